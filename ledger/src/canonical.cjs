@@ -1,0 +1,30 @@
+// @ts-check
+// Canonical JSON (RFC 8785). Plain CommonJS: the ledger's hooks (goja), the executor, the bot and the tests all load it.
+
+/**
+ * The canonical text of a JSON value: keys sorted by UTF-16 code units, no white space, numbers as ECMAScript writes
+ * them. Throws on what JSON cannot carry unchanged: undefined, functions, non-finite numbers, lone surrogates.
+ * @param {unknown} value
+ * @returns {string}
+ */
+function canonical(value) {
+  if (value === null || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number') {
+    if (!isFinite(value)) throw new Error('canonical: number is not finite');
+    return JSON.stringify(value);
+  }
+  if (typeof value === 'string') {
+    if (loneSurrogate.test(value)) throw new Error('canonical: lone surrogate');
+    return JSON.stringify(value);
+  }
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object') throw new Error(`canonical: ${typeof value} is not JSON`);
+  const record = /** @type {Record<string, unknown>} */ (value);
+  const members = Object.keys(record).sort();
+  return `{${members.map((key) => `${canonical(key)}:${canonical(record[key])}`).join(',')}}`;
+}
+
+// goja and V8 disagree on how JSON.stringify writes lone surrogates, so they are refused before they get that far.
+const loneSurrogate = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?:[^\uD800-\uDBFF]|^)[\uDC00-\uDFFF]/;
+
+module.exports = { canonical };
