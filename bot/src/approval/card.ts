@@ -1,0 +1,129 @@
+/** The Matrix events of a card: message, sealed chips, poll, code notice, long file, and the edit that ends it. */
+import type { Action } from '@pocketcoder/ledger/src/action.ts';
+import { actionBlocks, type Block, fitsCard, header, toHtml, toText } from './render.ts';
+import { digestText } from './tokens.ts';
+
+export type Content = Record<string, unknown>;
+/** A card's open secrets and where it stands; `key` and `decoy` are sealed keys, absent on poll and code cards. */
+export type Secrets = {
+  number: number;
+  digest: string;
+  decideBy: Date;
+  key: string;
+  decoy: string;
+  nonce: string;
+  code: string;
+};
+
+const pollStart = 'org.matrix.msc3381.poll.start';
+const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
+
+/** m.text or m.notice with both bodies from the same blocks. Notices never notify. */
+export function message(blocks: readonly Block[], kind: 'm.text' | 'm.notice' = 'm.notice'): Content {
+  return {
+    msgtype: kind,
+    body: toText(blocks),
+    format: 'org.matrix.custom.html',
+    formatted_body: toHtml(blocks),
+  };
+}
+
+const digestLine = (s: Secrets): Block => ({ line: `digest ${digestText(s.digest).slice(0, 10)}` });
+
+/** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
+export function chipCard(action: Action, s: Secrets): Block[] {
+  return [
+    header(action, s.number, s.decideBy),
+    ...actionBlocks(action),
+    digestLine(s),
+    { line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` },
+  ];
+}
+
+/** Whether the card shows the whole action on a phone; if not it goes along as a file and takes only its code. */
+export const canBeTapped = (action: Action, s: Secrets): boolean => fitsCard(chipCard(action, s));
+
+/** A sealed chip: the whole annotation inside, an empty reference outside, so that the server never sees the key. */
+export function chip(card: string, key: string): { content: Content; outer: Content } {
+  return {
+    content: { 'm.relates_to': { rel_type: 'm.annotation', event_id: card, key } },
+    outer: { rel_type: 'm.reference', event_id: card },
+  };
+}
+
+/** Answer ids that only a reader of the poll has, and that name the action they are for. */
+export const pollAnswers = (s: Pick<Secrets, 'digest' | 'nonce'>): { ok: string; no: string } => ({
+  ok: `ok.${digestText(s.digest)}.${s.nonce}`,
+  no: `no.${digestText(s.digest)}.${s.nonce}`,
+});
+
+/** MSC3381, unstable type: the one Element X handles. The question holds the whole action. */
+export function poll(action: Action, s: Secrets, owner: string): { type: string; content: Content } {
+  const question = toText([header(action, s.number, s.decideBy), ...actionBlocks(action), digestLine(s)]);
+  const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
+  const { ok, no } = pollAnswers(s);
+  return {
+    type: pollStart,
+    content: {
+      [pollStart]: {
+        kind: 'org.matrix.msc3381.poll.disclosed',
+        max_selections: 1,
+        question: { ...words(question), body: question, msgtype: 'm.text' },
+        answers: [
+          { id: ok, ...words('Approve') },
+          { id: no, ...words('Deny') },
+        ],
+      },
+      'org.matrix.msc1767.text': question,
+      'm.mentions': { user_ids: [owner] },
+    },
+  };
+}
+
+/** Ends a poll for the clients that show it. */
+export const pollEnd = (start: string, words: string): { type: string; content: Content } => ({
+  type: 'org.matrix.msc3381.poll.end',
+  content: {
+    'm.relates_to': { rel_type: 'm.reference', event_id: start },
+    'org.matrix.msc3381.poll.end': {},
+    'org.matrix.msc1767.text': words,
+  },
+});
+
+/** The whole action and the code that approves it: a notice, so that a lock screen never shows the code. */
+export const codeNotice = (action: Action, s: Secrets): Content =>
+  message([
+    header(action, s.number, s.decideBy),
+    ...actionBlocks(action),
+    digestLine(s),
+    { line: `send ${s.code} to approve · tap ❌ to deny` },
+  ]);
+
+const cut = 1200;
+
+/** For what is too long for a card: its head and tail, and where the rest and the code are. */
+export function longCard(action: Action, s: Secrets): { card: Content; file: string } {
+  const whole = toText(actionBlocks(action));
+  const blocks: Block[] = [
+    header(action, s.number, s.decideBy),
+    { line: `too long for a card (${whole.length} characters). It starts with` },
+    { quote: whole.slice(0, cut) },
+    { line: 'and ends with' },
+    { quote: whole.slice(-cut) },
+    digestLine(s),
+    { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },
+  ];
+  const file = `${toText([header(action, s.number, s.decideBy), ...actionBlocks(action), digestLine(s)])}\nsend ${s.code} to approve #${s.number}\n`;
+  return { card: message(blocks, 'm.text'), file };
+}
+
+/** The edit that ends a card: the action stays as it was, the outcome stands below it. */
+export function ended(card: string, original: readonly Block[], outcome: string): Content {
+  const now = message([...original, { line: outcome }]);
+  return {
+    ...now,
+    body: `* ${String(now['body'])}`,
+    'm.new_content': now,
+    'm.relates_to': { rel_type: 'm.replace', event_id: card },
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * What an event from the room may do. This is the whole way from an event to a decision: read it top to bottom.
+ * The homeserver is hostile: only what stands inside a ciphertext, or a secret that only a reader of one has, allows.
+ */
+
+import { violated } from '../matrix/rules.ts';
+import type { Enrolled, Matrix, Taken } from '../matrix/types.ts';
+import type { Card, CardStore } from './store.ts';
+import { looksSealed } from './tokens.ts';
+
+export type Evidence = {
+  user: string;
+  device?: string;
+  event: string;
+  form: 'chip' | 'poll' | 'code' | 'reaction' | 'redaction';
+  session?: string;
+  index?: number;
+};
+export type Verdict =
+  | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
+  | { do: 'deny'; card: Card; evidence: Evidence; why: string }
+  /** The 🛑: ends everything in this room's workspace. */
+  | { do: 'stop'; room: string; evidence: Evidence }
+  /** A secret that was issued but no longer counts: explain it below its own card, once. */
+  | { do: 'explain'; card: Card; why: string }
+  /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
+  | { do: 'suspect'; card: Card; why: string }
+  /** Text from an enrolled device: for the brain or a command. */
+  | { do: 'hear'; text: string; replyTo: string }
+  | { do: 'ignore'; why: string };
+
+export type Gate = {
+  matrix: Matrix;
+  cards: CardStore;
+  /** The enrolled devices of this room's approvers, from the ledger. */
+  approvers(room: string): readonly Enrolled[];
+  /** Why nothing is approved in this room at present (somebody unexpected joined, its encryption changed), or ''. */
+  trouble(room: string): string;
+  /** The ledger's time in milliseconds, as near as the bot knows it. The ledger itself refuses what is late. */
+  now(): number;
+};
+
+const ignore = (why: string): Verdict => ({ do: 'ignore', why });
+const denials = ['❌', '👎', '⛔'];
+/** Clients add a variation selector to some emoji. */
+const bare = (key: string): string => key.replace(/\uFE0F/g, '');
+
+type Relation = { rel_type?: unknown; event_id?: unknown; key?: unknown };
+const relation = (content: Record<string, unknown>): Relation => (content['m.relates_to'] as Relation) ?? {};
+const text = (v: unknown): string => (typeof v === 'string' ? v : '');
+
+/** Why a card takes no approval now, or ''. */
+function shut(card: Card, gate: Gate): string {
+  if (!card.open) return `#${card.number} is already decided`;
+  if (gate.now() > card.decideBy) return `#${card.number} was open until its decide-by, which has passed`;
+  return gate.trouble(card.room);
+}
+
+/** A reaction, encrypted or not: its one proof is a sealed key, and that only on the very card that names it. */
+function reaction(t: Taken, gate: Gate, user: string): Verdict {
+  const { event_id, key } = relation(t.content);
+  const chosen = bare(text(key));
+  const evidence: Evidence = { user, event: t.wire.event_id, form: 'chip' };
+  const target = gate.cards.byEvent(text(event_id));
+  const issued = gate.cards.issued(chosen);
+  if (issued?.by === 'chip') {
+    const card = gate.cards.get(issued.action);
+    if (!card) return ignore('key of a card that is gone');
+    if (card.room !== t.room) return ignore('key of another room');
+    if (target?.action !== card.action)
+      return { do: 'explain', card, why: 'that chip belongs to another card' };
+    const late = shut(card, gate);
+    if (late) return { do: 'explain', card, why: late };
+    if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'the decoy was tapped' };
+    if (card.dropped)
+      return { do: 'explain', card, why: 'taps no longer count here: answer by !poll or !code' };
+    return { do: 'approve', card, grade: 'sealed', evidence };
+  }
+  if (chosen === '🛑') return { do: 'stop', room: t.room, evidence: { ...evidence, form: 'reaction' } };
+  if (!target || target.room !== t.room) return ignore('a reaction to no card');
+  if (denials.includes(chosen))
+    return {
+      do: 'deny',
+      card: target,
+      evidence: { ...evidence, form: 'reaction' },
+      why: `${chosen} on the card`,
+    };
+  if (looksSealed(chosen)) return { do: 'suspect', card: target, why: 'a key that was never issued' };
+  return ignore('a plain reaction allows nothing');
+}
+
+/** Removing the tap that approved, or the card itself. Redactions are never encrypted, so they can only deny. */
+function redaction(t: Taken, gate: Gate, user: string): Verdict {
+  const gone = text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
+  const evidence: Evidence = { user, event: t.wire.event_id, form: 'redaction' };
+  const taken = gate.cards.byApproval(gone);
+  if (taken) return { do: 'deny', card: taken, evidence, why: 'the approval was taken back' };
+  const card = gate.cards.byEvent(gone);
+  return card
+    ? { do: 'deny', card, evidence, why: 'the card was removed' }
+    : ignore('a redaction of no card');
+}
+
+/** The full rules, on keys that the homeserver was made to state again just now. */
+async function unproven(t: Taken, gate: Gate): Promise<string | undefined> {
+  try {
+    await gate.matrix.forceQuery(t.wire.sender);
+  } catch (error) {
+    return `the homeserver gave no keys for ${t.wire.sender}: ${error instanceof Error ? error.message : error}`;
+  }
+  return violated(t, gate.approvers(t.room), gate.matrix);
+}
+
+const signedBy = (t: Taken, form: 'poll' | 'code'): Evidence => ({
+  user: t.wire.sender,
+  device: t.evidence?.device,
+  event: t.wire.event_id,
+  form,
+  session: t.evidence?.session,
+  index: t.evidence?.index,
+});
+
+/** A vote: the answer id inside the ciphertext names the action, whatever the relation outside says. */
+async function vote(t: Taken, gate: Gate): Promise<Verdict> {
+  const response = t.content['org.matrix.msc3381.poll.response'] as { answers?: unknown } | undefined;
+  const answers = response?.answers;
+  if (!Array.isArray(answers) || answers.length !== 1) return ignore('a vote without exactly one answer');
+  const issued = gate.cards.issued(text(answers[0]));
+  const card = issued?.by === 'poll' ? gate.cards.get(issued.action) : undefined;
+  if (!issued || !card || card.room !== t.room) return ignore('a vote for nothing that was asked');
+  const late = shut(card, gate);
+  if (late) return { do: 'explain', card, why: late };
+  const evidence = signedBy(t, 'poll');
+  if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'voted against' };
+  const why = await unproven(t, gate);
+  return why ? ignore(why) : { do: 'approve', card, grade: 'signed', evidence };
+}
+
+/** A typed code is the whole message. Anything else that is said goes on to the brain or the commands. */
+async function said(t: Taken, gate: Gate): Promise<Verdict> {
+  if (t.content['msgtype'] !== 'm.text') return ignore(`a message of kind ${text(t.content['msgtype'])}`);
+  const body = text(t.content['body']);
+  const code = body.trim().toUpperCase();
+  const issued = /^[0-9A-Z]{4}-[0-9A-Z]{4}$/.test(code) ? gate.cards.issued(code) : undefined;
+  const card = issued?.by === 'code' ? gate.cards.get(issued.action) : undefined;
+  if (card && card.room !== t.room) return ignore('code of another room');
+  const why = card ? await unproven(t, gate) : await violated(t, gate.approvers(t.room), gate.matrix);
+  if (why) return ignore(why);
+  if (!card) {
+    const reply = relation(t.content) as { 'm.in_reply_to'?: { event_id?: unknown } };
+    return { do: 'hear', text: body, replyTo: text(reply['m.in_reply_to']?.event_id) };
+  }
+  const late = shut(card, gate);
+  return late
+    ? { do: 'explain', card, why: late }
+    : { do: 'approve', card, grade: 'signed', evidence: signedBy(t, 'code') };
+}
+
+/** Judges one event. Never throws for anything that an event can contain. */
+export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
+  if (t.wire.sender === gate.matrix.user) return ignore('own event');
+  if (t.wire.state_key !== undefined) return ignore('state');
+  const user = gate.approvers(t.room).find((a) => a.user === t.wire.sender)?.user;
+  if (!user) return ignore('not from an approver');
+  if (t.type === 'm.reaction') return reaction(t, gate, user);
+  if (t.type === 'm.room.redaction') return redaction(t, gate, user);
+  if (!t.encrypted || t.failed) return ignore(t.failed ?? 'not encrypted');
+  if (t.type === 'org.matrix.msc3381.poll.response') return vote(t, gate);
+  if (t.type === 'm.room.message') return said(t, gate);
+  return ignore(`an event of type ${t.type}`);
+}

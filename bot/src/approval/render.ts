@@ -1,0 +1,100 @@
+/** An action as people read it: one list of blocks, from the canonical action alone, written as text and as HTML. */
+import type { Action } from '@pocketcoder/ledger/src/action.ts';
+import { escapeHtml, fenced, visible } from './visible.ts';
+
+/** A line of prose, or a quotation shown to the letter. Both bodies of a message come from the same blocks. */
+export type Block = { line: string } | { quote: string };
+
+export const toText = (blocks: readonly Block[]): string =>
+  blocks.map((b) => ('line' in b ? b.line : fenced(b.quote))).join('\n');
+
+export const toHtml = (blocks: readonly Block[]): string =>
+  blocks
+    .map((b) =>
+      'line' in b ? `<p>${escapeHtml(b.line)}</p>` : `<pre><code>${escapeHtml(b.quote)}</code></pre>`,
+    )
+    .join('');
+
+/** What fits on a phone without being cut by anybody; more goes along as a file. In characters and lines. */
+const most = { characters: 12_000, lines: 200 };
+
+export const fitsCard = (blocks: readonly Block[]): boolean => {
+  const text = toText(blocks);
+  return text.length <= most.characters && text.split('\n').length <= most.lines;
+};
+
+type Shown = { blocks: Block[]; hidden: number };
+
+function labelled(parts: readonly (readonly [label: string, text: string])[]): Shown {
+  const blocks: Block[] = [];
+  let hidden = 0;
+  for (const [label, text] of parts) {
+    const seen = visible(text);
+    hidden += seen.hidden;
+    if (label) blocks.push({ line: label });
+    if (seen.text === '') blocks.push({ line: '(empty)' });
+    else blocks.push({ quote: seen.text });
+  }
+  return { blocks, hidden };
+}
+
+const diff = (old: string, now: string): string =>
+  [...old.split('\n').map((l) => `- ${l}`), ...now.split('\n').map((l) => `+ ${l}`)].join('\n');
+
+function body(action: Action): Shown {
+  switch (action.kind) {
+    case 'bash': {
+      const { script, cwd, env, timeout } = action.args;
+      const shown = labelled([['', script]]);
+      const set = Object.entries(env);
+      if (set.length > 0) {
+        const vars = labelled([['with these variables', set.map(([k, v]) => `${k}=${v}`).join('\n')]]);
+        shown.blocks.push(...vars.blocks);
+        shown.hidden += vars.hidden;
+      }
+      const where = visible(cwd);
+      shown.blocks.push({ line: `in ${where.text} · at most ${timeout} s` });
+      return { blocks: shown.blocks, hidden: shown.hidden + where.hidden };
+    }
+    case 'read_file': {
+      const { path, offset, limit } = action.args;
+      const shown = labelled([['read', path]]);
+      shown.blocks.push({ line: `${limit} lines from line ${offset + 1}` });
+      return shown;
+    }
+    case 'write_file':
+      return labelled([
+        ['write the file', action.args.path],
+        ['with this content', action.args.content],
+      ]);
+    case 'edit_file':
+      return labelled([
+        ['edit the file', action.args.path],
+        ['replacing the one place that says', diff(action.args.old, action.args.new)],
+      ]);
+  }
+}
+
+/** The whole action as blocks: what it would do, then a warning where it holds characters that cannot be seen. */
+export function actionBlocks(action: Action): Block[] {
+  const shown = body(action);
+  if (shown.hidden > 0)
+    shown.blocks.push({
+      line: `⚠️ ${shown.hidden} invisible character${shown.hidden > 1 ? 's' : ''} shown as \\u{…}`,
+    });
+  return shown.blocks;
+}
+
+/** First line of a card: its number, risk class, workspace, and until when it can be decided. */
+export function header(action: Action, number: number, decideBy: Date): Block {
+  const size =
+    action.kind === 'bash' ? action.args.script.split('\n').length : JSON.stringify(action.args).length;
+  const unit = action.kind === 'bash' ? (size === 1 ? 'line' : 'lines') : 'characters';
+  const who = action.requester === 'owner' ? 'you' : 'agent';
+  return {
+    line: `#${number} · ${action.class} · ${action.workspace} · asked by ${who} · ${size} ${unit} · decide by ${clock(decideBy)}`,
+  };
+}
+
+/** HH:MM UTC: phones and servers rarely share a time zone. */
+export const clock = (at: Date): string => `${at.toISOString().slice(11, 16)} UTC`;

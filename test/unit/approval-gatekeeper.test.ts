@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { pollAnswers } from '../../bot/src/approval/card.ts';
+import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
+import { type Card, cardStore } from '../../bot/src/approval/store.ts';
+import type { Enrolled, Matrix, Taken } from '../../bot/src/matrix/types.ts';
+
+/**
+ * The way from an event to a verdict, without a network: real card store, real judgement. The six rules on the crypto
+ * state are tested on real clients elsewhere; here the machine answers as it would for a clean owner, or for nobody.
+ */
+const dir = mkdtempSync(join(tmpdir(), 'gatekeeper-'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+const owner = '@owner:x' as Enrolled['user'];
+const room = '!r:x' as Taken['room'];
+const device = { user: owner, master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' } as Enrolled;
+
+let files = 0;
+function gate(over: Partial<Gate> = {}): Gate {
+  const cards = cardStore(join(dir, `cards-${files++}.sqlite`), pollAnswers);
+  const seen = new Map<string, string>();
+  const matrix = {
+    user: '@bot:x',
+    forceQuery: async () => {},
+    deviceNow: async () => ({ ...device, crossSigned: true, blacklisted: false, dehydrated: false }),
+    identityNow: async () => ({ verified: true, violation: false, master: 'M' }),
+    replay: (r: string, session: string, index: number, event: string) => {
+      const key = `${r} ${session} ${index}`;
+      if (!seen.has(key)) seen.set(key, event);
+      return seen.get(key) === event;
+    },
+  } as unknown as Matrix;
+  return { matrix, cards, approvers: () => [device], trouble: () => '', now: () => 1000, ...over };
+}
+const card = (n: number, over: Partial<Card> = {}): Card => ({
+  action: `action${n}`,
+  number: n,
+  room,
+  digest: String(n).padStart(64, 'a'),
+  form: 'chip',
+  key: `🦊 4F7KQ2Z${n}`,
+  decoy: `🌵 M2XT9QR${n}`,
+  nonce: `NONCE${n}`,
+  code: `AAAA-BBB${n}`,
+  event: `$card${n}`,
+  poll: `$poll${n}`,
+  notice: '',
+  chips: '',
+  decideBy: 5000,
+  dropped: false,
+  open: true,
+  ended: false,
+  approval: '',
+  ...over,
+});
+let events = 0;
+const event = (type: string, content: Record<string, unknown>, over: Partial<Taken> = {}): Taken =>
+  ({
+    room,
+    encrypted: false,
+    type,
+    content,
+    ...over,
+    wire: {
+      type: over.encrypted ? 'm.room.encrypted' : type,
+      event_id: `$e${++events}`,
+      sender: owner,
+      content,
+      origin_server_ts: 0,
+      ...over.wire,
+    },
+  }) as Taken;
+const tap = (on: string, key: string, over: Partial<Taken> = {}) =>
+  event('m.reaction', { 'm.relates_to': { rel_type: 'm.annotation', event_id: on, key } }, over);
+let index = 0;
+const sealed = (type: string, content: Record<string, unknown>, over: Partial<Taken> = {}) =>
+  event(type, content, {
+    encrypted: true,
+    evidence: {
+      sender: owner,
+      device: 'PHONE',
+      claimedEd25519: 'E',
+      curve25519: 'C',
+      session: 'S',
+      index: index++,
+    } as NonNullable<Taken['evidence']>,
+    ...over,
+  });
+const vote = (answers: unknown[], over: Partial<Taken> = {}) =>
+  sealed('org.matrix.msc3381.poll.response', { 'org.matrix.msc3381.poll.response': { answers } }, over);
+const text = (body: string, over: Partial<Taken> = {}) =>
+  sealed('m.room.message', { msgtype: 'm.text', body }, over);
+const verdict = async (t: Taken, g: Gate) => {
+  const v = await judge(t, g);
+  return 'card' in v ? `${v.do} ${v.card.action}` : v.do;
+};
+
+test('attack-01 a plain approving reaction allows nothing; the sealed chip of this very card does', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  for (const key of ['✅', '👍', '🦊', 'yes', '', '🦊 ', '✔️'])
+    assert.equal(await verdict(tap('$card1', key), g), 'ignore', key);
+  assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), g), 'approve action1');
+});
+
+test('attack-21 a guessed key drops the card to signed; a spent one only explains itself', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  assert.equal(await verdict(tap('$card1', '🦊 00000000'), g), 'suspect action1');
+  g.cards.set('action1', { dropped: true });
+  assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), g), 'explain action1');
+  const { ok } = pollAnswers(card(1));
+  assert.equal(await verdict(vote([ok]), g), 'approve action1', 'a vote still counts');
+  g.cards.set('action1', { open: false });
+  assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), g), 'explain action1');
+});
+
+test('attack-46 a key tapped under another card does nothing; the decoy denies', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  g.cards.add(card(2));
+  assert.equal(await verdict(tap('$card2', '🦊 4F7KQ2Z1'), g), 'explain action1');
+  assert.equal(await verdict(tap('$card1', '🌵 M2XT9QR1'), g), 'deny action1');
+  assert.equal(await verdict(tap('$card2', '🦊 4F7KQ2Z2'), g), 'approve action2');
+});
+
+test('attack-09 a vote names its action inside; the relation outside decides nothing', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  g.cards.add(card(2));
+  const { ok, no } = pollAnswers(card(1));
+  const grafted = vote([ok]);
+  grafted.wire.content = { 'm.relates_to': { rel_type: 'm.reference', event_id: '$poll2' } };
+  assert.equal(await verdict(grafted, g), 'approve action1');
+  assert.equal(await verdict(vote([no]), g), 'deny action1');
+  assert.equal(await verdict(vote([ok, no]), g), 'ignore', 'two answers');
+  assert.equal(await verdict(vote([]), g), 'ignore', 'no answer');
+});
+
+test('a vote or a code in the clear, undecrypted, or from an unenrolled device approves nothing', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  const { ok } = pollAnswers(card(1));
+  assert.equal(await verdict(vote([ok], { encrypted: false, evidence: undefined }), g), 'ignore');
+  assert.equal(await verdict(vote([ok], { failed: 'no session', evidence: undefined }), g), 'ignore');
+  const other = gate({ approvers: () => [{ ...device, ed25519: 'OTHER' } as Enrolled] });
+  other.cards.add(card(1));
+  assert.equal(await verdict(vote([ok]), other), 'ignore');
+  assert.equal(await verdict(text('AAAA-BBB1'), other), 'ignore');
+  assert.equal(await verdict(text('hello'), other), 'ignore');
+  assert.equal(await verdict(text('AAAA-BBB1'), g), 'approve action1');
+  assert.equal(await verdict(text('hello'), g), 'hear');
+});
+
+test('no answer from the homeserver for the owner’s keys: no signed approval', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  const { ok } = pollAnswers(card(1));
+  const dead = {
+    ...g,
+    matrix: {
+      ...g.matrix,
+      forceQuery: async () => {
+        throw new Error('no keys');
+      },
+    } as unknown as Matrix,
+  };
+  assert.equal(await verdict(vote([ok]), dead), 'ignore');
+  assert.equal(await verdict(vote([ok]), g), 'approve action1');
+});
+
+test('attack-19 the bot’s own events, and a stranger’s, never count', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  const from = (sender: string) => tap('$card1', '🦊 4F7KQ2Z1', { wire: { sender } as Taken['wire'] });
+  assert.equal(await verdict(from('@bot:x'), g), 'ignore');
+  assert.equal(await verdict(from('@stranger:x'), g), 'ignore');
+  assert.equal(await verdict(from(owner), g), 'approve action1');
+});
+
+test('late, decided or in a troubled room: nothing is approved, and it is explained', async () => {
+  for (const over of [{ now: () => 5001 }, { trouble: () => 'somebody joined' }] as Partial<Gate>[]) {
+    const g = gate(over);
+    g.cards.add(card(1));
+    assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), g), 'explain action1');
+    assert.equal(await verdict(vote([pollAnswers(card(1)).ok]), g), 'explain action1');
+    assert.equal(await verdict(text('AAAA-BBB1'), g), 'explain action1');
+  }
+});
+
+test('❌ denies, 🛑 stops, a removed tap or card denies', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  g.cards.set('action1', { approval: '$tap' });
+  for (const key of ['❌', '👎', '⛔', '⛔️'])
+    assert.equal(await verdict(tap('$card1', key), g), 'deny action1', key);
+  assert.equal(await verdict(tap('$anything', '🛑'), g), 'stop');
+  assert.equal(await verdict(event('m.room.redaction', { redacts: '$tap' }), g), 'deny action1');
+  assert.equal(await verdict(event('m.room.redaction', { redacts: '$card1' }), g), 'deny action1');
+  assert.equal(await verdict(event('m.room.redaction', { redacts: '$else' }), g), 'ignore');
+});
+
+test('whatever an event holds, judging it neither throws nor approves', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  const types = ['m.reaction', 'm.room.redaction', 'm.room.message', 'org.matrix.msc3381.poll.response', 'x'];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...types),
+      fc.dictionary(
+        fc.constantFrom('m.relates_to', 'redacts', 'body', 'msgtype', 'org.matrix.msc3381.poll.response'),
+        fc.jsonValue(),
+      ),
+      fc.boolean(),
+      async (type, content, encrypted) => {
+        const v = await judge((encrypted ? sealed : event)(type, content), g);
+        assert.notEqual(v.do, 'approve');
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { canBeTapped, chipCard, longCard, poll, type Secrets } from '../../bot/src/approval/card.ts';
+import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
+import { escapeHtml, fenced, visible } from '../../bot/src/approval/visible.ts';
+import { type Action, makeAction } from '../../ledger/src/action.ts';
+
+const secrets: Secrets = {
+  number: 12,
+  digest: 'ab'.repeat(32),
+  decideBy: new Date('2026-01-01T14:32:00Z'),
+  key: '🦊 4F7KQ2ZD',
+  decoy: '🌵 M2XT9QRB',
+  nonce: '0123456789ABC',
+  code: 'AAAA-BBBB',
+};
+const bash = (script: string): Action =>
+  makeAction(
+    {
+      kind: 'bash',
+      args: { script, cwd: '.', env: {}, timeout: 600 },
+      workspace: 'main',
+      task: 't',
+      requester: 'owner',
+    },
+    { decide_within: 600, execute_within: 120 },
+  );
+const unescapeHtml = (html: string) =>
+  html
+    .replace(/&lt;/g, '<')
+    .replace(/&gt;/g, '>')
+    .replace(/&quot;/g, '"')
+    .replace(/&#39;/g, "'")
+    .replace(/&amp;/g, '&');
+
+test('every character that draws nothing is shown, every other stays', () => {
+  let shown = 0;
+  for (let code = 0; code <= 0x10ffff; code++) {
+    if (code >= 0xd800 && code <= 0xdfff) continue;
+    const c = String.fromCodePoint(code);
+    const seen = visible(`a${c}b`);
+    const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(c) && c !== '\n' && c !== '\t';
+    if (unseen) assert.equal(seen.text, `a\\u{${code.toString(16).toUpperCase()}}b`);
+    if (seen.hidden > 0) shown++;
+    else assert.equal(seen.text, `a${c}b`);
+  }
+  assert.ok(shown > 200);
+  assert.equal(visible('naïve 日本語 🦊\n\tok').hidden, 0);
+});
+
+test('attack-23 a harmful end is never cut off: a card shows the whole script, a longer one cannot be tapped', () => {
+  for (const size of [1, 100, 5_000, 11_000, 50_000, 1_000_000]) {
+    const action = bash(`${'x'.repeat(size)}; rm -rf /`);
+    if (canBeTapped(action, secrets)) {
+      const card = chipCard(action, secrets);
+      assert.ok(toText(card).includes(`${'x'.repeat(size)}; rm -rf /`));
+      assert.ok(unescapeHtml(toHtml(card)).includes(`${'x'.repeat(size)}; rm -rf /`));
+      assert.ok(JSON.stringify(poll(action, secrets, '@o:x').content).includes('; rm -rf /'));
+      continue;
+    }
+    const long = longCard(action, secrets);
+    const body = String(long.card['body']);
+    assert.ok(
+      !body.includes('🦊') && !body.includes(secrets.code),
+      'a card that is cut names no chip and no code',
+    );
+    assert.ok(body.includes('; rm -rf /'), 'its end is shown');
+    assert.ok(long.file.includes(`${'x'.repeat(size)}; rm -rf /`), 'the file has all of it');
+    assert.match(long.file.trimEnd().split('\n').at(-1) ?? '', /send AAAA-BBBB to approve #12/);
+  }
+  assert.ok(canBeTapped(bash('echo hi'), secrets), 'the genuine twin is a card');
+  assert.ok(!canBeTapped(bash(`true\n`.repeat(300)), secrets), 'a flood of lines is not');
+});
+
+test('both bodies carry the same script to the letter, whatever markup it holds', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 200 }), (script) => {
+      const blocks = actionBlocks(bash(script));
+      const seen = visible(script).text;
+      assert.ok(toText(blocks).includes(seen));
+      assert.ok(unescapeHtml(toHtml(blocks)).includes(seen));
+      assert.equal((toHtml(blocks).match(/<(?!\/?(?:p|pre|code)>)/g) ?? []).length, 0, 'no other tags');
+    }),
+  );
+  const nasty = '</code></pre><p>approved</p> ``` ```` [x](y) @room';
+  assert.ok(!toHtml(actionBlocks(bash(nasty))).includes('</code></pre><p>approved'));
+  assert.equal(escapeHtml('<a href="x">&\'</a>'), '&lt;a href=&quot;x&quot;&gt;&amp;&#39;&lt;/a&gt;');
+});
+
+test('a fence is longer than any run of backticks inside', () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^[`a\n]{0,60}$/), (text) => {
+      const fence = /^`+/.exec(fenced(text))?.[0] ?? '';
+      assert.ok(!text.includes(fence));
+      assert.ok(fence.length >= 3);
+    }),
+  );
+});
+
+test('the same action renders the same card, and another number or digest another', () => {
+  const action = bash('echo hi');
+  assert.equal(toText(chipCard(action, secrets)), toText(chipCard(action, secrets)));
+  assert.notEqual(
+    toText(chipCard(action, secrets)),
+    toText(chipCard(action, { ...secrets, digest: 'cd'.repeat(32) })),
+  );
+  assert.match(
+    toText(chipCard(action, secrets)),
+    /^#12 · exec · main · asked by you · 1 line · decide by 14:32 UTC\n/,
+  );
+  assert.match(toText(chipCard(action, secrets)), /tap 🦊 to approve · ❌ to deny$/);
+  assert.ok(!toText(chipCard(action, secrets)).includes('4F7KQ2ZD'), 'the token itself is only in the chip');
+});
