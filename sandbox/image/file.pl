@@ -1,0 +1,74 @@
+#!/usr/bin/perl
+# read_file, write_file and edit_file, as uid 1000 inside the task's container. The input file is a list of
+# length-prefixed byte strings: operation, path, then what the operation takes. All bytes are kept as they come.
+# A path must lie below /workspace as it is written. A symbolic link may still lead elsewhere in this container: there
+# is nothing there that a script could not reach as well, and nothing that is not this task's.
+use strict;
+use warnings;
+use Cwd ();
+
+sub slurp {
+    my ($path) = @_;
+    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
+    local $/;
+    my $bytes = <$file>;
+    die "cannot read $path: $!\n" unless defined $bytes or eof $file;
+    return defined $bytes ? $bytes : '';
+}
+
+# By rename, so that a reader sees the old file or the new one, and a kill midway leaves the old one.
+sub store {
+    my ($path, $bytes) = @_;
+    $path = Cwd::realpath($path) // $path if -l $path;
+    die "cannot write $path: it is a directory\n" if -d $path;
+    my $temporary = "$path.pocketcoder-$$";
+    open(my $file, '>:raw', $temporary) or die "cannot write $path: $!\n";
+    (print {$file} $bytes and close $file) or do { my $why = $!; unlink $temporary; die "cannot write $path: $why\n" };
+    chmod((stat $path)[2] & 07777, $temporary) if -e $path;
+    rename($temporary, $path) or do { my $why = $!; unlink $temporary; die "cannot write $path: $why\n" };
+    return;
+}
+
+sub make_parents {
+    my ($path) = @_;
+    my $made = '';
+    for my $part (grep { length } split m{/}, $path =~ s{[^/]*$}{}r) {
+        $made .= "/$part";
+        mkdir $made or -d $made or die "cannot make $made: $!\n";
+    }
+    return;
+}
+
+my ($operation, $path, @rest) = unpack '(N/a*)*', slurp($ARGV[0]);
+$path = "/workspace/$path" unless $path =~ m{^/};
+die "$path is not below /workspace; nothing was done\n"
+  if $path !~ m{^/workspace/} or grep { $_ eq '..' } split m{/}, $path;
+binmode STDOUT;
+
+if ($operation eq 'read') {
+    my ($offset, $limit) = @rest;
+    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
+    die "cannot read $path: it is a directory\n" if -d $file;
+    while (my $line = <$file>) {
+        next if $. <= $offset;
+        last if $limit and $. > $offset + $limit;
+        print $line;
+    }
+}
+elsif ($operation eq 'write') {
+    make_parents($path);
+    store($path, $rest[0]);
+    print 'wrote ', length $rest[0], " bytes to $path\n";
+}
+elsif ($operation eq 'edit') {
+    my ($old, $new) = @rest;
+    my $bytes = slurp($path);
+    my $at    = length $old ? index($bytes, $old) : -1;
+    die "the text to replace is not in $path; nothing was changed\n" if $at < 0;
+    die "the text to replace occurs more than once in $path; nothing was changed\n"
+      if index($bytes, $old, $at + 1) >= 0;
+    substr($bytes, $at, length $old) = $new;
+    store($path, $bytes);
+    print "edited $path\n";
+}
+else { die "unknown operation\n" }

@@ -1,0 +1,66 @@
+#include "task.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int path_of(char *buffer, size_t size, const char *id, const char *name) {
+  if (strlen(id) != ID || strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789") != ID) return -1;
+  return snprintf(buffer, size, STORE "/%s%s%s", id, *name ? "/" : "", name) < (int)size ? 0 : -1;
+}
+
+int read_all(int fd, void *buffer, size_t n) {
+  for (char *p = buffer; n > 0;) {
+    ssize_t got = read(fd, p, n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return -1;
+    p += got;
+    n -= (size_t)got;
+  }
+  return 0;
+}
+
+int write_all(int fd, const void *bytes, size_t n) {
+  for (const char *p = bytes; n > 0;) {
+    ssize_t put = write(fd, p, n);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return -1;
+    p += put;
+    n -= (size_t)put;
+  }
+  return 0;
+}
+
+uint32_t u32(const unsigned char *p) {
+  return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Starts the task's tmux session and reaps what is left to the first process, until tmux itself is gone. */
+int init(void) {
+  umask(022);
+  mkdir("/run/task", 0711);
+  mkdir("/run/tmux", 0700);
+  pid_t tmux = fork();
+  if (tmux == 0) {
+    /* The clipboard and the window's name are not the output's to set. */
+    execl("/usr/bin/tmux", "tmux", "-f", "/dev/null", "-S", TMUX_SOCKET, "new-session", "-d", "-s", "task", "-n",
+          "task", "-x", "200", "-y", "50", "exec sleep infinity", ";", "set", "-g", "set-clipboard", "off", ";", "set",
+          "-g", "allow-rename", "off", ";", "set", "-g", "status", "off", (char *)0);
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(tmux, &status, 0);
+  if (status != 0) return 1;
+  while (wait(NULL) > 0 || errno == EINTR) continue;
+  return 1;
+}
+
+int main(int count, char **words) {
+  if (count == 2 && strcmp(words[1], "init") == 0) return init();
+  if (count == 2 && strcmp(words[1], "feed") == 0) return feed();
+  if (count == 3 && strcmp(words[1], "run") == 0) return run(words[2]);
+  fprintf(stderr, "usage: task init | feed | run ID\n");
+  return 64;
+}

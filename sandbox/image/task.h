@@ -1,0 +1,28 @@
+/* Shared by the three roles of /usr/lib/pocketcoder/task: init (the container's first process), feed (one long exec
+ * stream from the executor) and run (one action, in a tmux window). All three are the container's root and hold
+ * CAP_SETUID, CAP_SETGID and CAP_KILL only; scripts are uid 1000 and hold nothing. */
+#pragma once
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define STORE "/var/lib/task" /* root's alone: a directory per action with request, out, status */
+#define INPUT "/run/task/script" /* what the running action's program reads; root's, readable by uid 1000 */
+#define TMUX_SOCKET "/run/tmux/socket"
+#define LOCK "/run/tmux/lock" /* held while an action runs: one at a time */
+#define AGENT 1000
+#define KILLER 65533 /* real uid of the process that kills uid 1000: nobody else has it */
+#define ID 15 /* bytes of an action's id: [a-z0-9] */
+#define MOST_OUTPUT (64 << 20)
+#define MOST_FRAME (32 << 20)
+
+int init(void);
+int feed(void);
+int run(const char *id);
+int make_killer(void);
+
+int path_of(char *buffer, size_t size, const char *id, const char *name); /* STORE/id/name */
+int read_all(int fd, void *buffer, size_t n); /* 0 when all n came, -1 at the end or an error */
+int write_all(int fd, const void *bytes, size_t n);
+uint32_t u32(const unsigned char *p); /* big-endian */

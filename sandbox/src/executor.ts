@@ -1,0 +1,240 @@
+/**
+ * The executor: follows the ledger, claims what was approved, runs it once, records how it ended. The ledger is its only
+ * source of work. A claim is the latch: whoever's claim the ledger takes runs the action, and nobody else ever does.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { newId, sha256 } from '../../ledger/src/action.ts';
+import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
+import { makeBook } from './book.ts';
+import { SandboxError, type TaskName } from './docker.ts';
+import { resultOf } from './result.ts';
+import { type Script, ScriptError, scriptOf } from './script.ts';
+import type { Outcome, Tasks } from './tasks.ts';
+
+export type Executor = { ready: Promise<void>; stop(): Promise<void> };
+
+/**
+ * Starts the executor. `ready` resolves when it has caught up with the ledger and taken up again what it had claimed
+ * before.
+ * @param o.name the same after a restart: claims under this name are its own
+ * @param o.onLedger told whenever the ledger is reached or lost
+ */
+export function startExecutor(o: {
+  ledger: Ledger;
+  tasks: Tasks;
+  name: string;
+  log: Logger;
+  onLedger?: (state: 'up' | 'down') => void;
+}): Executor {
+  const { ledger, tasks, name, log } = o;
+  const book = makeBook();
+  const lanes = new Map<string, Promise<void>>();
+  const timers = new Map<string, NodeJS.Timeout>();
+  let caughtUp = false;
+  let stopping = false;
+
+  const placeOf = (id: string): TaskName => {
+    const { task, workspace } = book.request(id).action;
+    return { task, workspace };
+  };
+
+  /** Appends until the ledger has answered; the same id makes it one entry however often it is sent. */
+  async function insist(entry: Append): Promise<Entry> {
+    const once = { ...entry, id: newId() };
+    for (let wait = 100; ; wait = Math.min(2 * wait, 5000)) {
+      try {
+        return await ledger.append(once);
+      } catch (error) {
+        if (!(error instanceof LedgerError) || error.code !== 'unreachable' || stopping) throw error;
+        log.warn({ kind: entry.kind, action: entry.action }, 'ledger does not answer; trying again');
+        await pause(wait);
+      }
+    }
+  }
+
+  /** Actions of a task run one after the other, in the order of their approvals. */
+  function inLane(id: string, work: () => Promise<void>): void {
+    const { task } = placeOf(id);
+    const next = (lanes.get(task) ?? Promise.resolve()).then(work).catch((error: unknown) => {
+      if (!stopping) log.error({ action: id, err: error }, 'action left as it stands');
+    });
+    lanes.set(task, next);
+    next.finally(() => lanes.get(task) === next && lanes.delete(task));
+  }
+
+  /** A container before it is needed, so that a tap finds it running. */
+  function warm(id: string): void {
+    tasks
+      .warm(placeOf(id))
+      .catch((error: unknown) => log.warn({ action: id, err: error }, 'no container yet'));
+  }
+
+  /** Waits for a container while the action may still be claimed; '' when there is one, else why there never will be. */
+  async function container(id: string): Promise<string> {
+    for (let wait = 200; ; wait = Math.min(2 * wait, 5000)) {
+      try {
+        await tasks.warm(placeOf(id));
+        return '';
+      } catch (error) {
+        if (error instanceof SandboxError) return error.message;
+        if (stopping || book.state(id) !== 'approved') throw error;
+        log.warn({ action: id, err: error }, 'no container; trying again until its time is over');
+        await pause(wait);
+      }
+    }
+  }
+
+  function script(id: string): Script | string {
+    try {
+      return scriptOf(book.request(id).action);
+    } catch (error) {
+      if (error instanceof ScriptError) return error.message;
+      throw error;
+    }
+  }
+
+  async function execute(id: string): Promise<void> {
+    if (book.state(id) !== 'approved') return;
+    const what = script(id);
+    const missing = await container(id);
+    if (book.state(id) !== 'approved') return;
+    const place = placeOf(id);
+    const { digest } = book.request(id);
+    const body = { digest, executor: name };
+    const refused = book.claimRefusal(id, body, Date.now());
+    if (refused.code) {
+      log.warn({ action: id, ...refused }, 'not claimed');
+      if (refused.broken)
+        await insist({
+          kind: 'alarm',
+          body: { reason: `entry refused by the executor: ${refused.code}`, action: id },
+        });
+      return;
+    }
+    try {
+      await insist({ kind: 'claimed', action: id, body });
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      return log.info({ action: id, code: error.code }, 'claim refused; not run');
+    }
+    if (typeof what === 'string' || missing) {
+      await insist({ kind: 'running', action: id, body: { digest } });
+      return record(id, digest, notRun(typeof what === 'string' ? what : missing));
+    }
+    // The run must not wait for the entry that tells of it: the claim has already made it this executor's.
+    const ending = tasks.run(place, id, what, (bytes) => ledger.live.send(id, bytes));
+    const running = insist({ kind: 'running', action: id, body: { digest } });
+    const [outcome] = await Promise.all([ending, running]);
+    await record(id, digest, outcome);
+    await tasks.drop(place, id).catch(() => {});
+  }
+
+  async function record(id: string, digest: string, outcome: Outcome): Promise<void> {
+    let entry: Entry;
+    try {
+      entry = await insist({ action: id, ...resultOf(digest, outcome) });
+    } catch (error) {
+      if (stopping) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      log.error({ action: id, err: error }, 'result not taken');
+      const reason = `it ended, but its result could not be recorded: ${why}`;
+      entry = await insist({ kind: 'unknown', action: id, body: { digest, reason } });
+    }
+    log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
+  }
+
+  /** Takes up what this executor had claimed before it was restarted; starts nothing. */
+  async function adopt(id: string): Promise<void> {
+    const place = placeOf(id);
+    const { digest } = book.request(id);
+    const state = book.state(id);
+    log.info({ action: id, state }, 'taken up again');
+    const adopted = tasks.adopt(place, id, (bytes) => ledger.live.send(id, bytes));
+    if (book.story(id).some((e) => e.kind === 'stop')) await tasks.kill(place, id);
+    const outcome = await adopted;
+    if (outcome.end === 'done' && state === 'claimed')
+      await insist({ kind: 'running', action: id, body: { digest } });
+    await record(id, digest, outcome);
+    await tasks.drop(place, id).catch(() => {});
+  }
+
+  function expireLater(id: string): void {
+    const approved = book.story(id).findLast((e) => e.kind === 'approved');
+    if (!approved || timers.has(id)) return;
+    const { action, digest } = book.request(id);
+    const left = Date.parse(approved.at) + action.execute_within * 1000 + 1 - Date.now();
+    const expire = async () => {
+      if (book.state(id) !== 'approved') return;
+      await insist({ kind: 'expired', action: id, body: { digest, reason: 'not executed in time' } });
+    };
+    const refused = (error: unknown) => log.info({ action: id, err: error }, 'not expired');
+    timers.set(
+      id,
+      setTimeout(() => expire().catch(refused), Math.max(0, left)),
+    );
+  }
+
+  function act(id: string, kind: string): void {
+    if (kind === 'posted') warm(id);
+    else if (kind === 'stop')
+      tasks
+        .kill(placeOf(id), id)
+        .catch((error: unknown) => log.warn({ action: id, err: error }, 'not stopped'));
+    else if (kind === 'approved') {
+      expireLater(id);
+      inLane(id, () => execute(id));
+    }
+    if (kind === 'approved' || kind === 'posted' || kind === 'stop') return;
+    clearTimeout(timers.get(id));
+    timers.delete(id);
+  }
+
+  function takeUp(): void {
+    caughtUp = true;
+    for (const id of book.open()) {
+      const state = book.state(id);
+      const claim = book.story(id).find((e) => e.kind === 'claimed');
+      if (!claim) act(id, state);
+      else if (JSON.parse(claim.body).executor === name) inLane(id, () => adopt(id));
+    }
+  }
+
+  const following = ledger.follow({
+    from: 0,
+    onEntry(entry) {
+      book.add(entry);
+      try {
+        if (caughtUp && entry.action) act(entry.action, entry.kind);
+      } catch (error) {
+        log.error({ action: entry.action, err: error }, 'entry left aside'); // the chain goes on
+      }
+    },
+    onState(state, why) {
+      log[state === 'up' ? 'info' : 'warn']({ why }, `ledger ${state}`);
+      o.onLedger?.(state);
+    },
+  });
+
+  return {
+    ready: following.ready.then(takeUp),
+    async stop() {
+      stopping = true;
+      for (const timer of timers.values()) clearTimeout(timer);
+      await following.stop();
+      tasks.close();
+      await Promise.all(lanes.values());
+    },
+  };
+}
+
+/** An action that was claimed and then could not even be started: the reason stands where its output would. */
+function notRun(why: string): Outcome {
+  const output = Buffer.from(`${why}\n`);
+  return {
+    end: 'done',
+    status: { how: 'broken', number: 0, size: output.length },
+    output,
+    sha256: sha256(output),
+  };
+}

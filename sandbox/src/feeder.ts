@@ -1,0 +1,74 @@
+/** The client's end of a task's feeder: one stream, any number of watched actions, each until it is over. */
+import type { Duplex } from 'node:stream';
+import { type Status, type Update, updateParser } from './frames.ts';
+
+/** Where an action stands as the container tells it; `lost` when the stream broke before it could. */
+export type End =
+  | { end: 'done'; status: Status }
+  | { end: 'unknown' }
+  | { end: 'never' }
+  | { end: 'lost' }
+  | { end: 'refused'; why: string };
+export type OnOutput = (offset: number, bytes: Uint8Array) => void;
+
+export type Feeder = {
+  /** Sends a run or watch frame of the action `id` and resolves when nothing more will come of it. Never rejects. */
+  follow(id: string, frame: Buffer, onOutput: OnOutput): Promise<End>;
+  /** Sends a frame that has no answer (kill, drop). */
+  send(frame: Buffer): void;
+  /** Ends the stream; what runs in the container runs on. */
+  close(): void;
+  readonly open: boolean;
+};
+
+/** @param connect opens the stream of a feeder and has its bytes brought to the function it is given */
+export async function openFeeder(
+  connect: (onBytes: (bytes: Uint8Array) => void) => Promise<Duplex>,
+): Promise<Feeder> {
+  const followed = new Map<string, { onOutput: OnOutput; settle: (end: End) => void }>();
+  let open = true;
+  let stream: Duplex | undefined;
+
+  const finish = (id: string, end: End) => {
+    const entry = followed.get(id);
+    followed.delete(id);
+    entry?.settle(end);
+  };
+  const lose = () => {
+    open = false;
+    stream?.destroy();
+    for (const id of [...followed.keys()]) finish(id, { end: 'lost' });
+  };
+  const take = (u: Update) => {
+    if (u.type === 'output') followed.get(u.id)?.onOutput(u.offset, u.bytes);
+    else if (u.type === 'status') finish(u.id, { end: 'done', status: u.status });
+    else if (u.type === 'refused') finish(u.id, { end: 'refused', why: u.why });
+    else if (u.state !== 'running') finish(u.id, { end: u.state });
+  };
+  const parse = updateParser(take);
+  stream = await connect((bytes) => {
+    try {
+      if (open) parse(bytes);
+    } catch {
+      lose(); // what no feeder sends: the next stream starts afresh, from files
+    }
+  });
+  for (const event of ['end', 'close', 'error']) stream.on(event, lose);
+  const wire = stream;
+
+  return {
+    follow(id, frame, onOutput) {
+      finish(id, { end: 'lost' });
+      return new Promise((settle) => {
+        if (!open) return settle({ end: 'lost' });
+        followed.set(id, { onOutput, settle });
+        wire.write(frame);
+      });
+    },
+    send: (frame) => void (open && wire.write(frame)),
+    close: lose,
+    get open() {
+      return open;
+    },
+  };
+}

@@ -1,0 +1,97 @@
+/** The feeder's frames (image/feed.c): u32 length, u8 type, 15 bytes of action id, payload; numbers are big-endian. */
+import type { Script } from './script.ts';
+
+export type Status = {
+  how: 'exit' | 'signal' | 'timeout' | 'stopped' | 'flood' | 'broken';
+  number: number;
+  size: number;
+};
+export type Update =
+  | { type: 'state'; id: string; state: 'running' | 'unknown' | 'never' }
+  | { type: 'output'; id: string; offset: number; bytes: Uint8Array }
+  | { type: 'status'; id: string; status: Status }
+  | { type: 'refused'; id: string; why: string };
+
+const idLength = 15;
+const states = { r: 'running', u: 'unknown', n: 'never' } as const;
+const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'broken'] as const;
+
+function frame(type: string, id: string, payload: Uint8Array = new Uint8Array()): Buffer {
+  if (!/^[a-z0-9]{15}$/.test(id)) throw new Error(`not an action id: ${JSON.stringify(id)}`);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(1 + idLength + payload.length);
+  head.write(type, 4, 'latin1');
+  return Buffer.concat([head, Buffer.from(id, 'latin1'), payload]);
+}
+
+/** Start this script as the action `id`; refused for ever after the first time. */
+export function runFrame(id: string, script: Script): Buffer {
+  const strings = [script.cwd, ...Object.entries(script.env).map(([name, value]) => `${name}=${value}`)];
+  const head = Buffer.alloc(9);
+  head.write(script.program === 'bash' ? 'b' : 'f', 0, 'latin1');
+  head.writeUInt32BE(script.timeout, 1);
+  head.writeUInt32BE(strings.length, 5);
+  return frame(
+    'R',
+    id,
+    Buffer.concat([head, Buffer.from(strings.map((s) => `${s}\0`).join('')), script.input]),
+  );
+}
+
+/** Tell the action's state and send its output from `offset` on. */
+export function watchFrame(id: string, offset: number): Buffer {
+  const payload = Buffer.alloc(8);
+  payload.writeBigUInt64BE(BigInt(offset));
+  return frame('W', id, payload);
+}
+
+/** End the running action. */
+export const killFrame = (id: string): Buffer => frame('K', id);
+
+/** Delete the bytes of an action that is over and whose result is recorded. */
+export const dropFrame = (id: string): Buffer => frame('D', id);
+
+function status(text: string): Status {
+  const [word, number, size] = text.split(' ');
+  const how = hows.find((h) => h === word);
+  if (!how || !Number.isInteger(Number(number)) || !Number.isInteger(Number(size)))
+    throw new Error(`the feeder sent a status that is none: ${JSON.stringify(text)}`);
+  return { how, number: Number(number), size: Number(size) };
+}
+
+function update(type: string, id: string, payload: Buffer): Update {
+  if (type === 'O')
+    return { type: 'output', id, offset: Number(payload.readBigUInt64BE(0)), bytes: payload.subarray(8) };
+  const text = payload.toString('utf8');
+  if (type === 'S') return { type: 'status', id, status: status(text) };
+  if (type === 'E') return { type: 'refused', id, why: text };
+  if (type === 'A' && (text === 'r' || text === 'u' || text === 'n'))
+    return { type: 'state', id, state: states[text] };
+  throw new Error(`the feeder sent a frame of unknown type ${JSON.stringify(type)}`);
+}
+
+/** Makes updates of a byte stream, however it is cut. The returned function throws on what no feeder sends. */
+export function updateParser(onUpdate: (u: Update) => void): (chunk: Uint8Array) => void {
+  let held: Buffer[] = [];
+  let size = 0;
+  let wanted = 4;
+  return (chunk) => {
+    held.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    size += chunk.length;
+    if (size < wanted) return;
+    let all = Buffer.concat(held);
+    for (;;) {
+      if (all.length < 4) break;
+      const length = all.readUInt32BE(0);
+      if (length < 1 + idLength || length > 1 << 20)
+        throw new Error(`the feeder sent a frame of ${length} bytes`);
+      if (all.length < 4 + length) break;
+      const id = all.toString('latin1', 5, 5 + idLength);
+      onUpdate(update(all.toString('latin1', 4, 5), id, all.subarray(5 + idLength, 4 + length)));
+      all = all.subarray(4 + length);
+    }
+    held = [all];
+    size = all.length;
+    wanted = all.length < 4 ? 4 : 4 + all.readUInt32BE(0);
+  };
+}

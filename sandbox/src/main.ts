@@ -1,0 +1,78 @@
+/** The executor as a service: `node sandbox/src/main.ts [configuration file]`. Exits 1 when it cannot do its work. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import Docker from 'dockerode';
+import { type Logger, pino } from 'pino';
+import { connectLedger, type Ledger, LedgerError } from '../../ledger/src/client.ts';
+import { strongestRuntime } from './docker.ts';
+import { startExecutor } from './executor.ts';
+import { readSettings, type Settings, SettingsError } from './settings.ts';
+import { makeTasks } from './tasks.ts';
+
+/** Is there while the service can do its work: the container's health check looks for it. */
+const readyFile = join(tmpdir(), 'ready');
+
+/** The engine behind the socket (or DOCKER_HOST). Its id names this executor: claims outlive its process. */
+async function engine(): Promise<{ docker: Docker; id: string }> {
+  const docker = new Docker();
+  try {
+    const info = (await docker.info()) as { ID: string };
+    return { docker, id: info.ID };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SettingsError(`Docker does not answer (${why}); start it and give this service its socket`);
+  }
+}
+
+async function reachLedger(settings: Settings, log: Logger): Promise<Ledger> {
+  const { url, password } = settings.ledger;
+  for (let wait = 200; ; wait = Math.min(2 * wait, 5000)) {
+    try {
+      return await connectLedger({ url, identity: 'executor', password });
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== 'unreachable') throw error;
+      log.warn({ url }, 'ledger does not answer; trying again');
+      await pause(wait);
+    }
+  }
+}
+
+async function main(log: Logger): Promise<void> {
+  rmSync(readyFile, { force: true });
+  const settings = readSettings(process.argv[2] ?? '/run/pocketcoder/executor.json');
+  const { docker, id } = await engine();
+  const runtime = await strongestRuntime(docker);
+  const { project, task_image: image, limits } = settings;
+  const tasks = makeTasks(docker, { project, image, limits, ...(runtime ? { runtime } : {}) });
+  const ledger = await reachLedger(settings, log);
+  let caughtUp = false;
+  const tell = (up: boolean) => (up ? writeFileSync(readyFile, '') : rmSync(readyFile, { force: true }));
+  const executor = startExecutor({
+    ledger,
+    tasks,
+    name: `${project}@${id}`,
+    log,
+    onLedger: (state) => tell(caughtUp && state === 'up'),
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => {
+      log.info({ signal }, 'stopping; what runs in the sandbox runs on');
+      executor.stop().then(
+        () => process.exit(0),
+        () => process.exit(1),
+      );
+    });
+  await executor.ready;
+  caughtUp = true;
+  tell(true);
+  log.info({ runtime: runtime ?? 'default', image }, 'ready');
+}
+
+const log = pino({ name: 'executor', redact: ['password', '*.password'] });
+main(log).catch((error: unknown) => {
+  if (error instanceof SettingsError) log.fatal(error.message);
+  else log.fatal({ err: error }, 'the executor cannot go on');
+  process.exit(1);
+});

@@ -1,0 +1,121 @@
+/** From an approved action to exactly what the task's container is given to run. Pure: nothing is read or reached. */
+import type { Action } from '../../ledger/src/action.ts';
+
+export type Script = {
+  /** bash reads `input` as its script; `file` is image/file.pl, which reads it as a list of byte strings. */
+  program: 'bash' | 'file';
+  input: Uint8Array;
+  /** An absolute path below /workspace. */
+  cwd: string;
+  env: Readonly<Record<string, string>>;
+  /** Seconds. */
+  timeout: number;
+};
+
+/** An action that cannot be run as it stands. `message` is for a person: nothing was run. */
+export class ScriptError extends Error {}
+
+const root = '/workspace';
+const fileTimeout = 60;
+const longestTimeout = 86400;
+const mostInput = 16 << 20;
+const mostVariables = 200;
+
+/** What every script finds in its environment, besides what its action names. */
+const base = {
+  HOME: '/home/agent',
+  LANG: 'C.UTF-8',
+  LOGNAME: 'agent',
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  TERM: 'dumb',
+  USER: 'agent',
+};
+
+/**
+ * A path of an action as an absolute one below /workspace, '' being /workspace itself. `..` is refused rather than
+ * resolved: what the card showed is then what is opened. A symbolic link in the workspace may still lead out of it, but
+ * only to other places of the same container, which holds nothing that the task's scripts could not reach anyway.
+ */
+export function workspacePath(path: string): string {
+  const below = path === root ? '' : path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
+  if (below.startsWith('/')) throw new ScriptError(`${path} is not below ${root}; nothing was run`);
+  if (below.includes('\0')) throw new ScriptError('a path with a NUL byte names no file; nothing was run');
+  const parts = below.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) throw new ScriptError(`${path} contains ".."; nothing was run`);
+  return [root, ...parts].join('/');
+}
+
+/** The byte strings that file.pl reads, each behind its u32 length. */
+export function fields(...values: (string | Uint8Array)[]): Uint8Array {
+  return Buffer.concat(
+    values.flatMap((value) => {
+      const bytes = Buffer.from(value);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(bytes.length);
+      return [length, bytes];
+    }),
+  );
+}
+
+function environment(env: Readonly<Record<string, string>>): Record<string, string> {
+  const names = Object.keys(env);
+  if (names.length > mostVariables)
+    throw new ScriptError(`more than ${mostVariables} variables; nothing was run`);
+  for (const name of names) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+      throw new ScriptError(`${JSON.stringify(name)} is no name of a variable; nothing was run`);
+    if (typeof env[name] !== 'string' || env[name].includes('\0'))
+      throw new ScriptError(`the variable ${name} has no value that a process can have; nothing was run`);
+  }
+  return { ...base, ...env };
+}
+
+function whole(value: number, least: number, most: number, what: string): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new ScriptError(`${what} must be a whole number from ${least} to ${most}; nothing was run`);
+}
+
+function bytesOf(...texts: string[]): void {
+  if (texts.some((t) => typeof t !== 'string'))
+    throw new ScriptError('the action lacks an argument; nothing was run');
+  if (texts.reduce((sum, t) => sum + Buffer.byteLength(t), 0) > mostInput)
+    throw new ScriptError(`the action is larger than ${mostInput >> 20} MiB; nothing was run`);
+}
+
+function file(...input: [operation: string, path: string, ...rest: string[]]): Script {
+  bytesOf(...input);
+  const [operation, path, ...rest] = input;
+  const input_ = fields(operation, workspacePath(path), ...rest);
+  return { program: 'file', input: input_, cwd: root, env: { ...base }, timeout: fileTimeout };
+}
+
+/**
+ * What runs for this action: its exact bytes, nothing added to them and nothing interpreted. For `read_file`, `offset`
+ * is the number of lines to skip and `limit` the most to give, 0 for all. @throws ScriptError when nothing can run
+ */
+export function scriptOf(action: Action): Script {
+  switch (action.kind) {
+    case 'bash': {
+      const { script, cwd, env, timeout } = action.args;
+      bytesOf(script, cwd);
+      return {
+        program: 'bash',
+        input: Buffer.from(script),
+        cwd: workspacePath(cwd),
+        env: environment(env),
+        timeout: whole(timeout, 1, longestTimeout, 'timeout'),
+      };
+    }
+    case 'read_file': {
+      const offset = whole(action.args.offset, 0, 1e9, 'offset');
+      const limit = whole(action.args.limit, 0, 1e9, 'limit');
+      return file('read', action.args.path, String(offset), String(limit));
+    }
+    case 'write_file':
+      return file('write', action.args.path, action.args.content);
+    case 'edit_file':
+      return file('edit', action.args.path, action.args.old, action.args.new);
+    default:
+      throw new ScriptError('an action of a kind that this executor does not know; nothing was run');
+  }
+}

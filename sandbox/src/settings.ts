@@ -1,0 +1,35 @@
+/** The executor's configuration file. */
+import { readFileSync } from 'node:fs';
+import type { Limits } from './docker.ts';
+
+export type Settings = {
+  project: string;
+  ledger: { url: string; password: string };
+  task_image: string;
+  limits: Limits;
+};
+
+/** The service cannot start. `message` says what is wrong and what to do. */
+export class SettingsError extends Error {}
+
+/** Reads and checks the file. @throws SettingsError that names the first thing that is off */
+export function readSettings(path: string): Settings {
+  let value: Settings;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SettingsError(`cannot read ${path}: ${why}; run the set-up again`);
+  }
+  const { project, ledger, task_image, limits } = value;
+  const wrong = (what: string) => new SettingsError(`${path}: ${what}; run the set-up again`);
+  const isText = (v: unknown) => typeof v === 'string' && v !== '';
+  if (!isText(project)) throw wrong('"project" must be a name');
+  if (!isText(ledger?.url) || !isText(ledger?.password))
+    throw wrong('"ledger" must have "url" and "password"');
+  if (!isText(task_image)) throw wrong('"task_image" must name an image');
+  if (!(limits?.memory_mb >= 64)) throw wrong('"limits.memory_mb" must be at least 64');
+  if (!(limits.pids >= 32)) throw wrong('"limits.pids" must be at least 32');
+  if (!(limits.cpus > 0)) throw wrong('"limits.cpus" must be more than 0');
+  return { project, ledger, task_image, limits };
+}

@@ -1,0 +1,90 @@
+/** A real engine's task containers for tests: an image built once, a project of its own, all of it removed at the end. */
+import { Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import { findEngine } from '../../config/src/engine.ts';
+import { ensureImage } from '../../config/src/images.ts';
+import { newId } from '../../ledger/src/action.ts';
+import { type Limits, type Place, strongestRuntime } from '../../sandbox/src/docker.ts';
+import { type Script, scriptOf } from '../../sandbox/src/script.ts';
+import { makeTasks, type Outcome, type Tasks } from '../../sandbox/src/tasks.ts';
+
+export type Ran = { how: string; number: number; output: Buffer; text: string; sha256: string };
+export type Sandbox = {
+  docker: Docker;
+  place: Place;
+  tasks: Tasks;
+  /** A task and workspace that no other test uses. */
+  name: { task: string; workspace: string };
+  container: Docker.Container;
+  /** Runs a bash script to its end. */
+  bash(script: string, o?: { cwd?: string; env?: Record<string, string>; timeout?: number }): Promise<Ran>;
+  /** Runs a command as the container's root, past the runner. */
+  root(...command: string[]): Promise<{ code: number; text: string }>;
+  stop(): Promise<void>;
+};
+
+export const bashScript = (
+  script: string,
+  o: { cwd?: string; env?: Record<string, string>; timeout?: number } = {},
+): Script =>
+  scriptOf({
+    id: newId(),
+    kind: 'bash',
+    args: { script, cwd: o.cwd ?? '', env: o.env ?? {}, timeout: o.timeout ?? 30 },
+    workspace: 'w',
+    task: 't',
+    requester: 'owner',
+    class: 'exec',
+    grade: 'sealed',
+    decide_within: 60,
+    execute_within: 60,
+  });
+
+/** What an outcome says, or a throw that says why there is none. */
+export function ran(outcome: Outcome): Ran {
+  if (outcome.end !== 'done') throw new Error(`outcome unknown: ${outcome.why}`);
+  const output = Buffer.from(outcome.output);
+  const { how, number } = outcome.status;
+  return { how, number, output, text: output.toString('utf8'), sha256: outcome.sha256 };
+}
+
+/** Removes every container and volume of a project. */
+export async function removeProject(docker: Docker, project: string): Promise<void> {
+  const filters = { label: [`org.pocketcoder=${project}`] };
+  for (const { Id } of await docker.listContainers({ all: true, filters }))
+    await docker.getContainer(Id).remove({ force: true });
+  const { Volumes } = await docker.listVolumes({ filters });
+  for (const { Name } of Volumes) await docker.getVolume(Name).remove();
+}
+
+export async function startSandbox(
+  limits: Limits = { memory_mb: 512, pids: 256, cpus: 2 },
+): Promise<Sandbox> {
+  const { docker } = findEngine();
+  const runtime = await strongestRuntime(docker);
+  const project = `test-${newId()}`;
+  const place = { project, image: await ensureImage('task'), limits, ...(runtime ? { runtime } : {}) };
+  const tasks = makeTasks(docker, place);
+  const name = { task: newId(), workspace: newId() };
+  await tasks.warm(name);
+  const container = docker.getContainer(`${project}-task-${name.task}`);
+  return {
+    docker,
+    place,
+    tasks,
+    name,
+    container,
+    bash: async (script, o) => ran(await tasks.run(name, newId(), bashScript(script, o), () => {})),
+    async root(...Cmd) {
+      const exec = await container.exec({ Cmd, AttachStdout: true, AttachStderr: true, Tty: true });
+      const stream = await exec.start({ Tty: true });
+      const parts: Buffer[] = [];
+      for await (const part of Readable.from(stream)) parts.push(Buffer.from(part));
+      return { code: (await exec.inspect()).ExitCode ?? -1, text: Buffer.concat(parts).toString('utf8') };
+    },
+    async stop() {
+      tasks.close();
+      await removeProject(docker, project);
+    },
+  };
+}

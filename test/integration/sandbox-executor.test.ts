@@ -1,0 +1,323 @@
+/** The executor with a real ledger and real containers: what it runs, what it doesn't, and how often. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { pino } from 'pino';
+import { ensureImage } from '../../config/src/images.ts';
+import {
+  type Action,
+  type Args,
+  digestOf,
+  type Kind,
+  makeAction,
+  newId,
+  sha256,
+} from '../../ledger/src/action.ts';
+import type { Entry, Ledger } from '../../ledger/src/client.ts';
+import { type Executor, startExecutor } from '../../sandbox/src/executor.ts';
+import { makeTasks } from '../../sandbox/src/tasks.ts';
+import { startLedger, type TestLedger } from '../harness/ledger.ts';
+import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { until } from '../harness/wait.ts';
+
+const owner = '@owner:test';
+const finals = ['succeeded', 'failed', 'killed', 'unknown', 'expired', 'denied'];
+const quiet = pino({ level: process.env['LOG'] ?? 'silent' });
+let box: Sandbox;
+let server: TestLedger;
+let bot: Ledger;
+let operator: Ledger;
+let running: Executor[] = [];
+
+before(async () => {
+  [box, server] = await Promise.all([
+    startSandbox(),
+    ensureImage('ledger').then((image) => startLedger({ image })),
+  ]);
+  bot = await server.connect('bot');
+  operator = await server.connect('operator');
+  await enrol();
+});
+afterEach(stopExecutors);
+after(async () => {
+  await stopExecutors();
+  await box?.stop();
+  await server?.stop();
+});
+
+const enrol = () =>
+  operator.append({
+    kind: 'identity.enrolled',
+    body: { user: owner, master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' },
+  });
+
+async function startOne(name = 'one'): Promise<Executor> {
+  const executor = startExecutor({
+    ledger: await server.connect('executor'),
+    tasks: makeTasks(box.docker, box.place),
+    name,
+    log: quiet,
+  });
+  running.push(executor);
+  await executor.ready;
+  return executor;
+}
+async function stopExecutors(): Promise<void> {
+  const stopping = running;
+  running = [];
+  await Promise.all(stopping.map((e) => e.stop()));
+}
+
+type Asking = { clocks?: Partial<Action>; task?: string };
+async function post<K extends Kind>(kind: K, args: Args[K], o: Asking = {}): Promise<Action> {
+  const { workspace } = box.name;
+  const asked = { kind, args, workspace, task: o.task ?? box.name.task, requester: 'owner' as const };
+  const clocks = { decide_within: 60, execute_within: 60, ...o.clocks };
+  const action = makeAction(asked as Parameters<typeof makeAction>[0], clocks);
+  const digest = digestOf(action);
+  await bot.append({ kind: 'requested', action: action.id, body: action });
+  await bot.append({
+    kind: 'posted',
+    action: action.id,
+    body: { digest, room: '!r', event: '$e', form: 'chip' },
+  });
+  return action;
+}
+const bash = (script: string, o?: Asking & { timeout?: number }) =>
+  post('bash', { script, cwd: '', env: {}, timeout: o?.timeout ?? 30 }, o);
+
+async function approve(action: Action): Promise<Action> {
+  const evidence = { user: owner, device: 'D', event: '$v', form: 'chip' };
+  const body = { digest: digestOf(action), grade: 'sealed', evidence };
+  await bot.append({ kind: 'approved', action: action.id, body });
+  return action;
+}
+
+type Result = {
+  exit: number | null;
+  signal: string | null;
+  bytes: number;
+  sha256: string;
+  output?: string;
+  reason?: string;
+};
+async function over(action: Action): Promise<{ kind: string; body: Result; entry: Entry; kinds: string[] }> {
+  const story = await until(`${action.id} is over`, async () => {
+    const entries = await bot.story(action.id);
+    return entries.some((e) => finals.includes(e.kind)) && entries;
+  });
+  const entry = story.find((e) => finals.includes(e.kind)) as Entry;
+  return { kind: entry.kind, body: JSON.parse(entry.body), entry, kinds: story.map((e) => e.kind) };
+}
+const lines = async (file: string) => (await box.root('sh', '-c', `wc -l < /workspace/${file}`)).text.trim();
+
+test('an approved action runs, and its entries tell how it ended', async () => {
+  await startOne();
+  const good = await over(await approve(await bash('echo hello; echo oops >&2')));
+  assert.deepEqual(good.kinds, ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded']);
+  assert.equal(good.body.output, 'hello\noops\n');
+  assert.equal(good.body.sha256, sha256('hello\noops\n'));
+  assert.deepEqual([good.body.exit, good.body.signal, good.body.bytes], [0, null, 11]);
+  const bad = await over(await approve(await bash('exit 3')));
+  assert.deepEqual([bad.kind, bad.body.exit], ['failed', 3]);
+  const cut = await over(await approve(await bash('kill -SEGV $$')));
+  assert.deepEqual([cut.kind, cut.body.exit, cut.body.signal], ['killed', null, 'SIGSEGV']);
+});
+
+test('output that is long or no text is the entry’s file, byte for byte', async () => {
+  await startOne();
+  for (const [script, bytes, isFile] of [
+    ['printf "\\357\\273\\277x\\0y"', 6, false],
+    ['head -c 4096 /dev/zero', 4096, false],
+    ['head -c 4097 /dev/zero', 4097, true],
+    ['printf "\\377"', 1, true],
+    ['head -c 20000000 /dev/urandom', 20_000_000, true],
+  ] as const) {
+    const { body, entry } = await over(await approve(await bash(script)));
+    assert.equal(body.bytes, bytes, script);
+    assert.equal(body.output === undefined, isFile, script);
+    const content = isFile ? await bot.transcript(entry) : Buffer.from(body.output ?? '');
+    assert.equal(content.length, bytes);
+    assert.equal(sha256(content), body.sha256, script);
+  }
+});
+
+test('files are written, edited and read by approved actions', async () => {
+  await startOne();
+  await over(await approve(await post('write_file', { path: 'a/b.txt', content: 'one\ntwo\n' })));
+  await over(await approve(await post('edit_file', { path: 'a/b.txt', old: 'two', new: 'zwei' })));
+  const read = await over(await approve(await post('read_file', { path: 'a/b.txt', offset: 1, limit: 5 })));
+  assert.deepEqual([read.kind, read.body.output], ['succeeded', 'zwei\n']);
+  const out = await over(
+    await approve(await post('read_file', { path: '../etc/passwd', offset: 0, limit: 0 })),
+  );
+  assert.equal(out.kind, 'failed');
+  assert.match(out.body.output ?? '', /contains "\.\."; nothing was run/);
+});
+
+test('live output is seen before the result', async () => {
+  await startOne();
+  let seen = '';
+  const leave = await bot.live.subscribe((_, chunk) => {
+    seen += Buffer.from(chunk).toString();
+  });
+  const action = await approve(await bash('echo early; until [ -e /workspace/go ]; do sleep 0.02; done'));
+  await until('live output', () => seen.includes('early'));
+  assert.ok(!(await bot.story(action.id)).some((e) => finals.includes(e.kind)));
+  await box.root('sh', '-c', 'true');
+  await box.tasks.kill(box.name, newId()); // of something else: no effect
+  await bot.append({ kind: 'stop', action: action.id, body: {} });
+  const end = await over(action);
+  assert.deepEqual([end.kind, end.body.reason, end.body.output], ['killed', 'stopped', 'early\n']);
+  await leave();
+});
+
+test('what is denied, expired, frozen or revoked before the claim never runs; its twin does', async () => {
+  const script = 'echo x >> never';
+  const [denied, late, twin] = await Promise.all([
+    bash(script),
+    bash(script, { clocks: { execute_within: 1 } }),
+    bash('true'),
+  ]);
+  for (const action of [denied, late]) await approve(action);
+  await bot.append({
+    kind: 'denied',
+    action: denied.id,
+    body: { digest: digestOf(denied), grade: 'plain', by: owner },
+  });
+  await until(
+    'the clock of the late one',
+    async () => Date.now() > Date.parse((await bot.story(late.id)).at(-1)?.at ?? '') + 1100,
+  );
+  const frozen = await approve(await bash(script, { clocks: { execute_within: 3 } }));
+  await operator.append({ kind: 'frozen', body: { reason: 'test' } });
+  await operator.append({ kind: 'thawed', body: { reason: 'test' } });
+  const revoked = await approve(await bash(script, { clocks: { execute_within: 3 } }));
+  await operator.append({ kind: 'identity.revoked', body: { user: owner } });
+  await startOne();
+  for (const action of [late, frozen, revoked]) {
+    const end = await over(action);
+    assert.deepEqual(end.kinds, ['requested', 'posted', 'approved', 'expired']);
+  }
+  await enrol();
+  assert.equal((await over(await approve(twin))).kind, 'succeeded');
+  assert.equal((await bot.story(denied.id)).at(-1)?.kind, 'denied');
+  assert.match(await lines('never'), /cannot open|No such file/);
+});
+
+test('two executors race for every action and each runs once', async () => {
+  await Promise.all([startOne('one'), startOne('two')]);
+  const actions = await Promise.all(
+    Array.from({ length: 12 }, (_, i) =>
+      bash(`echo ${i} >> race`, { task: i % 2 ? box.name.task : newId() }),
+    ),
+  );
+  await Promise.all(actions.map(approve));
+  for (const action of actions) {
+    const end = await over(action);
+    assert.equal(end.kind, 'succeeded');
+    assert.equal(end.kinds.filter((k) => k === 'claimed').length, 1);
+  }
+  assert.equal(await lines('race'), '12');
+});
+
+async function startProcess(): Promise<{ child: ChildProcess; folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'executor-'));
+  const { project, image, limits } = box.place;
+  const ledger = { url: server.url, password: server.passwords.executor };
+  await writeFile(
+    join(folder, 'executor.json'),
+    JSON.stringify({ project, ledger, task_image: image, limits }),
+  );
+  const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
+  const child = spawn(process.execPath, [main, join(folder, 'executor.json')], {
+    stdio: ['ignore', process.env['LOG'] ? 'inherit' : 'ignore', 'inherit'],
+    env: { ...process.env, TMPDIR: folder },
+  });
+  return { child, folder };
+}
+
+test('an executor killed mid-run takes its action up again: complete, and run once', async () => {
+  const first = await startProcess();
+  const script = 'echo run >> once; for i in $(seq 1 300); do echo $i; sleep 0.01; done';
+  const action = await approve(await bash(script));
+  await until('the entry "running"', async () =>
+    (await bot.story(action.id)).some((e) => e.kind === 'running'),
+  );
+  first.child.kill('SIGKILL');
+  await once(first.child, 'exit');
+  const second = await startProcess();
+  const end = await over(action);
+  assert.equal(end.kind, 'succeeded');
+  assert.equal(end.body.output, `${Array.from({ length: 300 }, (_, i) => i + 1).join('\n')}\n`);
+  assert.equal(await lines('once'), '1');
+  second.child.kill('SIGTERM');
+  assert.deepEqual(await once(second.child, 'exit'), [0, null]);
+  for (const { folder } of [first, second]) await rm(folder, { recursive: true });
+});
+
+test('a claim without a start becomes unknown after a restart, and is not run', async () => {
+  const action = await approve(await bash('echo x >> claimed-only', { clocks: { execute_within: 60 } }));
+  const executor = await server.connect('executor');
+  await executor.append({
+    kind: 'claimed',
+    action: action.id,
+    body: { digest: digestOf(action), executor: 'one' },
+  });
+  await startOne('two'); // another's claim is left alone
+  assert.equal((await over(await approve(await bash('true')))).kind, 'succeeded');
+  assert.equal((await bot.story(action.id)).at(-1)?.kind, 'claimed');
+  await startOne('one');
+  const end = await over(action);
+  assert.deepEqual(
+    [end.kind, end.body.reason],
+    ['unknown', 'it was claimed, but its container has no trace of a start'],
+  );
+  assert.match(await lines('claimed-only'), /cannot open|No such file/);
+});
+
+test('a ledger that is killed mid-run gets the result when it is back', async () => {
+  await startOne();
+  const action = await approve(await bash('echo go; sleep 1; echo done'));
+  await until('the entry "running"', async () =>
+    (await bot.story(action.id)).some((e) => e.kind === 'running'),
+  );
+  await server.kill();
+  await server.restart();
+  const end = await over(action);
+  assert.deepEqual([end.kind, end.body.output], ['succeeded', 'go\ndone\n']);
+});
+
+test('the service says what is wrong and exits with 1', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'executor-'));
+  const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
+  const ledger = { url: server.url, password: server.passwords.executor };
+  const good = { project: 'p', ledger, task_image: 'x', limits: { memory_mb: 512, pids: 128, cpus: 1 } };
+  const faults = [
+    ['missing', undefined, {}, /cannot read .*ENOENT.*run the set-up again/],
+    ['json', '{', {}, /cannot read .*JSON/],
+    ['limits', JSON.stringify({ ...good, limits: {} }), {}, /limits\.memory_mb.* must be at least 64/],
+    [
+      'docker',
+      JSON.stringify(good),
+      { DOCKER_HOST: 'unix:///nowhere.sock' },
+      /Docker does not answer .*start it/,
+    ],
+  ] as const;
+  for (const [name, text, env, message] of faults) {
+    const file = join(folder, name);
+    if (text) await writeFile(file, text);
+    const child = spawn(process.execPath, [main, file], { env: { ...process.env, TMPDIR: folder, ...env } });
+    let said = '';
+    child.stdout.on('data', (d) => {
+      said += d;
+    });
+    assert.deepEqual(await once(child, 'exit'), [1, null], name);
+    assert.match(said, message);
+  }
+  await rm(folder, { recursive: true });
+});

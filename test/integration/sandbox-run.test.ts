@@ -1,0 +1,177 @@
+/** What a script is given and what comes back, in a real container. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { type Args, newId } from '../../ledger/src/action.ts';
+import { scriptOf } from '../../sandbox/src/script.ts';
+import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { until } from '../harness/wait.ts';
+
+let box: Sandbox;
+before(async () => {
+  box = await startSandbox();
+});
+after(() => box?.stop());
+
+async function file<K extends 'read_file' | 'write_file' | 'edit_file'>(kind: K, args: Args[K]) {
+  const rest = { workspace: 'w', task: 't', requester: 'brain', class: 'write', grade: 'sealed' } as const;
+  const action = { id: newId(), kind, args, decide_within: 60, execute_within: 60, ...rest };
+  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never), () => {}));
+}
+
+test('the exit status is the one of the main process', async () => {
+  for (const [script, how, number] of [
+    ['true', 'exit', 0],
+    ['exit 3', 'exit', 3],
+    ['kill -TERM $$', 'signal', 15],
+    ['kill -9 $$', 'signal', 9],
+    ['(exit 9); exec sh -c "exit 7"', 'exit', 7],
+    ['not-a-command', 'exit', 127],
+  ] as const) {
+    const result = await box.bash(script);
+    assert.deepEqual({ how: result.how, number: result.number }, { how, number }, script);
+  }
+});
+
+test('output that looks like a status is output', async () => {
+  const result = await box.bash('echo "exit 0 0"; echo succeeded; exit 4');
+  assert.equal(result.text, 'exit 0 0\nsucceeded\n');
+  assert.equal(result.number, 4);
+});
+
+test('both streams come in the order in which they were written', async () => {
+  const result = await box.bash(
+    'for i in 1 2 3; do echo o$i; echo e$i >&2; done; echo x >/dev/stdout; echo y >/dev/stderr',
+  );
+  assert.equal(result.text, 'o1\ne1\no2\ne2\no3\ne3\nx\ny\n');
+});
+
+test('20 MB of random bytes arrive unchanged', async () => {
+  const script =
+    'head -c 20000000 /dev/urandom | tee /tmp/bytes; sha256sum /tmp/bytes | cut -c-64 > /tmp/sum';
+  const result = await box.bash(script);
+  assert.equal(result.output.length, 20_000_000);
+  const sum = (await box.bash('cat /tmp/sum; rm /tmp/bytes')).text.trim();
+  assert.equal(result.sha256, sum);
+  assert.equal(createHash('sha256').update(result.output).digest('hex'), sum);
+});
+
+test('output arrives while the script still runs', async () => {
+  const chunks: Uint8Array[] = [];
+  const running = box.tasks.run(
+    box.name,
+    newId(),
+    bashScript('echo one; until [ -e /tmp/go ]; do sleep 0.02; done; echo two'),
+    (c) => chunks.push(c),
+  );
+  await until('the first chunk', () => Buffer.concat(chunks).toString() === 'one\n');
+  await box.root('touch', '/tmp/go');
+  assert.equal(ran(await running).text, 'one\ntwo\n');
+});
+
+test('a script finds its working directory, its variables and nothing of the container’s', async () => {
+  await box.bash('mkdir -p "/workspace/a b/ü"');
+  const result = await box.bash('pwd; echo "$MINE"; compgen -e | sort | tr "\\n" " "', {
+    cwd: 'a b/ü',
+    env: { MINE: '$(id) `id` "\'\n' },
+  });
+  const [cwd, ...rest] = result.text.split('\n');
+  assert.equal(cwd, '/workspace/a b/ü');
+  assert.equal(rest.slice(0, 2).join('\n'), '$(id) `id` "\'\n');
+  assert.equal(rest.at(-1), 'HOME LANG LOGNAME MINE PATH PWD SHLVL TERM USER ');
+});
+
+test('a missing working directory is said and nothing runs', async () => {
+  const result = await box.bash('touch /workspace/ran', { cwd: 'missing' });
+  assert.equal(result.number, 126);
+  assert.match(result.text, /cannot enter \/workspace\/missing: No such file or directory; nothing was run/);
+  assert.equal((await box.bash('test -e ran')).number, 1);
+});
+
+test('files go between actions and tools are there', async () => {
+  assert.equal((await box.bash('git init -q repo && cd repo && echo x > f && git add f')).number, 0);
+  assert.equal((await box.bash('cd repo && git status --short')).text, 'A  f\n');
+  assert.equal(
+    (await box.bash('python3 -c "print(6*7)" && rg --version >/dev/null && make -v >/dev/null')).text,
+    '42\n',
+  );
+  const exec = await box.bash('printf "#!/bin/sh\\necho ran\\n" > ~/tool; chmod +x ~/tool; ~/tool');
+  assert.equal(exec.text, 'ran\n');
+});
+
+test('write_file, read_file and edit_file keep every byte of text and of path', async () => {
+  const path = 'deep/dir/\'"$(x) \n ü -.txt';
+  const content = 'one\r\n\u{feff}two\u{0}\u{1f98a}\nthree';
+  assert.equal((await file('write_file', { path, content })).number, 0);
+  assert.equal((await file('read_file', { path, offset: 0, limit: 0 })).text, content);
+  assert.equal((await file('read_file', { path, offset: 1, limit: 1 })).text, '\u{feff}two\u{0}\u{1f98a}\n');
+  assert.equal((await file('edit_file', { path, old: '\u{0}\u{1f98a}\n', new: '.*$1\n' })).number, 0);
+  assert.equal(
+    (await file('read_file', { path, offset: 0, limit: 0 })).text,
+    'one\r\n\u{feff}two.*$1\nthree',
+  );
+});
+
+test('write_file keeps the mode of a file and follows a link to it', async () => {
+  await box.bash('echo old > tool; chmod 755 tool; ln -s tool link');
+  assert.equal((await file('write_file', { path: 'link', content: 'new\n' })).number, 0);
+  assert.equal(
+    (await box.bash('cat tool; stat -c %a tool; readlink link; ls -A | grep -c pocketcoder')).text,
+    'new\n755\ntool\n0\n',
+  );
+});
+
+test('edit_file changes nothing unless the old text is there exactly once', async () => {
+  await file('write_file', { path: 'e', content: 'aXa aa' });
+  for (const [old, why] of [
+    ['b', /is not in/],
+    ['aa', null],
+    ['a', /more than once/],
+    ['', /is not in/],
+  ] as const) {
+    const result = await file('edit_file', { path: 'e', old, new: 'c' });
+    if (why) assert.match(result.text, why);
+    assert.equal(result.number === 0, why === null, old);
+  }
+  assert.equal((await file('read_file', { path: 'e', offset: 0, limit: 0 })).text, 'aXa c');
+  // Overlapping occurrences are two.
+  await file('write_file', { path: 'e', content: 'aaa' });
+  assert.match((await file('edit_file', { path: 'e', old: 'aa', new: 'c' })).text, /more than once/);
+});
+
+test('a file that cannot be read is an error with its reason', async () => {
+  for (const [path, why] of [
+    ['missing', /No such file/],
+    ['.', /not below|directory/],
+  ] as const) {
+    const result = await file('read_file', { path, offset: 0, limit: 0 });
+    assert.notEqual(result.number, 0, path);
+    assert.match(result.text, why);
+  }
+});
+
+test('a time limit ends the script and says so; what it printed before is there', async () => {
+  const result = await box.bash('echo before; trap "" TERM INT HUP; while :; do sleep 1; done', {
+    timeout: 1,
+  });
+  assert.equal(result.how, 'timeout');
+  assert.equal(result.text, 'before\n');
+});
+
+test('a stop ends the script, its twin without a stop ends by itself', async () => {
+  const id = newId();
+  let started = false;
+  const running = box.tasks.run(box.name, id, bashScript('echo started; trap "" TERM; sleep 60'), () => {
+    started = true;
+  });
+  await until('the first byte', () => started);
+  await box.tasks.kill(box.name, id);
+  assert.equal(ran(await running).how, 'stopped');
+  assert.equal((await box.bash('echo started')).how, 'exit');
+});
+
+test('more than 64 MiB of output end the script', async () => {
+  const result = await box.bash('cat /dev/zero');
+  assert.equal(result.how, 'flood');
+  assert.ok(result.output.length > 64 << 20 && result.output.length < 66 << 20);
+});
