@@ -1,0 +1,52 @@
+/** The brain, as the bot sees it: sessions that take text and tell events. Which agent is behind it shows nowhere. */
+import type { Hands } from '../gateway/server.ts';
+
+export type Todo = { text: string; state: 'pending' | 'in_progress' | 'completed' | 'cancelled' };
+
+export type ErrorCode =
+  | 'model_key'
+  | 'model_unreachable'
+  | 'model_unknown'
+  | 'model_limit'
+  | 'model_failed'
+  | 'too_long'
+  | 'aborted';
+
+export type BrainEvent =
+  /** The brain's words. `text` is all of this part so far; `done` when no more of it comes. */
+  | { type: 'text'; session: string; part: string; delta: string; text: string; done: boolean }
+  | { type: 'todo'; session: string; todos: Todo[] }
+  | { type: 'busy' | 'idle'; session: string }
+  /** What went wrong, for people: what happened and what to do. Work may go on by itself after `model_unreachable`. */
+  | { type: 'error'; session: string; code: ErrorCode; message: string }
+  | { type: 'cost'; session: string; dollars: number; tokens: number }
+  /** Whether the brain is there at all. After `up`, what was missed of each known session is told again. */
+  | { type: 'up' | 'down' };
+
+export type Snapshot = {
+  state: 'busy' | 'idle';
+  todos: Todo[];
+  dollars: number;
+  tokens: number;
+  /** The last text the brain wrote. */
+  text: string;
+};
+
+export type Model = { id: string; name: string };
+
+export type Brain = {
+  /** Starts a conversation whose only hands are this task's. Returns its id, which outlives the brain's process. */
+  createSession(o: { title: string; task: Hands }): Promise<string>;
+  /** Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again. */
+  resume(o: { session: string; task: Hands }): void;
+  /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
+  prompt(session: string, text: string): Promise<void>;
+  /** Ends what the session does now. Its open calls at the gateway are taken back. */
+  abort(session: string): Promise<void>;
+  models(): Promise<Model[]>;
+  snapshot(session: string): Promise<Snapshot>;
+  /** Calls back for every event from now on, in order. Returns the way to end that. */
+  events(fn: (event: BrainEvent) => void): () => void;
+  health(): Promise<boolean>;
+  stop(): Promise<void>;
+};

@@ -1,0 +1,167 @@
+/** OpenCode's server as the brain. It is given text and hands; never tools, permissions or parts that name a file. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createOpencodeClient } from '@opencode-ai/sdk/v2';
+import type { Logger } from 'pino';
+import type { Hands } from '../gateway/server.ts';
+import type { Brain, BrainEvent } from './brain.ts';
+import { handsName, handsOf } from './hands.ts';
+import { sum, todo, translator } from './translate.ts';
+
+export type OpenCodeOptions = { url: string; password: string; log: Logger };
+
+/** A call that should take milliseconds; a request sent while the port opens is never answered at all. */
+const patience = 10_000;
+
+/** Connects in the background, for ever, and says so by `up` and `down` events. */
+export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain {
+  const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}`;
+  const client = createOpencodeClient({ baseUrl: url, headers: { authorization } });
+  const over = new AbortController();
+  const listeners = new Set<(event: BrainEvent) => void>();
+  const sessions = new Map<string, Hands>();
+  /** Which token each task's server over there was given last. */
+  const attached = new Map<string, string>();
+  const tell = (event: BrainEvent) => {
+    for (const fn of listeners) fn(event);
+  };
+  let up = false;
+  const told = translator((session) => sessions.has(session), tell);
+  const soon = () => ({ signal: AbortSignal.any([over.signal, AbortSignal.timeout(patience)]) });
+
+  async function health(): Promise<boolean> {
+    try {
+      const { data } = await client.global.health({ signal: AbortSignal.timeout(1000) });
+      return data?.healthy === true;
+    } catch {
+      return false;
+    }
+  }
+
+  async function follow(): Promise<void> {
+    while (!over.signal.aborted) {
+      if (await health()) {
+        const lost = new AbortController();
+        const pulse = setInterval(async () => {
+          if (!(await health()) && !(await health())) lost.abort();
+        }, 5000);
+        try {
+          const { stream } = await client.event.subscribe(undefined, {
+            signal: AbortSignal.any([over.signal, lost.signal]),
+            sseMaxRetryAttempts: 1,
+          });
+          for await (const event of stream) {
+            if (event.type === 'server.connected') {
+              // The stream has no replay: it runs before the state is read, so that nothing falls between.
+              void catchUp();
+              if (!up) tell({ type: 'up' });
+              up = true;
+            } else told.take(event);
+          }
+        } catch (error) {
+          if (!over.signal.aborted) log.warn({ err: error }, 'brain: event stream broke');
+        } finally {
+          clearInterval(pulse);
+        }
+      }
+      if (over.signal.aborted) return;
+      if (up) tell({ type: 'down' });
+      up = false;
+      await sleep(250, undefined, { signal: over.signal }).catch(() => {});
+    }
+  }
+
+  async function reread(): Promise<void> {
+    const states = need('the sessions', await client.session.status(undefined, soon()));
+    for (const sessionID of sessions.keys()) {
+      const read = await client.session.messages({ sessionID, limit: 50 }, soon());
+      const messages = need('messages', read);
+      const turn = messages.slice(messages.findLastIndex((m) => m.info.role === 'user') + 1);
+      told.catchUp(sessionID, (states[sessionID]?.type ?? 'idle') !== 'idle', turn);
+    }
+  }
+  const catchUp = () => reread().catch((error: unknown) => log.warn({ err: error }, 'brain: state not read'));
+
+  async function attach(hands: Hands): Promise<void> {
+    const name = handsName(hands.task);
+    const there = need('the tools', await client.mcp.status(undefined, soon()));
+    if (attached.get(name) === hands.token && there[name]?.status === 'connected') return;
+    const now = need('the tools', await client.mcp.add({ name, config: handsOf(hands) }, soon()));
+    if (now[name]?.status !== 'connected')
+      throw new Error('The brain cannot reach its tools (the gateway). The message was not sent; try again.');
+    attached.set(name, hands.token);
+  }
+
+  const following = follow();
+  return {
+    async createSession({ title, task }) {
+      const permission = [
+        { permission: `${handsName(task.task)}_*`, pattern: '*', action: 'allow' as const },
+      ];
+      const made = need('a session', await client.session.create({ title, permission }, soon()));
+      sessions.set(made.id, task);
+      return made.id;
+    },
+    resume({ session, task }) {
+      sessions.set(session, task);
+      if (up) void catchUp();
+    },
+    async prompt(session, text) {
+      const hands = sessions.get(session);
+      if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
+      await attach(hands);
+      const parts = [{ type: 'text' as const, text }];
+      const sent = await client.session.promptAsync({ sessionID: session, agent: 'task', parts }, soon());
+      need('the message', sent, true);
+    },
+    async abort(session) {
+      need('the stop', await client.session.abort({ sessionID: session }, soon()));
+    },
+    async models() {
+      const { providers } = need('the models', await client.config.providers(undefined, soon()));
+      return providers.flatMap((p) => Object.values(p.models).map((m) => ({ id: m.id, name: m.name })));
+    },
+    async snapshot(session) {
+      const sessionID = session;
+      const [info, status, todos, messages] = await Promise.all([
+        client.session.get({ sessionID }, soon()),
+        client.session.status(undefined, soon()),
+        client.session.todo({ sessionID }, soon()),
+        client.session.messages({ sessionID, limit: 20 }, soon()),
+      ]);
+      const { cost, tokens } = need('the session', info);
+      const now = need('the sessions', status)[session];
+      const said = need('messages', messages)
+        .filter((m) => m.info.role === 'assistant')
+        .flatMap((m) => m.parts.flatMap((p) => (p.type === 'text' && p.text !== '' ? [p.text] : [])));
+      return {
+        state: now && now.type !== 'idle' ? 'busy' : 'idle',
+        todos: need('the list', todos).map(todo),
+        dollars: cost ?? 0,
+        tokens: sum(tokens),
+        text: said.at(-1) ?? '',
+      };
+    },
+    events(fn) {
+      listeners.add(fn);
+      return () => void listeners.delete(fn);
+    },
+    health,
+    async stop() {
+      over.abort();
+      listeners.clear();
+      await following;
+    },
+  };
+}
+
+/** What an answer carries, or an error that says what was asked for. */
+function need<T>(
+  what: string,
+  answer: { data?: T; error?: unknown; response?: Response },
+  empty = false,
+): NonNullable<T> {
+  if (answer.error === undefined && (answer.data || (empty && answer.response?.ok)))
+    return answer.data as NonNullable<T>;
+  const status = answer.response ? `HTTP ${answer.response.status}` : 'no answer';
+  throw new Error(`The brain did not take ${what} (${status}). Nothing was done; try again.`);
+}

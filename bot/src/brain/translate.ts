@@ -1,0 +1,114 @@
+/** From OpenCode's events to ours: what a session's parts, roles and states were is kept here, nothing else. */
+import type { Event, Message, Part } from '@opencode-ai/sdk/v2';
+import type { BrainEvent, Todo } from './brain.ts';
+import { troubleOf, troubleOfRetry } from './errors.ts';
+
+export type Translator = {
+  take(event: Event): void;
+  /** What was read anew about a session after events were missed: its last turn. Only what changed is told. */
+  catchUp(session: string, busy: boolean, turn: readonly { info: Message; parts: Part[] }[]): void;
+};
+
+/** @param known whether a session is one of ours: nothing else on that server is told */
+export function translator(
+  known: (session: string) => boolean,
+  tell: (event: BrainEvent) => void,
+): Translator {
+  const busy = new Set<string>();
+  /** Messages of the turn that are the brain's own, with their session. */
+  const assistant = new Map<string, string>();
+  const texts = new Map<string, { session: string; text: string; done: boolean }>();
+  const costs = new Map<string, string>();
+
+  const state = (session: string, is: boolean) => {
+    if (is === busy.has(session)) return;
+    if (is) busy.add(session);
+    else busy.delete(session);
+    // At the start of a turn, not at its end: the last words may come after that was told.
+    if (is) {
+      for (const [id, part] of texts) if (part.session === session) texts.delete(id);
+      for (const [id, its] of assistant) if (its === session) assistant.delete(id);
+    }
+    tell({ type: is ? 'busy' : 'idle', session });
+  };
+
+  const grow = (part: string, session: string, text: string, done: boolean) => {
+    const before = texts.get(part) ?? { text: '', done: false };
+    texts.set(part, { session, text, done });
+    const delta = text.startsWith(before.text) ? text.slice(before.text.length) : text;
+    const news = delta !== '' || (done && !before.done);
+    if (text !== '' && news) tell({ type: 'text', session, part, delta, text, done });
+  };
+
+  const part = (p: Part) => {
+    if (p.type !== 'text' || p.synthetic || !assistant.has(p.messageID)) return;
+    grow(p.id, p.sessionID, p.text, p.time?.end !== undefined);
+  };
+
+  const take = (event: Event) => {
+    const of = 'sessionID' in event.properties ? event.properties.sessionID : undefined;
+    if (typeof of !== 'string' || !known(of)) return;
+    switch (event.type) {
+      case 'message.updated':
+        if (event.properties.info.role === 'assistant') assistant.set(event.properties.info.id, of);
+        return;
+      case 'message.part.updated':
+        return part(event.properties.part);
+      case 'message.part.delta': {
+        const { partID, field, delta } = event.properties;
+        const known = texts.get(partID);
+        // A part begins with an update that says it is text, and whose; deltas of any other are not words to show.
+        if (field === 'text' && assistant.has(event.properties.messageID) && known)
+          grow(partID, of, known.text + delta, false);
+        return;
+      }
+      case 'todo.updated':
+        return tell({ type: 'todo', session: of, todos: event.properties.todos.map(todo) });
+      case 'session.status': {
+        const { status } = event.properties;
+        state(of, status.type !== 'idle');
+        if (status.type === 'retry' && status.attempt === 1)
+          tell({ type: 'error', session: of, ...troubleOfRetry(status.message) });
+        return;
+      }
+      case 'session.idle':
+        return state(of, false);
+      case 'session.error':
+        if (event.properties.error)
+          tell({ type: 'error', session: of, ...troubleOf(event.properties.error) });
+        return;
+      case 'session.updated': {
+        const { cost, tokens } = event.properties.info;
+        const spent = { dollars: cost ?? 0, tokens: sum(tokens) };
+        const text = JSON.stringify(spent);
+        if (spent.tokens > 0 && costs.get(of) !== text) tell({ type: 'cost', session: of, ...spent });
+        costs.set(of, text);
+      }
+    }
+  };
+  return {
+    take,
+    catchUp(session, is, turn) {
+      const was = busy.has(session);
+      if (is) state(session, true);
+      for (const { info, parts } of turn) {
+        if (info.role !== 'assistant' || !(is || was)) continue;
+        assistant.set(info.id, session);
+        parts.forEach(part);
+      }
+      if (!is) state(session, false);
+    },
+  };
+}
+
+/** Tokens of a session, in and out. */
+export const sum = (t?: { input: number; output: number; reasoning: number }): number =>
+  t ? t.input + t.output + t.reasoning : 0;
+
+const states = ['pending', 'in_progress', 'completed', 'cancelled'] as const;
+
+/** An item of the brain's own list; its text is the brain's, its state one of ours. */
+export const todo = (t: { content: string; status: string }): Todo => ({
+  text: t.content,
+  state: states.find((s) => s === t.status) ?? 'pending',
+});

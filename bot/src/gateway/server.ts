@@ -1,0 +1,204 @@
+/** The gateway: the brain's only hands. An MCP server with one address and one token a task; each call is an action. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import {
+  CallToolRequestSchema,
+  isInitializeRequest,
+  ListToolsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
+import type { Logger } from 'pino';
+import { type Call, type CallsOptions, openCalls } from './calls.ts';
+import { askedBy, described, tools } from './tools.ts';
+
+export type GatewayOptions = CallsOptions & {
+  /** Port and address to listen on; the network it is on is internal and holds the brain alone. */
+  port: number;
+  host: string;
+  /** What the brain calls this host, e.g. `http://bot:8080`; requests that name another are refused. */
+  url: string;
+  log: Logger;
+};
+
+/** What the brain needs to act for one task: given to that task's sessions alone. */
+export type Hands = { task: string; url: string; token: string };
+
+export type Gateway = {
+  port: number;
+  /** Opens a task's address, or returns the one it has. Tokens live as long as this process. */
+  open(o: { task: string; workspace: string }): Hands;
+  /** Shuts a task's address; calls still open there are treated as taken back. */
+  close(task: string): Promise<void>;
+  stop(): Promise<void>;
+};
+
+type Opened = {
+  hands: Hands;
+  workspace: string;
+  sessions: Map<string, { transport: StreamableHTTPServerTransport; server: Server }>;
+};
+
+/** What a call knows about the connection it came on. */
+type Line = { gone: AbortSignal; sent: Promise<boolean> };
+
+const largestBody = 1024 * 1024;
+const hash = (text: string) => createHash('sha256').update(text).digest();
+
+/** Starts listening. Throws when the port is taken. */
+export async function startGateway(o: GatewayOptions): Promise<Gateway> {
+  const call = openCalls(o);
+  const tasks = new Map<string, Opened>();
+
+  const server = http.createServer((req, res) => {
+    serve(req, res).catch((error: unknown) => {
+      o.log.error({ err: error }, 'gateway: request failed');
+      refuse(res, 500, 'the gateway failed');
+    });
+  });
+
+  async function serve(req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
+    // A page in somebody's browser sends an Origin, a rebound name another Host: neither is the brain.
+    if (!hosts.has(req.headers.host ?? '') || req.headers.origin !== undefined)
+      return refuse(res, 403, 'this host is not served');
+    const opened = tasks.get(taskOf(req.url ?? ''));
+    const given = hash(req.headers.authorization ?? '');
+    // Compared even for an unknown task, so that the time says nothing about which tasks there are.
+    const right = timingSafeEqual(
+      given,
+      hash(`Bearer ${opened?.hands.token ?? randomBytes(32).toString('hex')}`),
+    );
+    if (!opened || !right) return refuse(res, 401, 'no such task, or not its token');
+    const body = req.method === 'POST' ? await bodyOf(req) : undefined;
+    if (body === 'large') return refuse(res, 413, `more than ${largestBody} bytes`);
+    if (body === 'broken') return refuse(res, 400, 'the body is not JSON');
+    // Sessions are looked up within the task that the token opened: another task's session id finds nothing.
+    const id = req.headers['mcp-session-id'];
+    const session = typeof id === 'string' ? opened.sessions.get(id) : undefined;
+    if (id !== undefined && !session) return refuse(res, 404, 'no such session');
+    if (!session && !isInitializeRequest(body)) return refuse(res, 400, 'no session');
+    const transport = session?.transport ?? (await connect(opened));
+    const gone = new AbortController();
+    const sent = new Promise<boolean>((resolve) => {
+      res.once('close', () => {
+        if (!res.writableFinished) gone.abort();
+        resolve(res.writableFinished);
+      });
+    });
+    const line: Line = { gone: gone.signal, sent };
+    const auth = { token: '', clientId: opened.hands.task, scopes: [], extra: line };
+    await transport.handleRequest(Object.assign(req, { auth }), res, body);
+  }
+
+  async function connect(opened: Opened): Promise<StreamableHTTPServerTransport> {
+    const mcp = toolServer(opened, call);
+    const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
+      sessionIdGenerator: () => randomBytes(16).toString('hex'),
+      onsessioninitialized: (id) => void opened.sessions.set(id, { transport, server: mcp }),
+      onsessionclosed: (id) => void opened.sessions.delete(id),
+    });
+    await mcp.connect(transport);
+    return transport;
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(o.port, o.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const base = new URL(o.url);
+  if (base.port === '') base.port = String(port);
+  const hosts = new Set([base.host]);
+
+  const close = async (task: string) => {
+    const opened = tasks.get(task);
+    tasks.delete(task);
+    for (const { server: mcp } of opened?.sessions.values() ?? []) await mcp.close();
+  };
+  return {
+    port,
+    open({ task, workspace }) {
+      const there = tasks.get(task);
+      if (there && there.workspace === workspace) return there.hands;
+      if (there) throw new Error(`task ${task} belongs to another workspace; nothing was opened`);
+      const url = new URL(`/mcp/${encodeURIComponent(task)}`, base).href;
+      const hands = { task, url, token: randomBytes(32).toString('base64url') };
+      tasks.set(task, { hands, workspace, sessions: new Map() });
+      return hands;
+    },
+    close,
+    async stop() {
+      for (const task of tasks.keys()) await close(task);
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
+function toolServer({ hands, workspace }: Opened, call: Call): Server {
+  const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(described) }));
+  server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
+    const asked = askedBy({ workspace, task: hands.task }, params.name, params.arguments ?? {});
+    if ('wrong' in asked)
+      return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
+    const { gone, sent } = lineOf(extra.authInfo);
+    const signal = AbortSignal.any([extra.signal, gone]);
+    const progressToken = params._meta?.progressToken;
+    let progress = 0;
+    const answer = await call(asked.asked, {
+      signal,
+      sent,
+      progress(message) {
+        if (progressToken === undefined) return;
+        const notice = { progressToken, progress: ++progress, message };
+        extra.sendNotification({ method: 'notifications/progress', params: notice }).catch(() => {}); // The brain is gone: `signal` says so.
+      },
+    });
+    return { isError: answer.isError, content: [{ type: 'text', text: answer.text }] };
+  });
+  return server;
+}
+
+/** What `serve` handed along with the request. */
+function lineOf(auth: AuthInfo | undefined): Line {
+  if (!auth?.extra) throw new Error('a call came without its connection');
+  return auth.extra as Line;
+}
+
+/** The task that a request's path names, or '' (which is no task). */
+function taskOf(url: string): string {
+  const name = /^\/mcp\/([^/?#]{1,200})$/.exec(url)?.[1];
+  try {
+    return name === undefined ? '' : decodeURIComponent(name);
+  } catch {
+    return '';
+  }
+}
+
+function refuse(res: http.ServerResponse, status: number, message: string): void {
+  if (res.headersSent) return void res.destroy();
+  res.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+  res.end(JSON.stringify({ jsonrpc: '2.0', error: { code: -32000, message }, id: null }));
+}
+
+async function bodyOf(req: http.IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Leaving the loop must not break the connection: the answer still has to go out on it.
+  const body: AsyncIterable<Buffer> = req.iterator({ destroyOnReturn: false });
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > largestBody) return 'large';
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    return 'broken';
+  }
+}

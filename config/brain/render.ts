@@ -1,0 +1,85 @@
+/** What the brain and its model proxy read at their start: OpenCode disarmed, and one model behind one address. */
+import { readFileSync } from 'node:fs';
+
+/** The model the owner chose. One that runs locally is `openai-compatible` without a key. */
+export type ModelChoice = {
+  provider: 'openai-compatible' | 'anthropic' | 'google';
+  /** The provider's name of the model. */
+  name: string;
+  /** Its API's address, version included; needed where the provider has no address of its own. */
+  url?: string;
+  /** The key; the proxy alone gets it. */
+  key?: string;
+};
+
+export type Rendered = { files: Record<string, string>; env: Record<string, string> };
+
+/** What stands in place of the key everywhere but in the proxy. */
+export const placeholder = 'pocketcoder-model-key';
+
+const providers: Record<ModelChoice['provider'], { npm: string; url?: string }> = {
+  'openai-compatible': { npm: '@ai-sdk/openai-compatible' },
+  anthropic: { npm: '@ai-sdk/anthropic', url: 'https://api.anthropic.com/v1' },
+  google: { npm: '@ai-sdk/google', url: 'https://generativelanguage.googleapis.com/v1beta' },
+};
+
+/**
+ * Renders the brain's read-only configuration directory, mounted at /run/pocketcoder, and its environment.
+ * @param password what the bot shows to OpenCode's server
+ */
+export function renderOpencode({ model, password }: { model: ModelChoice; password: string }): Rendered {
+  const { npm } = providers[model.provider];
+  // What it takes and writes at once, in tokens: what models of the day take; too long a talk is told as such.
+  const entry = { name: model.name, tool_call: true, limit: { context: 128_000, output: 16_000 } };
+  const opencode = {
+    $schema: 'https://opencode.ai/config.json',
+    provider: {
+      model: {
+        npm,
+        name: model.provider,
+        options: { baseURL: 'http://model:8081', apiKey: placeholder },
+        models: { [model.name]: entry },
+      },
+    },
+    enabled_providers: ['model'],
+    model: `model/${model.name}`,
+    small_model: `model/${model.name}`,
+    autoupdate: false,
+    share: 'disabled',
+    snapshot: false,
+    lsp: false,
+    formatter: false,
+    // A session adds one rule: the tools of its own task. Nothing else is allowed, and nothing is ever asked here.
+    permission: { '*': 'deny', todowrite: 'allow' },
+    default_agent: 'task',
+    agent: {
+      task: { mode: 'primary', description: 'Works on a task of the owner.', prompt: prompt() },
+      build: { disable: true },
+      plan: { disable: true },
+      general: { disable: true },
+      explore: { disable: true },
+    },
+  };
+  return {
+    files: {
+      'opencode/opencode.json': `${JSON.stringify(opencode, null, 2)}\n`,
+      // OpenCode writes this file where it is missing, and fails every request where it cannot.
+      'opencode/.gitignore': 'node_modules\npackage.json\npackage-lock.json\nbun.lock\n.gitignore\n',
+      password,
+    },
+    env: { XDG_CONFIG_HOME: '/run/pocketcoder' },
+  };
+}
+
+/** Renders the model proxy's `model.json`: the one place it may reach, and the key that it alone holds. */
+export function renderModel(model: ModelChoice): Record<string, string> {
+  const upstream = model.url ?? providers[model.provider].url;
+  const missing = !upstream ? 'url' : !model.key && model.provider !== 'openai-compatible' ? 'key' : '';
+  if (missing)
+    throw new Error(
+      `model.${missing} is missing: a model of provider "${model.provider}" needs it. Nothing was written; set it and start again.`,
+    );
+  return { 'model.json': JSON.stringify({ upstream, placeholder, key: model.key ?? '' }) };
+}
+
+const prompt = (): string => readFileSync(new URL('prompt.md', import.meta.url), 'utf8');

@@ -1,0 +1,185 @@
+/**
+ * The brain as it runs: OpenCode in its container, the model proxy in another, each closed in as in docker-compose.yml.
+ * The gateway is the real one, in the test's own process; only the model is scripted.
+ */
+import { randomBytes } from 'node:crypto';
+import type Docker from 'dockerode';
+import pino from 'pino';
+import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
+import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
+import type { CallsOptions } from '../../bot/src/gateway/calls.ts';
+import { type Gateway, startGateway } from '../../bot/src/gateway/server.ts';
+import { type ModelChoice, renderModel, renderOpencode } from '../../config/brain/render.ts';
+import { findEngine } from '../../config/src/engine.ts';
+import { ensureImage } from '../../config/src/images.ts';
+import { writeServiceFiles } from '../../config/src/volumes.ts';
+import { type ScriptedModel, startModel } from './model.ts';
+import { until } from './wait.ts';
+
+export type BrainStack = {
+  brain: Brain;
+  /** Every event since the start, in order. */
+  events: BrainEvent[];
+  gateway: Gateway;
+  model: ScriptedModel;
+  /** This machine as containers see it, where the model listens: what the brain must not reach but by the proxy. */
+  machine: string;
+  /** Prompts a session and waits until it is idle again. */
+  turn(session: string, text: string): Promise<void>;
+  /** SIGKILL to the brain's process; `start` brings the same container up again. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** Runs a command in the brain's container, as the brain's user. */
+  inside(...command: string[]): Promise<{ exit: number; output: string }>;
+  /** The brain's whole log so far. */
+  logs(): Promise<string>;
+  stop(): Promise<void>;
+};
+
+export const key = 'the-models-real-key';
+
+/**
+ * Starts it all on networks of its own.
+ * @param calls how the gateway's calls are answered
+ * @param provider whose way of asking OpenCode is to use; the scripted model answers the first of them only
+ */
+export async function startBrain(
+  calls: CallsOptions,
+  provider: ModelChoice['provider'] = 'openai-compatible',
+): Promise<BrainStack> {
+  const { docker } = findEngine();
+  const project = `pctest-${randomBytes(4).toString('hex')}`;
+  const undo: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step().catch(() => {});
+  };
+  try {
+    const [brainImage, modelImage] = [await ensureImage('brain'), await ensureImage('model')];
+    // As in docker-compose.yml: an internal network gives this machine no address either.
+    const closed = { Internal: true, Options: { 'com.docker.network.bridge.inhibit_ipv4': 'true' } };
+    const network = async (name: string, o: object) => {
+      const made = await docker.createNetwork({ Name: `${project}_${name}`, ...o });
+      undo.push(() => made.remove());
+      return made;
+    };
+    await network('brain', closed);
+    await network('model', closed);
+    const { IPAM } = await (await network('outside', {})).inspect();
+    const machine = String(IPAM?.Config?.[0]?.['Gateway']);
+
+    const log = pino({ level: 'silent' });
+    const model = await startModel({ host: machine, key });
+    undo.push(model.stop);
+    const gateway = await startGateway({ ...calls, port: 0, host: machine, url: 'http://bot:8080', log });
+    undo.push(gateway.stop);
+
+    const choice = {
+      provider,
+      name: 'scripted',
+      url: `http://${machine}:${model.port}/v1`,
+      key,
+    } as const;
+    const password = randomBytes(16).toString('hex');
+    const filesOf = (service: string, uid: number, files: Record<string, string>) =>
+      Object.entries(files).map(([name, content]) => ({ service, name, uid, content }));
+    await writeServiceFiles(docker, project, brainImage, [
+      ...filesOf('brain', 10003, renderOpencode({ model: choice, password }).files),
+      ...filesOf('model', 10005, renderModel(choice)),
+    ]);
+    for (const service of ['brain', 'model'])
+      undo.push(() => docker.getVolume(`${project}_${service}_config`).remove());
+    undo.push(() => docker.getVolume(`${project}_brain_data`).remove());
+
+    const container = async (
+      name: string,
+      image: string,
+      networks: string[],
+      more: Partial<Options> = {},
+    ) => {
+      const [first = '', ...others] = networks.map((n) => `${project}_${n}`);
+      const made = await docker.createContainer({
+        Image: image,
+        name: `${project}-${name}`,
+        ...more,
+        NetworkingConfig: { EndpointsConfig: { [first]: { Aliases: [name] } } },
+        HostConfig: { ...hardened, NetworkMode: first, ...more.HostConfig },
+      });
+      undo.push(() => made.remove({ force: true }));
+      for (const other of others)
+        await docker.getNetwork(other).connect({ Container: made.id, EndpointConfig: { Aliases: [name] } });
+      await made.start();
+      return made;
+    };
+    const config = (service: string) => `${project}_${service}_config:/run/pocketcoder:ro`;
+    await container('model', modelImage, ['model', 'outside'], { HostConfig: { Binds: [config('model')] } });
+    const opencode = await container('brain', brainImage, ['brain', 'model'], {
+      HostConfig: { Binds: [config('brain'), `${project}_brain_data:/data`] },
+    });
+    // Stands where the bot stands: on the brain's network, and passes bytes on to this process and back.
+    const relay = `
+      const net = require('node:net');
+      const pass = (from, port, host) => net.createServer((a) => {
+        const b = net.connect(port, host);
+        a.pipe(b).pipe(a);
+        for (const [x, y] of [[a, b], [b, a]]) x.on('error', () => {}).on('close', () => y.destroy());
+      }).listen(from);
+      pass(8080, ${gateway.port}, '${machine}');
+      pass(4096, 4096, 'brain');`;
+    const bot = await container('bot', modelImage, ['outside', 'brain'], { Cmd: ['node', '-e', relay] });
+    const { NetworkSettings } = await bot.inspect();
+    const address = NetworkSettings.Networks[`${project}_outside`]?.IPAddress ?? '';
+
+    const brain = connectOpenCode({ url: `http://${address}:4096`, password, log });
+    undo.push(brain.stop);
+    const events: BrainEvent[] = [];
+    brain.events((event) => events.push(event));
+    await until('the brain is up', () => events.some((e) => e.type === 'up'), { seconds: 60 });
+    return {
+      brain,
+      events,
+      gateway,
+      model,
+      machine,
+      async turn(session, text) {
+        const from = events.length;
+        await brain.prompt(session, text);
+        const idle = (e: BrainEvent) => e.type === 'idle' && e.session === session;
+        await until('the session is idle', () => events.slice(from).some(idle), { seconds: 30 });
+      },
+      kill: () => opencode.kill({ signal: 'SIGKILL' }),
+      start: () => opencode.start(),
+      inside: (...command) => run(docker, opencode, command),
+      logs: async () => (await opencode.logs({ stdout: true, stderr: true })).toString('latin1'),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Options = Docker.ContainerCreateOptions;
+
+/** As docker-compose.yml has it for these services. */
+const hardened: Docker.HostConfig = {
+  ReadonlyRootfs: true,
+  CapDrop: ['ALL'],
+  SecurityOpt: ['no-new-privileges:true'],
+  PidsLimit: 256,
+  Memory: 1536 * 1024 * 1024,
+  Init: true,
+  Tmpfs: { '/tmp': '' },
+  // Else the engine asks the machine's own resolver for names that are not on these networks.
+  Dns: ['127.0.0.1'],
+};
+
+async function run(docker: Docker, container: Docker.Container, command: string[]) {
+  const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true });
+  const stream = await exec.start({});
+  const chunks: Buffer[] = [];
+  const sink = { write: (chunk: Buffer) => chunks.push(chunk) } as unknown as NodeJS.WritableStream;
+  docker.modem.demuxStream(stream, sink, sink);
+  await new Promise((resolve) => stream.once('end', resolve));
+  const { ExitCode } = await exec.inspect();
+  return { exit: ExitCode ?? -1, output: Buffer.concat(chunks).toString() };
+}

@@ -1,0 +1,235 @@
+/** The brain at work: OpenCode in its container, the real gateway, a scripted model. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { BrainEvent } from '../../bot/src/brain/brain.ts';
+import type { Settled } from '../../bot/src/gateway/calls.ts';
+import { describeOutcome, type Outcome } from '../../bot/src/gateway/outcome.ts';
+import { type BrainStack, startBrain } from '../harness/brain.ts';
+import { until } from '../harness/wait.ts';
+
+const ended = (o: Partial<Outcome> = {}): Outcome => ({
+  state: 'succeeded',
+  exit: 0,
+  output: '',
+  truncated: false,
+  ...o,
+});
+
+let stack: BrainStack;
+const asked: (Asked & { action: string })[] = [];
+const settled: Settled[] = [];
+/** What the owner does with the next actions; a test sets it. */
+let decide: (asked: Asked, signal: AbortSignal) => Promise<Outcome>;
+
+before(async () => {
+  stack = await startBrain({
+    wait: 2,
+    beat: 1,
+    settled: (s) => settled.push(s),
+    async ask(a, signal) {
+      const action = `a${asked.length + 1}`;
+      asked.push({ ...a, action });
+      return { action, outcome: decide(a, signal) };
+    },
+  });
+});
+after(() => stack?.stop());
+
+let made = 0;
+async function task(workspace = 'main') {
+  const hands = stack.gateway.open({ task: `task-${++made}`, workspace });
+  const session = await stack.brain.createSession({ title: hands.task, task: hands });
+  return { session, hands };
+}
+const of = (session: string) => stack.events.filter((e) => 'session' in e && e.session === session);
+const textsOf = (session: string) =>
+  of(session).filter((e): e is Extract<BrainEvent, { type: 'text' }> => e.type === 'text');
+const saidOf = (session: string) => textsOf(session).at(-1)?.text ?? '';
+
+test('a prompt becomes an action at the gateway, its outcome the final text, streamed', async () => {
+  decide = async () => ended({ output: 'hello from the sandbox\n' });
+  const { session, hands } = await task('garden');
+  await stack.turn(session, '!call bash {"script":"echo hello","timeout":7}');
+  const { action, ...last } = asked.at(-1) ?? { action: '' };
+  assert.deepEqual(last, {
+    kind: 'bash',
+    args: { script: 'echo hello', cwd: '.', timeout: 7, env: {} },
+    workspace: 'garden',
+    task: hands.task,
+    requester: 'brain',
+  });
+  assert.match(saidOf(session), /succeeded[\s\S]*hello from the sandbox/);
+  const words = textsOf(session).at(-1);
+  const parts = textsOf(session).filter((e) => e.part === words?.part);
+  assert.ok(parts.length > 3, `${parts.length} text events are no stream`);
+  assert.equal(parts.map((e) => e.delta).join(''), words?.text);
+  assert.equal(words?.done, true);
+  await until('the outcome is settled as delivered', () =>
+    settled.some((s) => s.action === action && s.delivered),
+  );
+  await until('the cost is told', () => of(session).some((e) => e.type === 'cost' && e.tokens > 0));
+});
+
+test('the tools the model sees are the four of its own task and its todo list', async () => {
+  decide = async () => ended();
+  const one = await task();
+  await stack.turn(one.session, 'hello');
+  const first = stack.model.seen.at(-1)?.tools ?? [];
+  const two = await task();
+  await stack.turn(two.session, 'hello');
+  const second = stack.model.seen.at(-1)?.tools ?? [];
+  for (const tools of [first, second])
+    assert.deepEqual(tools.map((t) => t.replace(/^t[0-9a-f]{12}_/, '')).sort(), [
+      'bash',
+      'edit_file',
+      'read_file',
+      'todowrite',
+      'write_file',
+    ]);
+  assert.equal(first.filter((t) => second.includes(t)).join(), 'todowrite');
+});
+
+test('an action is never attributed to another task, whatever the model calls', async () => {
+  decide = async () => ended();
+  const mine = await task('mine');
+  const other = await task('other');
+  await stack.turn(other.session, '!call bash {"script":"true"}');
+  const name = stack.model.seen.at(-1)?.tools.find((t) => t.endsWith('_bash'));
+  const before = asked.length;
+  await stack.turn(mine.session, `!call ${name} {"script":"rm -rf ."}\n!call bash {"script":"id"}`);
+  assert.deepEqual(
+    asked.slice(before).map((a) => a.workspace),
+    ['mine'],
+  );
+});
+
+test('built-in tools do nothing, the todo list works', async () => {
+  const { session } = await task();
+  const before = asked.length;
+  const todos = [
+    { content: 'look', status: 'completed', priority: 'high' },
+    { content: 'change', status: 'in_progress', priority: 'low' },
+  ];
+  await stack.turn(
+    session,
+    [
+      '!call read {"filePath":"/run/pocketcoder/password"}',
+      '!call webfetch {"url":"http://model:8081/models","format":"text"}',
+      '!call task {"description":"x","prompt":"x","subagent_type":"general"}',
+      `!call todowrite ${JSON.stringify({ todos })}`,
+    ].join('\n'),
+  );
+  const answers = stack.model.seen.at(-1)?.messages.filter((m) => m.role === 'tool') ?? [];
+  assert.equal(answers.length, 4);
+  for (const answer of answers.slice(0, 3)) assert.match(JSON.stringify(answer), /unavailable tool/);
+  assert.equal(asked.length, before);
+  const list = [
+    { text: 'look', state: 'completed' },
+    { text: 'change', state: 'in_progress' },
+  ];
+  const told = of(session).findLast((e) => e.type === 'todo');
+  assert.deepEqual(told?.type === 'todo' && told.todos, list);
+  assert.deepEqual((await stack.brain.snapshot(session)).todos, list);
+});
+
+test('PENDING when nobody decides in time; the late outcome is prompted and understood', async () => {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  decide = () => promise;
+  const { session } = await task();
+  await stack.turn(session, '!call bash {"script":"make"}');
+  assert.match(saidOf(session), /PENDING: action a\d+ waits/);
+  const action = asked.at(-1)?.action ?? '';
+  assert.ok(!settled.some((s) => s.action === action));
+  resolve(ended({ output: 'built' }));
+  const late = await until('it is settled', () => settled.find((s) => s.action === action));
+  assert.equal(late.delivered, false);
+  await stack.turn(session, describeOutcome(action, late.outcome));
+  assert.match(saidOf(session), /You said: Action a\d+ succeeded[\s\S]*built/);
+});
+
+test('a denial reaches the model with its reason', async () => {
+  decide = async () => ended({ state: 'denied', reason: 'use the staging branch' });
+  const { session } = await task();
+  await stack.turn(session, '!call write_file {"path":"a.txt","content":"x"}');
+  assert.match(saidOf(session), /DENIED by the owner.*use the staging branch/);
+});
+
+test('a call with wrong arguments is explained to the model and asked of nobody', async () => {
+  const before = asked.length;
+  const { session } = await task();
+  await stack.turn(session, '!call write_file {"path":"/etc/passwd","content":"x"}');
+  assert.match(saidOf(session), /NOT ASKED: "path" must be relative to the workspace/);
+  assert.equal(asked.length, before);
+});
+
+test('abort takes the open call back and leaves the session usable', async () => {
+  const { promise: taken, resolve } = Promise.withResolvers<void>();
+  decide = (_, signal) => {
+    signal.addEventListener('abort', () => resolve());
+    return new Promise(() => {});
+  };
+  const { session } = await task();
+  const before = asked.length;
+  await stack.brain.prompt(session, '!call bash {"script":"sleep 60"}');
+  await until('it is asked', () => asked.length > before);
+  await stack.brain.abort(session);
+  await taken;
+  await until('idle', () => of(session).some((e) => e.type === 'idle'));
+  assert.ok(of(session).some((e) => e.type === 'error' && e.code === 'aborted'));
+  await stack.turn(session, '!say still here');
+  assert.equal(saidOf(session), 'still here');
+});
+
+test('after kill -9 the session goes on by its id, with its hands', async () => {
+  decide = async () => ended({ output: 'before' });
+  const { session, hands } = await task();
+  await stack.turn(session, '!call bash {"script":"one"}');
+  decide = () => new Promise(() => {});
+  const before = asked.length;
+  await stack.brain.prompt(session, '!call bash {"script":"two"}');
+  await until('it is asked', () => asked.length > before);
+  const from = stack.events.length;
+  await stack.kill();
+  await until('down is told', () => stack.events.slice(from).some((e) => e.type === 'down'));
+  await stack.start();
+  const later = () => stack.events.slice(from);
+  await until('up is told', () => later().some((e) => e.type === 'up'), { seconds: 60 });
+  await until('idle is told', () => later().some((e) => e.type === 'idle' && e.session === session));
+  decide = async () => ended({ output: 'after the crash' });
+  await stack.turn(session, '!call bash {"script":"three"}');
+  assert.equal(asked.at(-1)?.task, hands.task);
+  assert.match(saidOf(session), /after the crash/);
+  assert.match(JSON.stringify(stack.model.seen.at(-1)?.messages), /before/);
+});
+
+test('a task whose address was opened anew (the bot was restarted) gets its hands back', async () => {
+  decide = async () => ended({ output: 'with the new token' });
+  const { session, hands } = await task('kept');
+  await stack.turn(session, '!call bash {"script":"one"}');
+  await stack.gateway.close(hands.task);
+  const again = stack.gateway.open({ task: hands.task, workspace: 'kept' });
+  assert.notEqual(again.token, hands.token);
+  stack.brain.resume({ session, task: again });
+  const before = asked.length;
+  await stack.turn(session, '!call bash {"script":"two"}');
+  assert.deepEqual(
+    asked.slice(before).map((a) => a.workspace),
+    ['kept'],
+  );
+  assert.match(saidOf(session), /with the new token/);
+});
+
+test('a wrong key and a model that is down are told in words', async () => {
+  const { session } = await task();
+  const errors = () => of(session).flatMap((e) => (e.type === 'error' ? [e] : []));
+  stack.model.mode = 'refuse-key';
+  await stack.turn(session, 'hello');
+  assert.equal(errors().at(-1)?.code, 'model_key');
+  assert.match(errors().at(-1)?.message ?? '', /refused our key/);
+  stack.model.mode = 'down';
+  await stack.brain.prompt(session, '!say back again');
+  await until('it is told', () => errors().at(-1)?.code === 'model_unreachable');
+  stack.model.mode = 'ok';
+  await until('it goes on by itself', () => saidOf(session) === 'back again', { seconds: 30 });
+});

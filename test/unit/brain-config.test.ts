@@ -1,0 +1,63 @@
+/** What the brain and the proxy are configured with, for every provider. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type ModelChoice, placeholder, renderModel, renderOpencode } from '../../config/brain/render.ts';
+
+const choices: (ModelChoice & { npm: string; upstream: string })[] = [
+  {
+    provider: 'openai-compatible',
+    name: 'm',
+    url: 'https://api.example.org/v1',
+    key: 'secret-1',
+    npm: '@ai-sdk/openai-compatible',
+    upstream: 'https://api.example.org/v1',
+  },
+  {
+    provider: 'openai-compatible',
+    name: 'local-model',
+    url: 'http://192.0.2.7:11434/v1',
+    npm: '@ai-sdk/openai-compatible',
+    upstream: 'http://192.0.2.7:11434/v1',
+  },
+  {
+    provider: 'anthropic',
+    name: 'c',
+    key: 'secret-2',
+    npm: '@ai-sdk/anthropic',
+    upstream: 'https://api.anthropic.com/v1',
+  },
+  {
+    provider: 'google',
+    name: 'g',
+    key: 'secret-3',
+    npm: '@ai-sdk/google',
+    upstream: 'https://generativelanguage.googleapis.com/v1beta',
+  },
+];
+
+for (const { npm, upstream, ...model } of choices)
+  test(`${model.provider} "${model.name}": OpenCode disarmed, its only address the proxy, the key in the proxy alone`, () => {
+    const { files } = renderOpencode({ model, password: 'pw' });
+    const config = JSON.parse(files['opencode/opencode.json'] ?? '');
+    assert.deepEqual(config.permission, { '*': 'deny', todowrite: 'allow' });
+    assert.equal(config.default_agent, 'task');
+    const { task, ...others } = config.agent;
+    assert.equal(task.mode, 'primary');
+    assert.match(task.prompt, /You have no hands of your own/);
+    for (const agent of Object.values(others)) assert.deepEqual(agent, { disable: true });
+    assert.equal(config.model, `model/${model.name}`);
+    assert.deepEqual(config.enabled_providers, ['model']);
+    assert.equal(config.provider.model.npm, npm);
+    assert.deepEqual(config.provider.model.options, { baseURL: 'http://model:8081', apiKey: placeholder });
+    assert.equal(config.mcp, undefined);
+    assert.equal(files['password'], 'pw');
+    assert.ok(files['opencode/.gitignore']);
+    if (model.key) assert.ok(!JSON.stringify(files).includes(model.key));
+    const proxy = JSON.parse(renderModel(model)['model.json'] ?? '');
+    assert.deepEqual(proxy, { upstream, placeholder, key: model.key ?? '' });
+  });
+
+test('what is missing is named', () => {
+  assert.throws(() => renderModel({ provider: 'openai-compatible', name: 'm' }), /model\.url is missing/);
+  assert.throws(() => renderModel({ provider: 'anthropic', name: 'm' }), /model\.key is missing/);
+});

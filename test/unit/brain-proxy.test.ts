@@ -1,0 +1,137 @@
+/** The way to the model: one host, the key put in, nothing else let through. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import { modelProxy } from '../../config/brain/proxy.ts';
+import { until } from '../harness/wait.ts';
+
+const seen: { url: string; headers: http.IncomingHttpHeaders; body: string }[] = [];
+let open = 0;
+let other = 0;
+const upstream = http.createServer(async (req, res) => {
+  open++;
+  res.once('close', () => open--);
+  let body = '';
+  for await (const chunk of req) body += chunk;
+  seen.push({ url: req.url ?? '', headers: req.headers, body });
+  if (req.url === '/v1/away')
+    return res.writeHead(307, { location: `http://127.0.0.1:${portOf(stranger)}/` }).end();
+  if (req.url === '/v1/stream') {
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    return res.write('data: one\n\n');
+  }
+  return res.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}');
+});
+const stranger = http.createServer((_req, res) => {
+  other++;
+  res.end('reached');
+});
+let proxy: http.Server;
+const portOf = (s: net.Server) => (s.address() as AddressInfo).port;
+const listen = async (s: net.Server) => {
+  s.listen(0, '127.0.0.1');
+  await once(s, 'listening');
+};
+
+before(async () => {
+  await listen(upstream);
+  await listen(stranger);
+  proxy = modelProxy({
+    upstream: `http://127.0.0.1:${portOf(upstream)}/v1`,
+    placeholder: 'HOLDER',
+    key: '$&key',
+  });
+  await listen(proxy);
+});
+after(() => {
+  for (const s of [proxy, upstream, stranger]) {
+    s?.close();
+    s?.closeAllConnections();
+  }
+});
+
+const url = (path: string) => `http://127.0.0.1:${portOf(proxy)}${path}`;
+/** Sends bytes as they are and returns the first line of the answer, or '' where the connection was ended. */
+const raw = (text: string) =>
+  new Promise<string>((resolve) => {
+    let got = '';
+    const socket = net.connect(portOf(proxy), '127.0.0.1', () => socket.end(text));
+    socket.on('data', (d) => (got += d));
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(got.split('\r\n')[0] ?? ''));
+  });
+
+test('a request goes on below the base path, with its body, and the key wherever the placeholder stood', async () => {
+  const answer = await fetch(url('/chat/completions?a=b'), {
+    method: 'POST',
+    body: '{"HOLDER":1}',
+    headers: { authorization: 'Bearer HOLDER', 'x-api-key': 'HOLDER', 'x-goog-api-key': 'HOLDER' },
+  });
+  assert.deepEqual(await answer.json(), { ok: true });
+  const last = seen.at(-1);
+  assert.equal(last?.url, '/v1/chat/completions?a=b');
+  assert.equal(last?.body, '{"HOLDER":1}');
+  assert.equal(last?.headers.authorization, 'Bearer $&key');
+  assert.equal(last?.headers['x-api-key'], '$&key');
+  assert.equal(last?.headers['x-goog-api-key'], '$&key');
+  assert.equal(last?.headers.host, `127.0.0.1:${portOf(upstream)}`);
+});
+
+test('a stream passes as it comes, and ends upstream when the client goes', async () => {
+  const gone = new AbortController();
+  const answer = await fetch(url('/stream'), { signal: gone.signal });
+  const { value } = (await answer.body?.getReader().read()) ?? {};
+  assert.equal(new TextDecoder().decode(value), 'data: one\n\n');
+  gone.abort();
+  await until('upstream is let go', () => open === 0);
+});
+
+test('it cannot be led to another host', async () => {
+  const port = portOf(stranger);
+  const before = seen.length;
+  const end = 'Host: x\r\nConnection: close\r\n\r\n';
+  assert.match(await raw(`GET http://127.0.0.1:${port}/ HTTP/1.1\r\n${end}`), /400/);
+  assert.match(await raw(`GET //127.0.0.1:${port}/ HTTP/1.1\r\n${end}`), /400/);
+  assert.match(await raw(`GET @127.0.0.1:${port}/ HTTP/1.1\r\n${end}`), /400|^$/);
+  assert.equal(await raw(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\n${end}`), '');
+  assert.equal(
+    await raw(`GET / HTTP/1.1\r\nUpgrade: websocket\r\nHost: x\r\nConnection: Upgrade\r\n\r\n`),
+    '',
+  );
+  assert.match(await raw(`GET /../admin HTTP/1.1\r\n${end}`), /400/);
+  assert.match(await raw(`GET /a/%2e%2E/admin HTTP/1.1\r\n${end}`), /400/);
+  assert.match(await raw(`GET /..%2fadmin HTTP/1.1\r\n${end}`), /400/);
+  assert.equal(seen.length, before);
+  await fetch(url('/x'), { headers: { 'x-forwarded-host': `127.0.0.1:${port}` } });
+  assert.equal(seen.length, before + 1);
+  assert.equal(other, 0);
+});
+
+test('a redirect is not followed and not passed on', async () => {
+  const answer = await fetch(url('/away'));
+  assert.equal(answer.status, 502);
+  assert.equal(((await answer.json()) as { error: { code: string } }).error.code, 'model_redirects');
+  assert.equal(other, 0);
+});
+
+test('a model that is not there is a clear 502', async () => {
+  const nobody = net.createServer();
+  await listen(nobody);
+  const port = portOf(nobody);
+  nobody.close();
+  const lonely = modelProxy({ upstream: `http://127.0.0.1:${port}/v1`, placeholder: 'HOLDER', key: 'k' });
+  await listen(lonely);
+  const answer = await fetch(`http://127.0.0.1:${portOf(lonely)}/x`);
+  lonely.close();
+  lonely.closeAllConnections();
+  assert.equal(answer.status, 502);
+  const { error } = (await answer.json()) as { error: { code: string; message: string } };
+  assert.equal(error.code, 'model_unreachable');
+  assert.match(error.message, /cannot be reached/);
+});
+
+test('an address that is no http is refused at once', () => {
+  assert.throws(() => modelProxy({ upstream: 'file:///etc', placeholder: 'p', key: 'k' }), /http:\/\//);
+});

@@ -1,0 +1,86 @@
+/** From OpenCode's events to ours: the brain's own words once each, also across a break of the stream. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AssistantMessage, Event, Part, UserMessage } from '@opencode-ai/sdk/v2';
+import type { BrainEvent } from '../../bot/src/brain/brain.ts';
+import { translator } from '../../bot/src/brain/translate.ts';
+
+const session = 's1';
+const info = (id: string, role: 'user' | 'assistant') => ({ id, role }) as UserMessage | AssistantMessage;
+const part = (messageID: string, text: string, end?: number): Part => ({
+  id: `p-${messageID}`,
+  sessionID: session,
+  messageID,
+  type: 'text',
+  text,
+  time: end === undefined ? { start: 1 } : { start: 1, end },
+});
+const message = (id: string, role: 'user' | 'assistant'): Event => ({
+  id: '',
+  type: 'message.updated',
+  properties: { sessionID: session, info: info(id, role) },
+});
+const update = (p: Part): Event => ({
+  id: '',
+  type: 'message.part.updated',
+  properties: { sessionID: session, part: p, time: 1 },
+});
+const delta = (messageID: string, text: string, field = 'text'): Event => ({
+  id: '',
+  type: 'message.part.delta',
+  properties: { sessionID: session, messageID, partID: `p-${messageID}`, field, delta: text },
+});
+const status = (type: 'busy' | 'idle'): Event => ({
+  id: '',
+  type: 'session.status',
+  properties: { sessionID: session, status: { type } },
+});
+
+function setUp() {
+  const told: BrainEvent[] = [];
+  const t = translator(
+    (s) => s === session,
+    (e) => told.push(e),
+  );
+  const feed = (...events: Event[]) => events.forEach(t.take);
+  const texts = () => told.flatMap((e) => (e.type === 'text' ? [`${e.delta}|${e.text}|${e.done}`] : []));
+  return { t, told, feed, texts };
+}
+
+test('text is told as it grows, and once when it is done', () => {
+  const { feed, texts, told } = setUp();
+  feed(status('busy'), message('a', 'assistant'), update(part('a', '')), delta('a', 'He'), delta('a', 'llo'));
+  feed(update(part('a', 'Hello', 2)), update(part('a', 'Hello', 2)), status('idle'));
+  assert.deepEqual(texts(), ['He|He|false', 'llo|Hello|false', '|Hello|true']);
+  assert.deepEqual([told[0]?.type, told.at(-1)?.type], ['busy', 'idle']);
+});
+
+test('the owner’s words, reasoning and other sessions are not told', () => {
+  const { t, feed, told } = setUp();
+  feed(message('u', 'user'), update(part('u', 'secret')), delta('u', 'x'));
+  feed(message('a', 'assistant'), update(part('a', '')), delta('a', 'hm', 'reasoning'));
+  t.take({ id: '', type: 'session.status', properties: { sessionID: 'other', status: { type: 'busy' } } });
+  assert.deepEqual(told, []);
+});
+
+test('after a break only what was missed is told', () => {
+  const { t, feed, texts, told } = setUp();
+  feed(status('busy'), message('a', 'assistant'), update(part('a', '')), delta('a', 'He'));
+  t.catchUp(session, false, [
+    { info: info('a', 'assistant'), parts: [part('a', 'Hello', 2)] },
+    { info: info('b', 'assistant'), parts: [part('b', 'Bye', 3)] },
+  ]);
+  assert.deepEqual(texts(), ['He|He|false', 'llo|Hello|true', 'Bye|Bye|true']);
+  assert.equal(told.at(-1)?.type, 'idle');
+  const before = told.length;
+  t.catchUp(session, false, [{ info: info('b', 'assistant'), parts: [part('b', 'Bye', 3)] }]);
+  assert.equal(told.length, before);
+});
+
+test('a turn that began during the break is told from its beginning', () => {
+  const { t, feed, texts, told } = setUp();
+  t.catchUp(session, true, [{ info: info('a', 'assistant'), parts: [part('a', 'Hel')] }]);
+  feed(delta('a', 'lo'));
+  assert.equal(told[0]?.type, 'busy');
+  assert.deepEqual(texts(), ['Hel|Hel|false', 'lo|Hello|false']);
+});

@@ -1,0 +1,112 @@
+/** The gateway's door: who gets in, to which task, with how much. */
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { after, before, test } from 'node:test';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import pino from 'pino';
+import { type Gateway, type Hands, startGateway } from '../../bot/src/gateway/server.ts';
+
+let gateway: Gateway;
+let one: Hands;
+let two: Hands;
+const asked: Asked[] = [];
+
+before(async () => {
+  gateway = await startGateway({
+    port: 0,
+    host: '127.0.0.1',
+    url: 'http://127.0.0.1',
+    wait: 5,
+    log: pino({ level: 'silent' }),
+    settled: () => {},
+    async ask(a) {
+      asked.push(a);
+      const outcome = { state: 'succeeded', exit: 0, output: 'ok', truncated: false } as const;
+      return { action: 'a1', outcome: Promise.resolve(outcome) };
+    },
+  });
+  one = gateway.open({ task: 'one', workspace: 'first' });
+  two = gateway.open({ task: 'two', workspace: 'second' });
+});
+after(() => gateway?.stop());
+
+const initialize = JSON.stringify({
+  jsonrpc: '2.0',
+  id: 1,
+  method: 'initialize',
+  params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+});
+function post(path: string, headers: http.OutgoingHttpHeaders, body = initialize) {
+  return new Promise<{ status: number; session: string }>((resolve, reject) => {
+    const accept = 'application/json, text/event-stream';
+    const req = http.request(
+      {
+        host: '127.0.0.1',
+        port: gateway.port,
+        method: 'POST',
+        path,
+        headers: { accept, 'content-type': 'application/json', ...headers },
+      },
+      (res) => {
+        res.resume();
+        resolve({ status: res.statusCode ?? 0, session: String(res.headers['mcp-session-id'] ?? '') });
+      },
+    );
+    req.on('error', reject);
+    req.end(body);
+  });
+}
+const bearer = (hands: Hands) => ({ authorization: `Bearer ${hands.token}` });
+
+test('a client with its task’s token lists four tools, and its calls are its task’s', async () => {
+  const client = new Client({ name: 't', version: '1' });
+  const requestInit = { headers: bearer(two) };
+  await client.connect(new StreamableHTTPClientTransport(new URL(two.url), { requestInit }));
+  const { tools } = await client.listTools();
+  assert.deepEqual(
+    tools.map((t) => t.name),
+    ['bash', 'read_file', 'write_file', 'edit_file'],
+  );
+  await client.callTool({ name: 'bash', arguments: { script: 'x' } });
+  assert.deepEqual([asked.at(-1)?.task, asked.at(-1)?.workspace], ['two', 'second']);
+  await client.close();
+});
+
+test('refused: no token, another task’s token, an unknown task, a path of another kind', async () => {
+  assert.equal((await post('/mcp/one', bearer(one))).status, 200);
+  for (const [path, headers] of [
+    ['/mcp/one', {}],
+    ['/mcp/one', bearer(two)],
+    ['/mcp/one', { authorization: one.token }],
+    ['/mcp/three', bearer(one)],
+    ['/mcp/', bearer(one)],
+    ['/mcp/%ff', bearer(one)],
+    ['/', bearer(one)],
+  ] as const)
+    assert.equal((await post(path, headers)).status, 401, path);
+});
+
+test('a session id of one task opens nothing in another', async () => {
+  const { session } = await post('/mcp/one', bearer(one));
+  const list = '{"jsonrpc":"2.0","id":2,"method":"tools/list"}';
+  const headers = { 'mcp-session-id': session };
+  assert.equal((await post('/mcp/one', { ...bearer(one), ...headers }, list)).status, 200);
+  assert.equal((await post('/mcp/two', { ...bearer(two), ...headers }, list)).status, 404);
+});
+
+test('refused: another host name, a browser’s origin, too large a body, no JSON', async () => {
+  assert.equal((await post('/mcp/one', { ...bearer(one), host: 'evil.example' })).status, 403);
+  assert.equal((await post('/mcp/one', { ...bearer(one), origin: 'http://127.0.0.1' })).status, 403);
+  assert.equal((await post('/mcp/one', bearer(one), `"${'x'.repeat(1024 * 1024)}"`)).status, 413);
+  assert.equal((await post('/mcp/one', bearer(one), '{')).status, 400);
+});
+
+test('a task keeps its token, belongs to one workspace, and is gone once closed', async () => {
+  const three = gateway.open({ task: 'three', workspace: 'first' });
+  assert.equal(gateway.open({ task: 'three', workspace: 'first' }).token, three.token);
+  assert.throws(() => gateway.open({ task: 'three', workspace: 'second' }), /another workspace/);
+  await gateway.close('three');
+  assert.equal((await post('/mcp/three', bearer(three))).status, 401);
+});
