@@ -1,0 +1,130 @@
+/** The `!` commands, as data: the help is rendered from the same table that runs them. */
+import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { Book } from '../approval/book.ts';
+import type { Desk } from '../approval/desk.ts';
+import { clock } from '../approval/render.ts';
+import type { CardStore } from '../approval/store.ts';
+import type { Conversation } from './conversation.ts';
+
+export type CommandContext = {
+  desk: Desk;
+  book: Book;
+  cards: CardStore;
+  conversation: Conversation;
+  /** One line each on the parts this bot talks to. */
+  health(): string[];
+  workspace: string;
+  user: string;
+};
+type Command = {
+  name: string;
+  usage: string;
+  summary: string;
+  /** Returns what to say, or '' when the room shows it already. */
+  run(args: string, c: CommandContext): Promise<string> | string;
+};
+
+const longestRun = 600;
+
+/** What `!run` asks for: the text as it was written, in the workspace's root. */
+export const runAsked = (script: string, workspace: string, task: string): Asked => ({
+  kind: 'bash',
+  args: { script, cwd: '.', env: {}, timeout: longestRun },
+  workspace,
+  task,
+  requester: 'owner',
+});
+
+function numbered(
+  args: string,
+  usage: string,
+  then: (n: number) => Promise<string>,
+): Promise<string> | string {
+  const number = /^#?(\d{1,9})$/.exec(args)?.[1];
+  return number === undefined ? `Which one? ${usage}` : then(Number(number));
+}
+
+function pending({ book, workspace }: CommandContext): string {
+  const lines = book
+    .unfinished()
+    .filter((p) => p.action.workspace === workspace)
+    .map((p) => {
+      const state = book.state(p.action.id);
+      const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000));
+      return `#${p.number} ${p.action.kind} · ${state === 'posted' ? `waits for you until ${until}` : state}`;
+    });
+  return lines.length > 0 ? lines.join('\n') : 'Nothing waits.';
+}
+
+export const commands: readonly Command[] = [
+  {
+    name: 'help',
+    usage: '!help',
+    summary: 'this list',
+    run: () =>
+      `${commands.map((c) => `${c.usage}: ${c.summary}`).join('\n')}\nAnything else goes to the agent.`,
+  },
+  {
+    name: 'run',
+    usage: '!run COMMAND',
+    summary: 'run a command in the sandbox, after your approval',
+    async run(args, c) {
+      if (!args) return 'What should run? !run COMMAND';
+      const task = await c.conversation.currentTask(c.workspace);
+      await c.desk.ask(runAsked(args, c.workspace, task.id));
+      return '';
+    },
+  },
+  {
+    name: 'status',
+    usage: '!status',
+    summary: 'how every part is, and what waits',
+    run: (_, c) => [...c.health(), ...c.conversation.describe(c.workspace), pending(c)].join('\n'),
+  },
+  { name: 'pending', usage: '!pending', summary: 'what waits for your answer', run: (_, c) => pending(c) },
+  {
+    name: 'poll',
+    usage: '!poll N',
+    summary: 'answer card N by a poll',
+    run: (args, c) => numbered(args, '!poll N', (n) => c.desk.addPoll(n)),
+  },
+  {
+    name: 'code',
+    usage: '!code N',
+    summary: 'answer card N by a typed code',
+    run: (args, c) => numbered(args, '!code N', (n) => c.desk.addCode(n)),
+  },
+  {
+    name: 'stop',
+    usage: '!stop',
+    summary: 'end what runs, deny what waits, interrupt the agent',
+    async run(_, c) {
+      await c.conversation.interrupt(c.workspace);
+      const count = await c.desk.stop(c.workspace, c.user);
+      return count === 0 ? 'Nothing was running or waiting.' : `Stopped: ${count}.`;
+    },
+  },
+  {
+    name: 'new',
+    usage: '!new [TITLE]',
+    summary: 'start a new task: a fresh conversation and a fresh container',
+    async run(args, c) {
+      await c.conversation.newTask(c.workspace, args);
+      return 'New task. What should it do?';
+    },
+  },
+  {
+    name: 'model',
+    usage: '!model',
+    summary: 'which model thinks',
+    run: (_, c) => c.conversation.modelName(),
+  },
+];
+
+/** Runs a line that starts with `!`. Returns what to say. */
+export async function runCommand(line: string, c: CommandContext): Promise<string> {
+  const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
+  const command = commands.find((x) => x.name === name.toLowerCase());
+  if (!command) return `There is no !${name}. !help lists what there is.`;
+  return command.run(args.trim(), c);
+}

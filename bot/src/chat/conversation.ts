@@ -1,0 +1,181 @@
+/** Plain words to the brain and its answers to the room: one task is one session, one workspace has one current task. */
+import { randomInt } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Page } from '../approval/book.ts';
+import { message } from '../approval/card.ts';
+import { visible } from '../approval/visible.ts';
+import type { Brain, BrainEvent, Todo } from '../brain/brain.ts';
+import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
+import type { Hands } from '../gateway/server.ts';
+import type { Matrix, RoomId } from '../matrix/types.ts';
+import { type Status, statusMessage } from './status.ts';
+import type { Task, TaskStore } from './tasks.ts';
+
+export type ConversationOptions = {
+  /** Absent where no model is configured. */
+  brain: Brain | undefined;
+  model: string;
+  /** Opens a task's address at the gateway: the only hands its session has. */
+  hands(task: string, workspace: string): Hands;
+  tasks: TaskStore;
+  matrix: Matrix;
+  roomOf(workspace: string): RoomId;
+  log: Logger;
+};
+export type Conversation = {
+  currentTask(workspace: string): Promise<Task>;
+  newTask(workspace: string, title: string): Promise<Task>;
+  /** Words of an enrolled device. Returns what to say at once, or ''. */
+  hear(workspace: string, text: string): Promise<string>;
+  /** An action of the brain is over. `delivered` when its open tool call carried the outcome to it already. */
+  over(page: Page, outcome: Outcome, delivered: boolean): Promise<void>;
+  interrupt(workspace: string): Promise<void>;
+  describe(workspace: string): string[];
+  modelName(): string;
+  /** Takes up the sessions of before a restart and begins to show what the brain says. */
+  listen(): void;
+  brainIsUp(): boolean;
+};
+
+const noModel =
+  'No model is configured, so nobody can answer this. !run COMMAND works without one; docs/models.md says how to add a model.';
+const most = 30_000;
+
+const taskId = (): string =>
+  Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
+
+export function createConversation(o: ConversationOptions): Conversation {
+  const { brain, tasks, matrix, log } = o;
+  const answers = new Map<string, { part: string; status: Status; text: string }>();
+  const lists = new Map<string, Status>();
+  const costs = new Map<string, number>();
+  const busy = new Set<string>();
+  let up = false;
+
+  const say = (workspace: string, text: string) =>
+    matrix.post(o.roomOf(workspace), 'm.room.message', message([{ line: text }], 'm.text'));
+  /** The brain's own words: visible characters only, as text and never as markup. */
+  const words = (text: string) => message([{ line: visible(text.slice(0, most)).text }], 'm.text');
+  const checklist = (items: readonly Todo[]) =>
+    message(
+      items.map((i) => ({
+        line: `${{ completed: '☑', in_progress: '▶', cancelled: '☒', pending: '☐' }[i.state]} ${visible(i.text).text}`,
+      })),
+    );
+
+  async function finishAnswer(session: string): Promise<void> {
+    const answer = answers.get(session);
+    answers.delete(session);
+    if (answer?.text.trim()) await answer.status.finish(words(answer.text));
+  }
+
+  async function onEvent(e: BrainEvent): Promise<void> {
+    if (!('session' in e)) {
+      up = e.type === 'up';
+      return;
+    }
+    const task = tasks.bySession(e.session);
+    if (!task) return;
+    const room = o.roomOf(task.workspace);
+    switch (e.type) {
+      case 'text': {
+        if (answers.get(e.session)?.part !== e.part) await finishAnswer(e.session);
+        const answer = answers.get(e.session) ?? {
+          part: e.part,
+          status: statusMessage(matrix, room, log),
+          text: '',
+        };
+        answer.text = e.text;
+        answers.set(e.session, answer);
+        if (e.done) await finishAnswer(e.session);
+        else if (e.text.trim()) answer.status.show(words(e.text));
+        return;
+      }
+      case 'todo': {
+        const list = lists.get(e.session) ?? statusMessage(matrix, room, log);
+        lists.set(e.session, list);
+        if (e.todos.length > 0) list.show(checklist(e.todos));
+        return;
+      }
+      case 'busy':
+        busy.add(e.session);
+        return matrix.typing(room, true);
+      case 'idle':
+        busy.delete(e.session);
+        await finishAnswer(e.session);
+        return matrix.typing(room, false);
+      case 'error':
+        await finishAnswer(e.session);
+        if (e.code !== 'aborted') await say(task.workspace, `⚠️ ${e.message}`);
+        return;
+      case 'cost':
+        costs.set(e.session, e.dollars);
+    }
+  }
+
+  async function newTask(workspace: string, title: string): Promise<Task> {
+    const id = taskId();
+    const named = title || `task ${id}`;
+    const session = brain ? await brain.createSession({ title: named, task: o.hands(id, workspace) }) : '';
+    const task: Task = { id, workspace, session, title: named, createdAt: Date.now() };
+    tasks.add(task);
+    return task;
+  }
+  async function currentTask(workspace: string): Promise<Task> {
+    const task = tasks.current(workspace);
+    if (!task) return newTask(workspace, '');
+    if (task.session || !brain) return task;
+    // Made while no model was configured.
+    const session = await brain.createSession({ title: task.title, task: o.hands(task.id, workspace) });
+    tasks.setSession(task.id, session);
+    return { ...task, session };
+  }
+  async function prompt(task: Task, text: string): Promise<void> {
+    if (brain && task.session) await brain.prompt(task.session, text);
+  }
+
+  return {
+    currentTask,
+    newTask,
+    async hear(workspace, text) {
+      if (!brain) return noModel;
+      const task = await currentTask(workspace);
+      const denied = tasks.takeReason(workspace);
+      await prompt(task, denied ? `${denied} The owner's reason: ${text}` : text);
+      return '';
+    },
+    async over(page, outcome, delivered) {
+      const task = tasks.get(page.action.task);
+      if (!task || page.action.requester !== 'brain') return;
+      if (!tasks.tell(page.action.id)) return;
+      if (outcome.state === 'denied')
+        tasks.expectReason(task.workspace, `About action ${page.action.id}, which was denied.`);
+      if (!delivered) await prompt(task, describeOutcome(page.action.id, outcome));
+    },
+    async interrupt(workspace) {
+      const task = tasks.current(workspace);
+      if (brain && task?.session) await brain.abort(task.session);
+    },
+    describe(workspace) {
+      const task = tasks.current(workspace);
+      if (!task) return ['no task yet'];
+      const cost = costs.get(task.session);
+      const state = busy.has(task.session) ? 'working' : 'idle';
+      return [`task ${task.title}: ${state}${cost ? ` · ${cost.toFixed(4)} $` : ''}`];
+    },
+    modelName: () =>
+      brain ? `The model is ${o.model}. It is chosen in pocketcoder.yaml, at the console.` : noModel,
+    brainIsUp: () => up,
+    listen() {
+      for (const task of tasks.withSession())
+        brain?.resume({ session: task.session, task: o.hands(task.id, task.workspace) });
+      // One after the other: two parts of one answer must not overtake each other.
+      let chain: Promise<void> = Promise.resolve();
+      brain?.events((event) => {
+        chain = chain
+          .then(() => onEvent(event))
+          .catch((error: unknown) => log.warn({ err: error }, 'an answer was not shown'));
+      });
+    },
+  };
+}

@@ -1,0 +1,207 @@
+/** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
+import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { Logger } from 'pino';
+import stripAnsi from 'strip-ansi';
+import type { Book, Page } from '../approval/book.ts';
+import { isOver } from '../approval/book.ts';
+import { type Content, ended, message, pollEnd } from '../approval/card.ts';
+import { actionBlocks, type Block, header } from '../approval/render.ts';
+import type { Card, CardStore } from '../approval/store.ts';
+import { digestText } from '../approval/tokens.ts';
+import { visible } from '../approval/visible.ts';
+import type { Outcome } from '../gateway/outcome.ts';
+import type { EventId, Matrix } from '../matrix/types.ts';
+import { pace, type Status, statusMessage } from './status.ts';
+
+export type OutcomesOptions = {
+  ledger: Ledger;
+  matrix: Matrix;
+  cards: CardStore;
+  book: Book;
+  log: Logger;
+  /** Called once an action is over, after the room was told. */
+  onOver(page: Page, outcome: Outcome): Promise<void>;
+};
+
+/** What a phone shows without scrolling for ever; the rest goes along as a file. */
+const shownLines = 25;
+const shownCharacters = 2000;
+const keptLive = 8192;
+
+const clean = (text: string): string => visible(stripAnsi(text).replace(/\r\n/g, '\n')).text;
+
+function tail(text: string): { text: string; cut: boolean } {
+  const lines = text.replace(/\n+$/, '').split('\n');
+  const some = lines.slice(-shownLines).join('\n').slice(-shownCharacters);
+  return { text: some, cut: some.length < text.replace(/\n+$/, '').length };
+}
+
+/** One line that says how it ended, for the card. */
+function verdictLine(page: Page, outcome: Outcome, approval: string): string {
+  const again = 'Nothing was run.';
+  switch (outcome.state) {
+    case 'succeeded':
+      return `✅ ${approval} · exit 0`;
+    case 'failed':
+      return `⚠️ ${approval} · ${outcome.signal ? `ended by ${outcome.signal}` : `exit ${outcome.exit}`}`;
+    case 'killed':
+      return `🛑 ${approval} · ended: ${outcome.reason ?? 'stopped'}`;
+    case 'denied':
+      return `❌ denied (${outcome.reason ?? 'no reason given'}). ${again}${page.action.requester === 'brain' ? ' Say why, and the agent is told.' : ''}`;
+    case 'expired':
+      return `⌛ expired: ${outcome.reason ?? 'not decided in time'}. ${again}`;
+    case 'void':
+      return `🚫 void: ${outcome.reason ?? 'withdrawn'}. ${again}`;
+    case 'unknown':
+      return `❓ outcome unknown (${outcome.reason ?? 'a part crashed'}). It is not run again by itself: look, then ask again.`;
+  }
+}
+
+type Ending = Partial<Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown>>;
+
+export function createOutcomes(o: OutcomesOptions) {
+  const { ledger, matrix, cards, book, log } = o;
+  const live = new Map<string, { status: Status; bytes: Buffer; timer?: NodeJS.Timeout }>();
+
+  async function outcomeOf(entry: Entry): Promise<Outcome & { bytes: Uint8Array }> {
+    const body = JSON.parse(entry.body) as Ending;
+    const bytes = entry.transcript
+      ? await ledger.transcript(entry)
+      : Buffer.from(typeof body.output === 'string' ? body.output : '');
+    return {
+      state: entry.kind as Outcome['state'],
+      ...(typeof body.exit === 'number' && { exit: body.exit }),
+      ...(typeof body.signal === 'string' && { signal: body.signal }),
+      ...(typeof body.reason === 'string' && { reason: body.reason }),
+      output: Buffer.from(bytes).toString('utf8'),
+      truncated: false,
+      bytes,
+    };
+  }
+
+  const checkpoint = (entry: Entry): { line: string; field: Content } => ({
+    line: `⛓ ${entry.seq} ${entry.hash.slice(0, 12)}`,
+    field: { 'org.pocketcoder.checkpoint': { seq: entry.seq, hash: entry.hash } },
+  });
+
+  function approvalOf(page: Page): string {
+    const approved = page.story.find((e) => e.kind === 'approved');
+    if (!approved) return 'not approved';
+    const { grade, evidence } = JSON.parse(approved.body) as { grade: string; evidence: { form: string } };
+    return `approved (${grade}, ${evidence.form})`;
+  }
+
+  /** The output as its own message, before the card's edit: it is what the person waits for. */
+  async function showOutput(page: Page, card: Card, outcome: Outcome & { bytes: Uint8Array }): Promise<void> {
+    const shown = live.get(page.action.id);
+    clearTimeout(shown?.timer);
+    live.delete(page.action.id);
+    if (!page.story.some((e) => e.kind === 'claimed')) return;
+    const status = shown?.status ?? statusMessage(matrix, card.room, log, `output-${card.action}`);
+    const text = tail(clean(outcome.output));
+    const blocks: Block[] = [{ line: `#${page.number} output${text.cut ? ', its end' : ''}` }];
+    blocks.push(text.text ? { quote: text.text } : { line: '(no output)' });
+    const content = message(blocks);
+    if (!status.shown() && card.event)
+      content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
+    await status.finish(content);
+    if (!text.cut) return;
+    const file = await matrix.uploadEncrypted(outcome.bytes, `output-${page.number}.txt`, 'text/plain');
+    await matrix.post(card.room, 'm.room.message', file);
+  }
+
+  /** Ends the card by an edit below the unchanged action (a poll by a reply), then takes the bot's chips away. */
+  async function close(page: Page, card: Card, outcome: Outcome, entry: Entry): Promise<void> {
+    const mark = checkpoint(entry);
+    const line = verdictLine(page, outcome, approvalOf(page));
+    if (card.poll) {
+      const { type, content } = pollEnd(card.poll, line);
+      await matrix.post(card.room, type, content);
+    }
+    if (card.form === 'chip' && card.event) {
+      const original: Block[] = [
+        header(page.action, page.number, new Date(card.decideBy)),
+        ...actionBlocks(page.action),
+        { line: `digest ${digestText(page.digest).slice(0, 10)}` },
+      ];
+      const content = ended(card.event, original, `${line} ${mark.line}`);
+      Object.assign(content['m.new_content'] as Content, mark.field);
+      await matrix.post(
+        card.room,
+        'm.room.message',
+        { ...content, ...mark.field },
+        { txn: `end-${card.action}` },
+      );
+    } else {
+      const content = message([{ line: `#${page.number} ${line} ${mark.line}` }]);
+      if (card.event) content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
+      await matrix.post(
+        card.room,
+        'm.room.message',
+        { ...content, ...mark.field },
+        { txn: `end-${card.action}` },
+      );
+    }
+    for (const id of card.chips.split(' ').filter(Boolean))
+      await matrix.redact(card.room, id as EventId, 'the card has ended');
+    cards.set(card.action, { open: false, ended: true, chips: '' });
+  }
+
+  async function end(page: Page, entry: Entry): Promise<void> {
+    const outcome = await outcomeOf(entry);
+    const card = cards.get(page.action.id);
+    if (card) {
+      cards.set(card.action, { open: false });
+      await showOutput(page, card, outcome).catch((error: unknown) =>
+        log.error({ action: page.action.id, err: error }, 'the output could not be shown'),
+      );
+    }
+    await o.onOver(page, outcome);
+    if (card) await close(page, card, outcome, entry);
+  }
+
+  return {
+    /** Takes an entry of the chain once the book has read it. Never holds up the next one. */
+    take(entry: Entry): void {
+      const page = book.page(entry.action);
+      if (!page || !isOver(entry.kind)) return;
+      end(page, entry).catch((error: unknown) =>
+        log.error({ action: entry.action, err: error }, 'an outcome could not be shown'),
+      );
+    },
+    /** After a restart: shows the endings that the room has not seen. */
+    async catchUp(): Promise<void> {
+      for (const card of cards.unended()) {
+        const page = book.page(card.action);
+        const entry = page?.story.find((e) => isOver(e.kind));
+        if (page && entry) await end(page, entry);
+      }
+    },
+    /** Live output of a running action. Shown once it has run for longer than a pace. */
+    onLive(action: string, chunk: Uint8Array): void {
+      const page = book.page(action);
+      const card = cards.get(action);
+      if (!page || !card || isOver(book.state(action))) return;
+      const now = live.get(action) ?? {
+        status: statusMessage(matrix, card.room, log, `output-${card.action}`),
+        bytes: Buffer.alloc(0),
+      };
+      live.set(action, now);
+      now.bytes = Buffer.concat([now.bytes, chunk]).subarray(-keptLive);
+      const show = () =>
+        now.status.show(
+          message([
+            { line: `#${page.number} is running` },
+            { quote: tail(clean(now.bytes.toString('utf8'))).text },
+          ]),
+        );
+      if (now.status.shown()) show();
+      else now.timer ??= setTimeout(show, pace);
+    },
+    /** The outcome of an action that is over, from the ledger. */
+    async read(action: string): Promise<Outcome | undefined> {
+      const entry = book.page(action)?.story.find((e) => isOver(e.kind));
+      return entry && outcomeOf(entry);
+    },
+  };
+}

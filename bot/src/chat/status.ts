@@ -1,0 +1,55 @@
+/** One message that is edited in place, seldom enough for a phone and a homeserver: never a stream of new ones. */
+import type { Logger } from 'pino';
+import type { Content } from '../approval/card.ts';
+import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
+
+export type Status = {
+  /** Shows this as soon as the pace allows; what comes before then replaces it. */
+  show(content: Content): void;
+  /** Shows this for good. Resolves when it is sent, and throws when it can't be. */
+  finish(content: Content): Promise<EventId>;
+  shown(): boolean;
+};
+
+/** Milliseconds between two edits of one message. */
+export const pace = 1500;
+
+/** @param txn makes a first message that is sent again after a crash the same message */
+export function statusMessage(matrix: Matrix, room: RoomId, log: Logger, txn?: string): Status {
+  let event: EventId | undefined;
+  let next: Content | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let sending: Promise<unknown> = Promise.resolve();
+  let last = 0;
+
+  async function send(content: Content): Promise<EventId> {
+    last = Date.now();
+    if (event) await matrix.edit(room, event, content);
+    else event = await matrix.post(room, 'm.room.message', content, txn ? { txn } : {});
+    return event;
+  }
+  function flush(): void {
+    timer = undefined;
+    const content = next;
+    next = undefined;
+    if (!content) return;
+    sending = sending
+      .then(() => send(content))
+      // An intermediate state that is lost is replaced by the next one.
+      .catch((error: unknown) => log.warn({ room, err: error }, 'a status was not shown'));
+  }
+  return {
+    show(content) {
+      next = content;
+      timer ??= setTimeout(flush, Math.max(0, last + pace - Date.now()));
+    },
+    async finish(content) {
+      clearTimeout(timer);
+      timer = undefined;
+      next = undefined;
+      await sending;
+      return send(content);
+    },
+    shown: () => event !== undefined,
+  };
+}

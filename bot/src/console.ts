@@ -1,0 +1,66 @@
+/** The operator's console: newline-delimited JSON on a unix socket that only this container's user can open. */
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Logger } from 'pino';
+import type { Emoji, Enrolled, UserId } from './matrix/types.ts';
+
+export type ConsoleOptions = {
+  path: string;
+  log: Logger;
+  owner: UserId;
+  status(): object;
+  /** Verifies the owner. `ask` shows the emoji to the operator and waits for a yes. */
+  pair(user: UserId, ask: (emoji: readonly Emoji[]) => Promise<boolean>): Promise<Enrolled>;
+};
+
+/** Serves until `close`. Only one pairing at a time: a second one is told so. */
+export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
+  let pairing = false;
+
+  async function pair(say: (line: object) => void, next: () => Promise<unknown>): Promise<void> {
+    if (pairing)
+      return say({ event: 'error', message: 'a pairing is already under way: finish or cancel it first' });
+    pairing = true;
+    try {
+      say({ event: 'waiting', user: o.owner });
+      const device = await o.pair(o.owner, async (emoji) => {
+        say({ event: 'emoji', emoji });
+        return ((await next()) as { answer?: unknown } | undefined)?.answer === 'yes';
+      });
+      say({ event: 'verified', ...device });
+    } catch (error) {
+      say({ event: 'error', message: error instanceof Error ? error.message : String(error) });
+    } finally {
+      pairing = false;
+    }
+  }
+
+  function serve(socket: Socket): void {
+    socket.on('error', () => {}); // a console that goes away is no fault of ours
+    const say = (line: object): void => void socket.write(`${JSON.stringify(line)}\n`);
+    const waiting: ((line: unknown) => void)[] = [];
+    const next = () => new Promise<unknown>((resolve) => waiting.push(resolve));
+    socket.on('close', () => {
+      for (const resolve of waiting.splice(0)) resolve(undefined);
+    });
+    createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+      let request: { cmd?: unknown };
+      try {
+        request = JSON.parse(line) as { cmd?: unknown };
+      } catch {
+        return say({ event: 'error', message: 'not JSON' });
+      }
+      const asked = waiting.shift();
+      if (asked) return asked(request);
+      if (request.cmd === 'status') return say({ event: 'status', ...o.status() });
+      if (request.cmd === 'pair') return void pair(say, next).finally(() => socket.end());
+      say({ event: 'error', message: `no command ${JSON.stringify(request.cmd)}` });
+    });
+  }
+
+  rmSync(o.path, { force: true });
+  const server = createServer(serve);
+  server.listen(o.path, () => chmodSync(o.path, 0o600));
+  return { close: () => new Promise((resolve) => server.close(() => resolve())) };
+}

@@ -1,0 +1,68 @@
+/** matrix-bot-sdk's API calls over our own requests. Its sync loop and its encryption are never started. */
+import { LogLevel, LogService, MatrixClient } from 'matrix-bot-sdk';
+import type { Http, RequestOptions } from './http.ts';
+import type { Content, EventId, RoomId, UserId } from './types.ts';
+
+LogService.setLevel(LogLevel.ERROR);
+
+export class Client extends MatrixClient {
+  readonly #http: Http;
+  readonly #token: string;
+
+  constructor(homeserver: string, token: string, http: Http) {
+    super(homeserver, token);
+    this.#http = http;
+    this.#token = token;
+  }
+
+  /** One request, answered in JSON. @param path below /_matrix/client/v3 */
+  async api<T = Content>(method: string, path: string, o: Omit<RequestOptions, 'token'> = {}): Promise<T> {
+    const answer = await this.#http(method, `/_matrix/client/v3${path}`, { ...o, token: this.#token });
+    return JSON.parse(answer.bytes.toString('utf8')) as T;
+  }
+
+  /** Everything that the SDK itself asks for comes through here. */
+  override async doRequest(
+    method: string,
+    path: string,
+    query: Record<string, unknown> | null = null,
+    body: unknown = null,
+    timeout = 60_000,
+    raw = false,
+    contentType = 'application/json',
+  ): Promise<unknown> {
+    const answer = await this.#http(method, path, {
+      ...(query && { query }),
+      ...(body !== null && { body }),
+      contentType,
+      timeout: timeout ?? 60_000,
+      token: this.#token,
+    });
+    if (raw) return { body: answer.bytes, headers: Object.fromEntries(answer.headers) };
+    return JSON.parse(answer.bytes.toString('utf8'));
+  }
+
+  /** Sends an event as it is. The same transaction id is the same event to the server. */
+  async sendWire(room: RoomId, type: string, content: Content, txn: string): Promise<EventId> {
+    const path = [room, 'send', type, txn].map(encodeURIComponent).join('/');
+    const { event_id } = await this.api<{ event_id: EventId }>('PUT', `/rooms/${path}`, { body: content });
+    return event_id;
+  }
+
+  async sendToDevice(type: string, txn: string, messages: object): Promise<void> {
+    const path = `/sendToDevice/${encodeURIComponent(type)}/${encodeURIComponent(txn)}`;
+    await this.api('PUT', path, { body: { messages } });
+  }
+
+  /** What the server says of a user's keys, not believed by itself. @param patience milliseconds for a server that is down */
+  keysOf(user: UserId, patience?: number): Promise<KeysAnswer> {
+    const body = { device_keys: { [user]: [] } };
+    return this.api('POST', '/keys/query', { body, ...(patience !== undefined && { patience }) });
+  }
+}
+
+export type KeysAnswer = {
+  device_keys?: Record<string, Record<string, { signatures?: Record<string, Record<string, string>> }>>;
+  master_keys?: Record<string, { keys: Record<string, string> }>;
+  self_signing_keys?: Record<string, { keys: Record<string, string> }>;
+};

@@ -1,0 +1,154 @@
+/** The bot on the homeserver: one login, one identity, every event once, nothing said in the clear. */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import type { Logger } from 'pino';
+import { Client } from './client.ts';
+import { createHttp } from './http.ts';
+import { ensureIdentity } from './identity.ts';
+import { createIntake } from './intake.ts';
+import { openJournal } from './journal.ts';
+import { createKeys } from './keys.ts';
+import { downloadEncrypted, uploadEncrypted } from './media.ts';
+import { createPairing } from './pairing.ts';
+import { createPost, editOf } from './post.ts';
+import { createWorkspaceRoom, stateOf, troubleIn, troubleWith } from './room.ts';
+import { openSession } from './session.ts';
+import { createSync } from './sync.ts';
+import type { Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
+
+export type MatrixOptions = {
+  homeserver: string;
+  serverName: string;
+  /** Localpart or whole user id of the bot's account. */
+  user: string;
+  password: string;
+  /** Folder for session, keys and journal; made if absent, readable by this user alone. */
+  stateDir: string;
+  log: Logger;
+  /** Who may read that room: the enrolled devices, from the ledger. Asked at every message. */
+  recipients(room: RoomId): readonly Enrolled[];
+  /**
+   * Takes each event once, in order, also after a crash: an event counts as taken when the promise resolves, so one
+   * that was cut off comes again. Where it rejects, the same event is tried again and the others wait.
+   */
+  intake(t: Taken): Promise<void>;
+  onState?(state: 'up' | 'down', why?: string): void;
+  /** Events of that room are missing and can't be had. */
+  onGap?(room: RoomId, why: string): void;
+  /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
+  onTrouble?(room: RoomId, why: string): void;
+};
+
+/**
+ * Connects and begins to take events in. Waits as long as the homeserver is down.
+ * @throws where the password is wrong, or the account belongs to another state directory
+ */
+export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
+  const { log, stateDir } = o;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const http = createHttp({
+    base: o.homeserver,
+    signal,
+    onState(state, why) {
+      log.warn({ state, why }, 'homeserver');
+      o.onState?.(state, why);
+    },
+  });
+  const { user, device, token, storeKey } = await openSession({ ...o, http });
+  const client = new Client(o.homeserver, token, http);
+  const die = (error: unknown): void => {
+    log.fatal({ err: error }, 'the bot cannot go on');
+    process.exit(1);
+  };
+  const recipients = (room: string) => o.recipients(room as RoomId);
+  const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
+  const journal = openJournal(stateDir);
+  const keys = createKeys(crypto, client);
+  const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys);
+  log.info({ user, device, identity }, 'connected');
+
+  async function members(room: RoomId): Promise<readonly Member[]> {
+    const all = await client.getRoomMembers(room, undefined, ['join', 'invite']);
+    return all.map((m) => ({
+      user: m.membershipFor as UserId,
+      membership: m.membership === 'join' ? 'join' : 'invite',
+    }));
+  }
+  const nudge = (who: UserId): Promise<void> =>
+    client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
+  const pairing = createPairing({ crypto, client, keys, members, nudge });
+  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients });
+
+  async function handle(t: Taken): Promise<void> {
+    if (t.wire.state_key !== undefined && journal.latched(t.room)) {
+      const why = troubleWith(t.wire, user, journal.expected(t.room));
+      if (why) o.onTrouble?.(t.room, why);
+    }
+    if (!(await pairing.take(t))) await o.intake(t);
+  }
+  const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
+  const intake = createIntake({ crypto, journal, log, signal, mayBeLate, handle });
+  const sync = createSync({
+    me: user,
+    client,
+    crypto,
+    journal,
+    log,
+    signal,
+    onArrivals: intake.kick,
+    pump: keys.pump,
+    onGap: (room, why) => o.onGap?.(room, why),
+  });
+
+  for (const room of journal.rooms()) {
+    const why = await stateOf(client, room).then(
+      (state) => troubleIn(state, user, journal.expected(room)),
+      (error: unknown) => `its state can't be read (${error instanceof Error ? error.message : error})`,
+    );
+    if (why) o.onTrouble?.(room, why);
+  }
+  await sync.catchUp();
+  intake.kick();
+  o.onState?.('up');
+  const following = sync.follow().catch(die);
+
+  return {
+    user,
+    device,
+    post,
+    edit: (room, event, content, opts) => post(room, 'm.room.message', editOf(event, content), opts),
+    async redact(room, event, reason) {
+      await client.redactEvent(room, event, reason ?? null);
+    },
+    typing: (room, on) =>
+      client.setTyping(room, on, 30_000).then(
+        () => {},
+        () => {},
+      ),
+    readMarker: (room, event) =>
+      client.sendReadReceipt(room, event).then(
+        () => {},
+        () => {},
+      ),
+    uploadEncrypted: (bytes, name, mime) => uploadEncrypted(client, bytes, name, mime),
+    downloadEncrypted: (file) => downloadEncrypted(client, file),
+    createWorkspaceRoom: (wish) => createWorkspaceRoom(client, journal, user, wish),
+    members,
+    forceQuery: keys.forceQuery,
+    deviceNow: keys.deviceNow,
+    identityNow: keys.identityNow,
+    replay: journal.replay,
+    pair: pairing.start,
+    nudge,
+    async stop() {
+      stopping.abort();
+      await following;
+      await intake.idle();
+      crypto.close();
+      journal.close();
+    },
+  };
+}

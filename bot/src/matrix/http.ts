@@ -1,0 +1,100 @@
+/** Requests to the homeserver: retried while it is down, patient with its rate limits, ended by `stop`. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { MatrixError } from 'matrix-bot-sdk';
+
+export type RequestOptions = {
+  query?: Record<string, unknown>;
+  /** Bytes are sent as they are, anything else as JSON. */
+  body?: unknown;
+  contentType?: string;
+  token?: string;
+  /** Milliseconds for one try. */
+  timeout?: number;
+  /** Milliseconds to go on trying while the server is down; for ever if absent. */
+  patience?: number;
+};
+export type Answer = { status: number; headers: Headers; bytes: Buffer };
+export type Http = (method: string, path: string, o?: RequestOptions) => Promise<Answer>;
+export type HttpOptions = {
+  base: string;
+  signal: AbortSignal;
+  onState(state: 'up' | 'down', why?: string): void;
+};
+
+const backOff = { first: 200, most: 10_000 };
+/** A server that answers 500 to the same request again and again won't take it later either. */
+const triesOf500 = 5;
+
+function url(base: string, path: string, query: Record<string, unknown> = {}): string {
+  const used = Object.entries(query).filter(([, v]) => v !== undefined && v !== null);
+  const text = new URLSearchParams(used.map(([k, v]) => [k, String(v)])).toString();
+  return base.replace(/\/+$/, '') + path + (text && `?${text}`);
+}
+
+function request(method: string, o: RequestOptions, stop: AbortSignal): RequestInit {
+  const bytes = o.body instanceof Uint8Array;
+  const body = bytes ? Buffer.from(o.body as Uint8Array) : JSON.stringify(o.body);
+  return {
+    method,
+    signal: AbortSignal.any([stop, AbortSignal.timeout(o.timeout ?? 30_000)]),
+    headers: {
+      ...(o.token && { authorization: `Bearer ${o.token}` }),
+      ...(o.body !== undefined && { 'content-type': bytes ? (o.contentType ?? '') : 'application/json' }),
+    },
+    ...(o.body !== undefined && { body }),
+  };
+}
+
+function failure(answer: Answer): MatrixError {
+  let body: unknown;
+  try {
+    body = JSON.parse(answer.bytes.toString('utf8'));
+  } catch {
+    body = undefined; // a proxy's page: the status has to do
+  }
+  const known = typeof body === 'object' && body !== null && 'errcode' in body;
+  const other = { errcode: 'M_UNKNOWN', error: `the homeserver answered ${answer.status}` };
+  return new MatrixError((known ? body : other) as { errcode: string; error: string }, answer.status);
+}
+
+const words = (error: unknown): string => {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+};
+
+/** @returns a function that resolves with a 2xx answer and throws MatrixError for any other that is final */
+export function createHttp({ base, signal, onState }: HttpOptions): Http {
+  let down = false;
+  const up = (): void => {
+    if (down) onState('up');
+    down = false;
+  };
+  return async (method, path, o = {}) => {
+    const end = Date.now() + (o.patience ?? Number.POSITIVE_INFINITY);
+    for (let tries = 1, wait = backOff.first; ; tries++, wait = Math.min(wait * 2, backOff.most)) {
+      signal.throwIfAborted();
+      let why: string;
+      try {
+        const response = await fetch(url(base, path, o.query), request(method, o, signal));
+        const { status, headers } = response;
+        const answer = { status, headers, bytes: Buffer.from(await response.arrayBuffer()) };
+        if (status < 500) up();
+        if (response.ok) return answer;
+        const error = failure(answer);
+        if (status === 429) {
+          const asked = error.retryAfterMs ?? Number(headers.get('retry-after')) * 1000;
+          await pause(Math.min(Math.max(asked || wait, 50), 60_000), undefined, { signal });
+          continue;
+        }
+        if (status < 500 || (status === 500 && tries >= triesOf500) || Date.now() > end) throw error;
+        why = error.message;
+      } catch (error) {
+        if (error instanceof MatrixError || signal.aborted || Date.now() > end) throw error;
+        why = words(error);
+      }
+      if (!down) onState('down', why);
+      down = true;
+      await pause(wait * (0.75 + Math.random() / 2), undefined, { signal });
+    }
+  };
+}

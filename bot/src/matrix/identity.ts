@@ -1,0 +1,41 @@
+/** The bot's own cross-signing identity: made once, never again, since making it again is what a thief would do. */
+import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import type { Client } from './client.ts';
+import { type Keys, masterOf } from './keys.ts';
+import type { DeviceId, UserId } from './types.ts';
+
+const first = (keys: Record<string, string> | undefined): string => Object.values(keys ?? {})[0] ?? '';
+
+/**
+ * Makes the identity and signs this device with it, or finishes what was cut off, or finds all in order.
+ * @throws where the server has an identity that this store does not hold: nothing is uploaded then
+ */
+export async function ensureIdentity(
+  me: { user: UserId; device: DeviceId; stateDir: string },
+  crypto: Crypto,
+  client: Client,
+  keys: Keys,
+): Promise<'kept' | 'made' | 'finished'> {
+  const { machine } = crypto;
+  const served = await client.keysOf(me.user);
+  const theirs = first(served.master_keys?.[me.user]?.keys);
+  const status = await machine.crossSigningStatus();
+  const held = status.hasMaster && status.hasSelfSigning && status.hasUserSigning;
+  const mine = held ? await machine.getIdentity(new W.UserId(me.user)) : undefined;
+  if (theirs && (!mine || masterOf(mine.masterKey) !== theirs))
+    throw new Error(
+      `the homeserver has a cross-signing identity for ${me.user} that ${me.stateDir} does not hold. ` +
+        'The bot does not replace it and was not started: restore that state directory, or give the bot a new account.',
+    );
+  const signer = `ed25519:${first(served.self_signing_keys?.[me.user]?.keys)}`;
+  const device = served.device_keys?.[me.user]?.[me.device];
+  if (theirs && device?.signatures?.[me.user]?.[signer]) return 'kept';
+  const requests = await machine.bootstrapCrossSigning(false); // false: keeps the keys that are in the store
+  if (requests.uploadKeysRequest) await keys.carry(requests.uploadKeysRequest as W.KeysUploadRequest);
+  if (!theirs) {
+    const body = JSON.parse(requests.uploadSigningKeysRequest.body) as object;
+    await client.api('POST', '/keys/device_signing/upload', { body });
+  }
+  await keys.carry(requests.uploadSignaturesRequest);
+  return theirs ? 'finished' : 'made';
+}

@@ -1,0 +1,149 @@
+/** From events on the disk to events handled: decrypted with their evidence, one after another, each once. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import type { Logger } from 'pino';
+import type { Journal } from './journal.ts';
+import type { DeviceId, Evidence, RoomId, Taken, UserId, WireEvent } from './types.ts';
+
+export type IntakeOptions = {
+  crypto: Crypto;
+  journal: Journal;
+  log: Logger;
+  signal: AbortSignal;
+  /** Whose room keys may be a moment later than their events. */
+  mayBeLate(room: RoomId, sender: UserId): boolean;
+  handle(t: Taken): Promise<void>;
+};
+
+const late = { tries: 15, wait: 100 };
+const backOff = { first: 250, most: 10_000 };
+
+/**
+ * A message's index in its Megolm session, which the library does not tell: version byte 3, then field 0x08 as a
+ * varint. (Megolm specification, message format)
+ * @throws where it is no Megolm message
+ */
+export function megolmIndex(ciphertext: string): number {
+  const bytes = Buffer.from(ciphertext, 'base64');
+  if (bytes[0] !== 3 || bytes[1] !== 8) throw new Error('not a Megolm message');
+  let index = 0;
+  for (let i = 2, unit = 1; i < 7; i++, unit *= 128) {
+    const byte = bytes[i] ?? 128;
+    index += (byte & 127) * unit;
+    if (byte < 128) return index;
+  }
+  throw new Error('not a Megolm message');
+}
+
+const isObject = (v: unknown): v is Record<string, unknown> =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
+
+/** What the server serves may be anything; what is no event is dropped. */
+export const wellFormed = (v: unknown): v is WireEvent =>
+  isObject(v) &&
+  typeof v['event_id'] === 'string' &&
+  typeof v['type'] === 'string' &&
+  typeof v['sender'] === 'string' &&
+  (v['state_key'] === undefined || typeof v['state_key'] === 'string') &&
+  isObject(v['content']);
+
+function evidenceOf(wire: WireEvent, d: W.DecryptedRoomEvent): Evidence {
+  const device = d.senderDevice?.toString() as DeviceId | undefined;
+  const forwarder = d.forwarder?.toString() as UserId | undefined;
+  const claimedEd25519 = d.senderClaimedEd25519Key;
+  const { code } = d.shieldState(true);
+  return {
+    sender: d.sender.toString() as UserId,
+    ...(device && { device }),
+    ...(claimedEd25519 && { claimedEd25519 }),
+    curve25519: d.senderCurve25519Key,
+    ...(forwarder && { forwarder }),
+    ...(code !== undefined && { shield: W.ShieldStateCode[code] ?? String(code) }),
+    session: String(wire.content['session_id']),
+    index: megolmIndex(String(wire.content['ciphertext'])),
+  };
+}
+
+/** Decrypts one event. Whatever stands in it, the answer is a Taken: `failed` says why nothing came out. */
+export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wire: WireEvent) {
+  if (wire.type !== 'm.room.encrypted' || wire.state_key !== undefined)
+    return {
+      taken: { room, wire, encrypted: false, type: wire.type, content: wire.content },
+      missingKey: false,
+    };
+  const sealed = { room, wire, encrypted: true };
+  try {
+    const decrypted = await crypto.decrypt(room, { ...wire, room_id: room });
+    const clear = JSON.parse(decrypted.event) as { type?: unknown; content?: unknown };
+    if (typeof clear.type !== 'string' || !isObject(clear.content)) throw new Error('no event inside');
+    const evidence = evidenceOf(wire, decrypted);
+    journal.replay(room, evidence.session, evidence.index, wire.event_id); // the first id it is seen under
+    return { taken: { ...sealed, type: clear.type, content: clear.content, evidence }, missingKey: false };
+  } catch (error) {
+    const known = error instanceof W.MegolmDecryptionError;
+    const failed = known
+      ? `${W.DecryptionErrorCode[error.code]}: ${error.description}`
+      : error instanceof Error
+        ? error.message
+        : String(error);
+    const missingKey = known && error.code === W.DecryptionErrorCode.MissingRoomKey;
+    return { taken: { ...sealed, type: wire.type, content: {}, failed }, missingKey };
+  }
+}
+
+/** @returns `kick`, to be called when events were written, and `idle`, which resolves when none is being handled */
+export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<void> } {
+  const { crypto, journal, log, signal } = o;
+  let running: Promise<void> | undefined;
+  let again = false;
+
+  /** A key that comes a sync later than its event is waited for, a little: order matters more than speed here. */
+  async function take(room: RoomId, wire: WireEvent): Promise<Taken> {
+    for (let tries = 0; ; tries++) {
+      const { taken, missingKey } = await takeIn(crypto, journal, room, wire);
+      if (!missingKey || tries >= late.tries || !o.mayBeLate(room, wire.sender)) return taken;
+      await pause(late.wait, undefined, { signal });
+    }
+  }
+
+  /** Until it succeeds: an event that was not handled may be the owner's no. */
+  async function handle(taken: Taken): Promise<void> {
+    for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.most)) {
+      try {
+        return await o.handle(taken);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        log.error(
+          { event: taken.wire.event_id, room: taken.room, err: error },
+          'an event waits to be handled',
+        );
+        await pause(wait, undefined, { signal });
+      }
+    }
+  }
+
+  async function drain(): Promise<void> {
+    do {
+      again = false;
+      for (let next = journal.next(); next && !signal.aborted; next = journal.next()) {
+        await handle(await take(next.room, next.wire));
+        journal.done(next.seq);
+      }
+    } while (again && !signal.aborted);
+  }
+
+  return {
+    kick() {
+      again = true;
+      running ??= drain()
+        .catch((error: unknown) => {
+          if (!signal.aborted) log.fatal({ err: error }, 'events are no longer handled');
+          if (!signal.aborted) throw error; // unhandled: ends the process, which takes up again where it stopped
+        })
+        .finally(() => {
+          running = undefined;
+        });
+    },
+    idle: async () => void (await running?.catch(() => {})),
+  };
+}

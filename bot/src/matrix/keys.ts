@@ -1,0 +1,93 @@
+/** Carries what the crypto machine wants sent, and asks the server for keys. */
+import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import type { Client } from './client.ts';
+import { createLock } from './lock.ts';
+import type { DeviceId, DeviceNow, IdentityNow, RoomId, UserId } from './types.ts';
+
+type Outgoing = { id?: string | undefined; type: W.RequestType; body: string };
+export type Keys = ReturnType<typeof createKeys>;
+
+const paths = new Map<W.RequestType, string>([
+  [W.RequestType.KeysUpload, '/keys/upload'],
+  [W.RequestType.KeysQuery, '/keys/query'],
+  [W.RequestType.KeysClaim, '/keys/claim'],
+  [W.RequestType.SignatureUpload, '/keys/signatures/upload'],
+]);
+
+/** The ed25519 value of a master key: the object around it also carries signatures, which change. */
+export const masterOf = (json: string): string =>
+  Object.values((JSON.parse(json) as { keys: Record<string, string> }).keys)[0] ?? '';
+
+export function createKeys(crypto: Crypto, client: Client) {
+  const { machine } = crypto;
+  const lock = createLock();
+
+  /** Sends one request of the machine's and gives it the answer. */
+  async function carry(r: Outgoing): Promise<void> {
+    const path = paths.get(r.type);
+    let answer: unknown = {};
+    if (path) answer = await client.api('POST', path, { body: JSON.parse(r.body) });
+    else if (r instanceof W.ToDeviceRequest) {
+      const { messages } = JSON.parse(r.body) as { messages: object };
+      await client.sendToDevice(r.event_type, r.txn_id, messages);
+    } else if (r instanceof W.RoomMessageRequest) {
+      // Steps of a verification: in the clear, because before it nobody can be given keys.
+      const content = JSON.parse(r.body) as Record<string, unknown>;
+      const event_id = await client.sendWire(r.room_id as RoomId, r.event_type, content, r.txn_id);
+      answer = { event_id };
+    } else throw new Error(`the crypto library wants a request of type ${r.type}, which the bot never makes`);
+    if (r.id) await machine.markRequestAsSent(r.id, r.type, JSON.stringify(answer));
+  }
+
+  const pump = (): Promise<void> =>
+    lock('pump', async () => {
+      for (const request of await machine.outgoingRequests()) await carry(request as Outgoing);
+    });
+
+  return {
+    carry,
+    /** Sends everything that the machine has waiting. */
+    pump,
+    /** Makes sure that room keys can be encrypted to these users' devices. */
+    async prepare(users: readonly UserId[]): Promise<void> {
+      const ids = () => users.map((u) => new W.UserId(u)); // a call consumes them
+      await machine.updateTrackedUsers(ids());
+      await pump(); // an unanswered query makes the next call wait for seconds
+      const claim = await machine.getMissingSessions(ids());
+      if (claim) await carry(claim);
+    },
+    async forceQuery(user: UserId): Promise<void> {
+      const query = machine.queryKeysForUsers([new W.UserId(user)]);
+      const answer = await client.keysOf(user, 5000);
+      await machine.markRequestAsSent(query.id, query.type, JSON.stringify(answer));
+      if (!answer.device_keys?.[user])
+        throw new Error(`the homeserver did not answer for the keys of ${user}`);
+      const known = await machine.getIdentity(new W.UserId(user));
+      if (known && !answer.master_keys?.[user])
+        throw new Error(`the homeserver did not answer for the identity of ${user}`);
+    },
+    async deviceNow(user: UserId, device: DeviceId): Promise<DeviceNow | undefined> {
+      const d = await machine.getDevice(new W.UserId(user), new W.DeviceId(device));
+      if (!d || d.isDeleted()) return undefined;
+      return {
+        user,
+        device,
+        ed25519: d.ed25519Key?.toBase64() ?? '',
+        curve25519: d.curve25519Key?.toBase64() ?? '',
+        crossSigned: d.isCrossSignedByOwner(),
+        blacklisted: d.isBlacklisted(),
+        dehydrated: d.isDehydrated,
+      };
+    },
+    async identityNow(user: UserId): Promise<IdentityNow | undefined> {
+      const i = await machine.getIdentity(new W.UserId(user));
+      return (
+        i && {
+          verified: i.isVerified(),
+          violation: i.hasVerificationViolation(),
+          master: masterOf(i.masterKey),
+        }
+      );
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** The workspace's room: made so that only the bot can change it, and watched for whatever changes all the same. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Client } from './client.ts';
+import type { Journal } from './journal.ts';
+import type { Content, RoomId, UserId, WireEvent } from './types.ts';
+
+type State = Pick<WireEvent, 'type' | 'state_key' | 'content'>;
+
+/** State that must stand as it was made. Power levels: all but these keys are the server's business. */
+const made = (me: UserId): Record<string, Content> => ({
+  'm.room.encryption': { algorithm: 'm.megolm.v1.aes-sha2' },
+  'm.room.history_visibility': { history_visibility: 'joined' },
+  'm.room.guest_access': { guest_access: 'forbidden' },
+  'm.room.join_rules': { join_rule: 'invite' },
+  'm.room.power_levels': {
+    users: { [me]: 100 },
+    users_default: 0,
+    events: {},
+    events_default: 0,
+    state_default: 100,
+    invite: 100,
+    kick: 100,
+    ban: 100,
+    redact: 100,
+  },
+});
+
+/**
+ * Makes the room and latches it as encrypted.
+ * @throws where the server made something else of it: the room is left then, and nothing is said in it
+ */
+export async function createWorkspaceRoom(
+  client: Client,
+  journal: Journal,
+  me: UserId,
+  o: { name: string; invite: readonly UserId[] },
+): Promise<RoomId> {
+  const { 'm.room.power_levels': powers, ...state } = made(me);
+  const body = {
+    name: o.name,
+    preset: 'private_chat',
+    visibility: 'private',
+    room_version: '11',
+    creation_content: { 'm.federate': false },
+    power_level_content_override: powers,
+    initial_state: Object.entries(state).map(([type, content]) => ({ type, state_key: '', content })),
+  };
+  const { room_id: room } = await client.api<{ room_id: RoomId }>('POST', '/createRoom', { body });
+  journal.expect(room, o.invite);
+  const wrong = troubleIn(await stateOf(client, room), me, []);
+  if (wrong) {
+    await client.leaveRoom(room, 'the room is not as it was asked for');
+    throw new Error(`the homeserver made a room in which ${wrong}: it was left and nothing was said in it`);
+  }
+  journal.latch(room);
+  for (const user of o.invite) await client.inviteUser(user, room);
+  return room;
+}
+
+export const stateOf = (client: Client, room: RoomId): Promise<State[]> =>
+  client.api<State[]>('GET', `/rooms/${encodeURIComponent(room)}/state`);
+
+/** What one state event changed that it must not, in words, or undefined. */
+export function troubleWith(e: State, me: UserId, expected: readonly UserId[]): string | undefined {
+  if (e.type === 'm.room.member') {
+    const membership = String(e.content['membership']);
+    if (e.state_key === me) return membership === 'join' ? undefined : 'the bot was removed';
+    const present = membership === 'join' || membership === 'invite' || membership === 'knock';
+    const known = expected.includes(e.state_key as UserId);
+    return present && !known ? `${e.state_key}, whom nobody expects, is there (${membership})` : undefined;
+  }
+  if (e.type === 'm.room.tombstone') return 'the room was replaced by another one';
+  const want = e.state_key === '' ? made(me)[e.type] : undefined;
+  if (!want) return undefined;
+  const same = Object.entries(want).every(([key, value]) => isDeepStrictEqual(e.content[key], value));
+  return same ? undefined : `${e.type} was changed`;
+}
+
+/** The first thing that is off in a room's whole state, or undefined. */
+export function troubleIn(
+  state: readonly State[],
+  me: UserId,
+  expected: readonly UserId[],
+): string | undefined {
+  for (const type of Object.keys(made(me)))
+    if (!state.some((e) => e.type === type && e.state_key === '')) return `${type} is gone`;
+  for (const e of state) {
+    const why = troubleWith(e, me, expected);
+    if (why) return why;
+  }
+  return undefined;
+}

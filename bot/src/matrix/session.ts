@@ -1,0 +1,82 @@
+/** The bot's one login: a device id chosen once, kept with its token and the key of the key store. */
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Http } from './http.ts';
+import type { DeviceId, UserId } from './types.ts';
+
+type Saved = { device: DeviceId; storeKey: string; user?: UserId; token?: string };
+export type Session = { user: UserId; device: DeviceId; token: string; storeKey: Uint8Array };
+export type LoginOptions = {
+  http: Http;
+  user: string;
+  password: string;
+  serverName: string;
+  stateDir: string;
+};
+
+const v3 = '/_matrix/client/v3';
+
+/** Whole or not at all, and on the disk before it returns. */
+function save(path: string, saved: Saved): void {
+  const file = openSync(`${path}.new`, 'w', 0o600);
+  writeSync(file, JSON.stringify(saved));
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(`${path}.new`, path);
+}
+
+async function logIn(o: LoginOptions, saved: Saved): Promise<{ user: UserId; token: string }> {
+  const answer = await o.http('POST', `${v3}/login`, {
+    body: {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: o.user },
+      password: o.password,
+      device_id: saved.device,
+      initial_device_display_name: 'PocketCoder',
+    },
+  });
+  const { user_id: user, access_token: token } = JSON.parse(answer.bytes.toString('utf8')) as {
+    user_id: UserId;
+    access_token: string;
+  };
+  return { user, token };
+}
+
+/** A new device of an account that has an identity already could never be signed: it would only break strict phones. */
+async function refuseSecondDevice(o: LoginOptions, user: UserId, token: string): Promise<void> {
+  const query = { body: { device_keys: { [user]: [] } }, token };
+  const answer = await o.http('POST', `${v3}/keys/query`, query);
+  const keys = JSON.parse(answer.bytes.toString('utf8')) as { master_keys?: Record<string, unknown> };
+  if (!keys.master_keys?.[user]) return;
+  await o.http('POST', `${v3}/logout`, { body: {}, token });
+  throw new Error(
+    `${user} already has a cross-signing identity, but ${o.stateDir} does not hold its keys. ` +
+      'Nothing was changed and no device was left behind: restore that state directory, or give the bot a new account.',
+  );
+}
+
+/**
+ * The session of this state directory, made by password the first time. The device id is kept before it is used, so a
+ * login that was cut off is repeated for the same device and none is left over.
+ * @throws MatrixError M_FORBIDDEN for a wrong password; Error where the account belongs to another state directory
+ */
+export async function openSession(o: LoginOptions): Promise<Session> {
+  const path = join(o.stateDir, 'session.json');
+  if (!existsSync(path)) {
+    const device = `PC${randomBytes(5).toString('hex').toUpperCase()}` as DeviceId;
+    save(path, { device, storeKey: randomBytes(32).toString('base64') });
+  }
+  const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
+  let { user, token } = saved;
+  if (!user || !token) {
+    ({ user, token } = await logIn(o, saved));
+    if (!user.endsWith(`:${o.serverName}`))
+      throw new Error(
+        `the homeserver calls itself ${user.slice(user.indexOf(':') + 1)}, not ${o.serverName}`,
+      );
+    await refuseSecondDevice(o, user, token);
+    save(path, { ...saved, user, token });
+  }
+  return { user, device: saved.device, token, storeKey: Buffer.from(saved.storeKey, 'base64') };
+}

@@ -1,0 +1,134 @@
+/** Follows the homeserver: keys to the crypto machine, events to the disk, gaps filled, and only then the token moves. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { MatrixError } from 'matrix-bot-sdk';
+import type { Logger } from 'pino';
+import type { Client } from './client.ts';
+import { wellFormed } from './intake.ts';
+import type { Arrival, Journal } from './journal.ts';
+import type { RoomId, UserId, WireEvent } from './types.ts';
+
+type SyncedRoom = {
+  state?: { events?: unknown[] };
+  timeline?: { events?: unknown[]; limited?: boolean; prev_batch?: string };
+};
+type SyncAnswer = {
+  next_batch: string;
+  to_device?: { events?: unknown[] };
+  device_lists?: { changed?: string[]; left?: string[] };
+  device_one_time_keys_count?: Record<string, number>;
+  device_unused_fallback_key_types?: string[];
+  rooms?: { join?: Record<string, SyncedRoom>; leave?: Record<string, SyncedRoom> };
+};
+export type SyncOptions = {
+  me: UserId;
+  client: Client;
+  crypto: Crypto;
+  journal: Journal;
+  log: Logger;
+  signal: AbortSignal;
+  /** Events were written down. */
+  onArrivals(): void;
+  /** The machine may have something to send. */
+  pump(): Promise<void>;
+  /** Events of that room are missing and can't be had. */
+  onGap(room: RoomId, why: string): void;
+};
+
+const filter = JSON.stringify({
+  presence: { not_types: ['*'] },
+  account_data: { not_types: ['*'] },
+  room: { timeline: { limit: 50 }, ephemeral: { not_types: ['*'] }, account_data: { not_types: ['*'] } },
+});
+const waitForNews = 30_000;
+const page = { size: 100, most: 100 };
+
+export function createSync(o: SyncOptions) {
+  const { client, crypto, journal, log, signal } = o;
+
+  async function giveKeys(s: SyncAnswer): Promise<void> {
+    const users = (list: string[] = []) => list.map((u) => new W.UserId(u));
+    await crypto.machine.receiveSyncChanges(
+      JSON.stringify(s.to_device?.events ?? []),
+      new W.DeviceLists(users(s.device_lists?.changed), users(s.device_lists?.left)),
+      new Map(Object.entries(s.device_one_time_keys_count ?? {})),
+      s.device_unused_fallback_key_types && new Set(s.device_unused_fallback_key_types),
+      new W.DecryptionSettings(W.TrustRequirement.CrossSigned),
+    );
+  }
+
+  /** What lies between two tokens, oldest first. A server that is merely down makes this wait, not give up. */
+  async function fill(room: RoomId, from: string, to: string): Promise<WireEvent[]> {
+    const newestFirst: WireEvent[] = [];
+    let at: string | undefined = from;
+    for (let pages = 0; at !== undefined; pages++) {
+      if (pages === page.most) throw new Error(`more than ${page.most * page.size} events`);
+      const query = { dir: 'b', from: at, to, limit: page.size };
+      const path = `/rooms/${encodeURIComponent(room)}/messages`;
+      const answer: { chunk?: unknown[]; end?: string } = await client.api('GET', path, { query });
+      for (const event of (answer.chunk ?? []).filter(wellFormed)) {
+        if (journal.known(event.event_id)) return newestFirst.reverse();
+        newestFirst.push(event);
+      }
+      at = answer.end === at || answer.chunk?.length === 0 ? undefined : answer.end;
+    }
+    return newestFirst.reverse();
+  }
+
+  async function arrivalsOf(room: RoomId, synced: SyncedRoom, since: string | undefined): Promise<Arrival[]> {
+    const { events = [], limited, prev_batch } = synced.timeline ?? {};
+    let missed: WireEvent[] = [];
+    if (since && limited)
+      try {
+        if (!prev_batch) throw new Error('the server does not say where it begins');
+        missed = await fill(room, prev_batch, since);
+        log.info({ room, events: missed.length }, 'a gap was filled');
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const why = error instanceof MatrixError ? error.error : error instanceof Error ? error.message : '';
+        log.error({ room, err: error }, 'a gap could not be filled');
+        o.onGap(room, why);
+      }
+    const all = [...(synced.state?.events ?? []), ...missed, ...events].filter(wellFormed);
+    return all.map((wire) => ({ room, wire }));
+  }
+
+  async function accept(s: SyncAnswer, since: string | undefined): Promise<void> {
+    await giveKeys(s);
+    const rooms = [...Object.entries(s.rooms?.join ?? {}), ...Object.entries(s.rooms?.leave ?? {})];
+    const arrivals: Arrival[] = [];
+    for (const [room, synced] of rooms) arrivals.push(...(await arrivalsOf(room as RoomId, synced, since)));
+    for (const { room, wire } of arrivals) {
+      const txn = wire.sender === o.me ? wire.unsigned?.['transaction_id'] : undefined;
+      if (typeof txn === 'string') journal.setSent(room, txn, wire.event_id); // sent, but the answer was lost
+    }
+    journal.accept(arrivals, s.next_batch);
+    if (arrivals.length > 0) o.onArrivals();
+    await o.pump();
+  }
+
+  async function once(timeout: number): Promise<void> {
+    const since = journal.token();
+    const query = { timeout, filter, ...(since !== undefined && { since }) };
+    const patience = since ? waitForNews + 10_000 : 600_000;
+    await accept(await client.api<SyncAnswer>('GET', '/sync', { query, timeout: patience }), since);
+  }
+
+  return {
+    /** One round without waiting: what the server has by now is on the disk when it returns. */
+    catchUp: () => once(0),
+    /** Goes on until the signal. @throws where the server ends the session, or the library or the disk fails */
+    async follow(): Promise<void> {
+      while (!signal.aborted)
+        try {
+          await once(waitForNews);
+        } catch (error) {
+          if (signal.aborted) return;
+          const final = !(error instanceof MatrixError) || error.errcode === 'M_UNKNOWN_TOKEN';
+          if (final) throw error;
+          log.error({ err: error }, 'sync failed; trying again');
+          await pause(2000, undefined, { signal });
+        }
+    },
+  };
+}
