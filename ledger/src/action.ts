@@ -48,8 +48,8 @@ export function newId(random: (n: number) => Uint8Array = randomBytes): string {
 
 /** Completes what was asked into an action. Its class comes from its kind; its grade is the class's weakest. */
 export function makeAction(asked: Asked, clocks: Clocks, id: string = newId()): Action {
-  const risk = (classes as Record<Kind, RiskClass>)[asked.kind];
-  const grade = (minimumGrade as Partial<Record<RiskClass, Grade>>)[risk] ?? 'signed';
+  const risk = classes[asked.kind] as RiskClass;
+  const grade = (minimumGrade[risk] ?? 'signed') as Grade;
   return { ...asked, id, class: risk, grade, ...clocks } as Action;
 }
 

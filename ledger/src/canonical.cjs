@@ -10,7 +10,7 @@
 function canonical(value) {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
-    if (!isFinite(value)) throw new Error('canonical: number is not finite');
+    if (!Number.isFinite(value)) throw new Error('canonical: number is not finite');
     return JSON.stringify(value);
   }
   if (typeof value === 'string') {

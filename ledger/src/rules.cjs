@@ -8,9 +8,14 @@ const { canonical } = require('./canonical.cjs');
  * @typedef {{id: string, seq: number, prev: string, at: string, author: string, kind: string, action: string, body: string, hash: string}} Entry
  * @typedef {Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>} Proposed
  * @typedef {{story: Entry[], control: Entry[], head: {seq: number, at: string} | null, now: string, sha256: (text: string) => string}} Context
+ * @typedef {{user: string, master: string, device: string, ed25519: string, curve25519: string, seq: number}} Device
+ * @typedef {Record<string, unknown>} Body
  */
 
-/** From an action's last lifecycle entry to what may follow it. The empty state is "not there yet". */
+/**
+ * From an action's last lifecycle entry to what may follow it. The empty state is "not there yet".
+ * @type {Record<string, string[]>}
+ */
 const lifecycle = {
   '': ['requested'],
   requested: ['posted', 'void'],
@@ -30,7 +35,7 @@ const lifecycle = {
 /** Entries that decide who may approve and whether anything runs; every judgement reads them. */
 const controlKinds = ['identity.enrolled', 'identity.changed', 'identity.revoked', 'frozen', 'thawed'];
 
-/** Who may write which kinds. The superuser and the auditor write nothing. */
+/** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
 const rights = {
   bot: [
     'requested',
@@ -54,10 +59,10 @@ const rights = {
 /** Weakest first. `plain` decides nothing but a denial. */
 const grades = ['plain', 'sealed', 'signed'];
 
-/** The risk class of each kind of action: from what the sandbox would let it do, never from its text. */
+/** The risk class of each kind of action: from what the sandbox would let it do, never from its text. @type {Record<string, string>} */
 const classes = { read_file: 'read', write_file: 'write', edit_file: 'write', bash: 'exec' };
 
-/** The weakest grade that approves a class. A class not named here needs the strongest. */
+/** The weakest grade that approves a class. A class not named here needs the strongest. @type {Record<string, string>} */
 const minimumGrade = { read: 'sealed', write: 'sealed', exec: 'sealed' };
 
 const longestWait = 7 * 86400;
@@ -102,9 +107,10 @@ function isFrozen(control) {
  * The devices enrolled after these control entries: an enrolment stands until its device, or its user (a revocation
  * that names no device, or a changed identity), is taken back.
  * @param {Entry[]} control
- * @returns {{user: string, master: string, device: string, ed25519: string, curve25519: string, seq: number}[]}
+ * @returns {Device[]}
  */
 function enrolled(control) {
+  /** @type {Device[]} */
   let devices = [];
   for (const entry of control) {
     const body = JSON.parse(entry.body);
@@ -129,15 +135,24 @@ function enrolled(control) {
   return devices;
 }
 
+/** @param {unknown} v @param {number} most */
 const text = (v, most) => typeof v === 'string' && v.length > 0 && v.length <= most;
-const wait = (v) => Number.isInteger(v) && v >= 1 && v <= longestWait;
+/** @param {unknown} v */
+const wait = (v) => typeof v === 'number' && Number.isInteger(v) && v >= 1 && v <= longestWait;
 
-/** @param {Proposed} e @param {any} body */
+/** A table's value by a name that came from outside, which may be `constructor`. @param {Record<string, string>} table @param {unknown} name */
+const own = (table, name) =>
+  typeof name === 'string' && Object.hasOwn(table, name) ? table[name] : undefined;
+
+/** Where a grade stands; -1 for what is none. @param {unknown} grade */
+const rank = (grade) => (typeof grade === 'string' ? grades.indexOf(grade) : -1);
+
+/** @param {Proposed} e @param {Body} body */
 function requestRefusal(e, body) {
   if (e.id !== e.action || body.id !== e.action) return 'action_id';
-  const known = Object.hasOwn(classes, body.kind);
-  if (!known || body.class !== classes[body.kind]) return 'class';
-  if (grades.indexOf(body.grade) < grades.indexOf(minimumGrade[body.class] || 'signed')) return 'grade';
+  const risk = own(classes, body.kind);
+  if (risk === undefined || body.class !== risk) return 'class';
+  if (rank(body.grade) < rank(own(minimumGrade, risk) || 'signed')) return 'grade';
   if (!wait(body.decide_within) || !wait(body.execute_within)) return 'clock';
   if (!text(body.workspace, 40) || !text(body.task, 40) || !body.args || typeof body.args !== 'object')
     return 'body_invalid';
@@ -145,36 +160,39 @@ function requestRefusal(e, body) {
   return '';
 }
 
-/** Whether the evidence names somebody who may approve at that grade now. @param {any} evidence @param {string} grade @param {Entry[]} control */
-function mayApprove(evidence, grade, control) {
-  if (!evidence || typeof evidence.user !== 'string') return false;
-  return enrolled(control).some((d) =>
-    grade === 'signed' ? d.user === evidence.user && d.device === evidence.device : d.user === evidence.user,
+/** Whether a decision's evidence names somebody who may approve at its grade now. @param {Body} decision @param {Entry[]} control */
+function mayApprove(decision, control) {
+  if (!decision.evidence || typeof decision.evidence !== 'object') return false;
+  const { user, device } = /** @type {Body} */ (decision.evidence);
+  return enrolled(control).some(
+    (d) => d.user === user && (decision.grade !== 'signed' || d.device === device),
   );
 }
 
-/** @param {any} body @param {any} request @param {Entry} requested @param {Context} c */
+/** The moment until which something may still be done. @param {Entry} from @param {unknown} seconds */
+const deadline = (from, seconds) => Date.parse(from.at) + Number(seconds) * 1000;
+
+/** @param {Body} body @param {Body} request @param {Entry} requested @param {Context} c */
 function approvalRefusal(body, request, requested, c) {
   if (isFrozen(c.control)) return 'frozen';
-  if (grades.indexOf(body.grade) < grades.indexOf(request.grade)) return 'grade';
-  if (Date.parse(c.now) > Date.parse(requested.at) + request.decide_within * 1000) return 'late';
-  if (!mayApprove(body.evidence, body.grade, c.control)) return 'not_enrolled';
+  if (rank(body.grade) < rank(request.grade)) return 'grade';
+  if (Date.parse(c.now) > deadline(requested, request.decide_within)) return 'late';
+  if (!mayApprove(body, c.control)) return 'not_enrolled';
   return '';
 }
 
-/** @param {any} request @param {Context} c */
+/** @param {Body} request @param {Context} c */
 function claimRefusal(request, c) {
   const approved = last(c.story, 'approved');
   if (!approved) return 'lifecycle';
   if (isFrozen(c.control) || c.control.some((e) => e.kind === 'frozen' && e.seq > approved.seq))
     return 'frozen';
-  if (Date.parse(c.now) > Date.parse(approved.at) + request.execute_within * 1000) return 'late';
-  const decision = JSON.parse(approved.body);
-  if (!mayApprove(decision.evidence, decision.grade, c.control)) return 'revoked';
+  if (Date.parse(c.now) > deadline(approved, request.execute_within)) return 'late';
+  if (!mayApprove(JSON.parse(approved.body), c.control)) return 'revoked';
   return '';
 }
 
-/** @param {any} body */
+/** @param {Body} body */
 function controlRefusal(body) {
   return text(body.user, 255) ? '' : 'body_invalid';
 }
@@ -186,7 +204,8 @@ function controlRefusal(body) {
  * @returns {string}
  */
 function refusal(e, c) {
-  if ((rights[e.author] || []).indexOf(e.kind) < 0) return 'not_allowed';
+  // hasOwn: an author named like a property of every object has no rights either.
+  if (!Object.hasOwn(rights, e.author) || !rights[e.author]?.includes(e.kind)) return 'not_allowed';
   let body;
   try {
     body = JSON.parse(e.body);
@@ -206,7 +225,7 @@ function refusal(e, c) {
     return e.kind.indexOf('identity.') === 0 ? controlRefusal(body) : '';
   }
   if (!e.action) return 'action_missing';
-  if (lifecycle[state].indexOf(e.kind) < 0) return 'lifecycle';
+  if (!lifecycle[state]?.includes(e.kind)) return 'lifecycle';
   if (e.kind === 'requested') return requestRefusal(e, body);
   const requested = last(c.story, 'requested');
   if (!requested) return 'lifecycle';

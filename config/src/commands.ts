@@ -1,0 +1,115 @@
+/** The launcher's commands as data: help and dispatch come from this table. */
+import { Fault } from './fault.ts';
+import { stayInForeground } from './foreground.ts';
+import { findInstance, type Instance } from './instance.ts';
+import { pair } from './pair.ts';
+import type { Report } from './report.ts';
+import { runScript } from './script.ts';
+import { bringUp } from './start.ts';
+import { status } from './status.ts';
+import { stop } from './stop.ts';
+import { runTests } from './tests.ts';
+
+export type Options = { detach: boolean; json: boolean };
+export type Command = {
+  name: string;
+  /** Words after the name, for the help. */
+  takes: string;
+  summary: string;
+  options: readonly { flag: string; what: string }[];
+  run(report: Report, options: Options, words: readonly string[]): Promise<void>;
+};
+
+function started(): Instance {
+  const instance = findInstance();
+  if (!instance)
+    throw new Fault('unavailable', 'Nothing was ever started here. Start with ./pocketcoder start.');
+  return instance;
+}
+
+export const commands: readonly Command[] = [
+  {
+    name: 'start',
+    takes: '',
+    summary: 'sets up what is missing, starts everything and stays until Ctrl-C, which stops it',
+    options: [{ flag: '-d', what: 'come back as soon as all is up, and leave it running' }],
+    async run(report, options) {
+      const running = await bringUp(report, process.stdin.isTTY === true && !options.json);
+      if (!options.detach) await stayInForeground(running, report);
+    },
+  },
+  {
+    name: 'stop',
+    takes: '',
+    summary: 'stops everything; data and accounts are kept',
+    options: [],
+    run: (report) => stop(started(), report),
+  },
+  {
+    name: 'status',
+    takes: '',
+    summary: 'says what runs',
+    options: [],
+    run: (report) => status(started(), report),
+  },
+  {
+    name: 'pair',
+    takes: '',
+    summary: 'verifies a device of the owner by emoji and enrols it: from then on it may approve',
+    options: [],
+    run: (report) => pair(started(), report),
+  },
+  {
+    name: 'demo',
+    takes: '',
+    summary: 'plays the whole story in this terminal, with a test phone and a scripted model',
+    options: [],
+    run: (_report, options) => runScript('test/demo/demo.ts', options.json ? ['--json'] : []),
+  },
+  {
+    name: 'audit',
+    takes: '',
+    summary: "verifies the ledger's chain and every action's story",
+    options: [],
+    async run(report) {
+      const { audit } = await import('./audit.ts');
+      await audit(started(), report);
+    },
+  },
+  {
+    name: 'bench',
+    takes: 'NAME',
+    summary: 'measures; NAME is tap: from the tap to the first byte of output',
+    options: [],
+    run(_report, options, words) {
+      if (words[0] !== 'tap') throw new Fault('usage', 'bench takes the name of a measurement: tap.');
+      return runScript('test/bench/tap.ts', options.json ? ['--json'] : []);
+    },
+  },
+  {
+    name: 'test',
+    takes: '[FILE…]',
+    summary: 'runs all tests, or the named ones',
+    options: [],
+    run: (_report, _options, words) => runTests(words),
+  },
+];
+
+/** The help of one command, or of all. */
+export function help(command?: Command): string {
+  const common = [
+    { flag: '--json', what: 'one JSON object a line' },
+    { flag: '--help', what: 'this text' },
+  ];
+  const table = (rows: readonly (readonly [string, string])[]) =>
+    rows.map(([left, right]) => `  ${left.padEnd(16)}${right}`).join('\n');
+  if (command) {
+    const usage = ['Usage: ./pocketcoder', command.name, '[OPTION…]', command.takes]
+      .filter(Boolean)
+      .join(' ');
+    const options = table([...command.options, ...common].map(({ flag, what }) => [flag, what] as const));
+    return `${usage}\n\n${command.summary}\n\n${options}`;
+  }
+  const rows = commands.map(({ name, takes, summary }) => [`${name} ${takes}`.trim(), summary] as const);
+  return `Usage: ./pocketcoder COMMAND [OPTION…]\n\n${table(rows)}\n\n./pocketcoder COMMAND --help says more. The state is in ~/.pocketcoder, or where POCKETCODER_HOME says.\nExit codes: docs/exit-codes.md`;
+}

@@ -1,0 +1,78 @@
+/** One instance: its state directory, settings and state, made at the first start and found again after. */
+import { mkdirSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { Fault, messageOf } from './fault.ts';
+import { choosePort } from './ports.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { newState, readState, type State, stateHome, writeState } from './state.ts';
+
+export type Instance = { home: string; settings: Settings; state: State; created: boolean };
+
+const usual = { server_name: 'pocketcoder.local', owner: 'owner', homeserver: 8008, ledger: 8090 };
+
+async function askServerName(interactive: boolean): Promise<string> {
+  if (!interactive) return usual.server_name;
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    for (;;) {
+      const answer = await terminal.question(
+        `The homeserver's name, the part after the colon in @you:name. It can never be changed [${usual.server_name}]: `,
+      );
+      const name = answer.trim() || usual.server_name;
+      if (/^[a-z0-9.-]+(:[0-9]+)?$/.test(name)) return name;
+      console.log('Small letters, digits, dots and dashes only.');
+    }
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Settings may not change what accounts and data already hang on. */
+function checkFixed(settings: Settings, state: State, home: string): void {
+  for (const key of ['server_name', 'owner'] as const)
+    if (settings[key] !== undefined && settings[key] !== state[key])
+      throw new Fault(
+        'config',
+        `${home}/pocketcoder.yaml: ${key} is "${settings[key]}", but this instance was made with "${state[key]}", which ` +
+          'can never be changed. Nothing was started: put it back, or use another POCKETCODER_HOME.',
+      );
+}
+
+/** The instance of this environment as it is, without making one; null before the first start. */
+export function findInstance(): Instance | null {
+  const home = stateHome();
+  const settings = readSettings(home);
+  const state = readState(home);
+  if (!state) return null;
+  checkFixed(settings, state, home);
+  return { home, settings, state, created: false };
+}
+
+/** The instance of this environment, made when it isn't there. Ports are chosen free, then kept. */
+export async function openInstance(interactive: boolean): Promise<Instance> {
+  const there = findInstance();
+  if (there) {
+    const ports = { ...there.state.ports, ...there.settings.ports };
+    const state = { ...there.state, ports };
+    if (JSON.stringify(ports) !== JSON.stringify(there.state.ports)) writeState(there.home, state);
+    return { ...there, state };
+  }
+  const home = stateHome();
+  const settings = readSettings(home);
+  const server_name = settings.server_name ?? (await askServerName(interactive));
+  const ports = {
+    homeserver: settings.ports?.homeserver ?? (await choosePort(usual.homeserver)),
+    ledger: settings.ports?.ledger ?? (await choosePort(usual.ledger)),
+  };
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Fault(
+      'cannotCreate',
+      `${home}: ${messageOf(error)}. Nothing was started: set POCKETCODER_HOME.`,
+    );
+  }
+  const state = newState(home, { server_name, owner: settings.owner ?? usual.owner, ports });
+  writeState(home, state);
+  return { home, settings, state, created: true };
+}

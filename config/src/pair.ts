@@ -1,0 +1,73 @@
+/** `pocketcoder pair`: the bot asks the owner's device, the person here compares the emoji, the ledger gets the result. */
+import { createInterface } from 'node:readline';
+import { connectLedger } from '../../ledger/src/client.ts';
+import { openConsole, type Said } from './bot-console.ts';
+import { findEngine } from './engine.ts';
+import { Fault } from './fault.ts';
+import type { Instance } from './instance.ts';
+import type { Report } from './report.ts';
+import { ledgerUrlOf } from './services.ts';
+
+type Emoji = { symbol: string; name: string };
+
+/** The next line that is typed or piped in; 'no' at the end of input. */
+function answer(): Promise<'yes' | 'no'> {
+  return new Promise((resolve) => {
+    const input = createInterface({ input: process.stdin });
+    input.once('line', (line) => {
+      resolve(line.trim().toLowerCase() === 'yes' ? 'yes' : 'no');
+      input.close();
+    });
+    input.once('close', () => resolve('no'));
+  });
+}
+
+async function enrol(instance: Instance, verified: Said): Promise<void> {
+  const password = instance.state.passwords.ledger.operator;
+  const ledger = await connectLedger({ url: ledgerUrlOf(instance), identity: 'operator', password });
+  const { user, master, device, ed25519, curve25519 } = verified;
+  await ledger.append({ kind: 'identity.enrolled', body: { user, master, device, ed25519, curve25519 } });
+}
+
+/** Verifies one device of the owner and enrols it. Throws a Fault when it was not: then nothing was written. */
+export async function pair(instance: Instance, report: Report): Promise<void> {
+  const bot = await openConsole(findEngine(), instance.state.project);
+  try {
+    bot.say({ cmd: 'pair' });
+    for await (const said of bot.heard) {
+      if (said.event === 'waiting')
+        report.event(
+          said,
+          `Asking ${said['user']} to verify: accept it in Element, on the device that is to approve.`,
+        );
+      if (said.event === 'emoji') {
+        const emoji = said['emoji'] as Emoji[];
+        const shown = emoji.map(({ symbol, name }) => `${symbol} ${name}`).join('   ');
+        report.event(
+          said,
+          `\n  ${shown}\n\nDoes Element show exactly these? Type yes, or anything else to refuse:`,
+        );
+        bot.say({ answer: await answer() });
+      }
+      if (said.event === 'error')
+        throw new Fault(
+          'failed',
+          `Not paired: ${String(said['message']).replace(/\.$/, '')}. Run ./pocketcoder pair to try again.`,
+        );
+      if (said.event === 'verified') {
+        await enrol(instance, said);
+        report.event(
+          { ...said, event: 'enrolled' },
+          `Paired: device ${said['device']} of ${said['user']} may approve now.`,
+        );
+        return;
+      }
+    }
+    throw new Fault(
+      'temporary',
+      'The bot went away while pairing. Nothing was written; run ./pocketcoder pair again.',
+    );
+  } finally {
+    bot.close();
+  }
+}

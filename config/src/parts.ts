@@ -1,0 +1,43 @@
+/** The images, and exactly which files of the checkout each is made of. */
+
+export type Part = 'compose' | 'ledger' | 'homeserver' | 'bot' | 'executor' | 'task' | 'brain' | 'model';
+/** `folder` is the context's root in the checkout; `dockerfile` and `files` are relative to it. */
+type Recipe = { folder: string; dockerfile: string; files: readonly string[] };
+
+/** What `npm ci` reads: it wants every workspace's package.json, whichever of them it installs. */
+const modules = [
+  'package.json',
+  'package-lock.json',
+  '.npmrc',
+  'ledger/package.json',
+  'sandbox/package.json',
+  'bot/package.json',
+  'bot/crypto/package.json',
+  'config/package.json',
+  'test/phone/package.json',
+  'config/build/node.lock.txt',
+];
+
+/** In the order in which they are built. */
+export const recipes: Readonly<Record<Part, Recipe>> = {
+  compose: { folder: '.', dockerfile: 'config/build/compose/Dockerfile', files: ['config/build'] },
+  ledger: { folder: '.', dockerfile: 'ledger/Dockerfile', files: ['ledger'] },
+  homeserver: { folder: '.', dockerfile: 'config/homeserver/Dockerfile', files: ['config/homeserver'] },
+  bot: { folder: '.', dockerfile: 'bot/Dockerfile', files: [...modules, 'bot', 'ledger/src'] },
+  executor: {
+    folder: '.',
+    dockerfile: 'sandbox/Dockerfile',
+    files: [...modules, 'sandbox/Dockerfile', 'sandbox/src', 'ledger/src'],
+  },
+  task: { folder: 'sandbox/image', dockerfile: 'Dockerfile', files: ['.'] },
+  brain: {
+    folder: '.',
+    dockerfile: 'config/brain/Dockerfile',
+    files: ['config/brain', 'config/build/node.lock.txt'],
+  },
+  model: {
+    folder: '.',
+    dockerfile: 'config/brain/model.Dockerfile',
+    files: ['config/brain', 'config/build/node.lock.txt'],
+  },
+};

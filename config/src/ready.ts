@@ -1,0 +1,65 @@
+/** Waits until services are ready: asked directly, because the engine's own health checks come seldom. */
+import type Docker from 'dockerode';
+import { serviceStates } from './containers.ts';
+import { Fault } from './fault.ts';
+import type { Instance } from './instance.ts';
+import { addressOf, ledgerUrlOf } from './services.ts';
+
+const seconds = 120;
+/** A service that ended this often since its container was made will not come up by itself. */
+const tooOften = 4;
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url, { signal: AbortSignal.timeout(2000) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function hasReadyFile(docker: Docker, container: string): Promise<boolean> {
+  const exec = await docker
+    .getContainer(container)
+    .exec({ Cmd: ['test', '-f', '/tmp/ready'], AttachStdout: true });
+  const stream = await exec.start({});
+  await new Promise((resolve) => stream.on('close', resolve).on('end', resolve).resume());
+  return (await exec.inspect()).ExitCode === 0;
+}
+
+/** Whether one service is ready; `gaveUp` when it keeps ending. */
+async function look(
+  docker: Docker,
+  instance: Instance,
+  service: string,
+): Promise<'ready' | 'not yet' | 'gaveUp'> {
+  if (service === 'homeserver') return (await answers(`${addressOf(instance)}/health`)) ? 'ready' : 'not yet';
+  if (service === 'ledger')
+    return (await answers(`${ledgerUrlOf(instance)}/api/health`)) ? 'ready' : 'not yet';
+  const state = (await serviceStates(docker, instance.state.project)).get(service);
+  if (!state) return 'not yet';
+  // An exec fails while the container is between two lives: then it is not ready either.
+  if (state.running && (await hasReadyFile(docker, state.id).catch(() => false))) return 'ready';
+  const { RestartCount } = await docker.getContainer(state.id).inspect();
+  return RestartCount >= tooOften ? 'gaveUp' : 'not yet';
+}
+
+/** Throws a Fault (`temporary`) that names the service which did not come up, and where its log is. */
+export async function waitReady(
+  docker: Docker,
+  instance: Instance,
+  services: readonly string[],
+): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  for (const service of services)
+    for (;;) {
+      const state = await look(docker, instance, service);
+      if (state === 'ready') break;
+      if (state === 'gaveUp' || Date.now() > end)
+        throw new Fault(
+          'temporary',
+          `The ${service} did not come up; what did was left running. Its log says why:\n` +
+            `  docker logs ${instance.state.project}-${service}-1\nStart again to go on, or ./pocketcoder stop.`,
+        );
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+}

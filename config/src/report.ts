@@ -1,0 +1,40 @@
+/** What the set-up says: lines for a person, or one JSON object a line for a machine. */
+
+export type Report = {
+  /** One fact. Machines get the object; people get the text, or nothing without one. */
+  event(event: Record<string, unknown>, text?: string): void;
+  /** A step within a phase that goes on for long. */
+  progress(text: string): void;
+  /** Runs one phase of the set-up, says that it began and how many seconds it took. */
+  phase<T>(name: string, what: string, run: () => Promise<T>): Promise<T>;
+  /** Seconds of each phase so far. */
+  seconds(): Record<string, number>;
+};
+
+/** @param json one object a line instead of text @param write takes whole lines */
+export function makeReport(json: boolean, write: (line: string) => void): Report {
+  const took: Record<string, number> = {};
+  let current = '';
+  const event: Report['event'] = (object, text) => {
+    if (json) write(JSON.stringify(object));
+    else if (text !== undefined) write(text);
+  };
+  return {
+    event,
+    progress: (text) => event({ event: 'progress', phase: current, text }, `  ${text}`),
+    async phase(name, what, run) {
+      current = name;
+      event({ event: 'phase', phase: name, state: 'started' }, `${name}: ${what}`);
+      const from = performance.now();
+      const result = await run();
+      const seconds = Math.round((performance.now() - from) / 100) / 10;
+      took[name] = seconds;
+      event({ event: 'phase', phase: name, state: 'done', seconds }, `${name}: done (${seconds} s)`);
+      return result;
+    },
+    seconds: () => took,
+  };
+}
+
+/** For callers that want no words. */
+export const silent: Report = makeReport(false, () => {});

@@ -1,0 +1,15 @@
+/** Runs one of the checkout's own programs with this Node, on this terminal. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { Fault } from './fault.ts';
+import { checkout } from './paths.ts';
+
+/** Throws a Fault (`failed`) when the program does not exit with 0. */
+export async function runScript(path: string, args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [join(checkout, path), ...args], { stdio: 'inherit' });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  if (code !== 0) throw new Fault('failed', `${path} ended with exit code ${code}.`);
+}

@@ -1,0 +1,78 @@
+/** The person's own settings: pocketcoder.yaml in the state directory, checked before anything is touched. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv, type ErrorObject } from 'ajv';
+import { type Document, LineCounter, parseDocument } from 'yaml';
+import { Fault } from './fault.ts';
+import { checkout } from './paths.ts';
+
+export type Model = {
+  provider: 'openai-compatible' | 'anthropic' | 'google';
+  name: string;
+  url?: string;
+  key?: string;
+};
+
+export type Settings = {
+  server_name?: string;
+  owner?: string;
+  ports?: { homeserver?: number; ledger?: number };
+  model?: Model;
+  approvals?: { form?: 'chip' | 'poll'; decide_within?: number; execute_within?: number };
+  sandbox?: { memory_mb?: number; pids?: number; cpus?: number };
+};
+
+/** What is wrong, for a person; the key it is about is said with its whole path. */
+function explain(error: ErrorObject): { path: string[]; what: string } {
+  const path = error.instancePath.split('/').slice(1);
+  const key = path.join('.');
+  const value = JSON.stringify(error.data);
+  if (error.keyword === 'additionalProperties') {
+    const unknown = String(error.params['additionalProperty']);
+    return { path: [...path, unknown], what: `there is no setting "${[...path, unknown].join('.')}"` };
+  }
+  if (key === 'owner')
+    return {
+      path,
+      what: `owner must be one user name such as "owner", not ${value}: nobody else's taps count`,
+    };
+  if (error.keyword === 'enum')
+    return { path, what: `${key} must be one of ${error.params['allowedValues'].join(', ')}, not ${value}` };
+  return { path, what: `${key || 'the file'} ${error.message}` };
+}
+
+function lineOf(document: Document, lines: LineCounter, path: readonly string[]): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const parent = document.getIn(path.slice(0, depth - 1), true) ?? document.contents;
+    const items = (parent as { items?: { key?: { value?: unknown; range?: [number, number, number] } }[] })
+      .items;
+    const found = items?.find((pair) => String(pair.key?.value) === path[depth - 1]);
+    if (found?.key?.range) return lines.linePos(found.key.range[0]).line;
+  }
+  return 1;
+}
+
+/** Reads and checks the settings in `home`; none there is none set. Throws a Fault (`config`) that names the line. */
+export function readSettings(home: string): Settings {
+  const path = join(home, 'pocketcoder.yaml');
+  if (!existsSync(path)) return {};
+  const lines = new LineCounter();
+  const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: lines });
+  const fail = (line: number, what: string): never => {
+    throw new Fault(
+      'config',
+      `${path}, line ${line}: ${what}. Nothing was started or changed: correct the line and start again. ` +
+        `${join(checkout, 'config/pocketcoder.yaml')} lists all settings.`,
+    );
+  };
+  const [broken] = document.errors;
+  if (broken) fail(broken.linePos?.[0].line ?? 1, broken.message.split('\n')[0] ?? 'not YAML');
+  const settings = (document.toJS() ?? {}) as Settings;
+  const schema = JSON.parse(readFileSync(join(checkout, 'config/schema.json'), 'utf8'));
+  const validate = new Ajv({ verbose: true, strict: false }).compile(schema);
+  if (validate(settings)) return settings;
+  const [error] = validate.errors ?? [];
+  if (!error) return settings;
+  const { path: at, what } = explain(error);
+  return fail(lineOf(document, lines, at), what);
+}

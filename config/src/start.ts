@@ -1,0 +1,131 @@
+/** Brings an instance up, phase by phase. Every phase finds what an earlier run already did and goes on from there. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureAccount } from './accounts.ts';
+import { ensureBase } from './base.ts';
+import { askBot } from './bot-console.ts';
+import { type Compose, ensureCompose } from './compose.ts';
+import { serviceStates } from './containers.ts';
+import { ensureDocker } from './docker.ts';
+import { type Engine, findEngine } from './engine.ts';
+import { ensureImage } from './images.ts';
+import { type Instance, openInstance } from './instance.ts';
+import type { Part } from './parts.ts';
+import { requireFree } from './ports.ts';
+import { waitReady } from './ready.ts';
+import type { Report } from './report.ts';
+import { addressOf, ledgerUrlOf, serviceFiles } from './services.ts';
+import { writeState } from './state.ts';
+import { writeServiceFiles } from './volumes.ts';
+
+export type Running = { engine: Engine; compose: Compose; instance: Instance };
+
+/** Ports are only asked for where this instance doesn't have them itself already. */
+async function checkPorts(engine: Engine, { state, home }: Instance): Promise<void> {
+  const running = await serviceStates(engine.docker, state.project);
+  for (const service of ['homeserver', 'ledger'] as const)
+    if (running.get(service)?.running !== true) await requireFree(service, state.ports[service], home);
+}
+
+type Images = Partial<Record<Part, string>>;
+
+async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Images> {
+  const parts: Part[] = ['homeserver', 'ledger', 'bot', 'executor', 'task'];
+  if (instance.settings.model) parts.push('brain', 'model');
+  const images: Images = {};
+  for (const part of parts) images[part] = await ensureImage(part, engine.docker, report);
+  return images;
+}
+
+/** The variables of docker-compose.yml. `filesHash` makes compose replace containers whose configuration changed. */
+function writeVariables(instance: Instance, engine: Engine, images: Images, filesHash: string): void {
+  const { home, state, settings } = instance;
+  const variables: Record<string, string> = {
+    POCKETCODER_PROJECT: state.project,
+    POCKETCODER_SOCKET: engine.socket,
+    POCKETCODER_PORT_HOMESERVER: String(state.ports.homeserver),
+    POCKETCODER_PORT_LEDGER: String(state.ports.ledger),
+    POCKETCODER_CONFIGURATION: filesHash,
+    COMPOSE_PROFILES: settings.model ? 'brain' : '',
+  };
+  for (const part of ['homeserver', 'ledger', 'bot', 'executor', 'brain', 'model'] as const)
+    variables[`POCKETCODER_IMAGE_${part.toUpperCase()}`] = images[part] ?? 'none';
+  const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(join(home, 'compose.env'), lines.join(''));
+}
+
+/** Starts these services and waits until each is ready. */
+async function up(running: Running, report: Report, services: readonly string[]): Promise<void> {
+  const { engine, compose, instance } = running;
+  await compose(['up', '--detach', ...services], report);
+  await waitReady(engine.docker, instance, services);
+}
+
+async function accounts({ instance }: Running): Promise<void> {
+  const { state } = instance;
+  const address = addressOf(instance);
+  for (const account of [
+    { user: state.owner, password: state.passwords.owner, admin: false },
+    { user: 'pocketcoder', password: state.passwords.bot, admin: false },
+  ])
+    await ensureAccount(address, state.homeserver.registration, account);
+}
+
+async function sayReady({ engine, instance }: Running, report: Report): Promise<void> {
+  const { state } = instance;
+  const { room } = await askBot(engine, state.project, 'status');
+  const owner = `@${state.owner}:${state.server_name}`;
+  const secret = state.shown ? {} : { password: state.passwords.owner };
+  const ready = {
+    event: 'ready',
+    address: addressOf(instance),
+    owner,
+    bot: `@pocketcoder:${state.server_name}`,
+    room,
+    ...secret,
+    ledger: ledgerUrlOf(instance),
+    project: state.project,
+    home: instance.home,
+    seconds: report.seconds(),
+  };
+  const password = state.shown
+    ? 'the one shown at the first start (kept in secrets.json)'
+    : `${state.passwords.owner}   (shown once)`;
+  const text = [
+    '',
+    'In Element choose "Sign in" (not "Create account"), change the server, then type:',
+    `  server    ${addressOf(instance)}`,
+    `  user      ${owner}`,
+    `  password  ${password}`,
+    'Then pair that device: ./pocketcoder pair',
+  ];
+  report.event(ready, text.join('\n'));
+  if (!state.shown) writeState(instance.home, { ...state, shown: true });
+}
+
+/** Everything up to a running, paired-or-not instance. Throws a Fault where it cannot go on. */
+export async function bringUp(report: Report, interactive: boolean): Promise<Running> {
+  const instance = await openInstance(interactive);
+  const engine = findEngine();
+  await report.phase('docker', 'looking for the engine', () => ensureDocker(engine, instance.home, report));
+  await checkPorts(engine, instance);
+  const base = await report.phase('base', 'finding the base image', () => ensureBase(engine.docker, report));
+  const compose = await report.phase('compose', 'finding Docker Compose', () =>
+    ensureCompose(engine, instance.home, report),
+  );
+  const images = await report.phase('images', 'building what is not there yet', () =>
+    ensureImages(engine, instance, report),
+  );
+  const running = { engine, compose, instance };
+  await report.phase('homeserver', 'starting homeserver and ledger', async () => {
+    const files = serviceFiles(instance, images.task ?? '');
+    const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
+    writeVariables(instance, engine, images, hash);
+    await up(running, report, ['homeserver', 'ledger']);
+  });
+  await report.phase('accounts', 'making the accounts', () => accounts(running));
+  const others = ['bot', 'executor', ...(instance.settings.model ? ['brain', 'model'] : [])];
+  await report.phase('up', 'starting the others', () => up(running, report, others));
+  await sayReady(running, report);
+  return running;
+}

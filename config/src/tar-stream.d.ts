@@ -1,0 +1,18 @@
+/** The part of tar-stream that the set-up uses; the package has no types of its own. */
+declare module 'tar-stream' {
+  import type { Readable, Writable } from 'node:stream';
+  export type Header = {
+    name: string;
+    mode?: number;
+    mtime?: Date;
+    uid?: number;
+    gid?: number;
+    size?: number;
+  };
+  export function pack(): Readable & {
+    entry(header: Header, content: Uint8Array | string): void;
+    finalize(): void;
+  };
+  export function extract(): Writable &
+    AsyncIterable<Readable & { header: { name: string; mode: number; mtime: Date } }>;
+}

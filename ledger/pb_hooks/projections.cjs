@@ -1,0 +1,44 @@
+// What people browse in the dashboard: derived from the chain in the entry's own transaction, never read by a judgement.
+const { controlKinds, enrolled, lifecycle } = require('../src/rules.cjs');
+
+/** One line that tells an action from others in a list. */
+function summary(request) {
+  const { script, path } = request.args;
+  const what = typeof script === 'string' ? script : typeof path === 'string' ? path : '';
+  return `${request.kind} ${what}`.slice(0, 190);
+}
+
+function projectAction(tx, entry) {
+  let record;
+  if (entry.kind === 'requested') {
+    const request = JSON.parse(entry.body);
+    const top = new DynamicModel({ number: 0 });
+    tx.db().newQuery('SELECT COALESCE(MAX(number), 0) AS number FROM actions').one(top);
+    record = new Record(tx.findCachedCollectionByNameOrId('actions'));
+    record.set('id', entry.action);
+    record.set('number', top.number + 1);
+    record.set('workspace', request.workspace);
+    record.set('summary', summary(request));
+  } else record = tx.findRecordById('actions', entry.action);
+  record.set('state', entry.kind);
+  record.set('seq', entry.seq);
+  tx.save(record);
+}
+
+function projectApprovers(tx, control) {
+  for (const record of tx.findAllRecords('approvers')) tx.delete(record);
+  for (const device of enrolled(control)) {
+    const record = new Record(tx.findCachedCollectionByNameOrId('approvers'));
+    for (const name of Object.keys(device)) record.set(name, device[name]);
+    tx.save(record);
+  }
+}
+
+/** @param entry as it was just written, `control` the control entries before it */
+function project(tx, entry, control) {
+  if (entry.action && Object.hasOwn(lifecycle, entry.kind)) projectAction(tx, entry);
+  else if (controlKinds.indexOf(entry.kind) >= 0 && entry.kind.indexOf('identity.') === 0)
+    projectApprovers(tx, control.concat([entry]));
+}
+
+module.exports = { project };

@@ -1,0 +1,133 @@
+/** The ledger as its users see it: append, read, follow. */
+import { EventSource } from 'eventsource';
+import { newId } from './action.ts';
+import { canonical } from './canonical.cjs';
+import { type Entry, entryOf } from './entry.ts';
+import { LedgerError } from './errors.ts';
+import { type Follow, type Following, follow } from './follow.ts';
+import { type Live, makeLive } from './live.ts';
+import { controlKinds } from './rules.cjs';
+import { type Login, makeSession, type Session } from './session.ts';
+
+export type { Entry } from './entry.ts';
+export { LedgerError } from './errors.ts';
+export type { Identity } from './session.ts';
+
+/** `id` makes a retry the same entry; `action` is the id of its `requested` entry; `body` is made canonical here. */
+export type Append = { id?: string; kind: string; action?: string; body: object; transcript?: Uint8Array };
+
+export type Ledger = {
+  /** Writes one entry, or confirms that it is written. Throws LedgerError. */
+  append(entry: Append): Promise<Entry>;
+  /** All entries with a number above `seq`, in order. */
+  since(seq: number): Promise<Entry[]>;
+  /** All entries of one action, in order. */
+  story(action: string): Promise<Entry[]>;
+  /** All entries that decide who may approve and whether anything runs, in order. */
+  control(): Promise<Entry[]>;
+  /** The complete bytes of a result whose entry has a transcript. */
+  transcript(entry: Entry): Promise<Uint8Array>;
+  /** Every entry after `from`, in order, with its place in the chain verified; reconnects for ever. */
+  follow(options: Follow): Following;
+  live: Live;
+};
+
+const page = 500;
+const longestDownload = 1200; // seconds
+const slowest = 1 << 20; // bytes a second: what a transcript's time limit is reckoned with
+
+// Node has no EventSource of its own; PocketBase's SDK looks for a global one.
+Object.assign(globalThis, { EventSource });
+
+/** Logs in. Waits a while for a ledger that does not answer yet; throws LedgerError `unreachable` or `unauthorized`. */
+export async function connectLedger(login: Login): Promise<Ledger> {
+  const session = makeSession(login);
+  await session.patient(() => session.pb.health.check());
+  return {
+    ...reader(session),
+    append: (entry) => append(session, entry),
+    live: makeLive(session),
+  };
+}
+
+function reader(session: Session): Pick<Ledger, 'since' | 'story' | 'control' | 'transcript' | 'follow'> {
+  const { pb } = session;
+  const entries = pb.collection('entries');
+  const list = (filter: string) => async (signal: AbortSignal) => {
+    const { items } = await entries.getList(1, page, { filter, sort: 'seq', skipTotal: true, signal });
+    return items.map(entryOf);
+  };
+  const all = async (filter: string, after = 0): Promise<Entry[]> => {
+    const found: Entry[] = [];
+    for (let last = after; ; ) {
+      const some = await session.patient(list(`${filter} && seq > ${last}`));
+      found.push(...some);
+      if (some.length < page) return found;
+      last = some.at(-1)?.seq ?? last;
+    }
+  };
+  return {
+    since: (seq) => all('seq > 0', seq),
+    story: (action) => all(pb.filter('action = {:action}', { action })),
+    control: () => all(`action = '' && (${controlKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
+    transcript: (entry) => session.patient((signal) => download(session, entry, signal), longestDownload),
+    follow: (options) => follow(session, (after) => session.once(list(`seq > ${after}`)), options),
+  };
+}
+
+async function download({ pb }: Session, entry: Entry, signal: AbortSignal): Promise<Uint8Array> {
+  const token = await pb.files.getToken({ signal });
+  const url = pb.files.getURL({ ...entry, collectionName: 'entries' }, entry.transcript, { token });
+  try {
+    const response = await fetch(url, { signal });
+    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+    throw new LedgerError('failed', response.status, `The ledger has no transcript for entry ${entry.seq}.`);
+  } catch (error) {
+    if (error instanceof LedgerError) throw error;
+    throw new LedgerError('unreachable', 0, `The transcript of entry ${entry.seq} broke off.`);
+  }
+}
+
+/** The entry with this id if it is there and says the same; undefined if it is not there. */
+async function written(
+  session: Session,
+  id: string,
+  wanted: Append,
+  body: string,
+): Promise<Entry | undefined> {
+  let found: Entry;
+  try {
+    const record = await session.patient((signal) => session.pb.collection('entries').getOne(id, { signal }));
+    found = entryOf(record);
+  } catch (error) {
+    if (error instanceof LedgerError && error.status === 404) return undefined;
+    throw error;
+  }
+  if (found.kind === wanted.kind && found.action === (wanted.action ?? '') && found.body === body)
+    return found;
+  throw new LedgerError('id_taken', 400, `Entry id ${id} belongs to another entry. Nothing was written.`);
+}
+
+async function append(session: Session, wanted: Append): Promise<Entry> {
+  const id = wanted.id ?? (wanted.kind === 'requested' && wanted.action ? wanted.action : newId());
+  const body = canonical(wanted.body);
+  const fields = { id, kind: wanted.kind, action: wanted.action ?? '', body };
+  const seconds = 10 + Math.ceil((wanted.transcript?.length ?? 0) / slowest);
+  try {
+    const record = await session.patient((signal) => {
+      const entries = session.pb.collection('entries');
+      if (!wanted.transcript) return entries.create(fields, { signal });
+      const form = new FormData();
+      form.append('@jsonPayload', JSON.stringify(fields)); // plain form fields would have their types guessed
+      form.append('transcript', new Blob([new Uint8Array(wanted.transcript)]), 'transcript.bin');
+      return entries.create(form, { signal });
+    }, seconds);
+    return entryOf(record);
+  } catch (error) {
+    // A refusal may be the answer to a repeat of what was written already: the answer to the first may have been lost.
+    if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
+    const found = await written(session, id, wanted, body);
+    if (found) return found;
+    throw error;
+  }
+}

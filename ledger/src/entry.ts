@@ -1,0 +1,43 @@
+/** An entry as it comes from the ledger, and the check that it is the chain's next link. */
+import { sha256 } from './action.ts';
+import { hashed } from './rules.cjs';
+
+export type Entry = {
+  id: string;
+  seq: number;
+  prev: string;
+  at: string;
+  author: string;
+  kind: string;
+  action: string;
+  body: string;
+  hash: string;
+  /** Name of the file that holds the complete output, or ''. */
+  transcript: string;
+};
+
+const texts = ['id', 'prev', 'at', 'author', 'kind', 'action', 'body', 'hash', 'transcript'] as const;
+
+/** Takes an entry out of a PocketBase record. Throws on a record that is none. */
+export function entryOf(record: Record<string, unknown>): Entry {
+  for (const name of texts)
+    if (typeof record[name] !== 'string') throw new Error(`the ledger sent an entry without "${name}"`);
+  if (!Number.isSafeInteger(record['seq'])) throw new Error('the ledger sent an entry without "seq"');
+  const { id, seq, prev, at, author, kind, action, body, hash, transcript } = record as Entry;
+  return { id, seq, prev, at, author, kind, action, body, hash, transcript };
+}
+
+/** Where a chain stands: the last entry's number and hash; `{seq: 0, hash: ''}` before the first. */
+export type Head = { seq: number; hash: string };
+
+/** Why an entry is not the next link after `head`, or ''. */
+export function misfit(entry: Entry, head: Head): string {
+  if (entry.seq !== head.seq + 1) return `it is number ${entry.seq}, ${head.seq + 1} was expected`;
+  if (entry.prev !== head.hash) return `its "prev" is not the hash of entry ${head.seq}`;
+  try {
+    if (sha256(hashed(entry)) !== entry.hash) return 'its content does not have the hash it states';
+  } catch {
+    return 'its content cannot be hashed';
+  }
+  return '';
+}

@@ -1,0 +1,44 @@
+/** What the ledger answers when it did not do what was asked. */
+import { ClientResponseError } from 'pocketbase';
+
+/**
+ * `code` is one of the rules' codes (`late`, `lifecycle`, …), `unreachable` (nobody knows whether it was written: ask
+ * again with the same id), `unauthorized`, `id_taken`, or `failed` for anything else.
+ */
+export class LedgerError extends Error {
+  readonly code: string;
+  readonly status: number;
+  constructor(code: string, status: number, message: string) {
+    super(message);
+    this.name = 'LedgerError';
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** The ledger's code in an answer, which PocketBase leaves alone, unlike messages. */
+function codeIn(response: Record<string, unknown>): string | undefined {
+  const data = response['data'] as { entry?: { code?: unknown } } | undefined;
+  const code = data?.entry?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** Any error of the SDK as one of ours; others come back as they are. */
+export function asLedgerError(error: unknown): unknown {
+  if (!(error instanceof ClientResponseError)) return error;
+  const { status } = error;
+  const code = codeIn(error.response);
+  if (code) return new LedgerError(code, status, `The ledger refused: ${code}. Nothing was written.`);
+  if (status === 0 || status >= 500)
+    return new LedgerError(
+      'unreachable',
+      status,
+      `The ledger does not answer at ${error.url || 'its address'}.`,
+    );
+  if (status === 401 || status === 403)
+    return new LedgerError('unauthorized', status, 'The ledger does not know this identity.');
+  return new LedgerError('failed', status, `The ledger answered ${status}: ${error.message}`);
+}
+
+export const isUnreachable = (error: unknown): boolean =>
+  error instanceof LedgerError && error.code === 'unreachable';

@@ -1,0 +1,51 @@
+/** A running action's output on its way to the people who watch: as it comes, dropped rather than waited for. */
+import type { Session } from './session.ts';
+
+export type Live = {
+  /** Executor only. Never waits and never throws; what the ledger can't take in time is dropped. */
+  send(action: string, chunk: Uint8Array): void;
+  /** Bot only. Returns the way to end it. */
+  subscribe(take: (action: string, chunk: Uint8Array) => void): Promise<() => Promise<void>>;
+};
+
+const mostWaiting = 1 << 20; // bytes per action that wait while a request is on its way
+const mostAtOnce = 128 << 10; // bytes in one request: base64 of it stays below the ledger's limit
+
+export function makeLive(session: Session): Live {
+  const waiting = new Map<string, Buffer>();
+  let sending = false;
+
+  // One request at a time keeps the order; what came meanwhile goes together in the next.
+  const pump = async () => {
+    sending = true;
+    for (let next = waiting.entries().next(); !next.done; next = waiting.entries().next()) {
+      const [action, bytes] = next.value;
+      waiting.delete(action);
+      if (bytes.length > mostAtOnce) waiting.set(action, bytes.subarray(mostAtOnce));
+      const chunk = bytes.subarray(0, mostAtOnce).toString('base64');
+      await session
+        .once(
+          (signal) => session.pb.send('/api/live', { method: 'POST', body: { action, chunk }, signal }),
+          2,
+        )
+        .catch(() => {}); // the complete output comes with the result
+    }
+    sending = false;
+  };
+
+  return {
+    send(action, chunk) {
+      const before = waiting.get(action);
+      if ((before?.length ?? 0) + chunk.length > mostWaiting) return;
+      waiting.set(action, before ? Buffer.concat([before, chunk]) : Buffer.from(chunk));
+      if (!sending) void pump();
+    },
+    subscribe: (take) =>
+      session.patient(() =>
+        session.pb.realtime.subscribe('live', (message: { action?: unknown; chunk?: unknown }) => {
+          if (typeof message.action === 'string' && typeof message.chunk === 'string')
+            take(message.action, Buffer.from(message.chunk, 'base64'));
+        }),
+      ),
+  };
+}

@@ -1,0 +1,89 @@
+/** One identity's login at the ledger: kept fresh, and asked again with patience while the ledger is away. */
+import PocketBase, { ClientResponseError } from 'pocketbase';
+import { asLedgerError, isUnreachable, LedgerError } from './errors.ts';
+
+export type Identity = 'bot' | 'executor' | 'operator' | 'auditor';
+export type Login = { url: string; identity: Identity; password: string };
+export type Session = {
+  pb: PocketBase;
+  /** Runs a request with a valid token. Throws LedgerError; one attempt but for an expired login. */
+  once<T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T>;
+  /** The same, again and again while the ledger is unreachable, for `patience` seconds. */
+  patient<T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T>;
+};
+
+const answerWithin = 10; // seconds for one request
+const patience = 15; // seconds of an unreachable ledger before the caller hears of it
+const renewBefore = 24 * 3600; // seconds before a token's end (they last a week)
+
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Milliseconds before attempt n (from 0): doubling up to two seconds, spread so that clients do not march in step. */
+export const backOff = (n: number): number => Math.min(2000, 50 * 2 ** n) * (0.5 + Math.random() / 2);
+
+/** When a JWT ends, in seconds since 1970; 0 for what is none. RFC 7519. */
+function expiry(token: string): number {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    return Number((claims as { exp?: unknown }).exp) || 0;
+  } catch {
+    return 0;
+  }
+}
+
+export function makeSession({ url, identity, password }: Login): Session {
+  const pb = new PocketBase(url).autoCancellation(false);
+  let entering: Promise<unknown> | undefined;
+
+  const enter = (): Promise<unknown> => {
+    entering ??= pb
+      .collection(identity)
+      .authWithPassword(`${identity}@ledger.invalid`, password, {
+        signal: AbortSignal.timeout(answerWithin * 1000),
+      })
+      .catch((error: unknown) => {
+        if (error instanceof ClientResponseError && error.status === 400)
+          throw new LedgerError(
+            'unauthorized',
+            400,
+            `The ledger refused the password of ${identity}. Nothing was read or written; run the set-up again.`,
+          );
+        throw asLedgerError(error);
+      })
+      .finally(() => {
+        entering = undefined;
+      });
+    return entering;
+  };
+
+  const once = async <T>(
+    request: (signal: AbortSignal) => Promise<T>,
+    seconds = answerWithin,
+  ): Promise<T> => {
+    if (expiry(pb.authStore.token) < Date.now() / 1000 + renewBefore) await enter();
+    const attempt = () => request(AbortSignal.timeout(seconds * 1000));
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof ClientResponseError) || error.status !== 401) throw asLedgerError(error);
+    }
+    await enter(); // the ledger took another password or lost its keys since
+    return attempt().catch((error: unknown) => {
+      throw asLedgerError(error);
+    });
+  };
+
+  const patient = async <T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T> => {
+    const end = Date.now() + patience * 1000;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await once(request, seconds);
+      } catch (error) {
+        if (!isUnreachable(error) || Date.now() > end) throw error;
+      }
+      await sleep(backOff(attempt));
+    }
+  };
+
+  return { pb, once, patient };
+}

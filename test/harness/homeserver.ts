@@ -1,0 +1,163 @@
+/** A throwaway Synapse, closed like the product's own: from its image (HOMESERVER_IMAGE) or a venv (SYNAPSE_VENV). */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from './wait.ts';
+
+const run = promisify(execFile);
+const serverName = 'pocket.test';
+
+export type Account = { user: string; password: string };
+export type Homeserver = {
+  url: string;
+  serverName: string;
+  /** Makes an account by the shared-secret admin API. @returns its whole user id and password */
+  register(name: string, o?: { admin?: boolean }): Promise<Account>;
+  /** Ends the process and keeps its data: what a homeserver that is down looks like. */
+  halt(): Promise<void>;
+  resume(): Promise<void>;
+  /** Ends it and removes everything. */
+  stop(): Promise<void>;
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== 'object' || !address) throw new Error('no free port');
+  return address.port;
+}
+
+const configuration = (data: string, port: number, bind: string, secret: string): string => `
+server_name: '${serverName}'
+pid_file: /tmp/synapse-${port}.pid
+public_baseurl: 'http://127.0.0.1:${port}/'
+signing_key_path: ${data}/signing.key
+media_store_path: ${data}/media
+log_config: ${data}/log.yaml
+report_stats: false
+listeners:
+  - port: ${port}
+    type: http
+    tls: false
+    bind_addresses: ['${bind}']
+    resources: [{ names: [client], compress: false }]
+database: { name: sqlite3, args: { database: ${data}/homeserver.db } }
+registration_shared_secret: '${secret}'
+macaroon_secret_key: '${randomBytes(16).toString('hex')}'
+form_secret: '${randomBytes(16).toString('hex')}'
+enable_registration: false
+allow_guest_access: false
+federation_domain_whitelist: []
+trusted_key_servers: []
+presence: { enabled: false }
+encryption_enabled_by_default_for_room_type: all
+default_room_version: '11'
+rc_message: { per_second: 1000, burst_count: 1000 }
+rc_reactions: { per_second: 1000, burst_count: 1000 }
+rc_login:
+  address: { per_second: 1000, burst_count: 1000 }
+  account: { per_second: 1000, burst_count: 1000 }
+  failed_attempts: { per_second: 1000, burst_count: 1000 }
+rc_invites:
+  per_room: { per_second: 1000, burst_count: 1000 }
+  per_user: { per_second: 1000, burst_count: 1000 }
+rc_joins: { local: { per_second: 1000, burst_count: 1000 } }
+rc_registration: { per_second: 1000, burst_count: 1000 }
+`;
+const logging = `
+version: 1
+handlers: { console: { class: logging.StreamHandler, level: WARNING } }
+root: { level: WARNING, handlers: [console] }
+`;
+
+/** How Synapse is started and ended, whatever it runs in. */
+type Host = { start(): Promise<void>; end(): Promise<void>; clean(): Promise<void> };
+
+function inVenv(venv: string, dir: string): Host {
+  let child: ChildProcess | undefined;
+  const python = join(venv, 'bin/python');
+  const synapse = ['-m', 'synapse.app.homeserver', '--config-path', join(dir, 'homeserver.yaml')];
+  return {
+    async start() {
+      await run(python, [...synapse, '--generate-keys'], { cwd: dir });
+      child = spawn(python, synapse, { cwd: dir, stdio: ['ignore', 'ignore', 'inherit'] });
+    },
+    async end() {
+      const ending = child;
+      if (!ending) return;
+      child = undefined;
+      await new Promise((resolve) => {
+        ending.once('exit', resolve);
+        ending.kill('SIGKILL');
+      });
+    },
+    async clean() {},
+  };
+}
+
+/** Host networking: the test process reaches it on loopback and nobody else does. */
+function inContainer(image: string, dir: string): Host {
+  const name = `homeserver-test-${randomBytes(4).toString('hex')}`;
+  const docker = (...args: string[]) => run('docker', args);
+  const python = '/opt/synapse/bin/python';
+  const synapse = [python, '-m', 'synapse.app.homeserver', '--config-path', `${dir}/homeserver.yaml`];
+  const options = ['--network', 'host', '--user', '0:0', '-v', `${dir}:${dir}`];
+  let made = false;
+  return {
+    async start() {
+      if (made) return void (await docker('start', name));
+      await docker('run', '--rm', ...options, image, ...synapse, '--generate-keys');
+      await docker('run', '-d', '--name', name, ...options, image, ...synapse);
+      made = true;
+    },
+    end: async () => void (await docker('kill', name)),
+    clean: async () => void (await docker('rm', '-f', name)),
+  };
+}
+
+/** Starts it on a free port of loopback. @throws where neither an image nor a venv is named */
+export async function startHomeserver(): Promise<Homeserver> {
+  const { HOMESERVER_IMAGE: image, SYNAPSE_VENV: venv } = process.env;
+  if (!image && !venv) throw new Error('set HOMESERVER_IMAGE or SYNAPSE_VENV to say where Synapse is');
+  const dir = mkdtempSync(join(tmpdir(), 'homeserver-'));
+  const port = await freePort();
+  const secret = randomBytes(16).toString('hex');
+  writeFileSync(join(dir, 'homeserver.yaml'), configuration(dir, port, '127.0.0.1', secret));
+  writeFileSync(join(dir, 'log.yaml'), logging);
+  const host = image ? inContainer(image, dir) : inVenv(venv ?? '', dir);
+  const url = `http://127.0.0.1:${port}`;
+  const answers = () => fetch(`${url}/_matrix/client/versions`).then((r) => r.ok);
+  const resume = async () => {
+    await host.start();
+    await until('the homeserver to answer', answers, { seconds: 60, every: 100 });
+  };
+  await resume();
+  return {
+    url,
+    serverName,
+    async register(name, { admin = false } = {}) {
+      const path = `${url}/_synapse/admin/v1/register`;
+      const { nonce } = (await (await fetch(path)).json()) as { nonce: string };
+      const password = randomBytes(12).toString('base64url');
+      const signed = [nonce, name, password, admin ? 'admin' : 'notadmin'].join('\0');
+      const mac = createHmac('sha1', secret).update(signed).digest('hex');
+      const body = JSON.stringify({ nonce, username: name, password, admin, mac });
+      const response = await fetch(path, { method: 'POST', body });
+      if (!response.ok) throw new Error(`no account ${name}: ${await response.text()}`);
+      return { user: `@${name}:${serverName}`, password };
+    },
+    halt: host.end,
+    resume,
+    async stop() {
+      await host.end().catch(() => {});
+      await host.clean();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,167 @@
+/** A hostile homeserver: stands between the bot and a real Synapse and tampers with what passes, as a test tells it. */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type WireEvent = {
+  type: string;
+  event_id: string;
+  sender: string;
+  state_key?: string;
+  origin_server_ts: number;
+  content: Record<string, unknown>;
+  [more: string]: unknown;
+};
+export type Sync = {
+  next_batch: string;
+  rooms?: {
+    join?: Record<string, { timeline?: { events?: WireEvent[]; limited?: boolean; prev_batch?: string } }>;
+  };
+  to_device?: { events?: unknown[] };
+  device_lists?: { changed?: string[]; left?: string[] };
+};
+export type Exchange = { method: string; path: string; request: unknown; response: unknown; status: number };
+
+export type Hostile = {
+  url: string;
+  /** Rewrites each /sync answer on its way to the bot, until taken back. */
+  onSync(tamper: (sync: Sync) => void): () => void;
+  /** Rewrites any other answer. */
+  onAnswer(tamper: (e: Exchange) => void): () => void;
+  /** Puts an event into the next sync answer of this room, as if the server had it. */
+  inject(room: string, event: Partial<WireEvent> & { type: string; sender: string }): Promise<string>;
+  /** Every timeline event that passed, by id, as the bot saw it. */
+  passed(): ReadonlyMap<string, WireEvent & { room_id: string }>;
+  stop(): Promise<void>;
+};
+
+let made = 0;
+
+/** @param upstream the real homeserver, e.g. `http://127.0.0.1:8008` */
+export async function hostileHomeserver(upstream: string): Promise<Hostile> {
+  const syncs = new Set<(sync: Sync) => void>();
+  const answers = new Set<(e: Exchange) => void>();
+  const seen = new Map<string, WireEvent & { room_id: string }>();
+  const queue: { room: string; event: WireEvent; sent: () => void }[] = [];
+  const polls = new Set<() => void>();
+  const token = { next: '' };
+
+  function deliver(sync: Sync): void {
+    for (const { room, event, sent } of queue.splice(0)) {
+      sync.rooms ??= {};
+      sync.rooms.join ??= {};
+      sync.rooms.join[room] ??= {};
+      const joined = sync.rooms.join[room];
+      joined.timeline ??= {};
+      joined.timeline.events ??= [];
+      joined.timeline.events.push(event);
+      sent();
+    }
+  }
+  function note(sync: Sync): void {
+    for (const [room, joined] of Object.entries(sync.rooms?.join ?? {}))
+      for (const event of joined.timeline?.events ?? [])
+        seen.set(event.event_id, { ...event, room_id: room });
+  }
+
+  const server = http.createServer((req, res) => {
+    void handle(req, res).catch(() => {
+      if (!res.headersSent) res.writeHead(502, { 'content-type': 'application/json' });
+      res.end('{"errcode":"M_UNKNOWN","error":"the hostile homeserver broke off"}');
+    });
+  });
+
+  async function handle(req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
+    const body = Buffer.concat(chunks);
+    const path = req.url ?? '/';
+    const isSync = /^\/_matrix\/client\/[^/]+\/sync/.test(path);
+    const broken = new AbortController();
+    res.once('close', () => broken.abort());
+    // An injected event must not wait for the long poll to end: the poll is cut short and answered with it alone.
+    const cut = new Promise<'cut'>((resolve) => {
+      if (isSync) polls.add(() => resolve('cut'));
+    });
+    const headers = Object.fromEntries(
+      Object.entries(req.headers).filter(([k]) => !['host', 'connection', 'content-length'].includes(k)),
+    ) as Record<string, string>;
+    const asked = fetch(upstream + path, {
+      method: req.method ?? 'GET',
+      headers,
+      ...(body.length > 0 && { body }),
+      signal: broken.signal,
+    });
+    const first = queue.length > 0 && isSync && token.next ? 'cut' : await Promise.race([asked, cut]);
+    if (first === 'cut') {
+      asked.then((r) => r.arrayBuffer()).catch(() => {});
+      const since = new URL(path, upstream).searchParams.get('since') ?? token.next;
+      const sync: Sync = { next_batch: since };
+      deliver(sync);
+      note(sync);
+      return answer(res, 200, JSON.stringify(sync));
+    }
+    const type = first.headers.get('content-type') ?? '';
+    if (!type.includes('json')) {
+      res.writeHead(first.status, { 'content-type': type });
+      return void res.end(Buffer.from(await first.arrayBuffer()));
+    }
+    const exchange: Exchange = {
+      method: req.method ?? 'GET',
+      path,
+      request: body.length > 0 ? parse(body.toString()) : undefined,
+      response: parse(await first.text()),
+      status: first.status,
+    };
+    if (isSync && first.ok) {
+      const sync = exchange.response as Sync;
+      token.next = sync.next_batch;
+      note(sync);
+      for (const tamper of syncs) tamper(sync);
+      deliver(sync);
+    } else for (const tamper of answers) tamper(exchange);
+    answer(res, exchange.status, JSON.stringify(exchange.response));
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const add = <T>(set: Set<T>, one: T) => {
+    set.add(one);
+    return () => void set.delete(one);
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    onSync: (tamper) => add(syncs, tamper),
+    onAnswer: (tamper) => add(answers, tamper),
+    inject(room, event) {
+      const whole: WireEvent = {
+        event_id: `$injected-${++made}`,
+        origin_server_ts: Date.now(),
+        content: {},
+        ...event,
+      };
+      return new Promise((resolve) => {
+        queue.push({ room, event: whole, sent: () => resolve(whole.event_id) });
+        for (const wake of polls) wake();
+        polls.clear();
+      });
+    },
+    passed: () => seen,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function answer(res: http.ServerResponse, status: number, text: string): void {
+  res.writeHead(status, { 'content-type': 'application/json' });
+  res.end(text);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,143 @@
+/** A whole instance of its own for a test: started by the launcher, as a person would, in a fresh state directory. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { findEngine } from '../../config/src/engine.ts';
+import { checkout } from '../../config/src/paths.ts';
+import type { Settings } from '../../config/src/settings.ts';
+import type { State } from '../../config/src/state.ts';
+import { type ScriptedModel, type Scripts, startModel } from './model.ts';
+
+export type Ran = { code: number | null; out: string; err: string; events: Record<string, unknown>[] };
+export type Instance = {
+  home: string;
+  project: string;
+  /** Where Element would sign in. */
+  address: string;
+  owner: { user: string; password: string };
+  bot: string;
+  room: string;
+  ledgerUrl: string;
+  secrets: State;
+  /** What `start --json` said: the seconds of each phase. */
+  seconds: Record<string, number>;
+  model?: ScriptedModel;
+  /** The name of a service's container, for dockerode. */
+  container(service: string): string;
+  /** Runs the launcher on this instance; `input` goes to its standard input. */
+  run(args: readonly string[], input?: string): Promise<Ran>;
+  stop(): Promise<void>;
+  /** Removes containers, networks, volumes and the state directory. */
+  destroy(): Promise<void>;
+};
+
+/** Runs the launcher to its end. @param env added to this process's environment @param as another user than this one */
+export async function launch(
+  args: readonly string[],
+  {
+    env = {},
+    input = '',
+    as,
+  }: { env?: NodeJS.ProcessEnv; input?: string; as?: { uid: number; gid: number } } = {},
+): Promise<Ran> {
+  const child = spawn(join(checkout, 'pocketcoder'), args, { env: { ...process.env, ...env }, ...as });
+  let out = '';
+  let err = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  child.stdin.on('error', () => {}); // a program that ended early reads no more
+  child.stdin.end(input);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  const lines = out.split('\n').filter((line) => line.startsWith('{'));
+  return { code, out, err, events: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+}
+
+/** Removes everything the engine has of a project. */
+export async function removeProject(project: string): Promise<void> {
+  const { docker } = findEngine();
+  const filters = { label: [`com.docker.compose.project=${project}`] };
+  // The tasks' containers are the executor's: compose knows nothing of them, their names begin with the project's.
+  const tasks = await docker.listContainers({ all: true, filters: { name: [`^/${project}-`] } });
+  const containers = [...(await docker.listContainers({ all: true, filters })), ...tasks];
+  for (const id of new Set(containers.map((one) => one.Id)))
+    await docker.getContainer(id).remove({ force: true, v: true });
+  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  const volumes = (await docker.listVolumes()).Volumes ?? [];
+  for (const { Name } of volumes)
+    if (Name.startsWith(`${project}_`) || Name.startsWith(`${project}-`))
+      await docker.getVolume(Name).remove();
+}
+
+/** The scripted model where the model proxy's container reaches it: on the engine's own bridge. */
+async function modelOnBridge(scripts: Scripts): Promise<{ model: ScriptedModel; settings: Settings }> {
+  const bridge = await findEngine().docker.getNetwork('bridge').inspect();
+  const host = bridge.IPAM?.Config?.[0]?.['Gateway'] ?? '172.17.0.1';
+  const model = await startModel({ host, key: 'test-key', scripts });
+  const url = `http://host.docker.internal:${model.port}/v1`;
+  return {
+    model,
+    settings: { model: { provider: 'openai-compatible', name: 'scripted', url, key: 'test-key' } },
+  };
+}
+
+/**
+ * Starts an instance and waits until it is ready.
+ * @param home a state directory that is there already (a second start); a fresh one without it
+ * @param model `scripted` adds the brain with the scripted model
+ * @param overrides written to pocketcoder.yaml
+ */
+export async function startInstance(
+  options: { home?: string; model?: 'scripted'; scripts?: Scripts; overrides?: Settings } = {},
+): Promise<Instance> {
+  const home = options.home ?? mkdtempSync(join(tmpdir(), 'pocketcoder-test-'));
+  const scripted = options.model ? await modelOnBridge(options.scripts ?? {}) : undefined;
+  const settings = { ...scripted?.settings, ...options.overrides };
+  if (Object.keys(settings).length > 0) writeFileSync(join(home, 'pocketcoder.yaml'), stringify(settings));
+  const run = (args: readonly string[], input = '') =>
+    launch(args, { env: { POCKETCODER_HOME: home }, input });
+
+  const started = await run(['start', '-d', '--json']);
+  const secrets = JSON.parse(readFileSync(join(home, 'secrets.json'), 'utf8')) as State;
+  const { project } = secrets;
+  const destroy = async () => {
+    await scripted?.model.stop();
+    await removeProject(project);
+    rmSync(home, { recursive: true, force: true });
+  };
+  const ready = started.events.find(({ event }) => event === 'ready');
+  if (started.code !== 0 || !ready) {
+    const logs = await run(['status']);
+    if (!options.home) await destroy();
+    throw new Error(
+      `start ended with ${started.code}: ${started.out.slice(-2000)}${started.err}\n${logs.out}`,
+    );
+  }
+  return {
+    home,
+    project,
+    address: String(ready['address']),
+    owner: { user: String(ready['owner']), password: secrets.passwords.owner },
+    bot: String(ready['bot']),
+    room: String(ready['room']),
+    ledgerUrl: String(ready['ledger']),
+    secrets,
+    seconds: ready['seconds'] as Record<string, number>,
+    ...(scripted ? { model: scripted.model } : {}),
+    container: (service) => `${project}-${service}-1`,
+    run,
+    async stop() {
+      const { code, err } = await run(['stop']);
+      if (code !== 0) throw new Error(`stop ended with ${code}: ${err}`);
+    },
+    destroy,
+  };
+}

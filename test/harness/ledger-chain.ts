@@ -1,0 +1,76 @@
+/** Builds chains in memory the way the ledger does, for tests of what judges and verifies them. */
+import { type Action, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
+import { canonical } from '../../ledger/src/canonical.cjs';
+import type { Entry } from '../../ledger/src/entry.ts';
+import { controlKinds, hashed, refusal } from '../../ledger/src/rules.cjs';
+
+export const owner = { user: '@owner:home', master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' };
+export const start = Date.parse('2026-11-01T12:00:00.000Z');
+
+export function someAction(over: Partial<Action> = {}): Action {
+  const action = makeAction(
+    {
+      kind: 'bash',
+      args: { script: 'echo hello', cwd: '.', env: {}, timeout: 60 },
+      workspace: 'work',
+      task: 'task',
+      requester: 'brain',
+    },
+    { decide_within: 300, execute_within: 60 },
+  );
+  return { ...action, ...over } as Action;
+}
+
+export type Wanted = { author: string; kind: string; action?: string; body: object; id?: string };
+
+/** A ledger in memory: `put` appends or returns the code of the refusal; the clock is the caller's. */
+export function memoryLedger() {
+  const entries: Entry[] = [];
+  const clock = { now: start };
+  const put = (wanted: Wanted): string => {
+    const head = entries.at(-1);
+    const at = new Date(clock.now).toISOString();
+    const entry = {
+      id: wanted.id ?? (wanted.kind === 'requested' && wanted.action ? wanted.action : newId()),
+      seq: entries.length + 1,
+      prev: head?.hash ?? '',
+      at,
+      author: wanted.author,
+      kind: wanted.kind,
+      action: wanted.action ?? '',
+      body: canonical(wanted.body),
+    };
+    const code = refusal(entry, {
+      story: entries.filter((e) => e.action !== '' && e.action === entry.action),
+      control: entries.filter((e) => controlKinds.includes(e.kind)),
+      head: head ?? null,
+      now: at,
+      sha256,
+    });
+    if (!code) entries.push({ ...entry, hash: sha256(hashed(entry)), transcript: '' });
+    return code;
+  };
+  return { entries, clock, put };
+}
+
+/** What an action goes through from its request to its result, all of it allowed. */
+export function wayOf(action: Action, grade = 'sealed'): Wanted[] {
+  const digest = digestOf(action);
+  const evidence = { user: owner.user, device: owner.device, event: '$tap', form: 'chip' };
+  const of = (author: string, kind: string, body: object = {}): Wanted => ({
+    author,
+    kind,
+    action: action.id,
+    body: { digest, ...body },
+  });
+  return [
+    { author: 'bot', kind: 'requested', action: action.id, body: action },
+    of('bot', 'posted', { room: '!room', event: '$card', form: 'chip' }),
+    of('bot', 'approved', { grade, evidence }),
+    of('executor', 'claimed', { executor: 'one' }),
+    of('executor', 'running'),
+    of('executor', 'succeeded', { exit: 0, signal: null, bytes: 3, sha256: sha256('hi\n'), output: 'hi\n' }),
+  ];
+}
+
+export const enrol: Wanted = { author: 'operator', kind: 'identity.enrolled', body: owner };

@@ -1,0 +1,112 @@
+/** A throwaway ledger from its real image, on a free loopback port, with its data in a volume of its own. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { connectLedger, type Identity, type Ledger } from '../../ledger/src/client.ts';
+import { until } from './wait.ts';
+
+const run = promisify(execFile);
+// Debian's own client: another one may come first in PATH that can't build.
+const docker = process.env['DOCKER'] ?? '/usr/bin/docker';
+const root = join(import.meta.dirname, '../..');
+const tag = 'pocketcoder-ledger:test';
+
+export type TestLedger = {
+  url: string;
+  /** Name of the container, for what has to be done inside it. */
+  container: string;
+  passwords: Record<Identity, string>;
+  connect(identity: Identity): Promise<Ledger>;
+  /** SIGKILL, as a crash would. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and data, and waits until it answers. */
+  restart(): Promise<void>;
+  /** Runs a program in the container: `/ledger/ledger superuser upsert …`. */
+  inside(...command: string[]): Promise<{ stdout: string; stderr: string }>;
+  /** Removes container and data. */
+  stop(): Promise<void>;
+};
+
+/** Builds the image, unless LEDGER_IMAGE names one; the engine's cache makes all but the first a second's work. */
+async function buildImage(): Promise<string> {
+  const given = process.env['LEDGER_IMAGE'];
+  if (given) return given;
+  const context = await mkdtemp(join(tmpdir(), 'ledger-image-'));
+  try {
+    await cp(join(root, 'ledger'), join(context, 'ledger'), { recursive: true });
+    const authority = process.env['NODE_EXTRA_CA_CERTS'];
+    await writeFile(join(context, 'extra-ca.crt'), authority ? await readFile(authority) : '');
+    const base = `BASE=${process.env['BASE'] ?? 'debian-minbase:bookworm'}`;
+    const args = ['build', '-q', '--build-arg', base, '-f', 'ledger/Dockerfile', '-t', tag, '.'];
+    await run(docker, args, { cwd: context, env: { ...process.env, DOCKER_BUILDKIT: '1' } });
+    return tag;
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
+}
+let image: Promise<string> | undefined;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (!address || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+/** Starts a ledger from `image`, or from this checkout's; the caller stops it. */
+export async function startLedger(options: { image?: string } = {}): Promise<TestLedger> {
+  if (!options.image) image ??= buildImage();
+  const chosen = options.image ?? (await image) ?? tag;
+  const name = `ledger-test-${randomBytes(6).toString('hex')}`;
+  const folder = await mkdtemp(join(tmpdir(), `${name}-`));
+  await chmod(folder, 0o755); // the container's user is another one
+  const password = () => randomBytes(16).toString('hex');
+  const passwords = { bot: password(), executor: password(), operator: password(), auditor: password() };
+  await writeFile(join(folder, 'ledger.json'), JSON.stringify(passwords), { mode: 0o644 });
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async () => {
+    await run(docker, ['rm', '-f', name]).catch(() => {});
+    await run(docker, ['volume', 'rm', '-f', name]).catch(() => {});
+    await rm(folder, { recursive: true, force: true });
+  };
+  const answers = () =>
+    until('the ledger answers', async () => {
+      const response = await fetch(`${url}/api/health`, { signal: AbortSignal.timeout(1000) });
+      return response.ok;
+    });
+  try {
+    await run(docker, [
+      ...['run', '-d', '--name', name, '-p', `127.0.0.1:${port}:8090`],
+      ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp'],
+      ...['-e', 'LEDGER_IDENTITIES=/run/pocketcoder/ledger.json', '-v', `${folder}:/run/pocketcoder:ro`],
+      ...['-v', `${name}:/data`, chosen],
+    ]);
+    await answers();
+  } catch (error) {
+    const logs = await run(docker, ['logs', name]).catch(() => ({ stdout: '', stderr: '' }));
+    await stop();
+    throw new Error(`the ledger did not start: ${String(error)}\n${logs.stdout}${logs.stderr}`);
+  }
+  return {
+    url,
+    container: name,
+    passwords,
+    connect: (identity) => connectLedger({ url, identity, password: passwords[identity] }),
+    async kill() {
+      await run(docker, ['kill', '-s', 'KILL', name]);
+    },
+    async restart() {
+      await run(docker, ['start', name]);
+      await answers();
+    },
+    inside: (...command) => run(docker, ['exec', name, ...command]),
+    stop,
+  };
+}

@@ -1,0 +1,169 @@
+/**
+ * The whole way on real parts, with the seams open: Synapse and the ledger in containers, a hostile homeserver between
+ * Synapse and the bot, bot and executor as processes that a test can kill. What separates the parts is not here; the
+ * connection tests show that on the composed system.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureImage } from '../../config/src/images.ts';
+import { checkout } from '../../config/src/paths.ts';
+import { newId } from '../../ledger/src/action.ts';
+import type { Entry, Ledger } from '../../ledger/src/client.ts';
+import { createPhone, type Phone } from '../phone/phone.ts';
+import { consoleOf } from './console.ts';
+import { type Account, type Homeserver, startHomeserver } from './homeserver.ts';
+import { type Hostile, hostileHomeserver } from './hostile.ts';
+import { removeProject } from './instance.ts';
+import { startLedger, type TestLedger } from './ledger.ts';
+import { type Service, service } from './service.ts';
+import { until } from './wait.ts';
+
+export type RigOptions = {
+  form?: 'chip' | 'poll';
+  /** Seconds. */
+  decide_within?: number;
+  execute_within?: number;
+};
+export type Rig = {
+  homeserver: Homeserver;
+  hostile: Hostile;
+  ledger: TestLedger;
+  /** The chain as the auditor reads it. */
+  audit: Ledger;
+  bot: Service;
+  executor: Service;
+  botUser: string;
+  owner: Account;
+  phone: Phone;
+  room: string;
+  /** Pairs a phone as the operator would, and enrols it. */
+  pair(phone: Phone): Promise<void>;
+  /** Entries of this kind, newest last. */
+  entries(kind: string): Promise<Entry[]>;
+  /** The kinds of an action's entries. */
+  storyOf(action: string): Promise<string[]>;
+  /** Waits until the action's story has an entry of one of these kinds. */
+  reached(action: string, ...kinds: string[]): Promise<Entry>;
+  /** How often this script's marker was really run, from the executor's claims. */
+  claims(): Promise<number>;
+  stop(): Promise<void>;
+};
+
+/** Starts everything, pairs one phone, and waits for the bot's first words. */
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  const dir = mkdtempSync(join(tmpdir(), 'rig-'));
+  const undo: (() => Promise<unknown> | unknown)[] = [() => rmSync(dir, { recursive: true, force: true })];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await Promise.resolve(step()).catch(() => {});
+  };
+  try {
+    process.env['HOMESERVER_IMAGE'] = await ensureImage('homeserver');
+    const [homeserver, ledger] = await Promise.all([
+      startHomeserver(),
+      startLedger({ image: await ensureImage('ledger') }),
+    ]);
+    undo.push(homeserver.stop, ledger.stop);
+    const hostile = await hostileHomeserver(homeserver.url);
+    undo.push(hostile.stop);
+    const owner = await homeserver.register('owner');
+    const botAccount = await homeserver.register('pocketcoder');
+    const project = `rig-${newId()}`;
+    undo.push(() => removeProject(project));
+
+    const botFile = join(dir, 'bot.json');
+    const executorFile = join(dir, 'executor.json');
+    writeFileSync(
+      botFile,
+      JSON.stringify({
+        project,
+        ledger: { url: ledger.url, password: ledger.passwords.bot },
+        homeserver: {
+          url: hostile.url,
+          server_name: homeserver.serverName,
+          user: 'pocketcoder',
+          password: botAccount.password,
+        },
+        owner: owner.user,
+        brain: null,
+        gateway: { port: 0, url: 'http://127.0.0.1' },
+        clocks: {
+          decide_within: options.decide_within ?? 600,
+          execute_within: options.execute_within ?? 120,
+        },
+        form: options.form ?? 'chip',
+      }),
+      { mode: 0o600 },
+    );
+    writeFileSync(
+      executorFile,
+      JSON.stringify({
+        project,
+        ledger: { url: ledger.url, password: ledger.passwords.executor },
+        task_image: await ensureImage('task'),
+        limits: { memory_mb: 512, pids: 256, cpus: 2 },
+      }),
+      { mode: 0o600 },
+    );
+    const state = join(dir, 'bot');
+    const bot = service(
+      [join(checkout, 'bot/src/main.ts'), botFile],
+      { BOT_STATE: state, BOT_READY: join(dir, 'bot.ready') },
+      'ready',
+    );
+    const executor = service(
+      [join(checkout, 'sandbox/src/main.ts'), executorFile],
+      { READY_FILE: join(dir, 'executor.ready') },
+      'ready',
+    );
+    await Promise.all([bot.start(), executor.start()]);
+    undo.push(
+      () => bot.kill(),
+      () => executor.kill(),
+    );
+    const phone = await createPhone({ homeserver: homeserver.url, ...owner });
+    undo.push(() => phone.close());
+    await phone.setUpCrossSigning();
+    const audit = await ledger.connect('auditor');
+    const operator = await ledger.connect('operator');
+    const created = await until('the workspace', async () =>
+      (await audit.since(0)).find((e) => e.kind === 'workspace.created'),
+    );
+    const { room } = JSON.parse(created.body) as { room: string };
+
+    async function pair(which: Phone): Promise<void> {
+      await which.until('the invitation', (p) => p.rooms().includes(room));
+      const device = await consoleOf(join(state, 'console.sock')).pair(which);
+      await operator.append({ kind: 'identity.enrolled', body: device });
+    }
+    await pair(phone);
+    await phone.until('the bot’s first words', (p) =>
+      p.timeline().some((e) => String(e.content['body'] ?? '').includes('Paired.')),
+    );
+    const entries = async (kind: string) => (await audit.since(0)).filter((e) => e.kind === kind);
+    return {
+      homeserver,
+      hostile,
+      ledger,
+      audit,
+      bot,
+      executor,
+      botUser: botAccount.user,
+      owner,
+      phone,
+      room,
+      pair,
+      entries,
+      storyOf: async (action) => (await audit.story(action)).map((e) => e.kind),
+      reached: (action, ...kinds) =>
+        until(`${kinds.join(' or ')} of ${action}`, async () =>
+          (await audit.story(action)).find((e) => kinds.includes(e.kind)),
+        ),
+      claims: async () => (await entries('claimed')).length,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,158 @@
+/** Races, crashes and clocks against a real ledger. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { digestOf, newId } from '../../ledger/src/action.ts';
+import { auditLedger } from '../../ledger/src/audit.ts';
+import { type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
+import { startLedger, type TestLedger } from '../harness/ledger.ts';
+import { enrol, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
+import { until } from '../harness/wait.ts';
+
+let ledger: TestLedger;
+let bot: Ledger;
+let executor: Ledger;
+before(async () => {
+  ledger = await startLedger();
+  bot = await ledger.connect('bot');
+  executor = await ledger.connect('executor');
+  const { author: _, ...entry } = enrol;
+  await (await ledger.connect('operator')).append(entry);
+});
+after(() => ledger?.stop());
+
+const write = ({ author, ...entry }: Wanted) => (author === 'bot' ? bot : executor).append(entry);
+const codeOf = (error: unknown) => (error instanceof LedgerError ? error.code : String(error));
+
+test('of claims that race, one wins each action', async () => {
+  const rivals = await Promise.all([1, 2, 3, 4].map(() => ledger.connect('executor')));
+  const actions = Array.from({ length: 100 }, () => someAction());
+  for (const action of actions) for (const entry of wayOf(action).slice(0, 3)) await write(entry);
+  const outcomes = await Promise.all(
+    actions.flatMap((action) =>
+      rivals.map((rival, i) =>
+        rival
+          .append({
+            kind: 'claimed',
+            action: action.id,
+            body: { digest: digestOf(action), executor: String(i) },
+          })
+          .then(() => 'won', codeOf),
+      ),
+    ),
+  );
+  assert.equal(outcomes.filter((o) => o === 'won').length, actions.length);
+  assert.deepEqual(new Set(outcomes), new Set(['won', 'lifecycle']));
+});
+
+test('the same id is the same entry, and another entry under it is refused', async () => {
+  const entry = { id: newId(), kind: 'alarm', body: { reason: 'once' } };
+  const all = await Promise.all(Array.from({ length: 5 }, () => bot.append(entry)));
+  assert.equal(new Set(all.map((e) => e.seq)).size, 1);
+  await assert.rejects(bot.append({ ...entry, body: { reason: 'other' } }), { code: 'id_taken' });
+});
+
+test('a late approval is refused by the ledger’s own clock', async () => {
+  const late = someAction({ decide_within: 1 });
+  const [requested, posted, approved] = wayOf(late);
+  assert.ok(requested && posted && approved);
+  const { at } = await write(requested);
+  await write(posted);
+  await until('its time is over', () => Date.now() > Date.parse(at) + 1500);
+  await assert.rejects(write(approved), { code: 'late' });
+  await write({
+    author: 'bot',
+    kind: 'expired',
+    action: late.id,
+    body: { digest: digestOf(late), reason: 'late' },
+  });
+});
+
+test('kill -9 under load loses nothing that was acknowledged, doubles nothing, and followers get all in order', async () => {
+  const seen: Entry[] = [];
+  const states: string[] = [];
+  const follower = await ledger.connect('auditor');
+  const following = follower.follow({
+    from: 0,
+    onEntry: (entry) => void seen.push(entry),
+    onState: (state) => states.push(state),
+  });
+  await following.ready;
+
+  let writing = true;
+  const acknowledged: Entry[] = [];
+  const tried = new Set<string>();
+  const writers = Array.from({ length: 8 }, async () => {
+    while (writing) {
+      const entry = { id: newId(), kind: 'alarm', body: { reason: 'load' } };
+      tried.add(entry.id);
+      acknowledged.push(await bot.append(entry));
+    }
+  });
+  for (let i = 1; i <= 3; i++) {
+    const goal = acknowledged.length + 100;
+    await until('entries are written', () => acknowledged.length >= goal);
+    await ledger.kill();
+    await ledger.restart();
+  }
+  writing = false;
+  await Promise.all(writers);
+
+  const all = await follower.since(0);
+  const load = all.filter((e) => tried.has(e.id));
+  // Each writer went on only after its entry was confirmed, so every id that was tried is there, once.
+  assert.equal(load.length, tried.size);
+  assert.equal(acknowledged.length, tried.size);
+  assert.deepEqual(
+    new Set(load.map((e) => `${e.id} ${e.hash}`)),
+    new Set(acknowledged.map((e) => `${e.id} ${e.hash}`)),
+  );
+  await until('the follower has all', () => seen.length >= all.length);
+  assert.deepEqual(seen, all);
+  assert.ok(states.includes('down') && states.at(-1) === 'up', states.join());
+  await following.stop();
+  const report = await auditLedger(follower);
+  assert.equal(report.ok, true, JSON.stringify(report.off));
+});
+
+test('following from the middle starts after it, and a wrong hash there is noticed', async () => {
+  const all = await bot.since(0);
+  const middle = all[50];
+  assert.ok(middle);
+  const seen: Entry[] = [];
+  const good = bot.follow({ from: middle.seq, prev: middle.hash, onEntry: (e) => void seen.push(e) });
+  await good.ready;
+  await good.stop();
+  assert.deepEqual(seen, all.slice(51));
+  const why = Promise.withResolvers<string>();
+  const bad = bot.follow({
+    from: middle.seq,
+    prev: 'f'.repeat(64),
+    onEntry: () => assert.fail('delivered after a broken link'),
+    onState: (state, reason) => state === 'down' && why.resolve(reason ?? ''),
+  });
+  assert.match(await why.promise, /chain is broken at entry 52/);
+  await bad.stop();
+});
+
+test('an entry whose taker failed comes again', async () => {
+  const { seq } = (await bot.since(0)).at(-1) ?? assert.fail();
+  const tries: number[] = [];
+  const following = bot.follow({
+    from: seq,
+    onEntry: (e) => {
+      tries.push(e.seq);
+      if (tries.length === 1) throw new Error('the disk was full');
+    },
+  });
+  await following.ready;
+  await bot.append({ kind: 'alarm', body: { reason: 'x' } });
+  await until('it came twice', () => tries.length === 2);
+  assert.deepEqual(tries, [seq + 1, seq + 1]);
+  await following.stop();
+});
+
+test('a wrong password and a ledger that is not there are told apart', async () => {
+  const { connectLedger } = await import('../../ledger/src/client.ts');
+  const wrong = { url: ledger.url, identity: 'bot' as const, password: 'not the password' };
+  await assert.rejects(connectLedger(wrong), { code: 'unauthorized' });
+});

@@ -1,0 +1,184 @@
+/** Faults met at the start: each has its message, its exit code, and leaves nothing behind. */
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { findEngine } from '../../config/src/engine.ts';
+import { projectOf } from '../../config/src/state.ts';
+import { launch } from '../harness/instance.ts';
+
+type Fault = {
+  name: string;
+  files?: Record<string, string>;
+  env?: NodeJS.ProcessEnv;
+  exit: number;
+  message: RegExp;
+  /** What the state directory may hold afterwards, besides the files put there. */
+  leaves?: string[];
+};
+
+const faults: Fault[] = [
+  {
+    name: 'an unknown setting is named with its line',
+    files: { 'pocketcoder.yaml': 'owner: me\napprovals:\n  form: poll\n  frm: chip\n' },
+    exit: 78,
+    message: /pocketcoder\.yaml, line 4: there is no setting "approvals\.frm"\. Nothing was started/,
+  },
+  {
+    name: 'a value that cannot be is named with its line',
+    files: { 'pocketcoder.yaml': 'approvals:\n  form: shout\n' },
+    exit: 78,
+    message: /line 2: approvals\.form must be one of chip, poll, not "shout"/,
+  },
+  {
+    name: 'a file that is not YAML is named with its line',
+    files: { 'pocketcoder.yaml': 'owner: "me\n' },
+    exit: 78,
+    message: /pocketcoder\.yaml, line \d+: .*Nothing was started/,
+  },
+  ...['""', '" "', '"*"', '"@me:example.org"', '~'].map((owner) => ({
+    name: `an owner of ${owner} is refused`,
+    files: { 'pocketcoder.yaml': `owner: ${owner}\n` },
+    exit: 78,
+    message: /line 1: owner must be one user name/,
+  })),
+  {
+    name: 'state of a newer release is left alone',
+    files: { 'secrets.json': '{"version": 999, "kept": true}\n' },
+    exit: 78,
+    message: /version 999; this release knows versions up to 1\. Nothing was started/,
+  },
+  {
+    name: 'state that is no JSON is left alone',
+    files: { 'secrets.json': '{"version": ' },
+    exit: 78,
+    message: /secrets\.json: .*Nothing was started or changed/,
+  },
+  {
+    name: 'an engine that is not there is not replaced',
+    env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' },
+    exit: 69,
+    message: /No Docker engine answers at unix:\/\/\/nowhere\/docker\.sock\. Nothing was started/,
+    leaves: ['secrets.json'],
+  },
+];
+
+/** What the engine has of the instance in a state directory. */
+async function inventory(home: string): Promise<number> {
+  const { docker } = findEngine();
+  const filters = { label: [`com.docker.compose.project=${projectOf(home)}`] };
+  const containers = await docker.listContainers({ all: true, filters });
+  const networks = await docker.listNetworks({ filters });
+  const { Volumes } = await docker.listVolumes({ filters });
+  return containers.length + networks.length + (Volumes ?? []).length;
+}
+
+for (const fault of faults)
+  test(fault.name, async () => {
+    const home = mkdtempSync(join(tmpdir(), 'pocketcoder-fault-'));
+    try {
+      for (const [name, text] of Object.entries(fault.files ?? {})) writeFileSync(join(home, name), text);
+      const ran = await launch(['start', '-d'], { env: { POCKETCODER_HOME: home, ...fault.env } });
+      assert.match(ran.err, fault.message);
+      assert.equal(ran.code, fault.exit);
+      for (const [name, text] of Object.entries(fault.files ?? {}))
+        assert.equal(readFileSync(join(home, name), 'utf8'), text);
+      const left = readdirSync(home).filter((name) => !(name in (fault.files ?? {})));
+      assert.deepEqual(left, fault.leaves ?? []);
+      assert.equal(await inventory(home), 0);
+    } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
+  });
+
+const listen = (server: Server) =>
+  new Promise<number>((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(address && typeof address === 'object' ? address.port : 0);
+    });
+  });
+
+test('a taken port is named, with the setting that changes it', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'pocketcoder-fault-'));
+  const server = createServer();
+  try {
+    const port = await listen(server);
+    writeFileSync(join(home, 'pocketcoder.yaml'), `ports: { ledger: ${port} }\n`);
+    const ran = await launch(['start', '-d', '--json'], { env: { POCKETCODER_HOME: home } });
+    assert.equal(ran.code, 69);
+    const { message, exit } = ran.events.at(-1) ?? {};
+    assert.equal(exit, 69);
+    assert.match(
+      String(message),
+      new RegExp(`Port ${port} .* ledger needs, is taken .*ports: \\{ ledger: … \\}`),
+    );
+    assert.equal(existsSync(join(home, 'compose.env')), false);
+    assert.equal(await inventory(home), 0);
+  } finally {
+    server.close();
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+test('a user without rights on the socket is told the exact fix', {
+  skip: process.getuid?.() !== 0,
+}, async () => {
+  const home = mkdtempSync(join(tmpdir(), 'pocketcoder-fault-'));
+  try {
+    chmodSync(home, 0o777);
+    const env = { POCKETCODER_HOME: home };
+    const ran = await launch(['start', '-d'], { env, as: { uid: 65534, gid: 65534 } });
+    assert.match(
+      ran.err,
+      /nobody may not open Docker's socket .* Nothing was started\..*\n {2}sudo usermod -aG docker nobody/,
+    );
+    assert.equal(ran.code, 77);
+    assert.deepEqual(readdirSync(home), ['secrets.json']);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+test('a state directory that cannot be made is named', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'pocketcoder-fault-'));
+  try {
+    writeFileSync(join(home, 'file'), '');
+    const ran = await launch(['start', '-d'], { env: { POCKETCODER_HOME: join(home, 'file', 'state') } });
+    assert.match(ran.err, /file.*Nothing was started: set POCKETCODER_HOME/);
+    assert.equal(ran.code, 73);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+const usage: [string[], RegExp][] = [
+  [['sing'], /There is no command "sing"/],
+  [['start', '--loud'], /Unknown option '--loud'/],
+  [['stop', '-d'], /stop takes no -d/],
+  [['bench'], /bench takes the name of a measurement/],
+];
+for (const [args, message] of usage)
+  test(`pocketcoder ${args.join(' ')} is a usage error`, async () => {
+    const ran = await launch(args, { env: { POCKETCODER_HOME: '/nowhere' } });
+    assert.match(ran.err, message);
+    assert.equal(ran.code, 64);
+  });
+
+test('commands that need an instance say so where there is none', async () => {
+  for (const command of ['stop', 'status', 'pair', 'audit']) {
+    const ran = await launch([command], { env: { POCKETCODER_HOME: '/nowhere' } });
+    assert.match(ran.err, /Nothing was ever started here/);
+    assert.equal(ran.code, 69);
+  }
+});

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { Fault } from '../../config/src/fault.ts';
+import { findInstance, openInstance } from '../../config/src/instance.ts';
+import { readSettings } from '../../config/src/settings.ts';
+import { newState, readState, writeState } from '../../config/src/state.ts';
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'pocketcoder-unit-'));
+  process.env['POCKETCODER_HOME'] = home;
+});
+afterEach(() => {
+  delete process.env['POCKETCODER_HOME'];
+  rmSync(home, { recursive: true, force: true });
+});
+
+const settings = (text: string) => writeFileSync(join(home, 'pocketcoder.yaml'), text);
+const faultOf = (ask: () => unknown): Fault => {
+  try {
+    ask();
+  } catch (error) {
+    assert.ok(error instanceof Fault);
+    return error;
+  }
+  throw new assert.AssertionError({ message: 'nothing was thrown' });
+};
+
+test('no settings, an empty file and a file of comments all mean the defaults', () => {
+  assert.deepEqual(readSettings(home), {});
+  for (const text of ['', '# nothing\n']) {
+    settings(text);
+    assert.deepEqual(readSettings(home), {});
+  }
+});
+
+const wrong: [string, string, RegExp][] = [
+  ['an unknown key', 'a: 1\n', /line 1: there is no setting "a"/],
+  [
+    'an unknown key below another',
+    'ports:\n  ledger: 1\n  web: 2\n',
+    /line 3: there is no setting "ports.web"/,
+  ],
+  ['a port out of range', '\nports: { ledger: 70000 }\n', /line 2: ports.ledger must be <= 65535/],
+  ['a list where keys belong', '- a\n', /line 1: the file must be object/],
+  [
+    'a model without a name',
+    'model:\n  provider: google\n',
+    /line 1: model must have required property 'name'/,
+  ],
+  ['a key given twice', 'owner: a\nowner: b\n', /line [12]: Map keys must be unique/],
+];
+for (const [name, text, message] of wrong)
+  test(`${name} is a configuration fault that names its line`, () => {
+    settings(text);
+    const fault = faultOf(() => readSettings(home));
+    assert.equal(fault.exit, 'config');
+    assert.match(fault.message, message);
+  });
+
+test('what accounts hang on cannot be changed by the settings', async () => {
+  await openInstance(false);
+  for (const text of ['owner: somebody\n', 'server_name: other.example\n']) {
+    settings(text);
+    assert.match(faultOf(() => findInstance()).message, /can never be changed/);
+  }
+});
+
+test('an instance is made once and found again, with its secrets and ports', async () => {
+  assert.equal(findInstance(), null);
+  const made = await openInstance(false);
+  assert.equal(made.created, true);
+  const again = await openInstance(false);
+  assert.equal(again.created, false);
+  assert.deepEqual(again.state, made.state);
+  assert.notEqual(made.state.ports.homeserver, made.state.ports.ledger);
+});
+
+test('a port in the settings wins over the remembered one and is remembered in turn', async () => {
+  await openInstance(false);
+  settings('ports: { ledger: 18090 }\n');
+  assert.equal((await openInstance(false)).state.ports.ledger, 18090);
+  assert.equal(readState(home)?.ports.ledger, 18090);
+});
+
+test('secrets are written for their owner alone, and no two are alike', () => {
+  const state = newState(home, { server_name: 's', owner: 'o', ports: { homeserver: 1, ledger: 2 } });
+  writeState(home, state);
+  assert.equal(statSync(join(home, 'secrets.json')).mode & 0o777, 0o600);
+  const { owner, bot, ledger, brain } = state.passwords;
+  const all = [owner, bot, brain, ...Object.values(ledger), ...Object.values(state.homeserver)];
+  assert.equal(new Set(all).size, all.length);
+  assert.match(owner, /^[a-z1-9]{4}-[a-z1-9]{4}-[a-z1-9]{4}$/);
+});

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { digestOf, newId, sha256 } from '../../ledger/src/action.ts';
+import { canonical } from '../../ledger/src/canonical.cjs';
+import { lifecycle, refusal, rights } from '../../ledger/src/rules.cjs';
+import { enrol, memoryLedger, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
+
+const action = someAction();
+const digest = digestOf(action);
+const way = wayOf(action);
+const end = (author: string, kind: string): Wanted => ({ author, kind, action: action.id, body: { digest } });
+
+/** The entries that bring the action into each state. */
+const into: Record<string, Wanted[]> = {
+  '': [],
+  requested: way.slice(0, 1),
+  posted: way.slice(0, 2),
+  approved: way.slice(0, 3),
+  claimed: way.slice(0, 4),
+  running: way.slice(0, 5),
+  succeeded: way,
+  denied: [...way.slice(0, 2), end('bot', 'denied')],
+  expired: [...way.slice(0, 2), end('bot', 'expired')],
+  void: [...way.slice(0, 1), end('bot', 'void')],
+  failed: [...way.slice(0, 5), end('executor', 'failed')],
+  killed: [...way.slice(0, 5), end('executor', 'killed')],
+  unknown: [...way.slice(0, 4), end('executor', 'unknown')],
+};
+
+// Written out here on purpose, apart from the table under test: what may follow what, and who may say it.
+const allowed = new Set(
+  `>requested:bot requested>posted:bot requested>void:bot posted>approved:bot posted>denied:bot posted>expired:bot
+   posted>expired:executor posted>void:bot approved>claimed:executor approved>denied:bot approved>expired:bot
+   approved>expired:executor approved>void:bot claimed>running:executor claimed>unknown:executor
+   running>succeeded:executor running>failed:executor running>killed:executor running>unknown:executor`.split(
+    /\s+/,
+  ),
+);
+const authors = ['bot', 'executor', 'operator', 'auditor', '_superusers', '', 'toString'];
+
+test('every state of the table can be reached', () => {
+  assert.deepEqual(Object.keys(into).sort(), Object.keys(lifecycle).sort());
+});
+
+for (const [state, entries] of Object.entries(into))
+  test(`after "${state}": each kind by each author is allowed exactly as written`, () => {
+    const ledger = memoryLedger();
+    assert.equal(ledger.put(enrol), '');
+    for (const entry of entries) assert.equal(ledger.put(entry), '');
+    for (const kind of Object.keys(lifecycle).filter((k) => k !== ''))
+      for (const author of authors) {
+        const fitting = way.find((w) => w.kind === kind) ?? end(author, kind);
+        const trial = memoryLedger();
+        for (const entry of [enrol, ...entries]) trial.put(entry);
+        const code = trial.put({ ...fitting, author });
+        const expected = allowed.has(`${state}>${kind}:${author}`);
+        assert.equal(code === '', expected, `${state} → ${kind} by "${author}": ${code || 'allowed'}`);
+        assert.equal(trial.entries.length, entries.length + 1 + (expected ? 1 : 0));
+        if (!rights[author]?.includes(kind)) assert.equal(code, 'not_allowed');
+      }
+  });
+
+test('a stop is for what is claimed or running, and changes no state', () => {
+  for (const [state, entries] of Object.entries(into)) {
+    const ledger = memoryLedger();
+    for (const entry of [enrol, ...entries]) ledger.put(entry);
+    const code = ledger.put({ author: 'bot', kind: 'stop', action: action.id, body: {} });
+    assert.equal(code, state === 'claimed' || state === 'running' ? '' : 'lifecycle', state);
+    if (state === 'running') assert.equal(ledger.put(end('executor', 'killed')), '');
+  }
+});
+
+test('kinds beside the lifecycle name no action, and lifecycle kinds must', () => {
+  const ledger = memoryLedger();
+  assert.equal(
+    ledger.put({ author: 'bot', kind: 'alarm', action: newId(), body: { reason: 'x' } }),
+    'no_action_here',
+  );
+  assert.equal(ledger.put({ author: 'bot', kind: 'posted', body: { digest } }), 'action_missing');
+  assert.equal(ledger.put({ author: 'bot', kind: 'alarm', body: { reason: 'x' } }), '');
+});
+
+test('a body must be the canonical text of an object', () => {
+  const context = { story: [], control: [], head: null, now: new Date().toISOString(), sha256 };
+  const say = (body: string) =>
+    refusal({ id: newId(), author: 'bot', kind: 'alarm', action: '', body }, context);
+  assert.equal(say(canonical({ reason: 'x' })), '');
+  for (const body of ['{"b":1,"a":2}', '{ "a":1}', '{"a":1.0}', '{"a":"\\ud800"}', 'x', '', '{"a":1,"a":1}'])
+    assert.equal(say(body), 'not_canonical', body);
+  for (const body of ['[]', 'null', '"x"', '1']) assert.equal(say(body), 'body_invalid', body);
+});
