@@ -9,7 +9,8 @@ export type Configuration = {
   homeserver: { url: string; server_name: string; user: string; password: string };
   owner: UserId;
   brain: { url: string; password: string; model: string } | null;
-  gateway: { port: number; url: string };
+  /** `host` is what to listen on: a name that only the brain's network has. */
+  gateway: { host: string; port: number; url: string };
   clocks: Clocks;
   form: 'chip' | 'poll';
 };

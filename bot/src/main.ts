@@ -107,7 +107,7 @@ async function main(log: Logger): Promise<void> {
   const asks = createAsks(desk, book, outcomes.read);
   const gateway = await startGateway({
     port: c.gateway.port,
-    host: '0.0.0.0',
+    host: c.gateway.host,
     url: c.gateway.url,
     log,
     wait: heldOpen,

@@ -33,11 +33,17 @@ export const recipes: Readonly<Record<Part, Recipe>> = {
   brain: {
     folder: '.',
     dockerfile: 'config/brain/Dockerfile',
-    files: ['config/brain', 'config/build/node.lock.txt'],
+    files: [
+      ...['Dockerfile', 'package.json', 'package-lock.json', 'start'].map((name) => `config/brain/${name}`),
+      'config/build/node.lock.txt',
+    ],
   },
   model: {
     folder: '.',
     dockerfile: 'config/brain/model.Dockerfile',
-    files: ['config/brain', 'config/build/node.lock.txt'],
+    files: [
+      ...['model.Dockerfile', 'package.json', 'proxy.ts'].map((name) => `config/brain/${name}`),
+      'config/build/node.lock.txt',
+    ],
   },
 };

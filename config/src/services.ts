@@ -46,7 +46,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
     brain: settings.model
       ? { url: 'http://brain:4096', password: passwords.brain, model: settings.model.name }
       : null,
-    gateway: { port: 8080, url: 'http://bot:8080' },
+    gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     clocks: {
       decide_within: settings.approvals?.decide_within ?? 3600,
       execute_within: settings.approvals?.execute_within ?? 600,

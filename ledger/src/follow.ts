@@ -110,17 +110,23 @@ export function follow(session: Session, pull: Pull, options: Follow): Following
     }
     wake();
   };
-  const onConnect = () => {
-    stale = true; // events may have been missed while there was no stream
+  /** The stream came or went: events may have been missed, and a ledger that is away is noticed at once. */
+  const onStream = () => {
+    stale = true;
     wake();
+  };
+  const before = pb.realtime.onDisconnect;
+  pb.realtime.onDisconnect = (topics) => {
+    before?.(topics);
+    onStream();
   };
 
   const subscribe = async () => {
     for (let failures = 0; !stopped; failures++) {
       try {
         await session.once(() => pb.collection('entries').subscribe('*', onEvent));
-        const leaveConnect = await pb.realtime.subscribe('PB_CONNECT', onConnect);
-        onConnect();
+        const leaveConnect = await pb.realtime.subscribe('PB_CONNECT', onStream);
+        onStream();
         return async () => {
           await leaveConnect();
           await pb.collection('entries').unsubscribe('*');

@@ -14,7 +14,13 @@ export type WireEvent = {
 export type Sync = {
   next_batch: string;
   rooms?: {
-    join?: Record<string, { timeline?: { events?: WireEvent[]; limited?: boolean; prev_batch?: string } }>;
+    join?: Record<
+      string,
+      {
+        timeline?: { events?: WireEvent[]; limited?: boolean; prev_batch?: string };
+        state?: { events?: WireEvent[] };
+      }
+    >;
   };
   to_device?: { events?: unknown[] };
   device_lists?: { changed?: string[]; left?: string[] };
@@ -29,7 +35,11 @@ export type Hostile = {
   onAnswer(tamper: (e: Exchange) => void): () => void;
   /** Puts an event into the next sync answer of this room, as if the server had it. */
   inject(room: string, event: Partial<WireEvent> & { type: string; sender: string }): Promise<string>;
-  /** Every timeline event that passed, by id, as the bot saw it. */
+  /** Withholds the room's timeline events that match. @returns the events held, and how to end it: none is given back */
+  hold(match: (event: WireEvent) => boolean): { held: WireEvent[]; end(): void };
+  /** Changes the first timeline event that matches, in place. Resolves with its id when it was served. */
+  rewrite(match: (event: WireEvent) => boolean, change: (event: WireEvent) => void): Promise<string>;
+  /** Every timeline event that passed, by id, as the homeserver had it. */
   passed(): ReadonlyMap<string, WireEvent & { room_id: string }>;
   stop(): Promise<void>;
 };
@@ -60,7 +70,7 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
   function note(sync: Sync): void {
     for (const [room, joined] of Object.entries(sync.rooms?.join ?? {}))
       for (const event of joined.timeline?.events ?? [])
-        seen.set(event.event_id, { ...event, room_id: room });
+        seen.set(event.event_id, { ...structuredClone(event), room_id: room });
   }
 
   const server = http.createServer((req, res) => {
@@ -128,9 +138,35 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
     set.add(one);
     return () => void set.delete(one);
   };
+  const onSync = (tamper: (sync: Sync) => void) => add(syncs, tamper);
+  const timelines = (sync: Sync) =>
+    Object.values(sync.rooms?.join ?? {}).flatMap((joined) => joined.timeline ?? []);
   return {
     url: `http://127.0.0.1:${port}`,
-    onSync: (tamper) => add(syncs, tamper),
+    onSync,
+    hold(match) {
+      const held: WireEvent[] = [];
+      const end = onSync((sync) => {
+        for (const timeline of timelines(sync)) {
+          const events = timeline.events ?? [];
+          held.push(...events.filter(match));
+          timeline.events = events.filter((e) => !match(e));
+        }
+      });
+      return { held, end };
+    },
+    rewrite: (match, change) =>
+      new Promise((resolve) => {
+        const end = onSync((sync) => {
+          const event = timelines(sync)
+            .flatMap((timeline) => timeline.events ?? [])
+            .find(match);
+          if (!event) return;
+          end();
+          change(event);
+          resolve(event.event_id);
+        });
+      }),
     onAnswer: (tamper) => add(answers, tamper),
     inject(room, event) {
       const whole: WireEvent = {

@@ -27,6 +27,8 @@ export type TestLedger = {
   restart(): Promise<void>;
   /** Runs a program in the container: `/ledger/ledger superuser upsert …`. */
   inside(...command: string[]): Promise<{ stdout: string; stderr: string }>;
+  /** Copies a file of the stopped or running container out, or in. Paths as `docker cp` takes them, `:` for inside. */
+  copy(from: string, to: string): Promise<void>;
   /** Removes container and data. */
   stop(): Promise<void>;
 };
@@ -107,6 +109,10 @@ export async function startLedger(options: { image?: string } = {}): Promise<Tes
       await answers();
     },
     inside: (...command) => run(docker, ['exec', name, ...command]),
+    async copy(from, to) {
+      const path = (p: string) => (p.startsWith(':') ? `${name}${p}` : p);
+      await run(docker, ['cp', path(from), path(to)]);
+    },
     stop,
   };
 }

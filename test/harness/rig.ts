@@ -36,6 +36,10 @@ export type Rig = {
   botUser: string;
   owner: Account;
   phone: Phone;
+  /** Signs another device of the owner's account. */
+  recoveryKey: string;
+  /** The operator's place. */
+  console: ReturnType<typeof consoleOf>;
   room: string;
   /** Pairs a phone as the operator would, and enrols it. */
   pair(phone: Phone): Promise<void>;
@@ -86,7 +90,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         },
         owner: owner.user,
         brain: null,
-        gateway: { port: 0, url: 'http://127.0.0.1' },
+        gateway: { host: '127.0.0.1', port: 0, url: 'http://127.0.0.1' },
         clocks: {
           decide_within: options.decide_within ?? 600,
           execute_within: options.execute_within ?? 120,
@@ -123,7 +127,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     );
     const phone = await createPhone({ homeserver: homeserver.url, ...owner });
     undo.push(() => phone.close());
-    await phone.setUpCrossSigning();
+    const recoveryKey = await phone.setUpCrossSigning();
     const audit = await ledger.connect('auditor');
     const operator = await ledger.connect('operator');
     const created = await until('the workspace', async () =>
@@ -131,9 +135,10 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     );
     const { room } = JSON.parse(created.body) as { room: string };
 
+    const operatorConsole = consoleOf(join(state, 'console.sock'));
     async function pair(which: Phone): Promise<void> {
       await which.until('the invitation', (p) => p.rooms().includes(room));
-      const device = await consoleOf(join(state, 'console.sock')).pair(which);
+      const device = await operatorConsole.pair(which);
       await operator.append({ kind: 'identity.enrolled', body: device });
     }
     await pair(phone);
@@ -151,6 +156,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       botUser: botAccount.user,
       owner,
       phone,
+      recoveryKey,
+      console: operatorConsole,
       room,
       pair,
       entries,

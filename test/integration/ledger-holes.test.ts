@@ -1,7 +1,7 @@
 /** Every known way around append-only, tried on a real ledger, each beside the genuine way that works. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { newId, sha256 } from '../../ledger/src/action.ts';
+import { digestOf, newId, sha256 } from '../../ledger/src/action.ts';
 import { auditLedger } from '../../ledger/src/audit.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
@@ -183,7 +183,7 @@ test('a result has exactly the output that its body names', async () => {
   const truth = { exit: 0, signal: null, bytes: output.length, sha256: sha256(output) };
   const executor = await ledger.connect('executor');
   const action = someAction();
-  const digest = (wayOf(action)[1]?.body as { digest: string }).digest;
+  const digest = digestOf(action);
   for (const { author, ...entry } of wayOf(action).slice(0, 5))
     await (author === 'bot' ? bot : executor).append(entry);
   const result = (body: object, transcript?: Uint8Array) =>

@@ -67,10 +67,11 @@ test('nobody else may subscribe, and nobody else may send', async () => {
     other.close();
   }
   for (const identity of ['bot', 'operator', 'auditor', 'nobody'] as const) {
-    const token = identity === 'nobody' ? '' : (await stream(identity).then((s) => (s.close(), s))).token;
+    const other = identity === 'nobody' ? undefined : await stream(identity);
+    other?.close();
     const response = await fetch(`${ledger.url}/api/live`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: token },
+      headers: { 'content-type': 'application/json', authorization: other?.token ?? '' },
       body: JSON.stringify({ action: newId(), chunk: '' }),
     });
     assert.equal(response.status, identity === 'nobody' ? 401 : 403, identity);

@@ -3,6 +3,7 @@ import * as sdk from 'matrix-js-sdk';
 import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js';
 import { decodeRecoveryKey } from 'matrix-js-sdk/lib/crypto-api/recovery-key.js';
 import { logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js';
+import { until } from '../harness/wait.ts';
 import type { Content, PhoneOptions } from './types.ts';
 
 export type Account = { user: string; device: string; token: string };
@@ -102,8 +103,12 @@ export async function openClient(o: PhoneOptions, account: Account) {
       recovery = decodeRecoveryKey(recoveryKey);
       await crypto.userHasCrossSigningKeys(account.user, true);
       await crypto.bootstrapCrossSigning({});
-      const status = await crypto.getDeviceVerificationStatus(account.user, account.device);
-      if (!status?.crossSigningVerified) throw new Error('the recovery key did not sign this device');
+      // The server shows the new signature back a moment later.
+      const signed = async () => {
+        await crypto.getUserDeviceInfo([account.user], true);
+        return (await crypto.getDeviceVerificationStatus(account.user, account.device))?.crossSigningVerified;
+      };
+      await until('the recovery key to sign this device', signed, { seconds: 10, every: 100 });
     },
   };
 }

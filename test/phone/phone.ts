@@ -5,7 +5,7 @@ import {
   OnlySignedDevicesIsolationMode,
 } from 'matrix-js-sdk/lib/crypto-api/index.js';
 import { logIn, openClient, request } from './login.ts';
-import type { Content, Phone, PhoneOptions, Verification } from './types.ts';
+import type { Content, Phone, PhoneOptions, Shown, Verification } from './types.ts';
 import { takeVerifications } from './verify.ts';
 import { cardsOf, shown } from './view.ts';
 
@@ -23,6 +23,7 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
   const events = new Set<MatrixEvent>();
   const rooms: string[] = [];
   const watching = new Set<() => void>();
+  const watchers = new Set<(event: Shown) => void>();
   const verifications: Verification[] = [];
   const changed = (): void => {
     for (const look of [...watching]) look();
@@ -33,7 +34,13 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
     changed();
   };
   client.on(RoomEvent.Timeline, note);
-  client.on(MatrixEventEvent.Decrypted, changed);
+  const appeared = (event: MatrixEvent): void => {
+    for (const fn of watchers) fn(shown(event));
+  };
+  client.on(MatrixEventEvent.Decrypted, (event: MatrixEvent) => {
+    appeared(event);
+    changed();
+  });
   client.on(RoomEvent.LocalEchoUpdated, changed);
   takeVerifications(client, (v) => {
     verifications.push(v);
@@ -78,6 +85,10 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
       return phone.until('emoji to compare', () => verifications.shift(), seconds);
     },
     timeline: () => [...events].map(shown),
+    watch(fn) {
+      watchers.add(fn);
+      return () => void watchers.delete(fn);
+    },
     cards: () => cardsOf(phone.timeline()),
     until: (what, ask, seconds = 20) =>
       new Promise((resolve, reject) => {

@@ -54,7 +54,6 @@ export type Phone = {
   rooms(): readonly string[];
   /** The room joined first; what is sent without naming a room goes there. */
   room(): string;
-  rooms(): readonly string[];
   /** Makes a cross-signing identity and secret storage. @returns the recovery key as it is shown to a person */
   setUpCrossSigning(): Promise<string>;
   /** Signs this device with the identity that the recovery key opens. */
@@ -62,6 +61,8 @@ export type Phone = {
   /** Waits for a verification to show its emoji; requests are accepted by themselves. */
   verification(seconds?: number): Promise<Verification>;
   timeline(): Shown[];
+  /** Calls back for each event as it appears, decrypted. @returns the way to end that */
+  watch(fn: (event: Shown) => void): () => void;
   cards(): Card[];
   /** Asks whenever something new is shown, until the answer is neither undefined nor false. */
   until<T>(what: string, ask: (phone: Phone) => T | undefined | false, seconds?: number): Promise<T>;

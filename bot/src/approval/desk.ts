@@ -23,7 +23,7 @@ import {
 } from './card.ts';
 import type { Verdict } from './gatekeeper.ts';
 import type { Card, CardStore } from './store.ts';
-import { newCode, newNonce, pickEmojis, sealedKey } from './tokens.ts';
+import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
 
 export type DeskOptions = {
   ledger: Ledger;
@@ -118,9 +118,13 @@ export function createDesk(o: DeskOptions): Desk {
 
   async function showChips(card: Card): Promise<void> {
     const ids: string[] = [];
+    // Neither their order nor their transaction ids may tell which is the named one: a person would tap the first unread.
+    const [first = '', second = ''] = [card.key, card.decoy].sort((a, b) =>
+      sealedPart(a) < sealedPart(b) ? -1 : 1,
+    );
     for (const [part, key] of [
-      ['chip', card.key],
-      ['decoy', card.decoy],
+      ['chip1', first],
+      ['chip2', second],
       ['deny', '❌'],
     ] as const) {
       const { content, outer } = chip(card.event, key);

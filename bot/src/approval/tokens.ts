@@ -50,6 +50,9 @@ export function pickEmojis(recent: ReadonlySet<string>): [string, string] {
 /** The key of a sealed chip: an emoji, a space and 40 random bits; 10 characters, which phones show whole. */
 export const sealedKey = (emoji: string): string => `${emoji} ${crockford(randomBytes(5))}`;
 
+/** The random part of a sealed key. */
+export const sealedPart = (key: string): string => key.split(' ')[1] ?? '';
+
 /** True for text of the form of a sealed key, whoever made it. */
 export const looksSealed = (key: string): boolean =>
   /^\p{Emoji_Presentation} [0-9A-HJKMNP-TV-Z]{8}$/u.test(key);

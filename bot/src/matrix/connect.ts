@@ -79,7 +79,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   }
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
-  const pairing = createPairing({ crypto, client, keys, members, nudge });
+  const pairing = createPairing({ crypto, client, keys, log, members, nudge });
   const post = createPost({ crypto, client, keys, journal, recipients: o.recipients });
 
   async function handle(t: Taken): Promise<void> {

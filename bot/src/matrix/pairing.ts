@@ -1,6 +1,7 @@
 /** Verification by emoji (SAS), started by the bot in the room, because the phone hides the button in a direct chat. */
 import { randomUUID } from 'node:crypto';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import type { Logger } from 'pino';
 import type { Client } from './client.ts';
 import type { Keys } from './keys.ts';
 import { masterOf } from './keys.ts';
@@ -11,6 +12,7 @@ export type PairingOptions = {
   crypto: Crypto;
   client: Client;
   keys: Keys;
+  log: Logger;
   members(room: RoomId): Promise<readonly Member[]>;
   /** Makes the user's phone look for keys now instead of in half a minute. */
   nudge(user: UserId): Promise<void>;
@@ -33,7 +35,7 @@ const patience = 5;
 const nudges = { every: 500, most: 12 };
 const nothing = 'Nothing was verified and nobody enrolled';
 
-export function createPairing({ crypto, client, keys, members, nudge }: PairingOptions) {
+export function createPairing({ crypto, client, keys, log, members, nudge }: PairingOptions) {
   const { machine } = crypto;
   const lock = createLock();
   let flow: Flow | undefined;
@@ -101,10 +103,11 @@ export function createPairing({ crypto, client, keys, members, nudge }: PairingO
   const step = (f: Flow): Promise<void> =>
     lock('step', async () => {
       const request = machine.getVerificationRequest(new W.UserId(f.user), await f.begun);
-      if (flow !== f || !request) return;
-      const reason = request.cancelInfo ?? f.sas?.cancelInfo();
+      if (flow !== f) return;
+      // The machine forgets a request as soon as it is done, perhaps before this looks: the Sas still knows.
+      const reason = request?.cancelInfo ?? f.sas?.cancelInfo();
       if (reason) throw new Error(`the phone ended the verification (${reason.reason()}). ${nothing}.`);
-      const running = request.getVerification();
+      const running = request?.getVerification();
       if (running instanceof W.Sas) f.sas = running;
       const { sas } = f;
       if (!sas) return;
@@ -116,6 +119,16 @@ export function createPairing({ crypto, client, keys, members, nudge }: PairingO
       if (sas.isDone()) await finish(f, sas);
     });
 
+  /** Anybody with the owner's token, or the server, can send what is no step: that must not end the flow. */
+  async function feed(t: Taken): Promise<void> {
+    const event = { ...t.wire, type: t.type, content: t.content, room_id: t.room };
+    try {
+      await machine.receiveVerificationEvent(JSON.stringify(event), new W.RoomId(t.room));
+    } catch (error) {
+      log.warn({ event: t.wire.event_id, err: error }, 'no step of a verification');
+    }
+  }
+
   return {
     /** Feeds one event of the running verification. False: it is none. Others' are never looked at. */
     async take(t: Taken): Promise<boolean> {
@@ -124,8 +137,7 @@ export function createPairing({ crypto, client, keys, members, nudge }: PairingO
       if (!f || t.wire.sender !== f.user || t.room !== f.room) return true;
       try {
         await f.begun;
-        const event = { ...t.wire, type: t.type, content: t.content, room_id: t.room };
-        await machine.receiveVerificationEvent(JSON.stringify(event), new W.RoomId(t.room));
+        await feed(t);
         await keys.pump();
         await step(f);
         await nudge(f.user);

@@ -1,0 +1,179 @@
+/** Forged, stolen and replayed events against cards with chips, through a hostile homeserver. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { askAndSee, chipsOf, sees } from '../harness/answers.ts';
+import { type Rig, startRig } from '../harness/rig.ts';
+import { until } from '../harness/wait.ts';
+import { otherDevice, puppet } from './people.ts';
+import {
+  actionOf,
+  approve,
+  codeOf,
+  denied,
+  genuine,
+  mark,
+  numberOf,
+  pollOf,
+  pollResponse,
+  reaction,
+  refused,
+  requestsWith,
+  sendBare,
+  stillRuns,
+  waiting,
+} from './scene.ts';
+
+let rig: Rig;
+before(async () => {
+  rig = await startRig();
+});
+after(() => rig?.stop());
+
+/** What people and other bots take for a yes. */
+const yes = ['✅', '👍', '👌', '💯', '🆗', 'yes', 'approve', ''];
+const forgedTap = (card: string, key: string) =>
+  rig.hostile.inject(rig.room, {
+    type: 'm.reaction',
+    sender: rig.owner.user,
+    content: reaction(card, key),
+  });
+
+test('attack-01 the homeserver forges plain approving reactions in the owner’s name', async () => {
+  const w = await waiting(rig, 'forged');
+  const name = chipsOf(w.card).named.split(' ')[0] ?? '';
+  for (const key of [...yes, name, `${name} `]) await forgedTap(w.card.id, key);
+  await refused(rig, w);
+  await stillRuns(rig, w, () => approve(rig.phone, w.card));
+});
+
+test('attack-02 a stolen token, and a fresh device of the account, approve nothing and read nothing', async () => {
+  const w = await waiting(rig, 'stolen');
+  for (const key of yes) await sendBare(rig, rig.phone.token, 'm.reaction', reaction(w.card.id, key));
+  const { ok } = await pollOf(rig, w);
+  const { code } = await codeOf(rig, w);
+  const response = { [pollResponse]: { answers: [ok] } };
+  // Even one who has looked over the owner's shoulder: in the clear nothing counts, encrypted only from the device.
+  await sendBare(rig, rig.phone.token, pollResponse, response);
+  await sendBare(rig, rig.phone.token, 'm.room.message', { msgtype: 'm.text', body: code });
+  const fresh = await otherDevice(rig, { signed: false });
+  await fresh.say(code);
+  await fresh.send(pollResponse, response);
+  await fresh.tap(w.card.id, '✅');
+  const next = await waiting(rig, 'unread');
+  await fresh.until('the next card, unread', (p) =>
+    p.timeline().some((e) => e.id === next.card.id && e.failed),
+  );
+  assert.equal(fresh.cards().length, 0);
+  await refused(rig, w);
+  await stillRuns(rig, w, () => rig.phone.say(code));
+  await denied(rig, next);
+  await fresh.close();
+});
+
+test('attack-08 what the owner said and approved is replayed under new ids, and delivered again', async () => {
+  const w = await waiting(rig, 'replayed');
+  const tap = await approve(rig.phone, w.card);
+  await stillRuns(rig, w, async () => tap);
+  const wire = rig.hostile.passed();
+  const said = [...wire.values()].filter((e) => e.sender === rig.owner.user && e.type === 'm.room.encrypted');
+  const before = (await rig.entries('requested')).length;
+  for (const event of said) await rig.hostile.inject(rig.room, { ...event, event_id: `${event.event_id}x` });
+  for (const event of said) await rig.hostile.inject(rig.room, event);
+  const tapped = wire.get(tap);
+  assert.ok(tapped && said.length > 2);
+  await rig.hostile.inject(rig.room, { ...tapped, event_id: '$tapped-again' });
+  await rig.hostile.inject(rig.room, tapped);
+  const lines = await genuine(rig);
+  assert.equal((await rig.entries('requested')).length, before + 1, 'only the genuine twin was asked for');
+  assert.equal(lines.filter((line) => line === w.name).length, 1);
+});
+
+test('attack-19 the bot’s own account taps the right chip, with its token and forged by the server', async () => {
+  const w = await waiting(rig, 'own');
+  const { named } = chipsOf(w.card);
+  const token = await puppet(rig, rig.botUser);
+  await sendBare(rig, token, 'm.reaction', reaction(w.card.id, named));
+  await rig.hostile.inject(rig.room, {
+    type: 'm.reaction',
+    sender: rig.botUser,
+    content: reaction(w.card.id, named),
+  });
+  await refused(rig, w);
+  await stillRuns(rig, w, () => approve(rig.phone, w.card));
+});
+
+test('attack-21 a guessed token drops its own card to signed, once; a spent one is explained, once', async () => {
+  const guessed = await waiting(rig, 'guessed');
+  const other = await waiting(rig, 'other');
+  const alarms = async () =>
+    (await rig.entries('alarm')).filter((e) => e.body.includes('token guessed')).length;
+  const before = await alarms();
+  const name = chipsOf(guessed.card).named.split(' ')[0] ?? '';
+  for (let i = 0; i < 40; i++) await forgedTap(guessed.card.id, `${name} ${String(i).padStart(8, '0')}`);
+  await approve(rig.phone, guessed.card); // taps no longer count there, genuine ones neither
+  await sees(rig.phone, 'taps no longer count');
+  await refused(rig, guessed);
+  assert.equal((await alarms()) - before, 1, 'one alarm, however many guesses');
+  const tap = await approve(rig.phone, other.card);
+  await stillRuns(rig, other, async () => tap);
+  const spent = chipsOf(other.card).named;
+  for (let i = 0; i < 5; i++) await forgedTap(other.card.id, spent);
+  for (let i = 0; i < 5; i++) await forgedTap(guessed.card.id, spent);
+  const { poll, ok } = await pollOf(rig, guessed);
+  await stillRuns(rig, guessed, () => rig.phone.vote(poll, [ok]));
+  const explained = rig.phone
+    .timeline()
+    .filter((e) => String(e.content['body']).startsWith(`#${numberOf(other.card)} is already decided`));
+  assert.equal(explained.length, 1, 'explained once');
+  assert.equal((await rig.storyOf(other.action)).filter((k) => k === 'claimed').length, 1);
+});
+
+test('attack-45 chat and commands from an unenrolled device, in the clear, or replayed, do nothing', async () => {
+  const asks = ['clear', 'bare', 'fresh', 'thief'].map((of) => mark(of));
+  const [clear, bare, fresh, thief] = asks.map((a) => ({ msgtype: 'm.text', body: a.command }));
+  assert.ok(clear && bare && fresh && thief);
+  const victim = await waiting(rig, 'victim');
+  await rig.hostile.inject(rig.room, { type: 'm.room.message', sender: rig.owner.user, content: clear });
+  await sendBare(rig, rig.phone.token, 'm.room.message', bare);
+  for (const [signed, content] of [
+    [false, fresh],
+    [true, thief],
+  ] as const) {
+    const device = await otherDevice(rig, { signed });
+    await device.send('m.room.message', content);
+    await device.say('!stop');
+    await device.close();
+  }
+  await refused(rig, victim); // a !stop would have denied it
+  for (const { name } of asks) assert.equal(await requestsWith(rig, name), 0, name);
+  await stillRuns(rig, victim, () => approve(rig.phone, victim.card));
+});
+
+test('attack-50 a tap and a code held back count for no later card of the same command', async () => {
+  const { name, command } = mark('late');
+  const mine = (e: { sender: string; type: string }) =>
+    e.sender === rig.owner.user && ['m.reaction', 'm.room.encrypted'].includes(e.type);
+  const ask = async () => {
+    const card = await askAndSee(rig.phone, command);
+    return { card, name, action: await actionOf(rig, card.id) };
+  };
+  const old = await ask();
+  const { code } = await codeOf(rig, old);
+  const { poll, ok } = await pollOf(rig, old);
+  const hold = rig.hostile.hold(mine);
+  await approve(rig.phone, old.card);
+  await rig.phone.say(code);
+  await rig.phone.vote(poll, [ok]);
+  await until('all three held back', () => hold.held.length === 3);
+  hold.end();
+  await denied(rig, old);
+  const next = await ask();
+  for (const event of hold.held) await rig.hostile.inject(rig.room, event);
+  // and once more as if they were answers to the new card
+  await rig.phone.tap(next.card.id, chipsOf(old.card).named);
+  await rig.phone.say(code);
+  await rig.phone.vote(next.card.id, [ok]);
+  await refused(rig, next);
+  assert.deepEqual(await rig.storyOf(old.action), ['requested', 'posted', 'denied']);
+  await stillRuns(rig, next, () => approve(rig.phone, next.card));
+});

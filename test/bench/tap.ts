@@ -1,0 +1,154 @@
+/**
+ * From the tap to the first byte of output at the executor, and to the output decrypted at the phone, on an instance of
+ * its own. Sealed taps and signed votes are measured separately; the floor is measured between them, in the same run on
+ * the same Synapse, PocketBase and engine. One JSON object a figure.
+ */
+import { randomBytes } from 'node:crypto';
+import { ensureAccount } from '../../config/src/accounts.ts';
+import { findEngine } from '../../config/src/engine.ts';
+import { approve, askAndSee } from '../harness/answers.ts';
+import { type Instance, startInstance } from '../harness/instance.ts';
+import { pairedPhone } from '../harness/paired.ts';
+import type { Card, Phone } from '../phone/phone.ts';
+import { type Figure, figure } from './figures.ts';
+import { type Account, type Floor, type Round, startFloor } from './floor.ts';
+
+const rounds = Number(process.env['ROUNDS'] ?? 100);
+const warmUp = 5;
+const json = process.argv.includes('--json');
+const now = (): number => performance.timeOrigin + performance.now();
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+
+type Taps = Record<'sealed' | 'signed', Round[]>;
+
+/** When the executor's first byte of each action came, in the order of the actions. */
+async function firstBytes(instance: Instance): Promise<number[]> {
+  const container = findEngine().docker.getContainer(instance.container('executor'));
+  const logs = (await container.logs({ stdout: true, stderr: true })).toString('utf8');
+  return logs
+    .split('\n')
+    .filter((line) => line.includes('"first byte"'))
+    .map((line) => (JSON.parse(line.slice(line.indexOf('{'))) as { at: number }).at);
+}
+
+/** Waits until the bot has nothing more to do for this card, so that no round pays for the one before. */
+const settled = (phone: Phone, card: Card, poll: boolean) =>
+  phone.until('the card to have ended', (p) => {
+    const texts = p.timeline().slice(-30);
+    if (poll) return texts.some((e) => e.type === 'org.matrix.msc3381.poll.end');
+    return p.cards().find((c) => c.id === card.id && c.edited) !== undefined || undefined;
+  });
+
+/** One tap: says what to run, answers the card, and waits for the output. */
+async function tap(
+  phone: Phone,
+  marker: string,
+  poll: boolean,
+): Promise<{ start: number; atPhone: number; card: Card }> {
+  let card = await askAndSee(phone, `!run echo ${marker}`);
+  if (poll) card = await askAndSee(phone, `!poll ${/#(\d+)/.exec(card.text)?.[1]}`);
+  const output = new Promise<number>((resolve) => {
+    const end = phone.watch((event) => {
+      const body = String(event.content['body'] ?? '');
+      if (!body.includes('output') || !body.includes(`\n${marker}\n`)) return;
+      end();
+      resolve(now());
+    });
+  });
+  const start = now();
+  if (poll) await phone.vote(card.id, [card.answers[0]?.id ?? '']);
+  else await approve(phone, card);
+  return { start, atPhone: await output, card };
+}
+
+async function measure(instance: Instance, phone: Phone, floor: Floor): Promise<{ ours: Taps; under: Taps }> {
+  const ours: Taps = { sealed: [], signed: [] };
+  const under: Taps = { sealed: [], signed: [] };
+  const times: { kind: 'sealed' | 'signed'; start: number; atPhone: number; counts: boolean }[] = [];
+  for (let i = -warmUp; i < rounds; i++)
+    for (const kind of ['sealed', 'signed'] as const) {
+      const poll = kind === 'signed';
+      const { start, atPhone, card } = await tap(phone, `m${i + warmUp}${kind}`, poll);
+      await settled(phone, card, poll);
+      times.push({ kind, start, atPhone, counts: i >= 0 });
+      const low = await floor.round(poll);
+      if (i >= 0) under[kind].push(low);
+      if ((i + 1) % 20 === 0 && poll) note(`${i + 1} of ${rounds}`);
+    }
+  const bytes = (await firstBytes(instance)).slice(-times.length); // what came before was preparation
+  times.forEach(({ kind, start, atPhone, counts }, at) => {
+    if (counts) ours[kind].push({ toByte: (bytes[at] ?? Number.NaN) - start, toPhone: atPhone - start });
+  });
+  return { ours, under };
+}
+
+function figures(ours: Taps, under: Taps): Figure[] {
+  return (['sealed', 'signed'] as const).flatMap((kind) => [
+    figure(
+      `tap.${kind}.first_byte`,
+      ours[kind].map((r) => r.toByte),
+      under[kind].map((r) => r.toByte),
+    ),
+    figure(
+      `tap.${kind}.output_at_phone`,
+      ours[kind].map((r) => r.toPhone),
+      under[kind].map((r) => r.toPhone),
+    ),
+  ]);
+}
+
+async function account(instance: Instance, user: string): Promise<Account> {
+  const password = randomBytes(16).toString('hex');
+  const secret = instance.secrets.homeserver.registration;
+  await ensureAccount(instance.address, secret, { user, password, admin: false });
+  return { user, password };
+}
+
+async function superuserOf(instance: Instance): Promise<{ email: string; password: string }> {
+  const email = 'floor@bench.invalid';
+  const password = randomBytes(16).toString('hex');
+  const container = findEngine().docker.getContainer(instance.container('ledger'));
+  const exec = await container.exec({
+    Cmd: ['/ledger/ledger', 'superuser', 'upsert', email, password, '--dir', '/data'],
+    AttachStdout: true,
+    AttachStderr: true,
+  });
+  const stream = await exec.start({});
+  stream.resume();
+  await new Promise((resolve) => stream.once('end', resolve));
+  return { email, password };
+}
+
+note('bench tap: starting an instance of its own');
+const instance = await startInstance();
+let phone: Phone | undefined;
+let floor: Floor | undefined;
+try {
+  phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
+  const [a, b] = await Promise.all([account(instance, 'floor-a'), account(instance, 'floor-b')]);
+  // The task's container: made by a first action, then the floor's shell runs in it too.
+  const first = await askAndSee(phone, '!run echo ready');
+  await approve(phone, first);
+  await settled(phone, first, false);
+  const { docker } = findEngine();
+  const [task] = await docker.listContainers({ filters: { name: [`^/${instance.project}-task-`] } });
+  if (!task) throw new Error('no task container');
+  floor = await startFloor({
+    homeserver: instance.address,
+    accounts: [a, b],
+    ledger: { url: instance.ledgerUrl, superuser: await superuserOf(instance) },
+    container: docker.getContainer(task.Id),
+  });
+  const { ours, under } = await measure(instance, phone, floor);
+  for (const f of figures(ours, under))
+    console.log(
+      json
+        ? JSON.stringify(f)
+        : `${f.bench}: p50 ${f.p50} ms, p99 ${f.p99} ms, floor ${f.floor.p50} ms, ratio ${f.ratio} (n=${f.n})`,
+    );
+} finally {
+  await floor?.stop();
+  await phone?.close();
+  await instance.destroy();
+}
+process.exit(0);

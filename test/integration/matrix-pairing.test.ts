@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { RefusedPlain } from '../../bot/src/matrix/post.ts';
+import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
+import { createPhone } from '../phone/phone.ts';
+import { readOn, startWorld, type World } from './matrix-world.ts';
+
+let w: World;
+before(async () => {
+  w = await startWorld();
+});
+after(() => w.stop());
+
+const say = (body: string, txn?: string) =>
+  w.matrix.post(w.room, 'm.room.message', { msgtype: 'm.text', body }, txn ? { txn } : {});
+const devicesOfBot = async () => {
+  const keys = await w.phone.api('POST', '/keys/query', { device_keys: { [w.bot.user]: [] } });
+  return (keys['device_keys'] as Record<string, Record<string, { signatures: Record<string, object> }>>)[
+    w.bot.user
+  ];
+};
+
+test('the bot has one device, signed by an identity of its own', async () => {
+  const devices = await devicesOfBot();
+  assert.deepEqual(Object.keys(devices ?? {}), [w.matrix.device]);
+  const signatures = devices?.[w.matrix.device]?.signatures[w.bot.user] ?? {};
+  assert.equal(Object.keys(signatures).length, 2, 'by the device itself and by the self-signing key');
+});
+
+test('pairing with nobody there, or with somebody without an identity, says what to do', async () => {
+  const other = await w.homeserver.register('other');
+  const never = async () => true;
+  await assert.rejects(w.matrix.pair(w.room, other.user as UserId, never), /has not joined the room yet/);
+  const room = await w.matrix.createWorkspaceRoom({ name: 'second', invite: [other.user as UserId] });
+  const phone = await createPhone({ homeserver: w.homeserver.url, ...other });
+  await phone.until('the invitation', (p) => p.rooms().includes(room));
+  await assert.rejects(w.matrix.pair(room, other.user as UserId, never), /no cross-signing identity yet/);
+  await phone.close();
+});
+
+test('attack-20 a refused pairing leaves nothing behind; a stranger’s request is never taken up', async () => {
+  await w.phone.send('m.key.verification.start', { from_device: w.phone.device, method: 'm.sas.v1' });
+  const refused = w.matrix.pair(w.room, w.owner.user as UserId, async () => {
+    await w.phone.verification();
+    return false;
+  });
+  await assert.rejects(refused, /not confirmed/);
+  const identity = await w.matrix.identityNow(w.owner.user as UserId);
+  assert.equal(identity?.verified, false);
+  const event = await say('nobody is enrolled');
+  assert.equal(await readOn(w.phone, event), 'unreadable');
+});
+
+test('pairing names the device that compared, in about a second, and that device reads from then on', async (t) => {
+  const start = performance.now();
+  const device = await w.pair();
+  t.diagnostic(`pairing took ${Math.round(performance.now() - start)} ms`);
+  assert.equal(device.device, w.phone.device);
+  const identity = await w.matrix.identityNow(w.owner.user as UserId);
+  assert.deepEqual(identity, { verified: true, violation: false, master: device.master });
+  w.enrolled.push(device);
+  assert.equal(await readOn(w.phone, await say('welcome')), 'welcome');
+});
+
+test('attack-03 a cross-signed device that nobody enrolled reads nothing; once enrolled it reads; removed, no more', async () => {
+  const second = await w.second();
+  await second.restore(w.recoveryKey);
+  await w.matrix.forceQuery(w.owner.user as UserId);
+  const first = await say('for the phone alone');
+  assert.equal(await readOn(w.phone, first), 'for the phone alone');
+  assert.equal(await readOn(second, first), 'unreadable');
+
+  const keys = await w.matrix.deviceNow(w.owner.user as UserId, second.device as typeof w.matrix.device);
+  assert.ok(keys?.crossSigned && keys.blacklisted);
+  const [owner] = w.enrolled;
+  assert.ok(owner);
+  w.enrolled.push({ ...owner, device: keys.device, ed25519: keys.ed25519, curve25519: keys.curve25519 });
+  const both = await say('for both');
+  assert.equal(await readOn(second, both), 'for both');
+  assert.equal(await readOn(w.phone, both), 'for both');
+  assert.equal(await readOn(second, first), 'unreadable');
+
+  w.enrolled.pop();
+  const last = await say('for the phone again');
+  assert.equal(await readOn(w.phone, last), 'for the phone again');
+  assert.equal(await readOn(second, last), 'unreadable');
+  await second.close();
+});
+
+test('attack-48 an enrolled id with other keys gets nothing', async () => {
+  const [owner] = w.enrolled;
+  assert.ok(owner);
+  w.enrolled[0] = { ...owner, curve25519: 'A'.repeat(43) };
+  assert.equal(await readOn(w.phone, await say('not for these keys')), 'unreadable');
+  w.enrolled[0] = owner;
+  assert.equal(await readOn(w.phone, await say('for the real ones')), 'for the real ones');
+});
+
+test('attack-12 nothing is sent to a room that the bot did not make encrypted', async () => {
+  const plain = (await w.phone.api('POST', '/createRoom', { preset: 'private_chat' }))['room_id'] as RoomId;
+  await assert.rejects(w.matrix.post(plain, 'm.room.message', { body: 'x' }), RefusedPlain);
+});
+
+test('the same transaction is the same event', async () => {
+  const [one, two] = [await say('once', 'txn-1'), await say('once', 'txn-1')];
+  assert.equal(one, two);
+  assert.notEqual(await say('once', 'txn-2'), one);
+});
+
+test('a sealed chip shows on the phone and its key is nowhere outside the ciphertext', async () => {
+  const card = await say('a card');
+  const key = '🦊 4F7KQ2ZD';
+  const content = { 'm.relates_to': { rel_type: 'm.annotation', event_id: card, key } };
+  const outerRelation = { rel_type: 'm.reference', event_id: card };
+  await w.matrix.post(w.room, 'm.reaction', content, { outerRelation });
+  const shown = await w.phone.until('the chip', (p) =>
+    p.cards().find((c) => c.id === card && c.chips.length > 0),
+  );
+  assert.deepEqual(
+    shown.chips.map((c) => c.key),
+    [key],
+  );
+  const wire = w.phone.timeline().find((e) => e.id === shown.chips[0]?.id)?.wire;
+  assert.equal(wire?.type, 'm.room.encrypted');
+  assert.deepEqual(wire?.content['m.relates_to'], outerRelation);
+  assert.ok(!JSON.stringify(wire).includes('4F7KQ2ZD'));
+});
+
+test('a file goes up encrypted and comes down whole', async () => {
+  const bytes = Buffer.from('all of it\n'.repeat(1000));
+  const content = await w.matrix.uploadEncrypted(bytes, 'a.txt', 'text/plain');
+  assert.deepEqual(Buffer.from(await w.matrix.downloadEncrypted(content['file'] as typeof content)), bytes);
+});
+
+test('posting is quick', async (t) => {
+  const times: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    const start = performance.now();
+    await say(`${i}`);
+    times.push(performance.now() - start);
+  }
+  const p50 = times.sort((a, b) => a - b)[30] ?? 0;
+  t.diagnostic(`p50 ${p50.toFixed(1)} ms`);
+  assert.ok(p50 < 250, `${p50}`);
+});
+
+test('attack-13 somebody unexpected in the room is told', async () => {
+  assert.deepEqual(w.troubles, []);
+  const sender = w.bot.user;
+  const content = { membership: 'join' };
+  await w.hostile.inject(w.room, { type: 'm.room.member', state_key: '@ghost:x', sender, content });
+  await w.hostile.inject(w.room, { type: 'm.room.encryption', state_key: '', sender, content: {} });
+  await w.took(await w.phone.say('after it'));
+  assert.match(w.troubles[0] ?? '', /@ghost:x, whom nobody expects/);
+  assert.match(w.troubles[1] ?? '', /m.room.encryption was changed/);
+});

@@ -1,0 +1,108 @@
+/** A real Synapse, a hostile homeserver before it, the bot's Matrix part, and its owner's phone. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { connectMatrix } from '../../bot/src/matrix/connect.ts';
+import type { Emoji, Enrolled, EventId, Matrix, RoomId, Taken, UserId } from '../../bot/src/matrix/types.ts';
+import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
+import { type Hostile, hostileHomeserver } from '../harness/hostile.ts';
+import { until } from '../harness/wait.ts';
+import { createPhone, type Phone } from '../phone/phone.ts';
+
+export type World = {
+  homeserver: Homeserver;
+  hostile: Hostile;
+  bot: Account;
+  owner: Account;
+  matrix: Matrix;
+  room: RoomId;
+  phone: Phone;
+  recoveryKey: string;
+  /** Who may read and be heard: what the ledger would say. */
+  enrolled: Enrolled[];
+  taken: Taken[];
+  troubles: string[];
+  /** Waits until the bot has taken that event in. */
+  took(event: string): Promise<Taken>;
+  /** Another device of the owner's account, unsigned. */
+  second(): Promise<Phone>;
+  /** Compares the emoji on both sides and says yes. */
+  pair(phone?: Phone): Promise<Enrolled>;
+  stop(): Promise<void>;
+};
+
+const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
+
+/** Everything up to the owner having joined the room; nobody is paired. One per process: the key store is global. */
+export async function startWorld(): Promise<World> {
+  const dir = mkdtempSync(join(tmpdir(), 'matrix-'));
+  const homeserver = await startHomeserver();
+  const hostile = await hostileHomeserver(homeserver.url);
+  const [bot, owner] = [await homeserver.register('bot'), await homeserver.register('owner')];
+  const enrolled: Enrolled[] = [];
+  const taken: Taken[] = [];
+  const troubles: string[] = [];
+  const matrix = await connectMatrix({
+    homeserver: hostile.url,
+    serverName: homeserver.serverName,
+    ...bot,
+    stateDir: join(dir, 'bot'),
+    log,
+    recipients: () => enrolled,
+    intake: async (t) => void taken.push(t),
+    onTrouble: (_, why) => void troubles.push(why),
+  });
+  const room = await matrix.createWorkspaceRoom({ name: 'main', invite: [owner.user as UserId] });
+  const phone = await createPhone({ homeserver: homeserver.url, ...owner });
+  await phone.until('the invitation', (p) => p.rooms().includes(room));
+  const phones = [phone];
+  const recoveryKey = await phone.setUpCrossSigning();
+  return {
+    homeserver,
+    hostile,
+    bot,
+    owner,
+    matrix,
+    room,
+    phone,
+    recoveryKey,
+    enrolled,
+    taken,
+    troubles,
+    took: (event) => until(`${event} at the bot`, () => taken.find((t) => t.wire.event_id === event)),
+    async second() {
+      const second = await phone.secondLogin();
+      phones.push(second);
+      await second.until('the room', (p) => p.rooms().includes(room));
+      return second;
+    },
+    async pair(which = phone) {
+      return matrix.pair(room, owner.user as UserId, async (emoji: readonly Emoji[]) => {
+        const shown = await which.verification();
+        if (shown.emoji.join() !== emoji.map((e) => e.symbol).join()) return false;
+        void shown.confirm().catch(() => {});
+        return true;
+      });
+    },
+    async stop() {
+      for (const each of phones) await each.close();
+      await matrix.stop();
+      await hostile.stop();
+      await homeserver.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Text of the last event with that id on a phone, or why it can't be read. */
+export const readOn = (phone: Phone, event: EventId, seconds = 20): Promise<string> =>
+  phone.until(
+    `${event} to be shown`,
+    (p) => {
+      const s = p.timeline().find((e) => e.id === event);
+      if (s?.failed) return 'unreadable';
+      return s?.type === 'm.room.encrypted' ? undefined : s && String(s.content['body']);
+    },
+    seconds,
+  );
