@@ -1,4 +1,6 @@
 /** The images, and exactly which files of the checkout each is made of. */
+import { globSync } from 'node:fs';
+import { checkout } from './paths.ts';
 
 export type Part = 'compose' | 'ledger' | 'homeserver' | 'bot' | 'executor' | 'task' | 'brain' | 'model';
 /** `folder` is the context's root in the checkout; `dockerfile` and `files` are relative to it. */
@@ -21,9 +23,22 @@ const modules = [
 /** In the order in which they are built. */
 export const recipes: Readonly<Record<Part, Recipe>> = {
   compose: { folder: '.', dockerfile: 'config/build/compose/Dockerfile', files: ['config/build'] },
-  ledger: { folder: '.', dockerfile: 'ledger/Dockerfile', files: ['ledger'] },
+  ledger: {
+    folder: '.',
+    dockerfile: 'ledger/Dockerfile',
+    files: [
+      ...['Dockerfile', 'go.mod', 'go.sum', 'go-requirements.txt', 'pb_hooks', 'pb_migrations'],
+      ...['src/canonical.cjs', 'src/rules.cjs'],
+    ]
+      .map((name) => `ledger/${name}`)
+      .concat(globSync('ledger/*.go', { cwd: checkout })),
+  },
   homeserver: { folder: '.', dockerfile: 'config/homeserver/Dockerfile', files: ['config/homeserver'] },
-  bot: { folder: '.', dockerfile: 'bot/Dockerfile', files: [...modules, 'bot', 'ledger/src'] },
+  bot: {
+    folder: '.',
+    dockerfile: 'bot/Dockerfile',
+    files: [...modules, 'bot/Dockerfile', 'bot/src', 'bot/crypto', 'ledger/src'],
+  },
   executor: {
     folder: '.',
     dockerfile: 'sandbox/Dockerfile',

@@ -1,9 +1,11 @@
 /**
  * The floor of a tap: the same hops with nothing of ours in between. An event is put on the same Synapse and comes down
- * another account's /sync; two plain rows go into the same PocketBase, one after the other; a line goes into a shell that
+ * another account's /sync; two rows are committed durably by a bare HTTP server over SQLite; a line goes into a shell that
  * waits at the end of a long exec stream; its first byte is put back as an event and comes down the first account's /sync.
  * For a signed answer the events are Megolm-encrypted and decrypted on both sides.
  */
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import * as W from '@matrix-org/matrix-sdk-crypto-wasm';
 import type Docker from 'dockerode';
@@ -13,7 +15,6 @@ export type Floor = { round(encrypted: boolean): Promise<Round>; stop(): Promise
 export type FloorOptions = {
   homeserver: string;
   accounts: readonly [Account, Account];
-  ledger: { url: string; superuser: { email: string; password: string } };
   container: Docker.Container;
 };
 export type Account = { user: string; password: string };
@@ -121,36 +122,23 @@ async function side(
       }
     }
   };
+  // Whoever waits for an event then waits in vain, and says so; the instance may be gone already.
   loop().catch((error: unknown) => {
-    if (!stopped.aborted) throw error;
+    if (!stopped.aborted) process.stderr.write(`the floor's sync ended: ${error}\n`);
   });
   return me;
 }
 
-/** Two rows of the size of ours, in a plain collection of the same PocketBase. */
-async function rows(o: FloorOptions['ledger']): Promise<() => Promise<void>> {
-  const { token } = await call<{ token: string }>(
-    `${o.url}/api/collections/_superusers/auth-with-password`,
-    'POST',
-    { identity: o.superuser.email, password: o.superuser.password },
-    '',
-  );
-  const fields = [
-    { name: 'seq', type: 'number', required: true },
-    { name: 'kind', type: 'text' },
-    { name: 'hash', type: 'text' },
-    { name: 'body', type: 'text' },
-  ];
-  await call(`${o.url}/api/collections`, 'POST', { name: 'floor', type: 'base', fields }, token);
-  let seq = 0;
-  return async () => {
-    for (const kind of ['approved', 'claimed'])
-      await call(
-        `${o.url}/api/collections/floor/records`,
-        'POST',
-        { seq: ++seq, kind, hash: 'h'.repeat(64), body: 'y'.repeat(500) },
-        token,
-      );
+/** Two rows of the size of ours, one after the other, each durable when it is answered. */
+async function rows(): Promise<{ two(): Promise<void>; close(): void }> {
+  const child = fork(join(import.meta.dirname, 'rows.ts'));
+  const port = await new Promise((resolve) => child.once('message', resolve));
+  const row = { kind: 'approved', hash: 'h'.repeat(64), body: 'y'.repeat(500) };
+  return {
+    async two() {
+      for (let i = 0; i < 2; i++) await call(`http://127.0.0.1:${port}/`, 'POST', row, '');
+    },
+    close: () => child.disconnect(),
   };
 }
 
@@ -211,11 +199,11 @@ export async function startFloor(o: FloorOptions): Promise<Floor> {
     for (const r of await from.machine.shareRoomKey(new W.RoomId(room), users(), keys))
       await carry(from, o.homeserver, r);
   }
-  const twoRows = await rows(o.ledger);
+  const kept = await rows();
   const sh = await shell(o.container);
   let txn = 0;
   const put = (s: Side, type: string, content: object) =>
-    call(
+    call<{ event_id: string }>(
       `${base}/rooms/${encodeURIComponent(room)}/send/${type}/f${Date.now()}-${++txn}`,
       'PUT',
       content,
@@ -227,6 +215,9 @@ export async function startFloor(o: FloorOptions): Promise<Floor> {
     ) as object;
   const decrypt = (s: Side, event: WireEvent) =>
     s.machine.decryptRoomEvent(JSON.stringify(event), new W.RoomId(room), settings());
+  const first = b.next();
+  const { event_id: target } = await put(a, 'm.room.encrypted', await encrypt(a, 'card'));
+  await first;
 
   return {
     async round(encrypted) {
@@ -234,10 +225,10 @@ export async function startFloor(o: FloorOptions): Promise<Floor> {
       const back = a.next();
       const start = performance.now();
       if (encrypted) await put(a, 'm.room.encrypted', await encrypt(a, 'yes'));
-      else await put(a, 'm.reaction', reaction());
+      else await put(a, 'm.reaction', reaction(target));
       const event = await coming;
       if (encrypted) await decrypt(b, event);
-      await twoRows();
+      await kept.two();
       await sh.line();
       const toByte = performance.now() - start;
       await put(b, 'm.room.encrypted', await encrypt(b, 'output'));
@@ -247,12 +238,13 @@ export async function startFloor(o: FloorOptions): Promise<Floor> {
     async stop() {
       over.abort();
       sh.close();
+      kept.close();
     },
   };
 }
 
 let tapped = 0;
-/** Synapse wants another target for each reaction with the same key; nobody looks at what it points at. */
-const reaction = () => ({
-  'm.relates_to': { rel_type: 'm.annotation', event_id: `$floor-${++tapped}`, key: `🦊 ${tapped}` },
+/** Another key each time: Synapse takes the same one only once. */
+const reaction = (event_id: string) => ({
+  'm.relates_to': { rel_type: 'm.annotation', event_id, key: `🦊 ${++tapped}` },
 });

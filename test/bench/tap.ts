@@ -1,7 +1,7 @@
 /**
  * From the tap to the first byte of output at the executor, and to the output decrypted at the phone, on an instance of
  * its own. Sealed taps and signed votes are measured separately; the floor is measured between them, in the same run on
- * the same Synapse, PocketBase and engine. One JSON object a figure.
+ * the same Synapse and engine. One JSON object a figure.
  */
 import { randomBytes } from 'node:crypto';
 import { ensureAccount } from '../../config/src/accounts.ts';
@@ -9,7 +9,7 @@ import { findEngine } from '../../config/src/engine.ts';
 import { approve, askAndSee } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
-import type { Card, Phone } from '../phone/phone.ts';
+import type { Card, Phone, Shown } from '../phone/phone.ts';
 import { type Figure, figure } from './figures.ts';
 import { type Account, type Floor, type Round, startFloor } from './floor.ts';
 
@@ -32,21 +32,20 @@ async function firstBytes(instance: Instance): Promise<number[]> {
 }
 
 /** Waits until the bot has nothing more to do for this card, so that no round pays for the one before. */
-const settled = (phone: Phone, card: Card, poll: boolean) =>
+const settled = (phone: Phone, card: Card, polled?: Card) =>
   phone.until('the card to have ended', (p) => {
-    const texts = p.timeline().slice(-30);
-    if (poll) return texts.some((e) => e.type === 'org.matrix.msc3381.poll.end');
-    return p.cards().find((c) => c.id === card.id && c.edited) !== undefined || undefined;
+    const now = p.cards().find((c) => c.id === card.id);
+    const ended = now?.edited !== undefined && now.chips.length === 0;
+    return ended && (!polled || p.timeline().some((e) => ends(e, polled.id)));
   });
+const ends = (e: Shown, poll: string): boolean =>
+  e.type === 'org.matrix.msc3381.poll.end' &&
+  (e.content['m.relates_to'] as { event_id?: string } | undefined)?.event_id === poll;
 
 /** One tap: says what to run, answers the card, and waits for the output. */
-async function tap(
-  phone: Phone,
-  marker: string,
-  poll: boolean,
-): Promise<{ start: number; atPhone: number; card: Card }> {
-  let card = await askAndSee(phone, `!run echo ${marker}`);
-  if (poll) card = await askAndSee(phone, `!poll ${/#(\d+)/.exec(card.text)?.[1]}`);
+async function tap(phone: Phone, marker: string, poll: boolean): Promise<{ start: number; atPhone: number }> {
+  const card = await askAndSee(phone, `!run echo ${marker}`);
+  const polled = poll ? await askAndSee(phone, `!poll ${/#(\d+)/.exec(card.text)?.[1]}`) : undefined;
   const output = new Promise<number>((resolve) => {
     const end = phone.watch((event) => {
       const body = String(event.content['body'] ?? '');
@@ -56,9 +55,11 @@ async function tap(
     });
   });
   const start = now();
-  if (poll) await phone.vote(card.id, [card.answers[0]?.id ?? '']);
+  if (polled) await phone.vote(polled.id, [polled.answers[0]?.id ?? '']);
   else await approve(phone, card);
-  return { start, atPhone: await output, card };
+  const atPhone = await output;
+  await settled(phone, card, polled);
+  return { start, atPhone };
 }
 
 async function measure(instance: Instance, phone: Phone, floor: Floor): Promise<{ ours: Taps; under: Taps }> {
@@ -68,8 +69,7 @@ async function measure(instance: Instance, phone: Phone, floor: Floor): Promise<
   for (let i = -warmUp; i < rounds; i++)
     for (const kind of ['sealed', 'signed'] as const) {
       const poll = kind === 'signed';
-      const { start, atPhone, card } = await tap(phone, `m${i + warmUp}${kind}`, poll);
-      await settled(phone, card, poll);
+      const { start, atPhone } = await tap(phone, `m${i + warmUp}${kind}`, poll);
       times.push({ kind, start, atPhone, counts: i >= 0 });
       const low = await floor.round(poll);
       if (i >= 0) under[kind].push(low);
@@ -104,21 +104,6 @@ async function account(instance: Instance, user: string): Promise<Account> {
   return { user, password };
 }
 
-async function superuserOf(instance: Instance): Promise<{ email: string; password: string }> {
-  const email = 'floor@bench.invalid';
-  const password = randomBytes(16).toString('hex');
-  const container = findEngine().docker.getContainer(instance.container('ledger'));
-  const exec = await container.exec({
-    Cmd: ['/ledger/ledger', 'superuser', 'upsert', email, password, '--dir', '/data'],
-    AttachStdout: true,
-    AttachStderr: true,
-  });
-  const stream = await exec.start({});
-  stream.resume();
-  await new Promise((resolve) => stream.once('end', resolve));
-  return { email, password };
-}
-
 note('bench tap: starting an instance of its own');
 const instance = await startInstance();
 let phone: Phone | undefined;
@@ -129,14 +114,13 @@ try {
   // The task's container: made by a first action, then the floor's shell runs in it too.
   const first = await askAndSee(phone, '!run echo ready');
   await approve(phone, first);
-  await settled(phone, first, false);
+  await settled(phone, first);
   const { docker } = findEngine();
   const [task] = await docker.listContainers({ filters: { name: [`^/${instance.project}-task-`] } });
   if (!task) throw new Error('no task container');
   floor = await startFloor({
     homeserver: instance.address,
     accounts: [a, b],
-    ledger: { url: instance.ledgerUrl, superuser: await superuserOf(instance) },
     container: docker.getContainer(task.Id),
   });
   const { ours, under } = await measure(instance, phone, floor);
@@ -146,9 +130,12 @@ try {
         ? JSON.stringify(f)
         : `${f.bench}: p50 ${f.p50} ms, p99 ${f.p99} ms, floor ${f.floor.p50} ms, ratio ${f.ratio} (n=${f.n})`,
     );
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   await floor?.stop();
   await phone?.close();
   await instance.destroy();
 }
-process.exit(0);
+process.exit();

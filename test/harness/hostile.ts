@@ -24,6 +24,8 @@ export type Sync = {
   };
   to_device?: { events?: unknown[] };
   device_lists?: { changed?: string[]; left?: string[] };
+  device_one_time_keys_count?: Record<string, number>;
+  device_unused_fallback_key_types?: string[];
 };
 export type Exchange = { method: string; path: string; request: unknown; response: unknown; status: number };
 
@@ -53,7 +55,8 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
   const seen = new Map<string, WireEvent & { room_id: string }>();
   const queue: { room: string; event: WireEvent; sent: () => void }[] = [];
   const polls = new Set<() => void>();
-  const token = { next: '' };
+  /** Of the last genuine answer; without the counts a client would upload keys again and again. */
+  const last: { next: string; counts: Partial<Sync> } = { next: '', counts: {} };
 
   function deliver(sync: Sync): void {
     for (const { room, event, sent } of queue.splice(0)) {
@@ -101,11 +104,11 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
       ...(body.length > 0 && { body }),
       signal: broken.signal,
     });
-    const first = queue.length > 0 && isSync && token.next ? 'cut' : await Promise.race([asked, cut]);
+    const first = queue.length > 0 && isSync && last.next ? 'cut' : await Promise.race([asked, cut]);
     if (first === 'cut') {
       asked.then((r) => r.arrayBuffer()).catch(() => {});
-      const since = new URL(path, upstream).searchParams.get('since') ?? token.next;
-      const sync: Sync = { next_batch: since };
+      const since = new URL(path, upstream).searchParams.get('since') ?? last.next;
+      const sync: Sync = { next_batch: since, ...last.counts };
       deliver(sync);
       note(sync);
       return answer(res, 200, JSON.stringify(sync));
@@ -124,7 +127,12 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
     };
     if (isSync && first.ok) {
       const sync = exchange.response as Sync;
-      token.next = sync.next_batch;
+      last.next = sync.next_batch;
+      const { device_one_time_keys_count: count, device_unused_fallback_key_types: unused } = sync;
+      last.counts = {
+        ...(count && { device_one_time_keys_count: count }),
+        ...(unused && { device_unused_fallback_key_types: unused }),
+      };
       note(sync);
       for (const tamper of syncs) tamper(sync);
       deliver(sync);

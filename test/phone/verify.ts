@@ -23,18 +23,18 @@ const toPerson = (sas: ShowSasCallbacks, done: Promise<void>): Verification => (
 /** @param show called each time a verification has emoji to compare */
 export function takeVerifications(client: MatrixClient, show: (v: Verification) => void): void {
   client.on(CryptoEvent.VerificationRequestReceived, (request: VerificationRequest) => {
-    let verifier: Verifier | undefined;
+    let begun = false;
     const run = (v: Verifier): void => {
-      verifier = v;
       const done = v.verify();
       done.catch(() => {}); // told to whoever awaits confirm()
       v.on(VerifierEvent.ShowSas, (sas) => show(toPerson(sas, done)));
     };
     request.on(VerificationRequestEvent.Change, () => {
-      if (verifier) return;
+      if (begun) return;
+      begun = request.phase === VerificationPhase.Ready || request.phase === VerificationPhase.Started;
       if (request.phase === VerificationPhase.Ready)
         request.startVerification('m.sas.v1').then(run, () => {});
-      else if (request.phase === VerificationPhase.Started && request.verifier) run(request.verifier);
+      else if (begun && request.verifier) run(request.verifier);
     });
     request.accept().catch(() => {});
   });

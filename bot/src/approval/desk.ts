@@ -8,7 +8,7 @@ import {
 } from '@pocketcoder/ledger/src/action.ts';
 import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Matrix, RoomId } from '../matrix/types.ts';
+import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
 import type { Book } from './book.ts';
 import {
   type Content,
@@ -48,7 +48,7 @@ export type Desk = {
   stop(workspace: string, by: string): Promise<number>;
   /** Writes `expired` for every card whose decide-by has passed. */
   expire(now: number): Promise<void>;
-  /** After a restart: shows the cards that were recorded but not shown. */
+  /** After a restart: shows the cards that were recorded but not shown, or not with all their chips. */
   resume(): Promise<void>;
 };
 
@@ -131,6 +131,9 @@ export function createDesk(o: DeskOptions): Desk {
       ids.push(await post(card, part, 'm.reaction', content, outer));
     }
     cards.set(card.action, { chips: ids.join(' ') });
+    // It ended while its chips were still on their way: whoever ended it could not take them away.
+    if (cards.get(card.action)?.ended)
+      for (const id of ids) await matrix.redact(card.room, id, 'the card has ended');
   }
 
   /** Sends the card, records where it stands, then adds the chips: no tap can come before `posted`. */
@@ -265,9 +268,12 @@ export function createDesk(o: DeskOptions): Desk {
       }
     },
     async resume() {
-      for (const page of book.unfinished())
-        if (book.state(page.action.id) === 'requested')
-          await show(page.action, draw(page.action, page.number, page.digest, page.requestedAt));
+      for (const page of book.unfinished()) {
+        const state = book.state(page.action.id);
+        const card = draw(page.action, page.number, page.digest, page.requestedAt);
+        if (state === 'requested') await show(page.action, card);
+        else if (state === 'posted' && card.form === 'chip' && !card.chips) await showChips(card);
+      }
     },
   };
 }

@@ -70,7 +70,7 @@ export const commands: readonly Command[] = [
     summary: 'run a command in the sandbox, after your approval',
     async run(args, c) {
       if (!args) return 'What should run? !run COMMAND';
-      const task = await c.conversation.currentTask(c.workspace);
+      const task = c.conversation.currentTask(c.workspace);
       await c.desk.ask(runAsked(args, c.workspace, task.id));
       return '';
     },
@@ -108,8 +108,8 @@ export const commands: readonly Command[] = [
     name: 'new',
     usage: '!new [TITLE]',
     summary: 'start a new task: a fresh conversation and a fresh container',
-    async run(args, c) {
-      await c.conversation.newTask(c.workspace, args);
+    run(args, c) {
+      c.conversation.newTask(c.workspace, args);
       return 'New task. What should it do?';
     },
   },

@@ -23,12 +23,16 @@ export type ConversationOptions = {
   log: Logger;
 };
 export type Conversation = {
-  currentTask(workspace: string): Promise<Task>;
-  newTask(workspace: string, title: string): Promise<Task>;
+  currentTask(workspace: string): Task;
+  newTask(workspace: string, title: string): Task;
   /** Words of an enrolled device. Returns what to say at once, or ''. */
   hear(workspace: string, text: string): Promise<string>;
-  /** An action of the brain is over. `delivered` when its open tool call carried the outcome to it already. */
+  /**
+   * An action of the brain is over. `delivered` when its open tool call carried the outcome to it already; otherwise the
+   * brain is prompted with it, as soon as it is there.
+   */
   over(page: Page, outcome: Outcome, delivered: boolean): Promise<void>;
+  /** Never throws: a brain that is not there does nothing either. */
   interrupt(workspace: string): Promise<void>;
   describe(workspace: string): string[];
   modelName(): string;
@@ -72,6 +76,7 @@ export function createConversation(o: ConversationOptions): Conversation {
   async function onEvent(e: BrainEvent): Promise<void> {
     if (!('session' in e)) {
       up = e.type === 'up';
+      if (up) void pay();
       return;
     }
     const task = tasks.bySession(e.session);
@@ -113,25 +118,45 @@ export function createConversation(o: ConversationOptions): Conversation {
     }
   }
 
-  async function newTask(workspace: string, title: string): Promise<Task> {
+  function newTask(workspace: string, title: string): Task {
     const id = taskId();
-    const named = title || `task ${id}`;
-    const session = brain ? await brain.createSession({ title: named, task: o.hands(id, workspace) }) : '';
-    const task: Task = { id, workspace, session, title: named, createdAt: Date.now() };
+    const task: Task = {
+      id,
+      workspace,
+      session: '',
+      title: title || `task ${id}`,
+      createdAt: Date.now(),
+    };
     tasks.add(task);
     return task;
   }
-  async function currentTask(workspace: string): Promise<Task> {
-    const task = tasks.current(workspace);
-    if (!task) return newTask(workspace, '');
-    if (task.session || !brain) return task;
-    // Made while no model was configured.
-    const session = await brain.createSession({ title: task.title, task: o.hands(task.id, workspace) });
-    tasks.setSession(task.id, session);
-    return { ...task, session };
-  }
+  const currentTask = (workspace: string): Task => tasks.current(workspace) ?? newTask(workspace, '');
+
+  /** Its session is made with the first words: a task of `!run` alone needs no brain. */
   async function prompt(task: Task, text: string): Promise<void> {
-    if (brain && task.session) await brain.prompt(task.session, text);
+    if (!brain) return;
+    let { session } = task;
+    if (!session) {
+      session = await brain.createSession({ title: task.title, task: o.hands(task.id, task.workspace) });
+      tasks.setSession(task.id, session);
+    }
+    await brain.prompt(session, text);
+  }
+
+  let paying: Promise<void> = Promise.resolve();
+  /** Tells brains what they are owed; what can't be told now is told when the brain is up again. */
+  function pay(): Promise<void> {
+    const all = async () => {
+      for (const { action, task: id, text } of tasks.owed()) {
+        const task = tasks.get(id);
+        if (task) await prompt(task, text);
+        tasks.paid(action);
+      }
+    };
+    paying = paying
+      .then(all)
+      .catch((error: unknown) => log.warn({ err: error }, 'the brain was not told an outcome yet'));
+    return paying;
   }
 
   return {
@@ -139,7 +164,8 @@ export function createConversation(o: ConversationOptions): Conversation {
     newTask,
     async hear(workspace, text) {
       if (!brain) return noModel;
-      const task = await currentTask(workspace);
+      const task = currentTask(workspace);
+      await pay();
       const denied = tasks.takeReason(workspace);
       await prompt(task, denied ? `${denied} The owner's reason: ${text}` : text);
       return '';
@@ -147,14 +173,18 @@ export function createConversation(o: ConversationOptions): Conversation {
     async over(page, outcome, delivered) {
       const task = tasks.get(page.action.task);
       if (!task || page.action.requester !== 'brain') return;
-      if (!tasks.tell(page.action.id)) return;
+      const owed = { task: task.id, text: describeOutcome(page.action.id, outcome) };
+      if (!tasks.tell(page.action.id, delivered ? undefined : owed)) return;
       if (outcome.state === 'denied')
         tasks.expectReason(task.workspace, `About action ${page.action.id}, which was denied.`);
-      if (!delivered) await prompt(task, describeOutcome(page.action.id, outcome));
+      await pay();
     },
     async interrupt(workspace) {
       const task = tasks.current(workspace);
-      if (brain && task?.session) await brain.abort(task.session);
+      if (!brain || !task?.session) return;
+      await brain
+        .abort(task.session)
+        .catch((error: unknown) => log.warn({ err: error }, 'the brain was not interrupted'));
     },
     describe(workspace) {
       const task = tasks.current(workspace);

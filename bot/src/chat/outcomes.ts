@@ -62,6 +62,13 @@ type Ending = Partial<Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' |
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
   const live = new Map<string, { status: Status; bytes: Buffer; timer?: NodeJS.Timeout }>();
+  /** Shown before this process was started, so their output may be half shown already. */
+  const begun = new Set(cards.unended().map((card) => card.action));
+  const outputMessage = (card: Card): Status =>
+    statusMessage(matrix, card.room, log, {
+      txn: `output-${card.action}`,
+      begun: begun.has(card.action),
+    });
 
   async function outcomeOf(entry: Entry): Promise<Outcome & { bytes: Uint8Array }> {
     const body = JSON.parse(entry.body) as Ending;
@@ -97,7 +104,7 @@ export function createOutcomes(o: OutcomesOptions) {
     clearTimeout(shown?.timer);
     live.delete(page.action.id);
     if (!page.story.some((e) => e.kind === 'claimed')) return;
-    const status = shown?.status ?? statusMessage(matrix, card.room, log, `output-${card.action}`);
+    const status = shown?.status ?? outputMessage(card);
     const text = tail(clean(outcome.output));
     const blocks: Block[] = [{ line: `#${page.number} output${text.cut ? ', its end' : ''}` }];
     blocks.push(text.text ? { quote: text.text } : { line: '(no output)' });
@@ -105,9 +112,11 @@ export function createOutcomes(o: OutcomesOptions) {
     if (!status.shown() && card.event)
       content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
     await status.finish(content);
-    if (!text.cut) return;
-    const file = await matrix.uploadEncrypted(outcome.bytes, `output-${page.number}.txt`, 'text/plain');
-    await matrix.post(card.room, 'm.room.message', file);
+    const isText = Buffer.from(outcome.output).equals(outcome.bytes);
+    if (!text.cut && isText) return;
+    const [extension, mime] = isText ? ['txt', 'text/plain'] : ['bin', 'application/octet-stream'];
+    const file = await matrix.uploadEncrypted(outcome.bytes, `output-${page.number}.${extension}`, mime);
+    await matrix.post(card.room, 'm.room.message', file, { txn: `output-file-${card.action}` });
   }
 
   /** Ends the card by an edit below the unchanged action (a poll by a reply), then takes the bot's chips away. */
@@ -116,7 +125,7 @@ export function createOutcomes(o: OutcomesOptions) {
     const line = verdictLine(page, outcome, approvalOf(page));
     if (card.poll) {
       const { type, content } = pollEnd(card.poll, line);
-      await matrix.post(card.room, type, content);
+      await matrix.post(card.room, type, content, { txn: `poll-end-${card.action}` });
     }
     if (card.form === 'chip' && card.event) {
       const original: Block[] = [
@@ -183,7 +192,7 @@ export function createOutcomes(o: OutcomesOptions) {
       const card = cards.get(action);
       if (!page || !card || isOver(book.state(action))) return;
       const now = live.get(action) ?? {
-        status: statusMessage(matrix, card.room, log, `output-${card.action}`),
+        status: outputMessage(card),
         bytes: Buffer.alloc(0),
       };
       live.set(action, now);

@@ -106,9 +106,7 @@ export function createRelay(o: RelayOptions): Relay {
       }
       if (verdict.do === 'hear') return hear(t.room, workspace, t.wire.sender, verdict.text, t.wire.event_id);
       if (verdict.do === 'stop') {
-        await conversation
-          .interrupt(workspace)
-          .catch((error: unknown) => log.warn({ err: error }, 'the brain was not interrupted'));
+        await conversation.interrupt(workspace);
         const count = await desk.stop(workspace, verdict.evidence.user);
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }

@@ -14,8 +14,16 @@ export type Status = {
 /** Milliseconds between two edits of one message. */
 export const pace = 1500;
 
-/** @param txn makes a first message that is sent again after a crash the same message */
-export function statusMessage(matrix: Matrix, room: RoomId, log: Logger, txn?: string): Status {
+/**
+ * @param o.txn makes a first message that is sent again after a crash the same message
+ * @param o.begun that message may stand there from before a crash: what it says is then replaced
+ */
+export function statusMessage(
+  matrix: Matrix,
+  room: RoomId,
+  log: Logger,
+  o: { txn?: string; begun?: boolean } = {},
+): Status {
   let event: EventId | undefined;
   let next: Content | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -24,8 +32,9 @@ export function statusMessage(matrix: Matrix, room: RoomId, log: Logger, txn?: s
 
   async function send(content: Content): Promise<EventId> {
     last = Date.now();
-    if (event) await matrix.edit(room, event, content);
-    else event = await matrix.post(room, 'm.room.message', content, txn ? { txn } : {});
+    const first = event === undefined;
+    event ??= await matrix.post(room, 'm.room.message', content, o.txn ? { txn: o.txn } : {});
+    if (!first || o.begun) await matrix.edit(room, event, content);
     return event;
   }
   function flush(): void {

@@ -10,9 +10,14 @@ export type TaskStore = {
   current(workspace: string): Task | undefined;
   withSession(): Task[];
   setSession(id: string, session: string): void;
-  /** Marks an action's outcome as told. Returns false when it was told before. */
-  tell(action: string): boolean;
-  told(action: string): boolean;
+  /**
+   * Marks an action's outcome as told. Returns false when it was told before.
+   * @param owed what the brain has yet to be prompted with; nothing when its open call carried it
+   */
+  tell(action: string, owed?: { task: string; text: string }): boolean;
+  /** What brains have yet to be told, oldest first. */
+  owed(): { action: string; task: string; text: string }[];
+  paid(action: string): void;
   /** The denied action whose reason the owner's next words give, if any; reading it takes it. */
   takeReason(workspace: string): string | undefined;
   expectReason(workspace: string, action: string): void;
@@ -24,6 +29,7 @@ export function taskStore(file: string): TaskStore {
   db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     CREATE TABLE IF NOT EXISTS task(id TEXT PRIMARY KEY, workspace TEXT, session TEXT, title TEXT, createdAt INTEGER) STRICT;
     CREATE TABLE IF NOT EXISTS told(action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS owed(action TEXT PRIMARY KEY, task TEXT, text TEXT) STRICT;
     CREATE TABLE IF NOT EXISTS reason(workspace TEXT PRIMARY KEY, action TEXT) STRICT, WITHOUT ROWID;`);
   const task = (where: string) =>
     db.prepare(`SELECT * FROM task WHERE ${where} ORDER BY createdAt DESC, rowid DESC LIMIT 1`);
@@ -38,8 +44,16 @@ export function taskStore(file: string): TaskStore {
     current: (workspace) => current.get(workspace) as Task | undefined,
     withSession: () => db.prepare("SELECT * FROM task WHERE session <> ''").all() as Task[],
     setSession: (id, session) => void db.prepare('UPDATE task SET session = ? WHERE id = ?').run(session, id),
-    tell: (action) => db.prepare('INSERT OR IGNORE INTO told VALUES(?)').run(action).changes === 1,
-    told: (action) => db.prepare('SELECT 1 FROM told WHERE action = ?').get(action) !== undefined,
+    tell(action, owed) {
+      db.exec('BEGIN IMMEDIATE');
+      const first = db.prepare('INSERT OR IGNORE INTO told VALUES(?)').run(action).changes === 1;
+      if (first && owed) db.prepare('INSERT INTO owed VALUES(?, ?, ?)').run(action, owed.task, owed.text);
+      db.exec('COMMIT');
+      return first;
+    },
+    owed: () =>
+      db.prepare('SELECT action, task, text FROM owed ORDER BY rowid').all() as ReturnType<TaskStore['owed']>,
+    paid: (action) => void db.prepare('DELETE FROM owed WHERE action = ?').run(action),
     takeReason(workspace) {
       const row = db.prepare('DELETE FROM reason WHERE workspace = ? RETURNING action').get(workspace);
       return (row as { action: string } | undefined)?.action;

@@ -1,0 +1,31 @@
+/** The bot's Matrix part as a process of its own, to be killed: logs what it takes in, one line an event. */
+import pino from 'pino';
+import { connectMatrix } from '../../bot/src/matrix/connect.ts';
+import type { UserId } from '../../bot/src/matrix/types.ts';
+
+const { HOMESERVER: homeserver = '', SERVER_NAME: serverName = '', BOT_USER: user = '' } = process.env;
+const { BOT_PASSWORD: password = '', BOT_STATE: stateDir = '', OWNER = '', HOLD = '' } = process.env;
+const log = pino();
+
+const matrix = await connectMatrix({
+  homeserver,
+  serverName,
+  user,
+  password,
+  stateDir,
+  log,
+  recipients: () => [],
+  async intake(t) {
+    const line = { event: t.wire.event_id, body: t.content['body'], failed: t.failed };
+    if (HOLD && t.content['body'] === HOLD) {
+      log.info(line, 'held');
+      await new Promise(() => {});
+    }
+    if (t.type === 'm.room.message') log.info(line, 'taken');
+  },
+  onState: (state) => log.info({ state }, `homeserver ${state}`),
+});
+if (OWNER)
+  log.info({ room: await matrix.createWorkspaceRoom({ name: 'main', invite: [OWNER as UserId] }) }, 'room');
+log.info({ device: matrix.device }, 'ready');
+setInterval(() => {}, 1000);
