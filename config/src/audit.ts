@@ -1,5 +1,5 @@
 /** `pocketcoder audit`: reads the whole ledger as the auditor and verifies it. */
-import { verifyChain } from '../../ledger/src/chain.ts';
+import { auditLedger } from '../../ledger/src/audit.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
@@ -10,14 +10,15 @@ import { ledgerUrlOf } from './services.ts';
 export async function audit(instance: Instance, report: Report): Promise<void> {
   const password = instance.state.passwords.ledger.auditor;
   const ledger = await connectLedger({ url: ledgerUrlOf(instance), identity: 'auditor', password });
-  const result = await verifyChain(await ledger.since(0));
-  if ('broken' in result)
+  const found = await auditLedger(ledger);
+  if (found.off)
     throw new Fault(
       'failed',
-      `The ledger is not as it was written: entry ${result.broken.seq}: ${result.broken.why}.`,
+      `The ledger is not as it was written: entry ${found.off.seq} (${found.off.kind} ${found.off.id}): ${found.off.why}.`,
     );
   report.event(
-    { event: 'audit', ...result },
-    `The chain is whole: ${result.size} entries, head ${result.head}. Every action's story holds.`,
+    { event: 'audit', ...found },
+    `The chain is whole: ${found.entries} entries, head ${found.head}. The stories of ${found.actions} actions hold; ` +
+      `${found.transcripts} transcripts have their hashes.`,
   );
 }

@@ -1,5 +1,8 @@
-/** What a person does with a card on the phone: find it, read its chip's name, answer. */
-import type { Card, Phone } from '../phone/phone.ts';
+/** What a person does with a card on the phone: find it, read its chip's name, answer, read how it ends. */
+import { createDecipheriv, createHash } from 'node:crypto';
+import type { Card, Content, Phone, Shown } from '../phone/phone.ts';
+
+const bodyOf = (e: Shown): string => String(e.content['body'] ?? '');
 
 /** Says `text` and waits for the card that comes of it, complete with its chips or answers. */
 export async function askAndSee(phone: Phone, text: string): Promise<Card> {
@@ -8,6 +11,13 @@ export async function askAndSee(phone: Phone, text: string): Promise<Card> {
   return phone.until(`the card of ${JSON.stringify(text)}`, (p) =>
     p.cards().find((c) => !before.has(c.id) && (c.chips.length === 3 || c.answers.length === 2)),
   );
+}
+
+/** The number in a card's header. */
+export function numberOf(card: Card): number {
+  const number = /^#(\d+) /.exec(card.text)?.[1];
+  if (!number) throw new Error(`a card without a number: ${card.text}`);
+  return Number(number);
 }
 
 /** The chip that the card's own text names, and the one it does not. */
@@ -23,6 +33,28 @@ export function chipsOf(card: Card): { named: string; decoy: string } {
 /** Taps the chip that the card names, as a careful person does. @returns the reaction's id */
 export const approve = (phone: Phone, card: Card): Promise<string> => phone.tap(card.id, chipsOf(card).named);
 
+/** The poll's answer with this text: `Approve` or `Deny`. */
+export function answerOf(card: Card, text: 'Approve' | 'Deny'): string {
+  const answer = card.answers.find((a) => a.text === text)?.id;
+  if (!answer) throw new Error(`no answer ${text}: ${card.text}`);
+  return answer;
+}
+
+/** Waits for the poll of the card with this number. */
+export const pollOf = (phone: Phone, number: number): Promise<Card> =>
+  phone.until(`a poll of #${number}`, (p) =>
+    p.cards().find((c) => c.answers.length === 2 && numberOf(c) === number),
+  );
+
+/** Asks for the code of a card and reads it from the notice. */
+export async function codeOf(phone: Phone, number: number): Promise<string> {
+  await phone.say(`!code ${number}`);
+  const notice = await phone.until(`the code of #${number}`, (p) =>
+    p.timeline().find((e) => bodyOf(e).startsWith(`#${number} `) && /send \S+ to approve/.test(bodyOf(e))),
+  );
+  return /send (\S+) to approve/.exec(bodyOf(notice))?.[1] ?? '';
+}
+
 /** Waits for a message that contains this, and returns its text. */
 export const sees = (phone: Phone, what: string, seconds?: number): Promise<string> =>
   phone.until(
@@ -30,14 +62,44 @@ export const sees = (phone: Phone, what: string, seconds?: number): Promise<stri
     (p) =>
       p
         .timeline()
-        .map((e) => String(e.content['body'] ?? ''))
+        .map(bodyOf)
         .find((body) => body.includes(what)),
     seconds,
   );
 
+/** Says something and waits for the next message of somebody else that contains this. */
+export async function hears(phone: Phone, text: string, what: string): Promise<string> {
+  const before = new Set(phone.timeline().map((e) => e.id));
+  await phone.say(text);
+  const answer = await phone.until(`an answer to ${text} with ${JSON.stringify(what)}`, (p) =>
+    p.timeline().find((e) => !before.has(e.id) && e.sender !== p.user && bodyOf(e).includes(what)),
+  );
+  return bodyOf(answer);
+}
+
 /** Waits for the card's last edit to contain this. */
-export const endsWith = (phone: Phone, card: Card, what: string): Promise<string> =>
-  phone.until(`the card to end with ${JSON.stringify(what)}`, (p) => {
-    const edited = p.cards().find((c) => c.id === card.id)?.edited;
-    return edited?.includes(what) ? edited : undefined;
-  });
+export const endsWith = (phone: Phone, card: Card, what: string, seconds?: number): Promise<string> =>
+  phone.until(
+    `the card to end with ${JSON.stringify(what)}`,
+    (p) => {
+      const edited = p.cards().find((c) => c.id === card.id)?.edited;
+      return edited?.includes(what) ? edited : undefined;
+    },
+    seconds,
+  );
+
+/** Waits for the file of that name and downloads it as a client does. @param homeserver its address */
+export async function fileOf(phone: Phone, homeserver: string, name: string): Promise<Buffer> {
+  const event = await phone.until(`the file ${name}`, (p) =>
+    p.timeline().find((e) => e.content['msgtype'] === 'm.file' && bodyOf(e) === name),
+  );
+  const file = event.content['file'] as Content & { key: { k: string }; hashes: { sha256: string } };
+  const media = String(file['url']).replace('mxc://', '/_matrix/client/v1/media/download/');
+  const headers = { authorization: `Bearer ${phone.token}` };
+  const sealed = Buffer.from(await (await fetch(homeserver + media, { headers })).arrayBuffer());
+  const hash = createHash('sha256').update(sealed).digest('base64').replace(/=+$/, '');
+  if (hash !== file.hashes.sha256) throw new Error(`${name} is not what was encrypted`);
+  const key = Buffer.from(file.key.k, 'base64url');
+  const opened = createDecipheriv('aes-256-ctr', key, Buffer.from(String(file['iv']), 'base64'));
+  return Buffer.concat([opened.update(sealed), opened.final()]);
+}

@@ -21,7 +21,7 @@ const matrix = await connectMatrix({
       log.info(line, 'held');
       await new Promise(() => {});
     }
-    if (t.type === 'm.room.message') log.info(line, 'taken');
+    if (t.encrypted) log.info(line, 'taken');
   },
   onState: (state) => log.info({ state }, `homeserver ${state}`),
 });

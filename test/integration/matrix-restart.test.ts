@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,19 +17,25 @@ let account: Account;
 let phone: Phone;
 let bot: Service;
 
-const child = (over: NodeJS.ProcessEnv, ready = 'ready'): Service =>
-  service(
-    [join(import.meta.dirname, 'matrix-bot.ts')],
-    {
-      HOMESERVER: homeserver.url,
-      SERVER_NAME: homeserver.serverName,
-      BOT_USER: account.user,
-      BOT_PASSWORD: account.password,
-      BOT_STATE: state,
-      ...over,
-    },
-    ready,
-  );
+const script = join(import.meta.dirname, 'matrix-bot.ts');
+const settings = (over: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  HOMESERVER: homeserver.url,
+  SERVER_NAME: homeserver.serverName,
+  BOT_USER: account.user,
+  BOT_PASSWORD: account.password,
+  BOT_STATE: state,
+  ...over,
+});
+const child = (over: NodeJS.ProcessEnv): Service => service([script], settings(over), 'ready');
+/** What a process that is refused says before it ends. */
+async function refusal(over: NodeJS.ProcessEnv): Promise<string> {
+  const child = spawn(process.execPath, [script], { env: { ...process.env, ...settings(over) } });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += String(text)));
+  const [code] = (await once(child, 'close')) as [number];
+  assert.notEqual(code, 0);
+  return said;
+}
 const bodies = (s: Service) => s.log.filter((l) => l.msg === 'taken').map((l) => l['body']);
 const takes = (s: Service, body: string) => until(`"${body}" taken`, () => bodies(s).includes(body));
 const devices = async () => {
@@ -58,7 +66,10 @@ test('what was said while the bot was down is taken in order, once, even past th
   const said = Array.from({ length: 65 }, (_, i) => `missed ${i}`);
   for (const text of said) await phone.say(text);
   await bot.start();
-  await takes(bot, 'missed 64');
+  await takes(bot, 'missed 64').catch((e) => {
+    console.log(JSON.stringify(bot.log.slice(0, 6)), JSON.stringify(bot.log.slice(-3)));
+    throw e;
+  });
   assert.deepEqual(bodies(bot), said);
   assert.ok(bot.log.some((l) => l.msg === 'a gap was filled'));
 });
@@ -103,16 +114,13 @@ test('a homeserver that goes away is waited for', async () => {
 });
 
 test('a second process on the same keys is refused', async () => {
-  await assert.rejects(child({}).start(), /database is locked/);
+  assert.match(await refusal({}), /database is locked/);
 });
 
 test('a lost state directory is refused: no second device, no new identity', async () => {
   const was = await devices();
-  await assert.rejects(
-    child({ BOT_STATE: join(dir, 'other') }).start(),
-    /already has a cross-signing identity/,
-  );
+  assert.match(await refusal({ BOT_STATE: join(dir, 'other') }), /already has a cross-signing identity/);
   assert.deepEqual(await devices(), was);
-  const wrong = child({ BOT_STATE: join(dir, 'wrong'), BOT_PASSWORD: 'wrong' });
-  await assert.rejects(wrong.start(), /Invalid username or password/);
+  const wrong = { BOT_STATE: join(dir, 'wrong'), BOT_PASSWORD: 'wrong' };
+  assert.match(await refusal(wrong), /Invalid username or password/);
 });

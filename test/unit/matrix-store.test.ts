@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,12 +16,13 @@ async function life(dir: string, messages: number): Promise<Line[]> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'matrix-store-child.ts'), dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const ended = once(child, 'exit');
   const lines: Line[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     lines.push(JSON.parse(line) as Line);
     if (lines.length === messages) child.kill('SIGKILL');
   }
-  assert.equal(child.signalCode, 'SIGKILL');
+  assert.deepEqual(await ended, [null, 'SIGKILL']);
   return lines;
 }
 

@@ -117,7 +117,7 @@ export function createDesk(o: DeskOptions): Desk {
   }
 
   async function showChips(card: Card): Promise<void> {
-    const ids: string[] = [];
+    const ids: EventId[] = [];
     // Neither their order nor their transaction ids may tell which is the named one: a person would tap the first unread.
     const [first = '', second = ''] = [card.key, card.decoy].sort((a, b) =>
       sealedPart(a) < sealedPart(b) ? -1 : 1,
@@ -270,9 +270,10 @@ export function createDesk(o: DeskOptions): Desk {
     async resume() {
       for (const page of book.unfinished()) {
         const state = book.state(page.action.id);
-        const card = draw(page.action, page.number, page.digest, page.requestedAt);
-        if (state === 'requested') await show(page.action, card);
-        else if (state === 'posted' && card.form === 'chip' && !card.chips) await showChips(card);
+        const card = cards.get(page.action.id);
+        if (state === 'requested')
+          await show(page.action, draw(page.action, page.number, page.digest, page.requestedAt));
+        else if (state === 'posted' && card?.form === 'chip' && !card.chips) await showChips(card);
       }
     },
   };

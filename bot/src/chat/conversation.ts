@@ -177,7 +177,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (!tasks.tell(page.action.id, delivered ? undefined : owed)) return;
       if (outcome.state === 'denied')
         tasks.expectReason(task.workspace, `About action ${page.action.id}, which was denied.`);
-      await pay();
+      void pay();
     },
     async interrupt(workspace) {
       const task = tasks.current(workspace);
