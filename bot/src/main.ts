@@ -8,6 +8,7 @@ import pino, { type Logger } from 'pino';
 import { createBook } from './approval/book.ts';
 import { pollAnswers } from './approval/card.ts';
 import { createDesk } from './approval/desk.ts';
+import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { createAsks } from './chat/asks.ts';
@@ -84,16 +85,8 @@ async function main(log: Logger): Promise<void> {
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
-  const desk = createDesk({
-    ledger,
-    matrix,
-    cards,
-    book,
-    clocks: c.clocks,
-    form: c.form,
-    owner: c.owner,
-    log,
-  });
+  const poster = createPoster({ ledger, matrix, cards, book, form: c.form, owner: c.owner });
+  const desk = createDesk({ ledger, cards, book, poster, clocks: c.clocks, log });
   const outcomes = createOutcomes({
     ledger,
     matrix,

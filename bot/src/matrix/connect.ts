@@ -135,7 +135,11 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       ),
     uploadEncrypted: (bytes, name, mime) => uploadEncrypted(client, bytes, name, mime),
     downloadEncrypted: (file) => downloadEncrypted(client, file),
-    createWorkspaceRoom: (wish) => createWorkspaceRoom(client, journal, user, wish),
+    async createWorkspaceRoom(wish) {
+      const room = await createWorkspaceRoom(client, journal, user, wish);
+      await keys.track(wish.invite);
+      return room;
+    },
     members,
     forceQuery: keys.forceQuery,
     deviceNow: keys.deviceNow,

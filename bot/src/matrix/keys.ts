@@ -48,6 +48,11 @@ export function createKeys(crypto: Crypto, client: Client) {
     carry,
     /** Sends everything that the machine has waiting. */
     pump,
+    /** From now on the machine follows these users' devices and identities. */
+    async track(users: readonly UserId[]): Promise<void> {
+      await machine.updateTrackedUsers(users.map((u) => new W.UserId(u)));
+      await pump();
+    },
     /** Makes sure that room keys can be encrypted to these users' devices. */
     async prepare(users: readonly UserId[]): Promise<void> {
       const ids = () => users.map((u) => new W.UserId(u)); // a call consumes them

@@ -103,8 +103,11 @@ export function createSync(o: SyncOptions) {
       if (typeof txn === 'string') journal.setSent(room, txn, wire.event_id); // sent, but the answer was lost
     }
     journal.accept(arrivals, s.next_batch);
-    if (arrivals.length > 0) o.onArrivals();
-    await o.pump();
+    try {
+      await o.pump(); // keys that changed are asked for before the events are judged by them
+    } finally {
+      if (arrivals.length > 0) o.onArrivals();
+    }
   }
 
   async function once(timeout: number): Promise<void> {

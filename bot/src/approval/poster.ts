@@ -1,0 +1,151 @@
+/** Draws a card and shows it: message, chips, poll, code or file. Its secrets are stored before anything is sent. */
+import type { Action } from '@pocketcoder/ledger/src/action.ts';
+import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
+import type { Book, Page } from './book.ts';
+import {
+  type Content,
+  canBeTapped,
+  chip,
+  chipCard,
+  codeNotice,
+  longCard,
+  message,
+  poll,
+  type Secrets,
+} from './card.ts';
+import type { Card, CardStore } from './store.ts';
+import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
+
+export type PosterOptions = {
+  ledger: Ledger;
+  matrix: Matrix;
+  cards: CardStore;
+  book: Book;
+  /** How sealed actions are answered; signed ones always take a poll. */
+  form: 'chip' | 'poll';
+  owner: string;
+};
+export type Poster = {
+  /** Shows an action's card and records it as posted. After a crash the same card, with the same secrets. */
+  show(page: Page): Promise<void>;
+  showPoll(card: Card, action: Action): Promise<void>;
+  showCode(card: Card, action: Action): Promise<void>;
+  /** The chips of a card that was posted without all of them. */
+  showChips(card: Card): Promise<void>;
+};
+
+export function createPoster(o: PosterOptions): Poster {
+  const { ledger, matrix, cards, book } = o;
+
+  const secretsOf = (card: Card): Secrets => ({ ...card, decideBy: new Date(card.decideBy) });
+  const roomOf = (workspace: string): RoomId => {
+    const room = book.rooms().get(workspace);
+    if (!room) throw new Error(`workspace ${workspace} has no room`);
+    return room as RoomId;
+  };
+
+  /** A card with fresh secrets, stored before anything of it is sent. */
+  function draw({ action, number, digest, requestedAt }: Page): Card {
+    const known = cards.get(action.id);
+    if (known) return known; // shown again after a crash: the same secrets, never a second set
+    const sealed = action.grade === 'sealed' && o.form === 'chip';
+    const [named, decoy] = sealed ? pickEmojis(cards.recentEmojis()) : ['', ''];
+    const card: Card = {
+      action: action.id,
+      number,
+      room: roomOf(action.workspace),
+      digest,
+      form: sealed ? 'chip' : 'poll',
+      key: sealed ? sealedKey(named) : '',
+      decoy: sealed ? sealedKey(decoy) : '',
+      nonce: newNonce(),
+      code: newCode(),
+      event: '',
+      poll: '',
+      notice: '',
+      chips: '',
+      decideBy: requestedAt + action.decide_within * 1000,
+      dropped: false,
+      open: true,
+      ended: false,
+      approval: '',
+    };
+    if (!canBeTapped(action, secretsOf(card))) Object.assign(card, { form: 'code', key: '', decoy: '' });
+    cards.add(card);
+    return card;
+  }
+
+  const post = (card: Card, part: string, type: string, content: Content, outer?: Content) =>
+    matrix.post(card.room, type, content, {
+      txn: `${part}-${card.action}`,
+      ...(outer && { outerRelation: outer }),
+    });
+
+  async function postPoll(card: Card, action: Action): Promise<EventId> {
+    const { type, content } = poll(action, secretsOf(card), o.owner);
+    const event = await post(card, 'poll', type, content);
+    cards.set(card.action, { poll: event });
+    return event;
+  }
+
+  async function postLong(card: Card, action: Action): Promise<EventId> {
+    const { card: content, file } = longCard(action, secretsOf(card));
+    content['m.mentions'] = { user_ids: [o.owner] };
+    const event = await post(card, 'card', 'm.room.message', content);
+    const name = `action-${card.number}.txt`;
+    const attached = await matrix.uploadEncrypted(Buffer.from(file), name, 'text/plain');
+    await post(card, 'file', 'm.room.message', attached);
+    return event;
+  }
+
+  async function showChips(card: Card): Promise<void> {
+    const ids: EventId[] = [];
+    // Neither their order nor their transaction ids may tell which is the named one: a person would tap the first unread.
+    const [first = '', second = ''] = [card.key, card.decoy].sort((a, b) =>
+      sealedPart(a) < sealedPart(b) ? -1 : 1,
+    );
+    for (const [part, key] of [
+      ['chip1', first],
+      ['chip2', second],
+      ['deny', '❌'],
+    ] as const) {
+      const { content, outer } = chip(card.event, key);
+      ids.push(await post(card, part, 'm.reaction', content, outer));
+    }
+    cards.set(card.action, { chips: ids.join(' ') });
+    // It ended while its chips were still on their way: whoever ended it could not take them away.
+    if (cards.get(card.action)?.ended)
+      for (const id of ids) await matrix.redact(card.room, id, 'the card has ended');
+  }
+
+  return {
+    async show(page) {
+      const { action } = page;
+      const card = draw(page);
+      const event =
+        card.form === 'poll'
+          ? await postPoll(card, action)
+          : card.form === 'code'
+            ? await postLong(card, action)
+            : await post(card, 'card', 'm.room.message', {
+                ...message(chipCard(action, secretsOf(card)), 'm.text'),
+                'm.mentions': { user_ids: [o.owner] },
+              });
+      cards.set(card.action, { event });
+      // Recorded before the chips are there: no tap can come before `posted`.
+      const body = { digest: card.digest, room: card.room, event, form: card.form };
+      const entry = await ledger.append({ kind: 'posted', action: card.action, body });
+      await book.reached(entry.seq);
+      if (card.form === 'chip') await showChips({ ...card, event });
+    },
+    async showPoll(card, action) {
+      await postPoll(card, action);
+    },
+    async showCode(card, action) {
+      const content = codeNotice(action, secretsOf(card));
+      cards.set(card.action, { notice: await post(card, 'code', 'm.room.message', content) });
+    },
+    showChips,
+  };
+}
