@@ -1,8 +1,16 @@
 /** What a person does with a card on the phone: find it, read its chip's name, answer, read how it ends. */
 import { createDecipheriv, createHash } from 'node:crypto';
-import type { Card, Content, Phone, Shown } from '../phone/phone.ts';
+import type { Card, Content, Phone, Shown } from '../phone/types.ts';
 
 const bodyOf = (e: Shown): string => String(e.content['body'] ?? '');
+
+/** Which event this one edits, and what that now says. */
+export function editOf(e: Shown): { of: string; text: string; html: string } | undefined {
+  const relation = e.content['m.relates_to'] as { rel_type?: string; event_id?: string } | undefined;
+  const now = e.content['m.new_content'] as { body?: string; formatted_body?: string } | undefined;
+  if (relation?.rel_type !== 'm.replace' || !relation.event_id || !now) return undefined;
+  return { of: relation.event_id, text: now.body ?? '', html: now.formatted_body ?? '' };
+}
 
 /** Says `text` and waits for the card that comes of it, complete with its chips or answers. */
 export async function askAndSee(phone: Phone, text: string): Promise<Card> {
@@ -55,14 +63,14 @@ export async function codeOf(phone: Phone, number: number): Promise<string> {
   return /send (\S+) to approve/.exec(bodyOf(notice))?.[1] ?? '';
 }
 
-/** Waits for a message that contains this, and returns its text. */
+/** Waits for a message that contains this, and returns its text; of an edit, what it now says. */
 export const sees = (phone: Phone, what: string, seconds?: number): Promise<string> =>
   phone.until(
     `a message with ${JSON.stringify(what)}`,
     (p) =>
       p
         .timeline()
-        .map(bodyOf)
+        .map((e) => editOf(e)?.text ?? bodyOf(e))
         .find((body) => body.includes(what)),
     seconds,
   );
@@ -82,8 +90,9 @@ export const endsWith = (phone: Phone, card: Card, what: string, seconds?: numbe
   phone.until(
     `the card to end with ${JSON.stringify(what)}`,
     (p) => {
-      const edited = p.cards().find((c) => c.id === card.id)?.edited;
-      return edited?.includes(what) ? edited : undefined;
+      const last = p.timeline().findLast((e) => editOf(e)?.of === card.id);
+      const text = last && editOf(last)?.text;
+      return text?.includes(what) ? text : undefined;
     },
     seconds,
   );

@@ -1,11 +1,12 @@
-/** A throwaway Synapse, closed like the product's own: from its image (HOMESERVER_IMAGE) or a venv (SYNAPSE_VENV). */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+/** A throwaway Synapse, closed like the product's own and from its image, with its data where a test can keep it. */
+import { execFile } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ensureImage } from '../../config/src/images.ts';
 import { until } from './wait.ts';
 
 const run = promisify(execFile);
@@ -76,30 +77,7 @@ handlers: { console: { class: logging.StreamHandler, level: WARNING } }
 root: { level: WARNING, handlers: [console] }
 `;
 
-/** How Synapse is started and ended, whatever it runs in. */
 type Host = { start(): Promise<void>; end(): Promise<void>; clean(): Promise<void> };
-
-function inVenv(venv: string, dir: string): Host {
-  let child: ChildProcess | undefined;
-  const python = join(venv, 'bin/python');
-  const synapse = ['-m', 'synapse.app.homeserver', '--config-path', join(dir, 'homeserver.yaml')];
-  return {
-    async start() {
-      await run(python, [...synapse, '--generate-keys'], { cwd: dir });
-      child = spawn(python, synapse, { cwd: dir, stdio: ['ignore', 'ignore', 'inherit'] });
-    },
-    async end() {
-      const ending = child;
-      if (!ending) return;
-      child = undefined;
-      await new Promise((resolve) => {
-        ending.once('exit', resolve);
-        ending.kill('SIGKILL');
-      });
-    },
-    async clean() {},
-  };
-}
 
 /** Host networking: the test process reaches it on loopback and nobody else does. */
 function inContainer(image: string, dir: string): Host {
@@ -121,16 +99,15 @@ function inContainer(image: string, dir: string): Host {
   };
 }
 
-/** Starts it on a free port of loopback. @throws where neither an image nor a venv is named */
+/** Starts it on a free port of loopback. */
 export async function startHomeserver(): Promise<Homeserver> {
-  const { HOMESERVER_IMAGE: image, SYNAPSE_VENV: venv } = process.env;
-  if (!image && !venv) throw new Error('set HOMESERVER_IMAGE or SYNAPSE_VENV to say where Synapse is');
+  const image = await ensureImage('homeserver');
   const dir = mkdtempSync(join(tmpdir(), 'homeserver-'));
   const port = await freePort();
   const secret = randomBytes(16).toString('hex');
   writeFileSync(join(dir, 'homeserver.yaml'), configuration(dir, port, '127.0.0.1', secret));
   writeFileSync(join(dir, 'log.yaml'), logging);
-  const host = image ? inContainer(image, dir) : inVenv(venv ?? '', dir);
+  const host = inContainer(image, dir);
   const url = `http://127.0.0.1:${port}`;
   const answers = () => fetch(`${url}/_matrix/client/versions`).then((r) => r.ok);
   const resume = async () => {

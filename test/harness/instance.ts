@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { stringify } from 'yaml';
 import { findEngine } from '../../config/src/engine.ts';
 import { checkout } from '../../config/src/paths.ts';
@@ -33,14 +34,25 @@ export type Instance = {
   destroy(): Promise<void>;
 };
 
-/** Runs the launcher to its end. @param env added to this process's environment @param as another user than this one */
+/**
+ * Runs the launcher to its end.
+ * @param env added to this process's environment
+ * @param as another user than this one
+ * @param watch told every object that `--json` says, as it comes
+ */
 export async function launch(
   args: readonly string[],
   {
     env = {},
     input = '',
     as,
-  }: { env?: NodeJS.ProcessEnv; input?: string; as?: { uid: number; gid: number } } = {},
+    watch,
+  }: {
+    env?: NodeJS.ProcessEnv;
+    input?: string;
+    as?: { uid: number; gid: number };
+    watch?: ((event: Record<string, unknown>) => void) | undefined;
+  } = {},
 ): Promise<Ran> {
   const child = spawn(join(checkout, 'pocketcoder'), args, { env: { ...process.env, ...env }, ...as });
   let out = '';
@@ -51,6 +63,10 @@ export async function launch(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     err += text;
   });
+  if (watch)
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('{')) watch(JSON.parse(line) as Record<string, unknown>);
+    });
   child.stdin.on('error', () => {}); // a program that ended early reads no more
   child.stdin.end(input);
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -94,18 +110,25 @@ async function modelOnBridge(scripts: Scripts): Promise<{ model: ScriptedModel; 
  * @param home a state directory that is there already (a second start); a fresh one without it
  * @param model `scripted` adds the brain with the scripted model
  * @param overrides written to pocketcoder.yaml
+ * @param watch told what `start --json` says, as it comes
  */
 export async function startInstance(
-  options: { home?: string; model?: 'scripted'; scripts?: Scripts; overrides?: Settings } = {},
+  options: {
+    home?: string;
+    model?: 'scripted';
+    scripts?: Scripts;
+    overrides?: Settings;
+    watch?: (event: Record<string, unknown>) => void;
+  } = {},
 ): Promise<Instance> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), 'pocketcoder-test-'));
   const scripted = options.model ? await modelOnBridge(options.scripts ?? {}) : undefined;
   const settings = { ...scripted?.settings, ...options.overrides };
   if (Object.keys(settings).length > 0) writeFileSync(join(home, 'pocketcoder.yaml'), stringify(settings));
-  const run = (args: readonly string[], input = '') =>
-    launch(args, { env: { POCKETCODER_HOME: home }, input });
+  const env = { POCKETCODER_HOME: home };
+  const run = (args: readonly string[], input = '') => launch(args, { env, input });
 
-  const started = await run(['start', '-d', '--json']);
+  const started = await launch(['start', '-d', '--json'], { env, watch: options.watch });
   const secrets = JSON.parse(readFileSync(join(home, 'secrets.json'), 'utf8')) as State;
   const { project } = secrets;
   const destroy = async () => {

@@ -1,19 +1,17 @@
 /** A throwaway ledger from its real image, on a free loopback port, with its data in a volume of its own. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ensureImage } from '../../config/src/images.ts';
 import { connectLedger, type Identity, type Ledger } from '../../ledger/src/client.ts';
 import { until } from './wait.ts';
 
 const run = promisify(execFile);
-// Debian's own client: another one may come first in PATH that can't build.
-const docker = process.env['DOCKER'] ?? '/usr/bin/docker';
-const root = join(import.meta.dirname, '../..');
-const tag = 'pocketcoder-ledger:test';
+const docker = 'docker';
 
 export type TestLedger = {
   url: string;
@@ -33,25 +31,6 @@ export type TestLedger = {
   stop(): Promise<void>;
 };
 
-/** Builds the image, unless LEDGER_IMAGE names one; the engine's cache makes all but the first a second's work. */
-async function buildImage(): Promise<string> {
-  const given = process.env['LEDGER_IMAGE'];
-  if (given) return given;
-  const context = await mkdtemp(join(tmpdir(), 'ledger-image-'));
-  try {
-    await cp(join(root, 'ledger'), join(context, 'ledger'), { recursive: true });
-    const authority = process.env['NODE_EXTRA_CA_CERTS'];
-    await writeFile(join(context, 'extra-ca.crt'), authority ? await readFile(authority) : '');
-    const base = `BASE=${process.env['BASE'] ?? 'debian-minbase:bookworm'}`;
-    const args = ['build', '-q', '--build-arg', base, '-f', 'ledger/Dockerfile', '-t', tag, '.'];
-    await run(docker, args, { cwd: context, env: { ...process.env, DOCKER_BUILDKIT: '1' } });
-    return tag;
-  } finally {
-    await rm(context, { recursive: true, force: true });
-  }
-}
-let image: Promise<string> | undefined;
-
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -61,10 +40,9 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Starts a ledger from `image`, or from this checkout's; the caller stops it. */
-export async function startLedger(options: { image?: string } = {}): Promise<TestLedger> {
-  if (!options.image) image ??= buildImage();
-  const chosen = options.image ?? (await image) ?? tag;
+/** Starts a ledger from this checkout's image; the caller stops it. */
+export async function startLedger(): Promise<TestLedger> {
+  const image = await ensureImage('ledger');
   const name = `ledger-test-${randomBytes(6).toString('hex')}`;
   const folder = await mkdtemp(join(tmpdir(), `${name}-`));
   await chmod(folder, 0o755); // the container's user is another one
@@ -88,7 +66,7 @@ export async function startLedger(options: { image?: string } = {}): Promise<Tes
       ...['run', '-d', '--name', name, '-p', `127.0.0.1:${port}:8090`],
       ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp'],
       ...['-e', 'LEDGER_IDENTITIES=/run/pocketcoder/ledger.json', '-v', `${folder}:/run/pocketcoder:ro`],
-      ...['-v', `${name}:/data`, chosen],
+      ...['-v', `${name}:/data`, image],
     ]);
     await answers();
   } catch (error) {

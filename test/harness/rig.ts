@@ -62,11 +62,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     for (const step of undo.splice(0).reverse()) await Promise.resolve(step()).catch(() => {});
   };
   try {
-    process.env['HOMESERVER_IMAGE'] = await ensureImage('homeserver');
-    const [homeserver, ledger] = await Promise.all([
-      startHomeserver(),
-      startLedger({ image: await ensureImage('ledger') }),
-    ]);
+    const [homeserver, ledger] = await Promise.all([startHomeserver(), startLedger()]);
     undo.push(homeserver.stop, ledger.stop);
     const hostile = await hostileHomeserver(homeserver.url);
     undo.push(hostile.stop);

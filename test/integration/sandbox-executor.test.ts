@@ -34,10 +34,7 @@ let operator: Ledger;
 let running: Executor[] = [];
 
 before(async () => {
-  [box, server] = await Promise.all([
-    startSandbox(),
-    ensureImage('ledger').then((image) => startLedger({ image })),
-  ]);
+  [box, server] = await Promise.all([startSandbox(), startLedger()]);
   bot = await server.connect('bot');
   operator = await server.connect('operator');
   await enrol();

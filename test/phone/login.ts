@@ -22,6 +22,14 @@ const silent: Logger = {
 Object.assign(sdkLogger, { methodFactory: () => ignore });
 (sdkLogger as unknown as { rebuild(): void }).rebuild();
 
+// The SDK leaves timers of a minute and more behind every request: they must not keep a finished test from ending.
+const { setTimeout: original } = globalThis;
+const letting = (run: () => void, ms?: number, ...rest: []) => {
+  const timer = original(run, ms, ...rest);
+  return (ms ?? 0) < 60_000 ? timer : timer.unref();
+};
+globalThis.setTimeout = Object.assign(letting, original) as typeof setTimeout;
+
 /** One request to the homeserver. @throws Error with what it answered */
 export async function request(base: string, token: string, method: string, path: string, body?: object) {
   const response = await fetch(`${base}/_matrix/client/v3${path}`, {

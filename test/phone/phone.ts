@@ -23,6 +23,7 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
   const events = new Set<MatrixEvent>();
   const rooms: string[] = [];
   const watching = new Set<() => void>();
+  let closed = false;
   const watchers = new Set<(event: Shown) => void>();
   const verifications: Verification[] = [];
   const changed = (): void => {
@@ -142,6 +143,8 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
     secondLogin: () => createPhone(o),
     api: (method, path, body) => request(o.homeserver, account.token, method, path, body),
     async close() {
+      if (closed) return;
+      closed = true;
       client.stopClient();
       client.removeAllListeners();
       await client.store.destroy();

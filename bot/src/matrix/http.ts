@@ -69,6 +69,13 @@ export function createHttp({ base, signal, onState }: HttpOptions): Http {
     if (down) onState('up');
     down = false;
   };
+  /** Asks something small: the request that failed may be one that the server answers after half a minute. */
+  const probe = async (): Promise<void> => {
+    const init = { signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]) };
+    const response = await fetch(url(base, '/_matrix/client/versions'), init).catch(() => undefined);
+    await response?.arrayBuffer().catch(() => undefined);
+    if (response?.ok) up();
+  };
   return async (method, path, o = {}) => {
     const end = Date.now() + (o.patience ?? Number.POSITIVE_INFINITY);
     for (let tries = 1, wait = backOff.first; ; tries++, wait = Math.min(wait * 2, backOff.most)) {
@@ -95,6 +102,7 @@ export function createHttp({ base, signal, onState }: HttpOptions): Http {
       if (!down) onState('down', why);
       down = true;
       await pause(wait * (0.75 + Math.random() / 2), undefined, { signal });
+      await probe();
     }
   };
 }
