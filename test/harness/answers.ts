@@ -63,13 +63,14 @@ export async function codeOf(phone: Phone, number: number): Promise<string> {
   return /send (\S+) to approve/.exec(bodyOf(notice))?.[1] ?? '';
 }
 
-/** Waits for a message that contains this, and returns its text; of an edit, what it now says. */
+/** Waits for a message of somebody else that contains this, and returns its text; of an edit, what it now says. */
 export const sees = (phone: Phone, what: string, seconds?: number): Promise<string> =>
   phone.until(
     `a message with ${JSON.stringify(what)}`,
     (p) =>
       p
         .timeline()
+        .filter((e) => e.sender !== p.user)
         .map((e) => editOf(e)?.text ?? bodyOf(e))
         .find((body) => body.includes(what)),
     seconds,

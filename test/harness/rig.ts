@@ -116,11 +116,11 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       { READY_FILE: join(dir, 'executor.ready') },
       'ready',
     );
-    await Promise.all([bot.start(), executor.start()]);
     undo.push(
       () => bot.kill(),
       () => executor.kill(),
     );
+    await Promise.all([bot.start(), executor.start()]);
     const phone = await createPhone({ homeserver: homeserver.url, ...owner });
     undo.push(() => phone.close());
     const recoveryKey = await phone.setUpCrossSigning();

@@ -1,0 +1,93 @@
+/**
+ * `npm run demo`: the whole story on an instance of its own, with a test phone and a scripted model. Everything else is the
+ * product as `npm start` runs it. Exits with 0 only when every step happened and the ledger audits clean.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { projectOf } from '../../config/src/state.ts';
+import { removeProject, startInstance } from '../harness/instance.ts';
+import { makeScreen } from './screen.ts';
+import { scripts } from './script.ts';
+import { play } from './story.ts';
+
+const json = process.argv.includes('--json');
+const live = process.stdout.isTTY === true && !json;
+const screen = makeScreen((text) => void (json || process.stdout.write(text)), {
+  columns: process.stdout.columns ?? 80,
+  colour: live && !process.env['NO_COLOR'],
+  live,
+});
+const began = performance.now();
+const seconds = () => Math.round((performance.now() - began) / 100) / 10;
+const report = (step: string, facts: object = {}): void => {
+  if (json) console.log(JSON.stringify({ step, seconds: seconds(), ...facts }));
+};
+
+const home = mkdtempSync(join(tmpdir(), 'pocketcoder-demo-'));
+let cleaning: Promise<void> | undefined;
+/** Removes all that the demo made, once, whoever asks. */
+function clean(): Promise<void> {
+  cleaning ??= (async () => {
+    screen.progress('cleaning up …');
+    mkdirSync(home, { recursive: true }); // its path names the project
+    const project = projectOf(home);
+    // Compose may still have been creating something when it was interrupted.
+    await removeProject(project).catch(() => {});
+    await removeProject(project);
+    rmSync(home, { recursive: true, force: true });
+  })();
+  return cleaning;
+}
+// Whoever is impatient, or closes the terminal, must not leave half of it behind.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)
+  process.on(signal, () => {
+    clean().finally(() => process.exit(code));
+  });
+process.stdout.on('error', () => {});
+
+async function setUp() {
+  screen.title('Set-up');
+  screen.note(
+    'An instance of its own, as npm start makes it: each part a container. The first time builds the images.',
+  );
+  const instance = await startInstance({
+    home,
+    model: 'scripted',
+    scripts,
+    watch({ event, phase, state, seconds: took, text }) {
+      if (event === 'progress' || state === 'started') screen.progress(`${phase}: ${text ?? '…'}`);
+      if (state === 'done' && Number(took) >= 1) screen.answer(`${String(phase).padEnd(12)} ${took} s`);
+    },
+  });
+  report('set up', { project: instance.project, phases: instance.seconds });
+  return instance;
+}
+
+try {
+  const instance = await setUp();
+  const from = performance.now();
+  // A person reads along; a machine does not wait.
+  await play(instance, { screen, report, breath: () => pause(live ? 900 : 0) });
+  await instance.model?.stop();
+  const took = Math.round((performance.now() - from) / 1000);
+  screen.note(
+    `\nThat took ${took} s. Your own: npm start, then sign in with Element and ./pocketcoder pair.`,
+  );
+  report('done', { ok: true, story: took });
+} catch (error) {
+  if (!cleaning) {
+    const message = error instanceof Error ? error.message : String(error);
+    report('failed', { ok: false, message });
+    if (!json) process.stderr.write(`\nThe demo stopped: ${message}\n`);
+    process.exitCode = 1;
+  }
+}
+await clean();
+if (live) process.stdout.write('\r\x1b[K');
+process.exit();

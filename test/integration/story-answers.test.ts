@@ -1,0 +1,286 @@
+/** Every way to answer a card and every way an action ends, from the phone to the sandbox and back. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { auditLedger } from '../../ledger/src/audit.ts';
+import {
+  answerOf,
+  approve,
+  askAndSee,
+  chipsOf,
+  codeOf,
+  editOf,
+  endsWith,
+  fileOf,
+  hears,
+  numberOf,
+  pollOf,
+  sees,
+} from '../harness/answers.ts';
+import { type Rig, startRig } from '../harness/rig.ts';
+import type { Card } from '../phone/types.ts';
+
+let rig: Rig;
+
+before(async () => {
+  rig = await startRig();
+});
+after(async () => {
+  await rig?.stop();
+});
+
+const actionOf = async (card: Card): Promise<string> =>
+  (await rig.entries('requested'))[numberOf(card) - 1]?.action ?? '';
+const approvalOf = async (card: Card): Promise<{ grade: string; evidence: Record<string, unknown> }> =>
+  JSON.parse((await rig.reached(await actionOf(card), 'approved')).body);
+const ran = ['requested', 'posted', 'approved', 'claimed', 'running'];
+const refused = ['requested', 'posted', 'denied'];
+
+test('a tap on the named chip runs the script once and shows its output', async () => {
+  const card = await askAndSee(rig.phone, '!run echo by-$((40 + 2)); id -u');
+  const tap = await approve(rig.phone, card);
+  await sees(rig.phone, 'by-42\n1000');
+  await endsWith(rig.phone, card, '✅ approved (sealed, chip) · exit 0');
+  assert.deepEqual(await rig.storyOf(await actionOf(card)), [...ran, 'succeeded']);
+  const { grade, evidence } = await approvalOf(card);
+  assert.deepEqual([grade, evidence['form'], evidence['event']], ['sealed', 'chip', tap]);
+});
+
+test('the card ends by an edit below the unchanged action, in text and in HTML, and its chips are gone', async () => {
+  const script = `printf '%s' "<b>&amp;</b>" '\`\`\`'`;
+  const card = await askAndSee(rig.phone, `!run ${script}`);
+  await approve(rig.phone, card);
+  await endsWith(rig.phone, card, 'exit 0');
+  const original = rig.phone.timeline().find((e) => e.id === card.id)?.content ?? {};
+  const now = rig.phone
+    .timeline()
+    .map(editOf)
+    .findLast((e) => e?.of === card.id);
+  const upTo = (text: unknown, mark: string) => String(text).slice(0, String(text).indexOf(mark));
+  assert.ok(upTo(original['body'], '\ntap ').includes(script));
+  assert.equal(upTo(now?.text, '\n✅'), upTo(original['body'], '\ntap '));
+  assert.ok(upTo(original['formatted_body'], '<p>tap ').includes('&lt;b&gt;&amp;amp;&lt;/b&gt;'));
+  assert.equal(upTo(now?.html, '<p>✅'), upTo(original['formatted_body'], '<p>tap '));
+  await rig.phone.until('the chips to go', (p) =>
+    p.timeline().every((e) => !card.chips.some((c) => c.id === e.id) || e.redacted),
+  );
+});
+
+test('the message that ends a card carries the chain’s hash at that entry', async () => {
+  const card = await askAndSee(rig.phone, '!run true');
+  await approve(rig.phone, card);
+  const words = await endsWith(rig.phone, card, 'exit 0');
+  const entry = await rig.reached(await actionOf(card), 'succeeded');
+  const mark = { seq: entry.seq, hash: entry.hash };
+  const edit = rig.phone.timeline().find((e) => String(e.content['body']).includes(words));
+  assert.deepEqual(edit?.content['org.pocketcoder.checkpoint'], mark);
+  assert.ok(words.includes(`⛓ ${entry.seq} ${entry.hash.slice(0, 12)}`), words);
+});
+
+test('a vote in the poll that was asked for approves as signed, by that device; the poll ends with a reply', async () => {
+  const card = await askAndSee(rig.phone, '!run echo by-poll');
+  await rig.phone.say(`!poll ${numberOf(card)}`);
+  const poll = await pollOf(rig.phone, numberOf(card));
+  assert.ok(poll.text.includes('echo by-poll'), 'the question holds the whole action');
+  const vote = await rig.phone.vote(poll.id, [answerOf(poll, 'Approve')]);
+  await endsWith(rig.phone, card, 'approved (signed, poll) · exit 0');
+  const { grade, evidence } = await approvalOf(card);
+  assert.deepEqual(
+    [grade, evidence['form'], evidence['event'], evidence['device']],
+    ['signed', 'poll', vote, rig.phone.device],
+  );
+  await rig.phone.until('the poll’s end', (p) =>
+    p
+      .timeline()
+      .some(
+        (e) =>
+          e.type === 'org.matrix.msc3381.poll.end' &&
+          (e.content['m.relates_to'] as { event_id: string }).event_id === poll.id,
+      ),
+  );
+});
+
+test('a typed code approves as signed, by that device', async () => {
+  const card = await askAndSee(rig.phone, '!run echo by-code');
+  await rig.phone.say(await codeOf(rig.phone, numberOf(card)));
+  await endsWith(rig.phone, card, 'approved (signed, code) · exit 0');
+  assert.equal((await approvalOf(card)).evidence['device'], rig.phone.device);
+});
+
+for (const { name, deny, words } of [
+  {
+    name: 'a ❌',
+    words: 'denied (❌ on the card). Nothing was run.',
+    deny: (card: Card) => rig.phone.tap(card.id, '❌'),
+  },
+  {
+    name: 'the decoy',
+    words: 'denied (the decoy was tapped). Nothing was run.',
+    deny: (card: Card) => rig.phone.tap(card.id, chipsOf(card).decoy),
+  },
+  {
+    name: 'a vote against it',
+    words: 'denied (voted against). Nothing was run.',
+    async deny(card: Card) {
+      await rig.phone.say(`!poll ${numberOf(card)}`);
+      const poll = await pollOf(rig.phone, numberOf(card));
+      await rig.phone.vote(poll.id, [answerOf(poll, 'Deny')]);
+    },
+  },
+])
+  test(`${name} denies, and a tap afterwards does nothing but explain itself`, async () => {
+    const claims = await rig.claims();
+    const card = await askAndSee(rig.phone, '!run echo never');
+    await deny(card);
+    await endsWith(rig.phone, card, words);
+    await rig.phone.tap(card.id, chipsOf(card).named);
+    await sees(rig.phone, `#${numberOf(card)} is already decided`);
+    assert.deepEqual(await rig.storyOf(await actionOf(card)), refused);
+    assert.equal(await rig.claims(), claims);
+  });
+
+test('a tap that is taken back before the claim denies', async () => {
+  const claims = await rig.claims();
+  await rig.executor.kill();
+  const card = await askAndSee(rig.phone, '!run echo never');
+  const tap = await approve(rig.phone, card);
+  const action = await actionOf(card);
+  await rig.reached(action, 'approved');
+  await rig.phone.untap(tap);
+  await rig.reached(action, 'denied');
+  await rig.executor.start();
+  await endsWith(rig.phone, card, 'denied (the approval was taken back). Nothing was run.');
+  assert.deepEqual(await rig.storyOf(action), ['requested', 'posted', 'approved', 'denied']);
+  assert.equal(await rig.claims(), claims);
+});
+
+for (const { name, stop } of [
+  { name: 'a 🛑', stop: (card: Card) => rig.phone.tap(card.id, '🛑') },
+  { name: '!stop', stop: () => rig.phone.say('!stop') },
+])
+  test(`${name} ends what runs and denies what waits`, async () => {
+    const running = await askAndSee(rig.phone, '!run echo started; sleep 600');
+    await approve(rig.phone, running);
+    const waiting = await askAndSee(rig.phone, '!run echo never');
+    await rig.reached(await actionOf(running), 'running');
+    await sees(rig.phone, `#${numberOf(running)} is running`);
+    await stop(running);
+    await endsWith(rig.phone, running, 'ended: stopped');
+    await endsWith(rig.phone, waiting, 'denied (stopped). Nothing was run.');
+    assert.deepEqual(await rig.storyOf(await actionOf(running)), [...ran, 'stop', 'killed']);
+    assert.deepEqual(await rig.storyOf(await actionOf(waiting)), refused);
+    await sees(rig.phone, 'topped: 2');
+  });
+
+test('a script that fails says so with its exit code and its output', async () => {
+  const card = await askAndSee(rig.phone, '!run echo broken >&2; exit 7');
+  await approve(rig.phone, card);
+  await endsWith(rig.phone, card, '⚠️ approved (sealed, chip) · exit 7');
+  await sees(rig.phone, `#${numberOf(card)} output\n\`\`\`\nbroken\n`);
+  const { body } = await rig.reached(await actionOf(card), 'failed');
+  assert.equal((JSON.parse(body) as { exit: number }).exit, 7);
+});
+
+test('long output shows its end; the complete bytes come as a file', async () => {
+  const card = await askAndSee(rig.phone, '!run seq 1 20000');
+  await approve(rig.phone, card);
+  const shown = await sees(rig.phone, `#${numberOf(card)} output, its end`);
+  assert.ok(shown.includes('\n20000\n') && !shown.includes('\n19000\n'));
+  const whole = Array.from({ length: 20_000 }, (_, i) => `${i + 1}\n`).join('');
+  const file = await fileOf(rig.phone, rig.homeserver.url, `output-${numberOf(card)}.txt`);
+  assert.ok(file.equals(Buffer.from(whole)), 'byte for byte');
+});
+
+test('output that is no text is shown harmless and comes as a file, byte for byte', async () => {
+  const card = await askAndSee(rig.phone, `!run printf '\\000\\001\\033[31m\\377\\376 end'`);
+  await approve(rig.phone, card);
+  const shown = await sees(rig.phone, `#${numberOf(card)} output`);
+  assert.ok(!['\0', '\x01', '\x1b', '[31m'].some((bad) => shown.includes(bad)), shown);
+  assert.ok(shown.includes('\\u{0}\\u{1}') && shown.includes(' end'), shown);
+  const file = await fileOf(rig.phone, rig.homeserver.url, `output-${numberOf(card)}.bin`);
+  assert.deepEqual([...file], [...Buffer.from('\0\x01\x1b[31m\xff\xfe end', 'latin1')]);
+});
+
+test('a slow script’s output is shown while it runs, and the same message ends with all of it', async () => {
+  const card = await askAndSee(rig.phone, '!run for i in one two three; do echo $i; sleep 2; done');
+  const action = await actionOf(card);
+  await approve(rig.phone, card);
+  const running = await rig.phone.until('live output', (p) =>
+    p.timeline().find((e) => String(e.content['body']).startsWith(`#${numberOf(card)} is running`)),
+  );
+  assert.ok(String(running.content['body']).includes('one'));
+  assert.equal((await rig.storyOf(action)).at(-1), 'running', 'it was shown before the end');
+  const ended = await rig.phone.until('all of it', (p) =>
+    p.timeline().find((e) => String(e.content['body']).includes('one\ntwo\nthree')),
+  );
+  assert.equal(
+    (ended.content['m.relates_to'] as { event_id?: string }).event_id,
+    running.id,
+    'an edit of it',
+  );
+  await endsWith(rig.phone, card, 'exit 0');
+});
+
+test('an action too long for a card comes as a file whose last line has the code', async () => {
+  const script = Array.from({ length: 300 }, (_, i) => `: line ${i}`).join('\n');
+  await rig.phone.say(`!run ${script}\necho long`);
+  const card = await sees(rig.phone, 'too long for a card');
+  const number = /^#(\d+)/.exec(card)?.[1] ?? '';
+  const file = (await fileOf(rig.phone, rig.homeserver.url, `action-${number}.txt`)).toString();
+  assert.ok(file.includes(': line 150\n'));
+  const code = /send (\S+) to approve/.exec(file.trimEnd().split('\n').at(-1) ?? '')?.[1];
+  await rig.phone.say(code ?? '');
+  await sees(rig.phone, `#${number} ✅ approved (signed, code) · exit 0`);
+});
+
+test('the commands answer', async () => {
+  const card = await askAndSee(rig.phone, '!run echo never');
+  const number = numberOf(card);
+  await hears(rig.phone, '!pending', `#${number} bash · waits for you until`);
+  await hears(rig.phone, '!status', 'homeserver up · ledger up · brain not configured');
+  await hears(rig.phone, '!help', '!run COMMAND: run a command in the sandbox');
+  await hears(rig.phone, '!model', 'No model is configured');
+  await hears(rig.phone, 'what is in this folder?', '!run COMMAND works without one');
+  await hears(rig.phone, '!poll 999', 'There is no #999');
+  await hears(rig.phone, '!code', 'Which one? !code N');
+  await hears(rig.phone, '!frobnicate', 'There is no !frobnicate. !help lists what there is.');
+  await hears(rig.phone, '!run', 'What should run?');
+  await rig.phone.tap(card.id, '❌');
+  await endsWith(rig.phone, card, 'denied');
+  await hears(rig.phone, '!pending', 'Nothing waits.');
+  await hears(rig.phone, `!poll ${number}`, `#${number} is already denied`);
+});
+
+test('!new starts a task of its own: files stay, processes and /tmp do not', async () => {
+  const first = await askAndSee(rig.phone, '!run echo kept > note; echo gone > /tmp/note; echo done');
+  await approve(rig.phone, first);
+  await endsWith(rig.phone, first, 'exit 0');
+  await hears(rig.phone, '!new another', 'New task');
+  const second = await askAndSee(rig.phone, '!run cat note; cat /tmp/note');
+  await approve(rig.phone, second);
+  await endsWith(rig.phone, second, 'exit 1');
+  await sees(rig.phone, 'kept\ncat: /tmp/note: No such file or directory');
+});
+
+test('every card a poll where the configuration says so, and one that nobody answers expires', async () => {
+  const other = await startRig({ form: 'poll', decide_within: 8 });
+  try {
+    const first = await askAndSee(other.phone, '!run echo asked-by-poll');
+    assert.equal(first.chips.length, 0);
+    await other.phone.vote(first.id, [answerOf(first, 'Approve')]);
+    await sees(other.phone, 'approved (signed, poll) · exit 0');
+    const second = await askAndSee(other.phone, '!run echo never');
+    await sees(other.phone, '#2 ⌛ expired: not decided in time. Nothing was run.', 30);
+    await other.phone.vote(second.id, [answerOf(second, 'Approve')]);
+    await sees(other.phone, '#2 is already decided');
+    const [, late] = await other.entries('requested');
+    assert.deepEqual(await other.storyOf(late?.action ?? ''), ['requested', 'posted', 'expired']);
+    assert.equal(await other.claims(), 1);
+  } finally {
+    await other.stop();
+  }
+});
+
+test('the ledger tells the same story: it audits clean', async () => {
+  const report = await auditLedger(rig.audit);
+  assert.equal(report.ok, true, JSON.stringify(report.off));
+});

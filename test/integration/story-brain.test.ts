@@ -1,0 +1,161 @@
+/** The agent's part of the story, on the composed system as the launcher starts it; only the model is scripted. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { findEngine } from '../../config/src/engine.ts';
+import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
+import { approve, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
+import { type Instance, startInstance } from '../harness/instance.ts';
+import { pairedPhone } from '../harness/paired.ts';
+import { until } from '../harness/wait.ts';
+import type { Card, Phone } from '../phone/types.ts';
+
+let instance: Instance;
+let phone: Phone;
+let ledger: Ledger;
+
+before(async () => {
+  instance = await startInstance({ model: 'scripted' });
+  phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
+  const password = instance.secrets.passwords.ledger.auditor;
+  ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+});
+after(async () => {
+  await phone?.close();
+  await instance?.destroy();
+});
+
+const seen = new Set<string>();
+async function nextCard(): Promise<Card> {
+  const unseen = (c: Card) => !seen.has(c.id) && c.chips.length === 3;
+  const card = await phone.until('a card', (p) => p.cards().find(unseen), 30);
+  seen.add(card.id);
+  return card;
+}
+async function storyOf(card: Card): Promise<Entry[]> {
+  const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested');
+  return ledger.story(requested[numberOf(card) - 1]?.action ?? '');
+}
+const kindsOf = async (card: Card): Promise<string[]> => (await storyOf(card)).map((e) => e.kind);
+const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded'];
+/** Plain words to the agent, with what the scripted model makes of them. */
+const ask = (...lines: string[]): Promise<string> => phone.say(['Please do this.', ...lines].join('\n'));
+const call = (tool: string, args: object): string => `!call ${tool} ${JSON.stringify(args)}`;
+/** Everything that the model was last asked with. */
+const toldModel = (): string => JSON.stringify(instance.model?.seen.at(-1)?.messages ?? []);
+const container = (service: string) => findEngine().docker.getContainer(instance.container(service));
+const botIsUp = () =>
+  until('the bot to be up', async () => (await instance.run(['status'])).code === 0, { seconds: 60 });
+
+test('plain words become a card; approved, its output comes back to the room and to the model', async () => {
+  await ask(call('bash', { script: 'echo $((6 * 7)) > answer; cat answer' }), '!say The answer is there.');
+  const card = await nextCard();
+  assert.ok(
+    card.text.includes('asked by agent') && card.text.includes('echo $((6 * 7)) > answer; cat answer'),
+  );
+  await sees(phone, 'I call bash.');
+  assert.ok(
+    !card.text.includes('I call bash'),
+    'what the agent says about it stands in a message of its own',
+  );
+  await approve(phone, card);
+  await sees(phone, `#${numberOf(card)} output\n\`\`\`\n42\n`);
+  await endsWith(phone, card, '✅ approved (sealed, chip) · exit 0');
+  await sees(phone, 'The answer is there.', 30);
+  assert.ok(toldModel().includes('succeeded (exit 0)') && toldModel().includes('42'));
+  assert.deepEqual(await kindsOf(card), ran);
+});
+
+test('reading, writing and editing a file are actions like any other', async () => {
+  await ask(
+    call('write_file', { path: 'notes/list.txt', content: 'eggs\nmilk\n' }),
+    call('edit_file', { path: 'notes/list.txt', old: 'milk', new: 'oat milk' }),
+    call('read_file', { path: 'notes/list.txt' }),
+    '!say The list is changed.',
+  );
+  const cards: Card[] = [];
+  for (const part of ['with this content', '- milk\n+ oat milk', 'lines from line 1']) {
+    const card = await nextCard();
+    assert.ok(card.text.includes(part), card.text);
+    await approve(phone, card);
+    await endsWith(phone, card, 'exit 0');
+    cards.push(card);
+  }
+  await sees(phone, 'eggs\noat milk');
+  await sees(phone, 'The list is changed.', 30);
+  for (const card of cards) assert.deepEqual(await kindsOf(card), ran);
+});
+
+test('a denial reaches the model, and the owner’s next words reach it as the reason', async () => {
+  await ask(call('bash', { script: 'rm -rf notes' }), '!say So it was denied.');
+  const card = await nextCard();
+  await phone.tap(card.id, '❌');
+  await endsWith(phone, card, 'Say why, and the agent is told.');
+  await sees(phone, 'So it was denied.', 30);
+  assert.ok(toldModel().includes('was DENIED by the owner and did not run'));
+  await phone.say('I still need those notes.');
+  const answer = await sees(phone, 'You said: About action', 30);
+  assert.ok(answer.includes("which was denied. The owner's reason: I still need those notes."), answer);
+  await hears(phone, 'Thanks.', 'You said: Thanks.');
+  assert.deepEqual(await kindsOf(card), ['requested', 'posted', 'denied']);
+});
+
+test('!stop denies what waits and interrupts the agent', async () => {
+  await ask(call('bash', { script: 'echo never' }), call('bash', { script: 'echo never either' }));
+  const card = await nextCard();
+  await phone.say('!stop');
+  await endsWith(phone, card, 'denied (stopped). Nothing was run.');
+  assert.deepEqual(await kindsOf(card), ['requested', 'posted', 'denied']);
+  await hears(phone, '!pending', 'Nothing waits.');
+});
+
+test('a model that refuses our key is told in the room, in words; after that all goes on', async () => {
+  const { model } = instance;
+  assert.ok(model);
+  model.mode = 'refuse-key';
+  await hears(phone, 'Are you there?', '⚠️ The model refused our key. Nothing was done.');
+  await hears(phone, '!model', 'The model is scripted');
+  model.mode = 'ok';
+  await hears(phone, 'And now?', 'You said: And now?');
+});
+
+test('bot killed while a call of the agent is open: the outcome is told to the model afterwards', async () => {
+  await ask(call('bash', { script: 'echo after-the-bot' }));
+  const card = await nextCard();
+  await container('bot').kill({ signal: 'SIGKILL' });
+  await container('bot').start();
+  await botIsUp();
+  await approve(phone, card);
+  await endsWith(phone, card, 'exit 0', 30);
+  await until(
+    'the model is told',
+    () => toldModel().includes('after-the-bot\\n') && toldModel().includes('succeeded (exit 0)'),
+    { seconds: 60 },
+  );
+  await sees(phone, 'You said: Action', 30);
+  assert.deepEqual(await kindsOf(card), ran);
+});
+
+test('brain killed mid-task: the approved action runs, and the agent is told when it is back', async () => {
+  await ask(call('bash', { script: 'echo without-the-brain' }));
+  const card = await nextCard();
+  await container('brain').kill({ signal: 'SIGKILL' });
+  await approve(phone, card);
+  await sees(phone, `#${numberOf(card)} output\n\`\`\`\nwithout-the-brain\n`);
+  await endsWith(phone, card, 'exit 0', 30);
+  await hears(phone, '!status', 'brain down');
+  const run = await hears(phone, '!run echo still-mine', 'echo still-mine');
+  assert.match(run, /asked by you/);
+  const own = await nextCard();
+  await approve(phone, own);
+  await endsWith(phone, own, 'exit 0');
+  await container('brain').start();
+  await until('the model is told', () => toldModel().includes('without-the-brain\\n'), { seconds: 60 });
+  assert.deepEqual(await kindsOf(card), ran);
+});
+
+test('the ledger of all this audits clean', async () => {
+  const audit = await instance.run(['audit', '--json']);
+  assert.equal(audit.code, 0, audit.out + audit.err);
+  const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested').length;
+  assert.equal(audit.events.at(-1)?.['actions'], requested);
+});
