@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { askAndSee, chipsOf, sees } from '../harness/answers.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
-import { otherDevice, puppet } from './people.ts';
+import { allLeave, otherDevice, puppet } from './people.ts';
 import {
   actionOf,
   approve,
@@ -27,7 +27,10 @@ let rig: Rig;
 before(async () => {
   rig = await startRig();
 });
-after(() => rig?.stop());
+after(async () => {
+  await allLeave();
+  await rig?.stop();
+});
 
 /** What people and other bots take for a yes. */
 const yes = ['✅', '👍', '👌', '💯', '🆗', 'yes', 'approve', ''];
@@ -58,7 +61,7 @@ test('attack-02 a stolen token, and a fresh device of the account, approve nothi
   const fresh = await otherDevice(rig, { signed: false });
   await fresh.say(code);
   await fresh.send(pollResponse, response);
-  await fresh.tap(w.card.id, '✅');
+  await fresh.tap(w.card.id, '✔️');
   const next = await waiting(rig, 'unread');
   await fresh.until('the next card, unread', (p) =>
     p.timeline().some((e) => e.id === next.card.id && e.failed),
@@ -67,7 +70,6 @@ test('attack-02 a stolen token, and a fresh device of the account, approve nothi
   await refused(rig, w);
   await stillRuns(rig, w, () => rig.phone.say(code));
   await denied(rig, next);
-  await fresh.close();
 });
 
 test('attack-08 what the owner said and approved is replayed under new ids, and delivered again', async () => {
@@ -81,7 +83,7 @@ test('attack-08 what the owner said and approved is replayed under new ids, and 
     await Promise.all(
       said.map((e) => rig.hostile.inject(rig.room, { ...e, event_id: `${e.event_id}${end}` })),
     );
-  const tapped = wire.get(tap);
+  const tapped = await until('the tap came back', () => wire.get(tap));
   assert.ok(tapped && said.length > 2);
   await rig.hostile.inject(rig.room, { ...tapped, event_id: '$tapped-again' });
   await rig.hostile.inject(rig.room, tapped);
@@ -145,7 +147,6 @@ test('attack-45 chat and commands from an unenrolled device, in the clear, or re
     const device = await otherDevice(rig, { signed });
     await device.send('m.room.message', content);
     await device.say('!stop');
-    await device.close();
   }
   await refused(rig, victim); // a !stop would have denied it
   for (const { name } of asks) assert.equal(await requestsWith(rig, name), 0, name);

@@ -5,6 +5,13 @@ import { request } from '../phone/login.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';
 
 type Keys = { keys: Record<string, string> };
+const phones = new Set<Phone>();
+
+/** Signs everybody off, so that a test that failed half-way ends too. */
+export async function allLeave(): Promise<void> {
+  for (const phone of phones) await phone.close().catch(() => {});
+  phones.clear();
+}
 
 /** A token of any account, as the server's administrator gets one. No keys come with it. */
 export async function puppet(rig: Rig, user: string): Promise<string> {
@@ -26,6 +33,7 @@ export async function puppet(rig: Rig, user: string): Promise<string> {
 /** Another login of the owner's account, in the room; signed with the recovery key where `signed`. */
 export async function otherDevice(rig: Rig, o: { signed: boolean; homeserver?: string }): Promise<Phone> {
   const phone = await createPhone({ homeserver: o.homeserver ?? rig.homeserver.url, ...rig.owner });
+  phones.add(phone);
   await phone.until('the room', (p) => p.rooms().includes(rig.room));
   if (o.signed) await phone.restore(rig.recoveryKey);
   return phone;
@@ -69,6 +77,8 @@ export async function intruder(rig: Rig): Promise<Phone> {
   const path = `/rooms/${encodeURIComponent(rig.room)}/invite`;
   await request(rig.homeserver.url, asBot, 'POST', path, { user_id: account.user });
   const phone = await createPhone({ homeserver: rig.homeserver.url, ...account });
+  phones.add(phone);
+  phones.add(phone);
   await phone.until('the room', (p) => p.rooms().includes(rig.room));
   await phone.setUpCrossSigning();
   return phone;

@@ -1,0 +1,173 @@
+/** The attacks that the project means to withstand, by number: what holds against each, and whether a test shows it yet. */
+
+export type Attack = {
+  number: number;
+  attack: string;
+  guarantee: string;
+  /** `tested`: tests named attack-NN show the whole of it. `partial`: they show what `open` does not name. `planned`: none yet. */
+  state: 'tested' | 'partial' | 'planned';
+  open?: string;
+};
+
+type Row = readonly [
+  number: number,
+  attack: string,
+  guarantee: string,
+  state: Attack['state'],
+  open?: string,
+];
+
+const rows: readonly Row[] = [
+  [
+    1,
+    'the server forges a plain approving reaction',
+    'what is not encrypted, or carries no sealed key, approves nothing',
+    'tested',
+  ],
+  [
+    2,
+    'a stolen token, or a fresh device of the account',
+    'without the owner’s keys nothing is read and nothing approved',
+    'tested',
+  ],
+  [
+    3,
+    'a device signed by a thief of the recovery key',
+    'a device reads and decides only once it is enrolled',
+    'tested',
+  ],
+  [
+    4,
+    'the owner’s identity is reset',
+    'nothing counts until the owner is paired again',
+    'partial',
+    'open cards are not voided, nothing is frozen',
+  ],
+  [5, 'the sender of a genuine ciphertext is swapped', 'the sender is who encrypted it', 'tested'],
+  [6, 'a crypto library with a known hole', 'its version has a floor', 'planned'],
+  [7, 'a key from a backup or a forward', 'forwarded and backed-up keys prove nothing', 'planned'],
+  [8, 'a ciphertext is replayed, an event delivered again', 'every message counts once', 'tested'],
+  [
+    9,
+    'a clear relation is pointed at another card',
+    'what is decided stands inside the ciphertext',
+    'tested',
+  ],
+  [
+    10,
+    'a yes held back until too late, a yes after a no',
+    'the ledger’s clock and the first decision stand; a no before the claim wins',
+    'tested',
+  ],
+  [11, 'forged timestamps', 'no decision reads the server’s clock', 'planned'],
+  [
+    12,
+    'the room’s encryption is taken away',
+    'nothing is ever sent in the clear',
+    'partial',
+    'a tombstone and a changed state event in a running system',
+  ],
+  [
+    13,
+    'a ghost member, changed power levels or visibility',
+    'cards go to enrolled devices; the room guard stops posting',
+    'partial',
+    'power levels and visibility in a running system',
+  ],
+  [14, 'a look-alike card of somebody else', 'only cards that this bot sent take answers', 'planned'],
+  [15, 'confusable user ids', 'exact ids and pinned keys only', 'planned'],
+  [16, 'an empty or wildcard owner', 'the bot refuses to start', 'tested'],
+  [17, 'edits of a card or of a decision', 'edits decide nothing', 'tested'],
+  [
+    18,
+    'redactions of a card or of a decision',
+    'they can only deny; the ledger stands alone',
+    'partial',
+    'the audit does not name a redacted card',
+  ],
+  [19, 'the bot’s own events', 'the bot’s account never counts', 'tested'],
+  [
+    20,
+    'a stranger starts a verification',
+    'only the operator’s window, the owner, and seven compared emoji enrol',
+    'tested',
+  ],
+  [
+    21,
+    'a sealed key is guessed or used again',
+    'a guess costs its card the taps, once; a spent key explains itself',
+    'tested',
+  ],
+  [22, 'the agent’s words describe something else', 'a card is made from the action alone', 'planned'],
+  [
+    23,
+    'a long command whose harmful end is cut off',
+    'what is not shown whole takes only the code at the end of its file',
+    'tested',
+  ],
+  [24, 'invisible and confusable characters', 'they are shown, what runs is unchanged', 'planned'],
+  [25, 'terminal escapes in commands and output', 'they are shown or stripped', 'planned'],
+  [26, 'markup injected into a card', 'both bodies come from one escaped tree', 'planned'],
+  [27, 'a flood of newlines', 'the header comes first and counts lines', 'planned'],
+  [28, 'a flood of cards', 'cards are limited', 'planned'],
+  [29, 'two cards alike, a tap on the wrong one', 'the card names its chip, the decoy denies', 'planned'],
+  [30, 'a prompt injection', 'the gate stands outside the model', 'planned'],
+  [31, 'the agent reaches for other parts', 'there is no route', 'planned'],
+  [32, 'a script is changed after its approval', 'the digest binds everything that runs', 'planned'],
+  [33, 'shell tricks against text rules', 'there are no text rules', 'planned'],
+  [34, 'a lease is widened', 'leases bind exact actions', 'planned'],
+  [35, 'the agent edits its own policy', 'policy is out of its reach', 'planned'],
+  [36, 'a tool server changes after its approval', 'definitions are pinned', 'planned'],
+  [37, 'requests to inner addresses', 'the sandbox has no network', 'planned'],
+  [38, 'exfiltration through an approved host', 'destinations and bytes are limited', 'planned'],
+  [39, 'output that forges a status', 'the status comes from the runner’s wait', 'planned'],
+  [40, 'ledger entries changed, removed or inserted', 'refused live, found by the audit', 'planned'],
+  [41, 'the ledger rolled back or forked', 'checkpoints stand in the room', 'planned'],
+  [42, 'processes killed at any step', 'nothing is lost, nothing runs twice', 'planned'],
+  [43, 'escape and exhaustion of a container', 'caps and limits hold', 'planned'],
+  [44, 'secrets in logs and lists', 'none is written', 'planned'],
+  [
+    45,
+    'chat and commands from an unenrolled device, in the clear, or replayed',
+    'every event has to pass all rules before it is heard',
+    'partial',
+    'no alarm is raised, only a log line',
+  ],
+  [
+    46,
+    'a card’s ciphertext under another card’s id',
+    'the answer comes out of the ciphertext that was shown',
+    'tested',
+  ],
+  [47, 'a hidden device reads cards from the key backup', 'it can never sign', 'planned'],
+  [48, 'an enrolled device id with new keys', 'devices are enrolled by their keys', 'tested'],
+  [
+    49,
+    'keys, nonces or codes readable somewhere',
+    'open secrets stand in no clear text, log or ledger entry',
+    'partial',
+    'an open secret in another outgoing body is not refused at the sender',
+  ],
+  [50, 'old codes, votes or taps released later', 'every secret is for one card, once', 'tested'],
+  [51, 'a member who is no approver', 'reads nothing, and no answer of theirs counts', 'tested'],
+  [
+    52,
+    'a part opens the engine’s socket or another’s files',
+    'each part is a container of its own',
+    'planned',
+  ],
+];
+
+export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({
+  number,
+  attack,
+  guarantee,
+  state,
+  ...(open && { open }),
+}));
+
+/** The number in a test's name (`attack-07 …`), if it is an attack's. */
+export const attackOf = (name: string): number | undefined => {
+  const digits = /^attack-(\d\d) /.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+};
