@@ -71,14 +71,18 @@ export function renderOpencode({ model, password }: { model: ModelChoice; passwo
   };
 }
 
+/** What a model of this provider needs and this choice has not, in words; undefined when nothing is missing. */
+export function missingOf({ provider, url, key }: ModelChoice): string | undefined {
+  const missing =
+    !url && !providers[provider].url ? 'url' : !key && provider !== 'openai-compatible' ? 'key' : '';
+  return missing ? `model.${missing} is missing: a model of provider "${provider}" needs it` : undefined;
+}
+
 /** Renders the model proxy's `model.json`: the one place it may reach, and the key that it alone holds. */
 export function renderModel(model: ModelChoice): Record<string, string> {
+  const missing = missingOf(model);
+  if (missing) throw new Error(`${missing}. Nothing was written; set it and start again.`);
   const upstream = model.url ?? providers[model.provider].url;
-  const missing = !upstream ? 'url' : !model.key && model.provider !== 'openai-compatible' ? 'key' : '';
-  if (missing)
-    throw new Error(
-      `model.${missing} is missing: a model of provider "${model.provider}" needs it. Nothing was written; set it and start again.`,
-    );
   return { 'model.json': JSON.stringify({ upstream, placeholder, key: model.key ?? '' }) };
 }
 

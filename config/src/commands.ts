@@ -2,10 +2,12 @@
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
+import { alone } from './lock.ts';
 import { pair } from './pair.ts';
 import type { Report } from './report.ts';
 import { runScript } from './script.ts';
 import { bringUp } from './start.ts';
+import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { runTests } from './tests.ts';
@@ -34,7 +36,8 @@ export const commands: readonly Command[] = [
     summary: 'sets up what is missing, starts everything and stays until Ctrl-C, which stops it',
     options: [{ flag: '-d', what: 'come back as soon as all is up, and leave it running' }],
     async run(report, options) {
-      const running = await bringUp(report, process.stdin.isTTY === true && !options.json);
+      const interactive = process.stdin.isTTY === true && !options.json;
+      const running = await alone(stateHome(), () => bringUp(report, interactive));
       if (!options.detach) await stayInForeground(running, report);
     },
   },

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, LineCounter, parseDocument } from 'yaml';
+import { missingOf } from '../brain/render.ts';
 import { Fault } from './fault.ts';
 import { checkout } from './paths.ts';
 
@@ -70,9 +71,10 @@ export function readSettings(home: string): Settings {
   const settings = (document.toJS() ?? {}) as Settings;
   const schema = JSON.parse(readFileSync(join(checkout, 'config/schema.json'), 'utf8'));
   const validate = new Ajv({ verbose: true, strict: false }).compile(schema);
-  if (validate(settings)) return settings;
-  const [error] = validate.errors ?? [];
-  if (!error) return settings;
-  const { path: at, what } = explain(error);
-  return fail(lineOf(document, lines, at), what);
+  if (!validate(settings) && validate.errors?.[0]) {
+    const { path: at, what } = explain(validate.errors[0]);
+    return fail(lineOf(document, lines, at), what);
+  }
+  const missing = settings.model && missingOf(settings.model);
+  return missing ? fail(lineOf(document, lines, ['model']), missing) : settings;
 }

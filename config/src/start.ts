@@ -16,6 +16,7 @@ import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
 import { addressOf, ledgerUrlOf, serviceFiles } from './services.ts';
 import { writeState } from './state.ts';
+import { withSubnet } from './subnets.ts';
 import { writeServiceFiles } from './volumes.ts';
 
 export type Running = { engine: Engine; compose: Compose; instance: Instance };
@@ -45,6 +46,7 @@ function writeVariables(instance: Instance, engine: Engine, images: Images, file
     POCKETCODER_SOCKET: engine.socket,
     POCKETCODER_PORT_HOMESERVER: String(state.ports.homeserver),
     POCKETCODER_PORT_LEDGER: String(state.ports.ledger),
+    POCKETCODER_SUBNET: state.subnet ?? '',
     POCKETCODER_CONFIGURATION: filesHash,
     COMPOSE_PROFILES: settings.model ? 'brain' : '',
   };
@@ -105,10 +107,11 @@ async function sayReady({ engine, instance }: Running, report: Report): Promise<
 
 /** Everything up to a running, paired-or-not instance. Throws a Fault where it cannot go on. */
 export async function bringUp(report: Report, interactive: boolean): Promise<Running> {
-  const instance = await openInstance(interactive);
+  const opened = await openInstance(interactive);
   const engine = findEngine();
-  await report.phase('docker', 'looking for the engine', () => ensureDocker(engine, instance.home, report));
-  await checkPorts(engine, instance);
+  await report.phase('docker', 'looking for the engine', () => ensureDocker(engine, opened.home, report));
+  await checkPorts(engine, opened);
+  const instance = await withSubnet(engine.docker, opened);
   const base = await report.phase('base', 'finding the base image', () => ensureBase(engine.docker, report));
   const compose = await report.phase('compose', 'finding Docker Compose', () =>
     ensureCompose(engine, instance.home, report),

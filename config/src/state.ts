@@ -23,6 +23,8 @@ export type State = {
   server_name: string;
   owner: string;
   ports: { homeserver: number; ledger: number };
+  /** The first three numbers of the containers' addresses; chosen at the first start. */
+  subnet?: string;
   passwords: {
     owner: string;
     bot: string;

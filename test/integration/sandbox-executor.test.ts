@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pino } from 'pino';
-import { ensureImage } from '../../config/src/images.ts';
 import {
   type Action,
   type Args,

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findEngine } from '../../config/src/engine.ts';
+import { alone } from '../../config/src/lock.ts';
 import { projectOf } from '../../config/src/state.ts';
 import { launch } from '../harness/instance.ts';
 
@@ -52,6 +53,12 @@ const faults: Fault[] = [
     exit: 78,
     message: /line 1: owner must be one user name/,
   })),
+  {
+    name: 'a model without the key it needs is named before anything is built',
+    files: { 'pocketcoder.yaml': 'owner: me\nmodel: { provider: anthropic, name: m }\n' },
+    exit: 78,
+    message: /line 2: model\.key is missing: .*"anthropic" needs it\. Nothing was started/,
+  },
   {
     name: 'state of a newer release is left alone',
     files: { 'secrets.json': '{"version": 999, "kept": true}\n' },
@@ -127,6 +134,24 @@ test('a taken port is named, with the setting that changes it', async () => {
     assert.equal(await inventory(home), 0);
   } finally {
     server.close();
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+test('a second start on the same directory is told that one is at work, and changes nothing', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'pocketcoder-fault-'));
+  // An engine that is not there ends a start soon after it got the lock.
+  const env = { POCKETCODER_HOME: home, DOCKER_HOST: 'unix:///nowhere/docker.sock' };
+  try {
+    await alone(home, async () => {
+      const ran = await launch(['start', '-d'], { env });
+      assert.match(ran.err, /Another \.\/pocketcoder start is at work on .* changed nothing: wait/);
+      assert.equal(ran.code, 75);
+      assert.deepEqual(readdirSync(home), []);
+    });
+    assert.equal((await launch(['start', '-d'], { env })).code, 69);
+    assert.deepEqual(readdirSync(home), ['secrets.json']);
+  } finally {
     rmSync(home, { recursive: true, force: true });
   }
 });
