@@ -68,6 +68,10 @@ async function main(log: Logger): Promise<void> {
   const tasks = taskStore(join(stateDir, 'tasks.sqlite'));
   // Events may come before everything that handles them is there.
   const assembled = Promise.withResolvers<void>();
+  const guarded = (work: () => Promise<void>): Promise<void> =>
+    assembled.promise
+      .then(work)
+      .catch((error: unknown) => log.error({ err: error }, 'the room guard could not record what it saw'));
   const matrix = await connectMatrix({
     homeserver: c.homeserver.url,
     serverName: c.homeserver.server_name,
@@ -80,8 +84,8 @@ async function main(log: Logger): Promise<void> {
     onState: (state) => {
       parts.homeserver = state;
     },
-    onGap: (room) => assembled.promise.then(() => relay.lost(room)),
-    onTrouble: (room, why) => assembled.promise.then(() => relay.trouble(room, why)),
+    onGap: (room) => void guarded(() => relay.lost(room)),
+    onTrouble: (room, why) => void guarded(() => relay.trouble(room, why)),
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;

@@ -154,7 +154,7 @@ const rows: readonly Row[] = [
     52,
     'a part opens the engine’s socket or another’s files',
     'each part is a container of its own',
-    'planned',
+    'tested',
   ],
 ];
 

@@ -44,7 +44,7 @@ const mounts: Record<Service, readonly string[]> = {
 };
 
 for (const service of services)
-  test(`attack-52: every process of the ${service} has its own user, no capability and no way to gain one`, async () => {
+  test(`attack-52 every process of the ${service} has its own user, no capability and no way to gain one`, async () => {
     const { out } = await bash(
       scene.containers[service],
       'grep -hE "^(Uid|Cap...|NoNewPrivs|Seccomp):" /proc/[0-9]*/status | tr "\\t" " " | sort -u',
@@ -74,7 +74,7 @@ test('the twin: the task’s root process has the three capabilities it needs, a
 });
 
 for (const service of services)
-  test(`attack-52: the ${service} mounts its own volumes and writes nowhere else`, async () => {
+  test(`attack-52 the ${service} mounts its own volumes and writes nowhere else`, async () => {
     const { project } = scene.instance;
     const seen = infoOf(service).Mounts.map(
       ({ Type, Name = '', Destination, RW }) =>
@@ -88,7 +88,7 @@ for (const service of services)
     assert.equal(out, '/tmp'); // the twin writes where it may
   });
 
-test('attack-52: no service shares a namespace with another or with this machine', async () => {
+test('attack-52 no service shares a namespace with another or with this machine', async () => {
   const kinds = ['pid', 'mnt', 'net', 'ipc', 'uts'];
   const own = kinds.map((kind) => readlinkSync(`/proc/self/ns/${kind}`));
   const seen = await Promise.all(
@@ -107,7 +107,7 @@ test('attack-52: no service shares a namespace with another or with this machine
   }
 });
 
-test('attack-52: bot and brain see neither the executor’s process nor the ledger’s file', async () => {
+test('attack-52 bot and brain see neither the executor’s process nor the ledger’s file', async () => {
   const look = async (service: Service) =>
     (
       await bash(

@@ -183,6 +183,21 @@ test('attack-19 the bot’s own events, and a stranger’s, never count', async 
   assert.equal(await verdict(from(owner), g), 'approve action1');
 });
 
+test('attack-04 a reset identity approves nothing, by a tap as by a vote, until it is paired again', async () => {
+  for (const identity of [
+    undefined,
+    { verified: false, violation: true, master: 'OTHER' },
+    { verified: true, violation: false, master: 'OTHER' },
+  ]) {
+    const g = gate();
+    g.cards.add(card(1));
+    const reset = { ...g, matrix: { ...g.matrix, identityNow: async () => identity } as unknown as Matrix };
+    assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), reset), 'explain action1');
+    assert.equal(await verdict(vote([pollAnswers(card(1)).ok]), reset), 'ignore');
+    assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), g), 'approve action1', 'the pinned one does');
+  }
+});
+
 test('late, decided or in a troubled room: nothing is approved, and it is explained', async () => {
   for (const over of [{ now: () => 5001 }, { trouble: () => 'somebody joined' }] as Partial<Gate>[]) {
     const g = gate(over);

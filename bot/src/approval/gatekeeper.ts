@@ -4,7 +4,7 @@
  */
 
 import { violated } from '../matrix/rules.ts';
-import type { Enrolled, Matrix, Taken } from '../matrix/types.ts';
+import type { Enrolled, Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import type { Card, CardStore } from './store.ts';
 import { looksSealed } from './tokens.ts';
 
@@ -56,8 +56,15 @@ function shut(card: Card, gate: Gate): string {
   return gate.trouble(card.room);
 }
 
+/** Whether the user's identity is still the one that was pinned when they were paired; a reset one approves nothing. */
+async function isPinned(gate: Gate, room: RoomId, user: UserId): Promise<boolean> {
+  const now = await gate.matrix.identityNow(user);
+  if (!now?.verified || now.violation) return false;
+  return gate.approvers(room).some((a) => a.user === user && a.master === now.master);
+}
+
 /** A reaction, encrypted or not: its one proof is a sealed key, and that only on the very card that names it. */
-function reaction(t: Taken, gate: Gate, user: string): Verdict {
+async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
   const { event_id, key } = relation(t.content);
   const chosen = bare(text(key));
   const evidence: Evidence = { user, event: t.wire.event_id, form: 'chip' };
@@ -74,6 +81,12 @@ function reaction(t: Taken, gate: Gate, user: string): Verdict {
     if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'the decoy was tapped' };
     if (card.dropped)
       return { do: 'explain', card, why: 'taps no longer count here: answer by !poll or !code' };
+    if (!(await isPinned(gate, t.room, user)))
+      return {
+        do: 'explain',
+        card,
+        why: `the identity of ${user} is not the one that was paired: pair again`,
+      };
     return { do: 'approve', card, grade: 'sealed', evidence };
   }
   if (chosen === '🛑') return { do: 'stop', room: t.room, evidence: { ...evidence, form: 'reaction' } };
@@ -90,7 +103,7 @@ function reaction(t: Taken, gate: Gate, user: string): Verdict {
 }
 
 /** Removing the tap that approved, or the card itself. Redactions are never encrypted, so they can only deny. */
-function redaction(t: Taken, gate: Gate, user: string): Verdict {
+function redaction(t: Taken, gate: Gate, user: UserId): Verdict {
   const gone = text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
   const evidence: Evidence = { user, event: t.wire.event_id, form: 'redaction' };
   const taken = gate.cards.byApproval(gone);

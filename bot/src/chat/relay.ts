@@ -59,11 +59,11 @@ export function createRelay(o: RelayOptions): Relay {
       .catch((error: unknown) => log.warn({ room, err: error }, 'not said'));
   }
 
-  /** Once a card: somebody who sends a spent key over and over must not fill the room. */
+  /** Once a card: somebody who sends a spent or refused key over and over must not fill the room. */
   const explained = new Set<string>();
-  function explain(action: string, why: string): string {
-    if (explained.has(action)) return '';
-    explained.add(action);
+  function explain(about: string, why: string): string {
+    if (!why || explained.has(about)) return '';
+    explained.add(about);
     return why;
   }
 
@@ -110,10 +110,9 @@ export function createRelay(o: RelayOptions): Relay {
         const count = await desk.stop(workspace, verdict.evidence.user);
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }
-      const said = await desk.apply(verdict);
       await say(
         t.room,
-        verdict.do === 'explain' ? explain(verdict.card.action, said) : said,
+        explain(`${verdict.card.action} ${verdict.do}`, await desk.apply(verdict)),
         verdict.card.event,
       );
     },
