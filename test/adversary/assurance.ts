@@ -34,8 +34,8 @@ export function assurancePage(results: Results): string {
   return `# Assurance
 
 Written by \`node test/adversary/assurance.ts\`, which runs the tests and reports what happened; not edited by hand. Each
-test is named \`attack-NN\`: the attack must end with nothing claimed and nothing run, and its genuine twin in the same
-test must run exactly once.
+test is named \`attack-NN\` and has its genuine twin. On the real parts the attack must end with nothing claimed and
+nothing run, and the twin must run exactly once; a unit test shows the judgement alone.
 
 ${count('proven')} proven, ${count('partial')} partial, ${count('missing')} missing, ${count('**failed')} failed.
 
