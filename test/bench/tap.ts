@@ -34,8 +34,7 @@ async function firstBytes(instance: Instance): Promise<number[]> {
 /** Waits until the bot has nothing more to do for this card, so that no round pays for the one before. */
 const settled = (phone: Phone, card: Card, polled?: Card) =>
   phone.until('the card to have ended', (p) => {
-    const now = p.cards().find((c) => c.id === card.id);
-    const ended = now?.edited !== undefined && now.chips.length === 0;
+    const ended = !p.cards().some((c) => c.id === card.id); // its chips are taken away last
     return ended && (!polled || p.timeline().some((e) => ends(e, polled.id)));
   });
 const ends = (e: Shown, poll: string): boolean =>

@@ -29,7 +29,7 @@ function pollOf(s: Shown): Pick<Card, 'text' | 'answers'> {
   };
 }
 
-/** Messages that ask for an answer, and polls, oldest first. */
+/** Messages with chips, and polls, oldest first. A card that has ended has no chips any more. */
 export function cardsOf(timeline: readonly Shown[]): Card[] {
   const standing = timeline.filter((s) => !s.redacted && !s.failed);
   return standing.flatMap((s) => {
@@ -43,9 +43,7 @@ export function cardsOf(timeline: readonly Shown[]): Card[] {
     const last = edits.at(-1)?.content['m.new_content'] as Content | undefined;
     const base = { id: s.id, room: s.room, chips, ...(last && { edited: text(last) }) };
     if (s.type === pollStart) return [{ ...base, ...pollOf(s) }];
-    // A card asks for somebody by name; its chips are taken away when it ends.
-    const asks = chips.length > 0 || 'm.mentions' in s.content;
-    if (s.type !== 'm.room.message' || !asks || relation(s).rel_type === 'm.replace') return [];
+    if (s.type !== 'm.room.message' || chips.length === 0) return [];
     return [{ ...base, text: text(s.content), answers: [] }];
   });
 }
