@@ -90,7 +90,15 @@ async function main(log: Logger): Promise<void> {
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const poster = createPoster({ ledger, matrix, cards, book, form: c.form, owner: c.owner });
-  const desk = createDesk({ ledger, cards, book, poster, clocks: c.clocks, log });
+  const desk = createDesk({
+    ledger,
+    cards,
+    book,
+    poster,
+    clocks: c.clocks,
+    trouble: (name) => troubles.get(roomOf(name)) ?? '',
+    log,
+  });
   const outcomes = createOutcomes({
     ledger,
     matrix,
@@ -129,7 +137,7 @@ async function main(log: Logger): Promise<void> {
   });
   const health = () => [
     `homeserver ${parts.homeserver} · ledger ${parts.ledger} · brain ${brain ? (conversation.brainIsUp() ? 'up' : 'down') : 'not configured'}`,
-    ...(book.frozen() ? ['everything is frozen: thaw at the console'] : []),
+    ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
     ...[...troubles.values()].map((why) => `⚠️ ${why}`),
   ];
   const relay = createRelay({
@@ -157,8 +165,16 @@ async function main(log: Logger): Promise<void> {
   }
   await ledger.live.subscribe((action, chunk) => outcomes.onLive(action, chunk));
   conversation.listen();
+  let expiring = false; // a ledger that does not answer must not pile these up
   const clock = setInterval(() => {
-    desk.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'cards not expired'));
+    if (expiring) return;
+    expiring = true;
+    desk
+      .expire(Date.now())
+      .catch((error: unknown) => log.warn({ err: error }, 'cards not expired'))
+      .finally(() => {
+        expiring = false;
+      });
   }, 1000);
   const console = serveConsole({
     path: join(stateDir, 'console.sock'),

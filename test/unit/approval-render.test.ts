@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canBeTapped, chipCard, longCard, poll, type Secrets } from '../../bot/src/approval/card.ts';
+import { canBeTapped, chipCard, ended, longCard, poll, type Secrets } from '../../bot/src/approval/card.ts';
 import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
 import { escapeHtml, fenced, visible } from '../../bot/src/approval/visible.ts';
 import { type Action, makeAction } from '../../ledger/src/action.ts';
@@ -96,6 +96,23 @@ test('a fence is longer than any run of backticks inside', () => {
       assert.ok(fence.length >= 3);
     }),
   );
+});
+
+test('a card that can be tapped fits a homeserver’s largest event, whatever it is made of', () => {
+  for (const unit of ['x', '"', '&', '日', '🦊', '\n', "it's "]) {
+    for (let size = 500; size <= 64_000; size *= 2) {
+      const action = bash(unit.repeat(size / unit.length));
+      if (!canBeTapped(action, secrets)) continue;
+      const edit = JSON.stringify(ended('$event', chipCard(action, secrets), 'x'.repeat(300)));
+      const asked = JSON.stringify(poll(action, secrets, '@owner:x').content);
+      for (const event of [edit, asked])
+        assert.ok((Buffer.byteLength(event) * 4) / 3 + 1500 < 65_536, `${unit} × ${size}: ${event.length}`);
+    }
+    assert.ok(canBeTapped(bash(unit.repeat(30)), secrets), 'a short one is a card');
+  }
+  const ticks = bash('`a'.repeat(131_072)); // a fence is made of it without running out of stack
+  assert.ok(!canBeTapped(ticks, secrets));
+  assert.ok(longCard(ticks, secrets).file.includes('send AAAA-BBBB'));
 });
 
 test('the same action renders the same card, and another number or digest another', () => {

@@ -1,6 +1,6 @@
 /** The Matrix events of a card: message, sealed chips, poll, code notice, long file, and the edit that ends it. */
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
-import { actionBlocks, type Block, fitsCard, header, toHtml, toText } from './render.ts';
+import { actionBlocks, type Block, fitsPhone, header, toHtml, toText } from './render.ts';
 import { digestText } from './tokens.ts';
 
 export type Content = Record<string, unknown>;
@@ -40,8 +40,18 @@ export function chipCard(action: Action, s: Secrets): Block[] {
   ];
 }
 
-/** Whether the card shows the whole action on a phone; if not it goes along as a file and takes only its code. */
-export const canBeTapped = (action: Action, s: Secrets): boolean => fitsCard(chipCard(action, s));
+/**
+ * Bytes of an event's content before encryption. A homeserver takes 65,536 of the encrypted event, and clients were seen
+ * to take bodies of 45 KiB; an edit carries both bodies twice and is the largest of a card's events.
+ */
+const mostBytes = 40_000;
+
+/** Whether the card can show the whole action to its end; if not it goes along as a file and takes only its code. */
+export function canBeTapped(action: Action, s: Secrets): boolean {
+  const blocks = chipCard(action, s);
+  if (!fitsPhone(blocks)) return false;
+  return Buffer.byteLength(JSON.stringify(ended('', blocks, ''))) <= mostBytes;
+}
 
 /** A sealed chip: the whole annotation inside, an empty reference outside, so that the server never sees the key. */
 export function chip(card: string, key: string): { content: Content; outer: Content } {
@@ -107,9 +117,9 @@ export function longCard(action: Action, s: Secrets): { card: Content; file: str
   const blocks: Block[] = [
     header(action, s.number, s.decideBy),
     { line: `too long for a card (${whole.length} characters). It starts with` },
-    { quote: whole.slice(0, cut) },
+    { quote: whole.slice(0, cut).toWellFormed() },
     { line: 'and ends with' },
-    { quote: whole.slice(-cut) },
+    { quote: whole.slice(-cut).toWellFormed() },
     digestLine(s),
     { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },
   ];

@@ -8,7 +8,7 @@ import {
 } from '@pocketcoder/ledger/src/action.ts';
 import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Book } from './book.ts';
+import { type Book, isOver, type Page } from './book.ts';
 import type { Verdict } from './gatekeeper.ts';
 import type { Poster } from './poster.ts';
 import type { Card, CardStore } from './store.ts';
@@ -19,6 +19,8 @@ export type DeskOptions = {
   book: Book;
   poster: Poster;
   clocks: Clocks;
+  /** Why nothing is asked in this workspace at present, or ''. */
+  trouble(workspace: string): string;
   log: Logger;
 };
 export type Desk = {
@@ -52,6 +54,8 @@ export function createDesk(o: DeskOptions): Desk {
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
       log.warn({ action: card.action, kind, code: error.code }, 'the ledger refused a decision');
+      // A no that was refused for any other reason than its time must come again: the action may still run.
+      if (kind === 'denied' && error.code !== 'lifecycle') throw error;
       return refused[error.code] ?? `the ledger refused it (${error.code}): nothing was run`;
     }
   }
@@ -66,9 +70,7 @@ export function createDesk(o: DeskOptions): Desk {
         cards.set(v.card.action, { approval: v.evidence.event });
         return decide('approved', v.card, { grade: v.grade, evidence: v.evidence });
       case 'deny':
-        if (['posted', 'approved'].includes(book.state(v.card.action)))
-          return denyCard(v.card, v.evidence.user, v.why);
-        return '';
+        return isOver(book.state(v.card.action)) ? '' : denyCard(v.card, v.evidence.user, v.why);
       case 'suspect':
         if (!v.card.open || v.card.dropped) return '';
         cards.set(v.card.action, { dropped: true });
@@ -84,6 +86,18 @@ export function createDesk(o: DeskOptions): Desk {
   const voided = (action: string, digest: string, reason: string) =>
     ledger.append({ kind: 'void', action, body: { digest, reason } });
 
+  /** What could not be shown is taken back, so that "nothing ran" is true. Throws why, unless it was claimed already. */
+  async function withdraw(page: Page, error: unknown): Promise<void> {
+    log.error({ action: page.action.id, err: error }, 'a card could not be shown');
+    try {
+      await voided(page.action.id, page.digest, 'its card could not be shown');
+    } catch (refusal) {
+      if (refusal instanceof LedgerError && refusal.code === 'lifecycle') return;
+      throw refusal;
+    }
+    throw error;
+  }
+
   const waiting = (number: number): { card: Card; action: Action } | string => {
     const card = cards.byNumber(number);
     const page = card && book.page(card.action);
@@ -94,6 +108,8 @@ export function createDesk(o: DeskOptions): Desk {
 
   return {
     async ask(asked) {
+      const why = o.trouble(asked.workspace);
+      if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
       const action = makeAction(asked, o.clocks);
       const entry = await ledger.append({
         id: action.id,
@@ -104,7 +120,7 @@ export function createDesk(o: DeskOptions): Desk {
       await book.reached(entry.seq);
       const page = book.page(action.id);
       if (!page) throw new Error('the ledger did not show the action it took');
-      await poster.show(page);
+      await poster.show(page).catch((error: unknown) => withdraw(page, error));
       return { action: action.id, number: page.number };
     },
     apply,
@@ -135,19 +151,26 @@ export function createDesk(o: DeskOptions): Desk {
       return mine.length;
     },
     async expire(now) {
-      for (const card of cards.open()) {
-        if (now <= card.decideBy || book.state(card.action) !== 'posted') continue;
-        const body = { digest: card.digest, reason: 'not decided in time' };
-        await unless('lifecycle', ledger.append({ kind: 'expired', action: card.action, body }));
-        cards.set(card.action, { open: false });
+      // By the ledger's own state: a card may have been shut here without the ledger knowing.
+      for (const { action, digest, requestedAt } of book.unfinished()) {
+        if (now <= requestedAt + action.decide_within * 1000 || book.state(action.id) !== 'posted') continue;
+        const body = { digest, reason: 'not decided in time' };
+        await unless('lifecycle', ledger.append({ kind: 'expired', action: action.id, body }));
+        cards.set(action.id, { open: false });
       }
     },
     async resume() {
       for (const page of book.unfinished()) {
         const state = book.state(page.action.id);
         const card = cards.get(page.action.id);
-        if (state === 'requested') await poster.show(page);
-        else if (state === 'posted' && card?.form === 'chip' && !card.chips) await poster.showChips(card);
+        const shown =
+          state === 'requested'
+            ? poster.show(page)
+            : state === 'posted' && card?.form === 'chip' && !card.chips
+              ? poster.showChips(card)
+              : undefined;
+        // One card that can't be shown must not keep the bot from starting.
+        await shown?.catch((error: unknown) => withdraw(page, error)).catch(() => {});
       }
     },
   };
@@ -163,8 +186,8 @@ async function unless(code: string, appended: Promise<unknown>): Promise<void> {
 /** What the ledger's refusals mean to the person who tapped. */
 const refused: Record<string, string> = {
   late: 'too late: the time to decide has passed, nothing was run',
-  frozen: 'everything is frozen: nothing was run. Thaw at the console first',
-  lifecycle: 'it was decided already',
+  frozen: 'everything is frozen: nothing was run',
+  lifecycle: 'it was decided already; what has started is ended by 🛑 or !stop',
   not_enrolled: 'that device is not enrolled: nothing was run. Pair it at the console',
   clock_back: 'the ledger’s clock went back: nothing was run. Ask again',
 };

@@ -11,17 +11,17 @@ export const toText = (blocks: readonly Block[]): string =>
 export const toHtml = (blocks: readonly Block[]): string =>
   blocks
     .map((b) =>
-      'line' in b ? `<p>${escapeHtml(b.line)}</p>` : `<pre><code>${escapeHtml(b.quote)}</code></pre>`,
+      'line' in b
+        ? `<p>${escapeHtml(b.line).replace(/\n/g, '<br>')}</p>`
+        : `<pre><code>${escapeHtml(b.quote)}</code></pre>`,
     )
     .join('');
 
-/** What fits on a phone without being cut by anybody; more goes along as a file. In characters and lines. */
-const most = { characters: 12_000, lines: 200 };
+/** More lines than this are no card on a phone; they go along as a file. */
+const mostLines = 200;
 
-export const fitsCard = (blocks: readonly Block[]): boolean => {
-  const text = toText(blocks);
-  return text.length <= most.characters && text.split('\n').length <= most.lines;
-};
+export const fitsPhone = (blocks: readonly Block[]): boolean =>
+  toText(blocks).split('\n').length <= mostLines;
 
 type Shown = { blocks: Block[]; hidden: number };
 

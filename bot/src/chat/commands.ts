@@ -99,7 +99,7 @@ export const commands: readonly Command[] = [
     usage: '!stop',
     summary: 'end what runs, deny what waits, interrupt the agent',
     async run(_, c) {
-      await c.conversation.interrupt(c.workspace);
+      void c.conversation.interrupt(c.workspace);
       const count = await c.desk.stop(c.workspace, c.user);
       return count === 0 ? 'Nothing was running or waiting.' : `Stopped: ${count}.`;
     },

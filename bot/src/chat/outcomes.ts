@@ -1,4 +1,5 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
+import { isUtf8 } from 'node:buffer';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
@@ -28,7 +29,23 @@ const shownLines = 25;
 const shownCharacters = 2000;
 const keptLive = 8192;
 
-const clean = (text: string): string => visible(stripAnsi(text).replace(/\r\n/g, '\n')).text;
+/** What is looked at of an output to show its end; and, head and tail together, what a model may be told of it. */
+const lastBytes = 16_384;
+const toldBytes = 65_536;
+
+/** The end of an output as text that hides nothing. Outputs can be very large: no more than their end is touched. */
+const clean = (bytes: Uint8Array): string =>
+  visible(stripAnsi(Buffer.from(bytes.subarray(-lastBytes)).toString('utf8')).replace(/\r\n/g, '\n')).text;
+
+function forModel(bytes: Uint8Array): { output: string; truncated: boolean } {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (whole.length <= toldBytes) return { output: whole.toString('utf8'), truncated: false };
+  const head = whole.subarray(0, toldBytes / 4).toString('utf8');
+  return {
+    output: `${head}\n[…]\n${whole.subarray((-toldBytes * 3) / 4).toString('utf8')}`,
+    truncated: true,
+  };
+}
 
 function tail(text: string): { text: string; cut: boolean } {
   const lines = text.replace(/\n+$/, '').split('\n');
@@ -80,8 +97,7 @@ export function createOutcomes(o: OutcomesOptions) {
       ...(typeof body.exit === 'number' && { exit: body.exit }),
       ...(typeof body.signal === 'string' && { signal: body.signal }),
       ...(typeof body.reason === 'string' && { reason: body.reason }),
-      output: Buffer.from(bytes).toString('utf8'),
-      truncated: false,
+      ...forModel(bytes),
       bytes,
     };
   }
@@ -105,15 +121,16 @@ export function createOutcomes(o: OutcomesOptions) {
     live.delete(page.action.id);
     if (!page.story.some((e) => e.kind === 'claimed')) return;
     const status = shown?.status ?? outputMessage(card);
-    const text = tail(clean(outcome.output));
-    const blocks: Block[] = [{ line: `#${page.number} output${text.cut ? ', its end' : ''}` }];
+    const text = tail(clean(outcome.bytes));
+    const cut = text.cut || outcome.bytes.length > lastBytes;
+    const blocks: Block[] = [{ line: `#${page.number} output${cut ? ', its end' : ''}` }];
     blocks.push(text.text ? { quote: text.text } : { line: '(no output)' });
     const content = message(blocks);
     if (!status.shown() && card.event)
       content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
     await status.finish(content);
-    const isText = Buffer.from(outcome.output).equals(outcome.bytes);
-    if (!text.cut && isText) return;
+    const isText = isUtf8(outcome.bytes);
+    if (!cut && isText) return;
     const [extension, mime] = isText ? ['txt', 'text/plain'] : ['bin', 'application/octet-stream'];
     const file = await matrix.uploadEncrypted(outcome.bytes, `output-${page.number}.${extension}`, mime);
     await matrix.post(card.room, 'm.room.message', file, { txn: `output-file-${card.action}` });
@@ -169,21 +186,25 @@ export function createOutcomes(o: OutcomesOptions) {
     if (card) await close(page, card, outcome, entry);
   }
 
+  /** Never throws: what could not be shown is logged, and shown at the next start. */
+  const ending = (page: Page, entry: Entry): Promise<void> =>
+    end(page, entry).catch((error: unknown) =>
+      log.error({ action: entry.action, err: error }, 'an outcome could not be shown'),
+    );
+
   return {
     /** Takes an entry of the chain once the book has read it. Never holds up the next one. */
     take(entry: Entry): void {
       const page = book.page(entry.action);
       if (!page || !isOver(entry.kind)) return;
-      end(page, entry).catch((error: unknown) =>
-        log.error({ action: entry.action, err: error }, 'an outcome could not be shown'),
-      );
+      void ending(page, entry);
     },
     /** After a restart: shows the endings that the room has not seen. */
     async catchUp(): Promise<void> {
       for (const card of cards.unended()) {
         const page = book.page(card.action);
         const entry = page?.story.find((e) => isOver(e.kind));
-        if (page && entry) await end(page, entry);
+        if (page && entry) await ending(page, entry);
       }
     },
     /** Live output of a running action. Shown once it has run for longer than a pace. */
@@ -199,10 +220,7 @@ export function createOutcomes(o: OutcomesOptions) {
       now.bytes = Buffer.concat([now.bytes, chunk]).subarray(-keptLive);
       const show = () =>
         now.status.show(
-          message([
-            { line: `#${page.number} is running` },
-            { quote: tail(clean(now.bytes.toString('utf8'))).text },
-          ]),
+          message([{ line: `#${page.number} is running` }, { quote: tail(clean(now.bytes)).text }]),
         );
       if (now.status.shown()) show();
       else now.timer ??= setTimeout(show, pace);

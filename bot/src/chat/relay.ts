@@ -18,7 +18,7 @@ export type RelayOptions = {
   desk: Desk;
   conversation: Conversation;
   ledger: Ledger;
-  /** Rooms in which nothing is approved or posted, and why. */
+  /** Rooms in which nothing is asked or approved, and why. */
   troubles: Map<string, string>;
   health(): string[];
   owner: string;
@@ -51,7 +51,7 @@ export function createRelay(o: RelayOptions): Relay {
 
   /** Words to the room; where that fails the decision stands all the same. */
   async function say(room: RoomId, text: string, replyTo?: string): Promise<void> {
-    if (!text || o.troubles.has(room)) return;
+    if (!text) return;
     const content = message([{ line: text }]);
     if (replyTo) content['m.relates_to'] = { 'm.in_reply_to': { event_id: replyTo } };
     await matrix
@@ -69,9 +69,10 @@ export function createRelay(o: RelayOptions): Relay {
 
   /** Voids a room's open cards: nothing that was shown there counts any more. */
   async function voidCards(room: RoomId, reason: string): Promise<void> {
-    for (const card of cards.open()) {
-      if (card.room !== room) continue;
-      cards.set(card.action, { open: false });
+    const mine = cards.open().filter((card) => card.room === room);
+    // All of them first: the next event may be an answer to any.
+    for (const card of mine) cards.set(card.action, { open: false });
+    for (const card of mine) {
       const body = { digest: card.digest, reason };
       await o.ledger.append({ kind: 'void', action: card.action, body }).catch((error: unknown) => {
         if (!(error instanceof LedgerError) || error.code !== 'lifecycle') throw error;
@@ -106,7 +107,8 @@ export function createRelay(o: RelayOptions): Relay {
       }
       if (verdict.do === 'hear') return hear(t.room, workspace, t.wire.sender, verdict.text, t.wire.event_id);
       if (verdict.do === 'stop') {
-        await conversation.interrupt(workspace);
+        // The sandbox first: a brain that hangs must not hold up a stop.
+        void conversation.interrupt(workspace);
         const count = await desk.stop(workspace, verdict.evidence.user);
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }
@@ -126,6 +128,10 @@ export function createRelay(o: RelayOptions): Relay {
       log.error({ room, why }, 'room guard');
       await voidCards(room, why);
       await o.ledger.append({ kind: 'alarm', body: { reason: why, room } });
+      await say(
+        room,
+        `⚠️ ${why}. Nothing is asked or approved here until the bot was started again without it.`,
+      );
     },
     onEntry(entry) {
       if (entry.kind !== 'identity.enrolled') return;

@@ -63,7 +63,9 @@ export const stateOf = (client: Client, room: RoomId): Promise<State[]> =>
 /** What one state event changed that it must not, in words, or undefined. */
 export function troubleWith(e: State, me: UserId, expected: readonly UserId[]): string | undefined {
   if (e.type === 'm.room.member') {
-    const membership = String(e.content['membership']);
+    // The server may put anything here, objects without a text among it.
+    const stated = e.content['membership'];
+    const membership = typeof stated === 'string' ? stated : 'knock';
     if (e.state_key === me) return membership === 'join' ? undefined : 'the bot was removed';
     const present = membership === 'join' || membership === 'invite' || membership === 'knock';
     const known = expected.includes(e.state_key as UserId);
