@@ -143,8 +143,13 @@ export async function startBrain(
       async turn(session, text) {
         const from = events.length;
         await brain.prompt(session, text);
-        const idle = (e: BrainEvent) => e.type === 'idle' && e.session === session;
-        await until('the session is idle', () => events.slice(from).some(idle), { seconds: 30 });
+        // Idle may be told twice of the turn before: only one that follows this turn's busy counts.
+        const over = () => {
+          const mine = events.slice(from).filter((e) => 'session' in e && e.session === session);
+          const begun = mine.findIndex((e) => e.type === 'busy');
+          return begun >= 0 && mine.slice(begun).some((e) => e.type === 'idle');
+        };
+        await until('the session to have been busy and idle again', over, { seconds: 30 });
       },
       kill: () => opencode.kill({ signal: 'SIGKILL' }),
       start: () => opencode.start(),
