@@ -212,12 +212,14 @@ test('a task whose address was opened anew (the bot was restarted) gets its hand
   assert.notEqual(again.token, hands.token);
   stack.brain.resume({ session, task: again });
   const before = asked.length;
-  await stack.turn(session, '!call bash {"script":"two"}');
+  await stack.brain.prompt(session, '!call bash {"script":"two"}');
+  // The brain may say idle while it takes up its tools again, so the words are waited for.
+  const told = () => asked.length > before && saidOf(session).includes('with the new token');
+  await until('the outcome in its words', told, { seconds: 30 });
   assert.deepEqual(
     asked.slice(before).map((a) => a.workspace),
     ['kept'],
   );
-  assert.match(saidOf(session), /with the new token/);
 });
 
 test('a wrong key and a model that is down are told in words', async () => {
