@@ -1,9 +1,9 @@
 /** The bot: relay, gatekeeper and gateway in one process that holds the Matrix keys and nothing else. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
-import { connectLedger, type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
 import { createBook } from './approval/book.ts';
 import { pollAnswers } from './approval/card.ts';
@@ -16,7 +16,7 @@ import { createConversation } from './chat/conversation.ts';
 import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
 import { taskStore } from './chat/tasks.ts';
-import { type Configuration, readConfiguration } from './configuration.ts';
+import { readConfiguration } from './configuration.ts';
 import { serveConsole } from './console.ts';
 import { startGateway } from './gateway/server.ts';
 import { connectMatrix } from './matrix/connect.ts';
@@ -30,18 +30,6 @@ const readyFile = process.env['BOT_READY'] ?? '/tmp/ready';
 /** Seconds a tool call of the brain is held open before it is told PENDING. */
 const heldOpen = 120;
 
-async function reachLedger(c: Configuration, log: Logger): Promise<Ledger> {
-  for (let wait = 200; ; wait = Math.min(2 * wait, 5000)) {
-    try {
-      return await connectLedger({ url: c.ledger.url, identity: 'bot', password: c.ledger.password });
-    } catch (error) {
-      if (!(error instanceof LedgerError) || error.code !== 'unreachable') throw error;
-      log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again');
-      await pause(wait);
-    }
-  }
-}
-
 async function main(log: Logger): Promise<void> {
   const c = readConfiguration(process.argv[2] ?? '/run/pocketcoder/bot.json');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -50,7 +38,9 @@ async function main(log: Logger): Promise<void> {
   const troubles = new Map<string, string>();
 
   const book = createBook(sha256);
-  const ledger = await reachLedger(c, log);
+  const ledger = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
+    log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again'),
+  );
   let live: ((entry: Entry) => void) | undefined;
   const following = ledger.follow({
     from: 0,
@@ -149,7 +139,6 @@ async function main(log: Logger): Promise<void> {
     ledger,
     troubles,
     health,
-    owner: c.owner,
     log,
   });
 

@@ -90,6 +90,9 @@ function stateOf(story) {
   return '';
 }
 
+/** True for states that nothing follows. @param {string} state */
+const isOver = (state) => Object.hasOwn(lifecycle, state) && lifecycle[state]?.length === 0;
+
 /** @param {Entry[]} entries @param {string} kind */
 function last(entries, kind) {
   for (let i = entries.length - 1; i >= 0; i--) if (entries[i]?.kind === kind) return entries[i];
@@ -248,6 +251,7 @@ module.exports = {
   controlKinds,
   hashed,
   stateOf,
+  isOver,
   isFrozen,
   enrolled,
   refusal,

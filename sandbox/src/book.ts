@@ -2,7 +2,7 @@
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { canonical } from '../../ledger/src/canonical.cjs';
 import type { Entry } from '../../ledger/src/client.ts';
-import { controlKinds, lifecycle, refusal, stateOf } from '../../ledger/src/rules.cjs';
+import { controlKinds, isOver, refusal, stateOf } from '../../ledger/src/rules.cjs';
 
 /** An entry and the chain's head before it, which is what it was judged against. */
 type Seen = { entry: Entry; head: { seq: number; at: string } | null };
@@ -23,8 +23,6 @@ export type Book = {
    */
   claimRefusal(action: string, body: object, now: number): { code: string; broken: boolean };
 };
-
-const isOver = (state: string): boolean => (lifecycle as Record<string, string[]>)[state]?.length === 0;
 
 export function makeBook(): Book {
   const stories = new Map<string, Seen[]>();

@@ -2,13 +2,12 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { type Logger, pino } from 'pino';
-import { connectLedger, type Ledger, LedgerError } from '../../ledger/src/client.ts';
+import { reachLedger } from '../../ledger/src/reach.ts';
 import { strongestRuntime } from './docker.ts';
 import { startExecutor } from './executor.ts';
-import { readSettings, type Settings, SettingsError } from './settings.ts';
+import { readSettings, SettingsError } from './settings.ts';
 import { makeTasks } from './tasks.ts';
 
 /** Is there while the service can do its work: the container's health check looks for it. */
@@ -26,19 +25,6 @@ async function engine(): Promise<{ docker: Docker; id: string }> {
   }
 }
 
-async function reachLedger(settings: Settings, log: Logger): Promise<Ledger> {
-  const { url, password } = settings.ledger;
-  for (let wait = 200; ; wait = Math.min(2 * wait, 5000)) {
-    try {
-      return await connectLedger({ url, identity: 'executor', password });
-    } catch (error) {
-      if (!(error instanceof LedgerError) || error.code !== 'unreachable') throw error;
-      log.warn({ url }, 'ledger does not answer; trying again');
-      await pause(wait);
-    }
-  }
-}
-
 async function main(log: Logger): Promise<void> {
   rmSync(readyFile, { force: true });
   const settings = readSettings(process.argv[2] ?? '/run/pocketcoder/executor.json');
@@ -46,7 +32,9 @@ async function main(log: Logger): Promise<void> {
   const runtime = await strongestRuntime(docker);
   const { project, task_image: image, limits } = settings;
   const tasks = makeTasks(docker, { project, image, limits, ...(runtime ? { runtime } : {}) });
-  const ledger = await reachLedger(settings, log);
+  const ledger = await reachLedger({ ...settings.ledger, identity: 'executor' }, () =>
+    log.warn({ url: settings.ledger.url }, 'ledger does not answer; trying again'),
+  );
   let caughtUp = false;
   const tell = (up: boolean) => (up ? writeFileSync(readyFile, '') : rmSync(readyFile, { force: true }));
   const executor = startExecutor({

@@ -1,7 +1,7 @@
 /** What the bot knows of the ledger: the chain read once, in order, and kept as far as anything open needs it. */
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
-import { controlKinds, enrolled, isFrozen, lifecycle, stateOf } from '@pocketcoder/ledger/src/rules.cjs';
+import { controlKinds, enrolled, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Enrolled } from '../matrix/types.ts';
 
 export type Page = { action: Action; digest: string; number: number; requestedAt: number; story: Entry[] };
@@ -17,12 +17,7 @@ export type Book = {
   enrolled(): Enrolled[];
   frozen(): boolean;
   rooms(): ReadonlyMap<string, string>;
-  head(): { seq: number; hash: string };
 };
-
-/** True for states that nothing follows. */
-export const isOver = (state: string): boolean =>
-  state !== '' && (lifecycle as Record<string, string[]>)[state]?.length === 0;
 
 /** @param digest of a requested entry's body */
 export function createBook(digest: (body: string) => string): Book {
@@ -32,7 +27,7 @@ export function createBook(digest: (body: string) => string): Book {
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
   let devices: Enrolled[] = [];
-  let head = { seq: 0, hash: '' };
+  let read = 0;
   let requests = 0;
 
   function readAction(entry: Entry): void {
@@ -53,8 +48,8 @@ export function createBook(digest: (body: string) => string): Book {
 
   return {
     read(entry) {
-      if (entry.seq <= head.seq) return;
-      head = { seq: entry.seq, hash: entry.hash };
+      if (entry.seq <= read) return;
+      read = entry.seq;
       if (entry.action) readAction(entry);
       if (controlKinds.includes(entry.kind)) {
         control.push(entry);
@@ -68,13 +63,12 @@ export function createBook(digest: (body: string) => string): Book {
         if ((waiting[i]?.seq ?? 0) <= entry.seq) waiting.splice(i, 1)[0]?.resolve();
     },
     reached: (seq) =>
-      seq <= head.seq ? Promise.resolve() : new Promise((resolve) => waiting.push({ seq, resolve })),
+      seq <= read ? Promise.resolve() : new Promise((resolve) => waiting.push({ seq, resolve })),
     page: (action) => pages.get(action),
     state: (action) => stateOf(pages.get(action)?.story ?? []),
     unfinished: () => [...open].flatMap((id) => pages.get(id) ?? []),
     enrolled: () => devices,
     frozen: () => isFrozen(control),
     rooms: () => rooms,
-    head: () => head,
   };
 }

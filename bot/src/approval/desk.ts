@@ -7,8 +7,9 @@ import {
   makeAction,
 } from '@pocketcoder/ledger/src/action.ts';
 import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { isOver } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Logger } from 'pino';
-import { type Book, isOver, type Page } from './book.ts';
+import type { Book, Page } from './book.ts';
 import type { Verdict } from './gatekeeper.ts';
 import type { Poster } from './poster.ts';
 import type { Card, CardStore } from './store.ts';

@@ -26,7 +26,7 @@ export type Verdict =
   /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
   | { do: 'suspect'; card: Card; why: string }
   /** Text from an enrolled device: for the brain or a command. */
-  | { do: 'hear'; text: string; replyTo: string }
+  | { do: 'hear'; text: string }
   | { do: 'ignore'; why: string };
 
 export type Gate = {
@@ -159,10 +159,7 @@ async function said(t: Taken, gate: Gate): Promise<Verdict> {
   if (card && card.room !== t.room) return ignore('code of another room');
   const why = card ? await unproven(t, gate) : await violated(t, gate.approvers(t.room), gate.matrix);
   if (why) return ignore(why);
-  if (!card) {
-    const reply = relation(t.content) as { 'm.in_reply_to'?: { event_id?: unknown } };
-    return { do: 'hear', text: body, replyTo: text(reply['m.in_reply_to']?.event_id) };
-  }
+  if (!card) return { do: 'hear', text: body };
   const late = shut(card, gate);
   return late
     ? { do: 'explain', card, why: late }

@@ -1,6 +1,7 @@
 /** Joins the gateway's open calls to what becomes of their actions. */
+
+import { isOver } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Book, Page } from '../approval/book.ts';
-import { isOver } from '../approval/book.ts';
 import type { Desk } from '../approval/desk.ts';
 import type { Ask } from '../gateway/calls.ts';
 import type { Outcome } from '../gateway/outcome.ts';

@@ -1,10 +1,10 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 import { isUtf8 } from 'node:buffer';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { isOver } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
 import type { Book, Page } from '../approval/book.ts';
-import { isOver } from '../approval/book.ts';
 import { type Content, ended, message, pollEnd } from '../approval/card.ts';
 import { actionBlocks, type Block, header } from '../approval/render.ts';
 import type { Card, CardStore } from '../approval/store.ts';

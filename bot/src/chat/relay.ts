@@ -21,7 +21,6 @@ export type RelayOptions = {
   /** Rooms in which nothing is asked or approved, and why. */
   troubles: Map<string, string>;
   health(): string[];
-  owner: string;
   log: Logger;
 };
 export type Relay = {
