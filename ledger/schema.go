@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion grows with every migration that an older ledger could not read.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // unusableError is a state that starting again does not cure.
 type unusableError struct{ message string }

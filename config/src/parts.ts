@@ -26,12 +26,9 @@ export const recipes: Readonly<Record<Part, Recipe>> = {
   ledger: {
     folder: '.',
     dockerfile: 'ledger/Dockerfile',
-    files: [
-      ...['Dockerfile', 'go.mod', 'go.sum', 'go-requirements.txt', 'pb_hooks', 'pb_migrations'],
-      ...['src/canonical.cjs', 'src/rules.cjs'],
-    ]
+    files: [...['Dockerfile', 'go.mod', 'go.sum', 'go-requirements.txt', 'pb_hooks', 'pb_migrations']]
       .map((name) => `ledger/${name}`)
-      .concat(globSync('ledger/*.go', { cwd: checkout })),
+      .concat(globSync(['ledger/*.go', 'ledger/src/*.cjs'], { cwd: checkout })),
   },
   homeserver: { folder: '.', dockerfile: 'config/homeserver/Dockerfile', files: ['config/homeserver'] },
   bot: {

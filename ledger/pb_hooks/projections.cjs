@@ -1,10 +1,11 @@
 // What people browse in the dashboard: derived from the chain in the entry's own transaction, never read by a judgement.
-const { controlKinds, enrolled, lifecycle } = require('../src/rules.cjs');
+const { enrolled } = require('../src/identities.cjs');
+const { controlKinds, lifecycle } = require('../src/lifecycle.cjs');
 
 /** One line that tells an action from others in a list. */
 function summary(request) {
-  const { script, path } = request.args;
-  const what = typeof script === 'string' ? script : typeof path === 'string' ? path : '';
+  const { script, path, user } = request.args;
+  const what = [script, path, user].find((text) => typeof text === 'string') || '';
   return `${request.kind} ${what}`.slice(0, 190);
 }
 
@@ -37,8 +38,7 @@ function projectApprovers(tx, control) {
 /** @param entry as it was just written, `control` the control entries before it */
 function project(tx, entry, control) {
   if (entry.action && Object.hasOwn(lifecycle, entry.kind)) projectAction(tx, entry);
-  else if (controlKinds.indexOf(entry.kind) >= 0 && entry.kind.indexOf('identity.') === 0)
-    projectApprovers(tx, control.concat([entry]));
+  if (controlKinds.indexOf(entry.kind) >= 0) projectApprovers(tx, control.concat([entry]));
 }
 
 module.exports = { project };

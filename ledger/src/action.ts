@@ -1,18 +1,36 @@
 /** An action: one thing somebody wants done, its canonical text and its digest. No Matrix, no Docker, no LLM here. */
 import { createHash, randomBytes } from 'node:crypto';
 import { canonical } from './canonical.cjs';
-import { classes, minimumGrade } from './rules.cjs';
+import { actText } from './leases.cjs';
+import { classes, type Policy, termOf } from './policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
 export type RiskClass = 'read' | 'write' | 'exec' | 'network' | 'secret' | 'destructive' | 'control';
-export type Requester = 'brain' | 'owner';
+/** The brain, the operator at the console, or the Matrix id of the person who asked. */
+export type Requester = 'brain' | 'operator' | `@${string}`;
+export type Role = 'none' | 'reads' | 'asks' | 'approves' | 'owner';
 
-/** What each kind of action takes. Paths are relative to the workspace's root; `timeout` is in seconds. */
-export type Args = {
+/** What each kind of action that the sandbox runs takes. Paths are relative to the workspace's root; `timeout` is in seconds. */
+export type RunArgs = {
   bash: { script: string; cwd: string; env: Readonly<Record<string, string>>; timeout: number };
   read_file: { path: string; offset: number; limit: number };
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
+};
+export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
+export type LeaseArgs =
+  /** Exactly these acts, by their digests. */
+  | { acts: readonly string[]; uses: number; seconds: number }
+  /** One kind of file action on whatever is below a path; '' is the whole workspace. */
+  | { of: 'read_file' | 'write_file' | 'edit_file'; path: string; uses: number; seconds: number };
+/** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
+export type Args = RunArgs & {
+  lease: LeaseArgs;
+  plan: { steps: readonly Act[]; seconds: number };
+  policy: { policy: Policy };
+  role: { user: string; role: Role };
+  device: { user: string; master: string; device: string; ed25519: string; curve25519: string };
+  thaw: Record<string, never>;
 };
 export type Kind = keyof Args;
 
@@ -29,13 +47,15 @@ export type Action<K extends Kind = Kind> = {
     grade: Grade;
     decide_within: number;
     execute_within: number;
+    grace: number;
+    approvers: number;
+    devices: number;
   };
 }[K];
 
 export type Asked = {
   [P in Kind]: { kind: P; args: Args[P]; workspace: string; task: string; requester: Requester };
 }[Kind];
-export type Clocks = { decide_within: number; execute_within: number };
 
 /** SHA-256 of a text's UTF-8 bytes, in hex. */
 export const sha256 = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex');
@@ -46,11 +66,29 @@ export function newId(random: (n: number) => Uint8Array = randomBytes): string {
   return Array.from(random(15), (b) => alphabet[b & 31]).join('');
 }
 
-/** Completes what was asked into an action. Its class comes from its kind; its grade is the class's weakest. */
-export function makeAction(asked: Asked, clocks: Clocks, id: string = newId()): Action {
+/**
+ * Completes what was asked into an action, with the terms that the policy in force has for it.
+ * @param raise grade to ask for where the policy would take a lower one
+ * @throws Error where the policy lets nothing of this class run
+ */
+export function makeAction(asked: Asked, policy: Policy, raise?: 'signed', id: string = newId()): Action {
+  const term = termOf(policy, asked);
+  if (!term) throw new Error(`there is no action of kind ${asked.kind}`);
+  if (term.mode === 'never') throw new Error(`the policy lets nothing of class ${classes[asked.kind]} run`);
+  const { decide_within, execute_within, grace, approvers, devices } = term;
+  const grade = raise ?? term.grade;
   const risk = classes[asked.kind] as RiskClass;
-  const grade = (minimumGrade[risk] ?? 'signed') as Grade;
-  return { ...asked, id, class: risk, grade, ...clocks } as Action;
+  return {
+    ...asked,
+    id,
+    class: risk,
+    grade,
+    decide_within,
+    execute_within,
+    grace,
+    approvers,
+    devices,
+  } as Action;
 }
 
 /** The exact text that is approved, stored and run. Throws on what canonical JSON cannot carry (a lone surrogate). */
@@ -58,3 +96,6 @@ export const actionText = (action: Action): string => canonical(action);
 
 /** What an approval names: SHA-256 of the canonical text, in hex. */
 export const digestOf = (action: Action): string => sha256(actionText(action));
+
+/** What a lease names: the SHA-256 of what would be done, whoever asks for it and whenever. */
+export const actDigest = (act: Act, workspace: string): string => sha256(actText(act, workspace));

@@ -1,6 +1,6 @@
 /** Audits a ledger through its own API: the chain, every action's story, every result's output, every checkpoint. */
 import { sha256 } from './action.ts';
-import { chainVerifier } from './chain.ts';
+import { createChain } from './chain.ts';
 import type { Entry, Ledger } from './client.ts';
 
 export type Report = {
@@ -41,7 +41,7 @@ function checkpointMisfit(entry: Entry, hashes: readonly string[]): string {
  * can't be read throws LedgerError.
  */
 export async function auditLedger(ledger: Ledger): Promise<Report> {
-  const verifier = chainVerifier();
+  const chain = createChain();
   const report: Report = {
     ok: true,
     entries: 0,
@@ -54,7 +54,7 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
   const hashes: string[] = [];
 
   const judge = async (entry: Entry): Promise<string> => {
-    const why = verifier.take(entry);
+    const why = chain.take(entry);
     if (why) return why;
     hashes.push(entry.hash);
     if (entry.kind === 'requested') report.actions++;
@@ -76,8 +76,8 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
       report.off = { seq: entry.seq, id: entry.id, kind: entry.kind, why };
       break;
     }
-    report.entries = verifier.size();
-    report.head = verifier.head();
+    report.entries = chain.head().seq;
+    report.head = chain.head().hash;
   }
   return report;
 }

@@ -39,10 +39,19 @@ sub make_parents {
     return;
 }
 
-my ($operation, $path, @rest) = unpack '(N/a*)*', slurp($ARGV[0]);
+my ($asked, $path, @rest) = unpack '(N/a*)*', slurp($ARGV[0]);
+my ($leased, $operation) = $asked =~ m{^(leased )?(\w+)$};
 $path = "/workspace/$path" unless $path =~ m{^/};
 die "$path is not below /workspace; nothing was done\n"
   if $path !~ m{^/workspace/} or grep { $_ eq '..' } split m{/}, $path;
+# A lease was given for a path as people read it: what a link in the workspace makes of it nobody has seen.
+if ($leased) {
+    my $so_far = '/workspace';
+    for my $part (grep { length and $_ ne '.' } split m{/}, substr $path, length '/workspace/') {
+        $so_far .= "/$part";
+        die "$so_far is a symbolic link, which a lease does not follow; nothing was done\n" if -l $so_far;
+    }
+}
 binmode STDOUT;
 
 if ($operation eq 'read') {

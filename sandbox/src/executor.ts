@@ -78,7 +78,7 @@ export function startExecutor(o: {
         return '';
       } catch (error) {
         if (error instanceof SandboxError) return error.message;
-        if (stopping || book.state(id) !== 'approved') throw error;
+        if (stopping || !isDecided(book.state(id))) throw error;
         log.warn({ action: id, err: error }, 'no container; trying again until its time is over');
         await pause(wait);
       }
@@ -87,7 +87,7 @@ export function startExecutor(o: {
 
   function script(id: string): Script | string {
     try {
-      return scriptOf(book.request(id).action);
+      return scriptOf(book.request(id).action, book.state(id) === 'leased');
     } catch (error) {
       if (error instanceof ScriptError) return error.message;
       throw error;
@@ -95,23 +95,15 @@ export function startExecutor(o: {
   }
 
   async function execute(id: string): Promise<void> {
-    if (book.state(id) !== 'approved') return;
+    if (!isDecided(book.state(id))) return;
     const what = script(id);
     const missing = await container(id);
-    if (book.state(id) !== 'approved') return;
+    if (!isDecided(book.state(id))) return;
     const place = placeOf(id);
     const { digest } = book.request(id);
     const body = { digest, executor: name };
     const refused = book.claimRefusal(id, body, Date.now());
-    if (refused.code) {
-      log.warn({ action: id, ...refused }, 'not claimed');
-      if (refused.broken)
-        await insist({
-          kind: 'alarm',
-          body: { reason: `entry refused by the executor: ${refused.code}`, action: id },
-        });
-      return;
-    }
+    if (refused) return log.warn({ action: id, code: refused }, 'not claimed');
     try {
       await insist({ kind: 'claimed', action: id, body });
     } catch (error) {
@@ -169,13 +161,19 @@ export function startExecutor(o: {
     await tasks.drop(place, id).catch(() => {});
   }
 
-  function expireLater(id: string): void {
-    const approved = book.story(id).findLast((e) => e.kind === 'approved');
-    if (!approved || timers.has(id)) return;
+  /** Runs it once its grace is over, and expires it where that does not come about in time. */
+  function begin(id: string): void {
+    const decided = book.story(id).findLast((e) => isDecided(e.kind));
+    if (!decided || timers.has(id)) return;
     const { action, digest } = book.request(id);
-    const left = Date.parse(approved.at) + action.execute_within * 1000 + 1 - Date.now();
+    const at = Date.parse(decided.at);
+    const wait = decided.kind === 'leased' ? 0 : at + (action.grace ?? 0) * 1000 - Date.now();
+    const run = () => inLane(id, () => execute(id));
+    // A control action has nothing to run: the ledger applies it.
+    if (action.class !== 'control') wait > 0 ? setTimeout(run, wait) : run();
+    const left = at + action.execute_within * 1000 + 1 - Date.now();
     const expire = async () => {
-      if (book.state(id) !== 'approved') return;
+      if (!isDecided(book.state(id))) return;
       await insist({ kind: 'expired', action: id, body: { digest, reason: 'not executed in time' } });
     };
     const refused = (error: unknown) => log.info({ action: id, err: error }, 'not expired');
@@ -186,16 +184,13 @@ export function startExecutor(o: {
   }
 
   function act(id: string, kind: string): void {
-    if (kind === 'posted') warm(id);
+    if (kind === 'posted' && book.request(id).action.class !== 'control') warm(id);
     else if (kind === 'stop')
       tasks
         .kill(placeOf(id), id)
         .catch((error: unknown) => log.warn({ action: id, err: error }, 'not stopped'));
-    else if (kind === 'approved') {
-      expireLater(id);
-      inLane(id, () => execute(id));
-    }
-    if (kind === 'approved' || kind === 'posted' || kind === 'stop') return;
+    else if (isDecided(kind)) begin(id);
+    if (isDecided(kind) || kind === 'posted' || kind === 'stop') return;
     clearTimeout(timers.get(id));
     timers.delete(id);
   }
@@ -213,7 +208,15 @@ export function startExecutor(o: {
   const following = ledger.follow({
     from: 0,
     onEntry(entry) {
-      book.add(entry);
+      const broken = book.add(entry);
+      if (broken) {
+        log.fatal(
+          { seq: entry.seq, why: broken },
+          'the ledger holds an entry that it had to refuse: nothing is claimed',
+        );
+        const reason = `entry ${entry.seq} refused by the executor, which claims nothing any more: ${broken}`;
+        insist({ kind: 'alarm', body: { reason } }).catch(() => {}); // a ledger like that may refuse it
+      }
       try {
         if (caughtUp && entry.action) act(entry.action, entry.kind);
       } catch (error) {
@@ -237,6 +240,9 @@ export function startExecutor(o: {
     },
   };
 }
+
+/** Whether an action in this state waits to be claimed: by an answer, or covered by a lease. */
+const isDecided = (state: string): boolean => state === 'approved' || state === 'leased';
 
 /** An action that was claimed and then could not even be started: the reason stands where its output would. */
 function notRun(why: string): Outcome {

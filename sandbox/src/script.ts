@@ -82,18 +82,20 @@ function bytesOf(...texts: string[]): void {
     throw new ScriptError(`the action is larger than ${mostInput >> 20} MiB; nothing was run`);
 }
 
-function file(...input: [operation: string, path: string, ...rest: string[]]): Script {
+function file(leased: boolean, ...input: [operation: string, path: string, ...rest: string[]]): Script {
   bytesOf(...input);
   const [operation, path, ...rest] = input;
-  const input_ = fields(operation, workspacePath(path), ...rest);
+  const input_ = fields(leased ? `leased ${operation}` : operation, workspacePath(path), ...rest);
   return { program: 'file', input: input_, cwd: root, env: { ...base }, timeout: fileTimeout };
 }
 
 /**
  * What runs for this action: its exact bytes, nothing added to them and nothing interpreted. For `read_file`, `offset`
- * is the number of lines to skip and `limit` the most to give, 0 for all. @throws ScriptError when nothing can run
+ * is the number of lines to skip and `limit` the most to give, 0 for all.
+ * @param leased a lease stands for the answer: its path is then taken as it is written, through no symbolic link
+ * @throws ScriptError when nothing can run
  */
-export function scriptOf(action: Action): Script {
+export function scriptOf(action: Action, leased = false): Script {
   switch (action.kind) {
     case 'bash': {
       const { script, cwd, env, timeout } = action.args;
@@ -109,12 +111,12 @@ export function scriptOf(action: Action): Script {
     case 'read_file': {
       const offset = whole(action.args.offset, 0, 1e9, 'offset');
       const limit = whole(action.args.limit, 0, 1e9, 'limit');
-      return file('read', action.args.path, String(offset), String(limit));
+      return file(leased, 'read', action.args.path, String(offset), String(limit));
     }
     case 'write_file':
-      return file('write', action.args.path, action.args.content);
+      return file(leased, 'write', action.args.path, action.args.content);
     case 'edit_file':
-      return file('edit', action.args.path, action.args.old, action.args.new);
+      return file(leased, 'edit', action.args.path, action.args.old, action.args.new);
     default:
       throw new ScriptError('an action of a kind that this executor does not know; nothing was run');
   }

@@ -2,10 +2,16 @@
 import { type Action, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
 import { canonical } from '../../ledger/src/canonical.cjs';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { controlKinds, hashed, refusal } from '../../ledger/src/rules.cjs';
+import { controlKinds } from '../../ledger/src/lifecycle.cjs';
+import { defaultPolicy, type Policy, type Term } from '../../ledger/src/policy.cjs';
+import { hashed, refusal } from '../../ledger/src/rules.cjs';
 
 export const owner = { user: '@owner:home', master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' };
 export const start = Date.parse('2026-11-01T12:00:00.000Z');
+
+/** The default policy with these settings in every class. */
+export const aPolicy = (over: Partial<Term> = {}): Policy =>
+  Object.fromEntries(Object.entries(defaultPolicy).map(([risk, term]) => [risk, { ...term, ...over }]));
 
 export function someAction(over: Partial<Action> = {}): Action {
   const action = makeAction(
@@ -16,7 +22,7 @@ export function someAction(over: Partial<Action> = {}): Action {
       task: 'task',
       requester: 'brain',
     },
-    { decide_within: 300, execute_within: 60 },
+    aPolicy({ decide_within: 300, execute_within: 60 }),
   );
   return { ...action, ...over } as Action;
 }
@@ -46,6 +52,8 @@ export function memoryLedger() {
       head: head ?? null,
       now: at,
       sha256,
+      uses: (lease) =>
+        entries.filter((e) => e.kind === 'leased' && JSON.parse(e.body).lease === lease).length,
     });
     if (!code) entries.push({ ...entry, hash: sha256(hashed(entry)), transcript: '' });
     return code;

@@ -33,11 +33,14 @@ export const bashScript = (
     args: { script, cwd: o.cwd ?? '', env: o.env ?? {}, timeout: o.timeout ?? 30 },
     workspace: 'w',
     task: 't',
-    requester: 'owner',
+    requester: '@owner:test',
     class: 'exec',
     grade: 'sealed',
     decide_within: 60,
     execute_within: 60,
+    grace: 0,
+    approvers: 1,
+    devices: 1,
   });
 
 /** What an outcome says, or a throw that says why there is none. */

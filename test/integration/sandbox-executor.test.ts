@@ -17,9 +17,11 @@ import {
   sha256,
 } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
+import type { Term } from '../../ledger/src/policy.cjs';
 import { type Executor, startExecutor } from '../../sandbox/src/executor.ts';
 import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
+import { aPolicy } from '../harness/ledger-chain.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';
 
@@ -71,9 +73,9 @@ async function stopExecutors(): Promise<void> {
 type Asking = { clocks?: Partial<Action>; task?: string };
 async function post<K extends Kind>(kind: K, args: Args[K], o: Asking = {}): Promise<Action> {
   const { workspace } = box.name;
-  const asked = { kind, args, workspace, task: o.task ?? box.name.task, requester: 'owner' as const };
-  const clocks = { decide_within: 60, execute_within: 60, ...o.clocks };
-  const action = makeAction(asked as Parameters<typeof makeAction>[0], clocks);
+  const asked = { kind, args, workspace, task: o.task ?? box.name.task, requester: '@owner:test' as const };
+  const clocks = { decide_within: 60, execute_within: 60, ...o.clocks } as Partial<Term>;
+  const action = makeAction(asked as Parameters<typeof makeAction>[0], aPolicy(clocks));
   const digest = digestOf(action);
   await bot.append({ kind: 'requested', action: action.id, body: action });
   await bot.append({

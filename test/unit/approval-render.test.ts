@@ -5,6 +5,7 @@ import { canBeTapped, chipCard, ended, longCard, poll, type Secrets } from '../.
 import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
 import { escapeHtml, fenced, visible } from '../../bot/src/approval/visible.ts';
 import { type Action, makeAction } from '../../ledger/src/action.ts';
+import { aPolicy } from '../harness/ledger-chain.ts';
 
 const secrets: Secrets = {
   number: 12,
@@ -22,9 +23,9 @@ const bash = (script: string): Action =>
       args: { script, cwd: '.', env: {}, timeout: 600 },
       workspace: 'main',
       task: 't',
-      requester: 'owner',
+      requester: '@owner:home',
     },
-    { decide_within: 600, execute_within: 120 },
+    aPolicy({ decide_within: 600, execute_within: 120 }),
   );
 const unescapeHtml = (html: string) =>
   html

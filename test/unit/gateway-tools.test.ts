@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { actionText, makeAction } from '@pocketcoder/ledger/src/action.ts';
+import { defaultPolicy } from '@pocketcoder/ledger/src/policy.cjs';
 import fc from 'fast-check';
 import { askedBy, described, tools } from '../../bot/src/gateway/tools.ts';
 
@@ -44,7 +45,7 @@ test('every valid call becomes an action with exactly its arguments, which canon
           [asked.kind, asked.workspace, asked.task, asked.requester],
           [name, 'main', 'abcdefgh', 'brain'],
         );
-        const action = makeAction(asked, { decide_within: 1, execute_within: 1 });
+        const action = makeAction(asked, defaultPolicy);
         assert.deepEqual(JSON.parse(actionText(action)).args, asked.args);
       }),
     );
@@ -71,7 +72,7 @@ test('whatever a model sends, the answer is an action within the bounds or a rea
     fc.property(fc.constantFrom('bash', 'read_file', 'write_file', 'edit_file', 'x'), args, (name, given) => {
       const result = askedBy(where, name, given);
       if ('wrong' in result) return assert.ok(result.wrong.length > 0);
-      const action = makeAction(result.asked, { decide_within: 1, execute_within: 1 });
+      const action = makeAction(result.asked, defaultPolicy);
       const { args: taken } = JSON.parse(actionText(action)) as { args: { path?: string; cwd?: string } };
       for (const p of [taken.path, taken.cwd])
         assert.ok(p === undefined || (!p.startsWith('/') && !p.split('/').includes('..')));

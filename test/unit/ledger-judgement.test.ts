@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId } from '../../ledger/src/action.ts';
-import { enrolled, isFrozen } from '../../ledger/src/rules.cjs';
+import { enrolled } from '../../ledger/src/identities.cjs';
+import { isFrozen } from '../../ledger/src/rules.cjs';
 import {
   enrol,
   memoryLedger,

@@ -2,16 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
+import { defaultPolicy } from '../../ledger/src/policy.cjs';
 import { fields, ScriptError, scriptOf, workspacePath } from '../../sandbox/src/script.ts';
 
 type Ask = { [K in Asked['kind']]: Pick<Extract<Asked, { kind: K }>, 'kind' | 'args'> }[Asked['kind']];
 const script = (asked: Ask) =>
-  scriptOf(
-    makeAction({ ...asked, workspace: 'w', task: 't', requester: 'brain' } as Asked, {
-      decide_within: 60,
-      execute_within: 60,
-    }),
-  );
+  scriptOf(makeAction({ ...asked, workspace: 'w', task: 't', requester: 'brain' } as Asked, defaultPolicy));
 const bash = { script: 'true', cwd: '', env: {}, timeout: 5 };
 const wellFormed = fc.string({ unit: 'binary', maxLength: 200 });
 

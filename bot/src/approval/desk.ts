@@ -7,7 +7,7 @@ import {
   makeAction,
 } from '@pocketcoder/ledger/src/action.ts';
 import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
-import { isOver } from '@pocketcoder/ledger/src/rules.cjs';
+import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Logger } from 'pino';
 import type { Book, Page } from './book.ts';
 import type { Verdict } from './gatekeeper.ts';

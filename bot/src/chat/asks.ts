@@ -1,6 +1,6 @@
 /** Joins the gateway's open calls to what becomes of their actions. */
 
-import { isOver } from '@pocketcoder/ledger/src/rules.cjs';
+import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Book, Page } from '../approval/book.ts';
 import type { Desk } from '../approval/desk.ts';
 import type { Ask } from '../gateway/calls.ts';

@@ -1,7 +1,7 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 import { isUtf8 } from 'node:buffer';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
-import { isOver } from '@pocketcoder/ledger/src/rules.cjs';
+import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
 import type { Book, Page } from '../approval/book.ts';

@@ -1,0 +1,127 @@
+// @ts-check
+// Leases and plans: approved actions that let others run without a card of their own. A lease covers exact acts, or one
+// kind of file action below one path; a plan covers its steps, each once, in their order. Both are counted and end.
+const { canonical } = require('./canonical.cjs');
+const { last } = require('./lifecycle.cjs');
+const { mayApprove } = require('./identities.cjs');
+const { classes, defaultPolicy, termOf } = require('./policy.cjs');
+/** @typedef {import('./lifecycle.cjs').Entry} Entry */
+/** @typedef {Record<string, unknown>} Body */
+/** @typedef {{kind: string, args: Record<string, unknown>}} Act */
+/** @typedef {{id: string, kind: string, args: Record<string, any>, workspace: string, task: string, by: Body[], seq: number, at: string}} Grant */
+
+/** Kinds of action that a path can stand for. */
+const fileKinds = ['read_file', 'write_file', 'edit_file'];
+const mostUses = 1000;
+const longest = 7 * 86400;
+
+/** The exact text of what would be done, whoever asks for it and whenever: what a lease names by its SHA-256. @param {Act} act @param {unknown} workspace */
+const actText = (act, workspace) => canonical({ args: act.args, kind: act.kind, workspace });
+
+/** The parts of a path below the workspace; undefined for what climbs out. @param {unknown} path */
+function partsOf(path) {
+  if (typeof path !== 'string' || path.charAt(0) === '/') return undefined;
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  return parts.indexOf('..') < 0 ? parts : undefined;
+}
+
+/** @param {unknown} path @param {unknown} folder */
+function isBelow(path, folder) {
+  const inner = partsOf(path);
+  const outer = partsOf(folder);
+  return inner !== undefined && outer !== undefined && outer.every((part, i) => inner[i] === part);
+}
+
+/** A plan holds what the sandbox runs, and no further grants. @param {unknown} step */
+const isStep = (step) => {
+  const { kind, args, ...more } = /** @type {any} */ (step || {});
+  const runs = typeof kind === 'string' && Object.hasOwn(classes, kind) && classes[kind] !== 'control';
+  return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
+};
+
+/** Why a lease's or plan's arguments are none, or ''. @param {Act} asked */
+function grantFault({ kind, args }) {
+  const { acts, of, path, steps, uses, seconds } = args;
+  const whole = (/** @type {unknown} */ v, /** @type {number} */ most) =>
+    typeof v === 'number' && Number.isInteger(v) && v >= 1 && v <= most;
+  if (!whole(seconds, longest)) return 'seconds';
+  if (kind === 'plan')
+    return Array.isArray(steps) &&
+      steps.length > 0 &&
+      steps.length <= 50 &&
+      steps.every(isStep) &&
+      Object.keys(args).length === 2
+      ? ''
+      : 'steps';
+  if (!whole(uses, mostUses)) return 'uses';
+  if (Array.isArray(acts))
+    return acts.length > 0 && acts.every((a) => /^[0-9a-f]{64}$/.test(a)) && Object.keys(args).length === 3
+      ? ''
+      : 'acts';
+  return fileKinds.indexOf(String(of)) >= 0 && partsOf(path) && Object.keys(args).length === 4 ? '' : 'path';
+}
+
+/** Leases and plans that were approved, the ended ones among them. @param {Entry[]} control @returns {Grant[]} */
+function grants(control) {
+  return control.flatMap((entry) => {
+    if (entry.kind !== 'applied') return [];
+    const body = JSON.parse(entry.body);
+    if (body.kind !== 'lease' && body.kind !== 'plan') return [];
+    return [{ ...body, id: entry.action, seq: entry.seq, at: entry.at }];
+  });
+}
+
+/** The policy in force. @param {Entry[]} control @returns {import('./policy.cjs').Policy} */
+function policyOf(control) {
+  for (let i = control.length - 1; i >= 0; i--) {
+    const entry = control[i];
+    if (entry?.kind !== 'policy.set' && entry?.kind !== 'applied') continue;
+    const body = JSON.parse(entry.body);
+    if (entry.kind === 'policy.set') return body.policy;
+    if (body.kind === 'policy') return body.args.policy;
+  }
+  return defaultPolicy;
+}
+
+/**
+ * Why a grant is over at this moment, or ''. A freeze ends every grant there is, and so does the loss of any device that
+ * approved it.
+ * @param {Grant} grant @param {Entry[]} control @param {string} now
+ */
+function overSince(grant, control, now) {
+  if (Date.parse(now) > Date.parse(grant.at) + grant.args.seconds * 1000) return 'lease_over';
+  const frozen = last(control, 'frozen');
+  if (frozen && frozen.seq > grant.seq) return 'frozen';
+  if (control.some((e) => e.kind === 'lease.ended' && JSON.parse(e.body).lease === grant.id))
+    return 'lease_over';
+  return grant.by.every((evidence) => mayApprove({ evidence, grade: 'signed' }, control)) ? '' : 'revoked';
+}
+
+/**
+ * Why this grant does not cover what is asked, or ''.
+ * @param {Grant} grant @param {Act & {workspace?: unknown, task?: unknown}} asked
+ * @param {{control: Entry[], now: string, uses(lease: string): number, sha256(text: string): string}} c
+ */
+function uncovered(grant, asked, c) {
+  const over = overSince(grant, c.control, c.now);
+  if (over) return over;
+  if (asked.workspace !== grant.workspace) return 'not_covered';
+  const term = termOf(policyOf(c.control), asked);
+  const used = c.uses(grant.id);
+  const text = actText(asked, asked.workspace);
+  if (grant.kind === 'plan') {
+    const step = grant.args.steps[used];
+    if (!step) return 'lease_over';
+    if (!term || term.mode === 'never') return 'never';
+    return asked.task === grant.task && actText(step, grant.workspace) === text ? '' : 'not_covered';
+  }
+  if (used >= grant.args.uses) return 'lease_over';
+  if (!term || term.mode !== 'lease') return 'not_leased';
+  const { acts, of, path } = grant.args;
+  const covers = acts
+    ? acts.indexOf(c.sha256(text)) >= 0
+    : asked.kind === of && isBelow(asked.args.path, path);
+  return covers ? '' : 'not_covered';
+}
+
+module.exports = { actText, grantFault, grants, policyOf, overSince, uncovered };

@@ -1,0 +1,94 @@
+// @ts-check
+// The life of an action as a table, and who may write which kind of entry. Plain CommonJS without imports of Node: the
+// ledger's hooks run in goja.
+
+/** @typedef {{id: string, seq: number, prev: string, at: string, author: string, kind: string, action: string, body: string, hash: string}} Entry */
+
+const undecided = ['endorsed', 'approved', 'denied', 'expired', 'void'];
+
+/**
+ * From an action's last lifecycle entry to what may follow it. The empty state is "not there yet". `endorsed` is one of
+ * several answers that are needed; `leased` stands where a lease or a plan covers the action, so that no card is asked;
+ * `applied` ends a control action, which the ledger itself carries out.
+ * @type {Record<string, string[]>}
+ */
+const lifecycle = {
+  '': ['requested'],
+  requested: ['posted', 'leased', 'void'],
+  posted: undecided,
+  endorsed: undecided,
+  approved: ['claimed', 'applied', 'denied', 'expired', 'void'],
+  leased: ['claimed', 'denied', 'expired', 'void'],
+  claimed: ['running', 'unknown'],
+  running: ['succeeded', 'failed', 'killed', 'unknown'],
+  applied: [],
+  denied: [],
+  expired: [],
+  void: [],
+  succeeded: [],
+  failed: [],
+  killed: [],
+  unknown: [],
+};
+
+/** Entries that decide who may approve what, and whether anything runs; every judgement reads them. */
+const controlKinds = [
+  'identity.enrolled',
+  'identity.changed',
+  'identity.revoked',
+  'policy.set',
+  'applied',
+  'lease.ended',
+  'frozen',
+  'thawed',
+];
+
+/** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
+const rights = {
+  bot: [
+    ...[
+      'requested',
+      'posted',
+      'leased',
+      'endorsed',
+      'approved',
+      'applied',
+      'denied',
+      'expired',
+      'void',
+      'stop',
+    ],
+    ...[
+      'identity.changed',
+      'identity.revoked',
+      'lease.ended',
+      'alarm',
+      'frozen',
+      'checkpoint',
+      'workspace.created',
+    ],
+  ],
+  executor: ['claimed', 'running', 'succeeded', 'failed', 'killed', 'unknown', 'expired', 'alarm'],
+  operator: ['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
+  auditor: [],
+};
+
+/** The state an action is in: the kind of its last lifecycle entry, or ''. @param {Entry[]} story */
+function stateOf(story) {
+  for (let i = story.length - 1; i >= 0; i--) {
+    const entry = story[i];
+    if (entry && Object.hasOwn(lifecycle, entry.kind)) return entry.kind;
+  }
+  return '';
+}
+
+/** True for states that nothing follows. @param {string} state */
+const isOver = (state) => Object.hasOwn(lifecycle, state) && lifecycle[state]?.length === 0;
+
+/** @param {Entry[]} entries @param {string} kind */
+function last(entries, kind) {
+  for (let i = entries.length - 1; i >= 0; i--) if (entries[i]?.kind === kind) return entries[i];
+  return undefined;
+}
+
+module.exports = { lifecycle, controlKinds, rights, stateOf, isOver, last };

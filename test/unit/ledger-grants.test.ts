@@ -1,0 +1,249 @@
+/** Leases and plans: what they cover, how often, until when, and that nothing widens them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  type Act,
+  type Action,
+  type Asked,
+  actDigest,
+  digestOf,
+  makeAction,
+  newId,
+} from '../../ledger/src/action.ts';
+import { defaultPolicy, type Policy } from '../../ledger/src/policy.cjs';
+import { aPolicy, enrol, memoryLedger, owner, start, type Wanted } from '../harness/ledger-chain.ts';
+
+const where = { workspace: 'work', task: 'task' } as const;
+const read = (path: string, over: object = {}): Act =>
+  ({ kind: 'read_file', args: { path, offset: 0, limit: 10, ...over } }) as Act;
+const run = (script: string): Act => ({ kind: 'bash', args: { script, cwd: '.', env: {}, timeout: 9 } });
+const request = (asked: Pick<Asked, 'kind' | 'args'>, over: object = {}, policy = defaultPolicy): Action =>
+  makeAction({ ...asked, ...where, requester: 'brain', ...over } as Asked, policy);
+
+function scene(policy?: Policy) {
+  const ledger = memoryLedger();
+  const ok = (wanted: Wanted) => assert.equal(ledger.put(wanted), '', wanted.kind);
+  if (policy) ok({ author: 'operator', kind: 'policy.set', body: { policy } });
+  ok(enrol);
+  /** Grants it by a signed answer. @returns the lease's id, or the first code */
+  function grant(kind: 'lease' | 'plan', args: object, over: object = {}): string {
+    // The terms are a genuine lease's; what is granted may be anything.
+    const honest = { acts: ['0'.repeat(64)], uses: 1, seconds: 1 };
+    const made = request({ kind: 'lease', args: honest }, { requester: '@owner:home', ...over });
+    const action = { ...made, kind, args } as Action;
+    const digest = digestOf(action);
+    const evidence = { user: owner.user, device: owner.device, event: '$v', form: 'poll' };
+    const of = (k: string, body: object): Wanted => ({
+      author: 'bot',
+      kind: k,
+      action: action.id,
+      body: { digest, ...body },
+    });
+    const { workspace, task } = action;
+    const by = [{ user: owner.user, device: owner.device }];
+    const way = [
+      { ...of('requested', {}), body: action },
+      of('posted', {}),
+      of('approved', { grade: 'signed', evidence }),
+      of('applied', { kind, args, workspace, task, by }),
+    ];
+    for (const step of way) {
+      const code = ledger.put(step);
+      if (code) return code;
+    }
+    return action.id;
+  }
+  /** Asks for the act under the lease. @returns the code */
+  function use(lease: string, act: Act, count: number, over: object = {}): string {
+    const action = request(act, over);
+    ok({ author: 'bot', kind: 'requested', action: action.id, body: action });
+    const body = { digest: digestOf(action), lease, use: count };
+    const code = ledger.put({ author: 'bot', kind: 'leased', action: action.id, body });
+    if (code) return code;
+    return ledger.put({
+      author: 'executor',
+      kind: 'claimed',
+      action: action.id,
+      body: { digest: body.digest, executor: 'x' },
+    });
+  }
+  return { ...ledger, ok, grant, use };
+}
+
+test('a lease on exact acts covers these, so often, and no other', () => {
+  const s = scene();
+  const lease = s.grant('lease', { acts: [actDigest(run('make test'), 'work')], uses: 2, seconds: 100 });
+  assert.equal(s.use(lease, run('make test'), 1), '');
+  assert.equal(s.use(lease, run('make tests'), 2), 'not_covered');
+  assert.equal(s.use(lease, run('make test'), 3), 'count');
+  assert.equal(s.use(lease, run('make test'), 1), 'count', 'no use is counted twice');
+  assert.equal(s.use(lease, run('make test'), 2, { workspace: 'other' }), 'not_covered');
+  assert.equal(s.use(lease, run('make test'), 2), '');
+  assert.equal(s.use(lease, run('make test'), 3), 'lease_over');
+  assert.equal(s.use(newId(), run('make test'), 1), 'no_lease');
+});
+
+test('a lease on a path covers one kind of action below it', () => {
+  const s = scene();
+  const lease = s.grant('lease', { of: 'read_file', path: 'src/lib', uses: 9, seconds: 100 });
+  const rows: [Act, string][] = [
+    [read('src/lib/a.ts'), ''],
+    [read('./src//lib/./b'), ''],
+    [read('src/library/a.ts'), 'not_covered'],
+    [read('src'), 'not_covered'],
+    [read('src/lib/../../etc/passwd'), 'not_covered'],
+    [read('/src/lib/a'), 'not_covered'],
+    [{ kind: 'write_file', args: { path: 'src/lib/a.ts', content: '' } }, 'not_covered'],
+    [run('cat src/lib/a.ts'), 'not_covered'],
+  ];
+  let count = 1;
+  for (const [act, code] of rows) {
+    assert.equal(s.use(lease, act, count), code, JSON.stringify(act));
+    if (!code) count++;
+  }
+});
+
+test('a lease ends by time, by its end, by a freeze and with its approver', () => {
+  const acts = { acts: [actDigest(run('true'), 'work')], uses: 9, seconds: 100 };
+  const ways: [string, (s: ReturnType<typeof scene>, lease: string) => void, string][] = [
+    ['at its last moment', (s) => (s.clock.now = start + 100_000), ''],
+    ['a millisecond later', (s) => (s.clock.now = start + 100_001), 'lease_over'],
+    ['ended', (s, lease) => s.ok({ author: 'bot', kind: 'lease.ended', body: { lease } }), 'lease_over'],
+    ['frozen', (s) => s.ok({ author: 'operator', kind: 'frozen', body: {} }), 'frozen'],
+    [
+      'frozen and thawed',
+      (s) => ['frozen', 'thawed'].map((kind) => s.ok({ author: 'operator', kind, body: {} })),
+      'frozen',
+    ],
+    [
+      'its approver revoked',
+      (s) => s.ok({ author: 'operator', kind: 'identity.revoked', body: { user: owner.user } }),
+      'revoked',
+    ],
+    [
+      'its device revoked',
+      (s) =>
+        s.ok({
+          author: 'operator',
+          kind: 'identity.revoked',
+          body: { user: owner.user, device: owner.device },
+        }),
+      'revoked',
+    ],
+    [
+      'the identity reset',
+      (s) => s.ok({ author: 'bot', kind: 'identity.changed', body: { user: owner.user } }),
+      'revoked',
+    ],
+  ];
+  for (const [name, end, code] of ways) {
+    const s = scene();
+    const lease = s.grant('lease', acts);
+    end(s, lease);
+    assert.equal(s.use(lease, run('true'), 1), code, name);
+  }
+});
+
+test('what ends a lease after its use and before the claim ends the use as well', () => {
+  for (const end of [
+    (lease: string): Wanted => ({ author: 'bot', kind: 'lease.ended', body: { lease } }),
+    (): Wanted => ({ author: 'operator', kind: 'frozen', body: {} }),
+  ]) {
+    const s = scene();
+    const lease = s.grant('lease', { acts: [actDigest(run('true'), 'work')], uses: 9, seconds: 100 });
+    const action = request(run('true'));
+    const digest = digestOf(action);
+    s.ok({ author: 'bot', kind: 'requested', action: action.id, body: action });
+    s.ok({ author: 'bot', kind: 'leased', action: action.id, body: { digest, lease, use: 1 } });
+    s.ok(end(lease));
+    assert.notEqual(
+      s.put({ author: 'executor', kind: 'claimed', action: action.id, body: { digest, executor: 'x' } }),
+      '',
+    );
+  }
+});
+
+test('a class that the policy asks about each time takes no lease', () => {
+  const s = scene(aPolicy({ mode: 'ask' }));
+  const lease = s.grant('lease', { acts: [actDigest(run('true'), 'work')], uses: 9, seconds: 100 });
+  assert.equal(s.use(lease, run('true'), 1), 'not_leased');
+});
+
+test('attack-34 a lease’s own text is what counts: nothing that is no lease becomes one', () => {
+  const acts = [actDigest(run('true'), 'work')];
+  const wrong: object[] = [
+    { acts, uses: 0, seconds: 100 },
+    { acts, uses: 1e9, seconds: 100 },
+    { acts, uses: 1, seconds: 1e9 },
+    { acts: [], uses: 1, seconds: 1 },
+    { acts: ['*'], uses: 1, seconds: 1 },
+    { acts, of: 'read_file', path: '', uses: 1, seconds: 1 },
+    { of: 'bash', path: '', uses: 1, seconds: 1 },
+    { of: 'read_file', path: '../..', uses: 1, seconds: 1 },
+    { of: 'read_file', path: '/etc', uses: 1, seconds: 1 },
+    { of: 'read_file', path: ['src'], uses: 1, seconds: 1 },
+    {},
+  ];
+  for (const args of wrong) assert.equal(scene().grant('lease', args), 'body_invalid', JSON.stringify(args));
+  assert.equal(scene().grant('lease', { acts, uses: 1, seconds: 1 }, { requester: 'brain' }), 'not_allowed');
+  // Genuine twin: the lease as it should be.
+  assert.match(scene().grant('lease', { acts, uses: 1, seconds: 1 }), /^[a-z0-9]{15}$/);
+});
+
+test('attack-34 property: whatever is asked, a lease covers it only where the path lies below, part by part', () => {
+  const part = fc.constantFrom('a', 'b', 'ab', '.', '..', '', 'a ', 'A', 'ä');
+  const path = fc.array(part, { maxLength: 4 }).map((parts) => parts.join('/'));
+  fc.assert(
+    fc.property(path, path, fc.constantFrom('read_file', 'write_file'), (folder, asked, kind) => {
+      const s = scene();
+      const lease = s.grant('lease', { of: 'read_file', path: folder, uses: 5, seconds: 100 });
+      if (!/^[a-z0-9]{15}$/.test(lease)) return;
+      const act = kind === 'read_file' ? read(asked) : ({ kind, args: { path: asked, content: '' } } as Act);
+      const code = s.use(lease, act, 1);
+      const plain = (p: string) => p.split('/').filter((x) => x !== '' && x !== '.');
+      const [outer, inner] = [plain(folder), plain(asked)];
+      const below =
+        !asked.startsWith('/') &&
+        !inner.includes('..') &&
+        outer.every((x, i) => inner[i] === x) &&
+        kind === 'read_file';
+      assert.equal(code, below ? '' : 'not_covered', `${folder} ← ${asked}`);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a plan covers its steps in their order, each once, for its own task', () => {
+  const s = scene();
+  const steps = [run('one'), read('two'), run('three')];
+  const plan = s.grant('plan', { steps, seconds: 100 });
+  assert.equal(s.use(plan, run('three'), 1), 'not_covered', 'not before its turn');
+  assert.equal(s.use(plan, run('one'), 1, { task: 'other' }), 'not_covered');
+  assert.equal(s.use(plan, run('one'), 1), '');
+  assert.equal(s.use(plan, run('one'), 2), 'not_covered', 'each once');
+  assert.equal(s.use(plan, read('two', { limit: 11 }), 2), 'not_covered', 'to the letter');
+  assert.equal(s.use(plan, read('two'), 2), '');
+  assert.equal(s.use(plan, run('three'), 3), '');
+  assert.equal(s.use(plan, run('three'), 4), 'lease_over');
+});
+
+test('a plan is no way around the policy: its steps’ quorum is its own, and a closed class is in none', () => {
+  const steps = [read('a'), run('b')];
+  const strict = {
+    ...defaultPolicy,
+    exec: { ...aPolicy({ grade: 'signed', approvers: 2 })['exec'] },
+  } as Policy;
+  const closed = { ...defaultPolicy, exec: { ...aPolicy({ mode: 'never' })['exec'] } } as Policy;
+  assert.equal(scene(strict).grant('plan', { steps, seconds: 100 }), 'quorum');
+  assert.equal(scene(strict).grant('plan', { steps: [read('a')], seconds: 100 }).length, 15);
+  assert.equal(scene(closed).grant('plan', { steps, seconds: 100 }), 'never');
+  for (const bad of [
+    [],
+    [null],
+    [{ kind: 'plan', args: { steps: [], seconds: 1 } }],
+    [{ kind: 'toString', args: {} }],
+    'steps',
+  ])
+    assert.equal(scene().grant('plan', { steps: bad, seconds: 100 }), 'body_invalid', JSON.stringify(bad));
+});
