@@ -1,7 +1,6 @@
 /** An action: one thing somebody wants done, its canonical text and its digest. No Matrix, no Docker, no LLM here. */
 import { createHash, randomBytes } from 'node:crypto';
 import { canonical } from './canonical.cjs';
-import { actText } from './leases.cjs';
 import { classes, type Policy, termOf } from './policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
@@ -19,8 +18,8 @@ export type RunArgs = {
 };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
 export type LeaseArgs =
-  /** Exactly these acts, by their digests. */
-  | { acts: readonly string[]; uses: number; seconds: number }
+  /** Exactly these acts. */
+  | { acts: readonly Act[]; uses: number; seconds: number }
   /** One kind of file action on whatever is below a path; '' is the whole workspace. */
   | { of: 'read_file' | 'write_file' | 'edit_file'; path: string; uses: number; seconds: number };
 /** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
@@ -96,6 +95,3 @@ export const actionText = (action: Action): string => canonical(action);
 
 /** What an approval names: SHA-256 of the canonical text, in hex. */
 export const digestOf = (action: Action): string => sha256(actionText(action));
-
-/** What a lease names: the SHA-256 of what would be done, whoever asks for it and whenever. */
-export const actDigest = (act: Act, workspace: string): string => sha256(actText(act, workspace));

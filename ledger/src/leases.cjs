@@ -15,7 +15,7 @@ const fileKinds = ['read_file', 'write_file', 'edit_file'];
 const mostUses = 1000;
 const longest = 7 * 86400;
 
-/** The exact text of what would be done, whoever asks for it and whenever: what a lease names by its SHA-256. @param {Act} act @param {unknown} workspace */
+/** The exact text of what would be done, whoever asks for it and whenever: what leases and plans are compared by. @param {Act} act @param {unknown} workspace */
 const actText = (act, workspace) => canonical({ args: act.args, kind: act.kind, workspace });
 
 /** The parts of a path below the workspace; undefined for what climbs out. @param {unknown} path */
@@ -55,7 +55,7 @@ function grantFault({ kind, args }) {
       : 'steps';
   if (!whole(uses, mostUses)) return 'uses';
   if (Array.isArray(acts))
-    return acts.length > 0 && acts.every((a) => /^[0-9a-f]{64}$/.test(a)) && Object.keys(args).length === 3
+    return acts.length > 0 && acts.length <= 50 && acts.every(isStep) && Object.keys(args).length === 3
       ? ''
       : 'acts';
   return fileKinds.indexOf(String(of)) >= 0 && partsOf(path) && Object.keys(args).length === 4 ? '' : 'path';
@@ -100,7 +100,7 @@ function overSince(grant, control, now) {
 /**
  * Why this grant does not cover what is asked, or ''.
  * @param {Grant} grant @param {Act & {workspace?: unknown, task?: unknown}} asked
- * @param {{control: Entry[], now: string, uses(lease: string): number, sha256(text: string): string}} c
+ * @param {{control: Entry[], now: string, uses(lease: string): number}} c
  */
 function uncovered(grant, asked, c) {
   const over = overSince(grant, c.control, c.now);
@@ -119,7 +119,7 @@ function uncovered(grant, asked, c) {
   if (!term || term.mode !== 'lease') return 'not_leased';
   const { acts, of, path } = grant.args;
   const covers = acts
-    ? acts.indexOf(c.sha256(text)) >= 0
+    ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)
     : asked.kind === of && isBelow(asked.args.path, path);
   return covers ? '' : 'not_covered';
 }

@@ -100,25 +100,29 @@ const stricter = (a, b) => ({
   devices: Math.max(a.devices, b.devices),
 });
 
+/** What a grant would let run. @param {string} kind @param {Record<string, any>} args @returns {{kind: string, args: Record<string, any>}[]} */
+function heldBy(kind, args) {
+  if (kind === 'plan') return args.steps || [];
+  if (kind === 'lease') return args.acts || [{ kind: args.of, args: {} }];
+  return [];
+}
+
 /**
- * What an action needs under a policy. A plan needs, besides, what each of its steps would.
- * @param {Policy} policy @param {{kind: string, args: Record<string, unknown>}} asked
+ * What an action needs under a policy. A plan or a lease needs, besides, what each action that it holds would.
+ * @param {Policy} policy @param {{kind: string, args: Record<string, any>}} asked
  * @returns {Term | undefined} nothing for a kind that does not exist
  */
-function termOf(policy, asked) {
-  const risk =
-    typeof asked.kind === 'string' && Object.hasOwn(classes, asked.kind) ? classes[asked.kind] : undefined;
-  let term = risk && policy[risk];
-  if (!term || asked.kind !== 'plan') return term || undefined;
-  const mode = term.mode;
-  for (const step of /** @type {{kind: string, args: Record<string, unknown>}[]} */ (
-    asked.args.steps || []
-  )) {
-    const of = termOf(policy, step);
+function termOf(policy, { kind, args }) {
+  const own =
+    typeof kind === 'string' && Object.hasOwn(classes, kind) ? policy[classes[kind] || ''] : undefined;
+  if (!own) return undefined;
+  let term = own;
+  for (const act of heldBy(kind, args)) {
+    const of = termOf(policy, act);
     if (!of) return undefined;
-    term = stricter(term, of);
+    term = { ...stricter(term, of), mode: of.mode === 'never' ? 'never' : term.mode };
   }
-  return { ...term, mode: term.mode === 'never' ? 'never' : mode };
+  return term;
 }
 
 module.exports = { grades, risks, classes, defaultPolicy, rank, policyFault, stricter, termOf, longestWait };

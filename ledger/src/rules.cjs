@@ -119,6 +119,9 @@ function answerRefusal(kind, body, request, requested, c) {
   if (!now || now.mode === 'never') return 'never';
   const term = stricter(termsOf(request), now);
   if (rank(body.grade) < rank(term.grade)) return 'grade';
+  // A chip's key is known to whoever can read the room: where somebody reads who may not approve, it proves nothing.
+  const readers = enrolled(c.control).some((d) => !atLeast(d.role, 'approves'));
+  if (readers && body.grade !== 'signed') return 'grade';
   if (Date.parse(c.now) > deadline(requested, term.decide_within)) return 'late';
   if (!mayApprove(body, c.control)) return 'not_enrolled';
   const before = answers(c.story);

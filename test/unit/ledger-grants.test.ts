@@ -2,15 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  type Act,
-  type Action,
-  type Asked,
-  actDigest,
-  digestOf,
-  makeAction,
-  newId,
-} from '../../ledger/src/action.ts';
+import { type Act, type Action, type Asked, digestOf, makeAction, newId } from '../../ledger/src/action.ts';
 import { defaultPolicy, type Policy } from '../../ledger/src/policy.cjs';
 import { aPolicy, enrol, memoryLedger, owner, start, type Wanted } from '../harness/ledger-chain.ts';
 
@@ -29,7 +21,7 @@ function scene(policy?: Policy) {
   /** Grants it by a signed answer. @returns the lease's id, or the first code */
   function grant(kind: 'lease' | 'plan', args: object, over: object = {}): string {
     // The terms are a genuine lease's; what is granted may be anything.
-    const honest = { acts: ['0'.repeat(64)], uses: 1, seconds: 1 };
+    const honest = { acts: [run('true')], uses: 1, seconds: 1 };
     const made = request({ kind: 'lease', args: honest }, { requester: '@owner:home', ...over });
     const action = { ...made, kind, args } as Action;
     const digest = digestOf(action);
@@ -73,7 +65,7 @@ function scene(policy?: Policy) {
 
 test('a lease on exact acts covers these, so often, and no other', () => {
   const s = scene();
-  const lease = s.grant('lease', { acts: [actDigest(run('make test'), 'work')], uses: 2, seconds: 100 });
+  const lease = s.grant('lease', { acts: [run('make test')], uses: 2, seconds: 100 });
   assert.equal(s.use(lease, run('make test'), 1), '');
   assert.equal(s.use(lease, run('make tests'), 2), 'not_covered');
   assert.equal(s.use(lease, run('make test'), 3), 'count');
@@ -105,7 +97,7 @@ test('a lease on a path covers one kind of action below it', () => {
 });
 
 test('a lease ends by time, by its end, by a freeze and with its approver', () => {
-  const acts = { acts: [actDigest(run('true'), 'work')], uses: 9, seconds: 100 };
+  const acts = { acts: [run('true')], uses: 9, seconds: 100 };
   const ways: [string, (s: ReturnType<typeof scene>, lease: string) => void, string][] = [
     ['at its last moment', (s) => (s.clock.now = start + 100_000), ''],
     ['a millisecond later', (s) => (s.clock.now = start + 100_001), 'lease_over'],
@@ -151,7 +143,7 @@ test('what ends a lease after its use and before the claim ends the use as well'
     (): Wanted => ({ author: 'operator', kind: 'frozen', body: {} }),
   ]) {
     const s = scene();
-    const lease = s.grant('lease', { acts: [actDigest(run('true'), 'work')], uses: 9, seconds: 100 });
+    const lease = s.grant('lease', { acts: [run('true')], uses: 9, seconds: 100 });
     const action = request(run('true'));
     const digest = digestOf(action);
     s.ok({ author: 'bot', kind: 'requested', action: action.id, body: action });
@@ -166,18 +158,20 @@ test('what ends a lease after its use and before the claim ends the use as well'
 
 test('a class that the policy asks about each time takes no lease', () => {
   const s = scene(aPolicy({ mode: 'ask' }));
-  const lease = s.grant('lease', { acts: [actDigest(run('true'), 'work')], uses: 9, seconds: 100 });
+  const lease = s.grant('lease', { acts: [run('true')], uses: 9, seconds: 100 });
   assert.equal(s.use(lease, run('true'), 1), 'not_leased');
 });
 
 test('attack-34 a lease’s own text is what counts: nothing that is no lease becomes one', () => {
-  const acts = [actDigest(run('true'), 'work')];
+  const acts = [run('true')];
   const wrong: object[] = [
     { acts, uses: 0, seconds: 100 },
     { acts, uses: 1e9, seconds: 100 },
     { acts, uses: 1, seconds: 1e9 },
     { acts: [], uses: 1, seconds: 1 },
     { acts: ['*'], uses: 1, seconds: 1 },
+    { acts: [{ ...run('true'), also: 1 }], uses: 1, seconds: 1 },
+    { acts: [{ kind: 'lease', args: {} }], uses: 1, seconds: 1 },
     { acts, of: 'read_file', path: '', uses: 1, seconds: 1 },
     { of: 'bash', path: '', uses: 1, seconds: 1 },
     { of: 'read_file', path: '../..', uses: 1, seconds: 1 },
@@ -237,6 +231,8 @@ test('a plan is no way around the policy: its steps’ quorum is its own, and a 
   const closed = { ...defaultPolicy, exec: { ...aPolicy({ mode: 'never' })['exec'] } } as Policy;
   assert.equal(scene(strict).grant('plan', { steps, seconds: 100 }), 'quorum');
   assert.equal(scene(strict).grant('plan', { steps: [read('a')], seconds: 100 }).length, 15);
+  assert.equal(scene(strict).grant('lease', { acts: steps, uses: 1, seconds: 100 }), 'quorum');
+  assert.equal(scene(closed).grant('lease', { acts: [run('b')], uses: 1, seconds: 1 }), 'never');
   assert.equal(scene(closed).grant('plan', { steps, seconds: 100 }), 'never');
   for (const bad of [
     [],

@@ -85,6 +85,18 @@ test('two persons: one answer does not suffice, the same person twice neither, t
   s.ok(s.of('executor', 'claimed', { executor: 'x' }));
 });
 
+test('where somebody reads who may not approve, a chip proves nothing', () => {
+  const s = scene(someAction());
+  s.ok(s.requested);
+  s.ok(s.posted);
+  assert.equal(
+    s.put(s.answer('approved', owner, 'sealed')),
+    'grade',
+    'bob, who only asks, knows the key too',
+  );
+  s.ok(s.answer('approved', owner));
+});
+
 test('two devices: the same one twice does not suffice, the second one does', () => {
   const policy = aPolicy({ grade: 'signed', devices: 2 });
   const s = scene(ask(policy), policy);
@@ -270,7 +282,7 @@ test('grace: a decision waits before it may be claimed, and a no in between ends
   const s = scene(ask(policy), policy);
   s.ok(s.requested);
   s.ok(s.posted);
-  s.ok(s.answer('approved', owner, 'sealed'));
+  s.ok(s.answer('approved', owner));
   s.clock.now = start + 4999;
   assert.equal(s.put(s.of('executor', 'claimed', { executor: 'x' })), 'grace');
   s.clock.now = start + 5000;

@@ -1,9 +1,17 @@
 /** What the bot knows of the ledger: the chain read once, in order, and kept as far as anything open needs it. */
-import type { Action } from '@pocketcoder/ledger/src/action.ts';
+import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
-import { controlKinds, enrolled, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/src/rules.cjs';
+import { enrolled } from '@pocketcoder/ledger/src/identities.cjs';
+import { type Grant, grants, overSince, policyOf, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
+import { controlKinds, isOver, stateOf } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
+import { isFrozen } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Enrolled } from '../matrix/types.ts';
 
+/** An enrolled device and what its user may do. */
+export type Person = Enrolled & { role: Role };
+/** A lease or plan that still stands, and how often it was used. */
+export type Standing = Grant & { used: number };
 export type Page = { action: Action; digest: string; number: number; requestedAt: number; story: Entry[] };
 export type Book = {
   /** Takes the next entry of the chain. */
@@ -14,8 +22,13 @@ export type Book = {
   state(action: string): string;
   /** Pages of actions that can still change, oldest first. */
   unfinished(): Page[];
-  enrolled(): Enrolled[];
+  enrolled(): Person[];
   frozen(): boolean;
+  policy(): Policy;
+  /** The leases and plans that stand now, oldest first. */
+  standing(): Standing[];
+  /** The first of them that covers this. The ledger judges it again. */
+  cover(asked: Asked): Standing | undefined;
   rooms(): ReadonlyMap<string, string>;
 };
 
@@ -26,7 +39,8 @@ export function createBook(digest: (body: string) => string): Book {
   const control: Entry[] = [];
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
-  let devices: Enrolled[] = [];
+  const used = new Map<string, number>();
+  let devices: Person[] = [];
   let read = 0;
   let requests = 0;
 
@@ -46,6 +60,15 @@ export function createBook(digest: (body: string) => string): Book {
     if (isOver(entry.kind)) open.delete(entry.action);
   }
 
+  const uses = (lease: string): number => used.get(lease) ?? 0;
+  const context = () => ({ control, uses, now: new Date().toISOString() });
+  function standing(): Standing[] {
+    const { now } = context();
+    return grants(control)
+      .filter((g) => !overSince(g, control, now) && uses(g.id) < (g.args['uses'] ?? g.args['steps'].length))
+      .map((g) => ({ ...g, used: uses(g.id) }));
+  }
+
   return {
     read(entry) {
       if (entry.seq <= read) return;
@@ -53,7 +76,11 @@ export function createBook(digest: (body: string) => string): Book {
       if (entry.action) readAction(entry);
       if (controlKinds.includes(entry.kind)) {
         control.push(entry);
-        devices = enrolled(control) as unknown as Enrolled[]; // branded here: the ledger's rules know no Matrix
+        devices = enrolled(control) as unknown as Person[]; // branded here: the ledger's rules know no Matrix
+      }
+      if (entry.kind === 'leased') {
+        const { lease } = JSON.parse(entry.body) as { lease: string };
+        used.set(lease, (used.get(lease) ?? 0) + 1);
       }
       if (entry.kind === 'workspace.created') {
         const { workspace, room } = JSON.parse(entry.body) as { workspace: string; room: string };
@@ -69,6 +96,9 @@ export function createBook(digest: (body: string) => string): Book {
     unfinished: () => [...open].flatMap((id) => pages.get(id) ?? []),
     enrolled: () => devices,
     frozen: () => isFrozen(control),
+    policy: () => policyOf(control),
+    standing,
+    cover: (asked) => standing().find((grant) => !uncovered(grant, asked, context())),
     rooms: () => rooms,
   };
 }

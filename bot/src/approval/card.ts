@@ -13,6 +13,7 @@ export type Secrets = {
   decoy: string;
   nonce: string;
   code: string;
+  word: string;
 };
 
 const pollStart = 'org.matrix.msc3381.poll.start';

@@ -3,8 +3,10 @@
  * The homeserver is hostile: only what stands inside a ciphertext, or a secret that only a reader of one has, allows.
  */
 
+import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import { violated } from '../matrix/rules.ts';
-import type { Enrolled, Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
+import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
+import type { Person } from './book.ts';
 import type { Card, CardStore } from './store.ts';
 import { looksSealed } from './tokens.ts';
 
@@ -26,14 +28,14 @@ export type Verdict =
   /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
   | { do: 'suspect'; card: Card; why: string }
   /** Text from an enrolled device: for the brain or a command. */
-  | { do: 'hear'; text: string }
+  | { do: 'hear'; text: string; from: Person }
   | { do: 'ignore'; why: string };
 
 export type Gate = {
   matrix: Matrix;
   cards: CardStore;
-  /** The enrolled devices of this room's approvers, from the ledger. */
-  approvers(room: string): readonly Enrolled[];
+  /** The enrolled devices of everybody who belongs in this room, with their roles, from the ledger. */
+  people(room: string): readonly Person[];
   /** Why nothing is approved in this room at present (somebody unexpected joined, its encryption changed), or ''. */
   trouble(room: string): string;
   /** The ledger's time in milliseconds, as near as the bot knows it. The ledger itself refuses what is late. */
@@ -60,7 +62,7 @@ function shut(card: Card, gate: Gate): string {
 async function isPinned(gate: Gate, room: RoomId, user: UserId): Promise<boolean> {
   const now = await gate.matrix.identityNow(user);
   if (!now?.verified || now.violation) return false;
-  return gate.approvers(room).some((a) => a.user === user && a.master === now.master);
+  return gate.people(room).some((a) => a.user === user && a.master === now.master);
 }
 
 /** A reaction, encrypted or not: its one proof is a sealed key, and that only on the very card that names it. */
@@ -121,7 +123,7 @@ async function unproven(t: Taken, gate: Gate): Promise<string | undefined> {
   } catch (error) {
     return `the homeserver gave no keys for ${t.wire.sender}: ${error instanceof Error ? error.message : error}`;
   }
-  return violated(t, gate.approvers(t.room), gate.matrix);
+  return violated(t, gate.people(t.room), gate.matrix);
 }
 
 const signedBy = (t: Taken, form: 'poll' | 'code'): Evidence => ({
@@ -150,16 +152,23 @@ async function vote(t: Taken, gate: Gate): Promise<Verdict> {
 }
 
 /** A typed code is the whole message. Anything else that is said goes on to the brain or the commands. */
-async function said(t: Taken, gate: Gate): Promise<Verdict> {
+async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   if (t.content['msgtype'] !== 'm.text') return ignore(`a message of kind ${text(t.content['msgtype'])}`);
   const body = text(t.content['body']);
-  const code = body.trim().toUpperCase();
-  const issued = /^[0-9A-Z]{4}-[0-9A-Z]{4}$/.test(code) ? gate.cards.issued(code) : undefined;
+  const [, code = '', word = ''] = /^([0-9A-Z]{4}-[0-9A-Z]{4})(?: +(\S+))?$/i.exec(body.trim()) ?? [];
+  const issued = code ? gate.cards.issued(code.toUpperCase()) : undefined;
   const card = issued?.by === 'code' ? gate.cards.get(issued.action) : undefined;
   if (card && card.room !== t.room) return ignore('code of another room');
-  const why = card ? await unproven(t, gate) : await violated(t, gate.approvers(t.room), gate.matrix);
+  const why = card ? await unproven(t, gate) : await violated(t, gate.people(t.room), gate.matrix);
   if (why) return ignore(why);
-  if (!card) return { do: 'hear', text: body };
+  if (!card) return { do: 'hear', text: body, from };
+  if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
+  if (word !== card.word)
+    return {
+      do: 'explain',
+      card,
+      why: `#${card.number} takes its code${card.word && ' and the word it asks for'}, nothing else`,
+    };
   const late = shut(card, gate);
   return late
     ? { do: 'explain', card, why: late }
@@ -170,12 +179,15 @@ async function said(t: Taken, gate: Gate): Promise<Verdict> {
 export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
   if (t.wire.sender === gate.matrix.user) return ignore('own event');
   if (t.wire.state_key !== undefined) return ignore('state');
-  const user = gate.approvers(t.room).find((a) => a.user === t.wire.sender)?.user;
-  if (!user) return ignore('not from an approver');
+  const from = gate.people(t.room).find((a) => a.user === t.wire.sender);
+  if (!from) return ignore('not from anybody enrolled');
+  if (!atLeast(from.role, 'asks')) return ignore(`${from.user} may only read`);
+  const { user } = from;
+  if (!atLeast(from.role, 'approves') && t.type !== 'm.room.message') return ignore(`${user} may not decide`);
   if (t.type === 'm.reaction') return reaction(t, gate, user);
   if (t.type === 'm.room.redaction') return redaction(t, gate, user);
   if (!t.encrypted || t.failed) return ignore(t.failed ?? 'not encrypted');
   if (t.type === 'org.matrix.msc3381.poll.response') return vote(t, gate);
-  if (t.type === 'm.room.message') return said(t, gate);
+  if (t.type === 'm.room.message') return said(t, gate, from);
   return ignore(`an event of type ${t.type}`);
 }

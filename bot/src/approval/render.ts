@@ -1,5 +1,6 @@
 /** An action as people read it: one list of blocks, from the canonical action alone, written as text and as HTML. */
-import type { Action } from '@pocketcoder/ledger/src/action.ts';
+import type { Act, Action } from '@pocketcoder/ledger/src/action.ts';
+import { controlParts, duration, endsText } from './control.ts';
 import { escapeHtml, fenced, visible } from './visible.ts';
 
 /** A line of prose, or a quotation shown to the letter. Both bodies of a message come from the same blocks. */
@@ -41,7 +42,7 @@ function labelled(parts: readonly (readonly [label: string, text: string])[]): S
 const diff = (old: string, now: string): string =>
   [...old.split('\n').map((l) => `- ${l}`), ...now.split('\n').map((l) => `+ ${l}`)].join('\n');
 
-function body(action: Action): Shown {
+function body(action: Act | Action): Shown {
   switch (action.kind) {
     case 'bash': {
       const { script, cwd, env, timeout } = action.args;
@@ -72,7 +73,41 @@ function body(action: Action): Shown {
         ['edit the file', action.args.path],
         ['replacing the one place that says', diff(action.args.old, action.args.new)],
       ]);
+    case 'plan':
+    case 'lease':
+      return grant(action);
+    default:
+      return labelled(controlParts(action));
   }
+}
+
+/** Every act whole, in order. */
+function acts(all: readonly Act[]): Shown {
+  const shown: Shown = { blocks: [], hidden: 0 };
+  for (const [i, act] of all.entries()) {
+    const { blocks, hidden } = body(act);
+    if (all.length > 1) shown.blocks.push({ line: `${i + 1} of ${all.length} · ${act.kind}` });
+    shown.blocks.push(...blocks);
+    shown.hidden += hidden;
+  }
+  return shown;
+}
+
+/** What needs no card of its own any more, and where that ends. */
+function grant(action: Action<'lease' | 'plan'>): Shown {
+  if (action.kind === 'plan') {
+    const shown = acts(action.args.steps);
+    const within = duration(action.args.seconds);
+    shown.blocks.push({ line: `each once, in this order, within ${within}; anything else asks again` });
+    return shown;
+  }
+  const { args } = action;
+  const shown =
+    'acts' in args
+      ? acts(args.acts)
+      : labelled([[`${args.of}, whatever file, below`, args.path || 'the whole workspace']]);
+  shown.blocks.unshift({ line: `lease: without a card each time, ${endsText(args)}` });
+  return shown;
 }
 
 /** The whole action as blocks: what it would do, then a warning where it holds characters that cannot be seen. */
@@ -90,9 +125,23 @@ export function header(action: Action, number: number, decideBy: Date): Block {
   const size =
     action.kind === 'bash' ? action.args.script.split('\n').length : JSON.stringify(action.args).length;
   const unit = action.kind === 'bash' ? (size === 1 ? 'line' : 'lines') : 'characters';
-  const who = action.requester === 'owner' ? 'you' : 'agent';
+  const who = { brain: 'agent', operator: 'the console' }[action.requester as string] ?? action.requester;
+  const { approvers = 1, devices = 1, grace = 0 } = action;
+  const more = [
+    ...(approvers > 1 ? [`needs ${approvers} people`] : []),
+    ...(devices > 1 ? [`needs ${devices} devices`] : []),
+    ...(grace > 0 ? [`waits ${duration(grace)} after the yes`] : []),
+  ];
   return {
-    line: `#${number} · ${action.class} · ${action.workspace} · asked by ${who} · ${size} ${unit} · decide by ${clock(decideBy)}`,
+    line: [
+      `#${number}`,
+      action.class,
+      action.workspace,
+      `asked by ${who}`,
+      `${size} ${unit}`,
+      ...more,
+      `decide by ${clock(decideBy)}`,
+    ].join(' · '),
   };
 }
 

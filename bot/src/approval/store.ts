@@ -15,6 +15,8 @@ export type Card = {
   decoy: string;
   nonce: string;
   code: string;
+  /** What has to follow the code: a word of the action, or ''. */
+  word: string;
   event: string;
   poll: string;
   notice: string;
@@ -53,7 +55,7 @@ export type CardStore = {
 };
 
 const columns = [
-  ...['action', 'number', 'room', 'digest', 'form', 'key', 'decoy', 'nonce', 'code'],
+  ...['action', 'number', 'room', 'digest', 'form', 'key', 'decoy', 'nonce', 'code', 'word'],
   ...['event', 'poll', 'notice', 'chips', 'decideBy', 'dropped', 'open', 'ended', 'approval'],
 ];
 
@@ -62,7 +64,7 @@ export function cardStore(file: string, answersOf: (card: Card) => { ok: string;
   const db = new DatabaseSync(file);
   db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     CREATE TABLE IF NOT EXISTS card(action TEXT PRIMARY KEY, number INTEGER UNIQUE, room TEXT, digest TEXT, form TEXT, key TEXT,
-      decoy TEXT, nonce TEXT, code TEXT, event TEXT, poll TEXT, notice TEXT, chips TEXT, decideBy INTEGER, dropped INTEGER, open INTEGER, ended INTEGER,
+      decoy TEXT, nonce TEXT, code TEXT, word TEXT, event TEXT, poll TEXT, notice TEXT, chips TEXT, decideBy INTEGER, dropped INTEGER, open INTEGER, ended INTEGER,
       approval TEXT) STRICT;
     CREATE INDEX IF NOT EXISTS card_event ON card(event);
     CREATE INDEX IF NOT EXISTS card_poll ON card(poll);
