@@ -1,6 +1,5 @@
 /** What the set-up hands to the bot: one JSON file, read once, checked before anything starts. */
 import { readFileSync } from 'node:fs';
-import type { Clocks } from '@pocketcoder/ledger/src/action.ts';
 import type { UserId } from './matrix/types.ts';
 
 export type Configuration = {
@@ -11,8 +10,8 @@ export type Configuration = {
   brain: { url: string; password: string; model: string } | null;
   /** `host` is what to listen on: a name that only the brain's network has. */
   gateway: { host: string; port: number; url: string };
-  clocks: Clocks;
-  form: 'chip' | 'poll';
+  /** Seconds from a card within which an approval counts as unread; 0 for never. */
+  quick: number;
 };
 
 /** Exact Matrix user ids only: a blank, a pattern or a bare name would let somebody else own the bot. */
@@ -31,10 +30,7 @@ export function readConfiguration(path: string): Configuration {
   }
   if (typeof c.owner !== 'string' || !mxid.test(c.owner))
     fail(`owner must be one Matrix user id like @you:example.org, not ${JSON.stringify(c.owner)}`);
-  if (c.form !== 'chip' && c.form !== 'poll') fail('form must be chip or poll');
-  for (const clock of ['decide_within', 'execute_within'] as const)
-    if (!Number.isInteger(c.clocks?.[clock]) || c.clocks[clock] < 1)
-      fail(`clocks.${clock} must be whole seconds`);
+  if (!(c.quick >= 0)) fail('quick must be seconds, 0 or more');
   for (const part of ['ledger', 'homeserver', 'gateway'] as const)
     if (!c[part]?.url) fail(`${part}.url is missing`);
   return c;

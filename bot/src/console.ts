@@ -2,6 +2,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
 import type { Logger } from 'pino';
 import type { Emoji, Enrolled, UserId } from './matrix/types.ts';
 
@@ -10,6 +11,8 @@ export type ConsoleOptions = {
   log: Logger;
   owner: UserId;
   status(): object;
+  /** Asks an owner in the room to change the policy. */
+  askPolicy(policy: Policy): Promise<unknown>;
   /** Verifies the owner. `ask` shows the emoji to the operator and waits for a yes. */
   pair(user: UserId, ask: (emoji: readonly Emoji[]) => Promise<boolean>): Promise<Enrolled>;
 };
@@ -45,15 +48,21 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       for (const resolve of waiting.splice(0)) resolve(undefined);
     });
     createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-      let request: { cmd?: unknown };
+      let request: { cmd?: unknown; policy?: Policy };
       try {
-        request = JSON.parse(line) as { cmd?: unknown };
+        request = JSON.parse(line) as typeof request;
       } catch {
         return say({ event: 'error', message: 'not JSON' });
       }
       const asked = waiting.shift();
       if (asked) return asked(request);
       if (request.cmd === 'status') return say({ event: 'status', ...o.status() });
+      if (request.cmd === 'policy' && request.policy)
+        return void o.askPolicy(request.policy).then(
+          () => say({ event: 'asked' }),
+          (error: unknown) =>
+            say({ event: 'error', message: error instanceof Error ? error.message : String(error) }),
+        );
       if (request.cmd === 'pair') return void pair(say, next).finally(() => socket.end());
       say({ event: 'error', message: `no command ${JSON.stringify(request.cmd)}` });
     });

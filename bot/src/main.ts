@@ -2,11 +2,13 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
+import { canonical } from '@pocketcoder/ledger/src/canonical.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
+import { createAttention } from './approval/attention.ts';
 import { createBook } from './approval/book.ts';
-import { pollAnswers } from './approval/card.ts';
+import { message, pollAnswers } from './approval/card.ts';
 import { createDesk } from './approval/desk.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
@@ -38,6 +40,7 @@ async function main(log: Logger): Promise<void> {
   const troubles = new Map<string, string>();
 
   const book = createBook(sha256);
+  const attention = createAttention(c.quick);
   const ledger = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
     log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again'),
   );
@@ -46,6 +49,7 @@ async function main(log: Logger): Promise<void> {
     from: 0,
     onEntry(entry) {
       book.read(entry);
+      if (entry.action) attention.read(entry, book.page(entry.action)?.action.requester === 'brain');
       live?.(entry);
     },
     onState: (state) => {
@@ -79,13 +83,14 @@ async function main(log: Logger): Promise<void> {
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
-  const poster = createPoster({ ledger, matrix, cards, book, form: c.form, owner: c.owner });
+  const poster = createPoster({ ledger, matrix, cards, book, attention });
   const desk = createDesk({
     ledger,
     cards,
     book,
     poster,
-    clocks: c.clocks,
+    attention,
+    say: (name, blocks) => matrix.post(roomOf(name), 'm.room.message', message(blocks)),
     trouble: (name) => troubles.get(roomOf(name)) ?? '',
     log,
   });
@@ -137,6 +142,7 @@ async function main(log: Logger): Promise<void> {
     desk,
     conversation,
     ledger,
+    attention,
     troubles,
     health,
     log,
@@ -145,6 +151,7 @@ async function main(log: Logger): Promise<void> {
   live = (entry) => {
     outcomes.take(entry);
     relay.onEntry(entry);
+    desk.onEntry(entry);
   };
   assembled.resolve();
   if (!roomOf(workspace)) {
@@ -175,6 +182,14 @@ async function main(log: Logger): Promise<void> {
       enrolled: book.enrolled().length,
       troubles: [...troubles],
     }),
+    async askPolicy(policy) {
+      const args = { policy };
+      const open = book
+        .unfinished()
+        .some(({ action }) => action.kind === 'policy' && canonical(action.args) === canonical(args));
+      const task = conversation.currentTask(workspace).id;
+      if (!open) await desk.ask({ kind: 'policy', args, workspace, task, requester: 'operator' });
+    },
     pair: (user, ask) => matrix.pair(roomOf(workspace), user, ask),
   });
   await desk.resume();

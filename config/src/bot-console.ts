@@ -38,10 +38,14 @@ export async function openConsole(engine: Engine, project: string): Promise<BotC
 }
 
 /** Asks one question and returns the first answer. */
-export async function askBot(engine: Engine, project: string, cmd: string): Promise<Said> {
+export async function askBot(
+  engine: Engine,
+  project: string,
+  question: { cmd: string } & Record<string, unknown>,
+): Promise<Said> {
   const bot = await openConsole(engine, project);
   try {
-    bot.say({ cmd });
+    bot.say(question);
     for await (const said of bot.heard) {
       if (said.event === 'error') throw new Fault('temporary', `The bot says: ${said['message']}`);
       return said;

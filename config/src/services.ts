@@ -47,11 +47,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
       ? { url: 'http://brain:4096', password: passwords.brain, model: settings.model.name }
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
-    clocks: {
-      decide_within: settings.approvals?.decide_within ?? 3600,
-      execute_within: settings.approvals?.execute_within ?? 600,
-    },
-    form: settings.approvals?.form ?? 'chip',
+    quick: settings.approvals?.quick ?? 1.5,
   };
   const executor = {
     project: state.project,

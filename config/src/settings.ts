@@ -3,9 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, LineCounter, parseDocument } from 'yaml';
+import { policyFault, type Term } from '../../ledger/src/policy.cjs';
 import { missingOf } from '../brain/render.ts';
 import { Fault } from './fault.ts';
 import { checkout } from './paths.ts';
+import { policyFrom } from './policy.ts';
 
 export type Model = {
   provider: 'openai-compatible' | 'anthropic' | 'google';
@@ -14,12 +16,18 @@ export type Model = {
   key?: string;
 };
 
+export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_within'>> & {
+  /** Seconds from a card within which an approval counts as unread. */
+  quick?: number;
+  classes?: Record<string, Partial<Term>>;
+};
+
 export type Settings = {
   server_name?: string;
   owner?: string;
   ports?: { homeserver?: number; ledger?: number };
   model?: Model;
-  approvals?: { form?: 'chip' | 'poll'; decide_within?: number; execute_within?: number };
+  approvals?: Approvals;
   sandbox?: { memory_mb?: number; pids?: number; cpus?: number };
 };
 
@@ -75,6 +83,8 @@ export function readSettings(home: string): Settings {
     const { path: at, what } = explain(validate.errors[0]);
     return fail(lineOf(document, lines, at), what);
   }
+  const unfit = policyFault(policyFrom(settings.approvals));
+  if (unfit) return fail(lineOf(document, lines, ['approvals']), unfit);
   const missing = settings.model && missingOf(settings.model);
   return missing ? fail(lineOf(document, lines, ['model']), missing) : settings;
 }

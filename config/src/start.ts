@@ -11,6 +11,7 @@ import { type Engine, findEngine } from './engine.ts';
 import { ensureImage } from './images.ts';
 import { type Instance, openInstance } from './instance.ts';
 import type { Part } from './parts.ts';
+import { ensurePolicy } from './policy-in-force.ts';
 import { requireFree } from './ports.ts';
 import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
@@ -75,7 +76,7 @@ async function accounts({ instance }: Running): Promise<void> {
 
 async function sayReady({ engine, instance }: Running, report: Report): Promise<void> {
   const { state } = instance;
-  const { room } = await askBot(engine, state.project, 'status');
+  const { room } = await askBot(engine, state.project, { cmd: 'status' });
   const owner = `@${state.owner}:${state.server_name}`;
   const secret = state.shown ? {} : { password: state.passwords.owner };
   const ready = {
@@ -127,8 +128,18 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
     await up(running, report, ['homeserver', 'ledger']);
   });
   await report.phase('accounts', 'making the accounts', () => accounts(running));
+  const policy = await report.phase('policy', 'comparing the settings with the policy in force', () =>
+    ensurePolicy(instance),
+  );
   const others = ['bot', 'executor', ...(instance.settings.model ? ['brain', 'model'] : [])];
   await report.phase('up', 'starting the others', () => up(running, report, others));
+  if (policy) {
+    await askBot(engine, instance.state.project, { cmd: 'policy', policy });
+    report.event(
+      { event: 'policy', asked: true },
+      'The policy in pocketcoder.yaml is not the one in force: a card in the room asks an owner for the change.',
+    );
+  }
   await sayReady(running, report);
   return running;
 }

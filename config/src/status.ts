@@ -27,7 +27,7 @@ export async function status(instance: Instance, report: Report): Promise<void> 
   });
   const bot = down.includes('bot')
     ? null
-    : await askBot(engine, state.project, 'status').catch((error) => ({
+    : await askBot(engine, state.project, { cmd: 'status' }).catch((error) => ({
         event: 'error',
         message: messageOf(error),
       }));

@@ -29,7 +29,8 @@ function partsOf(path) {
 function isBelow(path, folder) {
   const inner = partsOf(path);
   const outer = partsOf(folder);
-  return inner !== undefined && outer !== undefined && outer.every((part, i) => inner[i] === part);
+  if (!inner || !outer) return false;
+  return outer.every((part, i) => inner[i] === part);
 }
 
 /** A plan holds what the sandbox runs, and no further grants. @param {unknown} step */
@@ -116,7 +117,7 @@ function uncovered(grant, asked, c) {
     return asked.task === grant.task && actText(step, grant.workspace) === text ? '' : 'not_covered';
   }
   if (used >= grant.args.uses) return 'lease_over';
-  if (!term || term.mode !== 'lease') return 'not_leased';
+  if (term?.mode !== 'lease') return 'not_leased';
   const { acts, of, path } = grant.args;
   const covers = acts
     ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)

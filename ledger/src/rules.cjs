@@ -3,7 +3,7 @@
 // checks it again before it runs anything, the audit and the tests. Plain CommonJS without imports of Node, because
 // PocketBase's hooks run in goja.
 const { canonical } = require('./canonical.cjs');
-const { lifecycle, controlKinds, rights, stateOf, isOver, last } = require('./lifecycle.cjs');
+const { lifecycle, rights, stateOf, last } = require('./lifecycle.cjs');
 const { atLeast, deviceKeys, enrolled, mayApprove, roles, rolesOf } = require('./identities.cjs');
 const { classes, longestWait, policyFault, rank, stricter, termOf } = require('./policy.cjs');
 const { grantFault, grants, overSince, policyOf, uncovered } = require('./leases.cjs');
@@ -110,14 +110,34 @@ const distinct = (given, name) =>
   new Set(given.map((a) => `${a.evidence.user} ${name && a.evidence[name]}`)).size;
 
 /**
+ * What is asked of the answers to an action: the request's own terms and those of the policy in force.
+ * @param {Body} request @param {Entry[]} control
+ */
+function termNow(request, control) {
+  const now = termOf(policyOf(control), { kind: request.kind, args: request.args });
+  return now && stricter(termsOf(request), now);
+}
+
+/**
+ * How many people and devices are still needed after these answers.
+ * @param {Body} request @param {Body[]} given bodies of answers @param {Entry[]} control
+ */
+function lacking(request, given, control) {
+  const { approvers = 1, devices = 1 } = termNow(request, control) ?? {};
+  return {
+    people: Math.max(0, approvers - distinct(given, '')),
+    devices: Math.max(0, devices - distinct(given, 'device')),
+  };
+}
+
+/**
  * Why this answer does not count, or does not suffice, or ''.
  * @param {string} kind endorsed or approved @param {Body} body @param {Body} request @param {Entry} requested @param {Context} c
  */
 function answerRefusal(kind, body, request, requested, c) {
   if (isFrozen(c.control) && request.kind !== 'thaw') return 'frozen';
-  const now = termOf(policyOf(c.control), { kind: request.kind, args: request.args });
-  if (!now || now.mode === 'never') return 'never';
-  const term = stricter(termsOf(request), now);
+  const term = termNow(request, c.control);
+  if (!term || term.mode === 'never') return 'never';
   if (rank(body.grade) < rank(term.grade)) return 'grade';
   // A chip's key is known to whoever can read the room: where somebody reads who may not approve, it proves nothing.
   const readers = enrolled(c.control).some((d) => !atLeast(d.role, 'approves'));
@@ -130,7 +150,8 @@ function answerRefusal(kind, body, request, requested, c) {
   const all = [...before, body];
   if (distinct(all, 'device') === distinct(before, 'device')) return 'counted_already';
   if (kind === 'endorsed') return '';
-  if (distinct(all, '') < term.approvers || distinct(all, 'device') < term.devices) return 'quorum';
+  const { people, devices } = lacking(request, all, c.control);
+  if (people + devices > 0) return 'quorum';
   const of = rolesOf(c.control);
   const byOwner = all.some((a) => of[a.evidence.user] === 'owner');
   const own = request.kind === 'device' && all.some((a) => a.evidence.user === request.args.user);
@@ -232,4 +253,4 @@ function refusal(e, c) {
   return '';
 }
 
-module.exports = { hashed, isFrozen, refusal };
+module.exports = { hashed, isFrozen, answers, lacking, refusal };

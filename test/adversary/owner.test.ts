@@ -23,8 +23,7 @@ function fileWith(owner: unknown): string {
       owner,
       brain: null,
       gateway: { host: '127.0.0.1', port: 0, url: nowhere },
-      clocks: { decide_within: 600, execute_within: 120 },
-      form: 'chip',
+      quick: 0,
     }),
   );
   return file;

@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureImage } from '../../config/src/images.ts';
 import { checkout } from '../../config/src/paths.ts';
+import { policyFrom } from '../../config/src/policy.ts';
 import { newId } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
+import type { Term } from '../../ledger/src/policy.cjs';
 import { createPhone, type Phone } from '../phone/phone.ts';
 import { consoleOf } from './console.ts';
 import { type Account, type Homeserver, startHomeserver } from './homeserver.ts';
@@ -24,6 +26,9 @@ export type RigOptions = {
   /** Seconds. */
   decide_within?: number;
   execute_within?: number;
+  /** For single classes, over the rest. */
+  classes?: Record<string, Partial<Term>>;
+  quick?: number;
 };
 export type Rig = {
   homeserver: Homeserver;
@@ -87,11 +92,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         owner: owner.user,
         brain: null,
         gateway: { host: '127.0.0.1', port: 0, url: 'http://127.0.0.1' },
-        clocks: {
-          decide_within: options.decide_within ?? 600,
-          execute_within: options.execute_within ?? 120,
-        },
-        form: options.form ?? 'chip',
+        // The test phone answers at once, which for a person would be too quick to have read anything.
+        quick: options.quick ?? 0,
       }),
       { mode: 0o600 },
     );
@@ -120,12 +122,15 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       () => bot.kill(),
       () => executor.kill(),
     );
+    const operator = await ledger.connect('operator');
+    const { form = 'chip', decide_within = 600, execute_within = 120, classes = {} } = options;
+    const policy = policyFrom({ form, decide_within, execute_within, classes });
+    await operator.append({ kind: 'policy.set', body: { policy } });
     await Promise.all([bot.start(), executor.start()]);
     const phone = await createPhone({ homeserver: homeserver.url, ...owner });
     undo.push(() => phone.close());
     const recoveryKey = await phone.setUpCrossSigning();
     const audit = await ledger.connect('auditor');
-    const operator = await ledger.connect('operator');
     const created = await until('the workspace', async () =>
       (await audit.since(0)).find((e) => e.kind === 'workspace.created'),
     );

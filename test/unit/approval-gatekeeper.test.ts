@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import type { Person } from '../../bot/src/approval/book.ts';
 import { pollAnswers } from '../../bot/src/approval/card.ts';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
@@ -18,7 +19,14 @@ after(() => rmSync(dir, { recursive: true, force: true }));
 
 const owner = '@owner:x' as Enrolled['user'];
 const room = '!r:x' as Taken['room'];
-const device = { user: owner, master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' } as Enrolled;
+const device = {
+  user: owner,
+  role: 'owner',
+  master: 'M',
+  device: 'PHONE',
+  ed25519: 'E',
+  curve25519: 'C',
+} as Person;
 
 let files = 0;
 function gate(over: Partial<Gate> = {}): Gate {
@@ -35,7 +43,7 @@ function gate(over: Partial<Gate> = {}): Gate {
       return seen.get(key) === event;
     },
   } as unknown as Matrix;
-  return { matrix, cards, approvers: () => [device], trouble: () => '', now: () => 1000, ...over };
+  return { matrix, cards, people: () => [device], trouble: () => '', now: () => 1000, ...over };
 }
 const card = (n: number, over: Partial<Card> = {}): Card => ({
   action: `action${n}`,
@@ -47,6 +55,7 @@ const card = (n: number, over: Partial<Card> = {}): Card => ({
   decoy: `🌵 M2XT9QR${n}`,
   nonce: `NONCE${n}`,
   code: `AAAA-BBB${n}`,
+  word: '',
   event: `$card${n}`,
   poll: `$poll${n}`,
   notice: '',
@@ -148,7 +157,7 @@ test('a vote or a code in the clear, undecrypted, or from an unenrolled device a
   const { ok } = pollAnswers(card(1));
   assert.equal(await verdict(vote([ok], { encrypted: false, evidence: undefined }), g), 'ignore');
   assert.equal(await verdict(vote([ok], { failed: 'no session', evidence: undefined }), g), 'ignore');
-  const other = gate({ approvers: () => [{ ...device, ed25519: 'OTHER' } as Enrolled] });
+  const other = gate({ people: () => [{ ...device, ed25519: 'OTHER' }] });
   other.cards.add(card(1));
   assert.equal(await verdict(vote([ok]), other), 'ignore');
   assert.equal(await verdict(text('AAAA-BBB1'), other), 'ignore');

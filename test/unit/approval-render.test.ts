@@ -15,6 +15,7 @@ const secrets: Secrets = {
   decoy: '🌵 M2XT9QRB',
   nonce: '0123456789ABC',
   code: 'AAAA-BBBB',
+  word: '',
 };
 const bash = (script: string): Action =>
   makeAction(
@@ -57,7 +58,7 @@ test('attack-23 a harmful end is never cut off: a card shows the whole script, a
       const card = chipCard(action, secrets);
       assert.ok(toText(card).includes(`${'x'.repeat(size)}; rm -rf /`));
       assert.ok(unescapeHtml(toHtml(card)).includes(`${'x'.repeat(size)}; rm -rf /`));
-      assert.ok(JSON.stringify(poll(action, secrets, '@o:x').content).includes('; rm -rf /'));
+      assert.ok(JSON.stringify(poll(action, secrets, ['@o:x']).content).includes('; rm -rf /'));
       continue;
     }
     const long = longCard(action, secrets);
@@ -105,7 +106,7 @@ test('a card that can be tapped fits a homeserver’s largest event, whatever it
       const action = bash(unit.repeat(size / unit.length));
       if (!canBeTapped(action, secrets)) continue;
       const edit = JSON.stringify(ended('$event', chipCard(action, secrets), 'x'.repeat(300)));
-      const asked = JSON.stringify(poll(action, secrets, '@owner:x').content);
+      const asked = JSON.stringify(poll(action, secrets, ['@owner:x']).content);
       for (const event of [edit, asked])
         assert.ok((Buffer.byteLength(event) * 4) / 3 + 1500 < 65_536, `${unit} × ${size}: ${event.length}`);
     }
@@ -125,7 +126,7 @@ test('the same action renders the same card, and another number or digest anothe
   );
   assert.match(
     toText(chipCard(action, secrets)),
-    /^#12 · exec · main · asked by you · 1 line · decide by 14:32 UTC\n/,
+    /^#12 · exec · main · asked by @owner:home · 1 line · decide by 14:32 UTC\n/,
   );
   assert.match(toText(chipCard(action, secrets)), /tap 🦊 to approve · ❌ to deny$/);
   assert.ok(!toText(chipCard(action, secrets)).includes('4F7KQ2ZD'), 'the token itself is only in the chip');

@@ -60,14 +60,14 @@ function post(path: string, headers: http.OutgoingHttpHeaders, body = initialize
 }
 const bearer = (hands: Hands) => ({ authorization: `Bearer ${hands.token}` });
 
-test('a client with its task’s token lists four tools, and its calls are its task’s', async () => {
+test('a client with its task’s token lists its tools, and its calls are its task’s', async () => {
   const client = new Client({ name: 't', version: '1' });
   const requestInit = { headers: bearer(two) };
   await client.connect(new StreamableHTTPClientTransport(new URL(two.url), { requestInit }));
   const { tools } = await client.listTools();
   assert.deepEqual(
     tools.map((t) => t.name),
-    ['bash', 'read_file', 'write_file', 'edit_file'],
+    ['bash', 'read_file', 'write_file', 'edit_file', 'plan'],
   );
   await client.callTool({ name: 'bash', arguments: { script: 'x' } });
   assert.deepEqual([asked.at(-1)?.task, asked.at(-1)?.workspace], ['two', 'second']);

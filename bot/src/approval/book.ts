@@ -5,7 +5,7 @@ import { enrolled } from '@pocketcoder/ledger/src/identities.cjs';
 import { type Grant, grants, overSince, policyOf, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
 import { controlKinds, isOver, stateOf } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
-import { isFrozen } from '@pocketcoder/ledger/src/rules.cjs';
+import { answers, isFrozen, lacking } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Enrolled } from '../matrix/types.ts';
 
 /** An enrolled device and what its user may do. */
@@ -19,12 +19,15 @@ export type Book = {
   /** Resolves when the entry with this seq has been read. */
   reached(seq: number): Promise<void>;
   page(action: string): Page | undefined;
+  byNumber(number: number): Page | undefined;
   state(action: string): string;
   /** Pages of actions that can still change, oldest first. */
   unfinished(): Page[];
   enrolled(): Person[];
   frozen(): boolean;
   policy(): Policy;
+  /** The people and devices that an action still needs when this one answers too. */
+  lacking(action: string, evidence: { user: string; device?: string }): { people: number; devices: number };
   /** The leases and plans that stand now, oldest first. */
   standing(): Standing[];
   /** The first of them that covers this. The ledger judges it again. */
@@ -92,11 +95,18 @@ export function createBook(digest: (body: string) => string): Book {
     reached: (seq) =>
       seq <= read ? Promise.resolve() : new Promise((resolve) => waiting.push({ seq, resolve })),
     page: (action) => pages.get(action),
+    byNumber: (number) => [...pages.values()].find((p) => p.number === number),
     state: (action) => stateOf(pages.get(action)?.story ?? []),
     unfinished: () => [...open].flatMap((id) => pages.get(id) ?? []),
     enrolled: () => devices,
     frozen: () => isFrozen(control),
     policy: () => policyOf(control),
+    lacking(action, evidence) {
+      const page = pages.get(action);
+      return page
+        ? lacking(page.action, [...answers(page.story), { evidence }], control)
+        : { people: 0, devices: 0 };
+    },
     standing,
     cover: (asked) => standing().find((grant) => !uncovered(grant, asked, context())),
     rooms: () => rooms,

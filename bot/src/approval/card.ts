@@ -2,6 +2,7 @@
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { actionBlocks, type Block, fitsPhone, header, toHtml, toText } from './render.ts';
 import { digestText } from './tokens.ts';
+import { visible } from './visible.ts';
 
 export type Content = Record<string, unknown>;
 /** A card's open secrets and where it stands; `key` and `decoy` are sealed keys, absent on poll and code cards. */
@@ -41,6 +42,20 @@ export function chipCard(action: Action, s: Secrets): Block[] {
   ];
 }
 
+/** Blocks of a card that takes nothing but its code and a word of the action: who tapped unread is made to read. */
+export const wordCard = (action: Action, s: Secrets): Block[] => [
+  header(action, s.number, s.decideBy),
+  ...actionBlocks(action),
+  digestLine(s),
+  { line: `taps are off for now: !code ${s.number} says how to approve it · tap ❌ to deny` },
+];
+
+/** The last word of the last line that is approved, as a card shows it; '' where there is no such line. */
+export function wordOf({ args }: Action): string {
+  const text = 'script' in args ? args.script : 'path' in args ? args.path : '';
+  return visible(text.trim().split(/\s+/).at(-1) ?? '').text;
+}
+
 /**
  * Bytes of an event's content before encryption. A homeserver takes 65,536 of the encrypted event, and clients were seen
  * to take bodies of 45 KiB; an edit carries both bodies twice and is the largest of a card's events.
@@ -69,7 +84,11 @@ export const pollAnswers = (s: Pick<Secrets, 'digest' | 'nonce'>): { ok: string;
 });
 
 /** MSC3381, unstable type: the one Element X handles. The question holds the whole action. */
-export function poll(action: Action, s: Secrets, owner: string): { type: string; content: Content } {
+export function poll(
+  action: Action,
+  s: Secrets,
+  approvers: readonly string[],
+): { type: string; content: Content } {
   const question = toText([header(action, s.number, s.decideBy), ...actionBlocks(action), digestLine(s)]);
   const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
   const { ok, no } = pollAnswers(s);
@@ -86,7 +105,7 @@ export function poll(action: Action, s: Secrets, owner: string): { type: string;
         ],
       },
       'org.matrix.msc1767.text': question,
-      'm.mentions': { user_ids: [owner] },
+      'm.mentions': { user_ids: approvers },
     },
   };
 }
@@ -107,7 +126,9 @@ export const codeNotice = (action: Action, s: Secrets): Content =>
     header(action, s.number, s.decideBy),
     ...actionBlocks(action),
     digestLine(s),
-    { line: `send ${s.code} to approve · tap ❌ to deny` },
+    {
+      line: `send ${s.code}${s.word && ' and, after a space, the last word of its last line'} to approve · tap ❌ to deny`,
+    },
   ]);
 
 const cut = 1200;

@@ -1,17 +1,17 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
-import {
-  type Action,
-  type Asked,
-  actionText,
-  type Clocks,
-  makeAction,
-} from '@pocketcoder/ledger/src/action.ts';
-import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Action, type Asked, actionText, makeAction } from '@pocketcoder/ledger/src/action.ts';
+import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import { answers } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Logger } from 'pino';
+import { createLock } from '../matrix/lock.ts';
+import type { Attention } from './attention.ts';
 import type { Book, Page } from './book.ts';
-import type { Verdict } from './gatekeeper.ts';
+import type { Evidence, Verdict } from './gatekeeper.ts';
 import type { Poster } from './poster.ts';
+import { actBlocks, type Block } from './render.ts';
 import type { Card, CardStore } from './store.ts';
 
 export type DeskOptions = {
@@ -19,13 +19,15 @@ export type DeskOptions = {
   cards: CardStore;
   book: Book;
   poster: Poster;
-  clocks: Clocks;
+  attention: Attention;
+  /** Tells a workspace's room something. */
+  say(workspace: string, blocks: readonly Block[]): Promise<unknown>;
   /** Why nothing is asked in this workspace at present, or ''. */
   trouble(workspace: string): string;
   log: Logger;
 };
 export type Desk = {
-  /** Records the wish and shows its card. Resolves when the card can be answered. */
+  /** Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered. */
   ask(asked: Asked): Promise<{ action: string; number: number }>;
   /** Carries out a verdict of the gatekeeper. Returns what a person should be told, or ''. */
   apply(verdict: Verdict): Promise<string>;
@@ -35,6 +37,10 @@ export type Desk = {
   stop(workspace: string, by: string): Promise<number>;
   /** Writes `expired` for every card whose decide-by has passed. */
   expire(now: number): Promise<void>;
+  /** Takes the next entry of the chain: what a control action asked for takes effect once it is approved. */
+  onEntry(entry: Entry): void;
+  /** Nothing is approved or begun anywhere until an owner thaws it. */
+  freeze(by: string): Promise<void>;
   /** After a restart: shows the cards that were recorded but not shown, or not with all their chips. */
   resume(): Promise<void>;
 };
@@ -42,14 +48,16 @@ export type Desk = {
 export function createDesk(o: DeskOptions): Desk {
   const { ledger, cards, book, poster, log } = o;
 
-  async function decide(kind: 'approved' | 'denied', card: Card, body: object): Promise<string> {
+  const lock = createLock();
+
+  async function decide(kind: 'endorsed' | 'approved' | 'denied', card: Card, body: object): Promise<string> {
     try {
       const entry = await ledger.append({
         kind,
         action: card.action,
         body: { digest: card.digest, ...body },
       });
-      cards.set(card.action, { open: false });
+      if (kind !== 'endorsed') cards.set(card.action, { open: false });
       log.info({ action: card.action, kind, seq: entry.seq }, 'decision');
       return '';
     } catch (error) {
@@ -65,11 +73,77 @@ export function createDesk(o: DeskOptions): Desk {
   const denyCard = (card: Card, by: string, why: string): Promise<string> =>
     decide('denied', card, { grade: 'plain', by, reason: why });
 
+  /** One of several answers, or the one that suffices. */
+  async function answer(card: Card, grade: string, evidence: Evidence): Promise<string> {
+    const { people, devices } = book.lacking(card.action, evidence);
+    const missing = Math.max(people, devices);
+    const refusal = await decide(missing > 0 ? 'endorsed' : 'approved', card, { grade, evidence });
+    if (refusal || missing === 0) return refusal;
+    return `#${card.number}: ${missing} more ${people > 0 ? 'to approve' : 'of your devices'}, then it runs`;
+  }
+
+  /** Lets a lease or a plan stand for the answer. False where none does: then a card asks. */
+  const lease = ({ action, digest }: Page): Promise<boolean> =>
+    lock('lease', async () => {
+      const grant = book.cover(action);
+      if (!grant) return false;
+      try {
+        const body = { digest, lease: grant.id, use: grant.used + 1 };
+        const entry = await ledger.append({ kind: 'leased', action: action.id, body });
+        await book.reached(entry.seq);
+        return true;
+      } catch (error) {
+        if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
+        log.info({ action: action.id, lease: grant.id, code: error.code }, 'a lease did not cover it');
+        return false;
+      }
+    });
+
+  /** The first deviation ends the task's plan, and the room sees from what. */
+  async function endPlan({ action }: Page): Promise<void> {
+    if (action.requester !== 'brain') return;
+    for (const plan of book.standing()) {
+      if (plan.kind !== 'plan' || plan.task !== action.task || plan.workspace !== action.workspace) continue;
+      await ledger.append({
+        kind: 'lease.ended',
+        body: { lease: plan.id, reason: 'something else was asked for' },
+      });
+      const next = plan.args['steps'][plan.used];
+      await o.say(action.workspace, [
+        {
+          line: `The agent left its plan after ${plan.used} of ${plan.args['steps'].length} steps, so the plan is over. Its next step was`,
+        },
+        ...actBlocks(next),
+        { line: 'The card below asks for this instead:' },
+      ]);
+    }
+  }
+
+  /** Puts an approved control action into effect, once its grace is over. */
+  async function putInForce({ action, digest, story }: Page): Promise<void> {
+    const approved = story.findLast((e) => e.kind === 'approved');
+    if (!approved) return;
+    await pause(Math.max(0, Date.parse(approved.at) + action.grace * 1000 - Date.now()));
+    const { kind, args, workspace, task } = action;
+    const by = answers([...story]).map(({ evidence: { user, device } }) => ({ user, device }));
+    const body = { digest, kind, args, workspace, task, by };
+    await ledger.append({ kind: 'applied', action: action.id, body });
+  }
+  const inForce = (page: Page): void =>
+    void putInForce(page).catch((error: unknown) => {
+      log.warn({ action: page.action.id, err: error }, 'not put in force');
+      const code = error instanceof LedgerError ? error.code : 'the ledger did not answer';
+      const line = `#${page.number} was approved, but is not in force: ${refused[code] ?? code}.`;
+      o.say(page.action.workspace, [{ line }]).catch(() => {}); // the log has it
+    });
+  const isApprovedControl = ({ action }: Page): boolean =>
+    action.class === 'control' && book.state(action.id) === 'approved';
+
   async function apply(v: Verdict): Promise<string> {
     switch (v.do) {
       case 'approve':
         cards.set(v.card.action, { approval: v.evidence.event });
-        return decide('approved', v.card, { grade: v.grade, evidence: v.evidence });
+        return answer(v.card, v.grade, v.evidence);
       case 'deny':
         return isOver(book.state(v.card.action)) ? '' : denyCard(v.card, v.evidence.user, v.why);
       case 'suspect':
@@ -109,9 +183,12 @@ export function createDesk(o: DeskOptions): Desk {
 
   return {
     async ask(asked) {
-      const why = o.trouble(asked.workspace);
+      const brain = asked.requester === 'brain';
+      const why = o.trouble(asked.workspace) || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
-      const action = makeAction(asked, o.clocks);
+      // Whoever only reads knows the chips' keys as well, so there a tap proves nothing.
+      const watched = book.enrolled().some((d) => !atLeast(d.role, 'approves'));
+      const action = makeAction(asked, book.policy(), watched || o.attention.step() ? 'signed' : undefined);
       const entry = await ledger.append({
         id: action.id,
         kind: 'requested',
@@ -121,7 +198,10 @@ export function createDesk(o: DeskOptions): Desk {
       await book.reached(entry.seq);
       const page = book.page(action.id);
       if (!page) throw new Error('the ledger did not show the action it took');
-      await poster.show(page).catch((error: unknown) => withdraw(page, error));
+      if (!(await lease(page))) {
+        await endPlan(page);
+        await poster.show(page).catch((error: unknown) => withdraw(page, error));
+      }
       return { action: action.id, number: page.number };
     },
     apply,
@@ -129,6 +209,8 @@ export function createDesk(o: DeskOptions): Desk {
       const found = waiting(number);
       if (typeof found === 'string') return found;
       if (found.card.form === 'code') return `#${number} is too long for a poll: its file has a code.`;
+      if (found.card.form === 'word')
+        return `#${number} takes no poll for now: !code ${number} says how to approve it.`;
       await poster.showPoll(found.card, found.action);
       return '';
     },
@@ -144,7 +226,12 @@ export function createDesk(o: DeskOptions): Desk {
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
         const card = cards.get(action.id);
-        if (card && (state === 'posted' || state === 'approved')) await denyCard(card, by, 'stopped');
+        if (card && ['posted', 'endorsed', 'approved'].includes(state)) await denyCard(card, by, 'stopped');
+        if (state === 'leased')
+          await unless(
+            'lifecycle',
+            ledger.append({ kind: 'denied', action: action.id, body: { digest, by, reason: 'stopped' } }),
+          );
         if (state === 'requested') await unless('lifecycle', voided(action.id, digest, 'stopped'));
         // Claimed meanwhile, or long since: then it is the executor's to end.
         else await unless('lifecycle', ledger.append({ kind: 'stop', action: action.id, body: { by } }));
@@ -154,14 +241,26 @@ export function createDesk(o: DeskOptions): Desk {
     async expire(now) {
       // By the ledger's own state: a card may have been shut here without the ledger knowing.
       for (const { action, digest, requestedAt } of book.unfinished()) {
-        if (now <= requestedAt + action.decide_within * 1000 || book.state(action.id) !== 'posted') continue;
+        if (
+          now <= requestedAt + action.decide_within * 1000 ||
+          !['posted', 'endorsed'].includes(book.state(action.id))
+        )
+          continue;
         const body = { digest, reason: 'not decided in time' };
         await unless('lifecycle', ledger.append({ kind: 'expired', action: action.id, body }));
         cards.set(action.id, { open: false });
       }
     },
+    onEntry(entry) {
+      const page = entry.kind === 'approved' ? book.page(entry.action) : undefined;
+      if (page && isApprovedControl(page)) inForce(page);
+    },
+    async freeze(by) {
+      await ledger.append({ kind: 'frozen', body: { by } });
+    },
     async resume() {
       for (const page of book.unfinished()) {
+        if (isApprovedControl(page)) inForce(page);
         const state = book.state(page.action.id);
         const card = cards.get(page.action.id);
         const shown =
@@ -191,4 +290,13 @@ const refused: Record<string, string> = {
   lifecycle: 'it was decided already; what has started is ended by 🛑 or !stop',
   not_enrolled: 'that device is not enrolled: nothing was run. Pair it at the console',
   clock_back: 'the ledger’s clock went back: nothing was run. Ask again',
+  grade: 'that answer does not suffice: vote in its poll or send its code',
+  counted_already:
+    'your answer is counted already; somebody else, or another of your devices, has to approve too',
+  own_request: 'you asked for it, so others have to approve it',
+  not_owner: 'only an owner may decide that',
+  revoked: 'somebody who approved it may not any more: nothing was run. Ask again',
+  never: 'the policy does not let it run any more',
+  quorum: 'more people have to approve it than the card says, by the policy of now: ask again',
+  last_owner: 'somebody has to be owner',
 };

@@ -1,7 +1,9 @@
 /** Draws a card and shows it: message, chips, poll, code or file. Its secrets are stored before anything is sent. */
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
+import type { Attention } from './attention.ts';
 import type { Book, Page } from './book.ts';
 import {
   type Content,
@@ -13,6 +15,8 @@ import {
   message,
   poll,
   type Secrets,
+  wordCard,
+  wordOf,
 } from './card.ts';
 import type { Card, CardStore } from './store.ts';
 import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
@@ -22,9 +26,7 @@ export type PosterOptions = {
   matrix: Matrix;
   cards: CardStore;
   book: Book;
-  /** How sealed actions are answered; signed ones always take a poll. */
-  form: 'chip' | 'poll';
-  owner: string;
+  attention: Pick<Attention, 'step'>;
 };
 export type Poster = {
   /** Shows an action's card and records it as posted. After a crash the same card, with the same secrets. */
@@ -38,6 +40,10 @@ export type Poster = {
 export function createPoster(o: PosterOptions): Poster {
   const { ledger, matrix, cards, book } = o;
 
+  /** Whose phones a card has to wake. */
+  const approvers = (): string[] => [
+    ...new Set(book.enrolled().flatMap((d) => (atLeast(d.role, 'approves') ? [d.user] : []))),
+  ];
   const secretsOf = (card: Card): Secrets => ({ ...card, decideBy: new Date(card.decideBy) });
   const roomOf = (workspace: string): RoomId => {
     const room = book.rooms().get(workspace);
@@ -49,7 +55,8 @@ export function createPoster(o: PosterOptions): Poster {
   function draw({ action, number, digest, requestedAt }: Page): Card {
     const known = cards.get(action.id);
     if (known) return known; // shown again after a crash: the same secrets, never a second set
-    const sealed = action.grade === 'sealed' && o.form === 'chip';
+    // Signed actions always take a poll; how sealed ones are answered the policy says.
+    const sealed = action.grade === 'sealed' && book.policy()[action.class]?.form === 'chip';
     const [named, decoy] = sealed ? pickEmojis(cards.recentEmojis()) : ['', ''];
     const card: Card = {
       action: action.id,
@@ -61,6 +68,7 @@ export function createPoster(o: PosterOptions): Poster {
       decoy: sealed ? sealedKey(decoy) : '',
       nonce: newNonce(),
       code: newCode(),
+      word: '',
       event: '',
       poll: '',
       notice: '',
@@ -72,6 +80,8 @@ export function createPoster(o: PosterOptions): Poster {
       approval: '',
     };
     if (!canBeTapped(action, secretsOf(card))) Object.assign(card, { form: 'code', key: '', decoy: '' });
+    else if (o.attention.step() === 'word')
+      Object.assign(card, { form: 'word', key: '', decoy: '', word: wordOf(action) });
     cards.add(card);
     return card;
   }
@@ -83,7 +93,7 @@ export function createPoster(o: PosterOptions): Poster {
     });
 
   async function postPoll(card: Card, action: Action): Promise<EventId> {
-    const { type, content } = poll(action, secretsOf(card), o.owner);
+    const { type, content } = poll(action, secretsOf(card), approvers());
     const event = await post(card, 'poll', type, content);
     cards.set(card.action, { poll: event });
     return event;
@@ -91,7 +101,7 @@ export function createPoster(o: PosterOptions): Poster {
 
   async function postLong(card: Card, action: Action): Promise<EventId> {
     const { card: content, file } = longCard(action, secretsOf(card));
-    content['m.mentions'] = { user_ids: [o.owner] };
+    content['m.mentions'] = { user_ids: approvers() };
     const event = await post(card, 'card', 'm.room.message', content);
     const name = `action-${card.number}.txt`;
     const attached = await matrix.uploadEncrypted(Buffer.from(file), name, 'text/plain');
@@ -129,8 +139,8 @@ export function createPoster(o: PosterOptions): Poster {
           : card.form === 'code'
             ? await postLong(card, action)
             : await post(card, 'card', 'm.room.message', {
-                ...message(chipCard(action, secretsOf(card)), 'm.text'),
-                'm.mentions': { user_ids: [o.owner] },
+                ...message((card.form === 'word' ? wordCard : chipCard)(action, secretsOf(card)), 'm.text'),
+                'm.mentions': { user_ids: approvers() },
               });
       cards.set(card.action, { event });
       // Recorded before the chips are there: no tap can come before `posted`.

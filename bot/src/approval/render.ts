@@ -110,6 +110,9 @@ function grant(action: Action<'lease' | 'plan'>): Shown {
   return shown;
 }
 
+/** An act of a plan as blocks. */
+export const actBlocks = (act: Act): Block[] => body(act).blocks;
+
 /** The whole action as blocks: what it would do, then a warning where it holds characters that cannot be seen. */
 export function actionBlocks(action: Action): Block[] {
   const shown = body(action);

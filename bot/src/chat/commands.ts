@@ -1,9 +1,14 @@
 /** The `!` commands, as data: the help is rendered from the same table that runs them. */
-import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { Asked, Requester, Role } from '@pocketcoder/ledger/src/action.ts';
+import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
+import type { Attention } from '../approval/attention.ts';
 import type { Book } from '../approval/book.ts';
 import type { Desk } from '../approval/desk.ts';
 import { clock } from '../approval/render.ts';
 import type { CardStore } from '../approval/store.ts';
+import type { DeviceNow } from '../matrix/types.ts';
+import { controlCommands } from './control-commands.ts';
 import type { Conversation } from './conversation.ts';
 
 export type CommandContext = {
@@ -13,13 +18,21 @@ export type CommandContext = {
   conversation: Conversation;
   /** One line each on the parts this bot talks to. */
   health(): string[];
+  ledger: Ledger;
+  attention: Attention;
+  /** The devices that the homeserver lists for a user, as the crypto library judges them. */
+  devices(user: string): Promise<readonly DeviceNow[]>;
   workspace: string;
-  user: string;
+  /** Who says it, and what they may do. */
+  user: `@${string}`;
+  role: Role;
 };
-type Command = {
+export type Command = {
   name: string;
   usage: string;
   summary: string;
+  /** The role it takes; any that may ask where there is none. */
+  least?: Role;
   /** Returns what to say, or '' when the room shows it already. */
   run(args: string, c: CommandContext): Promise<string> | string;
 };
@@ -27,12 +40,12 @@ type Command = {
 const longestRun = 600;
 
 /** What `!run` asks for: the text as it was written, in the workspace's root. */
-export const runAsked = (script: string, workspace: string, task: string): Asked => ({
+export const runAsked = (script: string, workspace: string, task: string, requester: Requester): Asked => ({
   kind: 'bash',
   args: { script, cwd: '.', env: {}, timeout: longestRun },
   workspace,
   task,
-  requester: 'owner',
+  requester,
 });
 
 function numbered(
@@ -71,7 +84,7 @@ export const commands: readonly Command[] = [
     async run(args, c) {
       if (!args) return 'What should run? !run COMMAND';
       const task = c.conversation.currentTask(c.workspace);
-      await c.desk.ask(runAsked(args, c.workspace, task.id));
+      await c.desk.ask(runAsked(args, c.workspace, task.id, c.user));
       return '';
     },
   },
@@ -119,6 +132,7 @@ export const commands: readonly Command[] = [
     summary: 'which model thinks',
     run: (_, c) => c.conversation.modelName(),
   },
+  ...controlCommands,
 ];
 
 /** Runs a line that starts with `!`. Returns what to say. */
@@ -126,5 +140,7 @@ export async function runCommand(line: string, c: CommandContext): Promise<strin
   const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
   const command = commands.find((x) => x.name === name.toLowerCase());
   if (!command) return `There is no !${name}. !help lists what there is.`;
+  if (!atLeast(c.role, command.least ?? 'asks'))
+    return `!${command.name} is for who ${command.least}; your role here is ${c.role}. Nothing was done.`;
   return command.run(args.trim(), c);
 }

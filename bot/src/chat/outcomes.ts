@@ -11,7 +11,7 @@ import type { Card, CardStore } from '../approval/store.ts';
 import { digestText } from '../approval/tokens.ts';
 import { visible } from '../approval/visible.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import type { EventId, Matrix } from '../matrix/types.ts';
+import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
 import { pace, type Status, statusMessage } from './status.ts';
 
 export type OutcomesOptions = {
@@ -69,6 +69,8 @@ function verdictLine(page: Page, outcome: Outcome, approval: string): string {
       return `⌛ expired: ${outcome.reason ?? 'not decided in time'}. ${again}`;
     case 'void':
       return `🚫 void: ${outcome.reason ?? 'withdrawn'}. ${again}`;
+    case 'applied':
+      return `✅ ${approval} · in force`;
     case 'unknown':
       return `❓ outcome unknown (${outcome.reason ?? 'a part crashed'}). It is not run again by itself: look, then ask again.`;
   }
@@ -108,6 +110,11 @@ export function createOutcomes(o: OutcomesOptions) {
   });
 
   function approvalOf(page: Page): string {
+    const leased = page.story.find((e) => e.kind === 'leased');
+    if (leased) {
+      const { lease, use } = JSON.parse(leased.body) as { lease: string; use: number };
+      return `by #${book.page(lease)?.number ?? lease}, use ${use}`;
+    }
     const approved = page.story.find((e) => e.kind === 'approved');
     if (!approved) return 'not approved';
     const { grade, evidence } = JSON.parse(approved.body) as { grade: string; evidence: { form: string } };
@@ -173,6 +180,16 @@ export function createOutcomes(o: OutcomesOptions) {
     cards.set(card.action, { open: false, ended: true, chips: '' });
   }
 
+  /** What ran by a lease had no card: one quiet message says what it was and how it ended. */
+  async function tellLeased(page: Page, outcome: Outcome, entry: Entry): Promise<void> {
+    const room = book.rooms().get(page.action.workspace);
+    if (!room) return;
+    const mark = checkpoint(entry);
+    const line = `#${page.number} ${verdictLine(page, outcome, approvalOf(page))} ${mark.line}`;
+    const content = { ...message([{ line }, ...actionBlocks(page.action)]), ...mark.field };
+    await matrix.post(room as RoomId, 'm.room.message', content, { txn: `end-${page.action.id}` });
+  }
+
   async function end(page: Page, entry: Entry): Promise<void> {
     const outcome = await outcomeOf(entry);
     const card = cards.get(page.action.id);
@@ -184,6 +201,7 @@ export function createOutcomes(o: OutcomesOptions) {
     }
     await o.onOver(page, outcome);
     if (card) await close(page, card, outcome, entry);
+    else if (page.story.some((e) => e.kind === 'leased')) await tellLeased(page, outcome, entry);
   }
 
   /** Never throws: what could not be shown is logged, and shown at the next start. */

@@ -2,12 +2,13 @@
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Book } from '../approval/book.ts';
+import type { Attention } from '../approval/attention.ts';
+import type { Book, Person } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
 import { type Gate, judge } from '../approval/gatekeeper.ts';
 import type { CardStore } from '../approval/store.ts';
-import type { EventId, Matrix, RoomId, Taken } from '../matrix/types.ts';
+import type { EventId, Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import { runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
 
@@ -18,6 +19,7 @@ export type RelayOptions = {
   desk: Desk;
   conversation: Conversation;
   ledger: Ledger;
+  attention: Attention;
   /** Rooms in which nothing is asked or approved, and why. */
   troubles: Map<string, string>;
   health(): string[];
@@ -41,7 +43,7 @@ export function createRelay(o: RelayOptions): Relay {
   const gate: Gate = {
     matrix,
     cards,
-    approvers: () => book.enrolled(),
+    people: () => book.enrolled(),
     trouble: (room) => o.troubles.get(room) ?? '',
     now: () => Date.now(),
   };
@@ -80,10 +82,26 @@ export function createRelay(o: RelayOptions): Relay {
   }
 
   /** Commands and prompts may take long and must not hold up the next tap. */
-  function hear(room: RoomId, workspace: string, user: string, text: string, event: string): void {
-    const answer = text.startsWith('!')
-      ? runCommand(text, { desk, book, cards, conversation, health: o.health, workspace, user })
-      : conversation.hear(workspace, text);
+  function hear(room: RoomId, workspace: string, from: Person, text: string, event: string): void {
+    const { ledger, attention, health } = o;
+    const { role } = from;
+    const user = from.user as string as `@${string}`;
+    const devices = (of: string) => matrix.devicesNow(of as UserId);
+    const context = {
+      desk,
+      book,
+      cards,
+      conversation,
+      ledger,
+      attention,
+      health,
+      devices,
+      workspace,
+      user,
+      role,
+    };
+    attention.heard();
+    const answer = text.startsWith('!') ? runCommand(text, context) : conversation.hear(workspace, text);
     answer
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
@@ -104,7 +122,7 @@ export function createRelay(o: RelayOptions): Relay {
           log.info({ event: t.wire.event_id, type: t.type, why: verdict.why }, 'ignored');
         return;
       }
-      if (verdict.do === 'hear') return hear(t.room, workspace, t.wire.sender, verdict.text, t.wire.event_id);
+      if (verdict.do === 'hear') return hear(t.room, workspace, verdict.from, verdict.text, t.wire.event_id);
       if (verdict.do === 'stop') {
         // The sandbox first: a brain that hangs must not hold up a stop.
         void conversation.interrupt(workspace);

@@ -1,7 +1,7 @@
 /** How an action ended, and how that is told to a model. */
 
 export type Outcome = {
-  state: 'succeeded' | 'failed' | 'killed' | 'denied' | 'expired' | 'void' | 'unknown';
+  state: 'succeeded' | 'failed' | 'killed' | 'denied' | 'expired' | 'void' | 'applied' | 'unknown';
   exit?: number;
   signal?: string;
   output: string;
@@ -14,8 +14,8 @@ export type Outcome = {
 /** Characters of output a model is shown: a third from the head, the rest from the tail, where errors stand. */
 const shown = 12_000;
 
-/** True when the action ran, whatever came of it. */
-export const ran = (o: Outcome): boolean => ['succeeded', 'failed', 'killed'].includes(o.state);
+/** True when the action ran or took effect, whatever came of it. */
+export const ran = (o: Outcome): boolean => ['succeeded', 'failed', 'killed', 'applied'].includes(o.state);
 
 /**
  * The text that tells a model how an action ended. Output is fenced and called data: it was written by whatever ran,
@@ -30,6 +30,8 @@ export function describeOutcome(action: string, o: Outcome): string {
       return `Action ${action} EXPIRED: the owner did not decide in time, it did not run.${why} Ask again only if it is still needed.`;
     case 'void':
       return `Action ${action} is VOID and did not run.${why} Ask again if it is still needed.`;
+    case 'applied':
+      return `Action ${action} was APPROVED. It is a plan: call its steps now, in their order, exactly as they stand in it. Any other call ends the plan and asks again.`;
     case 'unknown':
       return `It is UNKNOWN whether action ${action} ran to its end.${why} Look at the workspace before doing it again.`;
     case 'succeeded':

@@ -12,6 +12,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
+import { planAsked, planTool } from './plan.ts';
 import { askedBy, described, tools } from './tools.ts';
 
 export type GatewayOptions = CallsOptions & {
@@ -141,9 +142,12 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
 /** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
 function toolServer({ hands, workspace }: Opened, call: Call): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(described) }));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools.map(described), planTool] }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
-    const asked = askedBy({ workspace, task: hands.task }, params.name, params.arguments ?? {});
+    const where = { workspace, task: hands.task };
+    const given = params.arguments ?? {};
+    const asked =
+      params.name === planTool.name ? planAsked(where, given) : askedBy(where, params.name, given);
     if ('wrong' in asked)
       return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
     const { gone, sent } = lineOf(extra.authInfo);

@@ -1,9 +1,9 @@
 /** The tools the brain is given, as data: what a model reads, and how its arguments become an action's. */
-import type { Asked, Kind } from '@pocketcoder/ledger/src/action.ts';
+import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
 import { type Check, integer, path, text } from './arguments.ts';
 
 export type Tool = {
-  kind: Kind;
+  kind: Act['kind'];
   description: string;
   parameters: Readonly<Record<string, Check>>;
 };

@@ -143,6 +143,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     members,
     forceQuery: keys.forceQuery,
     deviceNow: keys.deviceNow,
+    devicesNow: keys.devicesNow,
     identityNow: keys.identityNow,
     replay: journal.replay,
     pair: pairing.start,

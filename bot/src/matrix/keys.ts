@@ -18,6 +18,16 @@ const paths = new Map<W.RequestType, string>([
 export const masterOf = (json: string): string =>
   Object.values((JSON.parse(json) as { keys: Record<string, string> }).keys)[0] ?? '';
 
+const describe = (d: W.Device): DeviceNow => ({
+  user: d.userId.toString() as UserId,
+  device: d.deviceId.toString() as DeviceId,
+  ed25519: d.ed25519Key?.toBase64() ?? '',
+  curve25519: d.curve25519Key?.toBase64() ?? '',
+  crossSigned: d.isCrossSignedByOwner(),
+  blacklisted: d.isBlacklisted(),
+  dehydrated: d.isDehydrated,
+});
+
 export function createKeys(crypto: Crypto, client: Client) {
   const { machine } = crypto;
   const lock = createLock();
@@ -73,16 +83,14 @@ export function createKeys(crypto: Crypto, client: Client) {
     },
     async deviceNow(user: UserId, device: DeviceId): Promise<DeviceNow | undefined> {
       const d = await machine.getDevice(new W.UserId(user), new W.DeviceId(device));
-      if (!d || d.isDeleted()) return undefined;
-      return {
-        user,
-        device,
-        ed25519: d.ed25519Key?.toBase64() ?? '',
-        curve25519: d.curve25519Key?.toBase64() ?? '',
-        crossSigned: d.isCrossSignedByOwner(),
-        blacklisted: d.isBlacklisted(),
-        dehydrated: d.isDehydrated,
-      };
+      return d && !d.isDeleted() ? describe(d) : undefined;
+    },
+    async devicesNow(user: UserId): Promise<readonly DeviceNow[]> {
+      const known = await machine.getUserDevices(new W.UserId(user));
+      return known
+        .devices()
+        .filter((d) => !d.isDeleted())
+        .map(describe);
     },
     async identityNow(user: UserId): Promise<IdentityNow | undefined> {
       const i = await machine.getIdentity(new W.UserId(user));

@@ -107,6 +107,8 @@ export type Matrix = {
   /** Has the server state the user's keys now. @throws where it does not answer for that user */
   forceQuery(user: UserId): Promise<void>;
   deviceNow(user: UserId, device: DeviceId): Promise<DeviceNow | undefined>;
+  /** All devices of a user that the library knows at this moment. */
+  devicesNow(user: UserId): Promise<readonly DeviceNow[]>;
   identityNow(user: UserId): Promise<IdentityNow | undefined>;
   /** True where this ciphertext was never seen under another event id. Durable before it returns. */
   replay(room: RoomId, session: string, index: number, event: EventId): boolean;

@@ -1,0 +1,86 @@
+/** How carefully people decide, by the ledger's own clock, and what that asks of the next card. */
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+
+/** What a card asks for beyond its policy: an answer by an enrolled device, or a code and a word of the action. */
+export type Step = '' | 'signed' | 'word';
+type Decision = { kind: 'approved' | 'denied'; seconds: number; decoy: boolean; brain: boolean };
+
+export type Attention = {
+  /** Takes the next entry of the chain. @param brain whether the brain had asked for its action */
+  read(entry: Entry, brain: boolean): void;
+  /** The owner wrote something: the brain may ask again. */
+  heard(): void;
+  step(): Step;
+  /** Why the brain may not ask just now, in words for it, or ''. @param now milliseconds */
+  hold(now: number): string;
+  describe(): string;
+};
+
+const kept = 20;
+/** Of the last so many decisions, that many approvals too quick to have read anything: the next ones are signed. */
+const hasty = { of: 6, quick: 5 };
+const mostCards = { count: 8, within: 60_000 };
+const mostDenials = 3;
+
+/** @param quick seconds from the card within which an approval counts as unread; 0 for never */
+export function createAttention(quick: number): Attention {
+  const decisions: Decision[] = [];
+  const posted = new Map<string, number>();
+  let asked: number[] = [];
+  let denials = 0;
+
+  const decoys = (of: number) => decisions.slice(-of).filter((d) => d.decoy).length;
+  const isQuick = (d: Decision) => d.kind === 'approved' && d.seconds < quick;
+  const tooQuick = () => decisions.slice(-hasty.of).filter(isQuick).length;
+  const step = (): Step => {
+    if (decoys(kept) >= 2) return 'word';
+    return decoys(hasty.of) > 0 || tooQuick() >= hasty.quick ? 'signed' : '';
+  };
+
+  return {
+    read(entry, brain) {
+      const at = Date.parse(entry.at);
+      if (entry.kind === 'posted') {
+        posted.set(entry.action, at);
+        if (brain) asked = [...asked.filter((t) => t > at - mostCards.within), at];
+        return;
+      }
+      const shown = posted.get(entry.action);
+      if (shown === undefined || entry.kind === 'endorsed') return;
+      posted.delete(entry.action);
+      if (entry.kind !== 'approved' && entry.kind !== 'denied') return;
+      const { reason } = JSON.parse(entry.body) as { reason?: unknown };
+      const decoy = reason === 'the decoy was tapped';
+      decisions.push({ kind: entry.kind, seconds: (at - shown) / 1000, decoy, brain });
+      if (decisions.length > kept) decisions.shift();
+      denials = entry.kind === 'approved' ? 0 : denials + (brain ? 1 : 0);
+    },
+    heard() {
+      denials = 0;
+    },
+    step,
+    hold(now) {
+      if (denials >= mostDenials)
+        return `the last ${denials} actions were denied one after the other; end your turn and wait for the owner's words`;
+      const recent = asked.filter((t) => t > now - mostCards.within).length;
+      return recent >= mostCards.count
+        ? `${recent} cards were shown within a minute; put what belongs together into one plan, or end your turn`
+        : '';
+    },
+    describe() {
+      if (decisions.length === 0) return 'Nothing was decided yet.';
+      const seconds = decisions.map((d) => d.seconds).sort((a, b) => a - b);
+      const approvals = decisions.findLastIndex((d) => d.kind === 'denied');
+      const means = {
+        '': 'Cards ask for what the policy says.',
+        signed: 'So cards ask for a vote or a code for now, until some were decided with more time.',
+        word: 'So cards ask for their code and a word of the action for now.',
+      };
+      return [
+        `Of the last ${decisions.length} decisions: ${tooQuick()} of the last ${Math.min(hasty.of, decisions.length)} were approvals in under ${quick} s, ${decoys(kept)} decoys tapped.`,
+        `Half took ${(seconds[seconds.length >> 1] ?? 0).toFixed(1)} s or less; the last ${decisions.length - 1 - approvals} in a row were approvals.`,
+        means[step()],
+      ].join('\n');
+    },
+  };
+}

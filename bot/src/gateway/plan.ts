@@ -1,0 +1,50 @@
+/** The brain's `plan` tool: an ordered list of exact calls, put to the owner as one card. */
+import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
+import { askedBy, tools } from './tools.ts';
+
+const mostSteps = 50;
+/** Seconds within which the steps of an approved plan have to begin. */
+const seconds = 3600;
+
+export const planTool = {
+  name: 'plan',
+  description:
+    'Put several calls to the owner as one card with one decision, in the order in which you will make them. Once it is ' +
+    'approved call each of them, exactly as written here: they run without a card of their own. Any other call ends the plan.',
+  inputSchema: {
+    type: 'object' as const,
+    properties: {
+      steps: {
+        type: 'array',
+        minItems: 1,
+        maxItems: mostSteps,
+        items: {
+          type: 'object',
+          properties: { tool: { enum: tools.map((t) => t.kind) }, arguments: { type: 'object' } },
+          required: ['tool', 'arguments'],
+          additionalProperties: false,
+        },
+      },
+    },
+    required: ['steps'],
+    additionalProperties: false,
+  },
+};
+
+/** As `askedBy`, for a plan: every step is checked as the call that it will be. */
+export function planAsked(
+  where: { workspace: string; task: string },
+  given: { steps?: unknown },
+): { asked: Asked } | { wrong: string } {
+  const { steps, ...more } = given;
+  if (Object.keys(more).length > 0 || !Array.isArray(steps) || steps.length < 1 || steps.length > mostSteps)
+    return { wrong: `a plan has "steps", from 1 to ${mostSteps} of them, and nothing else` };
+  const acts: Act[] = [];
+  for (const [i, step] of steps.entries()) {
+    const { tool, arguments: args } = (step ?? {}) as { tool?: unknown; arguments?: unknown };
+    const asked = askedBy(where, String(tool), args);
+    if ('wrong' in asked) return { wrong: `step ${i + 1}: ${asked.wrong}` };
+    acts.push({ kind: asked.asked.kind, args: asked.asked.args } as Act);
+  }
+  return { asked: { kind: 'plan', args: { steps: acts, seconds }, ...where, requester: 'brain' } };
+}
