@@ -17,6 +17,8 @@ export type Configuration = {
 /** Exact Matrix user ids only: a blank, a pattern or a bare name would let somebody else own the bot. */
 const mxid = /^@[a-z0-9._=/+-]+:[A-Za-z0-9.:[\]-]+$/;
 
+export const isUserId = (v: unknown): v is UserId => typeof v === 'string' && mxid.test(v);
+
 /** Reads and checks the file. Throws an error that says what is wrong and that nothing was started. */
 export function readConfiguration(path: string): Configuration {
   const fail = (what: string): never => {
@@ -28,7 +30,7 @@ export function readConfiguration(path: string): Configuration {
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
   }
-  if (typeof c.owner !== 'string' || !mxid.test(c.owner))
+  if (!isUserId(c.owner))
     fail(`owner must be one Matrix user id like @you:example.org, not ${JSON.stringify(c.owner)}`);
   if (!(c.quick >= 0)) fail('quick must be seconds, 0 or more');
   for (const part of ['ledger', 'homeserver', 'gateway'] as const)

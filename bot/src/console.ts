@@ -4,6 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
 import type { Logger } from 'pino';
+import { isUserId } from './configuration.ts';
 import type { Emoji, Enrolled, UserId } from './matrix/types.ts';
 
 export type ConsoleOptions = {
@@ -13,7 +14,7 @@ export type ConsoleOptions = {
   status(): object;
   /** Asks an owner in the room to change the policy. */
   askPolicy(policy: Policy): Promise<unknown>;
-  /** Verifies the owner. `ask` shows the emoji to the operator and waits for a yes. */
+  /** Verifies a user, who is invited first where they are not in the room. `ask` shows the emoji to the operator and waits for a yes. */
   pair(user: UserId, ask: (emoji: readonly Emoji[]) => Promise<boolean>): Promise<Enrolled>;
 };
 
@@ -21,13 +22,17 @@ export type ConsoleOptions = {
 export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
   let pairing = false;
 
-  async function pair(say: (line: object) => void, next: () => Promise<unknown>): Promise<void> {
+  async function pair(
+    user: UserId,
+    say: (line: object) => void,
+    next: () => Promise<unknown>,
+  ): Promise<void> {
     if (pairing)
       return say({ event: 'error', message: 'a pairing is already under way: finish or cancel it first' });
     pairing = true;
     try {
-      say({ event: 'waiting', user: o.owner });
-      const device = await o.pair(o.owner, async (emoji) => {
+      say({ event: 'waiting', user });
+      const device = await o.pair(user, async (emoji) => {
         say({ event: 'emoji', emoji });
         return ((await next()) as { answer?: unknown } | undefined)?.answer === 'yes';
       });
@@ -48,7 +53,7 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       for (const resolve of waiting.splice(0)) resolve(undefined);
     });
     createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-      let request: { cmd?: unknown; policy?: Policy };
+      let request: { cmd?: unknown; policy?: Policy; user?: unknown };
       try {
         request = JSON.parse(line) as typeof request;
       } catch {
@@ -63,7 +68,9 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
           (error: unknown) =>
             say({ event: 'error', message: error instanceof Error ? error.message : String(error) }),
         );
-      if (request.cmd === 'pair') return void pair(say, next).finally(() => socket.end());
+      const { user = o.owner } = request;
+      if (request.cmd === 'pair' && isUserId(user))
+        return void pair(user, say, next).finally(() => socket.end());
       say({ event: 'error', message: `no command ${JSON.stringify(request.cmd)}` });
     });
   }

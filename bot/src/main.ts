@@ -190,7 +190,12 @@ async function main(log: Logger): Promise<void> {
       const task = conversation.currentTask(workspace).id;
       if (!open) await desk.ask({ kind: 'policy', args, workspace, task, requester: 'operator' });
     },
-    pair: (user, ask) => matrix.pair(roomOf(workspace), user, ask),
+    async pair(user, ask) {
+      const room = roomOf(workspace);
+      const there = (await matrix.members(room)).find((m) => m.user === user);
+      if (!there) await matrix.invite(room, user);
+      return matrix.pair(room, user, ask);
+    },
   });
   await desk.resume();
   await outcomes.catchUp();

@@ -28,7 +28,7 @@ export function consoleOf(path: string) {
         return line;
       };
       try {
-        say({ cmd: 'pair' });
+        say({ cmd: 'pair', user: phone.user });
         await next();
         const shown = await next();
         const verification = await phone.verification();

@@ -123,8 +123,10 @@ export async function startInstance(
 ): Promise<Instance> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), 'pocketcoder-test-'));
   const scripted = options.model ? await modelOnBridge(options.scripts ?? {}) : undefined;
-  const settings = { ...scripted?.settings, ...options.overrides };
-  if (Object.keys(settings).length > 0) writeFileSync(join(home, 'pocketcoder.yaml'), stringify(settings));
+  // The test phone answers at once, which for a person would be too quick to have read anything.
+  const approvals = { quick: 0, ...options.overrides?.approvals };
+  const settings = { ...scripted?.settings, ...options.overrides, approvals };
+  if (!options.home || options.overrides) writeFileSync(join(home, 'pocketcoder.yaml'), stringify(settings));
   const env = { POCKETCODER_HOME: home };
   const run = (args: readonly string[], input = '') => launch(args, { env, input });
 

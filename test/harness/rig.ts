@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { ensureImage } from '../../config/src/images.ts';
 import { checkout } from '../../config/src/paths.ts';
 import { policyFrom } from '../../config/src/policy.ts';
-import { newId } from '../../ledger/src/action.ts';
+import { newId, type Role } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import type { Term } from '../../ledger/src/policy.cjs';
 import { createPhone, type Phone } from '../phone/phone.ts';
@@ -47,7 +47,7 @@ export type Rig = {
   console: ReturnType<typeof consoleOf>;
   room: string;
   /** Pairs a phone as the operator would, and enrols it. */
-  pair(phone: Phone): Promise<void>;
+  pair(phone: Phone, role?: Role): Promise<void>;
   /** Entries of this kind, newest last. */
   entries(kind: string): Promise<Entry[]>;
   /** The kinds of an action's entries. */
@@ -137,11 +137,14 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const { room } = JSON.parse(created.body) as { room: string };
 
     const operatorConsole = consoleOf(join(state, 'console.sock'));
-    async function pair(which: Phone): Promise<void> {
+    async function pair(which: Phone, role: Role = 'owner'): Promise<void> {
+      // Whoever is not in the room is invited by the first try, which tells the operator so.
+      if (!which.rooms().includes(room)) await operatorConsole.pair(which).catch(() => {});
       await which.until('the invitation', (p) => p.rooms().includes(room));
       const device = await operatorConsole.pair(which);
-      await operator.append({ kind: 'identity.enrolled', body: device });
+      await operator.append({ kind: 'identity.enrolled', body: { ...device, role } });
     }
+    await phone.until('the invitation', (p) => p.rooms().includes(room));
     await pair(phone);
     await phone.until('the bot’s first words', (p) =>
       p.timeline().some((e) => String(e.content['body'] ?? '').includes('Paired.')),

@@ -19,6 +19,8 @@ export type Attention = {
 const kept = 20;
 /** Of the last so many decisions, that many approvals too quick to have read anything: the next ones are signed. */
 const hasty = { of: 6, quick: 5 };
+/** One may be a slip of the thumb: it denied, and that is all. */
+const mostDecoys = { before_signed: 2, before_word: 3 };
 const mostCards = { count: 8, within: 60_000 };
 const mostDenials = 3;
 
@@ -33,8 +35,8 @@ export function createAttention(quick: number): Attention {
   const isQuick = (d: Decision) => d.kind === 'approved' && d.seconds < quick;
   const tooQuick = () => decisions.slice(-hasty.of).filter(isQuick).length;
   const step = (): Step => {
-    if (decoys(kept) >= 2) return 'word';
-    return decoys(hasty.of) > 0 || tooQuick() >= hasty.quick ? 'signed' : '';
+    if (decoys(kept) >= mostDecoys.before_word) return 'word';
+    return decoys(hasty.of) >= mostDecoys.before_signed || tooQuick() >= hasty.quick ? 'signed' : '';
   };
 
   return {
@@ -61,7 +63,7 @@ export function createAttention(quick: number): Attention {
     step,
     hold(now) {
       if (denials >= mostDenials)
-        return `the last ${denials} actions were denied one after the other; end your turn and wait for the owner's words`;
+        return `the last ${denials} actions were denied one after the other; end your turn and wait for the owner’s words`;
       const recent = asked.filter((t) => t > now - mostCards.within).length;
       return recent >= mostCards.count
         ? `${recent} cards were shown within a minute; put what belongs together into one plan, or end your turn`

@@ -60,11 +60,11 @@ export function createRelay(o: RelayOptions): Relay {
       .catch((error: unknown) => log.warn({ room, err: error }, 'not said'));
   }
 
-  /** Once a card: somebody who sends a spent or refused key over and over must not fill the room. */
+  /** Each explanation once a card: somebody who sends a spent or refused key over and over must not fill the room. */
   const explained = new Set<string>();
   function explain(about: string, why: string): string {
-    if (!why || explained.has(about)) return '';
-    explained.add(about);
+    if (!why || explained.has(`${about} ${why}`)) return '';
+    explained.add(`${about} ${why}`);
     return why;
   }
 
@@ -129,11 +129,7 @@ export function createRelay(o: RelayOptions): Relay {
         const count = await desk.stop(workspace, verdict.evidence.user);
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }
-      await say(
-        t.room,
-        explain(`${verdict.card.action} ${verdict.do}`, await desk.apply(verdict)),
-        verdict.card.event,
-      );
+      await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), verdict.card.event);
     },
     async lost(room) {
       await voidCards(room, 'part of the room’s history could not be read');

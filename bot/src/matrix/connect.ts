@@ -140,6 +140,11 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       await keys.track(wish.invite);
       return room;
     },
+    async invite(room, user) {
+      journal.expect(room, [user]);
+      await client.inviteUser(user, room);
+      await keys.track([user]);
+    },
     members,
     forceQuery: keys.forceQuery,
     deviceNow: keys.deviceNow,

@@ -102,6 +102,8 @@ export type Matrix = {
   downloadEncrypted(file: Content): Promise<Uint8Array>;
   /** A room that only the bot can change: encrypted, invite-only, history from joining. Latched encrypted for ever. */
   createWorkspaceRoom(o: { name: string; invite: readonly UserId[] }): Promise<RoomId>;
+  /** Lets a user in, who reads nothing before a device of theirs is enrolled. */
+  invite(room: RoomId, user: UserId): Promise<void>;
   /** Who has joined or is invited, as the server says now. */
   members(room: RoomId): Promise<readonly Member[]>;
   /** Has the server state the user's keys now. @throws where it does not answer for that user */
