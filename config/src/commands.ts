@@ -57,10 +57,21 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'pair',
-    takes: '',
-    summary: 'verifies a device of the owner by emoji and enrols it: from then on it may approve',
+    takes: '[@USER:SERVER ROLE]',
+    summary:
+      'verifies a device by emoji and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
     options: [],
-    run: (report) => pair(started(), report),
+    run(report, _options, [user, role]) {
+      if (
+        user !== undefined &&
+        (!/^@.+:.+$/.test(user) || !['reads', 'asks', 'approves', 'owner'].includes(role ?? ''))
+      )
+        throw new Fault(
+          'usage',
+          'pair takes nothing, or a whole Matrix id and a role: reads, asks, approves or owner.',
+        );
+      return pair(started(), report, user, role);
+    },
   },
   {
     name: 'demo',

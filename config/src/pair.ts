@@ -22,18 +22,24 @@ function answer(): Promise<'yes' | 'no'> {
   });
 }
 
-async function enrol(instance: Instance, verified: Said): Promise<void> {
+async function enrol(instance: Instance, verified: Said, role: string): Promise<void> {
   const password = instance.state.passwords.ledger.operator;
   const ledger = await connectLedger({ url: ledgerUrlOf(instance), identity: 'operator', password });
   const { user, master, device, ed25519, curve25519 } = verified;
-  await ledger.append({ kind: 'identity.enrolled', body: { user, master, device, ed25519, curve25519 } });
+  await ledger.append({
+    kind: 'identity.enrolled',
+    body: { user, master, device, ed25519, curve25519, role },
+  });
 }
 
-/** Verifies one device of the owner and enrols it. Throws a Fault when it was not: then nothing was written. */
-export async function pair(instance: Instance, report: Report): Promise<void> {
+/**
+ * Verifies one device of a person, the owner where nobody is named, and enrols it. Who is not in the room is invited first.
+ * Throws a Fault when it was not enrolled: then nothing was written.
+ */
+export async function pair(instance: Instance, report: Report, user?: string, role = 'owner'): Promise<void> {
   const bot = await openConsole(findEngine(), instance.state.project);
   try {
-    bot.say({ cmd: 'pair' });
+    bot.say({ cmd: 'pair', ...(user !== undefined && { user }) });
     for await (const said of bot.heard) {
       if (said.event === 'waiting')
         report.event(
@@ -55,10 +61,10 @@ export async function pair(instance: Instance, report: Report): Promise<void> {
           `Not paired: ${String(said['message']).replace(/\.$/, '')}. Run ./pocketcoder pair to try again.`,
         );
       if (said.event === 'verified') {
-        await enrol(instance, said);
+        await enrol(instance, said, role);
         report.event(
           { ...said, event: 'enrolled' },
-          `Paired: device ${said['device']} of ${said['user']} may approve now.`,
+          `Paired: device ${said['device']} of ${said['user']} is enrolled, with the role ${role}.`,
         );
         return;
       }

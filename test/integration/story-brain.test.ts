@@ -1,9 +1,13 @@
 /** The agent's part of the story, on the composed system as the launcher starts it; only the model is scripted. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { parse, stringify } from 'yaml';
 import { findEngine } from '../../config/src/engine.ts';
+import type { Settings } from '../../config/src/settings.ts';
 import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
-import { approve, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
+import { answerOf, approve, askAndSee, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -108,6 +112,61 @@ test('!stop denies what waits and interrupts the agent', async () => {
   await hears(phone, '!pending', 'Nothing waits.');
 });
 
+const pollCard = (what: string): Promise<Card> =>
+  phone.until(
+    `a poll with ${what}`,
+    (p) => p.cards().find((c) => c.answers.length === 2 && c.text.includes(what)),
+    30,
+  );
+const steps = [
+  { tool: 'write_file', arguments: { path: 'plan/a', content: 'one\n' } },
+  { tool: 'bash', arguments: { script: 'cat plan/a; echo two' } },
+];
+const asCall = (step: (typeof steps)[number] | undefined) => call(step?.tool ?? '', step?.arguments ?? {});
+const leased = ['requested', 'leased', 'claimed', 'running', 'succeeded'];
+/** The stories of the newest actions. */
+async function lastStories(count: number): Promise<string[][]> {
+  const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested').slice(-count);
+  return Promise.all(requested.map(async (e) => (await ledger.story(e.action)).map((one) => one.kind)));
+}
+
+test('a plan is one card and one vote; its steps then run in their order without a card', async () => {
+  await ask(call('plan', { steps }), ...steps.map(asCall), '!say The plan is done.');
+  const card = await pollCard('1 of 2 · write_file');
+  assert.ok(card.text.includes('2 of 2 · bash') && card.text.includes('cat plan/a; echo two'));
+  await phone.vote(card.id, [answerOf(card, 'Approve')]);
+  await sees(phone, 'The plan is done.', 30);
+  await sees(phone, `by #${numberOf(card)}, use 2`);
+  const planned = ['requested', 'posted', 'approved', 'applied'];
+  assert.deepEqual(await lastStories(3), [planned, leased, leased]);
+});
+
+test('the first deviation from a plan ends it, shows the difference and asks', async () => {
+  const [first, second] = steps;
+  await ask(
+    call('plan', { steps: [second, first] }),
+    asCall(second),
+    call('bash', { script: 'echo something else' }),
+    asCall(first),
+    '!say That was all.',
+  );
+  const plan = await pollCard('1 of 2 · bash');
+  await phone.vote(plan.id, [answerOf(plan, 'Approve')]);
+  const other = await nextCard();
+  assert.ok(other.text.includes('echo something else'));
+  const told = await sees(phone, 'The agent left its plan after 1 of 2 steps');
+  assert.ok(told.includes('write the file') && told.includes('plan/a'), 'what the plan had next');
+  await phone.tap(other.id, '❌');
+  const third = await nextCard();
+  assert.ok(third.text.includes('plan/a'), 'what the plan would have covered is asked for now');
+  await approve(phone, third);
+  await sees(phone, 'That was all.', 30);
+  assert.deepEqual(
+    (await lastStories(3)).map((s) => s.join(' ')),
+    [leased.join(' '), 'requested posted denied', ran.join(' ')],
+  );
+});
+
 test('a model that refuses our key is told in the room, in words; after that all goes on', async () => {
   const { model } = instance;
   assert.ok(model);
@@ -151,6 +210,28 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   await container('brain').start();
   await until('the model is told', () => toldModel().includes('without-the-brain\\n'), { seconds: 60 });
   assert.deepEqual(await kindsOf(card), ran);
+});
+
+test('a policy changed in the settings is asked for in the room, and holds once an owner approved it', async () => {
+  const path = join(instance.home, 'pocketcoder.yaml');
+  const settings = parse(readFileSync(path, 'utf8')) as Settings;
+  settings.approvals = { ...settings.approvals, classes: { exec: { grade: 'signed' } } };
+  writeFileSync(path, stringify(settings));
+  const again = await instance.run(['start', '-d', '--json']);
+  assert.equal(again.code, 0, again.err);
+  assert.ok(again.events.some((e) => e['event'] === 'policy'));
+  const card = await pollCard('exec: asks, or a lease · signed');
+  assert.match(card.text, /asked by the console/);
+  const before = await askAndSee(phone, '!run echo still sealed');
+  assert.equal(before.chips.length, 3, 'not before an owner approved it');
+  await approve(phone, before);
+  await phone.vote(card.id, [answerOf(card, 'Approve')]);
+  await sees(phone, 'in force');
+  assert.match(await hears(phone, '!policy', 'exec:'), /exec: asks, or a lease · signed/);
+  const after = await askAndSee(phone, '!run echo signed now');
+  assert.equal(after.chips.length, 0);
+  await phone.vote(after.id, [answerOf(after, 'Approve')]);
+  await sees(phone, `#${numberOf(after)} output\n\`\`\`\nsigned now`);
 });
 
 test('the ledger of all this audits clean', async () => {
