@@ -25,20 +25,26 @@ export function message(blocks: readonly Block[], kind: 'm.text' | 'm.notice' = 
     body: toText(blocks),
     format: 'org.matrix.custom.html',
     formatted_body: toHtml(blocks),
+    // Stated, else `@room` or a name in somebody's text would count as a mention.
+    'm.mentions': {},
   };
 }
 
-const digestLine = (s: Secrets): Block => ({ line: `digest ${digestText(s.digest).slice(0, 10)}` });
+type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
+const digestLine = (s: Shown): Block => ({ line: `digest ${digestText(s.digest).slice(0, 10)}` });
+
+/** What every form of a card shows, and what stays when it has ended: header, the whole action, digest. */
+export const cardBlocks = (action: Action, s: Shown): Block[] => [
+  header(action, s.number, s.decideBy),
+  ...actionBlocks(action),
+  digestLine(s),
+];
 
 /** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
-export function chipCard(action: Action, s: Secrets): Block[] {
-  return [
-    header(action, s.number, s.decideBy),
-    ...actionBlocks(action),
-    digestLine(s),
-    { line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` },
-  ];
-}
+export const chipCard = (action: Action, s: Secrets): Block[] => [
+  ...cardBlocks(action, s),
+  { line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` },
+];
 
 /**
  * Bytes of an event's content before encryption. A homeserver takes 65,536 of the encrypted event, and clients were seen
@@ -69,7 +75,7 @@ export const pollAnswers = (s: Pick<Secrets, 'digest' | 'nonce'>): { ok: string;
 
 /** MSC3381, unstable type: the one Element X handles. The question holds the whole action. */
 export function poll(action: Action, s: Secrets, owner: string): { type: string; content: Content } {
-  const question = toText([header(action, s.number, s.decideBy), ...actionBlocks(action), digestLine(s)]);
+  const question = toText(cardBlocks(action, s));
   const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
   const { ok, no } = pollAnswers(s);
   return {
@@ -102,12 +108,7 @@ export const pollEnd = (start: string, words: string): { type: string; content: 
 
 /** The whole action and the code that approves it: a notice, so that a lock screen never shows the code. */
 export const codeNotice = (action: Action, s: Secrets): Content =>
-  message([
-    header(action, s.number, s.decideBy),
-    ...actionBlocks(action),
-    digestLine(s),
-    { line: `send ${s.code} to approve · tap ❌ to deny` },
-  ]);
+  message([...cardBlocks(action, s), { line: `send ${s.code} to approve · tap ❌ to deny` }]);
 
 const cut = 1200;
 
@@ -123,7 +124,7 @@ export function longCard(action: Action, s: Secrets): { card: Content; file: str
     digestLine(s),
     { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },
   ];
-  const file = `${toText([header(action, s.number, s.decideBy), ...actionBlocks(action), digestLine(s)])}\nsend ${s.code} to approve #${s.number}\n`;
+  const file = `${toText(cardBlocks(action, s))}\nsend ${s.code} to approve #${s.number}\n`;
   return { card: message(blocks, 'm.text'), file };
 }
 
