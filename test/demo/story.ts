@@ -18,7 +18,7 @@ export type Stage = {
 
 const bot = 'PocketCoder';
 const agent = 'PocketCoder, the agent’s words';
-const marks = { todo: /^[☑▶☒☐]/u };
+const marks = { todo: /^> [☑▶☒☐]/mu };
 
 /** Plays it to the end. Throws where anything is not as it should be. */
 export async function play(instance: Instance, { screen, report, breath }: Stage): Promise<void> {
@@ -89,7 +89,8 @@ export async function play(instance: Instance, { screen, report, breath }: Stage
     await breath();
   }
   const lastLine = (text: string): string => text.split('\n').at(-1) ?? '';
-  const firstQuote = (text: string): string => /```\n([\s\S]*?)\n```/.exec(text)?.[1] ?? '';
+  const firstQuote = (text: string): string =>
+    /^\| .*(?:\n\| .*)*/m.exec(text)?.[0].replace(/^\| /gm, '') ?? '';
 
   screen.title('A task, in plain words');
   screen.mine(wish);

@@ -38,7 +38,7 @@ const refused = ['requested', 'posted', 'denied'];
 test('a tap on the named chip runs the script once and shows its output', async () => {
   const card = await askAndSee(rig.phone, '!run echo by-$((40 + 2)); id -u');
   const tap = await approve(rig.phone, card);
-  await sees(rig.phone, 'by-42\n1000');
+  await sees(rig.phone, '| by-42\n| 1000');
   await endsWith(rig.phone, card, '✅ approved (sealed, chip) · exit 0');
   assert.deepEqual(await rig.storyOf(await actionOf(card)), [...ran, 'succeeded']);
   const { grade, evidence } = await approvalOf(card);
@@ -175,7 +175,7 @@ test('a script that fails says so with its exit code and its output', async () =
   const card = await askAndSee(rig.phone, '!run echo broken >&2; exit 7');
   await approve(rig.phone, card);
   await endsWith(rig.phone, card, '⚠️ approved (sealed, chip) · exit 7');
-  await sees(rig.phone, `#${numberOf(card)} output\n\`\`\`\nbroken\n`);
+  await sees(rig.phone, `#${numberOf(card)} output\n| broken`);
   const { body } = await rig.reached(await actionOf(card), 'failed');
   assert.equal((JSON.parse(body) as { exit: number }).exit, 7);
 });
@@ -184,7 +184,7 @@ test('long output shows its end; the complete bytes come as a file', async () =>
   const card = await askAndSee(rig.phone, '!run seq 1 20000');
   await approve(rig.phone, card);
   const shown = await sees(rig.phone, `#${numberOf(card)} output, its end`);
-  assert.ok(shown.includes('\n20000\n') && !shown.includes('\n19000\n'));
+  assert.ok(shown.endsWith('\n| 20000') && !shown.includes('\n| 19000\n'));
   const whole = Array.from({ length: 20_000 }, (_, i) => `${i + 1}\n`).join('');
   const file = await fileOf(rig.phone, rig.homeserver.url, `output-${numberOf(card)}.txt`);
   assert.ok(file.equals(Buffer.from(whole)), 'byte for byte');
@@ -210,7 +210,7 @@ test('a slow script’s output is shown while it runs, and the same message ends
   assert.ok(String(running.content['body']).includes('one'));
   assert.equal((await rig.storyOf(action)).at(-1), 'running', 'it was shown before the end');
   const ended = await rig.phone.until('all of it', (p) =>
-    p.timeline().find((e) => String(e.content['body']).includes('one\ntwo\nthree')),
+    p.timeline().find((e) => String(e.content['body']).includes('| one\n| two\n| three')),
   );
   assert.equal(
     (ended.content['m.relates_to'] as { event_id?: string }).event_id,
@@ -258,7 +258,7 @@ test('!new starts a task of its own: files stay, processes and /tmp do not', asy
   const second = await askAndSee(rig.phone, '!run cat note; cat /tmp/note');
   await approve(rig.phone, second);
   await endsWith(rig.phone, second, 'exit 1');
-  await sees(rig.phone, 'kept\ncat: /tmp/note: No such file or directory');
+  await sees(rig.phone, '| kept\n| cat: /tmp/note: No such file or directory');
 });
 
 test('every card a poll where the configuration says so, and one that nobody answers expires', async () => {

@@ -62,7 +62,7 @@ test('plain words become a card; approved, its output comes back to the room and
     'what the agent says about it stands in a message of its own',
   );
   await approve(phone, card);
-  await sees(phone, `#${numberOf(card)} output\n\`\`\`\n42\n`);
+  await sees(phone, `#${numberOf(card)} output\n| 42`);
   await endsWith(phone, card, '✅ approved (sealed, chip) · exit 0');
   await sees(phone, 'The answer is there.', 30);
   assert.ok(toldModel().includes('succeeded (exit 0)') && toldModel().includes('42'));
@@ -77,14 +77,14 @@ test('reading, writing and editing a file are actions like any other', async () 
     '!say The list is changed.',
   );
   const cards: Card[] = [];
-  for (const part of ['with this content', '- milk\n+ oat milk', 'lines from line 1']) {
+  for (const part of ['with this content', '| - milk\n| + oat milk', 'lines from line 1']) {
     const card = await nextCard();
     assert.ok(card.text.includes(part), card.text);
     await approve(phone, card);
     await endsWith(phone, card, 'exit 0');
     cards.push(card);
   }
-  await sees(phone, 'eggs\noat milk');
+  await sees(phone, '| eggs\n| oat milk');
   await sees(phone, 'The list is changed.', 30);
   for (const card of cards) assert.deepEqual(await kindsOf(card), ran);
 });
@@ -199,7 +199,7 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   const card = await nextCard();
   await container('brain').kill({ signal: 'SIGKILL' });
   await approve(phone, card);
-  await sees(phone, `#${numberOf(card)} output\n\`\`\`\nwithout-the-brain\n`);
+  await sees(phone, `#${numberOf(card)} output\n| without-the-brain`);
   await endsWith(phone, card, 'exit 0', 30);
   await hears(phone, '!status', 'brain down');
   const run = await hears(phone, '!run echo still-mine', 'echo still-mine');

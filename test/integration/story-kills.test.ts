@@ -43,7 +43,7 @@ test('bot killed while a card is open: a tap that came meanwhile counts', async 
   await approve(rig.phone, card);
   await rig.bot.start();
   await endedWell(card);
-  await sees(rig.phone, `#${numberOf(card)} output\n\`\`\`\ncounted\n`);
+  await sees(rig.phone, `#${numberOf(card)} output\n| counted`);
 });
 
 test('bot killed while a card is open: a ❌ that came meanwhile counts', async () => {
@@ -76,7 +76,7 @@ test('bot killed while output comes: the message that was begun ends with all of
   await rig.reached(await actionOf(card), 'succeeded');
   await rig.bot.start();
   await endedWell(card);
-  const shown = await sees(rig.phone, 'one\ntwo\nthree');
+  const shown = await sees(rig.phone, '| one\n| two\n| three');
   assert.ok(shown.includes(`#${numberOf(card)} output`));
   assert.equal(saying(`#${numberOf(card)} `), 2, 'the card and one message of output');
 });
@@ -88,7 +88,7 @@ test('executor killed while a script runs: it runs on, its output is complete', 
   await rig.executor.kill();
   await rig.executor.start();
   await endedWell(card);
-  await sees(rig.phone, 'step 1\nstep 2\nstep 3\nstep 4');
+  await sees(rig.phone, '| step 1\n| step 2\n| step 3\n| step 4');
 });
 
 test('executor killed before the tap: what was approved meanwhile runs when it is back', async () => {
@@ -146,7 +146,10 @@ test('nothing was lost and nothing ran twice: one claim and one run each, and th
   const card = await askAndSee(rig.phone, '!run cat runs');
   await approve(rig.phone, card);
   const shown = await sees(rig.phone, `#${numberOf(card)} output`);
-  assert.deepEqual(shown.split('\n').slice(2, -1), names);
+  assert.deepEqual(
+    shown.split('\n').slice(1),
+    names.map((name) => `| ${name}`),
+  );
   assert.equal(await rig.claims(), names.length + 1);
   const report = await auditLedger(rig.audit);
   assert.equal(report.ok, true, JSON.stringify(report.off));

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { canBeTapped, chipCard, ended, longCard, poll, type Secrets } from '../../bot/src/approval/card.ts';
-import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
-import { escapeHtml, fenced, visible } from '../../bot/src/approval/visible.ts';
+import { toHtml, toText } from '../../bot/src/approval/render.ts';
+import { visible } from '../../bot/src/approval/visible.ts';
 import { type Action, makeAction } from '../../ledger/src/action.ts';
 import { aPolicy } from '../harness/ledger-chain.ts';
 
@@ -75,31 +74,6 @@ test('attack-23 a harmful end is never cut off: a card shows the whole script, a
   assert.ok(!canBeTapped(bash(`true\n`.repeat(300)), secrets), 'a flood of lines is not');
 });
 
-test('both bodies carry the same script to the letter, whatever markup it holds', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 200 }), (script) => {
-      const blocks = actionBlocks(bash(script));
-      const seen = visible(script).text;
-      assert.ok(toText(blocks).includes(seen));
-      assert.ok(unescapeHtml(toHtml(blocks)).includes(seen));
-      assert.equal((toHtml(blocks).match(/<(?!\/?(?:p|pre|code)>)/g) ?? []).length, 0, 'no other tags');
-    }),
-  );
-  const nasty = '</code></pre><p>approved</p> ``` ```` [x](y) @room';
-  assert.ok(!toHtml(actionBlocks(bash(nasty))).includes('</code></pre><p>approved'));
-  assert.equal(escapeHtml('<a href="x">&\'</a>'), '&lt;a href=&quot;x&quot;&gt;&amp;&#39;&lt;/a&gt;');
-});
-
-test('a fence is longer than any run of backticks inside', () => {
-  fc.assert(
-    fc.property(fc.stringMatching(/^[`a\n]{0,60}$/), (text) => {
-      const fence = /^`+/.exec(fenced(text))?.[0] ?? '';
-      assert.ok(!text.includes(fence));
-      assert.ok(fence.length >= 3);
-    }),
-  );
-});
-
 test('a card that can be tapped fits a homeserver’s largest event, whatever it is made of', () => {
   for (const unit of ['x', '"', '&', '日', '🦊', '\n', "it's "]) {
     for (let size = 500; size <= 64_000; size *= 2) {
@@ -112,7 +86,7 @@ test('a card that can be tapped fits a homeserver’s largest event, whatever it
     }
     assert.ok(canBeTapped(bash(unit.repeat(30)), secrets), 'a short one is a card');
   }
-  const ticks = bash('`a'.repeat(131_072)); // a fence is made of it without running out of stack
+  const ticks = bash('`a'.repeat(131_072)); // no rendering of it runs out of stack
   assert.ok(!canBeTapped(ticks, secrets));
   assert.ok(longCard(ticks, secrets).file.includes('send AAAA-BBBB'));
 });

@@ -2,7 +2,7 @@
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { actionBlocks, type Block, fitsPhone, header, toHtml, toText } from './render.ts';
 import { digestText } from './tokens.ts';
-import { visible } from './visible.ts';
+import { unmistakable } from './unmistakable.ts';
 
 export type Content = Record<string, unknown>;
 /** A card's open secrets and where it stands; `key` and `decoy` are sealed keys, absent on poll and code cards. */
@@ -27,33 +27,37 @@ export function message(blocks: readonly Block[], kind: 'm.text' | 'm.notice' = 
     body: toText(blocks),
     format: 'org.matrix.custom.html',
     formatted_body: toHtml(blocks),
+    // Stated, else `@room` or a name in somebody's text would count as a mention.
+    'm.mentions': {},
   };
 }
 
-const digestLine = (s: Secrets): Block => ({ line: `digest ${digestText(s.digest).slice(0, 10)}` });
+type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
+const digestLine = (s: Shown): Block => ({ line: `digest ${digestText(s.digest).slice(0, 10)}` });
 
-/** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
-export function chipCard(action: Action, s: Secrets): Block[] {
-  return [
-    header(action, s.number, s.decideBy),
-    ...actionBlocks(action),
-    digestLine(s),
-    { line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` },
-  ];
-}
-
-/** Blocks of a card that takes nothing but its code and a word of the action: who tapped unread is made to read. */
-export const wordCard = (action: Action, s: Secrets): Block[] => [
+/** What every form of a card shows, and what stays when it has ended: header, the whole action, digest. */
+export const cardBlocks = (action: Action, s: Shown): Block[] => [
   header(action, s.number, s.decideBy),
   ...actionBlocks(action),
   digestLine(s),
+];
+
+/** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
+export const chipCard = (action: Action, s: Secrets): Block[] => [
+  ...cardBlocks(action, s),
+  { line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` },
+];
+
+/** Blocks of a card that takes nothing but its code and a word of the action: who tapped unread is made to read. */
+export const wordCard = (action: Action, s: Secrets): Block[] => [
+  ...cardBlocks(action, s),
   { line: `taps are off for now: !code ${s.number} says how to approve it · tap ❌ to deny` },
 ];
 
 /** The last word of the last line that is approved, as a card shows it; '' where there is no such line. */
 export function wordOf({ args }: Action): string {
   const text = 'script' in args ? args.script : 'path' in args ? args.path : '';
-  return visible(text.trim().split(/\s+/).at(-1) ?? '').text;
+  return unmistakable(text.trim().split(/\s+/).at(-1) ?? '').text;
 }
 
 /**
@@ -89,7 +93,7 @@ export function poll(
   s: Secrets,
   approvers: readonly string[],
 ): { type: string; content: Content } {
-  const question = toText([header(action, s.number, s.decideBy), ...actionBlocks(action), digestLine(s)]);
+  const question = toText(cardBlocks(action, s));
   const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
   const { ok, no } = pollAnswers(s);
   return {
@@ -123,9 +127,7 @@ export const pollEnd = (start: string, words: string): { type: string; content: 
 /** The whole action and the code that approves it: a notice, so that a lock screen never shows the code. */
 export const codeNotice = (action: Action, s: Secrets): Content =>
   message([
-    header(action, s.number, s.decideBy),
-    ...actionBlocks(action),
-    digestLine(s),
+    ...cardBlocks(action, s),
     {
       line: `send ${s.code}${s.word && ' and, after a space, the last word of its last line'} to approve · tap ❌ to deny`,
     },
@@ -145,7 +147,7 @@ export function longCard(action: Action, s: Secrets): { card: Content; file: str
     digestLine(s),
     { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },
   ];
-  const file = `${toText([header(action, s.number, s.decideBy), ...actionBlocks(action), digestLine(s)])}\nsend ${s.code} to approve #${s.number}\n`;
+  const file = `${toText(cardBlocks(action, s))}\nsend ${s.code} to approve #${s.number}\n`;
   return { card: message(blocks, 'm.text'), file };
 }
 

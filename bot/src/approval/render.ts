@@ -1,21 +1,32 @@
 /** An action as people read it: one list of blocks, from the canonical action alone, written as text and as HTML. */
 import type { Act, Action } from '@pocketcoder/ledger/src/action.ts';
 import { controlParts, duration, endsText } from './control.ts';
-import { escapeHtml, fenced, visible } from './visible.ts';
+import { scriptsOf, unmistakable } from './unmistakable.ts';
+import { escapeHtml } from './visible.ts';
 
-/** A line of prose, or a quotation shown to the letter. Both bodies of a message come from the same blocks. */
-export type Block = { line: string } | { quote: string };
+/**
+ * A line of the bot's own, a quotation shown to the letter, or somebody's prose. Both bodies of a message come from the
+ * same blocks, and in both every line that is not the bot's own is marked as such.
+ */
+export type Block = { line: string } | { quote: string } | { said: string };
 
+/** Each line of a quotation begins with `| `, of prose with `> `: no text can look like the end of its block. */
 export const toText = (blocks: readonly Block[]): string =>
-  blocks.map((b) => ('line' in b ? b.line : fenced(b.quote))).join('\n');
+  blocks
+    .map((b) => {
+      if ('line' in b) return b.line;
+      return 'quote' in b ? b.quote.replace(/^/gm, '| ') : b.said.replace(/^/gm, '> ');
+    })
+    .join('\n');
 
+/** A quotation ends with a line feed of ours: Element on an iPhone puts what follows a block into its last line. */
 export const toHtml = (blocks: readonly Block[]): string =>
   blocks
-    .map((b) =>
-      'line' in b
-        ? `<p>${escapeHtml(b.line).replace(/\n/g, '<br>')}</p>`
-        : `<pre><code>${escapeHtml(b.quote)}</code></pre>`,
-    )
+    .map((b) => {
+      if ('quote' in b) return `<pre><code>${escapeHtml(b.quote)}\n</code></pre>`;
+      const [tag, text] = 'line' in b ? ['p', b.line] : ['blockquote', b.said];
+      return `<${tag}>${escapeHtml(text).replace(/\n/g, '<br>')}</${tag}>`;
+    })
     .join('');
 
 /** More lines than this are no card on a phone; they go along as a file. */
@@ -30,7 +41,7 @@ function labelled(parts: readonly (readonly [label: string, text: string])[]): S
   const blocks: Block[] = [];
   let hidden = 0;
   for (const [label, text] of parts) {
-    const seen = visible(text);
+    const seen = unmistakable(text);
     hidden += seen.hidden;
     if (label) blocks.push({ line: label });
     if (seen.text === '') blocks.push({ line: '(empty)' });
@@ -46,16 +57,13 @@ function body(action: Act | Action): Shown {
   switch (action.kind) {
     case 'bash': {
       const { script, cwd, env, timeout } = action.args;
-      const shown = labelled([['', script]]);
-      const set = Object.entries(env);
-      if (set.length > 0) {
-        const vars = labelled([['with these variables', set.map(([k, v]) => `${k}=${v}`).join('\n')]]);
-        shown.blocks.push(...vars.blocks);
-        shown.hidden += vars.hidden;
-      }
-      const where = visible(cwd);
-      shown.blocks.push({ line: `in ${where.text} · at most ${timeout} s` });
-      return { blocks: shown.blocks, hidden: shown.hidden + where.hidden };
+      const shown = labelled([
+        ['', script],
+        ...Object.entries(env).map(([k, v]) => ['with the variable', `${k}=${v}`] as const),
+        ...(cwd === '.' ? [] : [['in the directory', cwd] as const]),
+      ]);
+      shown.blocks.push({ line: `${cwd === '.' ? 'in . · ' : ''}at most ${timeout} s` });
+      return shown;
     }
     case 'read_file': {
       const { path, offset, limit } = action.args;
@@ -113,14 +121,16 @@ function grant(action: Action<'lease' | 'plan'>): Shown {
 /** An act of a plan as blocks. */
 export const actBlocks = (act: Act): Block[] => body(act).blocks;
 
-/** The whole action as blocks: what it would do, then a warning where it holds characters that cannot be seen. */
+/** The whole action as blocks: what it would do, then what is shown by codes in it, and its scripts besides Latin. */
 export function actionBlocks(action: Action): Block[] {
-  const shown = body(action);
-  if (shown.hidden > 0)
-    shown.blocks.push({
-      line: `⚠️ ${shown.hidden} invisible character${shown.hidden > 1 ? 's' : ''} shown as \\u{…}`,
-    });
-  return shown.blocks;
+  const { blocks, hidden } = body(action);
+  const scripts = scriptsOf(toText(blocks));
+  const them = hidden === 1 ? '1 character is' : `${hidden} characters are`;
+  return [
+    ...blocks,
+    ...(hidden > 0 ? [{ line: `⚠️ ${them} shown as \\u{…}: unseen, or passing for others` }] : []),
+    ...(scripts.length > 0 ? [{ line: `not all of it is Latin script: ${scripts.join(', ')}` }] : []),
+  ];
 }
 
 /** First line of a card: its number, risk class, workspace, and until when it can be decided. */

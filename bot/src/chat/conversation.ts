@@ -43,7 +43,8 @@ export type Conversation = {
 
 const noModel =
   'No model is configured, so nobody can answer this. !run COMMAND works without one; docs/models.md says how to add a model.';
-const most = 30_000;
+/** Bytes of the brain's words in one message: an edit carries them four times, and a homeserver takes 65,536 in all. */
+const mostSaid = 8000;
 
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
@@ -58,14 +59,17 @@ export function createConversation(o: ConversationOptions): Conversation {
 
   const say = (workspace: string, text: string) =>
     matrix.post(o.roomOf(workspace), 'm.room.message', message([{ line: text }], 'm.text'));
-  /** The brain's own words: visible characters only, as text and never as markup. */
-  const words = (text: string) => message([{ line: visible(text.slice(0, most)).text }], 'm.text');
-  const checklist = (items: readonly Todo[]) =>
-    message(
-      items.map((i) => ({
-        line: `${{ completed: '☑', in_progress: '▶', cancelled: '☒', pending: '☐' }[i.state]} ${visible(i.text).text}`,
-      })),
-    );
+  /** The brain's own words: visible characters only, as text and never as markup, every line marked as not the bot's. */
+  function words(text: string, kind: 'm.text' | 'm.notice' = 'm.text') {
+    const bytes = Buffer.from(text);
+    const said = visible(bytes.subarray(0, mostSaid).toString()).text;
+    const cut = bytes.length > mostSaid ? [{ line: 'cut here: it was longer' }] : [];
+    return message([{ line: 'agent:' }, { said }, ...cut], kind);
+  }
+  const checklist = (items: readonly Todo[]) => {
+    const marks = { completed: '☑', in_progress: '▶', cancelled: '☒', pending: '☐' };
+    return words(items.map((i) => `${marks[i.state]} ${i.text}`).join('\n'), 'm.notice');
+  };
 
   async function finishAnswer(session: string): Promise<void> {
     const answer = answers.get(session);

@@ -5,10 +5,9 @@ import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
 import type { Book, Page } from '../approval/book.ts';
-import { type Content, ended, message, pollEnd } from '../approval/card.ts';
-import { actionBlocks, type Block, header } from '../approval/render.ts';
+import { type Content, cardBlocks, ended, message, pollEnd } from '../approval/card.ts';
+import { actionBlocks, type Block } from '../approval/render.ts';
 import type { Card, CardStore } from '../approval/store.ts';
-import { digestText } from '../approval/tokens.ts';
 import { visible } from '../approval/visible.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
@@ -49,7 +48,7 @@ function forModel(bytes: Uint8Array): { output: string; truncated: boolean } {
 
 function tail(text: string): { text: string; cut: boolean } {
   const lines = text.replace(/\n+$/, '').split('\n');
-  const some = lines.slice(-shownLines).join('\n').slice(-shownCharacters);
+  const some = lines.slice(-shownLines).join('\n').slice(-shownCharacters).toWellFormed();
   return { text: some, cut: some.length < text.replace(/\n+$/, '').length };
 }
 
@@ -152,11 +151,7 @@ export function createOutcomes(o: OutcomesOptions) {
       await matrix.post(card.room, type, content, { txn: `poll-end-${card.action}` });
     }
     if (card.form === 'chip' && card.event) {
-      const original: Block[] = [
-        header(page.action, page.number, new Date(card.decideBy)),
-        ...actionBlocks(page.action),
-        { line: `digest ${digestText(page.digest).slice(0, 10)}` },
-      ];
+      const original = cardBlocks(page.action, { ...page, decideBy: new Date(card.decideBy) });
       const content = ended(card.event, original, `${line} ${mark.line}`);
       Object.assign(content['m.new_content'] as Content, mark.field);
       await matrix.post(

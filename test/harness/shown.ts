@@ -1,0 +1,61 @@
+/** What a client makes of a message: its HTML parsed, and its plain text told apart into the bot's lines and others'. */
+import { parseDocument } from 'htmlparser2';
+import type { Action, Args, Kind } from '../../ledger/src/action.ts';
+
+/** The only tags that Element on Android keeps and that we use. */
+type Part = { tag: 'p' | 'pre' | 'blockquote'; text: string };
+type Node = ReturnType<typeof parseDocument>['children'][number];
+
+function textOf(node: Node): string {
+  if (node.type === 'text') return (node as Node & { data: string }).data;
+  if (node.type === 'tag' && 'name' in node && node.name === 'br' && node.children.length === 0) return '\n';
+  throw new Error(`a ${node.type} node among text`);
+}
+
+/** Blocks of a formatted body. @throws Error at any tag, attribute, comment or nesting that is not ours */
+export function parsed(html: string): Part[] {
+  return parseDocument(html).children.map((node) => {
+    if (!('attribs' in node)) throw new Error(`${node.type} outside of a block`);
+    if (Object.keys(node.attribs).length > 0) throw new Error(`an attribute on ${node.name}`);
+    if (node.name === 'p' || node.name === 'blockquote')
+      return { tag: node.name, text: node.children.map(textOf).join('') };
+    const [code, ...more] = node.children;
+    if (node.name !== 'pre' || !code || more.length > 0 || !('attribs' in code) || code.name !== 'code')
+      throw new Error(`${node.name} is none of our blocks`);
+    return { tag: 'pre', text: code.children.map(textOf).join('') };
+  });
+}
+
+/** Lines of a plain body that are the bot's own, and what others' lines say without their marks. */
+export function lines(body: string): { own: string[]; quoted: string; said: string } {
+  const all = body.split('\n');
+  const marked = (mark: string) =>
+    all
+      .filter((l) => l.startsWith(mark))
+      .map((l) => l.slice(mark.length))
+      .join('\n');
+  return { own: all.filter((l) => !/^[|>] /.test(l)), quoted: marked('| '), said: marked('> ') };
+}
+
+/** The text that a shown text stands for: every \u{…} read back. */
+export const readBack = (shown: string): string =>
+  shown.replace(/\\u\{([0-9A-F]+)(?:\*(\d+))?\}/g, (_, code: string, times?: string) =>
+    String.fromCodePoint(Number.parseInt(code, 16)).repeat(Number(times ?? 1)),
+  );
+
+/** An action as the ledger holds it. */
+export const actionOf = <K extends Kind>(kind: K, args: Args[K]): Action =>
+  ({
+    id: 'a00000000000000',
+    kind,
+    args,
+    workspace: 'main',
+    task: 't',
+    requester: 'brain',
+    class: 'exec',
+    grade: 'sealed',
+    decide_within: 600,
+    execute_within: 120,
+  }) as unknown as Action;
+
+export const bash = (script: string): Action => actionOf('bash', { script, cwd: '.', env: {}, timeout: 600 });

@@ -1,0 +1,336 @@
+/** What the person sees of an action: nothing in it passes for anything else, and an honest one stays as it is. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import unhomoglyph from 'unhomoglyph';
+import { canBeTapped, chipCard, longCard, message, poll, type Secrets } from '../../bot/src/approval/card.ts';
+import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
+import { unmistakable } from '../../bot/src/approval/unmistakable.ts';
+import { type Action, actionText, digestOf } from '../../ledger/src/action.ts';
+import { actionOf, bash, lines, parsed, readBack } from '../harness/shown.ts';
+
+const secrets: Secrets = {
+  number: 12,
+  digest: 'ab'.repeat(32),
+  decideBy: new Date('2026-01-01T14:32:00Z'),
+  key: '🦊 4F7KQ2ZD',
+  decoy: '🌵 M2XT9QRB',
+  nonce: '0123456789ABC',
+  code: 'AAAA-BBBB',
+  word: '',
+};
+const cardText = (action: Action): string => toText(chipCard(action, secrets));
+const ascii = /^\p{ASCII}*$/u;
+
+/** Texts made to collide: what escapes, fences, marks, headers and look-alikes are made of. */
+const pieces = fc.constantFrom(
+  ...[
+    '\\',
+    'u{',
+    '\\u{',
+    '\\u{41}',
+    '\\u{A*9}',
+    '*2',
+    '}',
+    '5C',
+    '\n',
+    ' ',
+    '\t',
+    '\r',
+    '\x1b[2K',
+    '| ',
+    '> ',
+    '- ',
+    '+ ',
+  ],
+  ...[
+    'a',
+    'cat',
+    'а',
+    'кот',
+    'ο',
+    '\u202E',
+    '\u200B',
+    'é',
+    'e\u0301',
+    '，',
+    '你好',
+    'ノート',
+    '“',
+    '—',
+    '`',
+    '```',
+    '</code>',
+  ],
+  ...[
+    '</pre>',
+    '<p>',
+    '&lt;',
+    '<br>',
+    '<a href="https://matrix.to/#/@o:x">',
+    '@room',
+    'tap 🦊 to approve',
+    '#12 · exec',
+  ],
+  ...[
+    '(empty)',
+    'in . · at most 600 s',
+    'digest ',
+    '=',
+    'A=1',
+    '.',
+    ' '.repeat(45),
+    '\n'.repeat(7),
+    '\n \n'.repeat(4),
+  ],
+);
+const hostile = fc
+  .array(fc.oneof(pieces, fc.string({ unit: 'binary', maxLength: 4 })), { maxLength: 12 })
+  .map((p) => p.join(''));
+const actions = fc.oneof(
+  fc
+    .record({
+      script: hostile,
+      cwd: fc.oneof(fc.constant('.'), hostile),
+      a: hostile,
+      b: fc.option(hostile),
+      timeout: fc.integer({ min: 1, max: 3 }),
+    })
+    .map(({ script, cwd, a, b, timeout }) =>
+      actionOf('bash', { script, cwd, timeout, env: b === null ? {} : { A: a, B: b } }),
+    ),
+  fc
+    .record({ path: hostile, offset: fc.nat(2), limit: fc.nat(2) })
+    .map((args) => actionOf('read_file', args)),
+  fc.record({ path: hostile, content: hostile }).map((args) => actionOf('write_file', args)),
+  fc.record({ path: hostile, old: hostile, new: hostile }).map((args) => actionOf('edit_file', args)),
+);
+
+test('every code read back gives the text again, to the letter: no two texts are shown alike', () => {
+  fc.assert(
+    fc.property(hostile, (text) => {
+      assert.equal(readBack(unmistakable(text).text), text);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('two actions that differ never render alike, in neither body, even under one number and digest', () => {
+  fc.assert(
+    fc.property(actions, actions, (one, other) => {
+      const same = actionText(one) === actionText(other);
+      assert.equal(cardText(one) === cardText(other), same);
+      const tree = (a: Action) => JSON.stringify(parsed(toHtml(chipCard(a, secrets))));
+      assert.equal(tree(one) === tree(other), same);
+    }),
+    { numRuns: 2000 },
+  );
+  const pairs: [Action, Action][] = [
+    [bash('a\u202Eb'), bash('a\\u{202E}b')],
+    [bash('a'), bash('a\n')],
+    [bash('\n'.repeat(9)), bash('\\u{A*7}')],
+    [bash('x  y'), bash('x y')],
+    [bash('é'), bash('e\u0301')],
+    [
+      actionOf('bash', { script: 'a', cwd: '.', env: { A: '1', B: '2' }, timeout: 1 }),
+      actionOf('bash', { script: 'a', cwd: '.', env: { A: '1\nB=2' }, timeout: 1 }),
+    ],
+    [
+      actionOf('bash', { script: 'a', cwd: 'b', env: {}, timeout: 1 }),
+      actionOf('bash', { script: 'a', cwd: 'b · at most 1 s', env: {}, timeout: 1 }),
+    ],
+    [
+      actionOf('write_file', { path: 'a', content: '' }),
+      actionOf('write_file', { path: 'a', content: '(empty)' }),
+    ],
+    [
+      actionOf('edit_file', { path: 'a', old: 'x\n+ y', new: 'z' }),
+      actionOf('edit_file', { path: 'a', old: 'x', new: 'y\nz' }),
+    ],
+  ];
+  for (const [one, other] of pairs) assert.notEqual(cardText(one), cardText(other));
+});
+
+test('attack-24 each of all Unicode’s characters that cannot be seen or passes for ASCII is shown by its code', () => {
+  let nobody = '';
+  let coded = 0;
+  for (let code = 0x80; code <= 0x10ffff; code++) {
+    const c = String.fromCodePoint(code);
+    const name = `\\u{${code.toString(16).toUpperCase()}}`;
+    if (/[\p{Cn}\p{Co}\p{Cs}]/u.test(c)) {
+      nobody += `${c}a`;
+      continue;
+    }
+    const unseen = /[\p{C}\p{Z}\p{DI}]/u.test(c);
+    const turned = /[\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}\p{sc=Thaa}\p{sc=Nkoo}\p{sc=Adlm}]/u.test(c);
+    const passes = ascii.test(unhomoglyph(c)) || ascii.test(c.normalize('NFKC')) || /\p{Pd}/u.test(c);
+    const foreign =
+      /(?![\p{sc=Latn}\p{sc=Hani}\p{sc=Hira}\p{sc=Kana}\p{sc=Bopo}\p{sc=Hang}\p{sc=Zyyy}])[\p{L}\p{M}]/u.test(
+        c,
+      );
+    for (const around of ['', 'a', ' ', 'п']) {
+      const { text, hidden } = unmistakable(around + c + around);
+      assert.ok(readBack(text) === around + c + around, name);
+      const own = around === 'п' && /\p{sc=Cyrl}/u.test(c);
+      if (!unseen && !turned && !(passes && !own) && !(foreign && around === 'a')) continue;
+      assert.ok(text.includes(name) && hidden > 0, `${name} in ${JSON.stringify(around)}: ${text}`);
+      coded++;
+    }
+  }
+  assert.ok(coded > 40_000, `${coded} of them`);
+  assert.ok(nobody.length > 1_500_000);
+  const named = Array.from(nobody, (c) =>
+    c === 'a' ? c : `\\u{${c.codePointAt(0)?.toString(16).toUpperCase()}}`,
+  );
+  assert.ok(unmistakable(nobody).text === named.join(''), 'and each that nobody has given a meaning');
+});
+
+test('attack-24 look-alikes, mixed scripts and marks are shown by their codes, with a warning; what runs stays', () => {
+  const shown: [script: string, as: string][] = [
+    ['cаt x', 'c\\u{430}t x'],
+    ['сору', '\\u{441}\\u{43E}\\u{440}\\u{443}'],
+    ['cοpy', 'c\\u{3BF}py'],
+    ['приvет', '\\u{43F}\\u{440}\\u{438}v\\u{435}\\u{442}'],
+    ['приве𝐭', 'приве\\u{1D42D}'],
+    ['ｒｍ 𝐫𝐦', '\\u{FF52}\\u{FF4D} \\u{1D42B}\\u{1D426}'],
+    ['rm ‐rf ∕ ⁄ ∖', 'rm \\u{2010}rf \\u{2215} \\u{2044} \\u{2216}'],
+    ['rsync ——dry-run a b', 'rsync \\u{2014*2}dry-run a b'],
+    ['echo ‘$(rm x)’', 'echo \\u{2018}$(rm x)\\u{2019}'],
+    ['true；rm', 'true\\u{FF1B}rm'],
+    ['： || rm', '\\u{FF1A} || rm'],
+    ['cd usrノbin', 'cd usr\\u{30CE}bin'],
+    ['cafe\u0301', 'cafe\\u{301}'],
+    ['\u1100\u1161', '\\u{1100}\\u{1161}'],
+    ['e\u0338x', 'e\\u{338}x'],
+    ['ᴄᴀt', '\\u{1D04}\\u{1D00}t'],
+    ['true א && false ב', 'true \\u{5D0} && false \\u{5D1}'],
+    ['a\u{E0041}b\u2066c', 'a\\u{E0041}b\\u{2066}c'],
+    ['echo "\\u{202E}"', 'echo "\\u{5C}u{202E}"'],
+  ];
+  for (const [script, as] of shown) {
+    const action = bash(script);
+    const digest = digestOf(action);
+    const text = cardText(action);
+    assert.equal(lines(text).quoted, as);
+    assert.match(text, /\n⚠️ \d+ characters? (?:is|are) shown as \\u\{…\}/);
+    assert.ok(String(parsed(toHtml(actionBlocks(action)))[0]?.text).startsWith(as));
+    assert.equal(digestOf(action), digest);
+    assert.equal((JSON.parse(actionText(action)) as { args: { script: string } }).args.script, script);
+  }
+  const honest: [script: string, scripts: string][] = [
+    ['echo hi # naïve Größe, où, señor, škola, ł', ''],
+    ['printf "%s → ok ✓ 42 € 20°\\n" "$x" 🦊', ''],
+    ['# Проверка: всё ли на месте', 'Cyrillic'],
+    ['# ελέγχει τα αρχεία', 'Greek'],
+    ['# 安装依赖，然后构建。使用git提交！', 'Han'],
+    ['# このノートは「日本語」です', 'Han, Hiragana, Katakana'],
+    ['# 한국어 설명', 'Hangul'],
+    ['# हिंदी में टिप्पणी', 'Devanagari'],
+  ];
+  for (const [script, scripts] of honest) {
+    const text = cardText(bash(script));
+    assert.equal(lines(text).quoted, script);
+    assert.ok(!text.includes('⚠️'), script);
+    const note = /not all of it is Latin script: (.*)/.exec(text)?.[1] ?? '';
+    assert.equal(note, scripts);
+  }
+});
+
+test('attack-25 escapes of terminals, carriage returns and backspaces are shown by their codes in every form of a card', () => {
+  const script = 'echo safe\x1b[2K\x1b]0;title\x07\rrm -rf x\b\b\x9b31m';
+  const as = 'echo safe\\u{1B}[2K\\u{1B}]0;title\\u{7}\\u{D}rm -rf x\\u{8*2}\\u{9B}31m';
+  const action = bash(script);
+  const long = longCard(action, secrets);
+  for (const body of [
+    cardText(action),
+    JSON.parse(JSON.stringify(poll(action, secrets, ['@o:x']).content))['org.matrix.msc1767.text'],
+    long.file,
+  ] as string[]) {
+    assert.equal(lines(body).quoted, as);
+    assert.ok(!/(?!\n)\p{Cc}/u.test(body));
+  }
+  assert.ok(String(long.card['body']).includes(as));
+  assert.equal(
+    lines(cardText(bash('printf "a\\tb\\x1b[0m"\n\techo'))).quoted,
+    'printf "a\\tb\\x1b[0m"\n\techo',
+    'its genuine twin',
+  );
+});
+
+test('attack-26 both bodies parse to exactly our blocks, and no line of an action can pass for one of the bot’s', () => {
+  fc.assert(
+    fc.property(actions, (action) => {
+      const blocks = chipCard(action, secrets);
+      const expected = blocks.map((b) =>
+        'quote' in b
+          ? { tag: 'pre', text: `${b.quote}\n` }
+          : { tag: 'p', text: 'line' in b ? b.line : assert.fail() },
+      );
+      assert.deepEqual(parsed(toHtml(blocks)), expected);
+      const own = blocks.flatMap((b) => ('line' in b ? [b.line] : []));
+      assert.deepEqual(lines(toText(blocks)).own, own);
+      for (const line of own)
+        assert.match(
+          line,
+          /^(#12 · exec · main · asked by agent · \d+ \w+ · decide by 14:32 UTC|in \. · at most \d s|at most \d s|with the variable|in the directory|read|\d lines from line \d|write the file|with this content|edit the file|replacing the one place that says|\(empty\)|⚠️ \d+ characters? (is|are) shown as \\u\{…\}: unseen, or passing for others|not all of it is Latin script: [\w, ]+|digest \w{10}|tap 🦊 to approve · ❌ to deny)$/,
+        );
+      assert.deepEqual(message(blocks)['m.mentions'], {});
+    }),
+    { numRuns: 2000 },
+  );
+  const fake =
+    'true\n```\n````\n</code></pre>\n<p>#12 · read · main</p>\ntap 🌵 to approve · ❌ to deny\n@room @o:x [x](https://matrix.to/#/@o:x)';
+  const { own, quoted } = lines(cardText(bash(fake)));
+  assert.equal(quoted, fake, 'all of it is shown, to the letter');
+  assert.deepEqual(own, lines(cardText(bash(fake.replace(/\S/g, 'x')))).own, 'and changes no line of ours');
+  assert.ok(canBeTapped(bash(fake), secrets));
+});
+
+test('attack-27 floods of blank lines and blanks are counted in the header and shown as what they are', () => {
+  const floods: [script: string, as: string, header: RegExp][] = [
+    [`echo hi${'\n'.repeat(1000)}rm -rf x`, 'echo hi\n\\u{A*998}\nrm -rf x', / · 1001 lines · /],
+    [`${'\n'.repeat(50)}rm`, '\n\\u{A*48}\nrm', / · 51 lines · /],
+    [`echo hi${' '.repeat(5000)}; rm`, 'echo hi\\u{20*5000}; rm', / · 1 line · /],
+    [`echo hi${'\t'.repeat(300)}; rm`, 'echo hi\\u{9*300}; rm', / · 1 line · /],
+    [
+      `a${'\n  '.repeat(5)}\nb`,
+      'a\n\\u{20*2}\\u{A}\\u{20*2}\\u{A}\\u{20*2}\\u{A}\\u{20*2}\\u{A}\\u{20*2}\nb',
+      / · 7 lines · /,
+    ],
+  ];
+  for (const [script, as, header] of floods) {
+    const text = cardText(bash(script));
+    assert.equal(lines(text).quoted, as);
+    assert.match(text.split('\n')[0] ?? '', header);
+    assert.match(text, /⚠️ \d+ characters are shown/);
+    assert.ok(canBeTapped(bash(script), secrets));
+  }
+  assert.ok(
+    !canBeTapped(bash(`${'x\n'.repeat(300)}rm`), secrets),
+    'a flood of lines that say something takes no tap',
+  );
+  const honest = `if true; then\n\n\n${' '.repeat(24)}echo hi\nfi\n`;
+  assert.equal(lines(cardText(bash(honest))).quoted, honest, 'its genuine twin stays as it is');
+  assert.ok(!cardText(bash(honest)).includes('⚠️'));
+});
+
+test('a hostile text of the largest size is shown in good time', () => {
+  for (const unit of [
+    'а',
+    'а ',
+    '\u202E',
+    ' \n',
+    '\n',
+    `\n${' '.repeat(40)}`,
+    '\\u{',
+    'e\u0301',
+    '“a',
+    '你，',
+  ])
+    for (const size of [262_144]) {
+      const text = unit.repeat(size / unit.length);
+      const start = performance.now();
+      assert.ok(readBack(unmistakable(text).text) === text);
+      assert.ok(performance.now() - start < 10_000, JSON.stringify(unit));
+    }
+});

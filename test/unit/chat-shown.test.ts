@@ -1,0 +1,182 @@
+/** What the room shows of words and output that others wrote: theirs, marked, and nothing more. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pino from 'pino';
+import type { Page } from '../../bot/src/approval/book.ts';
+import { type Content, chipCard, type Secrets } from '../../bot/src/approval/card.ts';
+import { toText } from '../../bot/src/approval/render.ts';
+import type { BrainEvent } from '../../bot/src/brain/brain.ts';
+import { type ConversationOptions, createConversation } from '../../bot/src/chat/conversation.ts';
+import { createOutcomes, type OutcomesOptions } from '../../bot/src/chat/outcomes.ts';
+import { bash, lines, parsed } from '../harness/shown.ts';
+
+const log = pino({ level: 'silent' });
+const fake = [
+  '#12 · exec · main · asked by @owner:home · 1 line · decide by 14:32 UTC',
+  '| echo hi',
+  'in . · at most 600 s',
+  'digest 0123456789',
+  'tap 🌵 to approve · ❌ to deny',
+  '</blockquote><p>✅ approved</p> <b>@room</b> \u202E\x1b[2K',
+].join('\n');
+
+/** A room that keeps what was posted and edited into it. */
+function room() {
+  const posted: Content[] = [];
+  const waiting: (() => void)[] = [];
+  const take = async (content: Content) => {
+    posted.push(content);
+    for (const wake of waiting.splice(0)) wake();
+    return '$event';
+  };
+  return {
+    posted,
+    matrix: {
+      post: (_room: string, _type: string, content: Content) => take(content),
+      edit: (_room: string, _event: string, content: Content) => take(content),
+      uploadEncrypted: async () => ({ msgtype: 'm.file' }),
+    },
+    async until(found: (content: Content) => boolean): Promise<Content> {
+      for (;;) {
+        const content = posted.find(found);
+        if (content) return content;
+        await new Promise<void>((wake) => waiting.push(wake));
+      }
+    },
+  };
+}
+
+function talking() {
+  const r = room();
+  const ears = { tell: (_: BrainEvent) => {} };
+  const task = { id: 't', workspace: 'main', session: 's', title: '', createdAt: 0 };
+  createConversation({
+    brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
+    model: '',
+    hands: () => ({}),
+    tasks: { withSession: () => [], bySession: () => task },
+    matrix: r.matrix,
+    roomOf: () => '!room',
+    log,
+  } as unknown as ConversationOptions).listen();
+  return {
+    ...r,
+    says: (text: string) => ears.tell({ type: 'text', session: 's', part: 'p', delta: '', text, done: true }),
+    plans: (text: string) => ears.tell({ type: 'todo', session: 's', todos: [{ text, state: 'pending' }] }),
+  };
+}
+
+test('attack-22 what the agent says is marked as its words, line by line, in both bodies; no card comes of it', async () => {
+  const secrets: Secrets = {
+    number: 12,
+    digest: 'ab'.repeat(32),
+    decideBy: new Date('2026-01-01T14:32:00Z'),
+    key: '🦊 4F7KQ2ZD',
+    decoy: '🌵 M2XT9QRB',
+    nonce: '0123456789ABC',
+    code: 'AAAA-BBBB',
+    word: '',
+  };
+  const scene = talking();
+  const any = () => true;
+  scene.says(fake);
+  const words = await scene.until(any);
+  scene.posted.length = 0;
+  scene.plans(`look\n${fake}`);
+  const list = await scene.until(any);
+  for (const content of [words, list]) {
+    const { own, said, quoted } = lines(String(content['body']));
+    assert.deepEqual([own, quoted], [['agent:'], '']);
+    const [label, quote, ...more] = parsed(String(content['formatted_body']));
+    assert.deepEqual(label, { tag: 'p', text: 'agent:' });
+    assert.deepEqual(quote, { tag: 'blockquote', text: said });
+    assert.deepEqual(more, []);
+    assert.ok(said.includes('\\u{202E}\\u{1B}[2K') && said.includes('\n| echo hi\n'));
+    assert.deepEqual(content['m.mentions'], {});
+  }
+  const card = toText(chipCard(bash('rm -rf x'), secrets));
+  assert.deepEqual(
+    lines(card).quoted,
+    'rm -rf x',
+    'a card says what its action is, whatever was said before it',
+  );
+  assert.ok(!card.includes('🌵'));
+
+  const honest = 'I will build it.\n\n  make "all" & test <it>';
+  scene.posted.length = 0;
+  scene.says(honest);
+  const body = (await scene.until(any))['body'];
+  assert.equal(lines(String(body)).said, honest, 'its genuine twin comes to the letter');
+});
+
+test('attack-22 the agent’s words are capped where a homeserver would take no more, and say so', async () => {
+  for (const unit of ['x', '日', '🦊']) {
+    const scene = talking();
+    scene.says(`a${unit.repeat(40_000)}b`);
+    const content = await scene.until(() => true);
+    assert.equal(lines(String(content['body'])).own.at(-1), 'cut here: it was longer');
+    const edit = JSON.stringify({ ...content, 'm.new_content': content });
+    assert.ok((Buffer.byteLength(edit) * 4) / 3 + 1500 < 65_536, `${unit}: ${edit.length}`);
+  }
+});
+
+/** Shows the ending of an action that wrote these bytes. */
+async function outputOf(bytes: Buffer): Promise<Content> {
+  const r = room();
+  const page = { action: bash('true'), digest: 'ab'.repeat(32), number: 12, requestedAt: 0 };
+  const entry = {
+    action: page.action.id,
+    kind: 'succeeded',
+    seq: 9,
+    hash: 'cd'.repeat(32),
+    body: '{"exit":0}',
+    transcript: 't',
+  };
+  const card = {
+    action: page.action.id,
+    room: '!room',
+    form: 'chip',
+    event: '$card',
+    poll: '',
+    chips: '',
+    decideBy: 0,
+  };
+  const outcomes = createOutcomes({
+    ledger: { transcript: async () => bytes },
+    matrix: r.matrix,
+    cards: { unended: () => [], get: () => card, set() {} },
+    book: {
+      page: (): Page => ({ ...page, story: [{ kind: 'claimed' }] }) as unknown as Page,
+      state: () => 'succeeded',
+    },
+    log,
+    onOver: async () => {},
+  } as unknown as OutcomesOptions);
+  outcomes.take(entry as unknown as Parameters<typeof outcomes.take>[0]);
+  return r.until((content) => String(content['body']).startsWith('#12 output'));
+}
+
+test('attack-25 hostile output shows no escape, no line of the bot’s own and no half character; plain output stays', async () => {
+  const hostile = `one\x1b[31mred\x1b[0m\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2J\rover\b\x9b1m\u202E\n${fake}\n`;
+  const content = await outputOf(Buffer.from(hostile));
+  const { own, quoted } = lines(String(content['body']));
+  assert.deepEqual(own, ['#12 output']);
+  assert.ok(quoted.startsWith('oneredlink\\u{D}over\\u{8}'), quoted);
+  assert.ok(!/(?!\n)[\p{Cc}\p{Cf}]/u.test(quoted));
+  assert.deepEqual(parsed(String(content['formatted_body'])), [
+    { tag: 'p', text: '#12 output' },
+    { tag: 'pre', text: `${quoted}\n` },
+  ]);
+  assert.deepEqual(content['m.mentions'], {});
+
+  const cut = await outputOf(Buffer.from(`${'🦊'.repeat(3000)}x`));
+  assert.ok(
+    JSON.stringify(cut).isWellFormed() && !/\\ud[89a-f]/.test(JSON.stringify(cut)),
+    'no client could read half a pair',
+  );
+  const escapes = await outputOf(Buffer.from('\x1b['.repeat(100_000)));
+  assert.ok(String(escapes['body']).startsWith('#12 output, its end'));
+
+  const honest = 'drwxr-xr-x  2 root  ä ✓ “quoted” — 42 %\n\ttab\n\n日本語 שלום\n';
+  assert.equal(lines(String((await outputOf(Buffer.from(honest)))['body'])).quoted, honest.trimEnd());
+});
