@@ -61,9 +61,18 @@ export function createDesk(o: DeskOptions): Desk {
     }
   }
 
+  const voided = (action: string, digest: string, reason: string) =>
+    ledger.append({ kind: 'void', action, body: { digest, reason } });
+
   /** A denial counts until the executor has claimed the action; the ledger knows which came first. */
-  const denyCard = (card: Card, by: string, why: string): Promise<string> =>
-    decide('denied', card, { grade: 'plain', by, reason: why });
+  async function denyCard(card: Card, by: string, why: string): Promise<string> {
+    if (book.state(card.action) !== 'requested')
+      return decide('denied', card, { grade: 'plain', by, reason: why });
+    // Its card stands in the room, but not yet in the ledger, which takes no denial before that.
+    await unless('lifecycle', voided(card.action, card.digest, why));
+    cards.set(card.action, { open: false });
+    return '';
+  }
 
   async function apply(v: Verdict): Promise<string> {
     switch (v.do) {
@@ -83,9 +92,6 @@ export function createDesk(o: DeskOptions): Desk {
         return '';
     }
   }
-
-  const voided = (action: string, digest: string, reason: string) =>
-    ledger.append({ kind: 'void', action, body: { digest, reason } });
 
   /** What could not be shown is taken back, so that "nothing ran" is true. Throws why, unless it was claimed already. */
   async function withdraw(page: Page, error: unknown): Promise<void> {

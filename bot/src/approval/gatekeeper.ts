@@ -49,7 +49,7 @@ type Relation = { rel_type?: unknown; event_id?: unknown; key?: unknown };
 const relation = (content: Record<string, unknown>): Relation => (content['m.relates_to'] as Relation) ?? {};
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
 
-/** Why a card takes no approval now, or ''. */
+/** Why a card takes no approval now, or ''. A no is never held against it: it counts until the claim. */
 function shut(card: Card, gate: Gate): string {
   if (!card.open) return `#${card.number} is already decided`;
   if (gate.now() > card.decideBy) return `#${card.number} was open until its decide-by, which has passed`;
@@ -76,9 +76,9 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
     if (card.room !== t.room) return ignore('key of another room');
     if (target?.action !== card.action)
       return { do: 'explain', card, why: 'that chip belongs to another card' };
+    if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'the decoy was tapped' };
     const late = shut(card, gate);
     if (late) return { do: 'explain', card, why: late };
-    if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'the decoy was tapped' };
     if (card.dropped)
       return { do: 'explain', card, why: 'taps no longer count here: answer by !poll or !code' };
     if (!(await isPinned(gate, t.room, user)))
@@ -141,10 +141,10 @@ async function vote(t: Taken, gate: Gate): Promise<Verdict> {
   const issued = gate.cards.issued(text(answers[0]));
   const card = issued?.by === 'poll' ? gate.cards.get(issued.action) : undefined;
   if (!issued || !card || card.room !== t.room) return ignore('a vote for nothing that was asked');
-  const late = shut(card, gate);
-  if (late) return { do: 'explain', card, why: late };
   const evidence = signedBy(t, 'poll');
   if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'voted against' };
+  const late = shut(card, gate);
+  if (late) return { do: 'explain', card, why: late };
   const why = await unproven(t, gate);
   return why ? ignore(why) : { do: 'approve', card, grade: 'signed', evidence };
 }
