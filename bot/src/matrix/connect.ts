@@ -38,6 +38,8 @@ export type MatrixOptions = {
   onGap?(room: RoomId, why: string): void;
   /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
   onTrouble?(room: RoomId, why: string): void;
+  /** The homeserver stated keys anew: identities may have changed. */
+  onKeys?(): void;
 };
 
 /**
@@ -66,7 +68,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const recipients = (room: string) => o.recipients(room as RoomId);
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
   const journal = openJournal(stateDir);
-  const keys = createKeys(crypto, client);
+  const keys = createKeys(crypto, client, () => o.onKeys?.());
   const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys);
   log.info({ user, device, identity }, 'connected');
 
@@ -103,11 +105,13 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     onGap: (room, why) => o.onGap?.(room, why),
   });
 
-  for (const room of journal.rooms()) {
-    const why = await stateOf(client, room).then(
+  const troubleNow = (room: RoomId): Promise<string | undefined> =>
+    stateOf(client, room).then(
       (state) => troubleIn(state, user, journal.expected(room)),
       (error: unknown) => `its state can't be read (${error instanceof Error ? error.message : error})`,
     );
+  for (const room of journal.rooms()) {
+    const why = await troubleNow(room);
     if (why) o.onTrouble?.(room, why);
   }
   await sync.catchUp();
@@ -141,6 +145,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       return room;
     },
     members,
+    troubleNow,
     forceQuery: keys.forceQuery,
     deviceNow: keys.deviceNow,
     identityNow: keys.identityNow,

@@ -104,6 +104,8 @@ export type Matrix = {
   createWorkspaceRoom(o: { name: string; invite: readonly UserId[] }): Promise<RoomId>;
   /** Who has joined or is invited, as the server says now. */
   members(room: RoomId): Promise<readonly Member[]>;
+  /** The first thing that is not as the bot made it in that room's state now, in words, or undefined. */
+  troubleNow(room: RoomId): Promise<string | undefined>;
   /** Has the server state the user's keys now. @throws where it does not answer for that user */
   forceQuery(user: UserId): Promise<void>;
   deviceNow(user: UserId, device: DeviceId): Promise<DeviceNow | undefined>;
