@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Conversation } from '../../bot/src/chat/conversation.ts';
+import { quiet } from '../../bot/src/chat/ignored.ts';
 import { createRelay } from '../../bot/src/chat/relay.ts';
 import { troubleStore } from '../../bot/src/chat/troubles.ts';
 import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
@@ -63,6 +64,60 @@ function scene() {
     d.memory.entries.filter((e) => e.kind === 'alarm').map((e) => JSON.parse(e.body) as { reason: string });
   return { ...d, state, relay: start(), start, event, say, alarms };
 }
+const clear = { encrypted: false, evidence: undefined } as Partial<Taken>;
+
+test('attack-45 what is not heard is told once a kind and device, with what to do; what is usual is not', async () => {
+  const s = scene();
+  const strange: [Taken, string][] = [
+    [s.event({}, 'TABLET'), 'not paired (TABLET)'],
+    [s.event({ content: { msgtype: 'm.file', body: 'x' } }, 'LAPTOP'), 'not paired (LAPTOP)'],
+    [s.event({ failed: 'UnsignedSenderDevice: x', evidence: undefined }), 'not paired. Only'],
+    [s.event(clear), 'not encrypted'],
+    [s.event({ failed: 'MissingRoomKey: x', evidence: undefined }), 'could not be decrypted'],
+    [s.event({ failed: 'MismatchedSender: x', evidence: undefined }), 'did not make'],
+  ];
+  for (const [t, says] of strange) {
+    for (let i = 0; i < 50; i++)
+      await s.relay.take({ ...t, wire: { ...t.wire, event_id: `$x${i}` as never } });
+    assert.ok(s.said.at(-1)?.includes(says), `${says}: ${s.said.at(-1)}`);
+  }
+  assert.equal(s.said.length, strange.length);
+  assert.equal(s.alarms().length, strange.length);
+  s.matrix.replay = () => false;
+  await s.relay.take(s.event());
+  assert.ok(s.said.at(-1)?.includes('an old message of yours'));
+  s.matrix.replay = () => true;
+  const before = [s.said.length, s.alarms().length];
+  const edit = { 'm.new_content': {}, 'm.relates_to': { rel_type: 'm.replace', event_id: '$1' } };
+  await s.relay.take(s.event({ content: { msgtype: 'm.text', body: 'x', ...edit } }));
+  await s.relay.take(s.event({ ...clear, type: 'm.reaction', content: { 'm.relates_to': { key: '👍' } } }));
+  await s.relay.take(s.event({ content: { msgtype: 'm.image', body: 'x' } }));
+  await s.relay.take(s.event({ ...clear, wire: { sender: '@stranger:x' } as Taken['wire'] }));
+  assert.deepEqual([s.said.length, s.alarms().length], before);
+  await s.relay.take(s.event());
+  await new Promise(setImmediate);
+  assert.equal(s.said.at(-1), 'heard', 'the genuine twin is');
+  s.stop();
+});
+
+test('attack-45 however many devices somebody signs, the room and the ledger get a handful of alarms', async () => {
+  const s = scene();
+  for (let i = 0; i < 100; i++) await s.relay.take(s.event({}, `D${i}\u202e\n`));
+  assert.equal(s.alarms().length, quiet.most);
+  assert.ok(s.said[0]?.includes('(D0\\u{202E}'), s.said[0]);
+  s.stop();
+});
+
+test('an alarm that the ledger did not take makes the event come again', async () => {
+  const s = scene();
+  s.state.downFor = 'alarm';
+  const t = s.event(clear);
+  await assert.rejects(s.relay.take(t), /down/);
+  s.state.downFor = '';
+  await s.relay.take(t);
+  assert.equal(s.alarms().length, 1);
+  s.stop();
+});
 
 test('!stop counts as taken only once it is done; !run does not hold up what comes after it', async () => {
   const s = scene();

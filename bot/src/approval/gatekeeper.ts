@@ -151,7 +151,6 @@ async function vote(t: Taken, gate: Gate): Promise<Verdict> {
 
 /** A typed code is the whole message. Anything else that is said goes on to the brain or the commands. */
 async function said(t: Taken, gate: Gate): Promise<Verdict> {
-  if (t.content['msgtype'] !== 'm.text') return ignore(`a message of kind ${text(t.content['msgtype'])}`);
   const body = text(t.content['body']);
   const code = body.trim().toUpperCase();
   const issued = /^[0-9A-Z]{4}-[0-9A-Z]{4}$/.test(code) ? gate.cards.issued(code) : undefined;
@@ -159,6 +158,7 @@ async function said(t: Taken, gate: Gate): Promise<Verdict> {
   if (card && card.room !== t.room) return ignore('code of another room');
   const why = card ? await unproven(t, gate) : await violated(t, gate.approvers(t.room), gate.matrix);
   if (why) return ignore(why);
+  if (t.content['msgtype'] !== 'm.text') return ignore(`a message of kind ${text(t.content['msgtype'])}`);
   if (!card) return { do: 'hear', text: body };
   const late = shut(card, gate);
   return late

@@ -10,6 +10,7 @@ import type { Matrix, RoomId, Taken } from '../matrix/types.ts';
 import { isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
 import { createGuard, type Guard } from './guard.ts';
+import { noticer } from './ignored.ts';
 import type { Troubles } from './troubles.ts';
 
 export type RelayOptions = {
@@ -91,6 +92,23 @@ export function createRelay(o: RelayOptions): Relay {
       .catch((error: unknown) => log.error({ err: error }, 'not answered'));
   }
 
+  const notice = noticer();
+  /** Whoever has only a token, or the server, is not heard; the owner learns of it. */
+  async function ignored(t: Taken, why: string): Promise<void> {
+    if (t.wire.sender === matrix.user) return;
+    log.info({ event: t.wire.event_id, type: t.type, why }, 'ignored');
+    if (t.wire.state_key !== undefined || !book.enrolled().some((d) => d.user === t.wire.sender)) return;
+    const news = notice(t, why);
+    if (!news) return;
+    const { kind, device } = news;
+    await o.ledger.append({
+      kind: 'alarm',
+      body: { reason: `ignored: ${kind}`, room: t.room, user: t.wire.sender, device },
+    });
+    news.told();
+    await say(t.room, news.said);
+  }
+
   const guard = createGuard({ ...o, say });
   return {
     ...guard,
@@ -98,11 +116,7 @@ export function createRelay(o: RelayOptions): Relay {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
       const verdict = await judge(t, gate);
-      if (verdict.do === 'ignore') {
-        if (t.wire.sender !== matrix.user)
-          log.info({ event: t.wire.event_id, type: t.type, why: verdict.why }, 'ignored');
-        return;
-      }
+      if (verdict.do === 'ignore') return ignored(t, verdict.why);
       if (verdict.do === 'hear') {
         void matrix.readMarker(t.room, t.wire.event_id);
         return hear(t.room, workspace, t.wire.sender, verdict.text);
