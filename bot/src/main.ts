@@ -3,12 +3,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
-import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
 import { createBook } from './approval/book.ts';
 import { pollAnswers } from './approval/card.ts';
 import { createDesk } from './approval/desk.ts';
+import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { connectOpenCode } from './brain/opencode.ts';
@@ -40,11 +41,11 @@ async function main(log: Logger): Promise<void> {
   const parts = { homeserver: 'down', ledger: 'down' };
 
   const book = createBook(sha256);
-  const ledger = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
+  const reached = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
     log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again'),
   );
   let live: ((entry: Entry) => void) | undefined;
-  const following = ledger.follow({
+  const following = reached.follow({
     from: 0,
     onEntry(entry) {
       book.read(entry);
@@ -57,6 +58,15 @@ async function main(log: Logger): Promise<void> {
   await following.ready;
 
   const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
+  const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
+  const ledger: Ledger = {
+    ...reached,
+    async append(entry) {
+      const why = leak(JSON.stringify(entry.body));
+      if (why) throw new Error(`Nothing was recorded: ${why}.`);
+      return reached.append(entry);
+    },
+  };
   const tasks = taskStore(join(stateDir, 'tasks.sqlite'));
   const troubles = troubleStore(join(stateDir, 'troubles.sqlite'));
   // Events may come before everything that handles them is there.
@@ -80,6 +90,7 @@ async function main(log: Logger): Promise<void> {
     stateDir,
     log,
     recipients: () => book.enrolled(),
+    leak,
     intake: (taken) => assembled.promise.then(() => relay.take(taken)),
     onState: (state) => {
       parts.homeserver = state;
@@ -134,6 +145,7 @@ async function main(log: Logger): Promise<void> {
     tasks,
     matrix,
     roomOf,
+    leak,
     log,
   });
   const health = () => [

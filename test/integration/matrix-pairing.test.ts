@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { RefusedPlain } from '../../bot/src/matrix/post.ts';
+import { RefusedLeak, RefusedPlain } from '../../bot/src/matrix/post.ts';
 import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
 import { createPhone } from '../phone/phone.ts';
 import { readOn, startWorld, type World } from './matrix-world.ts';
@@ -99,6 +99,18 @@ test('attack-48 an enrolled id with other keys gets nothing', async () => {
 test('attack-12 nothing is sent to a room that the bot did not make encrypted', async () => {
   const plain = (await w.phone.api('POST', '/createRoom', { preset: 'private_chat' }))['room_id'] as RoomId;
   await assert.rejects(w.matrix.post(plain, 'm.room.message', { body: 'x' }), RefusedPlain);
+});
+
+test('attack-49 what holds a secret is not sent, in no part of an event; the same without it is', async () => {
+  const event = await say('nothing secret');
+  const body = 'a secret';
+  const outerRelation = { rel_type: 'm.reference', event_id: body };
+  await assert.rejects(say(body), RefusedLeak);
+  await assert.rejects(w.matrix.edit(w.room, event, { msgtype: 'm.text', body }), RefusedLeak);
+  await assert.rejects(w.matrix.post(w.room, 'm.room.message', { msgtype: 'm.file', body }), RefusedLeak);
+  await assert.rejects(w.matrix.post(w.room, 'm.reaction', {}, { outerRelation }), RefusedLeak);
+  await w.took(await w.phone.say('after it'));
+  assert.ok(!JSON.stringify(w.phone.timeline()).includes(body));
 });
 
 test('the same transaction is the same event', async () => {

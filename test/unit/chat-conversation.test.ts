@@ -32,6 +32,7 @@ function scene() {
     tasks,
     matrix: {} as Matrix,
     roomOf: () => room,
+    leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),
     log,
   });
   return { conversation, tasks, made, prompts };
@@ -61,4 +62,14 @@ test('a session that could not be made is tried again with the next words', asyn
   made[1]?.resolve('s2');
   await next;
   assert.deepEqual(prompts, ['s2: again']);
+});
+
+test('attack-49 words with an open secret in them do not go to the brain; the next ones do', async () => {
+  const { conversation, made, prompts } = scene();
+  await assert.rejects(conversation.hear('main', 'is it AAAA-BBBB?'), /Not told to the agent: it holds/);
+  const next = conversation.hear('main', 'never mind');
+  await new Promise(setImmediate);
+  made[0]?.resolve('s1');
+  await next;
+  assert.deepEqual(prompts, ['s1: never mind']);
 });

@@ -20,6 +20,8 @@ export type ConversationOptions = {
   tasks: TaskStore;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;
+  /** Why a text must not go to the brain, or ''. */
+  leak(text: string): string;
   log: Logger;
 };
 export type Conversation = {
@@ -149,6 +151,8 @@ export function createConversation(o: ConversationOptions): Conversation {
   }
 
   async function prompt(task: Task, text: string): Promise<void> {
+    const leak = o.leak(`${task.title}\n${text}`);
+    if (leak) throw new Error(`Not told to the agent: ${leak}.`);
     if (brain) await brain.prompt(await sessionOf(brain, task), text);
   }
 

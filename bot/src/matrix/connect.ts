@@ -28,6 +28,8 @@ export type MatrixOptions = {
   log: Logger;
   /** Who may read that room: the enrolled devices, from the ledger. Asked at every message. */
   recipients(room: RoomId): readonly Enrolled[];
+  /** Why a text must not leave in the event with that transaction id, or ''. Asked at every message. */
+  leak(text: string, txn: string): string;
   /**
    * Takes each event once, in order, also after a crash: an event counts as taken when the promise resolves, so one
    * that was cut off comes again. Where it rejects, the same event is tried again and the others wait.
@@ -82,7 +84,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
-  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients });
+  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, leak: o.leak });
 
   async function handle(t: Taken): Promise<void> {
     if (t.wire.state_key !== undefined && journal.latched(t.room)) {
