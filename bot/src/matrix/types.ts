@@ -100,7 +100,10 @@ export type Matrix = {
   uploadEncrypted(bytes: Uint8Array, name: string, mime: string): Promise<Content>;
   /** @param file the `file` block of a received attachment. @throws where its hash does not match */
   downloadEncrypted(file: Content): Promise<Uint8Array>;
-  /** A room that only the bot can change: encrypted, invite-only, history from joining. Latched encrypted for ever. */
+  /**
+   * A room that only the bot can change: encrypted, invite-only, history from joining. Latched encrypted for ever. The
+   * same name is the same room, also where its making was cut off.
+   */
   createWorkspaceRoom(o: { name: string; invite: readonly UserId[] }): Promise<RoomId>;
   /** Who has joined or is invited, as the server says now. */
   members(room: RoomId): Promise<readonly Member[]>;
