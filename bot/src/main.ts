@@ -40,7 +40,8 @@ async function main(log: Logger): Promise<void> {
   rmSync(readyFile, { force: true });
   const parts = { homeserver: 'down', ledger: 'down' };
 
-  const book = createBook(sha256);
+  const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
+  const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const reached = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
     log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again'),
   );
@@ -57,7 +58,6 @@ async function main(log: Logger): Promise<void> {
   });
   await following.ready;
 
-  const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
   const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
   const ledger: Ledger = {
     ...reached,

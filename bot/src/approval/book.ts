@@ -10,6 +10,7 @@ export type Book = {
   read(entry: Entry): void;
   /** Resolves when the entry with this seq has been read. */
   reached(seq: number): Promise<void>;
+  /** Undefined for an action nobody asked, or one that was over long ago. */
   page(action: string): Page | undefined;
   state(action: string): string;
   /** Pages of actions that can still change, oldest first. */
@@ -19,10 +20,21 @@ export type Book = {
   rooms(): ReadonlyMap<string, string>;
 };
 
-/** @param digest of a requested entry's body */
-export function createBook(digest: (body: string) => string): Book {
+/** Pages kept of actions that are over: whoever still reports on one has it at hand. */
+const keptOver = 100;
+
+/**
+ * @param digest of a requested entry's body
+ * @param told whether all was shown of an action that is over, so that its page can be dropped
+ */
+export function createBook(
+  digest: (body: string) => string,
+  told: (action: string) => boolean = () => false,
+): Book {
   const pages = new Map<string, Page>();
   const open = new Set<string>();
+  /** Actions that are over and have a page, oldest first. */
+  const over = new Set<string>();
   const control: Entry[] = [];
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
@@ -43,7 +55,13 @@ export function createBook(digest: (body: string) => string): Book {
       open.add(entry.action);
     }
     pages.get(entry.action)?.story.push(entry);
-    if (isOver(entry.kind)) open.delete(entry.action);
+    if (!isOver(entry.kind)) return;
+    open.delete(entry.action);
+    over.add(entry.action);
+    for (const action of over) {
+      if (over.size <= keptOver) return;
+      if (told(action) && over.delete(action)) pages.delete(action);
+    }
   }
 
   return {

@@ -80,7 +80,10 @@ export function createDesk(o: DeskOptions): Desk {
         cards.set(v.card.action, { approval: v.evidence.event });
         return decide('approved', v.card, { grade: v.grade, evidence: v.evidence });
       case 'deny':
-        return isOver(book.state(v.card.action)) ? '' : denyCard(v.card, v.evidence.user, v.why);
+        // Without a page it was over long ago.
+        return !book.page(v.card.action) || isOver(book.state(v.card.action))
+          ? ''
+          : denyCard(v.card, v.evidence.user, v.why);
       case 'suspect':
         if (!v.card.open || v.card.dropped) return '';
         cards.set(v.card.action, { dropped: true });
@@ -108,8 +111,8 @@ export function createDesk(o: DeskOptions): Desk {
   const waiting = (number: number): { card: Card; action: Action } | string => {
     const card = cards.byNumber(number);
     const page = card && book.page(card.action);
-    if (!card || !page) return `There is no #${number}. !pending lists what waits.`;
-    if (!card.open) return `#${number} is already ${book.state(card.action)}.`;
+    if (!card) return `There is no #${number}. !pending lists what waits.`;
+    if (!card.open || !page) return `#${number} is already ${book.state(card.action) || 'over'}.`;
     return { card, action: page.action };
   };
 
