@@ -1,15 +1,17 @@
 /** The bot: relay, gatekeeper and gateway in one process that holds the Matrix keys and nothing else. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import { canonical } from '@pocketcoder/ledger/src/canonical.cjs';
-import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
 import { createAttention } from './approval/attention.ts';
 import { createBook } from './approval/book.ts';
 import { message, pollAnswers } from './approval/card.ts';
 import { createDesk } from './approval/desk.ts';
+import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { connectOpenCode } from './brain/opencode.ts';
@@ -18,6 +20,7 @@ import { createConversation } from './chat/conversation.ts';
 import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
 import { taskStore } from './chat/tasks.ts';
+import { troubleStore } from './chat/troubles.ts';
 import { readConfiguration } from './configuration.ts';
 import { serveConsole } from './console.ts';
 import { startGateway } from './gateway/server.ts';
@@ -31,21 +34,22 @@ const stateDir = process.env['BOT_STATE'] ?? '/var/lib/pocketcoder';
 const readyFile = process.env['BOT_READY'] ?? '/tmp/ready';
 /** Seconds a tool call of the brain is held open before it is told PENDING. */
 const heldOpen = 120;
+const unpaired = 'no device is paired: run ./pocketcoder pair at the console';
 
 async function main(log: Logger): Promise<void> {
   const c = readConfiguration(process.argv[2] ?? '/run/pocketcoder/bot.json');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   rmSync(readyFile, { force: true });
   const parts = { homeserver: 'down', ledger: 'down' };
-  const troubles = new Map<string, string>();
 
-  const book = createBook(sha256);
+  const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
+  const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
-  const ledger = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
+  const reached = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
     log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again'),
   );
   let live: ((entry: Entry) => void) | undefined;
-  const following = ledger.follow({
+  const following = reached.follow({
     from: 0,
     onEntry(entry) {
       book.read(entry);
@@ -58,14 +62,30 @@ async function main(log: Logger): Promise<void> {
   });
   await following.ready;
 
-  const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
+  const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
+  const ledger: Ledger = {
+    ...reached,
+    async append(entry) {
+      const why = leak(JSON.stringify(entry.body));
+      if (why) throw new Error(`Nothing was recorded: ${why}.`);
+      return reached.append(entry);
+    },
+  };
   const tasks = taskStore(join(stateDir, 'tasks.sqlite'));
+  const troubles = troubleStore(join(stateDir, 'troubles.sqlite'));
   // Events may come before everything that handles them is there.
   const assembled = Promise.withResolvers<void>();
-  const guarded = (work: () => Promise<void>): Promise<void> =>
-    assembled.promise
-      .then(work)
-      .catch((error: unknown) => log.error({ err: error }, 'the room guard could not record what it saw'));
+  /** Until it is recorded: a ledger that is down for a while must not make the guard forget. */
+  async function guarded(work: () => Promise<void>): Promise<void> {
+    await assembled.promise;
+    for (;;)
+      try {
+        return await work();
+      } catch (error) {
+        log.error({ err: error }, 'the room guard could not record what it saw; trying again');
+        await pause(5000);
+      }
+  }
   const matrix = await connectMatrix({
     homeserver: c.homeserver.url,
     serverName: c.homeserver.server_name,
@@ -74,12 +94,14 @@ async function main(log: Logger): Promise<void> {
     stateDir,
     log,
     recipients: () => book.enrolled(),
+    leak,
     intake: (taken) => assembled.promise.then(() => relay.take(taken)),
     onState: (state) => {
       parts.homeserver = state;
     },
     onGap: (room) => void guarded(() => relay.lost(room)),
     onTrouble: (room, why) => void guarded(() => relay.trouble(room, why)),
+    onKeys: () => void guarded(() => relay.identities()),
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
@@ -91,7 +113,7 @@ async function main(log: Logger): Promise<void> {
     poster,
     attention,
     say: (name, blocks) => matrix.post(roomOf(name), 'm.room.message', message(blocks)),
-    trouble: (name) => troubles.get(roomOf(name)) ?? '',
+    trouble: (name) => (book.enrolled().length === 0 ? unpaired : troubles.why(roomOf(name))),
     log,
   });
   const outcomes = createOutcomes({
@@ -128,12 +150,13 @@ async function main(log: Logger): Promise<void> {
     tasks,
     matrix,
     roomOf,
+    leak,
     log,
   });
   const health = () => [
     `homeserver ${parts.homeserver} · ledger ${parts.ledger} · brain ${brain ? (conversation.brainIsUp() ? 'up' : 'down') : 'not configured'}`,
     ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
-    ...[...troubles.values()].map((why) => `⚠️ ${why}`),
+    ...troubles.all().map(({ why }) => `⚠️ ${why}`),
   ];
   const relay = createRelay({
     matrix,
@@ -154,6 +177,9 @@ async function main(log: Logger): Promise<void> {
     desk.onEntry(entry);
   };
   assembled.resolve();
+  // What a crash cut off: a trouble that was noted but not told, an identity that changed meanwhile.
+  for (const { room, why } of troubles.all()) void guarded(() => relay.trouble(room, why));
+  void guarded(() => relay.identities());
   if (!roomOf(workspace)) {
     const room = await matrix.createWorkspaceRoom({ name: `PocketCoder · ${workspace}`, invite: [c.owner] });
     const entry = await ledger.append({ kind: 'workspace.created', body: { workspace, room } });
@@ -180,7 +206,7 @@ async function main(log: Logger): Promise<void> {
       ...parts,
       room: roomOf(workspace),
       enrolled: book.enrolled().length,
-      troubles: [...troubles],
+      troubles: troubles.all().map(({ room, why }) => [room, why]),
     }),
     async askPolicy(policy) {
       const args = { policy };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createDecipheriv, createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { chipsOf, sees, approve as tapNamed } from '../harness/answers.ts';
+import { chipsOf, hears, sees, approve as tapNamed } from '../harness/answers.ts';
 import { type Hostile, hostileHomeserver, type WireEvent } from '../harness/hostile.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
@@ -128,7 +128,15 @@ test('attack-49 open tokens, nonces and codes stand nowhere in the clear, and no
   const { ok, no } = await pollOf(rig, w);
   const { code, notice } = await codeOf(rig, w);
   const { named, decoy } = chipsOf(w.card);
+  // Said by the owner where it does not belong, it goes no further.
+  const holds = `it holds a secret of #${numberOf(w.card)}`;
+  await hears(rig.phone, `!run echo ${code}`, `Nothing was recorded: ${holds}`);
+  const words = 'words that no log may hold';
+  await hears(rig.phone, words, 'No model is configured');
   await refused(rig, w);
+  const logs = JSON.stringify([rig.bot.log, rig.executor.log]);
+  for (const text of [words, w.name, w.card.text.split('\n')[0] ?? ''])
+    assert.ok(!logs.includes(text), `${text} was logged`);
   const written = await everythingWritten(requests);
   assert.ok(
     requests.some((r) => r.includes('m.room.encrypted')),
@@ -141,7 +149,9 @@ test('attack-49 open tokens, nonces and codes stand nowhere in the clear, and no
   }
   for (const emoji of [named, decoy].map((key) => key.split(' ')[0] ?? ''))
     assert.ok(!written.includes(emoji), 'which chip is named is not told either');
-  const withCode = rig.phone.timeline().filter((e) => JSON.stringify(e.content).includes(code));
+  const withCode = rig.phone
+    .timeline()
+    .filter((e) => e.sender === rig.botUser && JSON.stringify(e.content).includes(code));
   assert.deepEqual(
     withCode.map((e) => [e.id, e.content['msgtype']]),
     [[notice, 'm.notice']],

@@ -15,6 +15,7 @@ const matrix = await connectMatrix({
   stateDir,
   log,
   recipients: () => [],
+  leak: () => '',
   async intake(t) {
     const line = { event: t.wire.event_id, body: t.content['body'], failed: t.failed };
     if (HOLD && t.content['body'] === HOLD) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { RefusedPlain } from '../../bot/src/matrix/post.ts';
+import { RefusedLeak, RefusedPlain } from '../../bot/src/matrix/post.ts';
 import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
 import { createPhone } from '../phone/phone.ts';
 import { readOn, startWorld, type World } from './matrix-world.ts';
@@ -96,9 +96,50 @@ test('attack-48 an enrolled id with other keys gets nothing', async () => {
   assert.equal(await readOn(w.phone, await say('for the real ones')), 'for the real ones');
 });
 
+test('a room whose making is cut off, at whichever request, is the same room the next time', async () => {
+  const rooms = async () =>
+    Promise.all(
+      w.phone
+        .rooms()
+        .map(async (room) =>
+          String((await w.phone.api('GET', `/rooms/${encodeURIComponent(room)}/state/m.room.name/`))['name']),
+        ),
+    );
+  const make = () => w.matrix.createWorkspaceRoom({ name: 'cut off', invite: [w.owner.user as UserId] });
+  const cutAt = (part: string) =>
+    w.hostile.onAnswer((e) => {
+      if (e.method !== 'POST' || !e.path.includes(part)) return;
+      e.status = 400;
+      e.response = { errcode: 'M_UNKNOWN', error: 'cut off' };
+    });
+  let end = cutAt('/createRoom');
+  const created = await make(); // the answer was lost, not the room
+  end();
+  end = cutAt('/invite');
+  await assert.rejects(w.matrix.createWorkspaceRoom({ name: 'uninvited', invite: [w.owner.user as UserId] }));
+  end();
+  const invited = await w.matrix.createWorkspaceRoom({ name: 'uninvited', invite: [w.owner.user as UserId] });
+  assert.equal(await make(), created);
+  await w.phone.until('both invitations', (p) => [created, invited].every((r) => p.rooms().includes(r)));
+  assert.deepEqual((await rooms()).sort(), ['cut off', 'main', 'uninvited']);
+  await w.matrix.post(invited, 'm.room.message', { msgtype: 'm.text', body: 'encrypted from the start' });
+});
+
 test('attack-12 nothing is sent to a room that the bot did not make encrypted', async () => {
   const plain = (await w.phone.api('POST', '/createRoom', { preset: 'private_chat' }))['room_id'] as RoomId;
   await assert.rejects(w.matrix.post(plain, 'm.room.message', { body: 'x' }), RefusedPlain);
+});
+
+test('attack-49 what holds a secret is not sent, in no part of an event; the same without it is', async () => {
+  const event = await say('nothing secret');
+  const body = 'a secret';
+  const outerRelation = { rel_type: 'm.reference', event_id: body };
+  await assert.rejects(say(body), RefusedLeak);
+  await assert.rejects(w.matrix.edit(w.room, event, { msgtype: 'm.text', body }), RefusedLeak);
+  await assert.rejects(w.matrix.post(w.room, 'm.room.message', { msgtype: 'm.file', body }), RefusedLeak);
+  await assert.rejects(w.matrix.post(w.room, 'm.reaction', {}, { outerRelation }), RefusedLeak);
+  await w.took(await w.phone.say('after it'));
+  assert.ok(!JSON.stringify(w.phone.timeline()).includes(body));
 });
 
 test('the same transaction is the same event', async () => {

@@ -50,6 +50,7 @@ export async function startWorld(): Promise<World> {
     stateDir: join(dir, 'bot'),
     log,
     recipients: () => enrolled,
+    leak: (text) => (text.includes('a secret') ? 'it holds a secret' : ''),
     intake: async (t) => void taken.push(t),
     onTrouble: (_, why) => void troubles.push(why),
   });

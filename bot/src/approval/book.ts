@@ -11,13 +11,14 @@ import type { Enrolled } from '../matrix/types.ts';
 /** An enrolled device and what its user may do. */
 export type Person = Enrolled & { role: Role };
 /** A lease or plan that still stands, and how often it was used. */
-export type Standing = Grant & { used: number };
+export type Standing = Grant & { number: number; used: number };
 export type Page = { action: Action; digest: string; number: number; requestedAt: number; story: Entry[] };
 export type Book = {
   /** Takes the next entry of the chain. */
   read(entry: Entry): void;
   /** Resolves when the entry with this seq has been read. */
   reached(seq: number): Promise<void>;
+  /** Undefined for an action nobody asked, or one that was over long ago. */
   page(action: string): Page | undefined;
   byNumber(number: number): Page | undefined;
   state(action: string): string;
@@ -35,14 +36,27 @@ export type Book = {
   rooms(): ReadonlyMap<string, string>;
 };
 
-/** @param digest of a requested entry's body */
-export function createBook(digest: (body: string) => string): Book {
+/** Pages kept of actions that are over: whoever still reports on one has it at hand. */
+const keptOver = 100;
+
+/**
+ * @param digest of a requested entry's body
+ * @param told whether all was shown of an action that is over, so that its page can be dropped
+ */
+export function createBook(
+  digest: (body: string) => string,
+  told: (action: string) => boolean = () => false,
+): Book {
   const pages = new Map<string, Page>();
   const open = new Set<string>();
+  /** Actions that are over and have a page, oldest first. */
+  const over = new Set<string>();
   const control: Entry[] = [];
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
   const used = new Map<string, number>();
+  /** Of control actions, whose effects outlive their pages. */
+  const numbers = new Map<string, number>();
   let devices: Person[] = [];
   let read = 0;
   let requests = 0;
@@ -60,7 +74,13 @@ export function createBook(digest: (body: string) => string): Book {
       open.add(entry.action);
     }
     pages.get(entry.action)?.story.push(entry);
-    if (isOver(entry.kind)) open.delete(entry.action);
+    if (!isOver(entry.kind)) return;
+    open.delete(entry.action);
+    over.add(entry.action);
+    for (const action of over) {
+      if (over.size <= keptOver) return;
+      if (told(action) && over.delete(action)) pages.delete(action);
+    }
   }
 
   const uses = (lease: string): number => used.get(lease) ?? 0;
@@ -69,7 +89,7 @@ export function createBook(digest: (body: string) => string): Book {
     const { now } = context();
     return grants(control)
       .filter((g) => !overSince(g, control, now) && uses(g.id) < (g.args['uses'] ?? g.args['steps'].length))
-      .map((g) => ({ ...g, used: uses(g.id) }));
+      .map((g) => ({ ...g, number: numbers.get(g.id) ?? 0, used: uses(g.id) }));
   }
 
   return {
@@ -77,6 +97,7 @@ export function createBook(digest: (body: string) => string): Book {
       if (entry.seq <= read) return;
       read = entry.seq;
       if (entry.action) readAction(entry);
+      if (entry.kind === 'applied') numbers.set(entry.action, pages.get(entry.action)?.number ?? 0);
       if (controlKinds.includes(entry.kind)) {
         control.push(entry);
         devices = enrolled(control) as unknown as Person[]; // branded here: the ledger's rules know no Matrix

@@ -69,9 +69,18 @@ export function createDesk(o: DeskOptions): Desk {
     }
   }
 
+  const voided = (action: string, digest: string, reason: string) =>
+    ledger.append({ kind: 'void', action, body: { digest, reason } });
+
   /** A denial counts until the executor has claimed the action; the ledger knows which came first. */
-  const denyCard = (card: Card, by: string, why: string): Promise<string> =>
-    decide('denied', card, { grade: 'plain', by, reason: why });
+  async function denyCard(card: Card, by: string, why: string): Promise<string> {
+    if (book.state(card.action) !== 'requested')
+      return decide('denied', card, { grade: 'plain', by, reason: why });
+    // Its card stands in the room, but not yet in the ledger, which takes no denial before that.
+    await unless('lifecycle', voided(card.action, card.digest, why));
+    cards.set(card.action, { open: false });
+    return '';
+  }
 
   /** One of several answers, or the one that suffices. */
   async function answer(card: Card, grade: string, evidence: Evidence): Promise<string> {
@@ -145,7 +154,10 @@ export function createDesk(o: DeskOptions): Desk {
         cards.set(v.card.action, { approval: v.evidence.event });
         return answer(v.card, v.grade, v.evidence);
       case 'deny':
-        return isOver(book.state(v.card.action)) ? '' : denyCard(v.card, v.evidence.user, v.why);
+        // Without a page it was over long ago.
+        return !book.page(v.card.action) || isOver(book.state(v.card.action))
+          ? ''
+          : denyCard(v.card, v.evidence.user, v.why);
       case 'suspect':
         if (!v.card.open || v.card.dropped) return '';
         cards.set(v.card.action, { dropped: true });
@@ -157,9 +169,6 @@ export function createDesk(o: DeskOptions): Desk {
         return '';
     }
   }
-
-  const voided = (action: string, digest: string, reason: string) =>
-    ledger.append({ kind: 'void', action, body: { digest, reason } });
 
   /** What could not be shown is taken back, so that "nothing ran" is true. Throws why, unless it was claimed already. */
   async function withdraw(page: Page, error: unknown): Promise<void> {
@@ -176,8 +185,8 @@ export function createDesk(o: DeskOptions): Desk {
   const waiting = (number: number): { card: Card; action: Action } | string => {
     const card = cards.byNumber(number);
     const page = card && book.page(card.action);
-    if (!card || !page) return `There is no #${number}. !pending lists what waits.`;
-    if (!card.open) return `#${number} is already ${book.state(card.action)}.`;
+    if (!card) return `There is no #${number}. !pending lists what waits.`;
+    if (!card.open || !page) return `#${number} is already ${book.state(card.action) || 'over'}.`;
     return { card, action: page.action };
   };
 

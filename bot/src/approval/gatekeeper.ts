@@ -51,7 +51,7 @@ type Relation = { rel_type?: unknown; event_id?: unknown; key?: unknown };
 const relation = (content: Record<string, unknown>): Relation => (content['m.relates_to'] as Relation) ?? {};
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
 
-/** Why a card takes no approval now, or ''. */
+/** Why a card takes no approval now, or ''. A no is never held against it: it counts until the claim. */
 function shut(card: Card, gate: Gate): string {
   if (!card.open) return `#${card.number} is already decided`;
   if (gate.now() > card.decideBy) return `#${card.number} was open until its decide-by, which has passed`;
@@ -78,9 +78,9 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
     if (card.room !== t.room) return ignore('key of another room');
     if (target?.action !== card.action)
       return { do: 'explain', card, why: 'that chip belongs to another card' };
+    if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'the decoy was tapped' };
     const late = shut(card, gate);
     if (late) return { do: 'explain', card, why: late };
-    if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'the decoy was tapped' };
     if (card.dropped)
       return { do: 'explain', card, why: 'taps no longer count here: answer by !poll or !code' };
     if (!(await isPinned(gate, t.room, user)))
@@ -143,17 +143,16 @@ async function vote(t: Taken, gate: Gate): Promise<Verdict> {
   const issued = gate.cards.issued(text(answers[0]));
   const card = issued?.by === 'poll' ? gate.cards.get(issued.action) : undefined;
   if (!issued || !card || card.room !== t.room) return ignore('a vote for nothing that was asked');
-  const late = shut(card, gate);
-  if (late) return { do: 'explain', card, why: late };
   const evidence = signedBy(t, 'poll');
   if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'voted against' };
+  const late = shut(card, gate);
+  if (late) return { do: 'explain', card, why: late };
   const why = await unproven(t, gate);
   return why ? ignore(why) : { do: 'approve', card, grade: 'signed', evidence };
 }
 
 /** A typed code is the whole message. Anything else that is said goes on to the brain or the commands. */
 async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
-  if (t.content['msgtype'] !== 'm.text') return ignore(`a message of kind ${text(t.content['msgtype'])}`);
   const body = text(t.content['body']);
   const [, code = '', word = ''] = /^([0-9A-Z]{4}-[0-9A-Z]{4})(?: +(\S+))?$/i.exec(body.trim()) ?? [];
   const issued = code ? gate.cards.issued(code.toUpperCase()) : undefined;
@@ -161,6 +160,7 @@ async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   if (card && card.room !== t.room) return ignore('code of another room');
   const why = card ? await unproven(t, gate) : await violated(t, gate.people(t.room), gate.matrix);
   if (why) return ignore(why);
+  if (t.content['msgtype'] !== 'm.text') return ignore(`a message of kind ${text(t.content['msgtype'])}`);
   if (!card) return { do: 'hear', text: body, from };
   if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
   if (word !== card.word)

@@ -22,6 +22,8 @@ export type CommandContext = {
   attention: Attention;
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */
   devices(user: string): Promise<readonly DeviceNow[]>;
+  /** Looks at a troubled room again. Returns what to say. */
+  recheck(): Promise<string>;
   workspace: string;
   /** Who says it, and what they may do. */
   user: `@${string}`;
@@ -33,6 +35,8 @@ export type Command = {
   summary: string;
   /** The role it takes; any that may ask where there is none. */
   least?: Role;
+  /** Done before its message counts as taken: no crash may lose it. It is repeated after one. */
+  control?: true;
   /** Returns what to say, or '' when the room shows it already. */
   run(args: string, c: CommandContext): Promise<string> | string;
 };
@@ -111,11 +115,20 @@ export const commands: readonly Command[] = [
     name: 'stop',
     usage: '!stop',
     summary: 'end what runs, deny what waits, interrupt the agent',
+    control: true,
     async run(_, c) {
       void c.conversation.interrupt(c.workspace);
       const count = await c.desk.stop(c.workspace, c.user);
       return count === 0 ? 'Nothing was running or waiting.' : `Stopped: ${count}.`;
     },
+  },
+  {
+    name: 'resume',
+    least: 'approves',
+    usage: '!resume',
+    summary: 'after an alarm about this room: look again, and go on if it is as it was made',
+    control: true,
+    run: (_, c) => c.recheck(),
   },
   {
     name: 'new',
@@ -135,10 +148,17 @@ export const commands: readonly Command[] = [
   ...controlCommands,
 ];
 
+function parsed(line: string): { name: string; args: string; command: Command | undefined } {
+  const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
+  return { name, args, command: commands.find((x) => x.name === name.toLowerCase()) };
+}
+
+/** Whether a message is a command that has to be done before it counts as taken. */
+export const isControl = (line: string): boolean => parsed(line).command?.control === true;
+
 /** Runs a line that starts with `!`. Returns what to say. */
 export async function runCommand(line: string, c: CommandContext): Promise<string> {
-  const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
-  const command = commands.find((x) => x.name === name.toLowerCase());
+  const { name, args, command } = parsed(line);
   if (!command) return `There is no !${name}. !help lists what there is.`;
   if (!atLeast(c.role, command.least ?? 'asks'))
     return `!${command.name} is for who ${command.least}; your role here is ${c.role}. Nothing was done.`;

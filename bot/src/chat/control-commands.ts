@@ -53,7 +53,7 @@ function lease(args: string, c: CommandContext): Promise<string> | string {
 function leases({ book }: CommandContext): string {
   const lines = book.standing().map((g) => {
     const { steps, acts, of, path, uses, seconds } = g.args;
-    const name = `#${book.page(g.id)?.number ?? g.id}`;
+    const name = `#${g.number}`;
     const left = duration(Math.max(0, Math.round((Date.parse(g.at) + seconds * 1000 - Date.now()) / 1000)));
     if (steps) return `${name} plan: ${g.used} of ${steps.length} steps done · ${left} left`;
     const what = acts
@@ -66,7 +66,7 @@ function leases({ book }: CommandContext): string {
 
 async function revoke(args: string, { book, ledger, role, user }: CommandContext): Promise<string> {
   const number = /^#?(\d+)$/.exec(args)?.[1];
-  const standing = number && book.standing().find((g) => book.page(g.id)?.number === Number(number));
+  const standing = number && book.standing().find((g) => g.number === Number(number));
   if (standing) {
     await ledger.append({ kind: 'lease.ended', body: { lease: standing.id, by: user, reason: 'revoked' } });
     return `#${number} is over: what it covered is asked for again.`;
@@ -140,6 +140,7 @@ export const controlCommands: readonly Command[] = [
     usage: '!revoke N|DEVICE',
     summary: 'end a lease or plan, or take a device’s enrolment back',
     least: 'approves',
+    control: true,
     run: revoke,
   },
   {
@@ -167,6 +168,7 @@ export const controlCommands: readonly Command[] = [
     usage: '!freeze',
     summary: 'nothing is approved or begun until an owner thaws it',
     least: 'approves',
+    control: true,
     async run(_, c) {
       await c.desk.freeze(c.user);
       await c.desk.stop(c.workspace, c.user);

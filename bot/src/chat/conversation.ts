@@ -20,6 +20,8 @@ export type ConversationOptions = {
   tasks: TaskStore;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;
+  /** Why a text must not go to the brain, or ''. */
+  leak(text: string): string;
   log: Logger;
 };
 export type Conversation = {
@@ -136,15 +138,26 @@ export function createConversation(o: ConversationOptions): Conversation {
   }
   const currentTask = (workspace: string): Task => tasks.current(workspace) ?? newTask(workspace, '');
 
-  /** Its session is made with the first words: a task of `!run` alone needs no brain. */
+  const beginning = new Map<string, Promise<string>>();
+  async function begin(to: Brain, { id, title, workspace }: Task): Promise<string> {
+    const session = await to.createSession({ title, task: o.hands(id, workspace) });
+    tasks.setSession(id, session);
+    return session;
+  }
+
+  /** A task's session is made with its first words, once for all that come meanwhile: `!run` alone needs no brain. */
+  async function sessionOf(to: Brain, task: Task): Promise<string> {
+    const known = tasks.get(task.id)?.session;
+    if (known) return known;
+    const begun = beginning.get(task.id) ?? begin(to, task).finally(() => beginning.delete(task.id));
+    beginning.set(task.id, begun);
+    return begun;
+  }
+
   async function prompt(task: Task, text: string): Promise<void> {
-    if (!brain) return;
-    let { session } = task;
-    if (!session) {
-      session = await brain.createSession({ title: task.title, task: o.hands(task.id, task.workspace) });
-      tasks.setSession(task.id, session);
-    }
-    await brain.prompt(session, text);
+    const leak = o.leak(`${task.title}\n${text}`);
+    if (leak) throw new Error(`Not told to the agent: ${leak}.`);
+    if (brain) await brain.prompt(await sessionOf(brain, task), text);
   }
 
   let paying: Promise<void> = Promise.resolve();

@@ -1,6 +1,5 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
-import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { Attention } from '../approval/attention.ts';
 import type { Book, Person } from '../approval/book.ts';
@@ -8,9 +7,12 @@ import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
 import { type Gate, judge } from '../approval/gatekeeper.ts';
 import type { CardStore } from '../approval/store.ts';
-import type { EventId, Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
-import { runCommand } from './commands.ts';
+import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
+import { type CommandContext, isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
+import { createGuard, type Guard } from './guard.ts';
+import { noticer } from './ignored.ts';
+import type { Troubles } from './troubles.ts';
 
 export type RelayOptions = {
   matrix: Matrix;
@@ -21,17 +23,13 @@ export type RelayOptions = {
   ledger: Ledger;
   attention: Attention;
   /** Rooms in which nothing is asked or approved, and why. */
-  troubles: Map<string, string>;
+  troubles: Troubles;
   health(): string[];
   log: Logger;
 };
-export type Relay = {
+export type Relay = Guard & {
   /** Takes one event, in order. Throws only when a part is down: then it comes again. */
   take(t: Taken): Promise<void>;
-  /** A gap in the room's history that could not be filled: a ❌ may be in it, so its open cards are void. */
-  lost(room: RoomId): Promise<void>;
-  /** Somebody unexpected is there, or the room's protection changed: nothing is approved until a person looked. */
-  trouble(room: RoomId, why: string): Promise<void>;
   onEntry(entry: Entry): void;
 };
 
@@ -44,19 +42,23 @@ export function createRelay(o: RelayOptions): Relay {
     matrix,
     cards,
     people: () => book.enrolled(),
-    trouble: (room) => o.troubles.get(room) ?? '',
+    trouble: (room) => o.troubles.why(room as RoomId),
     now: () => Date.now(),
   };
   const workspaceOf = (room: string): string | undefined =>
     [...book.rooms()].find(([, r]) => r === room)?.[0];
 
   /** Words to the room; where that fails the decision stands all the same. */
-  async function say(room: RoomId, text: string, replyTo?: string): Promise<void> {
+  async function say(
+    room: RoomId,
+    text: string,
+    { replyTo = '', txn = '' }: { replyTo?: string; txn?: string } = {},
+  ): Promise<void> {
     if (!text) return;
     const content = message([{ line: text }]);
     if (replyTo) content['m.relates_to'] = { 'm.in_reply_to': { event_id: replyTo } };
     await matrix
-      .post(room, 'm.room.message', content)
+      .post(room, 'm.room.message', content, txn ? { txn } : {})
       .catch((error: unknown) => log.warn({ room, err: error }, 'not said'));
   }
 
@@ -68,40 +70,17 @@ export function createRelay(o: RelayOptions): Relay {
     return why;
   }
 
-  /** Voids a room's open cards: nothing that was shown there counts any more. */
-  async function voidCards(room: RoomId, reason: string): Promise<void> {
-    const mine = cards.open().filter((card) => card.room === room);
-    // All of them first: the next event may be an answer to any.
-    for (const card of mine) cards.set(card.action, { open: false });
-    for (const card of mine) {
-      const body = { digest: card.digest, reason };
-      await o.ledger.append({ kind: 'void', action: card.action, body }).catch((error: unknown) => {
-        if (!(error instanceof LedgerError) || error.code !== 'lifecycle') throw error;
-      });
-    }
-  }
-
-  /** Commands and prompts may take long and must not hold up the next tap. */
-  function hear(room: RoomId, workspace: string, from: Person, text: string, event: string): void {
+  /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
+  async function hear(room: RoomId, workspace: string, from: Person, text: string): Promise<void> {
     const { ledger, attention, health } = o;
-    const { role } = from;
-    const user = from.user as string as `@${string}`;
+    const user = from.user as string as CommandContext['user'];
     const devices = (of: string) => matrix.devicesNow(of as UserId);
-    const context = {
-      desk,
-      book,
-      cards,
-      conversation,
-      ledger,
-      attention,
-      health,
-      devices,
-      workspace,
-      user,
-      role,
-    };
+    const recheck = () => guard.recheck(room);
+    const parts = { desk, book, cards, conversation, ledger, attention, health, devices, recheck };
+    const run = () => runCommand(text, { ...parts, workspace, user, role: from.role });
     attention.heard();
-    const answer = text.startsWith('!') ? runCommand(text, context) : conversation.hear(workspace, text);
+    if (isControl(text)) return say(room, await run());
+    const answer = text.startsWith('!') ? run() : conversation.hear(workspace, text);
     answer
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
@@ -109,42 +88,46 @@ export function createRelay(o: RelayOptions): Relay {
       })
       .then((said) => say(room, said))
       .catch((error: unknown) => log.error({ err: error }, 'not answered'));
-    matrix.readMarker(room, event as EventId).catch(() => {}); // a courtesy
   }
 
+  const notice = noticer();
+  /** Whoever has only a token, or the server, is not heard; the owner learns of it. */
+  async function ignored(t: Taken, why: string): Promise<void> {
+    if (t.wire.sender === matrix.user) return;
+    log.info({ event: t.wire.event_id, type: t.type, why }, 'ignored');
+    if (t.wire.state_key !== undefined || !book.enrolled().some((d) => d.user === t.wire.sender)) return;
+    const news = notice(t, why);
+    if (!news) return;
+    const { kind, device } = news;
+    await o.ledger.append({
+      kind: 'alarm',
+      body: { reason: `ignored: ${kind}`, room: t.room, user: t.wire.sender, device },
+    });
+    news.told();
+    await say(t.room, news.said);
+  }
+
+  const guard = createGuard({ ...o, say });
   return {
+    ...guard,
     async take(t) {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
       const verdict = await judge(t, gate);
-      if (verdict.do === 'ignore') {
-        if (t.wire.sender !== matrix.user)
-          log.info({ event: t.wire.event_id, type: t.type, why: verdict.why }, 'ignored');
-        return;
+      if (verdict.do === 'ignore') return ignored(t, verdict.why);
+      if (verdict.do === 'hear') {
+        void matrix.readMarker(t.room, t.wire.event_id);
+        return hear(t.room, workspace, verdict.from, verdict.text);
       }
-      if (verdict.do === 'hear') return hear(t.room, workspace, verdict.from, verdict.text, t.wire.event_id);
       if (verdict.do === 'stop') {
         // The sandbox first: a brain that hangs must not hold up a stop.
         void conversation.interrupt(workspace);
         const count = await desk.stop(workspace, verdict.evidence.user);
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }
-      await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), verdict.card.event);
-    },
-    async lost(room) {
-      await voidCards(room, 'part of the room’s history could not be read');
-      await say(room, '⚠️ Part of what was said here could not be read, so what waited is void. Ask again.');
-    },
-    async trouble(room, why) {
-      if (o.troubles.has(room)) return;
-      o.troubles.set(room, why);
-      log.error({ room, why }, 'room guard');
-      await voidCards(room, why);
-      await o.ledger.append({ kind: 'alarm', body: { reason: why, room } });
-      await say(
-        room,
-        `⚠️ ${why}. Nothing is asked or approved here until the bot was started again without it.`,
-      );
+      await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), {
+        replyTo: verdict.card.event,
+      });
     },
     onEntry(entry) {
       if (entry.kind !== 'identity.enrolled') return;

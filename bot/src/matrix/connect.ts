@@ -28,6 +28,8 @@ export type MatrixOptions = {
   log: Logger;
   /** Who may read that room: the enrolled devices, from the ledger. Asked at every message. */
   recipients(room: RoomId): readonly Enrolled[];
+  /** Why a text must not leave in the event with that transaction id, or ''. Asked at every message. */
+  leak(text: string, txn: string): string;
   /**
    * Takes each event once, in order, also after a crash: an event counts as taken when the promise resolves, so one
    * that was cut off comes again. Where it rejects, the same event is tried again and the others wait.
@@ -38,6 +40,8 @@ export type MatrixOptions = {
   onGap?(room: RoomId, why: string): void;
   /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
   onTrouble?(room: RoomId, why: string): void;
+  /** The homeserver stated keys anew: identities may have changed. */
+  onKeys?(): void;
 };
 
 /**
@@ -66,7 +70,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const recipients = (room: string) => o.recipients(room as RoomId);
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
   const journal = openJournal(stateDir);
-  const keys = createKeys(crypto, client);
+  const keys = createKeys(crypto, client, () => o.onKeys?.());
   const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys);
   log.info({ user, device, identity }, 'connected');
 
@@ -80,7 +84,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
-  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients });
+  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, leak: o.leak });
 
   async function handle(t: Taken): Promise<void> {
     if (t.wire.state_key !== undefined && journal.latched(t.room)) {
@@ -103,11 +107,13 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     onGap: (room, why) => o.onGap?.(room, why),
   });
 
-  for (const room of journal.rooms()) {
-    const why = await stateOf(client, room).then(
+  const troubleNow = (room: RoomId): Promise<string | undefined> =>
+    stateOf(client, room).then(
       (state) => troubleIn(state, user, journal.expected(room)),
       (error: unknown) => `its state can't be read (${error instanceof Error ? error.message : error})`,
     );
+  for (const room of journal.rooms()) {
+    const why = await troubleNow(room);
     if (why) o.onTrouble?.(room, why);
   }
   await sync.catchUp();
@@ -146,6 +152,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       await keys.track([user]);
     },
     members,
+    troubleNow,
     forceQuery: keys.forceQuery,
     deviceNow: keys.deviceNow,
     devicesNow: keys.devicesNow,

@@ -28,7 +28,8 @@ const describe = (d: W.Device): DeviceNow => ({
   dehydrated: d.isDehydrated,
 });
 
-export function createKeys(crypto: Crypto, client: Client) {
+/** @param stated called whenever the machine was given the server's answer about keys */
+export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
   const { machine } = crypto;
   const lock = createLock();
 
@@ -47,6 +48,7 @@ export function createKeys(crypto: Crypto, client: Client) {
       answer = { event_id };
     } else throw new Error(`the crypto library wants a request of type ${r.type}, which the bot never makes`);
     if (r.id) await machine.markRequestAsSent(r.id, r.type, JSON.stringify(answer));
+    if (r.type === W.RequestType.KeysQuery) stated();
   }
 
   const pump = (): Promise<void> =>
@@ -75,6 +77,7 @@ export function createKeys(crypto: Crypto, client: Client) {
       const query = machine.queryKeysForUsers([new W.UserId(user)]);
       const answer = await client.keysOf(user, 5000);
       await machine.markRequestAsSent(query.id, query.type, JSON.stringify(answer));
+      stated();
       if (!answer.device_keys?.[user])
         throw new Error(`the homeserver did not answer for the keys of ${user}`);
       const known = await machine.getIdentity(new W.UserId(user));

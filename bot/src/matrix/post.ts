@@ -15,21 +15,34 @@ export class RefusedPlain extends Error {
   }
 }
 
+/** It held a secret that belongs elsewhere, so it was not sent. */
+export class RefusedLeak extends Error {
+  constructor(why: string) {
+    super(`nothing was sent: ${why}`);
+    this.name = 'RefusedLeak';
+  }
+}
+
 export type Poster = {
   crypto: Crypto;
   client: Client;
   keys: Keys;
   journal: Journal;
   recipients(room: RoomId): readonly Enrolled[];
+  /** Why this text must not leave, or ''. @param txn id of the event that carries it; '' for what stands in the clear */
+  leak(text: string, txn: string): string;
 };
 
-export function createPost({ crypto, client, keys, journal, recipients }: Poster) {
+export function createPost({ crypto, client, keys, journal, recipients, leak }: Poster) {
   const lock = createLock();
 
   /** The whole way of one message under the room's lock: key prepared, shared, message encrypted, sent. */
   return (room: RoomId, type: string, content: Content, o: PostOptions = {}): Promise<EventId> =>
     lock(room, async () => {
       if (!journal.latched(room)) throw new RefusedPlain(room);
+      const why =
+        leak(JSON.stringify(content), o.txn ?? '') || leak(JSON.stringify(o.outerRelation ?? ''), '');
+      if (why) throw new RefusedLeak(why);
       const txn = o.txn ?? randomUUID();
       const before = o.txn && journal.sent(room, o.txn);
       if (before) return before;

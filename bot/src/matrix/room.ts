@@ -25,8 +25,42 @@ const made = (me: UserId): Record<string, Content> => ({
   },
 });
 
+/** Stands in the room's first event, so that a room whose making was cut off is found again. */
+const marker = 'org.pocketcoder.workspace';
+
+async function find(client: Client, me: UserId, name: string): Promise<RoomId | undefined> {
+  const { joined_rooms: rooms } = await client.api<{ joined_rooms: RoomId[] }>('GET', '/joined_rooms');
+  for (const room of rooms) {
+    const create = (await stateOf(client, room)).find((e) => e.type === 'm.room.create');
+    if (create?.sender === me && create.content[marker] === name) return room;
+  }
+  return undefined;
+}
+
+async function make(client: Client, me: UserId, name: string): Promise<RoomId> {
+  const { 'm.room.power_levels': powers, ...state } = made(me);
+  const body = {
+    name,
+    preset: 'private_chat',
+    visibility: 'private',
+    room_version: '11',
+    creation_content: { 'm.federate': false, [marker]: name },
+    power_level_content_override: powers,
+    initial_state: Object.entries(state).map(([type, content]) => ({ type, state_key: '', content })),
+  };
+  try {
+    // Not tried again: where only the answer was lost, that would make another room.
+    const answer = await client.api<{ room_id: RoomId }>('POST', '/createRoom', { body, patience: -1 });
+    return answer.room_id;
+  } catch (error) {
+    const room = await find(client, me, name);
+    if (!room) throw error;
+    return room;
+  }
+}
+
 /**
- * Makes the room and latches it as encrypted.
+ * Makes the room and latches it as encrypted, or goes on with the one of that name whose making was cut off.
  * @throws where the server made something else of it: the room is left then, and nothing is said in it
  */
 export async function createWorkspaceRoom(
@@ -35,30 +69,23 @@ export async function createWorkspaceRoom(
   me: UserId,
   o: { name: string; invite: readonly UserId[] },
 ): Promise<RoomId> {
-  const { 'm.room.power_levels': powers, ...state } = made(me);
-  const body = {
-    name: o.name,
-    preset: 'private_chat',
-    visibility: 'private',
-    room_version: '11',
-    creation_content: { 'm.federate': false },
-    power_level_content_override: powers,
-    initial_state: Object.entries(state).map(([type, content]) => ({ type, state_key: '', content })),
-  };
-  const { room_id: room } = await client.api<{ room_id: RoomId }>('POST', '/createRoom', { body });
+  const room = (await find(client, me, o.name)) ?? (await make(client, me, o.name));
   journal.expect(room, o.invite);
-  const wrong = troubleIn(await stateOf(client, room), me, []);
+  const state = await stateOf(client, room);
+  const wrong = troubleIn(state, me, o.invite);
   if (wrong) {
     await client.leaveRoom(room, 'the room is not as it was asked for');
     throw new Error(`the homeserver made a room in which ${wrong}: it was left and nothing was said in it`);
   }
   journal.latch(room);
-  for (const user of o.invite) await client.inviteUser(user, room);
+  const there = state.filter((e) => ['join', 'invite'].includes(String(e.content['membership'])));
+  for (const user of o.invite)
+    if (!there.some((e) => e.state_key === user)) await client.inviteUser(user, room);
   return room;
 }
 
-export const stateOf = (client: Client, room: RoomId): Promise<State[]> =>
-  client.api<State[]>('GET', `/rooms/${encodeURIComponent(room)}/state`);
+export const stateOf = (client: Client, room: RoomId): Promise<WireEvent[]> =>
+  client.api<WireEvent[]>('GET', `/rooms/${encodeURIComponent(room)}/state`);
 
 /** What one state event changed that it must not, in words, or undefined. */
 export function troubleWith(e: State, me: UserId, expected: readonly UserId[]): string | undefined {

@@ -100,12 +100,17 @@ export type Matrix = {
   uploadEncrypted(bytes: Uint8Array, name: string, mime: string): Promise<Content>;
   /** @param file the `file` block of a received attachment. @throws where its hash does not match */
   downloadEncrypted(file: Content): Promise<Uint8Array>;
-  /** A room that only the bot can change: encrypted, invite-only, history from joining. Latched encrypted for ever. */
+  /**
+   * A room that only the bot can change: encrypted, invite-only, history from joining. Latched encrypted for ever. The
+   * same name is the same room, also where its making was cut off.
+   */
   createWorkspaceRoom(o: { name: string; invite: readonly UserId[] }): Promise<RoomId>;
   /** Lets a user in, who reads nothing before a device of theirs is enrolled. */
   invite(room: RoomId, user: UserId): Promise<void>;
   /** Who has joined or is invited, as the server says now. */
   members(room: RoomId): Promise<readonly Member[]>;
+  /** The first thing that is not as the bot made it in that room's state now, in words, or undefined. */
+  troubleNow(room: RoomId): Promise<string | undefined>;
   /** Has the server state the user's keys now. @throws where it does not answer for that user */
   forceQuery(user: UserId): Promise<void>;
   deviceNow(user: UserId, device: DeviceId): Promise<DeviceNow | undefined>;

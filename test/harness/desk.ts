@@ -1,0 +1,94 @@
+/** The bot's desk on a ledger in memory that judges by the real rules: real book, cards and poster, and no network. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { createAttention } from '../../bot/src/approval/attention.ts';
+import { createBook, type Person } from '../../bot/src/approval/book.ts';
+import { message, pollAnswers } from '../../bot/src/approval/card.ts';
+import { createDesk } from '../../bot/src/approval/desk.ts';
+import { createPoster } from '../../bot/src/approval/poster.ts';
+import type { Block } from '../../bot/src/approval/render.ts';
+import { cardStore } from '../../bot/src/approval/store.ts';
+import type { Content, Matrix, PostOptions, RoomId } from '../../bot/src/matrix/types.ts';
+import { type Asked, sha256 } from '../../ledger/src/action.ts';
+import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';
+import { LedgerError } from '../../ledger/src/client.ts';
+import { enrol, memoryLedger, owner, type Wanted } from './ledger-chain.ts';
+
+export const room = '!room:x' as RoomId;
+export const workspace = 'main';
+export const log = pino({ level: 'silent' });
+export const asked = (script: string): Asked => ({
+  kind: 'bash',
+  args: { script, cwd: '.', env: {}, timeout: 60 },
+  workspace,
+  task: 'task',
+  requester: '@owner:home',
+});
+export type Posted = { type: string; content: Content; txn: string };
+
+/** @param o.posting called with each event before it is sent; what it awaits happens in between */
+export function startDesk(o: { posting?(p: Posted): void | Promise<void>; trouble?(): string } = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'desk-'));
+  const memory = memoryLedger();
+  memory.clock.now = Date.now();
+  const book = createBook(sha256);
+  const put = (wanted: Wanted): Entry => {
+    const there = memory.entries.find((e) => e.id === wanted.id);
+    if (there) return there;
+    const code = memory.put(wanted);
+    const entry = memory.entries.at(-1);
+    if (code || !entry) throw new LedgerError(code, 400, code);
+    book.read(entry);
+    return entry;
+  };
+  const ledger = { append: async (e: Append) => put({ author: 'bot', ...e }) } as unknown as Ledger;
+  const posted: Posted[] = [];
+  const said: string[] = [];
+  const matrix = {
+    user: '@bot:x',
+    device: 'BOT',
+    async post(_: RoomId, type: string, content: Content, { txn = '' }: PostOptions = {}) {
+      await o.posting?.({ type, content, txn });
+      posted.push({ type, content, txn });
+      said.push(String(content['body'] ?? ''));
+      return `$${posted.length}`;
+    },
+    redact: async () => {},
+    readMarker: async () => {},
+    typing: async () => {},
+    forceQuery: async () => {},
+    deviceNow: async () => ({ ...owner, crossSigned: true, blacklisted: false, dehydrated: false }),
+    identityNow: async () => ({ verified: true, violation: false, master: owner.master }),
+    replay: () => true,
+  } as unknown as Matrix;
+  put(enrol);
+  put({ author: 'bot', kind: 'workspace.created', body: { workspace, room } });
+  const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
+  const attention = createAttention(0);
+  const poster = createPoster({ ledger, matrix, cards, book, attention });
+  const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
+  const trouble = o.trouble ?? (() => '');
+  const desk = createDesk({ ledger, cards, book, poster, attention, say, trouble, log });
+  return {
+    dir,
+    memory,
+    put,
+    ledger,
+    matrix,
+    book,
+    attention,
+    cards,
+    desk,
+    posted,
+    /** Bodies of what was posted, oldest first. */
+    said,
+    kinds: (action: string) => memory.entries.filter((e) => e.action === action).map((e) => e.kind),
+    device: { ...owner, role: 'owner' } as Person,
+    stop() {
+      cards.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,191 @@
+/** What the relay makes of events besides decisions: on the real desk, book and cards, a ledger in memory, no network. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Conversation } from '../../bot/src/chat/conversation.ts';
+import { quiet } from '../../bot/src/chat/ignored.ts';
+import { createRelay } from '../../bot/src/chat/relay.ts';
+import { troubleStore } from '../../bot/src/chat/troubles.ts';
+import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
+import { type Append, LedgerError } from '../../ledger/src/client.ts';
+import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
+import { enrol, owner } from '../harness/ledger-chain.ts';
+
+function scene() {
+  const state = { off: '' as string | undefined, master: owner.master, downFor: '' };
+  let troubled = () => '';
+  const d = startDesk({ trouble: () => troubled() });
+  const { append } = d.ledger;
+  d.ledger.append = async (e: Append) => {
+    if (e.kind === state.downFor) throw new LedgerError('unreachable', 0, 'down');
+    return append(e);
+  };
+  Object.assign(d.matrix, {
+    troubleNow: async () => state.off || undefined,
+    identityNow: async () => ({ verified: true, violation: false, master: state.master }),
+  });
+  const conversation = {
+    interrupt: async () => {},
+    currentTask: () => ({ id: 'task' }),
+    hear: async () => 'heard',
+  } as unknown as Conversation;
+  /** As after a restart: what is on the disk stays. */
+  const start = () => {
+    const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
+    troubled = () => troubles.why(room);
+    return createRelay({ ...d, conversation, troubles, health: () => [], log });
+  };
+  let events = 0;
+  const event = (over: Partial<Taken> = {}, device = owner.device): Taken => ({
+    room,
+    encrypted: true,
+    type: 'm.room.message',
+    content: { msgtype: 'm.text', body: 'hello' },
+    evidence: {
+      sender: owner.user,
+      device,
+      claimedEd25519: owner.ed25519,
+      curve25519: owner.curve25519,
+      session: 'S',
+      index: events,
+    } as Evidence,
+    ...over,
+    wire: {
+      type: 'm.room.encrypted',
+      event_id: `$${++events}`,
+      sender: owner.user,
+      content: {},
+      origin_server_ts: 0,
+      ...over.wire,
+    } as Taken['wire'],
+  });
+  const say = (body: string) => event({ content: { msgtype: 'm.text', body } });
+  const alarms = () =>
+    d.memory.entries.filter((e) => e.kind === 'alarm').map((e) => JSON.parse(e.body) as { reason: string });
+  return { ...d, state, relay: start(), start, event, say, alarms };
+}
+const clear = { encrypted: false, evidence: undefined } as Partial<Taken>;
+
+test('attack-45 what is not heard is told once a kind and device, with what to do; what is usual is not', async () => {
+  const s = scene();
+  const strange: [Taken, string][] = [
+    [s.event({}, 'TABLET'), 'not paired (TABLET)'],
+    [s.event({ content: { msgtype: 'm.file', body: 'x' } }, 'LAPTOP'), 'not paired (LAPTOP)'],
+    [s.event({ failed: 'UnsignedSenderDevice: x', evidence: undefined }), 'not paired. Only'],
+    [s.event(clear), 'not encrypted'],
+    [s.event({ failed: 'MissingRoomKey: x', evidence: undefined }), 'could not be decrypted'],
+    [s.event({ failed: 'MismatchedSender: x', evidence: undefined }), 'did not make'],
+  ];
+  for (const [t, says] of strange) {
+    for (let i = 0; i < 50; i++)
+      await s.relay.take({ ...t, wire: { ...t.wire, event_id: `$x${i}` as never } });
+    assert.ok(s.said.at(-1)?.includes(says), `${says}: ${s.said.at(-1)}`);
+  }
+  assert.equal(s.said.length, strange.length);
+  assert.equal(s.alarms().length, strange.length);
+  s.matrix.replay = () => false;
+  await s.relay.take(s.event());
+  assert.ok(s.said.at(-1)?.includes('an old message of yours'));
+  s.matrix.replay = () => true;
+  const before = [s.said.length, s.alarms().length];
+  const edit = { 'm.new_content': {}, 'm.relates_to': { rel_type: 'm.replace', event_id: '$1' } };
+  await s.relay.take(s.event({ content: { msgtype: 'm.text', body: 'x', ...edit } }));
+  await s.relay.take(s.event({ ...clear, type: 'm.reaction', content: { 'm.relates_to': { key: '👍' } } }));
+  await s.relay.take(s.event({ content: { msgtype: 'm.image', body: 'x' } }));
+  await s.relay.take(s.event({ ...clear, wire: { sender: '@stranger:x' } as Taken['wire'] }));
+  assert.deepEqual([s.said.length, s.alarms().length], before);
+  await s.relay.take(s.event());
+  await new Promise(setImmediate);
+  assert.equal(s.said.at(-1), 'heard', 'the genuine twin is');
+  s.stop();
+});
+
+test('attack-45 however many devices somebody signs, the room and the ledger get a handful of alarms', async () => {
+  const s = scene();
+  for (let i = 0; i < 100; i++) await s.relay.take(s.event({}, `D${i}\u202e\n`));
+  assert.equal(s.alarms().length, quiet.most);
+  assert.ok(s.said[0]?.includes('(D0\\u{202E}'), s.said[0]);
+  s.stop();
+});
+
+test('an alarm that the ledger did not take makes the event come again', async () => {
+  const s = scene();
+  s.state.downFor = 'alarm';
+  const t = s.event(clear);
+  await assert.rejects(s.relay.take(t), /down/);
+  s.state.downFor = '';
+  await s.relay.take(t);
+  assert.equal(s.alarms().length, 1);
+  s.stop();
+});
+
+test('!stop counts as taken only once it is done; !run does not hold up what comes after it', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('echo'));
+  s.state.downFor = 'denied';
+  const stop = s.say('!stop');
+  await assert.rejects(s.relay.take(stop), /down/);
+  s.state.downFor = '';
+  await s.relay.take(stop);
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'denied']);
+  assert.equal(s.said.at(-1), 'Stopped: 1.');
+  const asking = Promise.withResolvers<never>();
+  s.desk.ask = () => asking.promise;
+  await s.relay.take(s.say('!run echo'));
+  asking.reject(new Error('over'));
+  s.stop();
+});
+
+test('attack-13 a trouble is told once, stands over restarts, and is lifted only when a person asks and all is well', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('echo'));
+  s.state.off = '@ghost:x is there';
+  s.state.downFor = 'alarm';
+  await assert.rejects(s.relay.trouble(room, '@ghost:x is there'), /down/);
+  s.state.downFor = '';
+  // Killed here: it is noted, but nobody was told.
+  const relay = s.start();
+  for (let i = 0; i < 3; i++) await relay.trouble(room, i === 0 ? '@ghost:x is there' : 'something else');
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'void']);
+  assert.deepEqual(
+    s.alarms().map((a) => a.reason),
+    ['@ghost:x is there'],
+  );
+  assert.equal(s.said.filter((text) => text.includes('and you say !resume')).length, 1);
+  await assert.rejects(s.desk.ask(asked('echo')), /@ghost:x is there. Nothing was run/);
+  await relay.take(s.say('!resume'));
+  assert.match(s.said.at(-1) ?? '', /Still off: @ghost:x is there/);
+  s.state.off = undefined;
+  const third = s.start();
+  await assert.rejects(s.desk.ask(asked('echo')), /ghost/, 'a restart alone forgets nothing');
+  await third.take(s.say('!resume'));
+  assert.match(s.said.at(-1) ?? '', /as it was made/);
+  const next = await s.desk.ask(asked('echo'));
+  assert.deepEqual(s.kinds(next.action), ['requested', 'posted']);
+  assert.equal(await third.recheck(room), 'Nothing is off here.');
+  await third.trouble(room, 'again');
+  assert.equal(s.alarms().length, 2, 'a new trouble is a new alarm');
+  s.stop();
+});
+
+test('attack-04 a reset identity is written down once and voids the open cards, also over a ledger that is down', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('echo'));
+  await s.relay.identities();
+  assert.deepEqual(s.kinds(action), ['requested', 'posted'], 'the pinned one changes nothing');
+  s.state.master = 'OTHER';
+  s.state.downFor = 'void';
+  await assert.rejects(Promise.all([s.relay.identities(), s.relay.identities()]), /down/);
+  s.state.downFor = '';
+  await s.relay.identities();
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'void']);
+  assert.deepEqual(s.book.enrolled(), []);
+  const count = (kind: string) => s.memory.entries.filter((e) => e.kind === kind).length;
+  assert.deepEqual([count('identity.changed'), count('alarm')], [1, 1]);
+  s.put({ ...enrol, body: { ...owner, master: 'OTHER' } });
+  await s.relay.identities();
+  const next = await s.desk.ask(asked('echo'));
+  assert.deepEqual(s.kinds(next.action), ['requested', 'posted']);
+  assert.equal(s.book.rooms().get(workspace), room);
+  s.stop();
+});
