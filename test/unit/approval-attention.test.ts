@@ -65,10 +65,10 @@ test('one decoy is a slip; two ask for a signed answer, three for a code and a w
 
 test('attack-28 a brain that floods, or asks again after three denials, is held; the owner’s words let it go on', () => {
   const flood = scene();
-  for (let i = 0; i < 7; i++) flood.decide('approved', 1, { brain: true });
+  for (let i = 0; i < 19; i++) flood.decide('approved', 1, { brain: true });
   assert.equal(flood.attention.hold(flood.now()), '');
   flood.decide('approved', 1, { brain: true });
-  assert.match(flood.attention.hold(flood.now()), /8 cards were shown within a minute/);
+  assert.match(flood.attention.hold(flood.now()), /20 cards were shown within a minute/);
   flood.wait(60);
   assert.equal(flood.attention.hold(flood.now()), '');
 

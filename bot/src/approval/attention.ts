@@ -21,7 +21,7 @@ const kept = 20;
 const hasty = { of: 6, quick: 5 };
 /** One may be a slip of the thumb: it denied, and that is all. */
 const mostDecoys = { before_signed: 2, before_word: 3 };
-const mostCards = { count: 8, within: 60_000 };
+const mostCards = { count: 20, within: 60_000 };
 const mostDenials = 3;
 
 /** @param quick seconds from the card within which an approval counts as unread; 0 for never */
