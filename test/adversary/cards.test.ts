@@ -156,7 +156,7 @@ test('attack-49 open tokens, nonces and codes stand nowhere in the clear, and no
     withCode.map((e) => [e.id, e.content['msgtype']]),
     [[notice, 'm.notice']],
   );
-  assert.equal(withCode[0]?.content['m.mentions'], undefined);
+  assert.deepEqual(withCode[0]?.content['m.mentions'], {}, 'it mentions nobody');
   end();
   await stillRuns(rig, w, () => approve(rig.phone, w.card));
 });

@@ -226,7 +226,9 @@ test('a policy changed in the settings is asked for in the room, and holds once 
   assert.equal(before.chips.length, 3, 'not before an owner approved it');
   await approve(phone, before);
   await phone.vote(card.id, [answerOf(card, 'Approve')]);
-  await sees(phone, 'in force');
+  await until('it is applied', async () =>
+    (await ledger.since(0)).some((e) => e.kind === 'applied' && e.body.includes('"kind":"policy"')),
+  );
   assert.match(await hears(phone, '!policy', 'exec:'), /exec: asks, or a lease · signed/);
   const after = await askAndSee(phone, '!run echo signed now');
   assert.equal(after.chips.length, 0);
