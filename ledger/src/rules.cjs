@@ -168,13 +168,17 @@ function beginRefusal(request, c) {
   const freezes = c.control.some((e) => e.kind === 'frozen' && e.seq > decided.seq);
   if (freezes || (isFrozen(c.control) && request.kind !== 'thaw')) return 'frozen';
   if (Date.parse(c.now) > deadline(decided, request.execute_within)) return 'late';
+  if (termNow(request, c.control)?.mode === 'never') return 'never';
   if (decided.kind === 'leased') {
     const grant = grants(c.control).find((g) => g.id === JSON.parse(decided.body).lease);
     // Its count was taken and its time looked at when it was used; what ended it since still counts.
     return grant ? overSince(grant, c.control, decided.at) : 'revoked';
   }
   if (Date.parse(c.now) < deadline(decided, request.grace ?? 0)) return 'grace';
-  return answers(c.story).every((a) => mayApprove(a, c.control)) ? '' : 'revoked';
+  const given = answers(c.story);
+  if (!given.every((a) => mayApprove(a, c.control))) return 'revoked';
+  const { people, devices } = lacking(request, given, c.control);
+  return people + devices > 0 ? 'quorum' : '';
 }
 
 /** @param {Body} body @param {Body} request @param {Context} c */

@@ -23,7 +23,10 @@ function scene(quick = 2) {
     now += seconds * 1000;
     put(kind, action, o.reason ? { reason: o.reason } : {}, o.brain ?? false);
   };
-  return { attention, decide, now: () => now, wait: (seconds: number) => void (now += seconds * 1000) };
+  const wait = (seconds: number) => {
+    now += seconds * 1000;
+  };
+  return { attention, decide, now: () => now, wait };
 }
 const decoy = { reason: 'the decoy was tapped' };
 

@@ -277,6 +277,20 @@ test('no policy goes below the floor', () => {
   assert.notEqual(policyFault({ ...defaultPolicy, toString: defaultPolicy['exec'] }), '');
 });
 
+test('a policy made stricter after the approval holds for what has not begun yet', () => {
+  for (const [policy, code] of [
+    [two, 'quorum'],
+    [{ ...defaultPolicy, exec: { ...aPolicy().exec, mode: 'never' } } as unknown as Policy, 'never'],
+  ] as const) {
+    const s = scene(someAction());
+    s.ok(s.requested);
+    s.ok(s.posted);
+    s.ok(s.answer('approved', owner));
+    apply(s, control('policy', { policy }), owner);
+    assert.equal(s.put(s.of('executor', 'claimed', { executor: 'x' })), code);
+  }
+});
+
 test('grace: a decision waits before it may be claimed, and a no in between ends it', () => {
   const policy = aPolicy({ grace: 5 });
   const s = scene(ask(policy), policy);

@@ -57,7 +57,9 @@ export function createDesk(o: DeskOptions): Desk {
         action: card.action,
         body: { digest: card.digest, ...body },
       });
-      if (kind !== 'endorsed') cards.set(card.action, { open: false });
+      if (kind === 'endorsed')
+        await book.reached(entry.seq); // the next answer is counted on top of this one
+      else cards.set(card.action, { open: false });
       log.info({ action: card.action, kind, seq: entry.seq }, 'decision');
       return '';
     } catch (error) {

@@ -1,5 +1,6 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import type { Logger } from 'pino';
 import type { Attention } from '../approval/attention.ts';
 import type { Book, Person } from '../approval/book.ts';
@@ -33,8 +34,15 @@ export type Relay = Guard & {
   onEntry(entry: Entry): void;
 };
 
-const help =
-  'Paired. This device may approve from now on. Say what should be done, or !help for the commands. A card shows the whole action: tap the emoji that the card names to approve it, ❌ to deny it.';
+/** What the room is told when a device was just enrolled. */
+function welcome({ user, device, role = 'owner' }: { user: string; device: string; role?: string }): string {
+  const start = `Paired. ${device} of ${user} is enrolled; their role here is ${role}.`;
+  if (!atLeast(role, 'asks')) return `${start} They read what is said and decide nothing.`;
+  const asks = 'Say what should be done, or !help for the commands.';
+  return atLeast(role, 'approves')
+    ? `${start} ${asks} A card shows the whole action: tap the emoji that the card names to approve it, or vote in its poll; ❌ denies it.`
+    : `${start} ${asks} Others decide.`;
+}
 
 export function createRelay(o: RelayOptions): Relay {
   const { matrix, cards, book, desk, conversation, log } = o;
@@ -131,7 +139,8 @@ export function createRelay(o: RelayOptions): Relay {
     },
     onEntry(entry) {
       if (entry.kind !== 'identity.enrolled') return;
-      for (const room of book.rooms().values()) void say(room as RoomId, help);
+      const text = welcome(JSON.parse(entry.body));
+      for (const room of book.rooms().values()) void say(room as RoomId, text);
     },
   };
 }
