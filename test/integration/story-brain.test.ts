@@ -203,7 +203,7 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   await endsWith(phone, card, 'exit 0', 30);
   await hears(phone, '!status', 'brain down');
   const run = await hears(phone, '!run echo still-mine', 'echo still-mine');
-  assert.match(run, /asked by @owner/);
+  assert.match(run, /asked by owner/);
   const own = await nextCard();
   await approve(phone, own);
   await endsWith(phone, own, 'exit 0');

@@ -100,7 +100,7 @@ test('the same action renders the same card, and another number or digest anothe
   );
   assert.match(
     toText(chipCard(action, secrets)),
-    /^#12 · exec · main · asked by @owner:home · 1 line · decide by 14:32 UTC\n/,
+    /^#12 · exec · main · asked by owner:home · 1 line · decide by 14:32 UTC\n/,
   );
   assert.match(toText(chipCard(action, secrets)), /tap 🦊 to approve · ❌ to deny$/);
   assert.ok(!toText(chipCard(action, secrets)).includes('4F7KQ2ZD'), 'the token itself is only in the chip');

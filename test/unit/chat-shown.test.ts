@@ -12,7 +12,7 @@ import { bash, lines, parsed } from '../harness/shown.ts';
 
 const log = pino({ level: 'silent' });
 const fake = [
-  '#12 · exec · main · asked by @owner:home · 1 line · decide by 14:32 UTC',
+  '#12 · exec · main · asked by owner:home · 1 line · decide by 14:32 UTC',
   '| echo hi',
   'in . · at most 600 s',
   'digest 0123456789',

@@ -138,7 +138,9 @@ export function header(action: Action, number: number, decideBy: Date): Block {
   const size =
     action.kind === 'bash' ? action.args.script.split('\n').length : JSON.stringify(action.args).length;
   const unit = action.kind === 'bash' ? (size === 1 ? 'line' : 'lines') : 'characters';
-  const who = { brain: 'agent', operator: 'the console' }[action.requester as string] ?? action.requester;
+  // Without its @: clients draw a whole id as a pill with the name that the homeserver gives it.
+  const who =
+    { brain: 'agent', operator: 'the console' }[action.requester as string] ?? action.requester.slice(1);
   const { approvers = 1, devices = 1, grace = 0 } = action;
   const more = [
     ...(approvers > 1 ? [`needs ${approvers} people`] : []),
