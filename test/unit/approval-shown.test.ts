@@ -162,7 +162,8 @@ test('attack-24 each of all Unicode’s characters that cannot be seen or passes
       continue;
     }
     const unseen = /[\p{C}\p{Z}\p{DI}]/u.test(c);
-    const turned = /[\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}\p{sc=Thaa}\p{sc=Nkoo}\p{sc=Adlm}]/u.test(c);
+    const turned =
+      /[\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}\p{sc=Thaa}\p{sc=Nkoo}\p{sc=Adlm}\u060C\u061B\u061F\u0640]/u.test(c);
     const passes = ascii.test(unhomoglyph(c)) || ascii.test(c.normalize('NFKC')) || /\p{Pd}/u.test(c);
     const foreign =
       /(?![\p{sc=Latn}\p{sc=Hani}\p{sc=Hira}\p{sc=Kana}\p{sc=Bopo}\p{sc=Hang}\p{sc=Zyyy}])[\p{L}\p{M}]/u.test(
@@ -195,6 +196,7 @@ test('attack-24 look-alikes, mixed scripts and marks are shown by their codes, w
     ['ｒｍ 𝐫𝐦', '\\u{FF52}\\u{FF4D} \\u{1D42B}\\u{1D426}'],
     ['rm ‐rf ∕ ⁄ ∖', 'rm \\u{2010}rf \\u{2215} \\u{2044} \\u{2216}'],
     ['rsync ——dry-run a b', 'rsync \\u{2014*2}dry-run a b'],
+    ['rm ─rf 一rf', 'rm \\u{2500}rf \\u{4E00}rf'],
     ['echo ‘$(rm x)’', 'echo \\u{2018}$(rm x)\\u{2019}'],
     ['true；rm', 'true\\u{FF1B}rm'],
     ['： || rm', '\\u{FF1A} || rm'],
@@ -223,6 +225,7 @@ test('attack-24 look-alikes, mixed scripts and marks are shown by their codes, w
     ['# Проверка: всё ли на месте', 'Cyrillic'],
     ['# ελέγχει τα αρχεία', 'Greek'],
     ['# 安装依赖，然后构建。使用git提交！', 'Han'],
+    ['# 一个文件', 'Han'],
     ['# このノートは「日本語」です', 'Han, Hiragana, Katakana'],
     ['# 한국어 설명', 'Hangul'],
     ['# हिंदी में टिप्पणी', 'Devanagari'],
