@@ -39,9 +39,8 @@ const rows: readonly Row[] = [
   [
     4,
     'the owner’s identity is reset',
-    'nothing counts until the owner is paired again',
-    'partial',
-    'open cards are not voided, nothing is frozen',
+    'open cards are void, and nothing counts until the owner is paired again',
+    'tested',
   ],
   [5, 'the sender of a genuine ciphertext is swapped', 'the sender is who encrypted it', 'tested'],
   [6, 'a crypto library with a known hole', 'its version has a floor', 'planned'],
@@ -129,9 +128,8 @@ const rows: readonly Row[] = [
   [
     45,
     'chat and commands from an unenrolled device, in the clear, or replayed',
-    'every event has to pass all rules before it is heard',
-    'partial',
-    'no alarm is raised, only a log line',
+    'every event has to pass all rules before it is heard; what does not raises an alarm, rate-limited',
+    'tested',
   ],
   [
     46,
@@ -144,9 +142,8 @@ const rows: readonly Row[] = [
   [
     49,
     'keys, nonces or codes readable somewhere',
-    'open secrets stand in no clear text, log or ledger entry',
-    'partial',
-    'an open secret in another outgoing body is not refused at the sender',
+    'open secrets stand in no clear text, log, ledger entry or other message: refused at the sender',
+    'tested',
   ],
   [50, 'old codes, votes or taps released later', 'every secret is for one card, once', 'tested'],
   [51, 'a member who is no approver', 'reads nothing, and no answer of theirs counts', 'tested'],

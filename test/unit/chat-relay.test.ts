@@ -157,6 +157,8 @@ test('attack-13 a trouble is told once, stands over restarts, and is lifted only
   assert.match(s.said.at(-1) ?? '', /Still off: @ghost:x is there/);
   s.state.off = undefined;
   const third = s.start();
+  await third.trouble(room, '@ghost:x is there');
+  assert.equal(s.alarms().length, 1, 'told again after a restart it is the same alarm');
   await assert.rejects(s.desk.ask(asked('echo')), /ghost/, 'a restart alone forgets nothing');
   await third.take(s.say('!resume'));
   assert.match(s.said.at(-1) ?? '', /as it was made/);

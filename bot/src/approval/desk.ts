@@ -288,7 +288,7 @@ export function createDesk(o: DeskOptions): Desk {
 }
 
 /** Lets one refusal of the ledger pass: somebody else was first, and that is as well. */
-async function unless(code: string, appended: Promise<unknown>): Promise<void> {
+export async function unless(code: string, appended: Promise<unknown>): Promise<void> {
   await appended.catch((error: unknown) => {
     if (!(error instanceof LedgerError) || error.code !== code) throw error;
   });

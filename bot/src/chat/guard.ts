@@ -1,12 +1,8 @@
 /** The room guard: where rooms or identities are not what they were, nothing that was shown counts any more. */
 import { newId } from '@pocketcoder/ledger/src/action.ts';
-import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
-import type { Logger } from 'pino';
-import type { Book } from '../approval/book.ts';
-import type { CardStore } from '../approval/store.ts';
-import type { Matrix, RoomId } from '../matrix/types.ts';
-import type { Conversation } from './conversation.ts';
-import type { Troubles } from './troubles.ts';
+import { unless } from '../approval/desk.ts';
+import type { RoomId } from '../matrix/types.ts';
+import type { RelayOptions } from './relay.ts';
 
 export type Guard = {
   /** A gap in the room's history that could not be filled: a ❌ may be in it, so its open cards are void. */
@@ -18,19 +14,10 @@ export type Guard = {
   /** Keys were stated anew: whoever's identity is not the pinned one any more is enrolled no longer. */
   identities(): Promise<void>;
 };
-export type GuardOptions = {
-  matrix: Pick<Matrix, 'identityNow' | 'troubleNow'>;
-  cards: CardStore;
-  book: Book;
-  ledger: Ledger;
-  conversation: Pick<Conversation, 'interrupt'>;
-  troubles: Troubles;
-  /** Never throws. The same `txn` is the same message. */
-  say(room: RoomId, text: string, o?: { txn: string }): Promise<void>;
-  log: Logger;
-};
-
-export function createGuard(o: GuardOptions): Guard {
+/** @param o.say never throws; the same `txn` is the same message */
+export function createGuard(
+  o: RelayOptions & { say(room: RoomId, text: string, o?: { txn: string }): Promise<void> },
+): Guard {
   const { matrix, cards, book, ledger, troubles, say, log } = o;
   /** Troubles that this process has told of. */
   const raised = new Set<string>();
@@ -42,9 +29,7 @@ export function createGuard(o: GuardOptions): Guard {
       const waits = ['requested', 'posted', 'endorsed'].includes(book.state(action.id));
       if (!waits || book.rooms().get(action.workspace) !== room) continue;
       const body = { digest, reason };
-      await ledger.append({ kind: 'void', action: action.id, body }).catch((error: unknown) => {
-        if (!(error instanceof LedgerError) || error.code !== 'lifecycle') throw error;
-      });
+      await unless('lifecycle', ledger.append({ kind: 'void', action: action.id, body }));
     }
   }
 
