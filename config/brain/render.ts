@@ -1,5 +1,6 @@
 /** What the brain and its model proxy read at their start: OpenCode disarmed, and one model behind one address. */
 import { readFileSync } from 'node:fs';
+import type { ProxyOptions } from '../proxy/proxy.ts';
 
 /** The model the owner chose. One that runs locally is `openai-compatible` without a key. */
 export type ModelChoice = {
@@ -78,12 +79,12 @@ export function missingOf({ provider, url, key }: ModelChoice): string | undefin
   return missing ? `model.${missing} is missing: a model of provider "${provider}" needs it` : undefined;
 }
 
-/** Renders the model proxy's `model.json`: the one place it may reach, and the key that it alone holds. */
-export function renderModel(model: ModelChoice): Record<string, string> {
+/** What the model proxy is told: the one place it may reach, and the key that it alone holds. */
+export function renderModel(model: ModelChoice): ProxyOptions {
   const missing = missingOf(model);
   if (missing) throw new Error(`${missing}. Nothing was written; set it and start again.`);
-  const upstream = model.url ?? providers[model.provider].url;
-  return { 'model.json': JSON.stringify({ upstream, placeholder, key: model.key ?? '' }) };
+  const upstream = model.url ?? providers[model.provider].url ?? '';
+  return { upstream, secret: { placeholder, key: model.key ?? '' } };
 }
 
 const prompt = (): string => readFileSync(new URL('prompt.md', import.meta.url), 'utf8');

@@ -1,7 +1,9 @@
 /** One instance: its state directory, settings and state, made at the first start and found again after. */
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Fault, messageOf } from './fault.ts';
+import { checkHomeserver } from './homeserver.ts';
 import { choosePort } from './ports.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { newState, readState, type State, stateHome, writeState } from './state.ts';
@@ -36,6 +38,13 @@ function checkFixed(settings: Settings, state: State, home: string): void {
         `${home}/pocketcoder.yaml: ${key} is "${settings[key]}", but this instance was made with "${state[key]}", which ` +
           'can never be changed. Nothing was started: put it back, or use another POCKETCODER_HOME.',
       );
+  if (settings.homeserver?.bot !== state.bot)
+    throw new Fault(
+      'config',
+      `${home}/pocketcoder.yaml: homeserver.bot is "${settings.homeserver?.bot ?? 'not set'}", but this instance was made with ` +
+        `${state.bot ? `"${state.bot}"` : 'a homeserver of its own'}, and its keys and rooms hang on that. Nothing was ` +
+        'started: put it back, or use another POCKETCODER_HOME.',
+    );
 }
 
 /** The instance of this environment as it is, without making one; null before the first start. */
@@ -48,17 +57,26 @@ export function findInstance(): Instance | null {
   return { home, settings, state, created: false };
 }
 
-/** The instance of this environment, made when it isn't there. Ports are chosen free, then kept. */
+/**
+ * The instance of this environment, made when it isn't there. Ports are chosen free, then kept. A homeserver that was there
+ * already is asked before anything is written.
+ */
 export async function openInstance(interactive: boolean): Promise<Instance> {
   const there = findInstance();
+  const home = stateHome();
+  const settings = there?.settings ?? readSettings(home);
+  const { homeserver } = settings;
+  if (homeserver) {
+    await checkHomeserver(homeserver, there?.state.passwords.bot);
+    if (homeserver.password) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
+  }
   if (there) {
-    const ports = { ...there.state.ports, ...there.settings.ports };
-    const state = { ...there.state, ports };
-    if (JSON.stringify(ports) !== JSON.stringify(there.state.ports)) writeState(there.home, state);
+    const ports = { ...there.state.ports, ...settings.ports };
+    const bot = homeserver?.password ?? there.state.passwords.bot;
+    const state = { ...there.state, ports, passwords: { ...there.state.passwords, bot } };
+    if (JSON.stringify(state) !== JSON.stringify(there.state)) writeState(home, state);
     return { ...there, state };
   }
-  const home = stateHome();
-  const settings = readSettings(home);
   const server_name = settings.server_name ?? (await askServerName(interactive));
   const ports = {
     homeserver: settings.ports?.homeserver ?? (await choosePort(usual.homeserver)),
@@ -72,7 +90,9 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
       `${home}: ${messageOf(error)}. Nothing was started: set POCKETCODER_HOME.`,
     );
   }
-  const state = newState(home, { server_name, owner: settings.owner ?? usual.owner, ports });
+  const owner = settings.owner ?? usual.owner;
+  const bot = homeserver && { bot: homeserver.bot };
+  const state = newState(home, { server_name, owner, ...bot, ports }, homeserver?.password);
   writeState(home, state);
   return { home, settings, state, created: true };
 }

@@ -2,7 +2,7 @@
 import { globSync } from 'node:fs';
 import { checkout } from './paths.ts';
 
-export type Part = 'compose' | 'ledger' | 'homeserver' | 'bot' | 'executor' | 'task' | 'brain' | 'model';
+export type Part = 'compose' | 'ledger' | 'homeserver' | 'bot' | 'executor' | 'task' | 'brain' | 'proxy';
 /** `folder` is the context's root in the checkout; `dockerfile` and `files` are relative to it. */
 type Recipe = { folder: string; dockerfile: string; files: readonly string[] };
 
@@ -50,12 +50,9 @@ export const recipes: Readonly<Record<Part, Recipe>> = {
       'config/build/node.lock.txt',
     ],
   },
-  model: {
+  proxy: {
     folder: '.',
-    dockerfile: 'config/brain/model.Dockerfile',
-    files: [
-      ...['model.Dockerfile', 'package.json', 'proxy.ts'].map((name) => `config/brain/${name}`),
-      'config/build/node.lock.txt',
-    ],
+    dockerfile: 'config/proxy/Dockerfile',
+    files: ['config/proxy', 'config/build/node.lock.txt'],
   },
 };

@@ -2,14 +2,26 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderModel, renderOpencode } from '../brain/render.ts';
+import type { ProxyFile, ProxyOptions } from '../proxy/proxy.ts';
+import { extraCa } from './extra-ca.ts';
 import type { Instance } from './instance.ts';
 import { checkout } from './paths.ts';
 
 export type ServiceFile = { service: string; name: string; uid: number; content: string };
 
 /** Where Element reaches the homeserver from this machine. */
-export const addressOf = (instance: Instance): string =>
-  `http://127.0.0.1:${instance.state.ports.homeserver}`;
+export const addressOf = ({ settings, state }: Instance): string =>
+  settings.homeserver?.url ?? `http://127.0.0.1:${state.ports.homeserver}`;
+
+export const ownerOf = ({ state }: Instance): string => `@${state.owner}:${state.server_name}`;
+export const botOf = ({ state }: Instance): string => state.bot ?? `@pocketcoder:${state.server_name}`;
+
+/** The services of this instance: first those that the others need. In place of an existing homeserver stands a way to it. */
+export const servicesOf = ({ settings }: Instance): string[] => [
+  settings.homeserver ? 'homeserver-proxy' : 'homeserver',
+  ...['ledger', 'bot', 'executor'],
+  ...(settings.model ? ['brain', 'model'] : []),
+];
 
 /** Where the set-up and the operator reach the ledger. */
 export const ledgerUrlOf = (instance: Instance): string => `http://127.0.0.1:${instance.state.ports.ledger}`;
@@ -39,10 +51,10 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
     homeserver: {
       url: 'http://homeserver:8008',
       server_name: state.server_name,
-      user: 'pocketcoder',
+      user: botOf(instance).slice(1).split(':')[0],
       password: passwords.bot,
     },
-    owner: `@${state.owner}:${state.server_name}`,
+    owner: ownerOf(instance),
     brain: settings.model
       ? { url: 'http://brain:4096', password: passwords.brain, model: settings.model.name }
       : null,
@@ -63,13 +75,20 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
   });
   const files = (service: string, uid: number, contents: Record<string, string>): ServiceFile[] =>
     Object.entries(contents).map(([name, content]) => ({ service, name, uid, content }));
-  const { model } = settings;
+  const proxy = (service: string, host: string, port: number, options: ProxyOptions): ServiceFile => {
+    const ca = options.upstream.startsWith('https:') ? Buffer.from(extraCa()).toString() : '';
+    const file: ProxyFile = { listen: { host, port }, ...options, ...(ca && { ca }) };
+    return { service, name: 'proxy.json', uid: 10005, content: JSON.stringify(file) };
+  };
+  const { model, homeserver } = settings;
   return [
     json('ledger', 10001, passwords.ledger),
     json('bot', 10002, bot),
     json('executor', 0, executor),
-    { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
+    homeserver
+      ? proxy('homeserver-proxy', 'homeserver', 8008, { upstream: homeserver.url })
+      : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(model ? files('brain', 10003, renderOpencode({ model, password: passwords.brain }).files) : []),
-    ...(model ? files('model', 10005, renderModel(model)) : []),
+    ...(model ? [proxy('model', 'model-proxy', 8081, renderModel(model))] : []),
   ];
 }

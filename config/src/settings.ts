@@ -22,9 +22,14 @@ export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_w
   classes?: Record<string, Partial<Term>>;
 };
 
+/** A homeserver that is there already; `bot` and `owner` are whole Matrix ids. */
+export type Existing = { url: string; bot: string; owner: string; password?: string };
+
 export type Settings = {
+  /** With `homeserver`, this and `owner` are taken from its ids. */
   server_name?: string;
   owner?: string;
+  homeserver?: Existing;
   ports?: { homeserver?: number; ledger?: number };
   model?: Model;
   approvals?: Approvals;
@@ -86,5 +91,36 @@ export function readSettings(home: string): Settings {
   const unfit = policyFault(policyFrom(settings.approvals));
   if (unfit) return fail(lineOf(document, lines, ['approvals']), unfit);
   const missing = settings.model && missingOf(settings.model);
-  return missing ? fail(lineOf(document, lines, ['model']), missing) : settings;
+  if (missing) return fail(lineOf(document, lines, ['model']), missing);
+  if (!settings.homeserver) return settings;
+  const wrong = contradiction(settings, settings.homeserver);
+  if (wrong) return fail(lineOf(document, lines, ['homeserver', wrong.key]), wrong.what);
+  const [, owner, server_name] = /^@(.*?):(.*)$/.exec(settings.homeserver.owner) ?? [];
+  return { ...settings, ...(owner && { owner }), ...(server_name && { server_name }) };
+}
+
+/** What of an existing homeserver cannot be, and the key below `homeserver` that it is about. */
+function contradiction(
+  settings: Settings,
+  { url, bot, owner }: Existing,
+): { key: string; what: string } | null {
+  const serverOf = (id: string) => id.slice(id.indexOf(':') + 1);
+  if (settings.server_name !== undefined || settings.owner !== undefined || settings.ports?.homeserver)
+    return {
+      key: 'url',
+      what: 'server_name, owner and ports.homeserver are for a homeserver of ours; here the ids say it',
+    };
+  if (serverOf(bot) !== serverOf(owner))
+    return {
+      key: 'owner',
+      what: `${owner} is of another server than ${bot}: the room is for one server alone`,
+    };
+  if (bot === owner)
+    return { key: 'owner', what: 'owner and bot must be two accounts: nobody approves their own asking' };
+  if (!URL.canParse(url) || /^(localhost|127\..*|\[::1\])$/.test(new URL(url).hostname))
+    return {
+      key: 'url',
+      what: `${url} is no address that containers reach as well: to them, localhost is themselves. Give a name or an address of the network`,
+    };
+  return null;
 }

@@ -15,7 +15,7 @@ import { ensurePolicy } from './policy-in-force.ts';
 import { requireFree } from './ports.ts';
 import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
-import { addressOf, ledgerUrlOf, serviceFiles } from './services.ts';
+import { addressOf, botOf, ledgerUrlOf, ownerOf, serviceFiles, servicesOf } from './services.ts';
 import { writeState } from './state.ts';
 import { withSubnet } from './subnets.ts';
 import { writeServiceFiles } from './volumes.ts';
@@ -23,17 +23,21 @@ import { writeServiceFiles } from './volumes.ts';
 export type Running = { engine: Engine; compose: Compose; instance: Instance };
 
 /** Ports are only asked for where this instance doesn't have them itself already. */
-async function checkPorts(engine: Engine, { state, home }: Instance): Promise<void> {
+async function checkPorts(engine: Engine, { state, settings, home }: Instance): Promise<void> {
   const running = await serviceStates(engine.docker, state.project);
   for (const service of ['homeserver', 'ledger'] as const)
-    if (running.get(service)?.running !== true) await requireFree(service, state.ports[service], home);
+    if (!(service === 'homeserver' && settings.homeserver) && running.get(service)?.running !== true)
+      await requireFree(service, state.ports[service], home);
 }
 
 type Images = Partial<Record<Part, string>>;
 
 async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Images> {
-  const parts: Part[] = ['homeserver', 'ledger', 'bot', 'executor', 'task'];
-  if (instance.settings.model) parts.push('brain', 'model');
+  const { model, homeserver } = instance.settings;
+  const parts: Part[] = ['ledger', 'bot', 'executor', 'task'];
+  if (!homeserver) parts.unshift('homeserver');
+  if (model) parts.push('brain');
+  if (model || homeserver) parts.push('proxy');
   const images: Images = {};
   for (const part of parts) images[part] = await ensureImage(part, engine.docker, report);
   return images;
@@ -49,9 +53,10 @@ function writeVariables(instance: Instance, engine: Engine, images: Images, file
     POCKETCODER_PORT_LEDGER: String(state.ports.ledger),
     POCKETCODER_SUBNET: state.subnet ?? '',
     POCKETCODER_CONFIGURATION: filesHash,
-    COMPOSE_PROFILES: settings.model ? 'brain' : '',
+    POCKETCODER_HOMESERVER: servicesOf(instance)[0] ?? '',
+    COMPOSE_PROFILES: [settings.homeserver ? 'existing' : 'own', ...(settings.model ? ['brain'] : [])].join(),
   };
-  for (const part of ['homeserver', 'ledger', 'bot', 'executor', 'brain', 'model'] as const)
+  for (const part of ['homeserver', 'ledger', 'bot', 'executor', 'brain', 'proxy'] as const)
     variables[`POCKETCODER_IMAGE_${part.toUpperCase()}`] = images[part] ?? 'none';
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(home, 'compose.env'), lines.join(''));
@@ -77,13 +82,14 @@ async function accounts({ instance }: Running): Promise<void> {
 async function sayReady({ engine, instance }: Running, report: Report): Promise<void> {
   const { state } = instance;
   const { room } = await askBot(engine, state.project, { cmd: 'status' });
-  const owner = `@${state.owner}:${state.server_name}`;
-  const secret = state.shown ? {} : { password: state.passwords.owner };
+  const owner = ownerOf(instance);
+  const { homeserver } = instance.settings;
+  const secret = state.shown || homeserver ? {} : { password: state.passwords.owner };
   const ready = {
     event: 'ready',
     address: addressOf(instance),
     owner,
-    bot: `@pocketcoder:${state.server_name}`,
+    bot: botOf(instance),
     room,
     ...secret,
     ledger: ledgerUrlOf(instance),
@@ -94,14 +100,17 @@ async function sayReady({ engine, instance }: Running, report: Report): Promise<
   const password = state.shown
     ? 'the one shown at the first start (kept in secrets.json)'
     : `${state.passwords.owner}   (shown once)`;
-  const text = [
-    '',
-    'In Element choose "Sign in" (not "Create account"), change the server, then type:',
-    `  server    ${addressOf(instance)}`,
-    `  user      ${owner}`,
-    `  password  ${password}`,
-    'Then pair that device: ./pocketcoder pair',
-  ];
+  const signIn = homeserver
+    ? [
+        `In Element sign in as ${owner} with your own password and accept the invitation of ${botOf(instance)}.`,
+      ]
+    : [
+        'In Element choose "Sign in" (not "Create account"), change the server, then type:',
+        `  server    ${addressOf(instance)}`,
+        `  user      ${owner}`,
+        `  password  ${password}`,
+      ];
+  const text = ['', ...signIn, 'Then pair that device: ./pocketcoder pair'];
   report.event(ready, text.join('\n'));
   if (!state.shown) writeState(instance.home, { ...state, shown: true });
 }
@@ -121,17 +130,19 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
     ensureImages(engine, instance, report),
   );
   const running = { engine, compose, instance };
+  const services = servicesOf(instance);
+  const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
     const files = serviceFiles(instance, images.task ?? '');
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
     writeVariables(instance, engine, images, hash);
-    await up(running, report, ['homeserver', 'ledger']);
+    await up(running, report, first);
   });
-  await report.phase('accounts', 'making the accounts', () => accounts(running));
+  if (!instance.settings.homeserver)
+    await report.phase('accounts', 'making the accounts', () => accounts(running));
   const policy = await report.phase('policy', 'comparing the settings with the policy in force', () =>
     ensurePolicy(instance),
   );
-  const others = ['bot', 'executor', ...(instance.settings.model ? ['brain', 'model'] : [])];
   await report.phase('up', 'starting the others', () => up(running, report, others));
   if (policy) {
     await askBot(engine, instance.state.project, { cmd: 'policy', policy });

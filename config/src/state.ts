@@ -21,7 +21,10 @@ export type State = {
   /** Of the compose project: from the directory's path, so that instances run side by side. */
   project: string;
   server_name: string;
+  /** The owner's name, without @ and server. */
   owner: string;
+  /** The bot's whole id on a homeserver that was there already; absent where the homeserver is ours. */
+  bot?: string;
   ports: { homeserver: number; ledger: number };
   /** The first three numbers of the containers' addresses; chosen at the first start. */
   subnet?: string;
@@ -87,14 +90,18 @@ export function writeState(home: string, state: State): void {
 }
 
 /** A first state with fresh secrets; nothing is written yet. The directory must be there. */
-export function newState(home: string, fixed: Pick<State, 'server_name' | 'owner' | 'ports'>): State {
+export function newState(
+  home: string,
+  fixed: Pick<State, 'server_name' | 'owner' | 'bot' | 'ports'>,
+  botPassword = secret(),
+): State {
   return {
     version,
     project: projectOf(home),
     ...fixed,
     passwords: {
       owner: typed(),
-      bot: secret(),
+      bot: botPassword,
       ledger: { bot: secret(), executor: secret(), operator: secret(), auditor: secret() },
       brain: secret(),
     },

@@ -5,19 +5,19 @@ import { ask, findEngine } from './engine.ts';
 import { Fault, messageOf } from './fault.ts';
 import type { Instance } from './instance.ts';
 import type { Report } from './report.ts';
-import { addressOf, ledgerUrlOf } from './services.ts';
+import { addressOf, ledgerUrlOf, servicesOf } from './services.ts';
 
 /** Reports the instance's state; throws a Fault (`unavailable`) unless all of its services are up. */
 export async function status(instance: Instance, report: Report): Promise<void> {
   const engine = findEngine();
-  const { state, settings } = instance;
+  const { state } = instance;
   if ((await ask(engine)) !== 'up')
     throw new Fault(
       'unavailable',
       `No Docker engine answers at ${engine.host}. Start it, then ./pocketcoder start.`,
     );
   const states = await serviceStates(engine.docker, state.project);
-  const expected = ['homeserver', 'ledger', 'bot', 'executor', ...(settings.model ? ['brain', 'model'] : [])];
+  const expected = servicesOf(instance);
   const services = Object.fromEntries(
     expected.map((name) => [name, states.get(name)?.status ?? 'not there']),
   );
@@ -33,7 +33,7 @@ export async function status(instance: Instance, report: Report): Promise<void> 
       }));
   const facts = { project: state.project, address: addressOf(instance), ledger: ledgerUrlOf(instance) };
   const lines = [
-    ...expected.map((name) => `${name.padEnd(12)}${services[name]}`),
+    ...expected.map((name) => `${name.padEnd(18)}${services[name]}`),
     `homeserver at ${facts.address}, ledger at ${facts.ledger}/_/`,
     ...(bot ? [`bot: ${JSON.stringify(bot)}`] : []),
   ];

@@ -10,7 +10,8 @@ import { type Report, silent } from './report.ts';
 export async function stop(instance: Instance, report: Report): Promise<void> {
   if (existsSync(join(instance.home, 'compose.env'))) {
     const compose = await findCompose(findEngine(), instance.home);
-    await compose(['--profile', 'brain', 'stop'], silent);
+    const all = ['brain', 'own', 'existing'].flatMap((profile) => ['--profile', profile]);
+    await compose([...all, 'stop'], silent);
   }
   report.event(
     { event: 'stopped' },

@@ -111,7 +111,7 @@ test('the world and its names are open to homeserver and model proxy alone', asy
 test('each service knows the names of its own networks only', async () => {
   await Promise.all(
     services.map(async (service) => {
-      const all = [...services.filter((other) => other !== service), 'gateway'];
+      const all = [...services.filter((other) => other !== service), 'gateway', 'model-proxy'];
       assert.deepEqual(await known(scene.containers[service], all), names[service], service);
     }),
   );

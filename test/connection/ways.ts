@@ -22,14 +22,14 @@ export const arrows: Record<Service, readonly Service[]> = {
 export const toMachine: readonly Service[] = ['homeserver', 'ledger', 'model'];
 /** Who reaches the world: the push gateway and the model are there. */
 export const toWorld: readonly Service[] = ['homeserver', 'model'];
-/** Those that listen on all their addresses; the bot's gateway listens on the brain's network alone. */
-export const loopback: readonly Service[] = ['homeserver', 'ledger', 'brain', 'model'];
+/** Those that listen on all their addresses; the bot's gateway and the model proxy do on the brain's side alone. */
+export const loopback: readonly Service[] = ['homeserver', 'ledger', 'brain'];
 /** What each knows of the others by name. */
 export const names: Record<Service, readonly string[]> = {
   homeserver: ['bot'],
   ledger: ['bot', 'executor'],
   bot: ['homeserver', 'ledger', 'brain', 'gateway'],
   executor: ['ledger'],
-  brain: ['bot', 'model', 'gateway'],
-  model: ['brain'],
+  brain: ['bot', 'model', 'gateway', 'model-proxy'],
+  model: ['brain', 'model-proxy'],
 };

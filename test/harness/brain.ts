@@ -54,7 +54,7 @@ export async function startBrain(
     for (const step of undo.splice(0).reverse()) await step().catch(() => {});
   };
   try {
-    const [brainImage, modelImage] = [await ensureImage('brain'), await ensureImage('model')];
+    const [brainImage, proxyImage] = [await ensureImage('brain'), await ensureImage('proxy')];
     // As in docker-compose.yml: an internal network gives this machine no address either.
     const closed = { Internal: true, Options: { 'com.docker.network.bridge.inhibit_ipv4': 'true' } };
     const network = async (name: string, o: object) => {
@@ -84,7 +84,9 @@ export async function startBrain(
       Object.entries(files).map(([name, content]) => ({ service, name, uid, content }));
     await writeServiceFiles(docker, project, brainImage, [
       ...filesOf('brain', 10003, renderOpencode({ model: choice, password }).files),
-      ...filesOf('model', 10005, renderModel(choice)),
+      ...filesOf('model', 10005, {
+        'proxy.json': JSON.stringify({ listen: { host: '0.0.0.0', port: 8081 }, ...renderModel(choice) }),
+      }),
     ]);
     for (const service of ['brain', 'model'])
       undo.push(() => docker.getVolume(`${project}_${service}_config`).remove());
@@ -111,7 +113,7 @@ export async function startBrain(
       return made;
     };
     const config = (service: string) => `${project}_${service}_config:/run/pocketcoder:ro`;
-    await container('model', modelImage, ['model', 'outside'], { HostConfig: { Binds: [config('model')] } });
+    await container('model', proxyImage, ['model', 'outside'], { HostConfig: { Binds: [config('model')] } });
     const opencode = await container('brain', brainImage, ['brain', 'model'], {
       HostConfig: { Binds: [config('brain'), `${project}_brain_data:/data`] },
     });
@@ -125,7 +127,7 @@ export async function startBrain(
       }).listen(from);
       pass(8080, ${gateway.port}, '${machine}');
       pass(4096, 4096, 'brain');`;
-    const bot = await container('bot', modelImage, ['outside', 'brain'], { Cmd: ['node', '-e', relay] });
+    const bot = await container('bot', proxyImage, ['outside', 'brain'], { Cmd: ['node', '-e', relay] });
     const { NetworkSettings } = await bot.inspect();
     const address = NetworkSettings.Networks[`${project}_outside`]?.IPAddress ?? '';
 

@@ -25,9 +25,9 @@ export type Homeserver = {
   stop(): Promise<void>;
 };
 
-async function freePort(): Promise<number> {
+async function freePort(host: string): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   if (typeof address !== 'object' || !address) throw new Error('no free port');
@@ -79,7 +79,7 @@ root: { level: WARNING, handlers: [console] }
 
 type Host = { start(): Promise<void>; end(): Promise<void>; clean(): Promise<void> };
 
-/** Host networking: the test process reaches it on loopback and nobody else does. */
+/** Host networking: by default the test process reaches it on loopback and nobody else does. */
 function inContainer(image: string, dir: string): Host {
   const name = `homeserver-test-${randomBytes(4).toString('hex')}`;
   const docker = (...args: string[]) => run('docker', args);
@@ -99,16 +99,16 @@ function inContainer(image: string, dir: string): Host {
   };
 }
 
-/** Starts it on a free port of loopback. */
-export async function startHomeserver(): Promise<Homeserver> {
+/** Starts it on a free port. @param address of this machine to listen on: loopback, or one that containers reach */
+export async function startHomeserver(address = '127.0.0.1'): Promise<Homeserver> {
   const image = await ensureImage('homeserver');
   const dir = mkdtempSync(join(tmpdir(), 'homeserver-'));
-  const port = await freePort();
+  const port = await freePort(address);
   const secret = randomBytes(16).toString('hex');
-  writeFileSync(join(dir, 'homeserver.yaml'), configuration(dir, port, '127.0.0.1', secret));
+  writeFileSync(join(dir, 'homeserver.yaml'), configuration(dir, port, address, secret));
   writeFileSync(join(dir, 'log.yaml'), logging);
   const host = inContainer(image, dir);
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${address}:${port}`;
   const answers = () => fetch(`${url}/_matrix/client/versions`).then((r) => r.ok);
   const resume = async () => {
     await host.start();

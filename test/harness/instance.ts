@@ -93,10 +93,15 @@ export async function removeProject(project: string): Promise<void> {
       await docker.getVolume(Name).remove();
 }
 
-/** The scripted model where the model proxy's container reaches it: on the engine's own bridge. */
-async function modelOnBridge(scripts: Scripts): Promise<{ model: ScriptedModel; settings: Settings }> {
+/** This machine's address on the engine's own bridge, where containers with a way out reach what listens there. */
+export async function bridgeAddress(): Promise<string> {
   const bridge = await findEngine().docker.getNetwork('bridge').inspect();
-  const host = bridge.IPAM?.Config?.[0]?.['Gateway'] ?? '172.17.0.1';
+  return bridge.IPAM?.Config?.[0]?.['Gateway'] ?? '172.17.0.1';
+}
+
+/** The scripted model where the model proxy's container reaches it. */
+async function modelOnBridge(scripts: Scripts): Promise<{ model: ScriptedModel; settings: Settings }> {
+  const host = await bridgeAddress();
   const model = await startModel({ host, key: 'test-key', scripts });
   const url = `http://host.docker.internal:${model.port}/v1`;
   return {

@@ -53,8 +53,7 @@ for (const { npm, upstream, ...model } of choices)
     assert.equal(files['password'], 'pw');
     assert.ok(files['opencode/.gitignore']);
     if (model.key) assert.ok(!JSON.stringify(files).includes(model.key));
-    const proxy = JSON.parse(renderModel(model)['model.json'] ?? '');
-    assert.deepEqual(proxy, { upstream, placeholder, key: model.key ?? '' });
+    assert.deepEqual(renderModel(model), { upstream, secret: { placeholder, key: model.key ?? '' } });
   });
 
 test('what is missing is named', () => {

@@ -37,6 +37,15 @@ test('no settings, an empty file and a file of comments all mean the defaults', 
   }
 });
 
+const existing = (url: string, bot: string, owner: string) =>
+  `homeserver:\n  url: ${url}\n  bot: "${bot}"\n  owner: "${owner}"\n`;
+
+test('with a homeserver that is there already, owner and server come from the ids', () => {
+  settings(existing('https://matrix.example.org', '@pc:example.org:8448', '@me:example.org:8448'));
+  const { owner, server_name } = readSettings(home);
+  assert.deepEqual([owner, server_name], ['me', 'example.org:8448']);
+});
+
 const wrong: [string, string, RegExp][] = [
   ['an unknown key', 'a: 1\n', /line 1: there is no setting "a"/],
   [
@@ -50,6 +59,30 @@ const wrong: [string, string, RegExp][] = [
     'a model without a name',
     'model:\n  provider: google\n',
     /line 1: model must have required property 'name'/,
+  ],
+  [
+    'an owner of another server',
+    existing('https://m.x.org', '@pc:x.org', '@me:y.org'),
+    /line 4: .* another server/,
+  ],
+  [
+    'an owner who is the bot',
+    existing('https://m.x.org', '@me:x.org', '@me:x.org'),
+    /line 4: .* two accounts/,
+  ],
+  ['a bare name', existing('https://m.x.org', 'pc', '@me:x.org'), /line 3: homeserver.bot must match/],
+  ...['http://localhost:8008', 'http://127.0.0.1:8008', 'http://[::1]:8008'].map(
+    (url): [string, string, RegExp] => [
+      `a homeserver at ${url}`,
+      existing(url, '@pc:x.org', '@me:x.org'),
+      /line 2: .* containers reach/,
+    ],
+  ),
+  ['an address that is none', existing('http://', '@pc:x.org', '@me:x.org'), /line 2: .* containers reach/],
+  [
+    'both kinds of owner',
+    `owner: me\n${existing('https://m.x.org', '@pc:x.org', '@me:x.org')}`,
+    /line 3: .*of ours/,
   ],
   ['a key given twice', 'owner: a\nowner: b\n', /line [12]: Map keys must be unique/],
 ];

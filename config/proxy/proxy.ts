@@ -1,11 +1,23 @@
-/** The way to the model: forwards to exactly one address and swaps the placeholder for the key. Logs neither. */
+/**
+ * The one way out of a closed network: forwards to exactly one address and to no other. The model's also swaps a
+ * placeholder for the key, so that the brain never has it. Logs nothing.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { rootCertificates } from 'node:tls';
 import { pathToFileURL } from 'node:url';
 
-/** `upstream`: base address that request paths are appended to. `placeholder` is replaced by `key` in header values. */
-export type ProxyOptions = { upstream: string; placeholder: string; key: string };
+export type ProxyOptions = {
+  /** Base address that request paths are appended to. */
+  upstream: string;
+  /** What is replaced in header values, and by what. */
+  secret?: { placeholder: string; key: string };
+  /** PEM of authorities to trust besides the usual ones. */
+  ca?: string;
+};
+/** Its configuration file. `host` is a name that only the closed network has, so nobody else reaches the proxy. */
+export type ProxyFile = ProxyOptions & { listen: { host: string; port: number } };
 
 /** Headers that belong to one connection (RFC 9110, section 7.6.1), and those that the proxy sets itself. */
 const ours = [
@@ -22,22 +34,20 @@ const ours = [
 ];
 
 /** The proxy, not yet listening. Throws on an upstream that is no http or https address. */
-export function modelProxy({ upstream, placeholder, key }: ProxyOptions): http.Server {
+export function makeProxy({ upstream, secret, ca }: ProxyOptions): http.Server {
   const base = new URL(upstream);
   if (base.protocol !== 'http:' && base.protocol !== 'https:')
-    throw new Error(
-      `model proxy: the model's address must begin with http:// or https://, not ${base.protocol}`,
-    );
+    throw new Error(`proxy: the address must begin with http:// or https://, not ${base.protocol}`);
   const client = base.protocol === 'https:' ? https : http;
-  const agent = new client.Agent({ keepAlive: true });
+  const agent = new client.Agent({ keepAlive: true, ...(ca && { ca: [...rootCertificates, ca] }) });
+  const filled = (value: string) => (secret ? value.replaceAll(secret.placeholder, () => secret.key) : value);
 
   const server = http.createServer((req, res) => {
     const path = pathOf(req.url ?? '');
-    if (path === undefined) return refuse(res, 400, 'bad_path', 'Only paths below the model are served.');
+    if (path === undefined) return refuse(res, 400, 'bad_path', 'Only paths below one address are served.');
     const headers: http.OutgoingHttpHeaders = { host: base.host };
     for (const [name, value] of Object.entries(req.headers))
-      if (!ours.includes(name) && value !== undefined)
-        headers[name] = String(value).replaceAll(placeholder, () => key);
+      if (!ours.includes(name) && value !== undefined) headers[name] = filled(String(value));
     const onward = client.request({
       agent,
       hostname: base.hostname.replace(/^\[|\]$/g, ''),
@@ -47,11 +57,11 @@ export function modelProxy({ upstream, placeholder, key }: ProxyOptions): http.S
       headers,
     });
     onward.on('response', (answer) => {
-      // Not followed: it would carry the key, or the brain, to another place.
+      // Not followed: it would carry the key, or who asks, to another place.
       const status = answer.statusCode ?? 502;
       if (status >= 300 && status < 400) {
         onward.destroy();
-        return refuse(res, 502, 'model_redirects', 'The model answers with a redirect; check its address.');
+        return refuse(res, 502, 'redirect', `${base.host} answers with a redirect; check its address.`);
       }
       const back = Object.entries(answer.headers).filter(([name]) => !ours.includes(name));
       res.writeHead(status, Object.fromEntries(back));
@@ -61,7 +71,7 @@ export function modelProxy({ upstream, placeholder, key }: ProxyOptions): http.S
     });
     onward.on('error', () => {
       if (res.headersSent) res.destroy();
-      else refuse(res, 502, 'model_unreachable', `The model at ${base.host} cannot be reached.`);
+      else refuse(res, 502, 'unreachable', `${base.host} cannot be reached.`);
     });
     res.on('close', () => onward.destroy());
     req.on('error', () => onward.destroy());
@@ -73,12 +83,15 @@ export function modelProxy({ upstream, placeholder, key }: ProxyOptions): http.S
   return server;
 }
 
-/** The path of a request in origin form, as it came; undefined for any other form and for what climbs out. */
+/**
+ * The path of a request in origin form, as it came; undefined for any other form and for what climbs out. An encoded slash
+ * may stand in it, as it does in Matrix' ids, but climbs for a server that decodes it first.
+ */
 function pathOf(target: string): string | undefined {
   if (!target.startsWith('/') || target.startsWith('//') || target.includes('\\')) return undefined;
   const [path = ''] = target.split('?');
-  const climbs = path.split('/').some((part) => /^(\.|%2e){2}$/i.test(part));
-  return climbs || /%2f|%5c/i.test(path) ? undefined : target;
+  const climbs = path.split(/\/|%2f|%5c/i).some((part) => /^(\.|%2e){2}$/i.test(part));
+  return climbs ? undefined : target;
 }
 
 function refuse(res: http.ServerResponse, status: number, code: string, message: string): void {
@@ -87,8 +100,7 @@ function refuse(res: http.ServerResponse, status: number, code: string, message:
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const file = '/run/pocketcoder/model.json';
-  const proxy = modelProxy(JSON.parse(readFileSync(file, 'utf8')) as ProxyOptions);
-  proxy.listen(8081, '0.0.0.0', () => writeFileSync('/tmp/ready', ''));
+  const { listen, ...options } = JSON.parse(readFileSync('/run/pocketcoder/proxy.json', 'utf8')) as ProxyFile;
+  makeProxy(options).listen(listen, () => writeFileSync('/tmp/ready', ''));
   process.once('SIGTERM', () => process.exit(0));
 }

@@ -1,10 +1,10 @@
-/** The way to the model: one host, the key put in, nothing else let through. */
+/** The one way out of a closed network: one host, the key put in where there is one, nothing else let through. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { modelProxy } from '../../config/brain/proxy.ts';
+import { makeProxy } from '../../config/proxy/proxy.ts';
 import { until } from '../harness/wait.ts';
 
 const seen: { url: string; headers: http.IncomingHttpHeaders; body: string }[] = [];
@@ -38,10 +38,9 @@ const listen = async (s: net.Server) => {
 before(async () => {
   await listen(upstream);
   await listen(stranger);
-  proxy = modelProxy({
+  proxy = makeProxy({
     upstream: `http://127.0.0.1:${portOf(upstream)}/v1`,
-    placeholder: 'HOLDER',
-    key: '$&key',
+    secret: { placeholder: 'HOLDER', key: '$&key' },
   });
   await listen(proxy);
 });
@@ -103,35 +102,49 @@ test('it cannot be led to another host', async () => {
   assert.match(await raw(`GET /../admin HTTP/1.1\r\n${end}`), /400/);
   assert.match(await raw(`GET /a/%2e%2E/admin HTTP/1.1\r\n${end}`), /400/);
   assert.match(await raw(`GET /..%2fadmin HTTP/1.1\r\n${end}`), /400/);
+  assert.match(await raw(`GET /a%2F%2e.%5cadmin HTTP/1.1\r\n${end}`), /400/);
   assert.equal(seen.length, before);
   await fetch(url('/x'), { headers: { 'x-forwarded-host': `127.0.0.1:${port}` } });
   assert.equal(seen.length, before + 1);
   assert.equal(other, 0);
 });
 
+test('an encoded slash goes on as it is, as Matrix has it in ids; without a secret no header is touched', async () => {
+  const plain = makeProxy({ upstream: `http://127.0.0.1:${portOf(upstream)}` });
+  await listen(plain);
+  const id = '/_matrix/client/v3/rooms/%21a%2Fb%3Ax/state/m.room.canonical_alias/%40a%2F..b%3Ax';
+  const headers = { authorization: 'Bearer HOLDER' };
+  await fetch(`http://127.0.0.1:${portOf(plain)}${id}?since=a%2F..%2Fb`, { headers });
+  plain.close();
+  plain.closeAllConnections();
+  const last = seen.at(-1);
+  assert.equal(last?.url, `${id}?since=a%2F..%2Fb`);
+  assert.equal(last?.headers.authorization, 'Bearer HOLDER');
+});
+
 test('a redirect is not followed and not passed on', async () => {
   const answer = await fetch(url('/away'));
   assert.equal(answer.status, 502);
-  assert.equal(((await answer.json()) as { error: { code: string } }).error.code, 'model_redirects');
+  assert.equal(((await answer.json()) as { error: { code: string } }).error.code, 'redirect');
   assert.equal(other, 0);
 });
 
-test('a model that is not there is a clear 502', async () => {
+test('an upstream that is not there is a clear 502', async () => {
   const nobody = net.createServer();
   await listen(nobody);
   const port = portOf(nobody);
   nobody.close();
-  const lonely = modelProxy({ upstream: `http://127.0.0.1:${port}/v1`, placeholder: 'HOLDER', key: 'k' });
+  const lonely = makeProxy({ upstream: `http://127.0.0.1:${port}/v1` });
   await listen(lonely);
   const answer = await fetch(`http://127.0.0.1:${portOf(lonely)}/x`);
   lonely.close();
   lonely.closeAllConnections();
   assert.equal(answer.status, 502);
   const { error } = (await answer.json()) as { error: { code: string; message: string } };
-  assert.equal(error.code, 'model_unreachable');
+  assert.equal(error.code, 'unreachable');
   assert.match(error.message, /cannot be reached/);
 });
 
 test('an address that is no http is refused at once', () => {
-  assert.throws(() => modelProxy({ upstream: 'file:///etc', placeholder: 'p', key: 'k' }), /http:\/\//);
+  assert.throws(() => makeProxy({ upstream: 'file:///etc' }), /http:\/\//);
 });
