@@ -1,10 +1,12 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
+import { createHash } from 'node:crypto';
 import {
   type Action,
   type Asked,
   actionText,
   type Clocks,
   makeAction,
+  newId,
 } from '@pocketcoder/ledger/src/action.ts';
 import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import { isOver } from '@pocketcoder/ledger/src/rules.cjs';
@@ -42,14 +44,22 @@ export type Desk = {
 export function createDesk(o: DeskOptions): Desk {
   const { ledger, cards, book, poster, log } = o;
 
-  async function decide(kind: 'approved' | 'denied', card: Card, body: object): Promise<string> {
+  /** @param approval the event: taken again after a crash it makes the same entry, which is confirmed then, not refused */
+  async function decide(
+    kind: 'approved' | 'denied',
+    card: Card,
+    body: object,
+    approval?: string,
+  ): Promise<string> {
+    const seed = createHash('sha256').update(`${card.action} ${approval}`).digest();
     try {
       const entry = await ledger.append({
+        ...(approval && { id: newId((n) => seed.subarray(0, n)) }),
         kind,
         action: card.action,
         body: { digest: card.digest, ...body },
       });
-      cards.set(card.action, { open: false });
+      cards.set(card.action, { open: false, ...(approval && { approval }) });
       log.info({ action: card.action, kind, seq: entry.seq }, 'decision');
       return '';
     } catch (error) {
@@ -68,8 +78,7 @@ export function createDesk(o: DeskOptions): Desk {
   async function apply(v: Verdict): Promise<string> {
     switch (v.do) {
       case 'approve':
-        cards.set(v.card.action, { approval: v.evidence.event });
-        return decide('approved', v.card, { grade: v.grade, evidence: v.evidence });
+        return decide('approved', v.card, { grade: v.grade, evidence: v.evidence }, v.evidence.event);
       case 'deny':
         return isOver(book.state(v.card.action)) ? '' : denyCard(v.card, v.evidence.user, v.why);
       case 'suspect':

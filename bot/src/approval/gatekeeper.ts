@@ -170,6 +170,7 @@ async function said(t: Taken, gate: Gate): Promise<Verdict> {
 export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
   if (t.wire.sender === gate.matrix.user) return ignore('own event');
   if (t.wire.state_key !== undefined) return ignore('state');
+  if (gate.cards.byApproval(t.wire.event_id)) return ignore('it approved already'); // taken again after a crash
   const user = gate.approvers(t.room).find((a) => a.user === t.wire.sender)?.user;
   if (!user) return ignore('not from an approver');
   if (t.type === 'm.reaction') return reaction(t, gate, user);
