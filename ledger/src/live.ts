@@ -9,6 +9,7 @@ export type Live = {
 };
 
 const mostWaiting = 1 << 20; // bytes per action that wait while a request is on its way
+const gathered = 100; // ms: what is over before then has its output in its result already
 const mostAtOnce = 128 << 10; // bytes in one request: base64 of it stays below the ledger's limit
 
 export function makeLive(session: Session): Live {
@@ -17,7 +18,6 @@ export function makeLive(session: Session): Live {
 
   // One request at a time keeps the order; what came meanwhile goes together in the next.
   const pump = async () => {
-    sending = true;
     for (let next = waiting.entries().next(); !next.done; next = waiting.entries().next()) {
       const [action, bytes] = next.value;
       waiting.delete(action);
@@ -38,7 +38,8 @@ export function makeLive(session: Session): Live {
       const before = waiting.get(action);
       if ((before?.length ?? 0) + chunk.length > mostWaiting) return;
       waiting.set(action, before ? Buffer.concat([before, chunk]) : Buffer.from(chunk));
-      if (!sending) void pump();
+      if (!sending) setTimeout(pump, gathered);
+      sending = true;
     },
     subscribe: (take) =>
       session.patient(() =>

@@ -1,6 +1,7 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
+import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Action, type Asked, actionText, makeAction } from '@pocketcoder/ledger/src/action.ts';
+import { type Action, type Asked, actionText, makeAction, newId } from '@pocketcoder/ledger/src/action.ts';
 import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
@@ -50,16 +51,24 @@ export function createDesk(o: DeskOptions): Desk {
 
   const lock = createLock();
 
-  async function decide(kind: 'endorsed' | 'approved' | 'denied', card: Card, body: object): Promise<string> {
+  /** @param approval the event: taken again after a crash it makes the same entry, which is confirmed then, not refused */
+  async function decide(
+    kind: 'endorsed' | 'approved' | 'denied',
+    card: Card,
+    body: object,
+    approval?: string,
+  ): Promise<string> {
+    const seed = createHash('sha256').update(`${card.action} ${approval}`).digest();
     try {
       const entry = await ledger.append({
+        ...(approval && { id: newId((n) => seed.subarray(0, n)) }),
         kind,
         action: card.action,
         body: { digest: card.digest, ...body },
       });
       if (kind === 'endorsed')
         await book.reached(entry.seq); // the next answer is counted on top of this one
-      else cards.set(card.action, { open: false });
+      else cards.set(card.action, { open: false, ...(approval && { approval }) });
       log.info({ action: card.action, kind, seq: entry.seq }, 'decision');
       return '';
     } catch (error) {
@@ -88,7 +97,8 @@ export function createDesk(o: DeskOptions): Desk {
   async function answer(card: Card, grade: string, evidence: Evidence): Promise<string> {
     const { people, devices } = book.lacking(card.action, evidence);
     const missing = Math.max(people, devices);
-    const refusal = await decide(missing > 0 ? 'endorsed' : 'approved', card, { grade, evidence });
+    const kind = missing > 0 ? 'endorsed' : 'approved';
+    const refusal = await decide(kind, card, { grade, evidence }, evidence.event);
     if (refusal || missing === 0) return refusal;
     return `#${card.number}: ${missing} more ${people > 0 ? 'to approve' : 'of your devices'}, then it runs`;
   }
@@ -153,7 +163,6 @@ export function createDesk(o: DeskOptions): Desk {
   async function apply(v: Verdict): Promise<string> {
     switch (v.do) {
       case 'approve':
-        cards.set(v.card.action, { approval: v.evidence.event });
         return answer(v.card, v.grade, v.evidence);
       case 'deny':
         // Without a page it was over long ago.

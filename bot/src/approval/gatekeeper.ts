@@ -179,6 +179,7 @@ async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
 export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
   if (t.wire.sender === gate.matrix.user) return ignore('own event');
   if (t.wire.state_key !== undefined) return ignore('state');
+  if (gate.cards.byApproval(t.wire.event_id)) return ignore('it approved already'); // taken again after a crash
   const from = gate.people(t.room).find((a) => a.user === t.wire.sender);
   if (!from) return ignore('not from anybody enrolled');
   if (!atLeast(from.role, 'asks')) return ignore(`${from.user} may only read`);

@@ -189,7 +189,7 @@ export function createOutcomes(o: OutcomesOptions) {
     const outcome = await outcomeOf(entry);
     const card = cards.get(page.action.id);
     if (card) {
-      cards.set(card.action, { open: false });
+      if (card.open) cards.set(card.action, { open: false });
       await showOutput(page, card, outcome).catch((error: unknown) =>
         log.error({ action: page.action.id, err: error }, 'the output could not be shown'),
       );

@@ -86,15 +86,41 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
   const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, leak: o.leak });
 
+  /**
+   * A query forced for the event that is being handled: begun once its ciphertext had come, answered while that is
+   * decrypted. It serves that event alone, and one at a time is under way, however much comes.
+   */
+  let early: { user: UserId; answer: Promise<void> } | undefined;
+  let asking = false;
+  function onSealed(user: UserId): void {
+    if (asking) return;
+    asking = true;
+    const answer = keys.forceQuery(user);
+    early = { user, answer };
+    const over = (): void => {
+      asking = false;
+    };
+    answer.then(over, over);
+  }
+  function forceQuery(user: UserId): Promise<void> {
+    const answer = early?.user === user ? early.answer : keys.forceQuery(user);
+    early = undefined;
+    return answer;
+  }
+
   async function handle(t: Taken): Promise<void> {
     if (t.wire.state_key !== undefined && journal.latched(t.room)) {
       const why = troubleWith(t.wire, user, journal.expected(t.room));
       if (why) o.onTrouble?.(t.room, why);
     }
-    if (!(await pairing.take(t))) await o.intake(t);
+    try {
+      if (!(await pairing.take(t))) await o.intake(t);
+    } finally {
+      early = undefined;
+    }
   }
   const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
-  const intake = createIntake({ crypto, journal, log, signal, mayBeLate, handle });
+  const intake = createIntake({ crypto, journal, log, signal, mayBeLate, onSealed, handle });
   const sync = createSync({
     me: user,
     client,
@@ -153,7 +179,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     },
     members,
     troubleNow,
-    forceQuery: keys.forceQuery,
+    forceQuery,
     deviceNow: keys.deviceNow,
     devicesNow: keys.devicesNow,
     identityNow: keys.identityNow,

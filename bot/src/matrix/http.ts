@@ -36,6 +36,7 @@ function request(method: string, o: RequestOptions, stop: AbortSignal): RequestI
   const body = bytes ? Buffer.from(o.body as Uint8Array) : JSON.stringify(o.body);
   return {
     method,
+    redirect: 'error', // the token goes to this server and no other
     signal: AbortSignal.any([stop, AbortSignal.timeout(o.timeout ?? 30_000)]),
     headers: {
       ...(o.token && { authorization: `Bearer ${o.token}` }),
@@ -71,7 +72,7 @@ export function createHttp({ base, signal, onState }: HttpOptions): Http {
   };
   /** Asks something small: the request that failed may be one that the server answers after half a minute. */
   const probe = async (): Promise<void> => {
-    const init = { signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]) };
+    const init = { redirect: 'error' as const, signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]) };
     const response = await fetch(url(base, '/_matrix/client/versions'), init).catch(() => undefined);
     await response?.arrayBuffer().catch(() => undefined);
     if (response?.ok) up();

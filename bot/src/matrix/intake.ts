@@ -12,6 +12,8 @@ export type IntakeOptions = {
   signal: AbortSignal;
   /** Whose room keys may be a moment later than their events. */
   mayBeLate(room: RoomId, sender: UserId): boolean;
+  /** An encrypted event of one of these is about to be decrypted. */
+  onSealed(sender: UserId): void;
   handle(t: Taken): Promise<void>;
 };
 
@@ -99,6 +101,7 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
 
   /** A key that comes a sync later than its event is waited for, a little: order matters more than speed here. */
   async function take(room: RoomId, wire: WireEvent): Promise<Taken> {
+    if (wire.type === 'm.room.encrypted' && o.mayBeLate(room, wire.sender)) o.onSealed(wire.sender);
     for (let tries = 0; ; tries++) {
       const { taken, missingKey } = await takeIn(crypto, journal, room, wire);
       if (!missingKey || tries >= late.tries || !o.mayBeLate(room, wire.sender)) return taken;

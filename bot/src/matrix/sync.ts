@@ -46,15 +46,22 @@ const page = { size: 100, most: 100 };
 export function createSync(o: SyncOptions) {
   const { client, crypto, journal, log, signal } = o;
 
+  let counted = '';
+  /** Not without news: the machine writes its whole account down each time, before the events that came are looked at. */
   async function giveKeys(s: SyncAnswer): Promise<void> {
-    const users = (list: string[] = []) => list.map((u) => new W.UserId(u));
+    const { changed = [], left = [] } = s.device_lists ?? {};
+    const counts = JSON.stringify([s.device_one_time_keys_count, s.device_unused_fallback_key_types]);
+    const events = s.to_device?.events ?? [];
+    if (events.length + changed.length + left.length === 0 && counts === counted) return;
+    const users = (list: string[]) => list.map((u) => new W.UserId(u));
     await crypto.machine.receiveSyncChanges(
-      JSON.stringify(s.to_device?.events ?? []),
-      new W.DeviceLists(users(s.device_lists?.changed), users(s.device_lists?.left)),
+      JSON.stringify(events),
+      new W.DeviceLists(users(changed), users(left)),
       new Map(Object.entries(s.device_one_time_keys_count ?? {})),
       s.device_unused_fallback_key_types && new Set(s.device_unused_fallback_key_types),
       new W.DecryptionSettings(W.TrustRequirement.CrossSigned),
     );
+    counted = counts;
   }
 
   /** What lies between two tokens, oldest first. A server that is merely down makes this wait, not give up. */
