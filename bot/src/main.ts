@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
 import { createBook } from './approval/book.ts';
@@ -71,10 +72,12 @@ async function main(log: Logger): Promise<void> {
     log,
     recipients: () => book.enrolled(),
     intake: (taken) => assembled.promise.then(() => relay.take(taken)),
+    isDown: isUnreachable,
+    setAside: (taken, error) => relay.setAside(taken, error),
     onState: (state) => {
       parts.homeserver = state;
     },
-    onGap: (room) => void guarded(() => relay.lost(room)),
+    onGap: (room) => assembled.promise.then(() => relay.lost(room)),
     onTrouble: (room, why) => void guarded(() => relay.trouble(room, why)),
   });
 

@@ -51,6 +51,9 @@ export async function startWorld(): Promise<World> {
     log,
     recipients: () => enrolled,
     intake: async (t) => void taken.push(t),
+    isDown: () => false,
+    setAside: async () => {},
+    onGap: async () => {},
     onTrouble: (_, why) => void troubles.push(why),
   });
   const room = await matrix.createWorkspaceRoom({ name: 'main', invite: [owner.user as UserId] });
