@@ -155,6 +155,7 @@ async function decide(kind: 'sealed' | 'signed'): Promise<number> {
     wire: { ...wire(0), type: isTap ? type : 'm.room.encrypted', event_id: `$now${taken}` as EventId },
     ...(!isTap && { evidence: { ...who, session: 'now', index: taken } }),
   };
+  if (!isTap) journal.replay(room, 'now', taken, t.wire.event_id); // as the intake does when it decrypts
   const start = performance.now();
   const verdict = await judge(t, gate);
   const ms = performance.now() - start;
