@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import { canonical } from '@pocketcoder/ledger/src/canonical.cjs';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
 import { createAttention } from './approval/attention.ts';
@@ -96,10 +97,12 @@ async function main(log: Logger): Promise<void> {
     recipients: () => book.enrolled(),
     leak,
     intake: (taken) => assembled.promise.then(() => relay.take(taken)),
+    isDown: isUnreachable,
+    setAside: (taken, error) => relay.setAside(taken, error),
     onState: (state) => {
       parts.homeserver = state;
     },
-    onGap: (room) => void guarded(() => relay.lost(room)),
+    onGap: (room) => assembled.promise.then(() => relay.lost(room)),
     onTrouble: (room, why) => void guarded(() => relay.trouble(room, why)),
     onKeys: () => void guarded(() => relay.identities()),
   });

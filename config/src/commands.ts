@@ -93,11 +93,13 @@ export const commands: readonly Command[] = [
   {
     name: 'bench',
     takes: 'NAME',
-    summary: 'measures; NAME is tap: from the tap to the first byte of output',
+    summary: "measures; NAME is tap (from the tap to the output) or decide (the gatekeeper's own work)",
     options: [],
     run(_report, options, words) {
-      if (words[0] !== 'tap') throw new Fault('usage', 'bench takes the name of a measurement: tap.');
-      return runScript('test/bench/tap.ts', options.json ? ['--json'] : []);
+      const [name = ''] = words;
+      if (!['tap', 'decide'].includes(name))
+        throw new Fault('usage', 'bench takes the name of a measurement: tap or decide.');
+      return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
   },
   {

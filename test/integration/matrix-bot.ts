@@ -24,6 +24,14 @@ const matrix = await connectMatrix({
     }
     if (t.encrypted) log.info(line, 'taken');
   },
+  isDown: () => false,
+  async setAside(t) {
+    log.info({ body: t.content['body'] }, 'set aside');
+  },
+  async onGap(room) {
+    log.info({ room }, 'gap');
+    if (HOLD) await new Promise(() => {});
+  },
   onState: (state) => log.info({ state }, `homeserver ${state}`),
 });
 if (OWNER)

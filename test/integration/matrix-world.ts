@@ -52,6 +52,9 @@ export async function startWorld(): Promise<World> {
     recipients: () => enrolled,
     leak: (text) => (text.includes('a secret') ? 'it holds a secret' : ''),
     intake: async (t) => void taken.push(t),
+    isDown: () => false,
+    setAside: async () => {},
+    onGap: async () => {},
     onTrouble: (_, why) => void troubles.push(why),
   });
   const room = await matrix.createWorkspaceRoom({ name: 'main', invite: [owner.user as UserId] });

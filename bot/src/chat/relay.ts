@@ -1,5 +1,6 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import type { Logger } from 'pino';
 import type { Attention } from '../approval/attention.ts';
@@ -29,8 +30,10 @@ export type RelayOptions = {
   log: Logger;
 };
 export type Relay = Guard & {
-  /** Takes one event, in order. Throws only when a part is down: then it comes again. */
+  /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
   take(t: Taken): Promise<void>;
+  /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
+  setAside(t: Taken, error: unknown): Promise<void>;
   onEntry(entry: Entry): void;
 };
 
@@ -136,6 +139,16 @@ export function createRelay(o: RelayOptions): Relay {
       await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), {
         replyTo: verdict.card.event,
       });
+    },
+    async setAside(t, error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const body = { reason: `an event was set aside: ${why}`, room: t.room, event: t.wire.event_id };
+      await o.ledger.append({ kind: 'alarm', body }).catch((refusal: unknown) => {
+        if (isUnreachable(refusal)) throw refusal; // the same is tried again
+        log.error({ room: t.room, err: refusal }, 'no alarm recorded');
+      });
+      const words = `⚠️ What ${t.wire.sender} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
+      await say(t.room, words, { replyTo: t.wire.event_id });
     },
     onEntry(entry) {
       if (entry.kind !== 'identity.enrolled') return;

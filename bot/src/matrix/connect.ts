@@ -32,12 +32,17 @@ export type MatrixOptions = {
   leak(text: string, txn: string): string;
   /**
    * Takes each event once, in order, also after a crash: an event counts as taken when the promise resolves, so one
-   * that was cut off comes again. Where it rejects, the same event is tried again and the others wait.
+   * that was cut off comes again. Where it rejects, the same event is tried again and the others wait: as long as a
+   * part is down, else a few times.
    */
   intake(t: Taken): Promise<void>;
+  /** Whether an error of `intake` means no more than that a part is down, and the event is to wait for it. */
+  isDown(error: unknown): boolean;
+  /** This event was tried in vain and is left: whatever it asked for was not done. The others wait for this, too. */
+  setAside(t: Taken, error: unknown): Promise<void>;
   onState?(state: 'up' | 'down', why?: string): void;
-  /** Events of that room are missing and can't be had. */
-  onGap?(room: RoomId, why: string): void;
+  /** Events of that room are missing and can't be had. Told until it resolves, also after a restart. */
+  onGap(room: RoomId, why: string): Promise<void>;
   /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
   onTrouble?(room: RoomId, why: string): void;
   /** The homeserver stated keys anew: identities may have changed. */
@@ -120,7 +125,11 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     }
   }
   const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
-  const intake = createIntake({ crypto, journal, log, signal, mayBeLate, onSealed, handle });
+  const { isDown, setAside } = o;
+  const intake = createIntake({
+    ...{ crypto, journal, log, signal, mayBeLate, onSealed },
+    ...{ handle, isDown, setAside },
+  });
   const sync = createSync({
     me: user,
     client,
@@ -130,7 +139,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     signal,
     onArrivals: intake.kick,
     pump: keys.pump,
-    onGap: (room, why) => o.onGap?.(room, why),
+    onGap: o.onGap,
   });
 
   const troubleNow = (room: RoomId): Promise<string | undefined> =>

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
-import type { Journal } from './journal.ts';
+import type { Journal, Waiting } from './journal.ts';
 import type { DeviceId, Evidence, RoomId, Taken, UserId, WireEvent } from './types.ts';
 
 export type IntakeOptions = {
@@ -15,10 +15,16 @@ export type IntakeOptions = {
   /** An encrypted event of one of these is about to be decrypted. */
   onSealed(sender: UserId): void;
   handle(t: Taken): Promise<void>;
+  /** Whether an error of `handle` means no more than that a part is down. */
+  isDown(error: unknown): boolean;
+  /** Tells people that this event was tried in vain and is left. */
+  setAside(t: Taken, error: unknown): Promise<void>;
 };
 
-const late = { tries: 15, wait: 100 };
+const late = { wait: 100, most: 1500 };
 const backOff = { first: 250, most: 10_000 };
+/** Of an event whose handling fails though no part is down. */
+const mostTries = 5;
 
 /**
  * A message's index in its Megolm session, which the library does not tell: version byte 3, then field 0x08 as a
@@ -99,23 +105,30 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
   let running: Promise<void> | undefined;
   let again = false;
 
-  /** A key that comes a sync later than its event is waited for, a little: order matters more than speed here. */
-  async function take(room: RoomId, wire: WireEvent): Promise<Taken> {
+  /** The events up to this one share one wait for keys. */
+  let shared = { seq: 0, until: 0 };
+
+  /**
+   * A key that comes a sync later than its event is waited for, a little: order matters more than speed here. All that
+   * has arrived by now waits together, so that no amount of what nobody can read holds up a tap for longer.
+   */
+  async function take({ seq, room, wire }: Waiting): Promise<Taken> {
+    if (seq > shared.seq) shared = { seq: journal.newest(), until: performance.now() + late.most };
     if (wire.type === 'm.room.encrypted' && o.mayBeLate(room, wire.sender)) o.onSealed(wire.sender);
-    for (let tries = 0; ; tries++) {
+    for (;;) {
       const { taken, missingKey } = await takeIn(crypto, journal, room, wire);
-      if (!missingKey || tries >= late.tries || !o.mayBeLate(room, wire.sender)) return taken;
+      if (!missingKey || performance.now() > shared.until || !o.mayBeLate(room, wire.sender)) return taken;
       await pause(late.wait, undefined, { signal });
     }
   }
 
-  /** Until it succeeds: an event that was not handled may be the owner's no. */
-  async function handle(taken: Taken): Promise<void> {
-    for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.most)) {
+  /** As long as a part is down, for an event that was not handled may be the owner's no; else a few times. */
+  async function insist(taken: Taken, work: (t: Taken) => Promise<void>): Promise<void> {
+    for (let tries = 1, wait = backOff.first; ; wait = Math.min(wait * 2, backOff.most)) {
       try {
-        return await o.handle(taken);
+        return await work(taken);
       } catch (error) {
-        if (signal.aborted) throw error;
+        if (signal.aborted || (!o.isDown(error) && tries++ >= mostTries)) throw error;
         log.error(
           { event: taken.wire.event_id, room: taken.room, err: error },
           'an event waits to be handled',
@@ -125,12 +138,27 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
     }
   }
 
+  async function handle(taken: Taken): Promise<void> {
+    const unlessStopping = (error: unknown, words: string): void => {
+      if (signal.aborted) throw error;
+      log.error({ event: taken.wire.event_id, room: taken.room, err: error }, words);
+    };
+    try {
+      await insist(taken, o.handle);
+    } catch (error) {
+      unlessStopping(error, 'an event was set aside');
+      await insist(taken, (t) => o.setAside(t, error)).catch((failed: unknown) =>
+        unlessStopping(failed, 'nobody could be told of an event set aside'),
+      );
+    }
+  }
+
   async function drain(): Promise<void> {
     do {
       again = false;
       for (let next = journal.next(); next && !signal.aborted; next = journal.next()) {
-        await handle(await take(next.room, next.wire));
-        journal.done(next.seq);
+        await handle(await take(next));
+        journal.done(next.seq); // lost by a crash right before, it comes again: its decision is then confirmed or no news
       }
     } while (again && !signal.aborted);
   }

@@ -9,6 +9,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS event(seq INTEGER PRIMARY KEY AUTOINCREMENT, room TEXT NOT NULL,
     event TEXT NOT NULL UNIQUE, wire TEXT) STRICT;
   CREATE INDEX IF NOT EXISTS waiting ON event(seq) WHERE wire IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS gap(room TEXT PRIMARY KEY, why TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS encrypted(room TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS expected(room TEXT, user TEXT, PRIMARY KEY(room, user)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS sent(room TEXT, txn TEXT, event TEXT NOT NULL, PRIMARY KEY(room, txn)) STRICT, WITHOUT ROWID;
@@ -17,6 +18,8 @@ const schema = `
 
 /** An event of one sync, in the order it is to be handled. */
 export type Arrival = { room: RoomId; wire: WireEvent };
+/** Events of a room that were missed and can't be had. */
+export type Gap = { room: RoomId; why: string };
 export type Waiting = Arrival & { seq: number };
 export type Journal = ReturnType<typeof openJournal>;
 
@@ -28,6 +31,10 @@ export function openJournal(dir: string) {
     value: sql.prepare('SELECT value FROM value WHERE name=?'),
     setValue: sql.prepare('INSERT OR REPLACE INTO value VALUES(?,?)'),
     arrive: sql.prepare('INSERT OR IGNORE INTO event(room, event, wire) VALUES(?,?,?)'),
+    newest: sql.prepare('SELECT max(seq) AS seq FROM event'),
+    gap: sql.prepare('INSERT OR REPLACE INTO gap VALUES(?,?)'),
+    gaps: sql.prepare('SELECT room, why FROM gap'),
+    closeGap: sql.prepare('DELETE FROM gap WHERE room=?'),
     known: sql.prepare('SELECT 1 FROM event WHERE event=?'),
     next: sql.prepare('SELECT seq, room, wire FROM event WHERE wire IS NOT NULL ORDER BY seq LIMIT 1'),
     done: sql.prepare('UPDATE event SET wire=NULL WHERE seq=?'),
@@ -44,13 +51,15 @@ export function openJournal(dir: string) {
   return {
     token: (): string | undefined => (q.value.get('token') as { value: string } | undefined)?.value,
     /**
-     * Takes a sync in: its events and the token that lies behind them, together or not at all. Events already known
-     * are left out, whatever the server serves them for. Their ids are kept for ever, some hundred bytes each.
+     * Takes a sync in: its events, its gaps and the token that lies behind them, together or not at all: the server
+     * never says again what lies before the token. Events already known are left out, whatever the server serves them
+     * for. Their ids are kept for ever, some hundred bytes each.
      */
-    accept(arrivals: readonly Arrival[], token: string): void {
+    accept(arrivals: readonly Arrival[], gaps: readonly Gap[], token: string): void {
       sql.exec('BEGIN IMMEDIATE');
       try {
         for (const { room, wire } of arrivals) q.arrive.run(room, wire.event_id, JSON.stringify(wire));
+        for (const { room, why } of gaps) q.gap.run(room, why);
         q.setValue.run('token', token);
         sql.exec('COMMIT');
       } catch (error) {
@@ -58,12 +67,15 @@ export function openJournal(dir: string) {
         throw error;
       }
     },
+    gaps: (): Gap[] => q.gaps.all() as Gap[],
+    closeGap: (room: RoomId): void => void q.closeGap.run(room),
     known: (event: string): boolean => q.known.get(event) !== undefined,
     /** The oldest event that was not handled to its end. */
     next(): Waiting | undefined {
       const row = q.next.get() as { seq: number; room: string; wire: string } | undefined;
       return row && { seq: row.seq, room: row.room as RoomId, wire: JSON.parse(row.wire) as WireEvent };
     },
+    newest: (): number => (q.newest.get() as { seq: number | null }).seq ?? 0,
     done: (seq: number): void => void q.done.run(seq),
     /** From now on, for ever, nothing goes to that room in the clear. */
     latch: (room: RoomId): void => void q.latch.run(room),

@@ -32,6 +32,8 @@ const describe = (d: W.Device): DeviceNow => ({
 export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
   const { machine } = crypto;
   const lock = createLock();
+  /** What the machine was told last of each user's keys, if that was the answer to a forced query. */
+  const told = new Map<UserId, string>();
 
   /** Sends one request of the machine's and gives it the answer. */
   async function carry(r: Outgoing): Promise<void> {
@@ -47,8 +49,15 @@ export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
       const event_id = await client.sendWire(r.room_id as RoomId, r.event_type, content, r.txn_id);
       answer = { event_id };
     } else throw new Error(`the crypto library wants a request of type ${r.type}, which the bot never makes`);
-    if (r.id) await machine.markRequestAsSent(r.id, r.type, JSON.stringify(answer));
-    if (r.type === W.RequestType.KeysQuery) stated();
+    const { id } = r;
+    if (!id) return;
+    const tell = async () => void (await machine.markRequestAsSent(id, r.type, JSON.stringify(answer)));
+    if (r.type !== W.RequestType.KeysQuery) return tell();
+    await lock('query', () => {
+      told.clear();
+      return tell();
+    });
+    stated();
   }
 
   const pump = (): Promise<void> =>
@@ -76,8 +85,15 @@ export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
     async forceQuery(user: UserId): Promise<void> {
       const query = machine.queryKeysForUsers([new W.UserId(user)]);
       const answer = await client.keysOf(user, 5000);
-      await machine.markRequestAsSent(query.id, query.type, JSON.stringify(answer));
-      stated();
+      const text = JSON.stringify(answer);
+      await lock('query', async () => {
+        // The same answer again changes nothing, and the machine would verify every device of it: a millisecond each.
+        if (told.get(user) === text) return;
+        told.delete(user);
+        await machine.markRequestAsSent(query.id, query.type, text);
+        told.set(user, text);
+        stated();
+      });
       if (!answer.device_keys?.[user])
         throw new Error(`the homeserver did not answer for the keys of ${user}`);
       const known = await machine.getIdentity(new W.UserId(user));

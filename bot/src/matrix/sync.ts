@@ -5,7 +5,7 @@ import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
 import type { Client } from './client.ts';
 import { wellFormed } from './intake.ts';
-import type { Arrival, Journal } from './journal.ts';
+import type { Arrival, Gap, Journal } from './journal.ts';
 import type { RoomId, UserId, WireEvent } from './types.ts';
 
 type SyncedRoom = {
@@ -31,8 +31,8 @@ export type SyncOptions = {
   onArrivals(): void;
   /** The machine may have something to send. */
   pump(): Promise<void>;
-  /** Events of that room are missing and can't be had. */
-  onGap(room: RoomId, why: string): void;
+  /** Events of that room are missing and can't be had. Where it rejects, and after a restart, it is told again. */
+  onGap(room: RoomId, why: string): Promise<void>;
 };
 
 const filter = JSON.stringify({
@@ -82,7 +82,12 @@ export function createSync(o: SyncOptions) {
     return newestFirst.reverse();
   }
 
-  async function arrivalsOf(room: RoomId, synced: SyncedRoom, since: string | undefined): Promise<Arrival[]> {
+  async function arrivalsOf(
+    room: RoomId,
+    synced: SyncedRoom,
+    since: string | undefined,
+    gaps: Gap[],
+  ): Promise<Arrival[]> {
     const { events = [], limited, prev_batch } = synced.timeline ?? {};
     let missed: WireEvent[] = [];
     if (since && limited)
@@ -94,22 +99,37 @@ export function createSync(o: SyncOptions) {
         if (signal.aborted) throw error;
         const why = error instanceof MatrixError ? error.error : error instanceof Error ? error.message : '';
         log.error({ room, err: error }, 'a gap could not be filled');
-        o.onGap(room, why);
+        gaps.push({ room, why });
       }
     const all = [...(synced.state?.events ?? []), ...missed, ...events].filter(wellFormed);
     return all.map((wire) => ({ room, wire }));
+  }
+
+  const telling = new Set<RoomId>();
+  function tellGaps(): void {
+    for (const { room, why } of journal.gaps()) {
+      if (telling.has(room)) continue;
+      telling.add(room);
+      o.onGap(room, why)
+        .then(() => journal.closeGap(room))
+        .catch((error: unknown) => log.error({ room, err: error }, 'a gap is told again with the next sync'))
+        .finally(() => telling.delete(room));
+    }
   }
 
   async function accept(s: SyncAnswer, since: string | undefined): Promise<void> {
     await giveKeys(s);
     const rooms = [...Object.entries(s.rooms?.join ?? {}), ...Object.entries(s.rooms?.leave ?? {})];
     const arrivals: Arrival[] = [];
-    for (const [room, synced] of rooms) arrivals.push(...(await arrivalsOf(room as RoomId, synced, since)));
+    const gaps: Gap[] = [];
+    for (const [room, synced] of rooms)
+      arrivals.push(...(await arrivalsOf(room as RoomId, synced, since, gaps)));
     for (const { room, wire } of arrivals) {
       const txn = wire.sender === o.me ? wire.unsigned?.['transaction_id'] : undefined;
       if (typeof txn === 'string') journal.setSent(room, txn, wire.event_id); // sent, but the answer was lost
     }
-    journal.accept(arrivals, s.next_batch);
+    journal.accept(arrivals, gaps, s.next_batch);
+    tellGaps(); // before the events that came after them are handled
     try {
       await o.pump(); // keys that changed are asked for before the events are judged by them
     } finally {

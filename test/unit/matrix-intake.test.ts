@@ -1,0 +1,133 @@
+/** From the sync to the handling: what fails, what nobody can read and what is missing hold up nothing for ever. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { MatrixError } from 'matrix-bot-sdk';
+import pino from 'pino';
+import type { Client } from '../../bot/src/matrix/client.ts';
+import { createIntake, type IntakeOptions } from '../../bot/src/matrix/intake.ts';
+import { type Journal, openJournal } from '../../bot/src/matrix/journal.ts';
+import { createSync } from '../../bot/src/matrix/sync.ts';
+import type { RoomId, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
+import { until } from '../harness/wait.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'intake-'));
+const folder = () => mkdtempSync(join(dir, 'one-'));
+const crypto = await openCrypto({
+  dir: folder(),
+  storeKey: new Uint8Array(32).fill(1),
+  user: '@bot:x',
+  device: 'BOT',
+  recipients: () => [],
+  panic: (error) => {
+    throw error;
+  },
+});
+const stop = new AbortController();
+after(() => {
+  stop.abort();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const log = pino({ level: 'silent' });
+const room = '!r:x' as RoomId;
+const event = (id: string, type = 'm.reaction', content: Record<string, unknown> = {}) =>
+  ({ event_id: id, type, sender: '@owner:x', content, origin_server_ts: 0 }) as unknown as WireEvent;
+/** A Megolm message in form: version, index 0, sixteen bytes of ciphertext, MAC and signature. */
+const megolm = Buffer.concat([Buffer.from([3, 8, 0, 18, 16]), Buffer.alloc(16 + 8 + 64, 1)]);
+const unreadable = (id: string) =>
+  event(id, 'm.room.encrypted', {
+    ...{ algorithm: 'm.megolm.v1.aes-sha2', ciphertext: megolm.toString('base64').replace(/=+$/, '') },
+    ...{ session_id: `session of ${id}`, device_id: 'PHONE' },
+  });
+
+function intake(wires: readonly WireEvent[], over: Partial<IntakeOptions>) {
+  const journal = openJournal(folder());
+  const handled: string[] = [];
+  const aside: string[] = [];
+  const it = createIntake({
+    ...{ crypto, journal, log, signal: stop.signal },
+    mayBeLate: () => true,
+    onSealed: () => {},
+    handle: async (t) => void handled.push(t.wire.event_id),
+    isDown: () => false,
+    setAside: async (t, error) => void aside.push(`${t.wire.event_id} ${(error as Error).message}`),
+    ...over,
+  });
+  journal.accept(
+    wires.map((wire) => ({ room, wire })),
+    [],
+    'token',
+  );
+  it.kick();
+  return { journal, handled, aside, it };
+}
+
+test('an event that cannot be handled is set aside and told, one that waits for a part is not', async () => {
+  const tries = { broken: 0, down: 0 };
+  const handled: string[] = [];
+  const { aside, it, journal } = intake([event('$broken'), event('$down'), event('$last')], {
+    async handle(t) {
+      if (t.wire.event_id === '$broken' && ++tries.broken) throw new Error('broken');
+      if (t.wire.event_id === '$down' && ++tries.down <= tries.broken) throw new Error('down');
+      handled.push(t.wire.event_id);
+    },
+    isDown: (error) => (error as Error).message === 'down',
+  });
+  await it.idle();
+  assert.deepEqual(aside, ['$broken broken']);
+  assert.deepEqual(handled, ['$down', '$last']);
+  assert.equal(tries.down, tries.broken + 1, 'more tries than a broken one gets');
+  assert.equal(journal.next(), undefined);
+});
+
+test('what nobody can read holds up a tap for one wait, however much of it there is', async () => {
+  const junk = Array.from({ length: 60 }, (_, i) => unreadable(`$junk${i}`));
+  const start = performance.now();
+  const { handled, it } = intake([...junk, event('$tap')], {});
+  await it.idle();
+  const ms = performance.now() - start;
+  assert.equal(handled.at(-1), '$tap');
+  assert.equal(handled.length, 61);
+  assert.ok(ms > 1400, `a key may come a little later than its event: ${ms}`);
+  assert.ok(ms < 15_000, `${ms}`); // 90 s, if each waited
+});
+
+test('a gap that cannot be filled is told until somebody has dealt with it, over a restart too', async () => {
+  const state = folder();
+  const synced = (limited: boolean) => ({
+    next_batch: 'later',
+    rooms: { join: { [room]: { timeline: { limited, prev_batch: 'p', events: [] } } } },
+  });
+  const answers = [synced(true), synced(false)];
+  const client = {
+    async api(_: string, path: string) {
+      if (path === '/sync') return answers.shift() ?? synced(false);
+      throw new MatrixError({ errcode: 'M_UNKNOWN', error: 'not to be had' }, 403);
+    },
+  } as unknown as Client;
+  const told: string[] = [];
+  const follow = (journal: Journal, deal: () => Promise<void>) =>
+    createSync({
+      ...{ me: '@bot:x' as UserId, client, crypto, journal, log, signal: stop.signal },
+      onArrivals: () => {},
+      pump: async () => {},
+      onGap: (_, why) => {
+        told.push(why);
+        return deal();
+      },
+    });
+  const first = openJournal(state);
+  first.accept([], [], 'before');
+  await follow(first, () => Promise.reject(new Error('no ledger'))).catchUp();
+  assert.deepEqual(told, ['not to be had']);
+  first.close();
+  const second = openJournal(state);
+  assert.equal(second.token(), 'later', 'the server says nothing of it again');
+  await follow(second, async () => {}).catchUp();
+  await until('the gap is dealt with', () => second.gaps().length === 0);
+  assert.deepEqual(told, ['not to be had', 'not to be had']);
+});
