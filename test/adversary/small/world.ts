@@ -1,0 +1,200 @@
+/**
+ * The bot's way from a homeserver's answer to a verdict and from its words to a ciphertext, on its own code and real
+ * crypto; around it a key directory in memory and devices of other people. Milliseconds where the rig takes seconds: the
+ * attacks that need no more than this are shown here, and what takes a defence out is found here first.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Crypto, openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import pino from 'pino';
+import { pollAnswers } from '../../../bot/src/approval/card.ts';
+import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
+import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
+import type { Client } from '../../../bot/src/matrix/client.ts';
+import { ensureIdentity } from '../../../bot/src/matrix/identity.ts';
+import { createIntake } from '../../../bot/src/matrix/intake.ts';
+import { openJournal } from '../../../bot/src/matrix/journal.ts';
+import { createKeys } from '../../../bot/src/matrix/keys.ts';
+import { createPost } from '../../../bot/src/matrix/post.ts';
+import { createSync } from '../../../bot/src/matrix/sync.ts';
+import type {
+  Content,
+  DeviceId,
+  Enrolled,
+  Matrix,
+  RoomId,
+  Taken,
+  UserId,
+  WireEvent,
+} from '../../../bot/src/matrix/types.ts';
+import { type Device, openDevice } from './device.ts';
+import { type Directory, keyDirectory } from './directory.ts';
+
+export type SmallWorld = {
+  directory: Directory;
+  room: RoomId;
+  botUser: UserId;
+  crypto: Crypto;
+  gate: Gate;
+  enrolled: Enrolled[];
+  owner: Device;
+  /** Another device; its account need not exist before. */
+  device(user: string, device: string): Promise<Device>;
+  /** What an operator would enrol for it after comparing. */
+  enrolledAs(device: Device): Promise<Enrolled>;
+  /** Serves these events to the bot in one sync. @returns its verdict on the last one */
+  serve(...events: WireEvent[]): Promise<Verdict>;
+  taken: Taken[];
+  /** Lets the bot say something. @returns the event as the homeserver has it */
+  say(type: string, content: Content, to?: RoomId): Promise<WireEvent>;
+  /** Puts an open card in the store. */
+  card(n: number, over?: Partial<Card>): Card;
+  stop(): Promise<void>;
+};
+
+const room = '!room:x' as RoomId;
+const botUser = '@bot:x' as UserId;
+const me = { user: botUser, device: 'BOT' as DeviceId };
+const ownerUser = '@owner:x' as UserId;
+
+/** One per process: the key store is global. The owner's device is paired and enrolled. */
+export async function smallWorld(): Promise<SmallWorld> {
+  const dir = mkdtempSync(join(tmpdir(), 'small-'));
+  const directory = keyDirectory();
+  const enrolled: Enrolled[] = [];
+  const sent: WireEvent[] = [];
+  let syncs = 0;
+  let serving: WireEvent[] = [];
+  const client = {
+    api: async (method: string, path: string, o: { body?: unknown } = {}) => {
+      if (method !== 'GET' || path !== '/sync') return directory.request(me, path, o.body);
+      const rooms = { join: { [room]: { timeline: { events: serving.splice(0) } } } };
+      const counts = directory.count(me);
+      return {
+        next_batch: String(++syncs),
+        to_device: { events: directory.take(me) },
+        device_lists: { changed: directory.takeChanged() },
+        device_one_time_keys_count: counts,
+        device_unused_fallback_key_types: ['signed_curve25519'],
+        rooms,
+      };
+    },
+    sendToDevice: async (type: string, _: string, messages: object) =>
+      directory.sendToDevice(me, type, messages),
+    keysOf: async (user: string) => directory.request(me, '/keys/query', { device_keys: { [user]: [] } }),
+    sendWire: async (_: string, type: string, content: Content, txn: string) => {
+      const event_id = `$sent-${txn}`;
+      sent.push({ type, event_id, sender: botUser, content, origin_server_ts: Date.now() } as WireEvent);
+      return event_id;
+    },
+  } as unknown as Client;
+
+  const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
+  const panic = (error: Error) => {
+    throw error;
+  };
+  const storeKey = new Uint8Array(32).fill(7);
+  const crypto = await openCrypto({ dir, storeKey, ...me, recipients: () => enrolled, panic });
+  const journal = openJournal(dir);
+  const keys = createKeys(crypto, client);
+  await keys.pump();
+  await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
+  journal.latch(room);
+  const { deviceNow, identityNow, forceQuery } = keys;
+  const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: journal.replay };
+  const gate: Gate = {
+    matrix: matrix as unknown as Matrix,
+    cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
+    approvers: () => enrolled,
+    trouble: () => '',
+    now: () => Date.now(),
+  };
+
+  const taken: Taken[] = [];
+  const verdicts = new Map<string, Verdict>();
+  const signal = new AbortController().signal;
+  const handle = async (t: Taken): Promise<void> => {
+    taken.push(t);
+    verdicts.set(t.wire.event_id, await judge(t, gate));
+  };
+  const intake = createIntake({ crypto, journal, log, signal, mayBeLate: () => false, handle });
+  const onGap = () => {};
+  const sync = createSync({
+    ...{ me: botUser, client, crypto, journal, log, signal },
+    ...{ onArrivals: intake.kick, pump: keys.pump, onGap },
+  });
+  const post = createPost({ crypto, client, keys, journal, recipients: () => enrolled });
+
+  const opened: Device[] = [];
+  async function device(user: string, id: string): Promise<Device> {
+    const made = await openDevice(directory, user, id, room);
+    opened.push(made);
+    return made;
+  }
+  async function enrolledAs(d: Device): Promise<Enrolled> {
+    await keys.track([d.user as UserId]);
+    await forceQuery(d.user as UserId);
+    const now = await deviceNow(d.user as UserId, d.device as DeviceId);
+    const identity = await identityNow(d.user as UserId);
+    if (!now || !identity) throw new Error(`the bot knows no ${d.user} ${d.device}`);
+    const { ed25519, curve25519 } = now;
+    return { user: now.user, device: now.device, ed25519, curve25519, master: identity.master };
+  }
+
+  const owner = await device(ownerUser, 'PHONE');
+  await owner.newIdentity();
+  enrolled.push(await enrolledAs(owner));
+  const theirs = await crypto.machine.getIdentity(new W.UserId(ownerUser));
+  if (!(theirs instanceof W.OtherUserIdentity)) throw new Error('the owner has no identity');
+  await keys.carry(await theirs.verify()); // what a pairing ends with
+  await forceQuery(ownerUser);
+
+  return {
+    directory,
+    room,
+    botUser,
+    crypto,
+    gate,
+    enrolled,
+    owner,
+    device,
+    enrolledAs,
+    taken,
+    async serve(...events) {
+      serving = structuredClone(events);
+      await sync.catchUp();
+      intake.kick();
+      await intake.idle();
+      const verdict = verdicts.get(events.at(-1)?.event_id ?? '');
+      if (!verdict) throw new Error('the bot did not take it in');
+      return verdict;
+    },
+    async say(type, content, to = room) {
+      await post(to, type, content);
+      const last = sent.at(-1);
+      if (!last) throw new Error('nothing was sent');
+      return last;
+    },
+    card(n, over = {}) {
+      const two = String(n).padStart(2, '0');
+      const card: Card = {
+        ...{ action: `action${n}`, number: n, room, digest: two.padStart(64, 'a'), form: 'chip' },
+        ...{ key: `🦊 4F7KQ2${two}`, decoy: `🌵 M2XT9Q${two}`, nonce: `NONCE${two}`, code: `AAAA-BB${two}` },
+        ...{ event: `$card${n}`, poll: `$poll${n}`, notice: '', chips: '', decideBy: Date.now() + 60_000 },
+        ...{ dropped: false, open: true, ended: false, approval: '' },
+        ...over,
+      };
+      gate.cards.add(card);
+      return card;
+    },
+    async stop() {
+      await intake.idle();
+      for (const each of opened) each.close();
+      crypto.close();
+      journal.close();
+      gate.cards.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
