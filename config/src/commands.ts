@@ -70,6 +70,13 @@ export const commands: readonly Command[] = [
     run: (_report, options) => runScript('test/demo/demo.ts', options.json ? ['--json'] : []),
   },
   {
+    name: 'forge',
+    takes: '',
+    summary: 'forges approvals in every way that a server, a token or a second login can, and says what ran',
+    options: [],
+    run: (_report, options) => runScript('test/forge/forge.ts', options.json ? ['--json'] : []),
+  },
+  {
     name: 'audit',
     takes: '',
     summary: "verifies the ledger's chain and every action's story",
@@ -88,6 +95,13 @@ export const commands: readonly Command[] = [
       if (words[0] !== 'tap') throw new Fault('usage', 'bench takes the name of a measurement: tap.');
       return runScript('test/bench/tap.ts', options.json ? ['--json'] : []);
     },
+  },
+  {
+    name: 'mutants',
+    takes: '[NN…]',
+    summary: 'takes one defence after the other out of a copy: its attack test has to fail',
+    options: [],
+    run: (_report, _options, words) => runScript('test/mutations/run.ts', words),
   },
   {
     name: 'test',

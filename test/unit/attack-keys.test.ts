@@ -1,11 +1,11 @@
 /** Who reads and who is heard: real crypto on both sides, the bot's own code from the sync answer to the verdict. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Card } from '../../bot/src/approval/store.ts';
 import { RefusedPlain } from '../../bot/src/matrix/post.ts';
 import { violated } from '../../bot/src/matrix/rules.ts';
-import type { RoomId, WireEvent } from '../../bot/src/matrix/types.ts';
+import type { DeviceId, Enrolled, RoomId, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
 import { brief, forged, say, tap, vote } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';
@@ -25,9 +25,8 @@ const card = (): Card => w.card(++cards);
 const judged = async (...events: WireEvent[]): Promise<string> => brief(await w.serve(...events));
 const approved = (c: Card): string => `approve ${c.action}`;
 
-/** That nothing this device can send is heard or approves, though it knows every secret of the card. */
-async function notHeard(from: Device, c: Card): Promise<void> {
-  assert.equal(await judged(await say(from, '!run anything')), 'ignore');
+/** That nothing this device can send approves, though it knows every secret of the card. */
+async function decidesNothing(from: Device, c: Card): Promise<void> {
   assert.equal(await judged(await say(from, c.code)), 'ignore');
   assert.equal(await judged(await vote(from, c)), 'ignore');
 }
@@ -36,6 +35,11 @@ async function twin(c: Card, from = w.owner): Promise<void> {
   assert.equal(await judged(await say(from, 'hello')), 'hear');
   assert.equal(await judged(await vote(from, c)), approved(c));
   assert.equal(await judged(await say(from, c.code)), approved(c));
+}
+/** Enrols it for the length of a test, however that ends. */
+function enrolFor(t: TestContext, device: Enrolled): void {
+  w.enrolled.push(device);
+  t.after(() => void w.enrolled.splice(1));
 }
 /** Whether this device can open what the bot says now. The owner's phone can. */
 async function reads(device: Device): Promise<boolean> {
@@ -49,23 +53,25 @@ async function reads(device: Device): Promise<boolean> {
   );
 }
 
-test('attack-02 a fresh device of the owner’s account, signed by nobody, reads nothing and is not heard', async () => {
+test('attack-02 a fresh device of the owner’s account, signed by nobody, reads nothing and decides nothing', async () => {
   const fresh = await w.device('@owner:x', 'FRESH');
   assert.equal(await reads(fresh), false);
   const c = card();
-  await notHeard(fresh, c);
+  await decidesNothing(fresh, c);
+  assert.match(w.taken.at(-1)?.failed ?? '', /^UnsignedSenderDevice/, 'it is not even decrypted');
   await twin(c);
 });
 
-test('attack-03 a device signed with the stolen recovery key reads nothing and is not heard until it is enrolled', async () => {
+test('attack-03 a device signed with the stolen recovery key reads nothing and decides nothing until it is enrolled', async (t) => {
   const thief = await w.device('@owner:x', 'THIEF');
+  t.after(() => w.directory.remove(thief));
   await thief.signWith(await w.owner.secrets());
   const device = await w.enrolledAs(thief);
   assert.equal(await reads(thief), false);
   const c = card();
-  await notHeard(thief, c);
+  await decidesNothing(thief, c);
   await twin(c);
-  w.enrolled.push(device);
+  enrolFor(t, device);
   assert.equal(await reads(thief), true);
   await twin(card(), thief);
   w.enrolled.pop();
@@ -127,9 +133,9 @@ test('attack-07 keys that were forwarded, exported or backed up open events and 
   await twin(c);
   const taken = w.taken.at(-1);
   assert.ok(taken?.evidence);
-  const with_ = (evidence: object) =>
+  const changed = (evidence: object) =>
     ({ ...taken, evidence: { ...taken.evidence, ...evidence } }) as typeof taken;
-  const why = (evidence: object) => violated(with_(evidence), w.enrolled, w.gate.matrix);
+  const why = (evidence: object) => violated(changed(evidence), w.enrolled, w.gate.matrix);
   assert.equal(await why({}), undefined);
   assert.match((await why({ forwarder: '@owner:x' })) ?? '', /^1: its key was forwarded/);
   assert.match((await why({ shield: 'AuthenticityNotGuaranteed' })) ?? '', /^2:/);
@@ -146,12 +152,11 @@ test('attack-08 one ciphertext under two event ids counts once, and one event se
   await twin(c);
 });
 
-test('attack-12 nothing is said in a room that the bot did not make encrypted, and nothing in the clear is heard', async () => {
+test('attack-12 nothing is said in a room that the bot did not make encrypted, and a code in the clear approves nothing', async () => {
   const c = card();
   const plain = '!plain:x' as RoomId;
-  await assert.rejects(w.say('m.room.message', { body: 'x' }, plain), RefusedPlain);
+  await assert.rejects(w.say('m.room.message', { body: 'x' }, {}, plain), RefusedPlain);
   assert.equal(await judged(forged('m.room.message', { msgtype: 'm.text', body: c.code })), 'ignore');
-  assert.equal(await judged(forged('m.room.message', { msgtype: 'm.text', body: '!run x' })), 'ignore');
   assert.equal((await w.say('m.room.message', { body: 'x' })).type, 'm.room.encrypted');
   await twin(c);
 });
@@ -165,36 +170,39 @@ test('attack-13 a ghost member whom the homeserver added gets no key of what the
   );
   assert.equal(await reads(ghost), false);
   const c = card();
-  await notHeard(ghost, c);
+  await decidesNothing(ghost, c);
   await twin(c);
 });
 
-test('attack-17 an edit of the owner’s approves nothing and commands nothing', async () => {
+test('attack-17 an edit of the owner’s approves nothing', async () => {
   const c = card();
   const edit = { 'm.relates_to': { rel_type: 'm.replace', event_id: '$before' } };
   const inner = { 'm.new_content': { msgtype: 'm.text', body: c.code } };
   for (const more of [edit, inner, { ...edit, ...inner }]) {
     assert.equal(await judged(await say(w.owner, c.code, more)), 'ignore');
-    assert.equal(await judged(await say(w.owner, '!run x', more)), 'ignore');
     assert.equal(await judged(await vote(w.owner, c, more)), 'ignore');
   }
   await twin(c);
 });
 
-test('attack-45 chat and commands in the clear, from an unenrolled device, or replayed, are not heard', async () => {
+test('attack-45 chat and commands in the clear, from an unenrolled device, or replayed, are not heard', async (t) => {
   const command = { msgtype: 'm.text', body: '!run x' };
   assert.equal(await judged(forged('m.room.message', command)), 'ignore');
   const other = await w.device('@owner:x', 'OTHER');
+  t.after(() => w.directory.remove(other));
   assert.equal(await judged(await say(other, '!run x')), 'ignore');
   await other.signWith(await w.owner.secrets());
   assert.equal(await judged(await say(other, '!run x')), 'ignore');
   const genuine = await say(w.owner, '!run x');
   assert.equal(await judged(genuine), 'hear');
   assert.equal(await judged({ ...genuine, event_id: '$replayed' } as WireEvent), 'ignore');
+  for (const more of [{ 'm.new_content': {} }, { 'm.relates_to': { rel_type: 'm.replace' } }])
+    assert.equal(await judged(await say(w.owner, '!run x', more)), 'ignore', 'an edit');
 });
 
-test('attack-47 a device hidden from the bot that reads the cards from the key backup can sign nothing', async () => {
+test('attack-47 a device hidden from the bot that reads the cards from the key backup can sign nothing', async (t) => {
   const hidden = await w.device('@owner:x', 'HIDDEN');
+  t.after(() => w.directory.remove(hidden));
   await hidden.signWith(await w.owner.secrets());
   const end = w.directory.tamper((answer) => void delete answer.device_keys['@owner:x']?.['HIDDEN']);
   const c = card();
@@ -202,32 +210,47 @@ test('attack-47 a device hidden from the bot that reads the cards from the key b
   await w.owner.receive();
   await hidden.machine.importExportedRoomKeys(await w.owner.machine.exportRoomKeys(() => true), () => {});
   assert.match(String((await hidden.read(shown))['body']), new RegExp(c.code), 'it reads the card');
-  await notHeard(hidden, c);
+  await decidesNothing(hidden, c);
   end();
-  await notHeard(hidden, c);
+  await decidesNothing(hidden, c);
   await twin(c);
 });
 
-test('attack-48 the enrolled device’s id comes back with new keys, signed by the thief of the signing keys', async () => {
+test('attack-48 the enrolled device’s id comes back with new keys, signed by the thief of the signing keys', async (t) => {
   const phone = await w.device('@owner:x', 'TABLET');
   await phone.signWith(await w.owner.secrets());
-  w.enrolled.push(await w.enrolledAs(phone));
+  const was = await w.enrolledAs(phone);
+  enrolFor(t, was);
   await twin(card(), phone);
   w.directory.remove(phone);
+  await w.gate.matrix.forceQuery(w.owner.user as UserId); // the bot sees it gone
   const impostor = await w.device('@owner:x', 'TABLET');
+  t.after(() => w.directory.remove(impostor));
   await impostor.signWith(await w.owner.secrets());
-  await w.enrolledAs(impostor); // the bot has seen the new keys, and that they are signed
+  await w.enrolledAs(impostor); // the bot sees the new keys
+  const now = await w.gate.matrix.deviceNow(w.owner.user as UserId, 'TABLET' as DeviceId);
+  assert.ok(now?.crossSigned && now.ed25519 !== was.ed25519, 'and that they are signed');
   assert.equal(await reads(impostor), false);
   const c = card();
-  await notHeard(impostor, c);
-  w.enrolled.pop();
+  await decidesNothing(impostor, c);
   await twin(c);
+});
+
+test('attack-49 the key of a sealed chip stands nowhere outside its ciphertext', async () => {
+  const key = '🦊 4F7KQ2ZD';
+  const inner = { 'm.relates_to': { rel_type: 'm.annotation', event_id: '$card', key } };
+  const outer = { rel_type: 'm.reference', event_id: '$card' };
+  const chip = await w.say('m.reaction', inner, { outerRelation: outer });
+  assert.ok(!JSON.stringify(chip).includes('4F7KQ2ZD') && !JSON.stringify(chip).includes('🦊'));
+  assert.deepEqual(chip.content['m.relates_to'], outer);
+  await w.owner.receive();
+  assert.deepEqual((await w.owner.read(chip))['m.relates_to'], inner['m.relates_to'], 'inside it is whole');
 });
 
 test('attack-51 a member with an identity of their own who is no approver reads nothing and decides nothing', async () => {
   const c = card();
   assert.equal(await reads(mallory), false);
-  await notHeard(mallory, c);
+  await decidesNothing(mallory, c);
   assert.equal(await judged(tap(c.event, c.key, { sender: mallory.user } as Partial<WireEvent>)), 'ignore');
   assert.equal(await judged(tap(c.event, '❌', { sender: mallory.user } as Partial<WireEvent>)), 'ignore');
   assert.equal(await judged(tap(c.event, '🛑', { sender: mallory.user } as Partial<WireEvent>)), 'ignore');

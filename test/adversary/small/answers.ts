@@ -22,7 +22,7 @@ export const forged = (type: string, content: Content, over: Partial<WireEvent> 
     content,
     event_id: `$${randomUUID()}`,
     sender: '@owner:x',
-    origin_server_ts: 0,
+    origin_server_ts: Date.now(),
     ...over,
   }) as WireEvent;
 

@@ -121,6 +121,7 @@ export function keyDirectory() {
     /** What `sign out` does on the server. */
     remove(who: Who): void {
       devices.get(who.user)?.delete(who.device);
+      oneTime.delete(at(who));
       changed.add(who.user);
     },
     /** Whose keys changed since this was last asked: the one follower is the bot. */

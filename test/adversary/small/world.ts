@@ -23,6 +23,7 @@ import type {
   DeviceId,
   Enrolled,
   Matrix,
+  PostOptions,
   RoomId,
   Taken,
   UserId,
@@ -47,7 +48,7 @@ export type SmallWorld = {
   serve(...events: WireEvent[]): Promise<Verdict>;
   taken: Taken[];
   /** Lets the bot say something. @returns the event as the homeserver has it */
-  say(type: string, content: Content, to?: RoomId): Promise<WireEvent>;
+  say(type: string, content: Content, o?: PostOptions, to?: RoomId): Promise<WireEvent>;
   /** Puts an open card in the store. */
   card(n: number, over?: Partial<Card>): Card;
   stop(): Promise<void>;
@@ -170,8 +171,9 @@ export async function smallWorld(): Promise<SmallWorld> {
       if (!verdict) throw new Error('the bot did not take it in');
       return verdict;
     },
-    async say(type, content, to = room) {
-      await post(to, type, content);
+    async say(type, content, o = {}, to = room) {
+      await sync.catchUp(); // whose keys changed is known before anything is said
+      await post(to, type, content, o);
       const last = sent.at(-1);
       if (!last) throw new Error('nothing was sent');
       return last;
