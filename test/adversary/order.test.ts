@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import type { WireEvent } from '../harness/hostile.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
-import { retarget } from './kit/ciphertexts.ts';
+import { replay, retarget } from './kit/ciphertexts.ts';
 import { withholdKeys } from './kit/keys.ts';
 import { allLeave, puppet } from './people.ts';
 import {
@@ -78,7 +78,7 @@ test('attack-08 a vote replayed under a new id or delivered again decides nothin
   const open = await waiting(rig, 'open');
   const grafted = { ...wire.content, 'm.relates_to': { rel_type: 'm.reference', event_id: open.card.id } };
   await rig.hostile.inject(rig.room, wire);
-  await rig.hostile.inject(rig.room, { ...wire, event_id: '$again', content: grafted });
+  await replay(rig.hostile, rig.room, { ...wire, content: grafted });
   await refused(rig, open);
   assert.equal((await rig.storyOf(w.action)).filter((kind) => kind === 'approved').length, 1);
   await stillRuns(rig, open, () => approve(rig.phone, open.card));

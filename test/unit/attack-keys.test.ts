@@ -5,7 +5,7 @@ import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Card } from '../../bot/src/approval/store.ts';
 import { RefusedPlain } from '../../bot/src/matrix/post.ts';
 import { violated } from '../../bot/src/matrix/rules.ts';
-import type { DeviceId, Enrolled, RoomId, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
+import type { Content, DeviceId, Enrolled, RoomId, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
 import { brief, forged, say, tap, vote } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';
@@ -183,6 +183,46 @@ test('attack-17 an edit of the owner’s approves nothing', async () => {
     assert.equal(await judged(await vote(w.owner, c, more)), 'ignore');
   }
   await twin(c);
+});
+
+test('attack-20 a stranger’s verification is not taken up, and what the operator did not confirm enrols nobody', async () => {
+  const dora = await w.device('@dora:x', 'DORA');
+  await dora.newIdentity();
+  const from = (sender: string, type: string, content: Content) =>
+    forged(type, content, { sender } as Partial<WireEvent>);
+  const request = {
+    ...{ msgtype: 'm.key.verification.request', body: 'verify me', methods: ['m.sas.v1'] },
+    ...{ from_device: mallory.device, to: w.botUser },
+  };
+  const asked = from(mallory.user, 'm.room.message', request);
+  const started = from(mallory.user, 'm.key.verification.start', {
+    ...{ from_device: mallory.device, method: 'm.sas.v1', hashes: ['sha256'] },
+    ...{ key_agreement_protocols: ['curve25519-hkdf-sha256'], short_authentication_string: ['emoji'] },
+    message_authentication_codes: ['hkdf-hmac-sha256.v2'],
+    'm.relates_to': { rel_type: 'm.reference', event_id: asked.event_id },
+  });
+  const before = w.sent.length;
+  await w.serve(asked, started);
+  assert.equal(w.sent.length, before, 'the bot says nothing to it');
+
+  const verified = async () => (await w.gate.matrix.identityNow(dora.user as UserId))?.verified;
+  await assert.rejects(w.pair(dora, { answer: () => false }), /not confirmed.*nobody enrolled/);
+  assert.equal(await verified(), false);
+  // The twin, while the stranger tries to take the flow over or to end it.
+  const meanwhile = (flow: string) => {
+    const related = { 'm.relates_to': { rel_type: 'm.reference', event_id: flow } };
+    const ready = { from_device: mallory.device, methods: ['m.sas.v1'], ...related };
+    return [
+      from(mallory.user, 'm.key.verification.ready', ready),
+      from(mallory.user, 'm.key.verification.cancel', { code: 'm.user', reason: 'no', ...related }),
+    ];
+  };
+  const enrolled = await w.pair(dora, {
+    answer: (bots, phones) => bots === phones && bots.split(' ').length === 7,
+    meanwhile,
+  });
+  assert.deepEqual(enrolled, await w.enrolledAs(dora));
+  assert.equal(await verified(), true);
 });
 
 test('attack-45 chat and commands in the clear, from an unenrolled device, or replayed, are not heard', async (t) => {

@@ -20,6 +20,12 @@ export async function openDevice(directory: Directory, user: string, device: str
   await W.initAsync();
   const machine = await W.OlmMachine.initialize(new W.UserId(user), new W.DeviceId(device));
   const who = { user, device };
+  /** What it said in the room in the clear: steps of a verification. */
+  const said: WireEvent[] = [];
+  const inRoom = (type: string, content: unknown): WireEvent =>
+    ({
+      ...{ type, content, sender: user, event_id: `$${randomUUID()}`, origin_server_ts: Date.now() },
+    }) as WireEvent;
 
   async function carry(r: Outgoing): Promise<void> {
     const path = paths.get(r.type);
@@ -27,7 +33,11 @@ export async function openDevice(directory: Directory, user: string, device: str
     if (path) answer = directory.request(who, path, JSON.parse(r.body));
     else if (r instanceof W.ToDeviceRequest)
       directory.sendToDevice(who, r.event_type, (JSON.parse(r.body) as { messages: object }).messages);
-    else throw new Error(`a request of type ${r.type}`);
+    else if (r instanceof W.RoomMessageRequest) {
+      const wire = inRoom(r.event_type, JSON.parse(r.body));
+      said.push(wire);
+      answer = { event_id: wire.event_id };
+    } else throw new Error(`a request of type ${r.type}`);
     if (r.id) await machine.markRequestAsSent(r.id, r.type, JSON.stringify(answer));
   }
   async function pump(): Promise<void> {
@@ -81,19 +91,34 @@ export async function openDevice(directory: Directory, user: string, device: str
       for (const request of await machine.shareRoomKey(new W.RoomId(room), ids(), shared))
         await carry(request);
       const sealed = await machine.encryptRoomEvent(new W.RoomId(room), type, JSON.stringify(content));
-      return {
-        type: 'm.room.encrypted',
-        event_id: `$${randomUUID()}`,
-        sender: user,
-        origin_server_ts: Date.now(),
-        content: JSON.parse(sealed) as Content,
-      } as WireEvent;
+      return inRoom('m.room.encrypted', JSON.parse(sealed));
     },
     /** Opens an event, whoever's it is. @throws MegolmDecryptionError */
     async read(wire: WireEvent): Promise<Content> {
       const event = JSON.stringify({ ...wire, room_id: room });
       const { event: clear } = await machine.decryptRoomEvent(event, new W.RoomId(room), settings());
       return (JSON.parse(clear) as { content: Content }).content;
+    },
+    /**
+     * Hears one step of a verification that somebody else began in the room, and goes on with it: takes it up, starts the
+     * comparison, and says that the emoji match. @returns what it says, and the emoji once there are any
+     */
+    async verify(wire: WireEvent, flow: string): Promise<{ says: WireEvent[]; emoji?: string }> {
+      const event = JSON.stringify({ ...wire, room_id: room });
+      await machine.receiveVerificationEvent(event, new W.RoomId(room));
+      const request = machine.getVerificationRequest(new W.UserId(wire.sender), flow);
+      const send = async (r: unknown) => void (r && (await carry(r as Outgoing)));
+      if (request?.phase() === W.VerificationRequestPhase.Requested)
+        await send(request.acceptWithMethods([W.VerificationMethod.SasV1]));
+      if (request?.isReady()) await send((await request.startSas())?.[1]);
+      const sas = request?.getVerification();
+      let emoji: string | undefined;
+      if (sas instanceof W.Sas && sas.canBePresented() && !sas.haveWeConfirmed()) {
+        emoji = (sas.emoji() ?? []).map((e) => e.symbol).join(' ');
+        for (const step of await sas.confirm()) await send(step);
+      }
+      await pump();
+      return { says: said.splice(0), ...(emoji && { emoji }) };
     },
     close: () => machine.close(),
   };

@@ -6,16 +6,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Crypto, openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { type Crypto, openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
 import { pollAnswers } from '../../../bot/src/approval/card.ts';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
-import type { Client } from '../../../bot/src/matrix/client.ts';
 import { ensureIdentity } from '../../../bot/src/matrix/identity.ts';
 import { createIntake } from '../../../bot/src/matrix/intake.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
 import { createKeys } from '../../../bot/src/matrix/keys.ts';
+import { createPairing } from '../../../bot/src/matrix/pairing.ts';
 import { createPost } from '../../../bot/src/matrix/post.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
 import type {
@@ -29,8 +29,11 @@ import type {
   UserId,
   WireEvent,
 } from '../../../bot/src/matrix/types.ts';
+import { cardOf } from './answers.ts';
+import { smallClient } from './client.ts';
 import { type Device, openDevice } from './device.ts';
 import { type Directory, keyDirectory } from './directory.ts';
+import { type Compare, pairing } from './pair.ts';
 
 export type SmallWorld = {
   directory: Directory;
@@ -47,6 +50,10 @@ export type SmallWorld = {
   /** Serves these events to the bot in one sync. @returns its verdict on the last one */
   serve(...events: WireEvent[]): Promise<Verdict>;
   taken: Taken[];
+  /** Opens a pairing and lets this device take it up. @throws where nobody was enrolled */
+  pair(device: Device, compare: Compare): Promise<Enrolled>;
+  /** Everything the bot sent into the room. */
+  sent: readonly WireEvent[];
   /** Lets the bot say something. @returns the event as the homeserver has it */
   say(type: string, content: Content, o?: PostOptions, to?: RoomId): Promise<WireEvent>;
   /** Puts an open card in the store. */
@@ -64,33 +71,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const dir = mkdtempSync(join(tmpdir(), 'small-'));
   const directory = keyDirectory();
   const enrolled: Enrolled[] = [];
-  const sent: WireEvent[] = [];
-  let syncs = 0;
-  let serving: WireEvent[] = [];
-  const client = {
-    api: async (method: string, path: string, o: { body?: unknown } = {}) => {
-      if (method !== 'GET' || path !== '/sync') return directory.request(me, path, o.body);
-      const rooms = { join: { [room]: { timeline: { events: serving.splice(0) } } } };
-      const counts = directory.count(me);
-      return {
-        next_batch: String(++syncs),
-        to_device: { events: directory.take(me) },
-        device_lists: { changed: directory.takeChanged() },
-        device_one_time_keys_count: counts,
-        device_unused_fallback_key_types: ['signed_curve25519'],
-        rooms,
-      };
-    },
-    sendToDevice: async (type: string, _: string, messages: object) =>
-      directory.sendToDevice(me, type, messages),
-    keysOf: async (user: string) => directory.request(me, '/keys/query', { device_keys: { [user]: [] } }),
-    sendWire: async (_: string, type: string, content: Content, txn: string) => {
-      const event_id = `$sent-${txn}`;
-      sent.push({ type, event_id, sender: botUser, content, origin_server_ts: Date.now() } as WireEvent);
-      return event_id;
-    },
-  } as unknown as Client;
-
+  const { client, sent, serve } = smallClient(directory, me, room);
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const panic = (error: Error) => {
     throw error;
@@ -112,12 +93,16 @@ export async function smallWorld(): Promise<SmallWorld> {
     now: () => Date.now(),
   };
 
+  const opened: Device[] = [];
   const taken: Taken[] = [];
   const verdicts = new Map<string, Verdict>();
   const signal = new AbortController().signal;
+  const members = async () => opened.map((d) => ({ user: d.user as UserId, membership: 'join' as const }));
+  const verification = createPairing({ crypto, client, keys, log, members, nudge: async () => {} });
   const handle = async (t: Taken): Promise<void> => {
     taken.push(t);
-    verdicts.set(t.wire.event_id, await judge(t, gate));
+    const step = await verification.take(t);
+    verdicts.set(t.wire.event_id, step ? { do: 'ignore', why: 'of a verification' } : await judge(t, gate));
   };
   const intake = createIntake({ crypto, journal, log, signal, mayBeLate: () => false, handle });
   const onGap = () => {};
@@ -127,7 +112,13 @@ export async function smallWorld(): Promise<SmallWorld> {
   });
   const post = createPost({ crypto, client, keys, journal, recipients: () => enrolled });
 
-  const opened: Device[] = [];
+  async function deliver(events: readonly WireEvent[]): Promise<void> {
+    serve(events);
+    await sync.catchUp();
+    intake.kick();
+    await intake.idle();
+  }
+
   async function device(user: string, id: string): Promise<Device> {
     const made = await openDevice(directory, user, id, room);
     opened.push(made);
@@ -145,11 +136,11 @@ export async function smallWorld(): Promise<SmallWorld> {
 
   const owner = await device(ownerUser, 'PHONE');
   await owner.newIdentity();
-  enrolled.push(await enrolledAs(owner));
-  const theirs = await crypto.machine.getIdentity(new W.UserId(ownerUser));
-  if (!(theirs instanceof W.OtherUserIdentity)) throw new Error('the owner has no identity');
-  await keys.carry(await theirs.verify()); // what a pairing ends with
-  await forceQuery(ownerUser);
+  const pair = async (other: Device, compare: Compare): Promise<Enrolled> => {
+    await other.query(botUser);
+    return pairing(verification, { room, sent, deliver }, other, compare);
+  };
+  enrolled.push(await pair(owner, { answer: (bots, phones) => bots === phones }));
 
   return {
     directory,
@@ -162,11 +153,10 @@ export async function smallWorld(): Promise<SmallWorld> {
     device,
     enrolledAs,
     taken,
+    sent,
+    pair,
     async serve(...events) {
-      serving = structuredClone(events);
-      await sync.catchUp();
-      intake.kick();
-      await intake.idle();
+      await deliver(events);
       const verdict = verdicts.get(events.at(-1)?.event_id ?? '');
       if (!verdict) throw new Error('the bot did not take it in');
       return verdict;
@@ -178,15 +168,8 @@ export async function smallWorld(): Promise<SmallWorld> {
       if (!last) throw new Error('nothing was sent');
       return last;
     },
-    card(n, over = {}) {
-      const two = String(n).padStart(2, '0');
-      const card: Card = {
-        ...{ action: `action${n}`, number: n, room, digest: two.padStart(64, 'a'), form: 'chip' },
-        ...{ key: `🦊 4F7KQ2${two}`, decoy: `🌵 M2XT9Q${two}`, nonce: `NONCE${two}`, code: `AAAA-BB${two}` },
-        ...{ event: `$card${n}`, poll: `$poll${n}`, notice: '', chips: '', decideBy: Date.now() + 60_000 },
-        ...{ dropped: false, open: true, ended: false, approval: '' },
-        ...over,
-      };
+    card(n, over) {
+      const card = cardOf(room, n, over);
       gate.cards.add(card);
       return card;
     },
