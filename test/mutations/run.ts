@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { run } from 'node:test';
 import { checkout } from '../../config/src/paths.ts';
-import { attackOf } from '../adversary/list.ts';
+import { attackOf, attacks } from '../adversary/list.ts';
 import { attackTests } from '../adversary/tree.ts';
 
 /** A patch begins with lines for people: what it takes out, which attacks rest on that too, which files to run. */
@@ -133,6 +133,11 @@ for (const mutant of mutants) {
   if (!why) killed++;
   const end = why ? `SURVIVED: ${why}` : 'killed';
   console.log(`${mutant.name} ${since(from).padStart(7)}  ${mutant.takesOut}: ${end}`);
+}
+if (asked.length === 0) {
+  const without = attacks.filter((a) => a.state !== 'planned' && !mutants.some((m) => m.number === a.number));
+  if (without.length > 0)
+    console.log(`tested, but without a patch: ${without.map((a) => a.number).join(' ')}`);
 }
 console.log(`${killed} killed, ${mutants.length - killed} survived in ${since(began)}`);
 process.exit(killed === mutants.length && killed > 0 ? 0 : 1);

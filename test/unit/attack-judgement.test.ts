@@ -120,7 +120,7 @@ test('attack-15 user ids that look like the owner’s are somebody else’s', as
 
 test('attack-18 a redaction of a card, or of the tap that approved it, can only deny', async () => {
   const c = card();
-  const redacted = (redacts: string, over: object = {}) => forged('m.room.redaction', { redacts }, over);
+  const redacted = (redacts: string) => forged('m.room.redaction', { redacts });
   for (const event of [c.event, c.poll]) assert.equal(await judged(redacted(event)), `deny ${c.action}`);
   const older = forged('m.room.redaction', {}, { redacts: c.event } as object);
   assert.equal(await judged(older), `deny ${c.action}`, 'as rooms of older versions say it');
@@ -129,8 +129,6 @@ test('attack-18 a redaction of a card, or of the tap that approved it, can only 
   w.gate.cards.set(c.action, { approval: taken.event_id });
   assert.equal(await judged(redacted(taken.event_id)), `deny ${c.action}`);
   assert.equal(await judged(redacted('$anything')), 'ignore');
-  assert.equal(await judged(redacted(c.event, { sender: mallory.user })), 'ignore', 'hers denies nothing');
-  assert.equal(await judged(redacted(c.event, { sender: w.botUser })), 'ignore', 'nor does its own');
 });
 
 test('attack-29 of two cards alike each takes its own chip alone, and a decoy denies its own card', async () => {
