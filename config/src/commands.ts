@@ -81,6 +81,13 @@ export const commands: readonly Command[] = [
     run: (_report, options) => runScript('test/demo/demo.ts', options.json ? ['--json'] : []),
   },
   {
+    name: 'forge',
+    takes: '',
+    summary: 'forges approvals in every way that a server, a token or a second login can, and says what ran',
+    options: [],
+    run: (_report, options) => runScript('test/forge/forge.ts', options.json ? ['--json'] : []),
+  },
+  {
     name: 'audit',
     takes: '',
     summary: "verifies the ledger's chain and every action's story",
@@ -101,6 +108,13 @@ export const commands: readonly Command[] = [
         throw new Fault('usage', 'bench takes the name of a measurement: tap or decide.');
       return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
+  },
+  {
+    name: 'mutants',
+    takes: '[NN…]',
+    summary: 'takes one defence after the other out of a copy: its attack test has to fail',
+    options: [],
+    run: (_report, _options, words) => runScript('test/mutations/run.ts', words),
   },
   {
     name: 'test',

@@ -7,6 +7,7 @@ import { type Hostile, hostileHomeserver, type WireEvent } from '../harness/host
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
 import type { Phone, Shown } from '../phone/phone.ts';
+import { serveAs } from './kit/ciphertexts.ts';
 import { allLeave, enrol, otherDevice } from './people.ts';
 import {
   actionOf,
@@ -42,16 +43,12 @@ after(async () => {
 });
 
 /** The next message of the bot's that starts something, a card or a poll, gets this ciphertext on the deceived phone. */
-async function serveAs(ciphertext: WireEvent): Promise<{ event: Promise<string> }> {
+async function served(ciphertext: WireEvent): Promise<{ event: Promise<string> }> {
   const known = (p: Phone) => p.timeline().some((e) => e.id === ciphertext.event_id && !e.failed);
   await deceived.until('the genuine one first', known);
-  const event = liar.rewrite(
-    (e) => e.sender === rig.botUser && e.type === 'm.room.encrypted' && !e.content['m.relates_to'],
-    (e) => {
-      e.content = structuredClone(ciphertext.content);
-    },
-  );
-  return { event };
+  const starts = (e: WireEvent) =>
+    e.sender === rig.botUser && e.type === 'm.room.encrypted' && !e.content['m.relates_to'];
+  return { event: serveAs(liar, starts, ciphertext) };
 }
 /** An event as the homeserver had it, once it came back to the bot. */
 const wireOf = (event: string): Promise<WireEvent> =>
@@ -59,7 +56,7 @@ const wireOf = (event: string): Promise<WireEvent> =>
 
 test('attack-46 a harmless card’s ciphertext is served under a harmful card’s id: its taps do not approve that one', async () => {
   const harmless = await waiting(rig, 'harmless');
-  const swapped = await serveAs(await wireOf(harmless.card.id));
+  const swapped = await served(await wireOf(harmless.card.id));
   const harmful = await waiting(rig, 'harmful');
   assert.equal(await swapped.event, harmful.card.id);
   const shown = await deceived.until('the swapped card with its chips', (p) =>
@@ -80,7 +77,7 @@ test('attack-46 a poll’s ciphertext under another poll’s id: the vote approv
   const harmless = await waiting(rig, 'poll-harmless');
   const harmful = await waiting(rig, 'poll-harmful');
   const first = await pollOf(rig, harmless);
-  const swapped = await serveAs(await wireOf(first.poll));
+  const swapped = await served(await wireOf(first.poll));
   const second = await pollOf(rig, harmful);
   assert.equal(await swapped.event, second.poll);
   const shown = await deceived.until('the swapped poll', (p) => p.cards().find((c) => c.id === second.poll));

@@ -4,8 +4,10 @@ import { after, before, test } from 'node:test';
 import { chipsOf } from '../harness/answers.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import type { Phone } from '../phone/phone.ts';
+import { announceKeys, injectDevice, sentTo, tamperKeys } from './kit/keys.ts';
 import { allLeave, enrol, intruder, otherDevice } from './people.ts';
 import {
+  approve,
   codeOf,
   genuine,
   mark,
@@ -17,6 +19,8 @@ import {
   stillRuns,
   waiting,
 } from './scene.ts';
+import { openDevice } from './small/device.ts';
+import { keyDirectory } from './small/directory.ts';
 
 let rig: Rig;
 let mallory: Phone;
@@ -52,6 +56,28 @@ test('attack-03 a device signed by a thief of the recovery key reads no card and
   await stillRuns(rig, w, () => rig.phone.say(code));
   await enrol(rig, thief);
   await genuine(rig, thief);
+});
+
+test('attack-02 the homeserver adds a device of its own making to the owner’s: the bot gives it no key', async () => {
+  const directory = keyDirectory();
+  const made = await openDevice(directory, rig.owner.user, 'SERVERS', rig.room);
+  const told = Promise.withResolvers<void>();
+  const ends = [
+    injectDevice(rig.hostile, directory, made),
+    tamperKeys(rig.hostile, ({ device_keys }) => {
+      if (device_keys[rig.owner.user]?.['SERVERS']) told.resolve();
+    }),
+  ];
+  const to = sentTo(rig.hostile, made);
+  await announceKeys(rig.hostile, rig.owner.user);
+  await told.promise;
+  const w = await waiting(rig, 'servers');
+  assert.deepEqual(to.events, []);
+  await stillRuns(rig, w, () => approve(rig.phone, w.card));
+  assert.deepEqual(to.events, []);
+  for (const end of [...ends, to.end]) end();
+  await announceKeys(rig.hostile, rig.owner.user);
+  made.close();
 });
 
 test('attack-05 another person’s genuine ciphertext is served with the owner as its sender', async () => {

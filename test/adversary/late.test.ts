@@ -1,9 +1,11 @@
 /** Time: an answer that the homeserver holds back until the card's decide-by has passed. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { WireEvent } from '../harness/hostile.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
-import { approve, codeOf, genuine, pollOf, waiting } from './scene.ts';
+import { delay } from './kit/order.ts';
+import { approve, codeOf, genuine, pollOf, stillRuns, waiting } from './scene.ts';
 
 let rig: Rig;
 before(async () => {
@@ -11,11 +13,13 @@ before(async () => {
 });
 after(() => rig?.stop());
 
+const owners = (e: WireEvent): boolean => e.sender === rig.owner.user;
+
 test('attack-10 a tap, a vote and a code held back until decide-by has passed approve nothing', async () => {
   const w = await waiting(rig, 'late');
   const { poll, ok } = await pollOf(rig, w);
   const { code } = await codeOf(rig, w);
-  const hold = rig.hostile.hold((e) => e.sender === rig.owner.user);
+  const hold = rig.hostile.hold(owners);
   await approve(rig.phone, w.card);
   await rig.phone.vote(poll, [ok]);
   await rig.phone.say(code);
@@ -26,4 +30,26 @@ test('attack-10 a tap, a vote and a code held back until decide-by has passed ap
   const lines = await genuine(rig);
   assert.deepEqual(await rig.storyOf(w.action), ['requested', 'posted', 'expired']);
   assert.ok(!lines.includes(w.name));
+});
+
+test('attack-11 a late answer is dated into its time, one in time is dated away: only the ledger’s clock counts', async () => {
+  const w = await waiting(rig, 'backdated');
+  const { code } = await codeOf(rig, w);
+  const posted = await until('the card came back', () => rig.hostile.passed().get(w.card.id));
+  const late = delay(rig.hostile, rig.room, owners);
+  await approve(rig.phone, w.card);
+  await rig.phone.say(code);
+  await until('both held back', () => late.held.length === 2);
+  await rig.reached(w.action, 'expired');
+  const origin_server_ts = posted.origin_server_ts + 1;
+  await late.release((events) => events.map((e) => ({ ...e, origin_server_ts, unsigned: { age: 1 } })));
+  await genuine(rig);
+  assert.deepEqual(await rig.storyOf(w.action), ['requested', 'posted', 'expired']);
+  const inTime = await waiting(rig, 'postdated');
+  const dated = rig.hostile.rewrite(owners, (e) => {
+    e.origin_server_ts = 4_000_000_000_000;
+  });
+  const tap = await approve(rig.phone, inTime.card);
+  assert.equal(await dated, tap);
+  await stillRuns(rig, inTime, async () => tap);
 });

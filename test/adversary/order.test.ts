@@ -4,6 +4,8 @@ import { after, before, test } from 'node:test';
 import type { WireEvent } from '../harness/hostile.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
+import { replay, retarget } from './kit/ciphertexts.ts';
+import { withholdKeys } from './kit/keys.ts';
 import { allLeave, puppet } from './people.ts';
 import {
   answersOf,
@@ -51,18 +53,7 @@ test('attack-01 plain votes, codes and reactions in the owner’s name approve n
 test('attack-09 the clear relation of a genuine vote, reply or tap is pointed at another card', async () => {
   const meant = await waiting(rig, 'meant');
   const other = await waiting(rig, 'other');
-  const graft = () =>
-    rig.hostile.rewrite(
-      (e) => owners(e) && e.content['m.relates_to'] !== undefined,
-      (e) => {
-        const relation = e.content['m.relates_to'] as Record<string, unknown>;
-        e.content['m.relates_to'] = {
-          ...relation,
-          ...(relation['event_id'] ? { event_id: other.card.id } : {}),
-          'm.in_reply_to': { event_id: other.card.id },
-        };
-      },
-    );
+  const graft = () => retarget(rig.hostile, owners, other.card.id);
   const vote = graft();
   const event = await approve(rig.phone, meant.card);
   assert.equal(await vote, event);
@@ -87,7 +78,7 @@ test('attack-08 a vote replayed under a new id or delivered again decides nothin
   const open = await waiting(rig, 'open');
   const grafted = { ...wire.content, 'm.relates_to': { rel_type: 'm.reference', event_id: open.card.id } };
   await rig.hostile.inject(rig.room, wire);
-  await rig.hostile.inject(rig.room, { ...wire, event_id: '$again', content: grafted });
+  await replay(rig.hostile, rig.room, { ...wire, content: grafted });
   await refused(rig, open);
   assert.equal((await rig.storyOf(w.action)).filter((kind) => kind === 'approved').length, 1);
   await stillRuns(rig, open, () => approve(rig.phone, open.card));
@@ -180,9 +171,7 @@ test('attack-50 a vote held back counts for no later card of the same command', 
 
 test('a vote counts only after the homeserver has stated the owner’s keys anew', async () => {
   const w = await waiting(rig, 'silent');
-  const end = rig.hostile.onAnswer((e) => {
-    if (e.path.includes('/keys/query')) e.response = { device_keys: {}, failures: {} };
-  });
+  const end = withholdKeys(rig.hostile);
   await approve(rig.phone, w.card);
   const other = await waiting(rig, 'handled-after');
   await denied(rig, other);

@@ -1,8 +1,9 @@
 /** Who attacks: the homeserver's administrator, a thief with the password or the recovery key, a member nobody expects. */
-import type { Hostile, Sync } from '../harness/hostile.ts';
 import type { Rig } from '../harness/rig.ts';
 import { request } from '../phone/login.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';
+import { tamperKeys } from './kit/keys.ts';
+import { hideMember } from './kit/state.ts';
 
 type Keys = { keys: Record<string, string> };
 const phones = new Set<Phone>();
@@ -39,6 +40,16 @@ export async function otherDevice(rig: Rig, o: { signed: boolean; homeserver?: s
   return phone;
 }
 
+/** A login of the owner's, signed with the stolen recovery key, of which the server tells the bot nothing. */
+export async function hidden(rig: Rig): Promise<Phone> {
+  const known = new Set([rig.phone, ...phones].map((phone) => phone.device));
+  tamperKeys(rig.hostile, ({ device_keys }) => {
+    const owners = device_keys[rig.owner.user] ?? {};
+    for (const device of Object.keys(owners)) if (!known.has(device)) delete owners[device];
+  });
+  return otherDevice(rig, { signed: true });
+}
+
 /** Enrols a device by its keys, as the operator does at the console once it was compared. */
 export async function enrol(rig: Rig, phone: Phone): Promise<void> {
   const answer = await phone.api('POST', '/keys/query', { device_keys: { [phone.user]: [] } });
@@ -60,24 +71,14 @@ export async function enrol(rig: Rig, phone: Phone): Promise<void> {
   });
 }
 
-/** Takes everything that tells of this user's membership out of what the bot is shown. */
-export function hideMember(hostile: Hostile, user: string): () => void {
-  return hostile.onSync((sync: Sync) => {
-    for (const joined of Object.values(sync.rooms?.join ?? {}))
-      for (const part of [joined.timeline, joined.state])
-        if (part?.events) part.events = part.events.filter((e) => e.state_key !== user);
-  });
-}
-
 /** Somebody whom the server brings into the room behind the bot's back: a member with an identity of their own. */
 export async function intruder(rig: Rig): Promise<Phone> {
   const account = await rig.homeserver.register(`mallory${Date.now()}`);
-  hideMember(rig.hostile, account.user);
+  hideMember(rig.hostile, rig.room, account.user);
   const asBot = await puppet(rig, rig.botUser);
   const path = `/rooms/${encodeURIComponent(rig.room)}/invite`;
   await request(rig.homeserver.url, asBot, 'POST', path, { user_id: account.user });
   const phone = await createPhone({ homeserver: rig.homeserver.url, ...account });
-  phones.add(phone);
   phones.add(phone);
   await phone.until('the room', (p) => p.rooms().includes(rig.room));
   await phone.setUpCrossSigning();

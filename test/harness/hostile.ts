@@ -1,4 +1,7 @@
-/** A hostile homeserver: stands between the bot and a real Synapse and tampers with what passes, as a test tells it. */
+/**
+ * A hostile homeserver: stands between the bot, or a phone, and a real Synapse and tampers with what passes, as a test
+ * tells it. What attacks are made of these few means is in test/adversary/kit.
+ */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -35,6 +38,8 @@ export type Hostile = {
   onSync(tamper: (sync: Sync) => void): () => void;
   /** Rewrites any other answer. */
   onAnswer(tamper: (e: Exchange) => void): () => void;
+  /** Cuts the waiting /sync short and answers it with what `make` puts into it, nothing else. Resolves when served. */
+  push(make: (sync: Sync) => void): Promise<void>;
   /** Puts an event into the next sync answer of this room, as if the server had it. */
   inject(room: string, event: Partial<WireEvent> & { type: string; sender: string }): Promise<string>;
   /** Withholds the room's timeline events that match. @returns the events held, and how to end it: none is given back */
@@ -53,20 +58,14 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
   const syncs = new Set<(sync: Sync) => void>();
   const answers = new Set<(e: Exchange) => void>();
   const seen = new Map<string, WireEvent & { room_id: string }>();
-  const queue: { room: string; event: WireEvent; sent: () => void }[] = [];
+  const queue: { make: (sync: Sync) => void; sent: () => void }[] = [];
   const polls = new Set<() => void>();
   /** Of the last genuine answer; without the counts a client would upload keys again and again. */
   const last: { next: string; counts: Partial<Sync> } = { next: '', counts: {} };
 
   function deliver(sync: Sync): void {
-    for (const { room, event, sent } of queue.splice(0)) {
-      sync.rooms ??= {};
-      sync.rooms.join ??= {};
-      sync.rooms.join[room] ??= {};
-      const joined = sync.rooms.join[room];
-      joined.timeline ??= {};
-      joined.timeline.events ??= [];
-      joined.timeline.events.push(event);
+    for (const { make, sent } of queue.splice(0)) {
+      make(sync);
       sent();
     }
   }
@@ -147,6 +146,12 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
     return () => void set.delete(one);
   };
   const onSync = (tamper: (sync: Sync) => void) => add(syncs, tamper);
+  const push = (make: (sync: Sync) => void): Promise<void> =>
+    new Promise((sent) => {
+      queue.push({ make, sent });
+      for (const wake of polls) wake();
+      polls.clear();
+    });
   const timelines = (sync: Sync) =>
     Object.values(sync.rooms?.join ?? {}).flatMap((joined) => joined.timeline ?? []);
   return {
@@ -176,6 +181,7 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
         });
       }),
     onAnswer: (tamper) => add(answers, tamper),
+    push,
     inject(room, event) {
       const whole: WireEvent = {
         event_id: `$injected-${++made}`,
@@ -183,11 +189,7 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
         content: {},
         ...event,
       };
-      return new Promise((resolve) => {
-        queue.push({ room, event: whole, sent: () => resolve(whole.event_id) });
-        for (const wake of polls) wake();
-        polls.clear();
-      });
+      return push((sync) => timelineOf(sync, room).push(whole)).then(() => whole.event_id);
     },
     passed: () => seen,
     async stop() {
@@ -195,6 +197,17 @@ export async function hostileHomeserver(upstream: string): Promise<Hostile> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** The events of a room in a sync answer, to be added to. */
+export function timelineOf(sync: Sync, room: string): WireEvent[] {
+  sync.rooms ??= {};
+  sync.rooms.join ??= {};
+  sync.rooms.join[room] ??= {};
+  const joined = sync.rooms.join[room];
+  joined.timeline ??= {};
+  joined.timeline.events ??= [];
+  return joined.timeline.events;
 }
 
 function answer(res: http.ServerResponse, status: number, text: string): void {

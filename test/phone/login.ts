@@ -107,6 +107,11 @@ export async function openClient(o: PhoneOptions, account: Account) {
       if (!made.encodedPrivateKey) throw new Error('no recovery key');
       return made.encodedPrivateKey;
     },
+    backUp: () => crypto.resetKeyBackup(),
+    async readBackup(): Promise<void> {
+      await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
+      await crypto.restoreKeyBackup();
+    },
     async restore(recoveryKey: string): Promise<void> {
       recovery = decodeRecoveryKey(recoveryKey);
       await crypto.userHasCrossSigningKeys(account.user, true);

@@ -16,7 +16,7 @@ const pollResponse = 'org.matrix.msc3381.poll.response';
 /** Logs in as a new device, follows the account, joins what it is invited to. Ready to use when it resolves. */
 export async function createPhone(o: PhoneOptions): Promise<Phone> {
   const account = await logIn(o);
-  const { client, crypto, newIdentity, setUp, restore } = await openClient(o, account);
+  const { client, crypto, newIdentity, setUp, restore, backUp, readBackup } = await openClient(o, account);
   crypto.setDeviceIsolationMode(
     o.strict ? new OnlySignedDevicesIsolationMode() : new AllDevicesIsolationMode(false),
   );
@@ -86,6 +86,8 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
     rooms: () => rooms,
     setUpCrossSigning: setUp,
     restore,
+    backUp,
+    readBackup,
     async verification(seconds = 30) {
       return phone.until('emoji to compare', () => verifications.shift(), seconds);
     },

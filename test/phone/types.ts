@@ -58,6 +58,10 @@ export type Phone = {
   setUpCrossSigning(): Promise<string>;
   /** Signs this device with the identity that the recovery key opens. */
   restore(recoveryKey: string): Promise<void>;
+  /** Backs its room keys up on the server, as Element does unasked. */
+  backUp(): Promise<void>;
+  /** Fetches the room keys from the backup that the recovery key opens. After `restore`. */
+  readBackup(): Promise<void>;
   /** Waits for a verification to show its emoji; requests are accepted by themselves. */
   verification(seconds?: number): Promise<Verification>;
   timeline(): Shown[];

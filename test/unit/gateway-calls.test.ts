@@ -92,7 +92,7 @@ test('what could not be recorded was not asked, and frees its place', async () =
   assert.equal(asks.length, mostOpen + 1);
 });
 
-test('attack 28: a flood of calls opens few cards; the rest wait, in order; another task is not held up', async () => {
+test('attack-28 a flood of calls opens few cards; the rest wait, in order; another task is not held up', async () => {
   const { open, asks, start } = setUp(5);
   const flood = Array.from({ length: 20 }, (_, i) => start(asked('t', `script ${i}`)));
   await until('the first are asked', () => asks.length === mostOpen);
@@ -114,7 +114,7 @@ test('attack 28: a flood of calls opens few cards; the rest wait, in order; anot
   );
 });
 
-test('attack 28: calls beyond the limit give up without a card when nobody decides', async () => {
+test('attack-28 calls beyond the limit give up without a card when nobody decides', async () => {
   const { asks, start } = setUp(0.05);
   const answers = await Promise.all(Array.from({ length: 10 }, () => start()));
   assert.equal(asks.length, mostOpen);
