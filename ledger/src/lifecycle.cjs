@@ -91,4 +91,17 @@ function last(entries, kind) {
   return undefined;
 }
 
-module.exports = { lifecycle, controlKinds, rights, stateOf, isOver, last };
+/** The moment of the last thaw, by the console or by an approved action. @param {Entry[]} control */
+const thawedAt = (control) =>
+  control.reduce((seq, e) => {
+    const thaws = e.kind === 'thawed' || (e.kind === 'applied' && JSON.parse(e.body).kind === 'thaw');
+    return thaws ? e.seq : seq;
+  }, 0);
+
+/** True while the last of frozen and thawed is frozen. @param {Entry[]} control */
+function isFrozen(control) {
+  const frozen = last(control, 'frozen');
+  return frozen !== undefined && thawedAt(control) < frozen.seq;
+}
+
+module.exports = { lifecycle, controlKinds, rights, stateOf, isOver, last, isFrozen };

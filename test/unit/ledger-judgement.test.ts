@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId } from '../../ledger/src/action.ts';
 import { enrolled } from '../../ledger/src/identities.cjs';
-import { isFrozen } from '../../ledger/src/rules.cjs';
+import { isFrozen } from '../../ledger/src/lifecycle.cjs';
 import {
   enrol,
   memoryLedger,

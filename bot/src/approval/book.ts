@@ -1,11 +1,11 @@
 /** What the bot knows of the ledger: the chain read once, in order, and kept as far as anything open needs it. */
 import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
+import { answers, lacking } from '@pocketcoder/ledger/src/answers.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { enrolled } from '@pocketcoder/ledger/src/identities.cjs';
 import { type Grant, grants, overSince, policyOf, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
-import { controlKinds, isOver, stateOf } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import { controlKinds, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
-import { answers, isFrozen, lacking } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Enrolled } from '../matrix/types.ts';
 
 /** An enrolled device and what its user may do. */

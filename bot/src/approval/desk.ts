@@ -1,18 +1,17 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
 import { createHash } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Action, type Asked, actionText, makeAction, newId } from '@pocketcoder/ledger/src/action.ts';
 import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
-import { answers } from '@pocketcoder/ledger/src/rules.cjs';
 import type { Logger } from 'pino';
-import { createLock } from '../matrix/lock.ts';
 import type { Attention } from './attention.ts';
 import type { Book, Page } from './book.ts';
 import type { Evidence, Verdict } from './gatekeeper.ts';
+import { createGrants } from './grants.ts';
 import type { Poster } from './poster.ts';
-import { actBlocks, type Block } from './render.ts';
+import { refused, unless } from './refusals.ts';
+import type { Block } from './render.ts';
 import type { Card, CardStore } from './store.ts';
 
 export type DeskOptions = {
@@ -48,8 +47,7 @@ export type Desk = {
 
 export function createDesk(o: DeskOptions): Desk {
   const { ledger, cards, book, poster, log } = o;
-
-  const lock = createLock();
+  const grants = createGrants(o);
 
   /** @param approval the event: taken again after a crash it makes the same entry, which is confirmed then, not refused */
   async function decide(
@@ -102,63 +100,6 @@ export function createDesk(o: DeskOptions): Desk {
     if (refusal || missing === 0) return refusal;
     return `#${card.number}: ${missing} more ${people > 0 ? 'to approve' : 'of your devices'}, then it runs`;
   }
-
-  /** Lets a lease or a plan stand for the answer. False where none does: then a card asks. */
-  const lease = ({ action, digest }: Page): Promise<boolean> =>
-    lock('lease', async () => {
-      const grant = book.cover(action);
-      if (!grant) return false;
-      try {
-        const body = { digest, lease: grant.id, use: grant.used + 1 };
-        const entry = await ledger.append({ kind: 'leased', action: action.id, body });
-        await book.reached(entry.seq);
-        return true;
-      } catch (error) {
-        if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
-        log.info({ action: action.id, lease: grant.id, code: error.code }, 'a lease did not cover it');
-        return false;
-      }
-    });
-
-  /** The first deviation ends the task's plan, and the room sees from what. */
-  async function endPlan({ action }: Page): Promise<void> {
-    if (action.requester !== 'brain') return;
-    for (const plan of book.standing()) {
-      if (plan.kind !== 'plan' || plan.task !== action.task || plan.workspace !== action.workspace) continue;
-      await ledger.append({
-        kind: 'lease.ended',
-        body: { lease: plan.id, reason: 'something else was asked for' },
-      });
-      const next = plan.args['steps'][plan.used];
-      await o.say(action.workspace, [
-        {
-          line: `The agent left its plan after ${plan.used} of ${plan.args['steps'].length} steps, so the plan is over. Its next step was`,
-        },
-        ...actBlocks(next),
-        { line: 'The card below asks for this instead:' },
-      ]);
-    }
-  }
-
-  /** Puts an approved control action into effect, once its grace is over. */
-  async function putInForce({ action, digest, story }: Page): Promise<void> {
-    const approved = story.findLast((e) => e.kind === 'approved');
-    if (!approved) return;
-    await pause(Math.max(0, Date.parse(approved.at) + action.grace * 1000 - Date.now()));
-    const { kind, args, workspace, task } = action;
-    const by = answers([...story]).map(({ evidence: { user, device } }) => ({ user, device }));
-    const body = { digest, kind, args, workspace, task, by };
-    await ledger.append({ kind: 'applied', action: action.id, body });
-  }
-  const inForce = (page: Page): void =>
-    void putInForce(page).catch((error: unknown) => {
-      log.warn({ action: page.action.id, err: error }, 'not put in force');
-      const code = error instanceof LedgerError ? error.code : 'the ledger did not answer';
-      const line = `#${page.number} was approved, but is not in force: ${refused[code] ?? code}.`;
-      o.say(page.action.workspace, [{ line }]).catch(() => {}); // the log has it
-    });
-  const isApprovedControl = ({ action }: Page): boolean =>
-    action.class === 'control' && book.state(action.id) === 'approved';
 
   async function apply(v: Verdict): Promise<string> {
     switch (v.do) {
@@ -218,8 +159,8 @@ export function createDesk(o: DeskOptions): Desk {
       await book.reached(entry.seq);
       const page = book.page(action.id);
       if (!page) throw new Error('the ledger did not show the action it took');
-      if (!(await lease(page))) {
-        await endPlan(page);
+      if (!(await grants.covers(page))) {
+        await grants.leavePlan(page);
         await poster.show(page).catch((error: unknown) => withdraw(page, error));
       }
       return { action: action.id, number: page.number };
@@ -273,14 +214,14 @@ export function createDesk(o: DeskOptions): Desk {
     },
     onEntry(entry) {
       const page = entry.kind === 'approved' ? book.page(entry.action) : undefined;
-      if (page && isApprovedControl(page)) inForce(page);
+      if (page) grants.putInForce(page);
     },
     async freeze(by) {
       await ledger.append({ kind: 'frozen', body: { by } });
     },
     async resume() {
       for (const page of book.unfinished()) {
-        if (isApprovedControl(page)) inForce(page);
+        grants.putInForce(page);
         const state = book.state(page.action.id);
         const card = cards.get(page.action.id);
         const shown =
@@ -295,28 +236,3 @@ export function createDesk(o: DeskOptions): Desk {
     },
   };
 }
-
-/** Lets one refusal of the ledger pass: somebody else was first, and that is as well. */
-export async function unless(code: string, appended: Promise<unknown>): Promise<void> {
-  await appended.catch((error: unknown) => {
-    if (!(error instanceof LedgerError) || error.code !== code) throw error;
-  });
-}
-
-/** What the ledger's refusals mean to the person who tapped. */
-const refused: Record<string, string> = {
-  late: 'too late: the time to decide has passed, nothing was run',
-  frozen: 'everything is frozen: nothing was run',
-  lifecycle: 'it was decided already; what has started is ended by 🛑 or !stop',
-  not_enrolled: 'that device is not enrolled: nothing was run. Pair it at the console',
-  clock_back: 'the ledger’s clock went back: nothing was run. Ask again',
-  grade: 'that answer does not suffice: vote in its poll or send its code',
-  counted_already:
-    'your answer is counted already; somebody else, or another of your devices, has to approve too',
-  own_request: 'you asked for it, so others have to approve it',
-  not_owner: 'only an owner may decide that',
-  revoked: 'somebody who approved it may not any more: nothing was run. Ask again',
-  never: 'the policy does not let it run any more',
-  quorum: 'more people have to approve it than the card says, by the policy of now: ask again',
-  last_owner: 'somebody has to be owner',
-};

@@ -1,6 +1,6 @@
 /** The room guard: where rooms or identities are not what they were, nothing that was shown counts any more. */
 import { newId } from '@pocketcoder/ledger/src/action.ts';
-import { unless } from '../approval/desk.ts';
+import { unless } from '../approval/refusals.ts';
 import type { RoomId } from '../matrix/types.ts';
 import type { RelayOptions } from './relay.ts';
 
