@@ -161,7 +161,6 @@ test('attack-47 a device hidden from the bot reads cards from the key backup: it
   await spy.reply(poll, code);
   await refused(rig, w);
   assert.equal(await requestsWith(rig, asks.name), 0);
-  assert.equal((await rig.entries('alarm')).length, 0, 'it was never seen');
   await stillRuns(rig, w, () => rig.phone.say(code));
   // The documented limit of `sealed`: whoever reads a card can tap its chip. Such an approval names no device.
   const tapped = await waiting(rig, 'tapped');

@@ -90,9 +90,10 @@ function survived({ number, also }: Mutant, { red, green, broken }: Seen): strin
   return green.size > 0 ? '' : 'no other test ran';
 }
 
+/** Patches have no lines of context: each finds the lines that it takes out, wherever they stand now. */
 function apply(copy: string, path: string, ...more: string[]): void {
   const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(copy) };
-  execFileSync('git', ['apply', ...more, path], { cwd: copy, env, stdio: 'pipe' });
+  execFileSync('git', ['apply', '--unidiff-zero', ...more, path], { cwd: copy, env, stdio: 'pipe' });
 }
 
 async function judge(copy: string, mutant: Mutant): Promise<string> {
