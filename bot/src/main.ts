@@ -21,6 +21,7 @@ import { serveConsole } from './console.ts';
 import { startGateway } from './gateway/server.ts';
 import { connectMatrix } from './matrix/connect.ts';
 import type { RoomId } from './matrix/types.ts';
+import { makeSpace, shortOfSpace } from './space.ts';
 
 /** The one workspace there is; more of them are more rooms. */
 const workspace = 'main';
@@ -34,6 +35,8 @@ async function main(log: Logger): Promise<void> {
   const c = readConfiguration(process.argv[2] ?? '/run/pocketcoder/bot.json');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   rmSync(readyFile, { force: true });
+  const space = makeSpace(stateDir, log);
+  await space();
   const parts = { homeserver: 'down', ledger: 'down' };
   const troubles = new Map<string, string>();
 
@@ -86,7 +89,7 @@ async function main(log: Logger): Promise<void> {
     book,
     poster,
     clocks: c.clocks,
-    trouble: (name) => troubles.get(roomOf(name)) ?? '',
+    trouble: (name) => troubles.get(roomOf(name)) ?? shortOfSpace(stateDir),
     log,
   });
   const outcomes = createOutcomes({
@@ -125,10 +128,11 @@ async function main(log: Logger): Promise<void> {
     roomOf,
     log,
   });
+  const all = () => [...troubles.values(), shortOfSpace(stateDir)].filter(Boolean);
   const health = () => [
     `homeserver ${parts.homeserver} · ledger ${parts.ledger} · brain ${brain ? (conversation.brainIsUp() ? 'up' : 'down') : 'not configured'}`,
     ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
-    ...[...troubles.values()].map((why) => `⚠️ ${why}`),
+    ...all().map((why) => `⚠️ ${why}`),
   ];
   const relay = createRelay({
     matrix,
@@ -143,7 +147,7 @@ async function main(log: Logger): Promise<void> {
   });
 
   live = (entry) => {
-    outcomes.take(entry);
+    void space().then(() => outcomes.take(entry));
     relay.onEntry(entry);
   };
   assembled.resolve();
@@ -173,7 +177,7 @@ async function main(log: Logger): Promise<void> {
       ...parts,
       room: roomOf(workspace),
       enrolled: book.enrolled().length,
-      troubles: [...troubles],
+      troubles: all(),
     }),
     pair: (user, ask) => matrix.pair(roomOf(workspace), user, ask),
   });

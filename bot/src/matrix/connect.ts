@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
+import { makeSpace } from '../space.ts';
 import { Client } from './client.ts';
 import { createHttp } from './http.ts';
 import { ensureIdentity } from './identity.ts';
@@ -49,6 +50,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const stopping = new AbortController();
   const { signal } = stopping;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const space = makeSpace(stateDir, log, signal);
   const http = createHttp({
     base: o.homeserver,
     signal,
@@ -80,7 +82,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
-  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients });
+  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, space });
 
   async function handle(t: Taken): Promise<void> {
     if (t.wire.state_key !== undefined && journal.latched(t.room)) {
@@ -99,6 +101,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     log,
     signal,
     onArrivals: intake.kick,
+    space,
     pump: keys.pump,
     onGap: (room, why) => o.onGap?.(room, why),
   });

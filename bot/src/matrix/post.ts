@@ -21,15 +21,18 @@ export type Poster = {
   keys: Keys;
   journal: Journal;
   recipients(room: RoomId): readonly Enrolled[];
+  /** Resolves when there is room to write. */
+  space(): Promise<void>;
 };
 
-export function createPost({ crypto, client, keys, journal, recipients }: Poster) {
+export function createPost({ crypto, client, keys, journal, recipients, space }: Poster) {
   const lock = createLock();
 
   /** The whole way of one message under the room's lock: key prepared, shared, message encrypted, sent. */
   return (room: RoomId, type: string, content: Content, o: PostOptions = {}): Promise<EventId> =>
     lock(room, async () => {
       if (!journal.latched(room)) throw new RefusedPlain(room);
+      await space();
       const txn = o.txn ?? randomUUID();
       const before = o.txn && journal.sent(room, o.txn);
       if (before) return before;
