@@ -27,6 +27,7 @@ import { serveConsole } from './console.ts';
 import { startGateway } from './gateway/server.ts';
 import { connectMatrix } from './matrix/connect.ts';
 import type { RoomId } from './matrix/types.ts';
+import { makeSpace, shortOfSpace } from './space.ts';
 
 /** The one workspace there is; more of them are more rooms. */
 const workspace = 'main';
@@ -41,6 +42,8 @@ async function main(log: Logger): Promise<void> {
   const c = readConfiguration(process.argv[2] ?? '/run/pocketcoder/bot.json');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   rmSync(readyFile, { force: true });
+  const space = makeSpace(stateDir, log);
+  await space();
   const parts = { homeserver: 'down', ledger: 'down' };
 
   const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
@@ -116,7 +119,10 @@ async function main(log: Logger): Promise<void> {
     poster,
     attention,
     say: (name, blocks) => matrix.post(roomOf(name), 'm.room.message', message(blocks)),
-    trouble: (name) => (book.enrolled().length === 0 ? unpaired : troubles.why(roomOf(name))),
+    trouble(name) {
+      if (book.enrolled().length === 0) return unpaired;
+      return troubles.why(roomOf(name)) || shortOfSpace(stateDir);
+    },
     log,
   });
   const outcomes = createOutcomes({
@@ -159,7 +165,9 @@ async function main(log: Logger): Promise<void> {
   const health = () => [
     `homeserver ${parts.homeserver} · ledger ${parts.ledger} · brain ${brain ? (conversation.brainIsUp() ? 'up' : 'down') : 'not configured'}`,
     ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
-    ...troubles.all().map(({ why }) => `⚠️ ${why}`),
+    ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
+      .filter(Boolean)
+      .map((why) => `⚠️ ${why}`),
   ];
   const relay = createRelay({
     matrix,
@@ -175,7 +183,7 @@ async function main(log: Logger): Promise<void> {
   });
 
   live = (entry) => {
-    outcomes.take(entry);
+    void space().then(() => outcomes.take(entry));
     relay.onEntry(entry);
     desk.onEntry(entry);
   };
@@ -210,6 +218,7 @@ async function main(log: Logger): Promise<void> {
       room: roomOf(workspace),
       enrolled: book.enrolled().length,
       troubles: troubles.all().map(({ room, why }) => [room, why]),
+      space: shortOfSpace(stateDir),
     }),
     async askPolicy(policy) {
       const args = { policy };

@@ -3,7 +3,7 @@ import { ClientResponseError } from 'pocketbase';
 
 /**
  * `code` is one of the rules' codes (`late`, `lifecycle`, …), `unreachable` (nobody knows whether it was written: ask
- * again with the same id), `unauthorized`, `id_taken`, or `failed` for anything else.
+ * again with the same id), `no_room`, `unauthorized`, `id_taken`, or `failed` for anything else.
  */
 export class LedgerError extends Error {
   readonly code: string;
@@ -35,10 +35,23 @@ export function asLedgerError(error: unknown): unknown {
       status,
       `The ledger does not answer at ${error.url || 'its address'}.`,
     );
+  // What PocketBase says of a write that SQLite refused; every other refusal names what is wrong.
+  const { data } = error.response as { data?: object };
+  if (status === 400 && data && Object.keys(data).length === 0)
+    return new LedgerError(
+      'no_room',
+      status,
+      'The ledger could not store what was to be recorded; most likely its disk is full. Nothing was recorded, so nothing ' +
+        "was run. Make room where Docker keeps the ledger's data, then ask again.",
+    );
   if (status === 401 || status === 403)
     return new LedgerError('unauthorized', status, 'The ledger does not know this identity.');
   return new LedgerError('failed', status, `The ledger answered ${status}: ${error.message}`);
 }
+
+/** What passes by itself, or once somebody has made room. */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof LedgerError && (error.code === 'unreachable' || error.code === 'no_room');
 
 export const isUnreachable = (error: unknown): boolean =>
   error instanceof LedgerError && error.code === 'unreachable';

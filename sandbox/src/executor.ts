@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { newId, sha256 } from '../../ledger/src/action.ts';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
+import { isPassing } from '../../ledger/src/errors.ts';
 import { makeBook } from './book.ts';
 import { SandboxError, type TaskName } from './docker.ts';
 import { resultOf } from './result.ts';
@@ -46,8 +47,8 @@ export function startExecutor(o: {
       try {
         return await ledger.append(once);
       } catch (error) {
-        if (!(error instanceof LedgerError) || error.code !== 'unreachable' || stopping) throw error;
-        log.warn({ kind: entry.kind, action: entry.action }, 'ledger does not answer; trying again');
+        if (!isPassing(error) || stopping) throw error;
+        log.warn({ kind: entry.kind, action: entry.action, err: error }, 'not recorded yet; trying again');
         await pause(wait);
       }
     }

@@ -112,6 +112,7 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
   const told: string[] = [];
   const follow = (journal: Journal, deal: () => Promise<void>) =>
     createSync({
+      space: async () => {},
       ...{ me: '@bot:x' as UserId, client, crypto, journal, log, signal: stop.signal },
       onArrivals: () => {},
       pump: async () => {},

@@ -10,6 +10,7 @@ export async function unless(code: string, appended: Promise<unknown>): Promise<
 
 /** What the ledger's refusals mean to the person who tapped. */
 export const refused: Record<string, string> = {
+  no_room: 'the ledger’s disk is full: nothing was run. Make room, then ask again',
   late: 'too late: the time to decide has passed, nothing was run',
   frozen: 'everything is frozen: nothing was run',
   lifecycle: 'it was decided already; what has started is ended by 🛑 or !stop',

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
+import { makeSpace } from '../space.ts';
 import { Client } from './client.ts';
 import { createHttp } from './http.ts';
 import { ensureIdentity } from './identity.ts';
@@ -58,6 +59,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const stopping = new AbortController();
   const { signal } = stopping;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const space = makeSpace(stateDir, log, signal);
   const http = createHttp({
     base: o.homeserver,
     signal,
@@ -89,7 +91,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
-  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, leak: o.leak });
+  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, leak: o.leak, space });
 
   /**
    * A query forced for the event that is being handled: begun once its ciphertext had come, answered while that is
@@ -138,6 +140,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     log,
     signal,
     onArrivals: intake.kick,
+    space,
     pump: keys.pump,
     onGap: o.onGap,
   });

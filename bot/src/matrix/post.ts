@@ -31,9 +31,11 @@ export type Poster = {
   recipients(room: RoomId): readonly Enrolled[];
   /** Why this text must not leave, or ''. @param txn id of the event that carries it; '' for what stands in the clear */
   leak(text: string, txn: string): string;
+  /** Resolves when there is room to write. */
+  space(): Promise<void>;
 };
 
-export function createPost({ crypto, client, keys, journal, recipients, leak }: Poster) {
+export function createPost({ crypto, client, keys, journal, recipients, leak, space }: Poster) {
   const lock = createLock();
 
   /** The whole way of one message under the room's lock: key prepared, shared, message encrypted, sent. */
@@ -43,6 +45,7 @@ export function createPost({ crypto, client, keys, journal, recipients, leak }: 
       const why =
         leak(JSON.stringify(content), o.txn ?? '') || leak(JSON.stringify(o.outerRelation ?? ''), '');
       if (why) throw new RefusedLeak(why);
+      await space();
       const txn = o.txn ?? randomUUID();
       const before = o.txn && journal.sent(room, o.txn);
       if (before) return before;

@@ -29,6 +29,8 @@ export type SyncOptions = {
   signal: AbortSignal;
   /** Events were written down. */
   onArrivals(): void;
+  /** Resolves when there is room to write. */
+  space(): Promise<void>;
   /** The machine may have something to send. */
   pump(): Promise<void>;
   /** Events of that room are missing and can't be had. Where it rejects, and after a restart, it is told again. */
@@ -141,7 +143,9 @@ export function createSync(o: SyncOptions) {
     const since = journal.token();
     const query = { timeout, filter, ...(since !== undefined && { since }) };
     const patience = since ? waitForNews + 10_000 : 600_000;
-    await accept(await client.api<SyncAnswer>('GET', '/sync', { query, timeout: patience }), since);
+    const answer = await client.api<SyncAnswer>('GET', '/sync', { query, timeout: patience });
+    await o.space();
+    await accept(answer, since);
   }
 
   return {

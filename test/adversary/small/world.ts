@@ -113,11 +113,20 @@ export async function smallWorld(): Promise<SmallWorld> {
     ...{ mayBeLate: () => false, onSealed: () => {}, isDown: () => false },
   });
   const onGap = async () => {};
+  const space = async () => {};
   const sync = createSync({
     ...{ me: botUser, client, crypto, journal, log, signal },
-    ...{ onArrivals: intake.kick, pump: keys.pump, onGap },
+    ...{ onArrivals: intake.kick, pump: keys.pump, onGap, space },
   });
-  const post = createPost({ crypto, client, keys, journal, recipients: () => enrolled, leak: () => '' });
+  const post = createPost({
+    crypto,
+    client,
+    keys,
+    journal,
+    recipients: () => enrolled,
+    leak: () => '',
+    space,
+  });
 
   async function deliver(events: readonly WireEvent[]): Promise<void> {
     serve(events);
