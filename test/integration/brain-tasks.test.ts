@@ -71,7 +71,7 @@ test('a prompt becomes an action at the gateway, its outcome the final text, str
   await until('the cost is told', () => of(session).some((e) => e.type === 'cost' && e.tokens > 0));
 });
 
-test('the tools the model sees are the four of its own task and its todo list', async () => {
+test('the tools the model sees are those of its own task and its todo list', async () => {
   decide = async () => ended();
   const one = await task();
   await stack.turn(one.session, 'hello');
@@ -83,6 +83,7 @@ test('the tools the model sees are the four of its own task and its todo list', 
     assert.deepEqual(tools.map((t) => t.replace(/^t[0-9a-f]{12}_/, '')).sort(), [
       'bash',
       'edit_file',
+      'plan',
       'read_file',
       'todowrite',
       'write_file',
