@@ -132,16 +132,17 @@ int run(const char *id) {
   umask(022);
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
-  unsigned char *bytes = take_request(id, &size);
-  if (!bytes) return 1;
-  path_of(path, sizeof path, id, "out");
-  int out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (out < 0) return 1; /* started before: never again */
+  /* Before the lock shows the feeder whom to stop: a stop must never end this process without a status. */
   sigset_t mine, before;
   sigemptyset(&mine);
   sigaddset(&mine, SIGCHLD);
   sigaddset(&mine, SIGTERM);
   sigprocmask(SIG_BLOCK, &mine, &before);
+  unsigned char *bytes = take_request(id, &size);
+  if (!bytes) return 1;
+  path_of(path, sizeof path, id, "out");
+  int out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (out < 0) return 1; /* started before: never again */
   int turn = await_turn(&mine);
   if (turn != 0) return publish(id, turn < 0 ? "broken" : "stopped", 0, 0);
   unlink(INPUT);

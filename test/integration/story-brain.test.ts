@@ -233,7 +233,7 @@ test('a policy changed in the settings is asked for in the room, and holds once 
   const after = await askAndSee(phone, '!run echo signed now');
   assert.equal(after.chips.length, 0);
   await phone.vote(after.id, [answerOf(after, 'Approve')]);
-  await sees(phone, `#${numberOf(after)} output\n\`\`\`\nsigned now`);
+  await sees(phone, `#${numberOf(after)} output\n| signed now`);
 });
 
 test('the ledger of all this audits clean', async () => {
