@@ -33,8 +33,15 @@ export type Relay = {
   onEntry(entry: Entry): void;
 };
 
-const help =
-  'Paired. This device may approve from now on. Say what should be done, or !help for the commands. A card shows the whole action: tap the emoji that the card names to approve it, ❌ to deny it.';
+/** What the operator did at the console, told in every room. */
+const told: Record<string, string> = {
+  'identity.enrolled':
+    'Paired. This device may approve from now on. Say what should be done, or !help for the commands. A card shows the whole action: tap the emoji that the card names to approve it, ❌ to deny it.',
+  'identity.revoked':
+    '🔒 A device was revoked at the console: it approves nothing more and reads nothing new.',
+  frozen: '🧊 Frozen at the console: nothing is approved and nothing starts until it is thawed there.',
+  thawed: '☀️ Thawed at the console: approvals count again. What was approved before has to be asked anew.',
+};
 
 export function createRelay(o: RelayOptions): Relay {
   const { matrix, cards, book, desk, conversation, log } = o;
@@ -133,8 +140,8 @@ export function createRelay(o: RelayOptions): Relay {
       );
     },
     onEntry(entry) {
-      if (entry.kind !== 'identity.enrolled') return;
-      for (const room of book.rooms().values()) void say(room as RoomId, help);
+      const text = Object.hasOwn(told, entry.kind) ? told[entry.kind] : undefined;
+      if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
     },
   };
 }
