@@ -1,16 +1,13 @@
 /** `pocketcoder audit`: reads the whole ledger as the auditor and verifies it. */
 import { auditLedger } from '../../ledger/src/audit.ts';
-import { connectLedger } from '../../ledger/src/client.ts';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
+import { ledgerAs } from './ledger.ts';
 import type { Report } from './report.ts';
-import { ledgerUrlOf } from './services.ts';
 
 /** Throws a Fault (`failed`) that names the first entry that is off. */
 export async function audit(instance: Instance, report: Report): Promise<void> {
-  const password = instance.state.passwords.ledger.auditor;
-  const ledger = await connectLedger({ url: ledgerUrlOf(instance), identity: 'auditor', password });
-  const found = await auditLedger(ledger);
+  const found = await auditLedger(await ledgerAs(instance, 'auditor'));
   if (found.off)
     throw new Fault(
       'failed',

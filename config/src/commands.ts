@@ -3,6 +3,7 @@ import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
 import { alone } from './lock.ts';
+import { device, freeze, thaw } from './operator.ts';
 import { pair } from './pair.ts';
 import type { Report } from './report.ts';
 import { runScript } from './script.ts';
@@ -74,6 +75,31 @@ export const commands: readonly Command[] = [
     },
   },
   {
+    name: 'freeze',
+    takes: '',
+    summary: 'from now on nothing is approved and nothing starts; what runs already runs on',
+    options: [],
+    run: (report) => freeze(started(), report),
+  },
+  {
+    name: 'thaw',
+    takes: '',
+    summary: 'takes a freeze back',
+    options: [],
+    run: (report) => thaw(started(), report),
+  },
+  {
+    name: 'device',
+    takes: 'list | revoke DEVICE',
+    summary: 'lists the devices that may approve, or takes that back from one',
+    options: [],
+    run(report, _options, words) {
+      const right = words[0] === 'list' ? words.length === 1 : words[0] === 'revoke' && words.length === 2;
+      if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
+      return device(started(), report, words);
+    },
+  },
+  {
     name: 'demo',
     takes: '',
     summary: 'plays the whole story in this terminal, with a test phone and a scripted model',
@@ -132,7 +158,7 @@ export function help(command?: Command): string {
     { flag: '--help', what: 'this text' },
   ];
   const table = (rows: readonly (readonly [string, string])[]) =>
-    rows.map(([left, right]) => `  ${left.padEnd(16)}${right}`).join('\n');
+    rows.map(([left, right]) => `  ${left.padEnd(30)}${right}`).join('\n');
   if (command) {
     const usage = ['Usage: ./pocketcoder', command.name, '[OPTION…]', command.takes]
       .filter(Boolean)

@@ -1,12 +1,11 @@
 /** `pocketcoder pair`: the bot asks the owner's device, the person here compares the emoji, the ledger gets the result. */
 import { createInterface } from 'node:readline';
-import { connectLedger } from '../../ledger/src/client.ts';
 import { openConsole, type Said } from './bot-console.ts';
 import { findEngine } from './engine.ts';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
+import { ledgerAs } from './ledger.ts';
 import type { Report } from './report.ts';
-import { ledgerUrlOf } from './services.ts';
 
 type Emoji = { symbol: string; name: string };
 
@@ -23,8 +22,7 @@ function answer(): Promise<'yes' | 'no'> {
 }
 
 async function enrol(instance: Instance, verified: Said, role: string): Promise<void> {
-  const password = instance.state.passwords.ledger.operator;
-  const ledger = await connectLedger({ url: ledgerUrlOf(instance), identity: 'operator', password });
+  const ledger = await ledgerAs(instance, 'operator');
   const { user, master, device, ed25519, curve25519 } = verified;
   await ledger.append({
     kind: 'identity.enrolled',

@@ -5,6 +5,7 @@ import { canonical } from './canonical.cjs';
 import { type Entry, entryOf } from './entry.ts';
 import { LedgerError } from './errors.ts';
 import { type Follow, type Following, follow } from './follow.ts';
+import { controlKinds } from './lifecycle.cjs';
 import { type Live, makeLive } from './live.ts';
 import { type Login, makeSession, type Session } from './session.ts';
 
@@ -22,6 +23,8 @@ export type Ledger = {
   since(seq: number): Promise<Entry[]>;
   /** All entries of one action, in order. */
   story(action: string): Promise<Entry[]>;
+  /** All entries that decide who may approve what, and whether anything runs, in order. */
+  control(): Promise<Entry[]>;
   /** The complete bytes of a result whose entry has a transcript. */
   transcript(entry: Entry): Promise<Uint8Array>;
   /** Every entry after `from`, in order, with its place in the chain verified; reconnects for ever. */
@@ -47,7 +50,7 @@ export async function connectLedger(login: Login): Promise<Ledger> {
   };
 }
 
-function reader(session: Session): Pick<Ledger, 'since' | 'story' | 'transcript' | 'follow'> {
+function reader(session: Session): Pick<Ledger, 'since' | 'story' | 'control' | 'transcript' | 'follow'> {
   const { pb } = session;
   const entries = pb.collection('entries');
   const list = (filter: string) => async (signal: AbortSignal) => {
@@ -66,6 +69,7 @@ function reader(session: Session): Pick<Ledger, 'since' | 'story' | 'transcript'
   return {
     since: (seq) => all('seq > 0', seq),
     story: (action) => all(pb.filter('action = {:action}', { action })),
+    control: () => all(`(${controlKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
     transcript: (entry) => session.patient((signal) => download(session, entry, signal), longestDownload),
     follow: (options) => follow(session, (after) => session.once(list(`seq > ${after}`)), options),
   };

@@ -192,6 +192,8 @@ const usage: [string[], RegExp][] = [
   [['start', '--loud'], /Unknown option '--loud'/],
   [['stop', '-d'], /stop takes no -d/],
   [['bench'], /bench takes the name of a measurement/],
+  [['device'], /device takes list, or revoke and the id of a device/],
+  [['device', 'revoke'], /device takes list, or revoke and the id of a device/],
 ];
 for (const [args, message] of usage)
   test(`pocketcoder ${args.join(' ')} is a usage error`, async () => {
@@ -201,7 +203,7 @@ for (const [args, message] of usage)
   });
 
 test('commands that need an instance say so where there is none', async () => {
-  for (const command of ['stop', 'status', 'pair', 'audit']) {
+  for (const command of ['stop', 'status', 'pair', 'audit', 'freeze', 'thaw']) {
     const ran = await launch([command], { env: { POCKETCODER_HOME: '/nowhere' } });
     assert.match(ran.err, /Nothing was ever started here/);
     assert.equal(ran.code, 69);

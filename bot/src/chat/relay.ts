@@ -47,6 +47,14 @@ function welcome({ user, device, role = 'owner' }: { user: string; device: strin
     : `${start} ${asks} Others decide.`;
 }
 
+/** What the operator did at the console, told in every room. */
+const told: Record<string, string> = {
+  'identity.revoked':
+    '🔒 A device was revoked at the console: it approves nothing more and reads nothing new.',
+  frozen: '🧊 Frozen at the console: nothing is approved and nothing starts until it is thawed.',
+  thawed: '☀️ Thawed at the console: approvals count again. What was approved before has to be asked anew.',
+};
+
 export function createRelay(o: RelayOptions): Relay {
   const { matrix, cards, book, desk, conversation, log } = o;
   const gate: Gate = {
@@ -151,9 +159,9 @@ export function createRelay(o: RelayOptions): Relay {
       await say(t.room, words, { replyTo: t.wire.event_id });
     },
     onEntry(entry) {
-      if (entry.kind !== 'identity.enrolled') return;
-      const text = welcome(JSON.parse(entry.body));
-      for (const room of book.rooms().values()) void say(room as RoomId, text);
+      if (entry.author !== 'operator') return; // what was said in the room has its answer there
+      const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
+      if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
     },
   };
 }

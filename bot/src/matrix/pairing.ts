@@ -25,6 +25,8 @@ type Flow = {
   begun: Promise<string>;
   /** The library forgets it when it is done. */
   sas?: W.Sas;
+  /** The phone's keys when the verification took it up: those that the emoji stand for. */
+  known?: Enrolled;
   shown: boolean;
   done(device: Enrolled): void;
   fail(error: Error): void;
@@ -33,6 +35,7 @@ type Flow = {
 /** Minutes for a person to take up the phone and compare. */
 const patience = 5;
 const nudges = { every: 500, most: 12 };
+const keyNames = ['master', 'ed25519', 'curve25519'] as const;
 const nothing = 'Nothing was verified and nobody enrolled';
 
 export function createPairing({ crypto, client, keys, log, members, nudge }: PairingOptions) {
@@ -79,9 +82,15 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       throw new Error(
         `the emoji matched, but ${f.user} is not shown as verified: pair again. Nobody was enrolled.`,
       );
+    const found = { ...now, master: masterOf(identity.masterKey) };
+    const { known } = f;
+    if (!known || keyNames.some((name) => found[name] !== known[name]))
+      throw new Error(
+        `the keys of ${device} changed while the emoji were compared, perhaps by somebody else’s hand: look at the devices of ` +
+          'that account before you pair again. Nobody was enrolled.',
+      );
     await crypto.renew(f.room); // what was said before stays closed to the new device
-    const { ed25519, curve25519 } = now;
-    f.done({ user: f.user, master: masterOf(identity.masterKey), device, ed25519, curve25519 });
+    f.done(known);
     keepAwake(f.user);
   }
 
@@ -129,6 +138,18 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     }
   }
 
+  /** Before any newer keys are asked for: the library compares by those it has when the phone begins. */
+  async function remember(f: Flow): Promise<void> {
+    const running = machine.getVerificationRequest(new W.UserId(f.user), await f.begun)?.getVerification();
+    if (f.known || !(running instanceof W.Sas)) return;
+    const device = running.otherDeviceId.toString() as DeviceId;
+    const identity = await machine.getIdentity(new W.UserId(f.user));
+    const now = await keys.deviceNow(f.user, device);
+    if (!identity || !now) throw new Error(`the keys of ${device} are not known. ${nothing}.`);
+    const { ed25519, curve25519 } = now;
+    f.known = { user: f.user, master: masterOf(identity.masterKey), device, ed25519, curve25519 };
+  }
+
   return {
     /** Feeds one event of the running verification. False: it is none. Others' are never looked at. */
     async take(t: Taken): Promise<boolean> {
@@ -138,6 +159,7 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       try {
         await f.begun;
         await feed(t);
+        await remember(f);
         await keys.pump();
         await step(f);
         await nudge(f.user);

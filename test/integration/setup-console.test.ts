@@ -1,0 +1,144 @@
+/** What the operator does at the console: freeze and thaw, the enrolled devices, and what `stop` ends. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { findEngine } from '../../config/src/engine.ts';
+import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
+import { approve, askAndSee, chipsOf, endsWith, sees } from '../harness/answers.ts';
+import { type Instance, type Ran, startInstance } from '../harness/instance.ts';
+import { pairPhone } from '../harness/paired.ts';
+import { createPhone } from '../phone/phone.ts';
+import type { Card, Phone } from '../phone/types.ts';
+
+const { docker } = findEngine();
+let instance: Instance;
+let ledger: Ledger;
+let phone: Phone;
+let second: Phone;
+
+before(async () => {
+  instance = await startInstance();
+  const { address, home, owner } = instance;
+  ledger = await connectLedger({
+    url: instance.ledgerUrl,
+    identity: 'auditor',
+    password: instance.secrets.passwords.ledger.auditor,
+  });
+  phone = await createPhone({ homeserver: address, ...owner });
+  const key = await phone.setUpCrossSigning();
+  await pairPhone(phone, home);
+  await sees(phone, 'Paired.');
+  second = await phone.secondLogin();
+  await second.restore(key);
+});
+after(async () => {
+  await phone?.close();
+  await second?.close();
+  await instance?.destroy();
+});
+
+/** As `pair` does when its emoji were compared; two phones that are awake would both take that up. */
+async function enrol(which: Phone): Promise<void> {
+  const answer = await which.api('POST', '/keys/query', { device_keys: { [which.user]: [which.device] } });
+  const { device_keys } = answer as {
+    device_keys: Record<string, Record<string, { keys: Record<string, string> }>>;
+  };
+  const keys = device_keys[which.user]?.[which.device]?.keys ?? {};
+  const [ed25519, curve25519] = ['ed25519', 'curve25519'].map((kind) => keys[`${kind}:${which.device}`]);
+  const first = (await ledger.control()).find((entry) => entry.kind === 'identity.enrolled');
+  const { user, master } = JSON.parse(first?.body ?? '') as { user: string; master: string };
+  const { operator: password } = instance.secrets.passwords.ledger;
+  const operator = await connectLedger({ url: instance.ledgerUrl, identity: 'operator', password });
+  const body = { user, master, device: which.device, ed25519, curve25519 };
+  await operator.append({ kind: 'identity.enrolled', body });
+}
+
+const said = (ran: Ran, event: string): Record<string, unknown> => {
+  assert.equal(ran.code, 0, ran.out + ran.err);
+  return ran.events.find((one) => one['event'] === event) ?? assert.fail(`${event}: ${ran.out}`);
+};
+const count = async (kind: string) => (await ledger.since(0)).filter((entry) => entry.kind === kind).length;
+const tasks = async () =>
+  (await docker.listContainers({ filters: { label: [`org.pocketcoder=${instance.project}`] } })).length;
+
+test('frozen, the right tap runs nothing; thawed, a fresh card runs', async () => {
+  const card = await askAndSee(phone, '!run echo "$((6 * 7)) while frozen"');
+  said(await instance.run(['freeze', '--json']), 'frozen');
+  assert.equal((await instance.run(['freeze'])).code, 0); // again is no error
+  assert.equal(await count('frozen'), 1);
+  await sees(phone, 'Frozen at the console');
+  await approve(phone, card);
+  await sees(phone, 'everything is frozen: nothing was run');
+  assert.equal(await count('claimed'), 0);
+
+  said(await instance.run(['thaw', '--json']), 'thawed');
+  assert.match((await instance.run(['thaw'])).out, /^Thawed: approvals count again/);
+  assert.equal(await count('thawed'), 1);
+  await sees(phone, 'Thawed at the console');
+  const fresh = await askAndSee(phone, '!run echo "$((6 * 7)) when thawed"');
+  await approve(phone, fresh);
+  await sees(phone, '42 when thawed', 30);
+  assert.equal(await count('claimed'), 1);
+});
+
+test('a revoked device approves nothing and reads nothing; the other enrolled one does', async () => {
+  await enrol(second);
+  const { devices } = said(await instance.run(['device', 'list', '--json']), 'devices') as {
+    devices: { device: string; user: string; ed25519: string }[];
+  };
+  assert.deepEqual(
+    devices.map(({ device }) => device),
+    [phone.device, second.device],
+  );
+  const { out } = await instance.run(['device', 'list']);
+  assert.ok(out.includes(`${second.device}  ${devices[1]?.ed25519}`), out);
+
+  const unknown = await instance.run(['device', 'revoke', 'NOBODY']);
+  assert.match(unknown.err, /No device NOBODY is enrolled, so nothing was changed/);
+  assert.equal(unknown.code, 1);
+  const card = await askAndSee(phone, '!run echo "$((6 * 7)) by the other"');
+  await second.until('the card on both', (p) => p.cards().find((c) => c.text === card.text));
+  await phone.say(`!poll ${/^#(\d+)/.exec(card.text)?.[1]}`);
+  const poll = (p: Phone): Promise<Card> =>
+    p.until('the poll', (one) => one.cards().find((c) => c.answers.length === 2));
+  const polls = [await poll(phone), await poll(second)] as const;
+  const yes = (c: Card) => c.answers.find((answer) => answer.text === 'Approve')?.id ?? '';
+
+  const revoked = said(await instance.run(['device', 'revoke', second.device, '--json']), 'revoked');
+  assert.deepEqual([revoked['user'], revoked['device']], [phone.user, second.device]);
+  await second.vote(polls[1].id, [yes(polls[1])]);
+  const later = await phone.until('the words about it', (p) =>
+    p.timeline().find((e) => String(e.content['body']).includes('A device was revoked')),
+  );
+  await second.until(
+    'no key for it',
+    (p) => p.timeline().find((e) => e.id === later.id)?.failed !== undefined,
+  );
+  await phone.vote(polls[0].id, [yes(polls[0])]);
+  await sees(phone, '42 by the other', 30);
+  // The votes came in this order, and the first one that counts decides.
+  const approvals = (await ledger.since(0)).filter((entry) => entry.kind === 'approved');
+  assert.equal(JSON.parse(approvals.at(-1)?.body ?? '{}').evidence.device, phone.device);
+});
+
+test('stop ends the tasks’ containers and what runs in them; after a start the same task works on', async () => {
+  const card = await askAndSee(phone, '!run echo kept > file; echo "$((6 * 7)) begun"; sleep 600');
+  await phone.tap(card.id, chipsOf(card).named);
+  await sees(phone, '42 begun', 30);
+  assert.equal(await tasks(), 1);
+  await instance.stop();
+  assert.equal(await tasks(), 0);
+  assert.equal((await instance.run(['start', '-d', '--json'])).code, 0);
+  await endsWith(phone, card, 'outcome unknown', 60);
+  await approve(phone, await askAndSee(phone, '!run cat file; echo "$((6 * 7)) again"'));
+  await sees(phone, 'kept\n42 again', 30);
+  assert.equal(await tasks(), 1);
+});
+
+test('a ledger that is down is told by every command that needs it', async () => {
+  await docker.getContainer(instance.container('ledger')).stop();
+  for (const args of [['device', 'list'], ['audit']]) {
+    const ran = await instance.run(args);
+    assert.match(ran.err, /The ledger does not answer at .*start it with \.\/pocketcoder start -d/);
+    assert.equal(ran.code, 69);
+  }
+});
