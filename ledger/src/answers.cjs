@@ -1,8 +1,8 @@
 // @ts-check
 // The answers to an action: whether one counts, whether they suffice, and whether what they decided may begin.
-const { atLeast, enrolled, mayApprove, rolesOf } = require('./identities.cjs');
+const { atLeast, distinct, enrolled, mayApprove, rolesOf } = require('./identities.cjs');
 const { grants, overSince, policyOf } = require('./leases.cjs');
-const { isFrozen, last } = require('./lifecycle.cjs');
+const { bodyOf, isFrozen, last } = require('./lifecycle.cjs');
 const { rank, stricter, termOf } = require('./policy.cjs');
 
 /**
@@ -26,13 +26,14 @@ const termsOf = (r) => ({
 /** The moment until which something may still be done. @param {Entry} from @param {unknown} seconds */
 const deadline = (from, seconds) => Date.parse(from.at) + Number(seconds) * 1000;
 
-/** What was answered for this action so far. @param {Entry[]} story @returns {Body[]} */
+/** What was answered for this action so far. @param {Entry[]} story @returns {(Body & {seq: number})[]} */
 const answers = (story) =>
-  story.filter((e) => e.kind === 'endorsed' || e.kind === 'approved').map((e) => JSON.parse(e.body));
+  story
+    .filter((e) => e.kind === 'endorsed' || e.kind === 'approved')
+    .map((e) => ({ ...bodyOf(e), seq: e.seq }));
 
-/** @param {Body[]} given @param {string} name */
-const distinct = (given, name) =>
-  new Set(given.map((a) => `${a.evidence.user} ${name && a.evidence[name]}`)).size;
+/** @param {Body[]} given */
+const count = (given) => distinct(given.map((a) => a.evidence));
 
 /**
  * What is asked of the answers to an action: the request's own terms and those of the policy in force.
@@ -49,10 +50,45 @@ function termNow(request, control) {
  */
 function lacking(request, given, control) {
   const { approvers = 1, devices = 1 } = termNow(request, control) ?? {};
-  return {
-    people: Math.max(0, approvers - distinct(given, '')),
-    devices: Math.max(0, devices - distinct(given, 'device')),
-  };
+  const has = count(given);
+  return { people: Math.max(0, approvers - has.people), devices: Math.max(0, devices - has.devices) };
+}
+
+/** Whether a tap proves nothing for an action requested then, since somebody knows its chips who may not approve now. @param {Entry[]} control @param {number} since */
+function tapsAreSpoilt(control, since) {
+  if (enrolled(control).some((d) => !atLeast(d.role, 'approves'))) return true;
+  return control.some(
+    (e) =>
+      e.seq > since &&
+      (e.kind === 'identity.revoked' ||
+        e.kind === 'identity.changed' ||
+        (e.kind === 'applied' && bodyOf(e).kind === 'role')),
+  );
+}
+
+/** Why one answer does not count now, or ''. @param {Body} a with its `seq` @param {Body} request @param {number} requested @param {Entry[]} control */
+function unfit(a, request, requested, control) {
+  const term = termNow(request, control);
+  if (!term || term.mode === 'never') return 'never';
+  if (rank(a.grade) < rank(term.grade)) return 'grade';
+  if (!mayApprove(a, control, a.seq)) return 'revoked';
+  if (a.grade !== 'signed' && tapsAreSpoilt(control, requested)) return 'grade';
+  if (control.some((e) => e.kind === 'frozen' && e.seq > a.seq)) return 'frozen';
+  return term.approvers > 1 && a.evidence.user === request.requester ? 'own_request' : '';
+}
+
+/** Why these answers together do not suffice now, or ''. @param {Body[]} all @param {Body} request @param {number} requested @param {Entry[]} control */
+function insufficient(all, request, requested, control) {
+  for (const a of all) {
+    const why = unfit(a, request, requested, control);
+    if (why) return why;
+  }
+  const { people, devices } = lacking(request, all, control);
+  if (people + devices > 0) return 'quorum';
+  const of = rolesOf(control);
+  const byOwner = all.some((a) => of[a.evidence.user] === 'owner');
+  const own = request.kind === 'device' && all.some((a) => a.evidence.user === request.args.user);
+  return byOwner || own || !['policy', 'role', 'device', 'thaw'].includes(request.kind) ? '' : 'not_owner';
 }
 
 /**
@@ -63,47 +99,39 @@ function answerRefusal(kind, body, request, requested, c) {
   if (isFrozen(c.control) && request.kind !== 'thaw') return 'frozen';
   const term = termNow(request, c.control);
   if (!term || term.mode === 'never') return 'never';
-  if (rank(body.grade) < rank(term.grade)) return 'grade';
-  // A chip's key is known to whoever can read the room: where somebody reads who may not approve, it proves nothing.
-  const readers = enrolled(c.control).some((d) => !atLeast(d.role, 'approves'));
-  if (readers && body.grade !== 'signed') return 'grade';
   if (Date.parse(c.now) > deadline(requested, term.decide_within)) return 'late';
-  if (!mayApprove(body, c.control)) return 'not_enrolled';
+  if (!mayApprove(body, c.control)) return rank(body.grade) < rank(term.grade) ? 'grade' : 'not_enrolled';
+  const mine = { ...body, seq: Infinity };
   const before = answers(c.story);
-  if (before.some((a) => !mayApprove(a, c.control))) return 'revoked';
-  if (term.approvers > 1 && body.evidence.user === request.requester) return 'own_request';
-  const all = [...before, body];
-  if (distinct(all, 'device') === distinct(before, 'device')) return 'counted_already';
-  if (kind === 'endorsed') return '';
-  const { people, devices } = lacking(request, all, c.control);
-  if (people + devices > 0) return 'quorum';
-  const of = rolesOf(c.control);
-  const byOwner = all.some((a) => of[a.evidence.user] === 'owner');
-  const own = request.kind === 'device' && all.some((a) => a.evidence.user === request.args.user);
-  return byOwner || own || !['policy', 'role', 'device', 'thaw'].includes(request.kind) ? '' : 'not_owner';
+  const why = unfit(mine, request, requested.seq, c.control);
+  if (why) return why;
+  const all = [...before, mine];
+  if (count(all).devices === count(before).devices) return 'counted_already';
+  if (kind === 'approved') return insufficient(all, request, requested.seq, c.control);
+  return before.map((a) => unfit(a, request, requested.seq, c.control)).find(Boolean) ?? '';
 }
 
 /**
- * Why a decided action may not begin (or, a control action, take effect) now, or ''.
+ * Why a decided action may not begin (or, a control action, take effect) now, or ''. What was asked of its answers is asked again.
  * @param {Body} request @param {Context} c
  */
 function beginRefusal(request, c) {
+  const requested = last(c.story, 'requested');
   const decided = last(c.story, 'approved') || last(c.story, 'leased');
-  if (!decided) return 'lifecycle';
+  if (!requested || !decided) return 'lifecycle';
   const freezes = c.control.some((e) => e.kind === 'frozen' && e.seq > decided.seq);
   if (freezes || (isFrozen(c.control) && request.kind !== 'thaw')) return 'frozen';
   if (Date.parse(c.now) > deadline(decided, request.execute_within)) return 'late';
-  if (termNow(request, c.control)?.mode === 'never') return 'never';
+  const mode = termNow(request, c.control)?.mode;
+  if (mode === 'never') return 'never';
   if (decided.kind === 'leased') {
-    const grant = grants(c.control).find((g) => g.id === JSON.parse(decided.body).lease);
+    const grant = grants(c.control).find((g) => g.id === bodyOf(decided).lease);
+    if (!grant || (grant.kind === 'lease' && mode !== 'lease')) return 'not_leased';
     // Its count was taken and its time looked at when it was used; what ended it since still counts.
-    return grant ? overSince(grant, c.control, decided.at) : 'revoked';
+    return overSince(grant, c.control, decided.at);
   }
   if (Date.parse(c.now) < deadline(decided, request.grace ?? 0)) return 'grace';
-  const given = answers(c.story);
-  if (!given.every((a) => mayApprove(a, c.control))) return 'revoked';
-  const { people, devices } = lacking(request, given, c.control);
-  return people + devices > 0 ? 'quorum' : '';
+  return insufficient(answers(c.story), request, requested.seq, c.control);
 }
 
 module.exports = { termsOf, answers, lacking, answerRefusal, beginRefusal };

@@ -4,6 +4,8 @@
 /** @typedef {{user: string, role: string, master: string, device: string, ed25519: string, curve25519: string, seq: number}} Device */
 /** @typedef {Record<string, unknown>} Body */
 
+const { bodyOf } = require('./lifecycle.cjs');
+
 /** What a role may do. `owner` besides decides on policy, roles and thawing; `none` is somebody who was put out. */
 const roles = ['none', 'reads', 'asks', 'approves', 'owner'];
 /** @param {string | undefined} role @param {string} least */
@@ -20,7 +22,7 @@ function rolesOf(control) {
   const found = Object.create(null);
   for (const entry of control) {
     if (entry.kind !== 'identity.enrolled' && entry.kind !== 'applied') continue;
-    const body = JSON.parse(entry.body);
+    const body = bodyOf(entry);
     if (entry.kind === 'identity.enrolled') found[body.user] = body.role || found[body.user] || 'owner';
     else if (body.kind === 'role') found[body.args.user] = body.args.role;
   }
@@ -37,7 +39,7 @@ function enrolled(control) {
   /** @type {Omit<Device, 'role'>[]} */
   let devices = [];
   for (const entry of control) {
-    const stated = JSON.parse(entry.body);
+    const stated = bodyOf(entry);
     const confirmed = entry.kind === 'applied' && stated.kind === 'device';
     const body = confirmed ? stated.args : stated;
     if (entry.kind === 'identity.enrolled' || confirmed) {
@@ -57,16 +59,26 @@ function enrolled(control) {
 }
 
 /**
- * Whether a decision's evidence names somebody who may approve at its grade now.
- * @param {Body} decision @param {Entry[]} control
+ * Whether a decision's evidence names somebody who may approve at its grade now, and could when it was given: an enrolment that
+ * came later, of the same device even, does not bring it back.
+ * @param {Body} decision @param {Entry[]} control @param {number} [seq] of the decision, if it is an entry already
  */
-function mayApprove(decision, control) {
+function mayApprove(decision, control, seq = Infinity) {
   if (!decision.evidence || typeof decision.evidence !== 'object') return false;
   const { user, device } = /** @type {Body} */ (decision.evidence);
   return enrolled(control).some(
     (d) =>
-      d.user === user && atLeast(d.role, 'approves') && (decision.grade !== 'signed' || d.device === device),
+      d.seq < seq &&
+      d.user === user &&
+      atLeast(d.role, 'approves') &&
+      (decision.grade !== 'signed' || d.device === device),
   );
 }
 
-module.exports = { roles, atLeast, deviceKeys, rolesOf, enrolled, mayApprove };
+/** How many different people gave this evidence, and how many devices. @param {Body[]} evidence */
+const distinct = (evidence) => ({
+  people: new Set(evidence.map((e) => e.user)).size,
+  devices: new Set(evidence.map((e) => `${e.user} ${e.device}`)).size,
+});
+
+module.exports = { roles, atLeast, deviceKeys, rolesOf, enrolled, mayApprove, distinct };

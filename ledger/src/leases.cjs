@@ -2,8 +2,8 @@
 // Leases and plans: approved actions that let others run without a card of their own. A lease covers exact acts, or one
 // kind of file action below one path; a plan covers its steps, each once, in their order. Both are counted and end.
 const { canonical } = require('./canonical.cjs');
-const { last } = require('./lifecycle.cjs');
-const { mayApprove } = require('./identities.cjs');
+const { bodyOf, last } = require('./lifecycle.cjs');
+const { distinct, mayApprove } = require('./identities.cjs');
 const { classes, defaultPolicy, termOf } = require('./policy.cjs');
 /** @typedef {import('./lifecycle.cjs').Entry} Entry */
 /** @typedef {Record<string, unknown>} Body */
@@ -66,7 +66,7 @@ function grantFault({ kind, args }) {
 function grants(control) {
   return control.flatMap((entry) => {
     if (entry.kind !== 'applied') return [];
-    const body = JSON.parse(entry.body);
+    const body = bodyOf(entry);
     if (body.kind !== 'lease' && body.kind !== 'plan') return [];
     return [{ ...body, id: entry.action, seq: entry.seq, at: entry.at }];
   });
@@ -77,7 +77,7 @@ function policyOf(control) {
   for (let i = control.length - 1; i >= 0; i--) {
     const entry = control[i];
     if (entry?.kind !== 'policy.set' && entry?.kind !== 'applied') continue;
-    const body = JSON.parse(entry.body);
+    const body = bodyOf(entry);
     if (entry.kind === 'policy.set') return body.policy;
     if (body.kind === 'policy') return body.args.policy;
   }
@@ -85,17 +85,21 @@ function policyOf(control) {
 }
 
 /**
- * Why a grant is over at this moment, or ''. A freeze ends every grant there is, and so does the loss of any device that
- * approved it.
+ * Why a grant does not count at this moment, or ''. A freeze ends every grant there is, and so does the loss of any device
+ * that approved it.
  * @param {Grant} grant @param {Entry[]} control @param {string} now
  */
 function overSince(grant, control, now) {
   if (Date.parse(now) > Date.parse(grant.at) + grant.args.seconds * 1000) return 'lease_over';
   const frozen = last(control, 'frozen');
   if (frozen && frozen.seq > grant.seq) return 'frozen';
-  if (control.some((e) => e.kind === 'lease.ended' && JSON.parse(e.body).lease === grant.id))
-    return 'lease_over';
-  return grant.by.every((evidence) => mayApprove({ evidence, grade: 'signed' }, control)) ? '' : 'revoked';
+  if (control.some((e) => e.kind === 'lease.ended' && bodyOf(e).lease === grant.id)) return 'lease_over';
+  if (!grant.by.every((evidence) => mayApprove({ evidence, grade: 'signed' }, control, grant.seq)))
+    return 'revoked';
+  // A policy that asks for more people by now is not satisfied by fewer from before.
+  const term = termOf(policyOf(control), grant);
+  const { people, devices } = distinct(grant.by);
+  return !term || people < term.approvers || devices < term.devices ? 'quorum' : '';
 }
 
 /**

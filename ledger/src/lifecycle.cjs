@@ -85,6 +85,14 @@ function stateOf(story) {
 /** True for states that nothing follows. @param {string} state */
 const isOver = (state) => Object.hasOwn(lifecycle, state) && lifecycle[state]?.length === 0;
 
+/** @type {WeakMap<object, any>} */
+const parsed = new WeakMap();
+/** What an entry says. Parsed once: every judgement reads all control entries, many times. @param {Entry} entry @returns {any} */
+function bodyOf(entry) {
+  if (!parsed.has(entry)) parsed.set(entry, JSON.parse(entry.body));
+  return parsed.get(entry);
+}
+
 /** @param {Entry[]} entries @param {string} kind */
 function last(entries, kind) {
   for (let i = entries.length - 1; i >= 0; i--) if (entries[i]?.kind === kind) return entries[i];
@@ -94,7 +102,7 @@ function last(entries, kind) {
 /** The moment of the last thaw, by the console or by an approved action. @param {Entry[]} control */
 const thawedAt = (control) =>
   control.reduce((seq, e) => {
-    const thaws = e.kind === 'thawed' || (e.kind === 'applied' && JSON.parse(e.body).kind === 'thaw');
+    const thaws = e.kind === 'thawed' || (e.kind === 'applied' && bodyOf(e).kind === 'thaw');
     return thaws ? e.seq : seq;
   }, 0);
 
@@ -104,4 +112,4 @@ function isFrozen(control) {
   return frozen !== undefined && thawedAt(control) < frozen.seq;
 }
 
-module.exports = { lifecycle, controlKinds, rights, stateOf, isOver, last, isFrozen };
+module.exports = { lifecycle, controlKinds, rights, stateOf, isOver, last, bodyOf, isFrozen };

@@ -5,7 +5,7 @@
 const { canonical } = require('./canonical.cjs');
 const { lifecycle, rights, stateOf, last, isFrozen } = require('./lifecycle.cjs');
 const { answers, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
-const { deviceKeys, enrolled, roles, rolesOf } = require('./identities.cjs');
+const { atLeast, deviceKeys, distinct, enrolled, roles, rolesOf } = require('./identities.cjs');
 const { classes, longestWait, policyFault, rank, termOf } = require('./policy.cjs');
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
 
@@ -28,7 +28,13 @@ const whole = (v, least, most) => typeof v === 'number' && Number.isInteger(v) &
 /** Why a control action's effect can't be had where the chain stands, or ''. @param {Body} request @param {Entry[]} control */
 function effectRefusal(request, control) {
   const { kind, args } = request;
-  if (kind === 'policy') return policyFault(args.policy) || Object.keys(args).length !== 1 ? 'policy' : '';
+  if (kind === 'policy') {
+    if (policyFault(args.policy) || Object.keys(args).length !== 1) return 'policy';
+    // One that nobody here could satisfy could never be changed again.
+    const able = distinct(enrolled(control).filter((d) => atLeast(d.role, 'approves')));
+    const { approvers, devices } = args.policy.control;
+    return approvers > able.people || devices > able.devices ? 'too_few' : '';
+  }
   if (kind === 'thaw')
     return Object.keys(args).length > 0 ? 'body_invalid' : isFrozen(control) ? '' : 'not_frozen';
   if (kind === 'device') {
@@ -39,10 +45,15 @@ function effectRefusal(request, control) {
   }
   if (kind === 'role') {
     const of = rolesOf(control);
-    if (!of[args.user] || roles.indexOf(args.role) < 0 || Object.keys(args).length !== 2)
+    if (
+      !text(args.user, 255) ||
+      !of[args.user] ||
+      roles.indexOf(args.role) < 0 ||
+      Object.keys(args).length !== 2
+    )
       return 'body_invalid';
-    const others = Object.keys(of).filter((user) => user !== args.user && of[user] === 'owner');
-    return args.role === 'owner' || others.length > 0 ? '' : 'last_owner';
+    const another = enrolled(control).some((d) => d.user !== args.user && d.role === 'owner');
+    return args.role === 'owner' || another ? '' : 'last_owner';
   }
   if (kind === 'lease' || kind === 'plan') return grantFault({ kind, args }) ? 'body_invalid' : '';
   return '';

@@ -15,6 +15,7 @@ const request = (asked: Pick<Asked, 'kind' | 'args'>, over: object = {}, policy 
 
 function scene(policy?: Policy) {
   const ledger = memoryLedger();
+  let inForce = policy;
   const ok = (wanted: Wanted) => assert.equal(ledger.put(wanted), '', wanted.kind);
   if (policy) ok({ author: 'operator', kind: 'policy.set', body: { policy } });
   ok(enrol);
@@ -48,7 +49,7 @@ function scene(policy?: Policy) {
   }
   /** Asks for the act under the lease. @returns the code */
   function use(lease: string, act: Act, count: number, over: object = {}): string {
-    const action = request(act, over);
+    const action = request(act, over, inForce);
     ok({ author: 'bot', kind: 'requested', action: action.id, body: action });
     const body = { digest: digestOf(action), lease, use: count };
     const code = ledger.put({ author: 'bot', kind: 'leased', action: action.id, body });
@@ -60,7 +61,29 @@ function scene(policy?: Policy) {
       body: { digest: body.digest, executor: 'x' },
     });
   }
-  return { ...ledger, ok, grant, use };
+  /** Puts another policy in force, by a signed answer. */
+  function setPolicy(next: Policy): string {
+    inForce = next;
+    const action = request({ kind: 'policy', args: { policy: next } }, { requester: '@owner:home' });
+    const digest = digestOf(action);
+    const evidence = { user: owner.user, device: owner.device, event: '$v', form: 'poll' };
+    const by = [{ user: owner.user, device: owner.device }];
+    const of = (k: string, body: object): Wanted => ({
+      author: 'bot',
+      kind: k,
+      action: action.id,
+      body: { digest, ...body },
+    });
+    const { kind, args, workspace, task } = action;
+    const way = [
+      { ...of('requested', {}), body: action },
+      of('posted', {}),
+      of('approved', { grade: 'signed', evidence }),
+      of('applied', { kind, args, workspace, task, by }),
+    ];
+    return way.map((step) => ledger.put(step)).find(Boolean) ?? '';
+  }
+  return { ...ledger, ok, grant, use, setPolicy };
 }
 
 test('a lease on exact acts covers these, so often, and no other', () => {
@@ -206,6 +229,28 @@ test('attack-34 property: whatever is asked, a lease covers it only where the pa
     }),
     { numRuns: 300 },
   );
+});
+
+test('a grant counts for no less than the policy of now asks for, and does not come back with its device', () => {
+  const acts = { acts: [run('true')], uses: 9, seconds: 100 };
+  const second = { ...owner, user: '@ann:home', master: 'A', device: 'ANN' };
+  for (const [kind, args] of [
+    ['lease', acts],
+    ['plan', { steps: [run('true')], seconds: 100 }],
+  ] as const) {
+    const s = scene();
+    s.ok({ ...enrol, body: { ...second, role: 'approves' } });
+    const lease = s.grant(kind, args);
+    const two = aPolicy({ grade: 'signed', approvers: 2, mode: 'ask' });
+    const policy = { ...defaultPolicy, exec: { ...two['exec'], mode: 'lease' } } as Policy;
+    assert.equal(s.setPolicy(policy), '');
+    assert.equal(s.use(lease, run('true'), 1), 'quorum', kind);
+  }
+  const s = scene();
+  const lease = s.grant('lease', acts);
+  s.ok({ author: 'bot', kind: 'identity.changed', body: { user: owner.user } });
+  s.ok({ ...enrol, body: { ...owner, master: 'N', ed25519: 'N' } });
+  assert.equal(s.use(lease, run('true'), 1), 'revoked');
 });
 
 test('a plan covers its steps in their order, each once, for its own task', () => {

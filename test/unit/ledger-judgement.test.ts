@@ -66,7 +66,8 @@ const approvals: [string, (s: Scene) => void, object, string][] = [
   ['after the revocation of the user', (s) => s.put(revoked), {}, 'not_enrolled'],
   ['after the revocation of the device', (s) => s.put(lost), {}, 'not_enrolled'],
   ['after the identity changed', (s) => s.put(changed), {}, 'not_enrolled'],
-  ['enrolled again', (s) => [revoked, enrol].map(s.put), {}, ''],
+  ['by a tap, enrolled again since the card', (s) => [revoked, enrol].map(s.put), {}, 'grade'],
+  ['signed, enrolled again since the card', (s) => [revoked, enrol].map(s.put), { grade: 'signed' }, ''],
   ['with the clock gone back', (s) => (s.clock.now = start - 1), {}, 'clock_back'],
 ];
 for (const [name, before, body, code] of approvals)

@@ -291,6 +291,93 @@ test('a policy made stricter after the approval holds for what has not begun yet
   }
 });
 
+test('after a device or a role was taken back, taps on cards from before count for nothing', () => {
+  const phone: Wanted = {
+    author: 'operator',
+    kind: 'identity.revoked',
+    body: { user: owner.user, device: owner.device },
+  };
+  const alone = () => {
+    const s = scene(someAction());
+    apply(s, control('role', { user: bob.user, role: 'none' }), owner);
+    return s;
+  };
+  const s = alone();
+  s.ok(s.requested);
+  s.ok(s.posted);
+  s.ok(phone);
+  assert.equal(s.put(s.answer('approved', tablet, 'sealed')), 'grade', 'the lost phone knows this chip');
+  s.ok(s.answer('approved', tablet));
+  const t = alone();
+  t.ok(t.requested);
+  t.ok(t.posted);
+  t.ok(t.answer('approved', tablet, 'sealed'));
+  t.ok(phone);
+  assert.equal(t.put(t.of('executor', 'claimed', { executor: 'x' })), 'grade', 'nor does it begin');
+  const u = alone();
+  u.ok(phone);
+  u.ok(u.requested);
+  u.ok(u.posted);
+  u.ok(u.answer('approved', tablet, 'sealed'));
+});
+
+test('what an answer has to be is asked again before it takes effect', () => {
+  const carol = person('carol');
+  const s = scene(someAction());
+  s.ok(enrolAs(carol, 'owner'));
+  const action = makeAction(
+    { kind: 'policy', args: { policy: two }, workspace: 'work', task: 'task', requester: '@owner:home' },
+    defaultPolicy,
+  );
+  const digest = digestOf(action);
+  const of = (kind: string, body: object): Wanted => ({
+    author: 'bot',
+    kind,
+    action: action.id,
+    body: { digest, ...body },
+  });
+  s.ok({ author: 'bot', kind: 'requested', action: action.id, body: action });
+  s.ok(of('posted', {}));
+  s.ok(of('approved', { grade: 'signed', evidence: { user: carol.user, device: carol.device } }));
+  assert.equal(apply(s, control('role', { user: carol.user, role: 'approves' }), owner), '');
+  const { kind, args, workspace, task } = action;
+  const by = [{ user: carol.user, device: carol.device }];
+  assert.equal(s.put(of('applied', { kind, args, workspace, task, by })), 'not_owner');
+});
+
+test('an endorsement from before a freeze counts no more after the thaw', () => {
+  const s = scene(ask(two), two);
+  s.ok(s.requested);
+  s.ok(s.posted);
+  s.ok(s.answer('endorsed', ann));
+  s.ok({ author: 'operator', kind: 'frozen', body: {} });
+  s.ok({ author: 'operator', kind: 'thawed', body: {} });
+  assert.equal(s.put(s.answer('approved', owner)), 'frozen');
+});
+
+test('an answer does not come back with its device: the enrolment has to be older', () => {
+  const s = scene(ask(two), two);
+  s.ok(s.requested);
+  s.ok(s.posted);
+  s.ok(s.answer('endorsed', ann));
+  s.ok({ author: 'bot', kind: 'identity.changed', body: { user: ann.user } });
+  s.ok(enrolAs({ ...ann, master: 'another', ed25519: 'another' }, 'approves'));
+  assert.equal(s.put(s.answer('approved', owner)), 'revoked');
+});
+
+test('no policy is taken that nobody here could change again, and the last enrolled owner stays', () => {
+  const s = scene(someAction());
+  const nine = { ...defaultPolicy, control: { ...defaultPolicy['control'], approvers: 9 } };
+  assert.equal(apply(s, control('policy', { policy: nine }), owner), 'requested: too_few');
+  const carol = person('carol');
+  s.ok(enrolAs(carol, 'owner'));
+  s.ok({ author: 'operator', kind: 'identity.revoked', body: { user: carol.user } });
+  assert.equal(
+    apply(s, control('role', { user: owner.user, role: 'reads' }), owner),
+    'requested: last_owner',
+  );
+});
+
 test('grace: a decision waits before it may be claimed, and a no in between ends it', () => {
   const policy = aPolicy({ grace: 5 });
   const s = scene(ask(policy), policy);
