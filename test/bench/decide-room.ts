@@ -136,6 +136,7 @@ const gate: Gate = {
   matrix: { user: me, ...keys, replay: journal.replay } as unknown as Gate['matrix'],
   cards,
   people: () => enrolled,
+  answeredBy: () => undefined,
   trouble: () => '',
   now: () => Date.now(),
 };

@@ -43,7 +43,15 @@ function gate(over: Partial<Gate> = {}): Gate {
       return seen.get(key) === event;
     },
   } as unknown as Matrix;
-  return { matrix, cards, people: () => [device], trouble: () => '', now: () => 1000, ...over };
+  return {
+    matrix,
+    cards,
+    people: () => [device],
+    answeredBy: () => undefined,
+    trouble: () => '',
+    now: () => 1000,
+    ...over,
+  };
 }
 const card = (n: number, over: Partial<Card> = {}): Card => ({
   action: `action${n}`,

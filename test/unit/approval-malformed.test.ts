@@ -61,6 +61,7 @@ const gate: Gate = {
   } as unknown as Matrix,
   cards,
   people: () => [phone],
+  answeredBy: () => undefined,
   trouble: () => '',
   now: () => 1000,
 };

@@ -42,6 +42,7 @@ test('a vote against, and the decoy, undo an approval that was not claimed yet',
     matrix: d.matrix,
     cards: d.cards,
     people: () => [d.device],
+    answeredBy: () => undefined,
     trouble: () => '',
     now: () => Date.now(),
   };

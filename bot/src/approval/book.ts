@@ -29,9 +29,11 @@ export type Book = {
   policy(): Policy;
   /** The people and devices that an action still needs when this one answers too. */
   lacking(action: string, evidence: { user: string; device?: string }): { people: number; devices: number };
+  /** The action that is not over and that this event helped to approve. */
+  answeredBy(event: string): string | undefined;
   /** The leases and plans that stand now, oldest first. */
   standing(): Standing[];
-  /** The first of them that covers this. The ledger judges it again. */
+  /** One of them that covers this. The ledger judges it again. */
   cover(asked: Asked): Standing | undefined;
   rooms(): ReadonlyMap<string, string>;
 };
@@ -129,7 +131,15 @@ export function createBook(
         : { people: 0, devices: 0 };
     },
     standing,
-    cover: (asked) => standing().find((grant) => !uncovered(grant, asked, context())),
+    cover(asked) {
+      const covering = standing().filter((grant) => !uncovered(grant, asked, context()));
+      // A plan first: its steps are counted by it, whatever else would cover them.
+      return covering.find((grant) => grant.kind === 'plan') ?? covering[0];
+    },
+    answeredBy: (event) =>
+      [...open].find((action) =>
+        answers(pages.get(action)?.story ?? []).some(({ evidence }) => evidence.event === event),
+      ),
     rooms: () => rooms,
   };
 }

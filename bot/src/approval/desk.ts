@@ -105,11 +105,14 @@ export function createDesk(o: DeskOptions): Desk {
     switch (v.do) {
       case 'approve':
         return answer(v.card, v.grade, v.evidence);
-      case 'deny':
-        // Without a page it was over long ago.
-        return !book.page(v.card.action) || isOver(book.state(v.card.action))
-          ? ''
-          : denyCard(v.card, v.evidence.user, v.why);
+      case 'deny': {
+        const { action, number } = v.card;
+        if (book.page(action) && !isOver(book.state(action))) return denyCard(v.card, v.evidence.user, v.why);
+        // Without a page it was over long ago; what it granted may still stand.
+        return (await grants.end(action, v.why))
+          ? `#${number} is over: what it covered is asked for again. What has run stays done.`
+          : '';
+      }
       case 'suspect':
         if (!v.card.open || v.card.dropped) return '';
         cards.set(v.card.action, { dropped: true });
@@ -159,10 +162,11 @@ export function createDesk(o: DeskOptions): Desk {
       await book.reached(entry.seq);
       const page = book.page(action.id);
       if (!page) throw new Error('the ledger did not show the action it took');
-      if (!(await grants.covers(page))) {
+      const show = async () => {
         await grants.leavePlan(page);
-        await poster.show(page).catch((error: unknown) => withdraw(page, error));
-      }
+        await poster.show(page);
+      };
+      if (!(await grants.covers(page))) await show().catch((error: unknown) => withdraw(page, error));
       return { action: action.id, number: page.number };
     },
     apply,
@@ -183,6 +187,7 @@ export function createDesk(o: DeskOptions): Desk {
       return '';
     },
     async stop(workspace, by) {
+      const plans = await grants.endPlans(workspace, 'stopped'); // first, so that no further step is covered
       const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
@@ -197,22 +202,23 @@ export function createDesk(o: DeskOptions): Desk {
         // Claimed meanwhile, or long since: then it is the executor's to end.
         else await unless('lifecycle', ledger.append({ kind: 'stop', action: action.id, body: { by } }));
       }
-      return mine.length;
+      return mine.length + plans;
     },
     async expire(now) {
       // By the ledger's own state: a card may have been shut here without the ledger knowing.
       for (const { action, digest, requestedAt } of book.unfinished()) {
-        if (
-          now <= requestedAt + action.decide_within * 1000 ||
-          !['posted', 'endorsed'].includes(book.state(action.id))
-        )
-          continue;
+        const state = book.state(action.id);
+        if (now <= requestedAt + action.decide_within * 1000) continue;
+        if (!['requested', 'posted', 'endorsed'].includes(state)) continue;
         const body = { digest, reason: 'not decided in time' };
-        await unless('lifecycle', ledger.append({ kind: 'expired', action: action.id, body }));
+        // What was never shown can't expire: something went wrong half-way, and it is taken back.
+        const kind = state === 'requested' ? 'void' : 'expired';
+        await unless('lifecycle', ledger.append({ kind, action: action.id, body }));
         cards.set(action.id, { open: false });
       }
     },
     onEntry(entry) {
+      grants.onEntry(entry);
       const page = entry.kind === 'approved' ? book.page(entry.action) : undefined;
       if (page) grants.putInForce(page);
     },

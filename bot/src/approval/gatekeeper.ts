@@ -36,6 +36,8 @@ export type Gate = {
   cards: CardStore;
   /** The enrolled devices of everybody who belongs in this room, with their roles, from the ledger. */
   people(room: string): readonly Person[];
+  /** The action that is not over and that this event helped to approve: one of several answers. */
+  answeredBy(event: string): string | undefined;
   /** Why nothing is approved in this room at present (somebody unexpected joined, its encryption changed), or ''. */
   trouble(room: string): string;
   /** The ledger's time in milliseconds, as near as the bot knows it. The ledger itself refuses what is late. */
@@ -108,7 +110,7 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
 function redaction(t: Taken, gate: Gate, user: UserId): Verdict {
   const gone = text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
   const evidence: Evidence = { user, event: t.wire.event_id, form: 'redaction' };
-  const taken = gate.cards.byApproval(gone);
+  const taken = gate.cards.byApproval(gone) ?? gate.cards.get(gate.answeredBy(gone) ?? '');
   if (taken) return { do: 'deny', card: taken, evidence, why: 'the approval was taken back' };
   const card = gate.cards.byEvent(gone);
   return card

@@ -1,12 +1,15 @@
 /** What needs no card, and what was approved without anything to run: leases, plans and other control actions. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { answers } from '@pocketcoder/ledger/src/answers.cjs';
-import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import { createLock } from '../matrix/lock.ts';
 import type { Book, Page } from './book.ts';
 import { refused } from './refusals.ts';
-import { actBlocks, type Block } from './render.ts';
+import { actBlocks, type Block, toText } from './render.ts';
+
+/** Characters of a step that are shown where its plan was left. */
+const longest = 4000;
 
 export type GrantsOptions = {
   ledger: Ledger;
@@ -19,6 +22,12 @@ export type Grants = {
   covers(page: Page): Promise<boolean>;
   /** The first deviation ends the task's plan, and the room sees from what. */
   leavePlan(page: Page): Promise<void>;
+  /** Ends a lease or plan where it stands. Returns whether it did. */
+  end(id: string, reason: string): Promise<boolean>;
+  /** Ends the plans of a workspace. Returns how many there were. */
+  endPlans(workspace: string, reason: string): Promise<number>;
+  /** A step that did not run ends its plan: what comes after it was approved to come after it. */
+  onEntry(entry: Entry): void;
   /** Puts a control action into effect where it is approved, once its grace is over. Never throws: the room is told. */
   putInForce(page: Page): void;
 };
@@ -29,11 +38,20 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
   async function apply({ action, digest, story }: Page): Promise<void> {
     const approved = story.findLast((e) => e.kind === 'approved');
     if (!approved) return;
-    await pause(Math.max(0, Date.parse(approved.at) + action.grace * 1000 - Date.now()));
+    // Timers and the ledger's clock differ by a little.
+    const wait = action.grace > 0 ? Date.parse(approved.at) + action.grace * 1000 + 100 - Date.now() : 0;
+    await pause(Math.max(0, wait));
     const { kind, args, workspace, task } = action;
     const by = answers([...story]).map(({ evidence: { user, device } }) => ({ user, device }));
     const body = { digest, kind, args, workspace, task, by };
     await ledger.append({ kind: 'applied', action: action.id, body });
+  }
+
+  async function end(id: string, reason: string): Promise<boolean> {
+    if (!book.standing().some((g) => g.id === id)) return false;
+    const entry = await ledger.append({ kind: 'lease.ended', body: { lease: id, reason } });
+    await book.reached(entry.seq);
+    return true;
   }
 
   return {
@@ -57,12 +75,28 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
       if (action.requester !== 'brain') return;
       for (const { id, kind, task, workspace, used, args } of book.standing()) {
         if (kind !== 'plan' || task !== action.task || workspace !== action.workspace) continue;
-        const body = { lease: id, reason: 'something else was asked for' };
-        await ledger.append({ kind: 'lease.ended', body });
+        await end(id, 'something else was asked for');
         const left = `The agent left its plan after ${used} of ${args['steps'].length} steps, so the plan is over. Its next step was`;
-        const blocks = [{ line: left }, ...actBlocks(args['steps'][used])];
-        await say(workspace, [...blocks, { line: 'The card below asks for this instead:' }]);
+        const next = actBlocks(args['steps'][used]);
+        const shown = toText(next).length > longest ? [{ line: '(too long to show here)' }] : next;
+        await say(workspace, [{ line: left }, ...shown, { line: 'The card below asks for this instead:' }]);
       }
+    },
+    end,
+    async endPlans(workspace, reason) {
+      const plans = book.standing().filter((g) => g.kind === 'plan' && g.workspace === workspace);
+      for (const { id } of plans) await end(id, reason);
+      return plans.length;
+    },
+    onEntry(entry) {
+      if (!['denied', 'expired', 'void'].includes(entry.kind)) return;
+      const used = book.page(entry.action)?.story.find((e) => e.kind === 'leased');
+      if (!used) return;
+      const { lease } = JSON.parse(used.body) as { lease: string };
+      if (!book.standing().some((g) => g.id === lease && g.kind === 'plan')) return;
+      end(lease, 'one of its steps did not run').catch((error: unknown) =>
+        log.error({ lease, err: error }, 'a plan was not ended'),
+      );
     },
     putInForce(page) {
       const { action, number } = page;

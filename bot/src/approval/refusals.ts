@@ -24,5 +24,10 @@ export const refused: Record<string, string> = {
   revoked: 'somebody who approved it may not any more: nothing was run. Ask again',
   never: 'the policy does not let it run any more',
   quorum: 'more people have to approve it than the card says, by the policy of now: ask again',
-  last_owner: 'somebody has to be owner',
+  last_owner: 'somebody enrolled has to be owner',
+  too_few:
+    'there are fewer people or devices here than that policy asks for, so nothing could ever be changed again',
+  not_frozen: 'nothing is frozen',
+  body_invalid:
+    'that can’t be asked for: a lease is for a path inside the workspace, at most 1000 times and at most 7 days',
 };

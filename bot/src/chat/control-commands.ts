@@ -1,16 +1,24 @@
 /** The `!` commands about who may approve what: policy, leases, people and devices, freezing. */
 import type { Act, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
+import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import { roles } from '@pocketcoder/ledger/src/identities.cjs';
 import { classes } from '@pocketcoder/ledger/src/policy.cjs';
 import { duration, endsText, fingerprint, policyText } from '../approval/control.ts';
+import { refused } from '../approval/refusals.ts';
 import type { Command, CommandContext } from './commands.ts';
 
 /** Asks for a control action by its own card; the room shows the rest. */
 async function ask(c: CommandContext, what: Pick<Asked, 'kind' | 'args'>): Promise<string> {
   const { workspace, user } = c;
   const task = c.conversation.currentTask(workspace).id;
-  await c.desk.ask({ ...what, workspace, task, requester: user } as Asked);
-  return '';
+  try {
+    await c.desk.ask({ ...what, workspace, task, requester: user } as Asked);
+    return '';
+  } catch (error) {
+    const why = error instanceof LedgerError ? refused[error.code] : undefined;
+    if (!why) throw error;
+    return `Not asked: ${why}.`;
+  }
 }
 
 const usual = { uses: 10, seconds: 3600 };
@@ -71,7 +79,13 @@ async function revoke(args: string, { book, ledger, role, user }: CommandContext
     await ledger.append({ kind: 'lease.ended', body: { lease: standing.id, by: user, reason: 'revoked' } });
     return `#${number} is over: what it covered is asked for again.`;
   }
-  const device = book.enrolled().find((d) => d.device === args);
+  const [first = '', second] = args.split(/\s+/);
+  const named = book
+    .enrolled()
+    .filter((d) => (second ? d.user === first && d.device === second : d.device === first));
+  const [device, another] = named;
+  if (another)
+    return `More than one person has a device ${first}: !revoke @USER:SERVER ${first}. Nothing was done.`;
   if (!device)
     return `There is no lease ${args} and no enrolled device of that name. !leases and !people list them.`;
   if (device.user !== user && role !== 'owner')
@@ -137,7 +151,7 @@ export const controlCommands: readonly Command[] = [
   { name: 'leases', usage: '!leases', summary: 'which leases and plans stand', run: (_, c) => leases(c) },
   {
     name: 'revoke',
-    usage: '!revoke N|DEVICE',
+    usage: '!revoke N|[@USER] DEVICE',
     summary: 'end a lease or plan, or take a device’s enrolment back',
     least: 'approves',
     control: true,

@@ -61,6 +61,7 @@ export function createRelay(o: RelayOptions): Relay {
     matrix,
     cards,
     people: () => book.enrolled(),
+    answeredBy: book.answeredBy,
     trouble: (room) => o.troubles.why(room as RoomId),
     now: () => Date.now(),
   };

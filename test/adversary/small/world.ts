@@ -90,6 +90,7 @@ export async function smallWorld(): Promise<SmallWorld> {
     matrix: matrix as unknown as Matrix,
     cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
     people: () => enrolled,
+    answeredBy: () => undefined,
     trouble: () => '',
     now: () => Date.now(),
   };

@@ -1,0 +1,118 @@
+/** Leases and plans at the desk: what asks no card, what ends them, and what the room is told. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Evidence } from '../../bot/src/approval/gatekeeper.ts';
+import type { Asked } from '../../ledger/src/action.ts';
+import { asked, startDesk, workspace } from '../harness/desk.ts';
+import { owner } from '../harness/ledger-chain.ts';
+import { until } from '../harness/wait.ts';
+
+type Desk = ReturnType<typeof startDesk>;
+const evidence = (event = '$vote'): Evidence => ({
+  user: owner.user,
+  device: owner.device,
+  event,
+  form: 'poll',
+});
+const step = (script: string): Asked => ({ ...asked(script), requester: 'brain' });
+const act = (script: string) => ({ kind: 'bash' as const, args: { script, cwd: '.', env: {}, timeout: 60 } });
+const stateOf = (d: Desk, action: string) => d.kinds(action).join(' ');
+
+/** Asks for a lease or a plan and approves it. @returns its action, once it is in force */
+async function granted(d: Desk, kind: 'lease' | 'plan', scripts: readonly string[]): Promise<string> {
+  const acts = scripts.map(act);
+  const args = kind === 'plan' ? { steps: acts, seconds: 600 } : { acts, uses: 5, seconds: 600 };
+  const requester = kind === 'plan' ? 'brain' : owner.user;
+  const { action } = await d.desk.ask({ kind, args, workspace, task: 'task', requester } as Asked);
+  const card = d.cards.get(action);
+  assert.ok(card);
+  assert.equal(await d.desk.apply({ do: 'approve', card, grade: 'signed', evidence: evidence() }), '');
+  const approved = d.memory.entries.findLast((e) => e.kind === 'approved');
+  assert.ok(approved);
+  d.desk.onEntry(approved);
+  await until('it is in force', () => d.kinds(action).includes('applied'));
+  return action;
+}
+const usedBy = (d: Desk, action: string): string =>
+  (
+    JSON.parse(d.memory.entries.find((e) => e.action === action && e.kind === 'leased')?.body ?? '{}') as {
+      lease?: string;
+    }
+  ).lease ?? '';
+
+test('🛑 ends a plan that stands: its next step is asked for', async () => {
+  const d = startDesk();
+  const plan = await granted(d, 'plan', ['one', 'two', 'three']);
+  const first = await d.desk.ask(step('one'));
+  assert.equal(usedBy(d, first.action), plan);
+  assert.equal(await d.desk.stop(workspace, owner.user), 2, 'the step and the plan');
+  assert.equal(stateOf(d, first.action), 'requested leased denied');
+  const second = await d.desk.ask(step('two'));
+  assert.equal(stateOf(d, second.action), 'requested posted');
+  d.stop();
+});
+
+test('a ❌ on the card of a lease or plan that stands ends it, and says so', async () => {
+  for (const kind of ['lease', 'plan'] as const) {
+    const d = startDesk();
+    const grant = await granted(d, kind, ['one', 'two']);
+    const card = d.cards.get(grant);
+    assert.ok(card);
+    const no = { do: 'deny', card, evidence: evidence('$no'), why: '❌ on the card' } as const;
+    assert.match(await d.desk.apply(no), /is over: what it covered is asked for again/);
+    assert.equal(await d.desk.apply(no), '', 'once');
+    const { action } = await d.desk.ask(step('one'));
+    assert.equal(stateOf(d, action), 'requested posted', kind);
+    d.stop();
+  }
+});
+
+test('a step that did not run ends its plan', async () => {
+  const d = startDesk();
+  const plan = await granted(d, 'plan', ['one', 'two']);
+  const { action } = await d.desk.ask(step('one'));
+  assert.equal(usedBy(d, action), plan);
+  const digest = d.book.page(action)?.digest ?? '';
+  d.desk.onEntry(d.put({ author: 'bot', kind: 'denied', action, body: { digest, reason: 'taken back' } }));
+  await until('the plan is over', () => d.book.standing().length === 0);
+  const next = await d.desk.ask(step('two'));
+  assert.equal(stateOf(d, next.action), 'requested posted');
+  d.stop();
+});
+
+test('a lease that covers a plan’s step as well does not take it out of the plan’s order', async () => {
+  const d = startDesk();
+  await granted(d, 'lease', ['one']);
+  const plan = await granted(d, 'plan', ['one', 'two']);
+  for (const script of ['one', 'two']) assert.equal(usedBy(d, (await d.desk.ask(step(script))).action), plan);
+  d.stop();
+});
+
+test('where the words about a left plan cannot be said, what was asked for is taken back, not left half-way', async () => {
+  let down = false;
+  const d = startDesk({
+    posting() {
+      if (down) throw new Error('too large');
+    },
+  });
+  await granted(d, 'plan', ['one']);
+  down = true;
+  await assert.rejects(d.desk.ask(step('something else')), /too large/);
+  const action = d.memory.entries.findLast((e) => e.kind === 'requested')?.action ?? '';
+  assert.equal(stateOf(d, action), 'requested void');
+  d.stop();
+});
+
+test('what was requested and never shown is taken back once its time is over', async () => {
+  const d = startDesk();
+  const { action } = await d.desk.ask(step('one'));
+  const request = d.memory.entries.find((e) => e.action === action);
+  const left = { ...JSON.parse(request?.body ?? '{}'), id: 'left00000000000' };
+  d.put({ author: 'bot', kind: 'requested', action: left.id, id: left.id, body: left });
+  await d.desk.expire(Date.now());
+  assert.equal(stateOf(d, left.id), 'requested');
+  await d.desk.expire(Date.now() + left.decide_within * 1000 + 1000);
+  assert.equal(stateOf(d, left.id), 'requested void');
+  assert.equal(stateOf(d, action), 'requested posted expired');
+  d.stop();
+});
