@@ -16,6 +16,8 @@ export type Book = {
   unfinished(): Page[];
   enrolled(): Enrolled[];
   frozen(): boolean;
+  /** Whether a device was revoked since the action's card was shown. It may have read the chips, so a tap proves nothing. */
+  tapsSpoilt(action: string): boolean;
   rooms(): ReadonlyMap<string, string>;
 };
 
@@ -69,6 +71,10 @@ export function createBook(digest: (body: string) => string): Book {
     unfinished: () => [...open].flatMap((id) => pages.get(id) ?? []),
     enrolled: () => devices,
     frozen: () => isFrozen(control),
+    tapsSpoilt(action) {
+      const shown = pages.get(action)?.story.find((e) => e.kind === 'posted')?.seq ?? 0;
+      return control.some((e) => e.kind === 'identity.revoked' && e.seq > shown);
+    },
     rooms: () => rooms,
   };
 }

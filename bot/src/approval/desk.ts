@@ -68,6 +68,8 @@ export function createDesk(o: DeskOptions): Desk {
   async function apply(v: Verdict): Promise<string> {
     switch (v.do) {
       case 'approve':
+        if (v.grade === 'sealed' && book.tapsSpoilt(v.card.action))
+          return `⚠️ A device was revoked since #${v.card.number} was shown and may know its chips, so taps no longer count for it: answer with !poll ${v.card.number}.`;
         cards.set(v.card.action, { approval: v.evidence.event });
         return decide('approved', v.card, { grade: v.grade, evidence: v.evidence });
       case 'deny':
