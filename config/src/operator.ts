@@ -50,7 +50,7 @@ export async function device(
   await ledger.append({ kind: 'identity.revoked', body: { user, device: found.device } });
   report.event(
     { event: 'revoked', user, device: found.device },
-    `Revoked: ${found.device} of ${user} approves nothing more and reads nothing new. What it approved and has not started ` +
-      'does not start.',
+    `Revoked: ${found.device} of ${user} approves nothing more and reads nothing new. Cards from before take signed ` +
+      'answers only.',
   );
 }

@@ -207,6 +207,30 @@ test('what is denied, expired, frozen or revoked before the claim never runs; it
   assert.match(await lines('never'), /cannot open|No such file/);
 });
 
+test('a no while a grace runs ends it and nothing else; what nobody undid begins when it is over', async () => {
+  await startOne();
+  const clocks = { grace: 1 };
+  const [undone, kept] = await Promise.all([
+    bash('echo x >> undone', { clocks }),
+    bash('echo x >> kept', { clocks }),
+  ]);
+  await approve(undone);
+  await bot.append({
+    kind: 'denied',
+    action: undone.id,
+    body: { digest: digestOf(undone), grade: 'plain', by: owner },
+  });
+  const approved = await approve(kept);
+  const end = await over(approved);
+  assert.equal(end.kind, 'succeeded');
+  const at = (kind: string) =>
+    bot.story(kept.id).then((story) => Date.parse(story.find((e) => e.kind === kind)?.at ?? ''));
+  assert.ok((await at('claimed')) - (await at('approved')) >= 1000);
+  assert.match(await lines('undone'), /cannot open|No such file/);
+  // The executor is still there, after the moment at which the denied one would have begun.
+  assert.equal((await over(await approve(await bash('true')))).kind, 'succeeded');
+});
+
 test('two executors race for every action and each runs once', async () => {
   await Promise.all([startOne('one'), startOne('two')]);
   const actions = await Promise.all(

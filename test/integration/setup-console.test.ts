@@ -105,6 +105,9 @@ test('a revoked device approves nothing and reads nothing; the other enrolled on
 
   const revoked = said(await instance.run(['device', 'revoke', second.device, '--json']), 'revoked');
   assert.deepEqual([revoked['user'], revoked['device']], [phone.user, second.device]);
+  // It still has the account's token, and knows the chips of what it read before.
+  await second.tap(card.id, chipsOf(card).named);
+  await sees(phone, 'that answer does not suffice');
   await second.vote(polls[1].id, [yes(polls[1])]);
   const later = await phone.until('the words about it', (p) =>
     p.timeline().find((e) => String(e.content['body']).includes('A device was revoked')),
