@@ -80,6 +80,9 @@ const pieces = fc.constantFrom(
     'A=1',
     '.',
     ' '.repeat(45),
+    '\\ \n',
+    '\t\n',
+    ' \t',
     '\n'.repeat(7),
     '\n \n'.repeat(4),
   ],
@@ -130,6 +133,8 @@ test('two actions that differ never render alike, in neither body, even under on
     [bash('a'), bash('a\n')],
     [bash('\n'.repeat(9)), bash('\\u{A*7}')],
     [bash('x  y'), bash('x y')],
+    [bash('echo \\\n  rm'), bash('echo \\ \n  rm')],
+    [bash('x\ty'), bash('x y')],
     [bash('é'), bash('e\u0301')],
     [
       actionOf('bash', { script: 'a', cwd: '.', env: { A: '1', B: '2' }, timeout: 1 }),
@@ -317,12 +322,48 @@ test('attack-27 floods of blank lines and blanks are counted in the header and s
   assert.ok(!cardText(bash(honest)).includes('⚠️'));
 });
 
+/** What a person sees of a text: blanks at a line's end draw nothing, and within a line a tab draws some blanks. */
+const drawn = (text: string): string => text.replace(/[ \t]+$/gm, '').replace(/(?<=[^\t\n])\t|\t(?= )/g, ' ');
+
+test('attack-27 blanks that nobody sees at the end of a line, and tabs within one, are shown by their codes', () => {
+  const hostileOnes: [script: string, as: string, warned: number][] = [
+    ['echo cleaning \\ \n  rm -rf /workspace', 'echo cleaning \\\\u{20}\n  rm -rf /workspace', 1],
+    ['echo a \\\t \n  rm', 'echo a \\\\u{9}\\u{20}\n  rm', 2],
+    ['EOF \ncat', 'EOF\\u{20}\ncat', 1],
+    ['echo x  ', 'echo x\\u{20*2}', 2],
+    [' \n\t\nrm', '\\u{20}\n\\u{9}\nrm', 2],
+    ['rm a\tb', 'rm a\\u{9}b', 1],
+    ['  \t x', '  \\u{9} x', 1],
+    ['\t x', '\\u{9} x', 1],
+  ];
+  for (const [script, as, warned] of hostileOnes) {
+    const text = cardText(bash(script));
+    assert.equal(lines(text).quoted, as);
+    assert.ok(text.includes(warned === 1 ? '⚠️ 1 character is' : `⚠️ ${warned} characters are`), as);
+    assert.equal(readBack(as), script);
+  }
+  fc.assert(
+    fc.property(hostile, (text) => {
+      const shown = unmistakable(text).text;
+      assert.equal(drawn(shown), shown);
+    }),
+    { numRuns: 2000 },
+  );
+  const honest = 'all: x\n\tgo build ./... \\\n\t\t-o x\n\nif true; then\n  echo hi\nfi\n';
+  for (const action of [bash(honest), actionOf('write_file', { path: 'Makefile', content: honest })])
+    assert.ok(!cardText(action).includes('\\u{'), 'its genuine twin stays as it is');
+  const edit = actionOf('edit_file', { path: 'a.go', old: '\tx()\n\n\ty()', new: '\tx() \n' });
+  assert.ok(cardText(edit).includes('| - \tx()\n| - \n| - \ty()\n| + \tx()\\u{20}\n| + \n⚠️ 1 '));
+});
+
 test('a hostile text of the largest size is shown in good time', () => {
   for (const unit of [
     'а',
     'а ',
     '\u202E',
     ' \n',
+    ' ',
+    ' \t',
     '\n',
     `\n${' '.repeat(40)}`,
     '\\u{',
