@@ -24,6 +24,8 @@ export type Book = {
   state(action: string): string;
   /** Pages of actions that can still change, oldest first. */
   unfinished(): Page[];
+  /** The last pages of actions that are over, oldest first. */
+  over(): Page[];
   enrolled(): Person[];
   frozen(): boolean;
   policy(): Policy;
@@ -119,6 +121,7 @@ export function createBook(
     byNumber: (number) => [...pages.values()].find((p) => p.number === number),
     state: (action) => stateOf(pages.get(action)?.story ?? []),
     unfinished: () => [...open].flatMap((id) => pages.get(id) ?? []),
+    over: () => [...over].flatMap((id) => pages.get(id) ?? []),
     enrolled: () => devices,
     frozen: () => isFrozen(control),
     policy: () => policyOf(control),
