@@ -198,7 +198,8 @@ async function leasedMeanwhile(script: string) {
     cards: { unended: () => [], get: () => undefined },
     book: {
       over: () => [denied, page],
-      page: (id: string) => (id === 'l' ? { number: 7 } : page),
+      page: () => page,
+      number: (id: string) => (id === 'l' ? 7 : undefined),
       rooms: () => new Map([['main', '!room']]),
     },
     log,

@@ -115,7 +115,7 @@ export function createOutcomes(o: OutcomesOptions) {
     const leased = page.story.find((e) => e.kind === 'leased');
     if (leased) {
       const { lease, use } = JSON.parse(leased.body) as { lease: string; use: number };
-      return `by #${book.page(lease)?.number ?? lease}, use ${use}`;
+      return `by #${book.number(lease) ?? lease}, use ${use}`;
     }
     const approved = page.story.find((e) => e.kind === 'approved');
     if (!approved) return 'not approved';
