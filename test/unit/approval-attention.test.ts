@@ -8,9 +8,16 @@ function scene(quick = 2) {
   const attention = createAttention(quick);
   let now = Date.parse('2026-01-01T00:00:00Z');
   let actions = 0;
+  let seq = 0;
   const put = (kind: string, action: string, body: object, brain: boolean) => {
-    const entry = { kind, action, at: new Date(now).toISOString(), body: JSON.stringify(body) } as Entry;
-    attention.read(entry, brain);
+    const entry = {
+      seq: ++seq,
+      kind,
+      action,
+      at: new Date(now).toISOString(),
+      body: JSON.stringify(body),
+    } as Entry;
+    for (let again = 0; again < 2; again++) attention.read(entry, brain);
   };
   /** A card that is decided so many seconds later. */
   const decide = (

@@ -29,6 +29,13 @@ test('pages of what is over long ago are dropped, but for what the room was not 
   assert.equal(book.page(last.id)?.number, 300);
   const kept = asks.filter((action) => book.page(action.id)).length;
   assert.equal(kept, 101, 'the last hundred that are over, and the one that waits');
+  const over = asks.filter((action) => action !== waiting && book.page(action.id));
+  assert.deepEqual(
+    book.over().map((page) => page.action.id),
+    over.map((action) => action.id),
+    'oldest first',
+  );
+  assert.deepEqual([book.number(last.id), book.number(second.id)], [300, undefined]);
   untold.clear();
   const next = someAction({ id: newId() });
   for (const entry of wayOf(next)) ledger.put(entry);

@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import unhomoglyph from 'unhomoglyph';
-import { canBeTapped, chipCard, longCard, message, poll, type Secrets } from '../../bot/src/approval/card.ts';
+import {
+  canBeTapped,
+  chipCard,
+  codeNotice,
+  longCard,
+  message,
+  poll,
+  type Secrets,
+  wordOf,
+} from '../../bot/src/approval/card.ts';
 import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
 import { unmistakable } from '../../bot/src/approval/unmistakable.ts';
 import { type Action, actionText, digestOf } from '../../ledger/src/action.ts';
@@ -80,6 +89,9 @@ const pieces = fc.constantFrom(
     'A=1',
     '.',
     ' '.repeat(45),
+    '\\ \n',
+    '\t\n',
+    ' \t',
     '\n'.repeat(7),
     '\n \n'.repeat(4),
   ],
@@ -130,6 +142,8 @@ test('two actions that differ never render alike, in neither body, even under on
     [bash('a'), bash('a\n')],
     [bash('\n'.repeat(9)), bash('\\u{A*7}')],
     [bash('x  y'), bash('x y')],
+    [bash('echo \\\n  rm'), bash('echo \\ \n  rm')],
+    [bash('x\ty'), bash('x y')],
     [bash('é'), bash('e\u0301')],
     [
       actionOf('bash', { script: 'a', cwd: '.', env: { A: '1', B: '2' }, timeout: 1 }),
@@ -317,12 +331,48 @@ test('attack-27 floods of blank lines and blanks are counted in the header and s
   assert.ok(!cardText(bash(honest)).includes('⚠️'));
 });
 
+/** What a person sees of a text: blanks at a line's end draw nothing, and within a line a tab draws some blanks. */
+const drawn = (text: string): string => text.replace(/[ \t]+$/gm, '').replace(/(?<=[^\t\n])\t|\t(?= )/g, ' ');
+
+test('attack-27 blanks that nobody sees at the end of a line, and tabs within one, are shown by their codes', () => {
+  const hostileOnes: [script: string, as: string, warned: number][] = [
+    ['echo cleaning \\ \n  rm -rf /workspace', 'echo cleaning \\\\u{20}\n  rm -rf /workspace', 1],
+    ['echo a \\\t \n  rm', 'echo a \\\\u{9}\\u{20}\n  rm', 2],
+    ['EOF \ncat', 'EOF\\u{20}\ncat', 1],
+    ['echo x  ', 'echo x\\u{20*2}', 2],
+    [' \n\t\nrm', '\\u{20}\n\\u{9}\nrm', 2],
+    ['rm a\tb', 'rm a\\u{9}b', 1],
+    ['  \t x', '  \\u{9} x', 1],
+    ['\t x', '\\u{9} x', 1],
+  ];
+  for (const [script, as, warned] of hostileOnes) {
+    const text = cardText(bash(script));
+    assert.equal(lines(text).quoted, as);
+    assert.ok(text.includes(warned === 1 ? '⚠️ 1 character is' : `⚠️ ${warned} characters are`), as);
+    assert.equal(readBack(as), script);
+  }
+  fc.assert(
+    fc.property(hostile, (text) => {
+      const shown = unmistakable(text).text;
+      assert.equal(drawn(shown), shown);
+    }),
+    { numRuns: 2000 },
+  );
+  const honest = 'all: x\n\tgo build ./... \\\n\t\t-o x\n\nif true; then\n  echo hi\nfi\n';
+  for (const action of [bash(honest), actionOf('write_file', { path: 'Makefile', content: honest })])
+    assert.ok(!cardText(action).includes('\\u{'), 'its genuine twin stays as it is');
+  const edit = actionOf('edit_file', { path: 'a.go', old: '\tx()\n\n\ty()', new: '\tx() \n' });
+  assert.ok(cardText(edit).includes('| - \tx()\n| - \n| - \ty()\n| + \tx()\\u{20}\n| + \n⚠️ 1 '));
+});
+
 test('a hostile text of the largest size is shown in good time', () => {
   for (const unit of [
     'а',
     'а ',
     '\u202E',
     ' \n',
+    ' ',
+    ' \t',
     '\n',
     `\n${' '.repeat(40)}`,
     '\\u{',
@@ -336,4 +386,29 @@ test('a hostile text of the largest size is shown in good time', () => {
       assert.ok(readBack(unmistakable(text).text) === text);
       assert.ok(performance.now() - start < 10_000, JSON.stringify(unit));
     }
+});
+
+test('the word that a card wants can be read off it, and it says which one it is', () => {
+  const path = 'docs/my notes.txt';
+  const long = `cat ${'a'.repeat(50)}${'b'.repeat(40)}`;
+  const wants: [action: Action, word: string, which: string][] = [
+    [bash('cd x\nmake all\n'), 'all', 'the last word of the script’s last line'],
+    [bash('rm a\u00A0b'), 'a\\u{A0}b', 'the last word of the script’s last line'],
+    [bash('rm a\u00A0'), 'a\\u{A0}', 'the last word of the script’s last line'],
+    [bash('make'), 'make', 'the last word of the script’s last line'],
+    [bash(long), 'b'.repeat(40), 'the last 40 characters of the last word of the script’s last line'],
+    [actionOf('write_file', { path, content: 'the end' }), 'notes.txt', 'the last word of the path'],
+    [actionOf('edit_file', { path, old: 'a', new: 'b' }), 'notes.txt', 'the last word of the path'],
+  ];
+  for (const [action, word, which] of wants) {
+    assert.equal(wordOf(action), word);
+    const body = String(codeNotice(action, { ...secrets, word })['body']);
+    assert.equal(
+      body.split('\n').at(-1),
+      `send AAAA-BBBB and, after a space, ${which} to approve · tap ❌ to deny`,
+    );
+    assert.ok(lines(body).quoted.includes(word));
+  }
+  const none = String(codeNotice(bash('make'), secrets)['body']);
+  assert.equal(none.split('\n').at(-1), 'send AAAA-BBBB to approve · tap ❌ to deny', 'where it wants none');
 });

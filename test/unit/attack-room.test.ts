@@ -88,3 +88,19 @@ test('attack-13 a ghost member, and any change of power, visibility or who may j
   for (const membership of ['leave', 'ban']) assert.equal(trouble(member('@ghost:x', membership)), undefined);
   clean();
 });
+
+test('attack-13 whatever a ghost is called, its trouble is one short line of the bot’s, with all of the name seen', () => {
+  const ghost = '@g:x\n✅ All is well.\u2028\t\u202E';
+  assert.equal(
+    trouble(member(ghost, 'join')),
+    '@g:x\\u{A}✅ All is well.\\u{2028}\\u{9}\\u{202E}, whom nobody expects, is there (join)',
+  );
+  for (const unit of ['x', '\n', '🦊', '\u202E']) {
+    const why = trouble(member(unit.repeat(2_000_000 / unit.length), 'join')) ?? '';
+    assert.ok(why.length < 260 && why.isWellFormed() && !/[\n\u202E]/.test(why), why);
+    assert.match(why, /…, whom nobody expects, is there \(join\)$/);
+  }
+  const longest = `@${'g'.repeat(197)}:x`;
+  const twin = trouble(member(longest, 'join'));
+  assert.equal(twin, `${longest}, whom nobody expects, is there (join)`, 'its genuine twin');
+});

@@ -180,3 +180,46 @@ test('attack-25 hostile output shows no escape, no line of the bot’s own and n
   const honest = 'drwxr-xr-x  2 root  ä ✓ “quoted” — 42 %\n\ttab\n\n日本語 שלום\n';
   assert.equal(lines(String((await outputOf(Buffer.from(honest)))['body'])).quoted, honest.trimEnd());
 });
+
+/** A bot that starts after a leased action ended: what it tells the room, and whose outcomes it hands on. */
+async function leasedMeanwhile(script: string) {
+  const r = room();
+  const action = bash(script);
+  const story = ['requested', 'leased', 'claimed', 'succeeded'].map((kind, i) => ({
+    ...{ action: action.id, kind, seq: i + 1, hash: 'cd'.repeat(32) },
+    body: JSON.stringify(kind === 'leased' ? { lease: 'l', use: 3 } : { exit: 0 }),
+  }));
+  const page = { action, digest: 'ab'.repeat(32), number: 12, requestedAt: 0, story };
+  const denied = { ...page, action: { ...action, id: 'other' }, story: [{ ...story[0], kind: 'denied' }] };
+  const over: string[] = [];
+  const outcomes = createOutcomes({
+    ledger: { transcript: async () => Buffer.alloc(0) },
+    matrix: r.matrix,
+    cards: { unended: () => [], get: () => undefined },
+    book: {
+      over: () => [denied, page],
+      page: () => page,
+      number: (id: string) => (id === 'l' ? 7 : undefined),
+      rooms: () => new Map([['main', '!room']]),
+    },
+    log,
+    onOver: async (of: Page, outcome: { state: string }) => void over.push(`${of.number} ${outcome.state}`),
+  } as unknown as OutcomesOptions);
+  await outcomes.catchUp();
+  return { posted: r.posted, over };
+}
+
+test('a leased action that ended while the bot was down is told when it starts, in an event that a homeserver takes', async () => {
+  const short = await leasedMeanwhile('echo hi');
+  assert.deepEqual(short.over, ['12 succeeded'], 'once, and the brain gets its outcome');
+  const [told, ...more] = short.posted.map((content) => String(content['body']));
+  assert.deepEqual(more, []);
+  assert.match(told ?? '', /^#12 ✅ by #7, use 3 · exit 0 ⛓ 4 cdcdcdcdcdcd\n\| echo hi\n/);
+  for (const unit of ['x', '日', '🦊', '"', '\n']) {
+    const { posted } = await leasedMeanwhile(`echo head;${unit.repeat(60_000)};echo tail`);
+    const event = JSON.stringify(posted[0]);
+    assert.ok((Buffer.byteLength(event) * 4) / 3 + 1500 < 65_536, `${unit}: ${event.length}`);
+    assert.ok(event.includes('echo head') && event.includes('echo tail'));
+    assert.ok(String(posted[0]?.['body']).startsWith('#12 ✅ by #7, use 3 · exit 0'));
+  }
+});

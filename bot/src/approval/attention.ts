@@ -30,6 +30,7 @@ export function createAttention(quick: number): Attention {
   const posted = new Map<string, number>();
   let asked: number[] = [];
   let denials = 0;
+  let last = 0;
 
   const decoys = (of: number) => decisions.slice(-of).filter((d) => d.decoy).length;
   const isQuick = (d: Decision) => d.kind === 'approved' && d.seconds < quick;
@@ -41,6 +42,8 @@ export function createAttention(quick: number): Attention {
 
   return {
     read(entry, brain) {
+      if (entry.seq <= last) return; // delivered again
+      last = entry.seq;
       const at = Date.parse(entry.at);
       if (entry.kind === 'posted') {
         posted.set(entry.action, at);

@@ -20,10 +20,14 @@ export type Book = {
   reached(seq: number): Promise<void>;
   /** Undefined for an action nobody asked, or one that was over long ago. */
   page(action: string): Page | undefined;
+  /** An action's number; a control action's also once its page was dropped. */
+  number(action: string): number | undefined;
   byNumber(number: number): Page | undefined;
   state(action: string): string;
   /** Pages of actions that can still change, oldest first. */
   unfinished(): Page[];
+  /** The last pages of actions that are over, oldest first. */
+  over(): Page[];
   enrolled(): Person[];
   frozen(): boolean;
   policy(): Policy;
@@ -118,9 +122,11 @@ export function createBook(
     reached: (seq) =>
       seq <= read ? Promise.resolve() : new Promise((resolve) => waiting.push({ seq, resolve })),
     page: (action) => pages.get(action),
+    number: (action) => pages.get(action)?.number ?? numbers.get(action),
     byNumber: (number) => [...pages.values()].find((p) => p.number === number),
     state: (action) => stateOf(pages.get(action)?.story ?? []),
     unfinished: () => [...open].flatMap((id) => pages.get(id) ?? []),
+    over: () => [...over].flatMap((id) => pages.get(id) ?? []),
     enrolled: () => devices,
     frozen: () => isFrozen(control),
     policy: () => policyOf(control),

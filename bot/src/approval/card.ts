@@ -54,11 +54,22 @@ export const wordCard = (action: Action, s: Secrets): Block[] => [
   { line: `taps are off for now: !code ${s.number} says how to approve it · tap ❌ to deny` },
 ];
 
-/** The last word of the last line that is approved, as a card shows it; '' where there is no such line. */
-export function wordOf({ args }: Action): string {
-  const text = 'script' in args ? args.script : 'path' in args ? args.path : '';
-  return unmistakable(text.trim().split(/\s+/).at(-1) ?? '').text;
+/** More of a word nobody types. */
+const mostTyped = 40;
+
+/** The word that shows an action was read, as its card shows it, and in words which that is; '' where there is none. */
+function wanted({ args }: Action): { word: string; which: string } {
+  const [text, of] =
+    'script' in args
+      ? [args.script, 'the script’s last line']
+      : ['path' in args ? args.path : '', 'the path'];
+  const whole = unmistakable(text).text.trim().split(/\s+/).at(-1) ?? '';
+  const letters = [...whole];
+  const word = letters.slice(-mostTyped).join('');
+  const part = letters.length > mostTyped ? `the last ${mostTyped} characters of ` : '';
+  return { word, which: word && `${part}the last word of ${of}` };
 }
+export const wordOf = (action: Action): string => wanted(action).word;
 
 /**
  * Bytes of an event's content before encryption. A homeserver takes 65,536 of the encrypted event, and clients were seen
@@ -70,7 +81,7 @@ const mostBytes = 40_000;
 export function canBeTapped(action: Action, s: Secrets): boolean {
   const blocks = chipCard(action, s);
   if (!fitsPhone(blocks)) return false;
-  return Buffer.byteLength(JSON.stringify(ended('', blocks, ''))) <= mostBytes;
+  return fitsEvent(ended('', blocks, ''));
 }
 
 /** A sealed chip: the whole annotation inside, an empty reference outside, so that the server never sees the key. */
@@ -129,21 +140,36 @@ export const codeNotice = (action: Action, s: Secrets): Content =>
   message([
     ...cardBlocks(action, s),
     {
-      line: `send ${s.code}${s.word && ' and, after a space, the last word of its last line'} to approve · tap ❌ to deny`,
+      line: `send ${s.code}${s.word && ` and, after a space, ${wanted(action).which}`} to approve · tap ❌ to deny`,
     },
   ]);
 
 const cut = 1200;
 
-/** For what is too long for a card: its head and tail, and where the rest and the code are. */
-export function longCard(action: Action, s: Secrets): { card: Content; file: string } {
+const fitsEvent = (content: Content): boolean => Buffer.byteLength(JSON.stringify(content)) <= mostBytes;
+
+/** An action's head and tail, where all of it is too long. */
+function headAndTail(action: Action): Block[] {
   const whole = toText(actionBlocks(action));
-  const blocks: Block[] = [
-    header(action, s.number, s.decideBy),
+  return [
     { line: `too long for a card (${whole.length} characters). It starts with` },
     { quote: whole.slice(0, cut).toWellFormed() },
     { line: 'and ends with' },
     { quote: whole.slice(-cut).toWellFormed() },
+  ];
+}
+
+/** A line, and below it the action: all of it, or head and tail where an event cannot hold it. */
+export function told(line: string, action: Action): Content {
+  const whole = message([{ line }, ...actionBlocks(action)]);
+  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action)]);
+}
+
+/** For what is too long for a card: its head and tail, and where the rest and the code are. */
+export function longCard(action: Action, s: Secrets): { card: Content; file: string } {
+  const blocks: Block[] = [
+    header(action, s.number, s.decideBy),
+    ...headAndTail(action),
     digestLine(s),
     { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },
   ];

@@ -50,8 +50,13 @@ function labelled(parts: readonly (readonly [label: string, text: string])[]): S
   return { blocks, hidden };
 }
 
-const diff = (old: string, now: string): string =>
-  [...old.split('\n').map((l) => `- ${l}`), ...now.split('\n').map((l) => `+ ${l}`)].join('\n');
+/** Marks come before texts that are made unmistakable already: else they would be what a tab or a line's end follows. */
+function diff(old: string, now: string): Shown {
+  const [from, to] = [unmistakable(old), unmistakable(now)];
+  const marked = (mark: string, text: string) => text.replace(/^/gm, mark);
+  const blocks = [{ quote: `${marked('- ', from.text)}\n${marked('+ ', to.text)}` }];
+  return { blocks, hidden: from.hidden + to.hidden };
+}
 
 function body(action: Act | Action): Shown {
   switch (action.kind) {
@@ -76,11 +81,12 @@ function body(action: Act | Action): Shown {
         ['write the file', action.args.path],
         ['with this content', action.args.content],
       ]);
-    case 'edit_file':
-      return labelled([
-        ['edit the file', action.args.path],
-        ['replacing the one place that says', diff(action.args.old, action.args.new)],
-      ]);
+    case 'edit_file': {
+      const path = labelled([['edit the file', action.args.path]]);
+      const { blocks, hidden } = diff(action.args.old, action.args.new);
+      const label: Block = { line: 'replacing the one place that says' };
+      return { blocks: [...path.blocks, label, ...blocks], hidden: path.hidden + hidden };
+    }
     case 'plan':
     case 'lease':
       return grant(action);

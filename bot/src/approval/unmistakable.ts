@@ -10,6 +10,8 @@
  * 4. In words: every letter that is not ASCII, where scripts are mixed or the word is not in its composed form (NFC);
  *    else the letters that are drawn like ASCII, unless the word has another letter of its own script.
  * 5. Floods: more than three blank lines, or forty blanks, in a row.
+ * 6. Blanks at the end of a line or of the text, where nobody sees them and a backslash before them means something
+ *    else; and tabs, but for an indentation of tabs alone.
  *
  * "Drawn like" is Unicode's own table (UTS 39, as the package unhomoglyph keeps it) and compatibility (NFKC).
  */
@@ -41,6 +43,7 @@ const symbols = new RegExp(
 );
 const words = /[\p{L}\p{M}\p{N}]+/gu;
 const floods = /\n(?:[ \t]*\n){4,}|[ \t]{41,}/g;
+const sameInARow = /([\s\S])\1*/g;
 
 const ascii = /^\p{ASCII}*$/u;
 const shapes = new Map(Object.entries(table));
@@ -80,7 +83,12 @@ export function unmistakable(text: string): { text: string; hidden: number } {
     .replace(words, word)
     .replace(floods, (run) => {
       const [first, inner, last] = run.startsWith('\n') ? ['\n', run.slice(1, -1), '\n'] : ['', run, ''];
-      return `${first}${inner.replace(/([\s\S])\1*/g, (same) => named(same))}${last}`;
+      return `${first}${inner.replace(sameInARow, (same) => named(same))}${last}`;
+    })
+    .replace(/[ \t]+/g, (run, at: number, all: string) => {
+      const [before, after] = [all[at - 1] ?? '\n', all[at + run.length] ?? '\n'];
+      if (after === '\n') return run.replace(sameInARow, (same) => named(same));
+      return before === '\n' && !run.includes(' ') ? run : run.replace(/\t+/g, (tabs) => named(tabs));
     });
   let hidden = 0;
   for (const [, times] of shown.matchAll(/\\u\{[0-9A-F]+(?:\*(\d+))?\}/g)) hidden += Number(times ?? 1);

@@ -26,6 +26,12 @@ export function visible(text: string): { text: string; hidden: number } {
   return { text: shown, hidden: count };
 }
 
+/** Text that the homeserver gave, for a line of ours: all of it seen, on one line, and of no more than these characters. */
+export function oneLine(text: string, most = 200): string {
+  const shown = visible(text.slice(0, most + 1)).text.replace(/[\n\t]/g, named);
+  return shown.length > most ? `${shown.slice(0, most - 1).toWellFormed()}…` : shown;
+}
+
 /** HTML text that no markup in it survives. */
 export const escapeHtml = (text: string): string =>
   text.replace(

@@ -1,5 +1,5 @@
 /** What is said about events that were not heard: once a kind and device, so that nobody with a token can fill the room. */
-import { visible } from '../approval/visible.ts';
+import { oneLine } from '../approval/visible.ts';
 import type { Taken } from '../matrix/types.ts';
 
 type Kind = 'unpaired' | 'clear' | 'unreadable' | 'forged' | 'replayed' | 'no_keys';
@@ -48,7 +48,7 @@ export function noticer(now: () => number = Date.now) {
     const kind = kindOf(t, why);
     if (!kind) return undefined;
     // Only what decryption proved: anybody can put any device id beside a ciphertext.
-    const device = visible((kind === 'unpaired' && t.evidence?.device) || '').text.slice(0, 40);
+    const device = oneLine((kind === 'unpaired' && t.evidence?.device) || '', 40);
     const key = `${kind} ${device}`;
     for (const [k, at] of lately) if (at + quiet.time <= now()) lately.delete(k);
     if (lately.has(key) || lately.size >= quiet.most) return undefined;

@@ -5,8 +5,8 @@ import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
 import type { Book, Page } from '../approval/book.ts';
-import { type Content, cardBlocks, ended, message, pollEnd } from '../approval/card.ts';
-import { actionBlocks, type Block } from '../approval/render.ts';
+import { type Content, cardBlocks, ended, message, pollEnd, told } from '../approval/card.ts';
+import type { Block } from '../approval/render.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import { visible } from '../approval/visible.ts';
 import type { Outcome } from '../gateway/outcome.ts';
@@ -75,6 +75,9 @@ function verdictLine(page: Page, outcome: Outcome, approval: string): string {
   }
 }
 
+/** It had no card. */
+const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
+
 type Ending = Partial<Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown>>;
 
 export function createOutcomes(o: OutcomesOptions) {
@@ -112,7 +115,7 @@ export function createOutcomes(o: OutcomesOptions) {
     const leased = page.story.find((e) => e.kind === 'leased');
     if (leased) {
       const { lease, use } = JSON.parse(leased.body) as { lease: string; use: number };
-      return `by #${book.page(lease)?.number ?? lease}, use ${use}`;
+      return `by #${book.number(lease) ?? lease}, use ${use}`;
     }
     const approved = page.story.find((e) => e.kind === 'approved');
     if (!approved) return 'not approved';
@@ -181,7 +184,7 @@ export function createOutcomes(o: OutcomesOptions) {
     if (!room) return;
     const mark = checkpoint(entry);
     const line = `#${page.number} ${verdictLine(page, outcome, approvalOf(page))} ${mark.line}`;
-    const content = { ...message([{ line }, ...actionBlocks(page.action)]), ...mark.field };
+    const content = { ...told(line, page.action), ...mark.field };
     await matrix.post(room as RoomId, 'm.room.message', content, { txn: `end-${page.action.id}` });
   }
 
@@ -196,7 +199,7 @@ export function createOutcomes(o: OutcomesOptions) {
     }
     await o.onOver(page, outcome);
     if (card) await close(page, card, outcome, entry);
-    else if (page.story.some((e) => e.kind === 'leased')) await tellLeased(page, outcome, entry);
+    else if (ranByLease(page)) await tellLeased(page, outcome, entry);
   }
 
   /** Never throws: what could not be shown is logged, and shown at the next start. */
@@ -214,10 +217,10 @@ export function createOutcomes(o: OutcomesOptions) {
     },
     /** After a restart: shows the endings that the room has not seen. */
     async catchUp(): Promise<void> {
-      for (const card of cards.unended()) {
-        const page = book.page(card.action);
-        const entry = page?.story.find((e) => isOver(e.kind));
-        if (page && entry) await ending(page, entry);
+      const shown = cards.unended().flatMap((card) => book.page(card.action) ?? []);
+      for (const page of [...shown, ...book.over().filter(ranByLease)]) {
+        const entry = page.story.find((e) => isOver(e.kind));
+        if (entry) await ending(page, entry);
       }
     },
     /** Live output of a running action. Shown once it has run for longer than a pace. */

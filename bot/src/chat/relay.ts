@@ -9,6 +9,7 @@ import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
 import { type Gate, judge } from '../approval/gatekeeper.ts';
 import type { CardStore } from '../approval/store.ts';
+import { oneLine } from '../approval/visible.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import { type CommandContext, isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
@@ -150,13 +151,14 @@ export function createRelay(o: RelayOptions): Relay {
       });
     },
     async setAside(t, error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const body = { reason: `an event was set aside: ${why}`, room: t.room, event: t.wire.event_id };
+      const why = oneLine(error instanceof Error ? error.message : String(error));
+      const event = oneLine(t.wire.event_id);
+      const body = { reason: `an event was set aside: ${why}`, room: t.room, event };
       await o.ledger.append({ kind: 'alarm', body }).catch((refusal: unknown) => {
         if (isUnreachable(refusal)) throw refusal; // the same is tried again
         log.error({ room: t.room, err: refusal }, 'no alarm recorded');
       });
-      const words = `⚠️ What ${t.wire.sender} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
+      const words = `⚠️ What ${oneLine(t.wire.sender)} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
       await say(t.room, words, { replyTo: t.wire.event_id });
     },
     onEntry(entry) {

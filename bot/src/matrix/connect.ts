@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
+import { oneLine } from '../approval/visible.ts';
 import { makeSpace } from '../space.ts';
 import { Client } from './client.ts';
 import { createHttp } from './http.ts';
@@ -148,7 +149,8 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const troubleNow = (room: RoomId): Promise<string | undefined> =>
     stateOf(client, room).then(
       (state) => troubleIn(state, user, journal.expected(room)),
-      (error: unknown) => `its state can't be read (${error instanceof Error ? error.message : error})`,
+      (error: unknown) =>
+        `its state can't be read (${oneLine(error instanceof Error ? error.message : String(error))})`,
     );
   for (const room of journal.rooms()) {
     const why = await troubleNow(room);

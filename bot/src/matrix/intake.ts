@@ -43,8 +43,12 @@ export function megolmIndex(ciphertext: string): number {
   throw new Error('not a Megolm message');
 }
 
-const isObject = (v: unknown): v is Record<string, unknown> =>
+export const isObject = (v: unknown): v is Record<string, unknown> =>
   typeof v === 'object' && v !== null && !Array.isArray(v);
+
+/** Whether it can be written down: what is nested too deep for that is nothing that a client sends. */
+export const isShallow = (v: unknown, left = 500): boolean =>
+  typeof v !== 'object' || v === null || (left > 0 && Object.values(v).every((e) => isShallow(e, left - 1)));
 
 /** What the server serves may be anything; what is no event is dropped. */
 export const wellFormed = (v: unknown): v is WireEvent =>
@@ -53,7 +57,8 @@ export const wellFormed = (v: unknown): v is WireEvent =>
   typeof v['type'] === 'string' &&
   typeof v['sender'] === 'string' &&
   (v['state_key'] === undefined || typeof v['state_key'] === 'string') &&
-  isObject(v['content']);
+  isObject(v['content']) &&
+  isShallow(v);
 
 function evidenceOf(wire: WireEvent, d: W.DecryptedRoomEvent): Evidence {
   const device = d.senderDevice?.toString() as DeviceId | undefined;

@@ -1,5 +1,6 @@
 /** The workspace's room: made so that only the bot can change it, and watched for whatever changes all the same. */
 import { isDeepStrictEqual } from 'node:util';
+import { oneLine } from '../approval/visible.ts';
 import type { Client } from './client.ts';
 import type { Journal } from './journal.ts';
 import type { Content, RoomId, UserId, WireEvent } from './types.ts';
@@ -96,7 +97,9 @@ export function troubleWith(e: State, me: UserId, expected: readonly UserId[]): 
     if (e.state_key === me) return membership === 'join' ? undefined : 'the bot was removed';
     const present = membership === 'join' || membership === 'invite' || membership === 'knock';
     const known = expected.includes(e.state_key as UserId);
-    return present && !known ? `${e.state_key}, whom nobody expects, is there (${membership})` : undefined;
+    return present && !known
+      ? `${oneLine(e.state_key ?? '')}, whom nobody expects, is there (${membership})`
+      : undefined;
   }
   if (e.type === 'm.room.tombstone') return 'the room was replaced by another one';
   const want = e.state_key === '' ? made(me)[e.type] : undefined;

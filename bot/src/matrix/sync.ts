@@ -4,22 +4,67 @@ import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
 import type { Client } from './client.ts';
-import { wellFormed } from './intake.ts';
+import { isObject, isShallow, wellFormed } from './intake.ts';
 import type { Arrival, Gap, Journal } from './journal.ts';
 import type { RoomId, UserId, WireEvent } from './types.ts';
 
+type Maybe<T> = T | null | undefined;
 type SyncedRoom = {
-  state?: { events?: unknown[] };
-  timeline?: { events?: unknown[]; limited?: boolean; prev_batch?: string };
+  state?: Maybe<{ events?: Maybe<unknown[]> }>;
+  timeline?: Maybe<{ events?: Maybe<unknown[]>; limited?: unknown; prev_batch?: Maybe<string> }>;
 };
 type SyncAnswer = {
   next_batch: string;
-  to_device?: { events?: unknown[] };
-  device_lists?: { changed?: string[]; left?: string[] };
-  device_one_time_keys_count?: Record<string, number>;
-  device_unused_fallback_key_types?: string[];
-  rooms?: { join?: Record<string, SyncedRoom>; leave?: Record<string, SyncedRoom> };
+  to_device?: Maybe<{ events?: Maybe<unknown[]> }>;
+  device_lists?: Maybe<{ changed?: Maybe<string[]>; left?: Maybe<string[]> }>;
+  device_one_time_keys_count?: Maybe<Record<string, number>>;
+  device_unused_fallback_key_types?: Maybe<string[]>;
+  rooms?: Maybe<{ join?: Maybe<Record<string, SyncedRoom>>; leave?: Maybe<Record<string, SyncedRoom>> }>;
 };
+/** What the server answered is no sync: nothing of it is taken. */
+class Malformed extends Error {}
+
+const isList = (v: unknown): boolean => v == null || Array.isArray(v);
+const isText = (v: unknown): boolean => v == null || typeof v === 'string';
+const isTexts = (v: unknown): boolean =>
+  v == null || (Array.isArray(v) && v.every((e) => typeof e === 'string'));
+const isRecord = (v: unknown): boolean => v == null || isObject(v);
+const isCount = (v: unknown): boolean => Number.isInteger(v) && Number(v) >= 0 && Number(v) <= 0xffffffff;
+
+/** The server may say anything. @throws Malformed where it is not what the rest reads */
+function checked(answer: unknown): SyncAnswer {
+  const must = (good: boolean, what: string): void => {
+    if (!good) throw new Malformed(`the homeserver's sync answer is malformed: ${what}`);
+  };
+  must(isObject(answer), 'the whole of it');
+  // Null where nothing is said; each is looked at before it is read.
+  const s = answer as SyncAnswer;
+  must(typeof s.next_batch === 'string', 'next_batch');
+  for (const part of ['to_device', 'device_lists', 'device_one_time_keys_count', 'rooms'] as const)
+    must(isRecord(s[part]), part);
+  must(isList(s.to_device?.events), 'to_device');
+  must(Object.values(s.device_one_time_keys_count ?? {}).every(isCount), 'device_one_time_keys_count');
+  must(isTexts(s.device_unused_fallback_key_types), 'device_unused_fallback_key_types');
+  for (const rooms of [s.rooms?.join, s.rooms?.leave]) {
+    must(isRecord(rooms), 'rooms');
+    for (const room of Object.values(rooms ?? {})) {
+      must(isObject(room) && isRecord(room.state) && isRecord(room.timeline), 'a room');
+      must(isList(room.state?.events) && isList(room.timeline?.events), 'events');
+      must(isText(room.timeline?.prev_batch), 'prev_batch');
+    }
+  }
+  for (const users of [s.device_lists?.changed, s.device_lists?.left]) {
+    must(isTexts(users), 'device_lists');
+    try {
+      usersOf(users);
+    } catch {
+      must(false, 'device_lists');
+    }
+  }
+  return s;
+}
+const usersOf = (list: Maybe<string[]>): W.UserId[] => (list ?? []).map((u) => new W.UserId(u));
+
 export type SyncOptions = {
   me: UserId;
   client: Client;
@@ -51,16 +96,16 @@ export function createSync(o: SyncOptions) {
   let counted = '';
   /** Not without news: the machine writes its whole account down each time, before the events that came are looked at. */
   async function giveKeys(s: SyncAnswer): Promise<void> {
-    const { changed = [], left = [] } = s.device_lists ?? {};
+    const changed = usersOf(s.device_lists?.changed);
+    const left = usersOf(s.device_lists?.left);
     const counts = JSON.stringify([s.device_one_time_keys_count, s.device_unused_fallback_key_types]);
-    const events = s.to_device?.events ?? [];
+    const events = (s.to_device?.events ?? []).filter(isShallow);
     if (events.length + changed.length + left.length === 0 && counts === counted) return;
-    const users = (list: string[]) => list.map((u) => new W.UserId(u));
     await crypto.machine.receiveSyncChanges(
       JSON.stringify(events),
-      new W.DeviceLists(users(changed), users(left)),
+      new W.DeviceLists(changed, left),
       new Map(Object.entries(s.device_one_time_keys_count ?? {})),
-      s.device_unused_fallback_key_types && new Set(s.device_unused_fallback_key_types),
+      s.device_unused_fallback_key_types ? new Set(s.device_unused_fallback_key_types) : undefined,
       new W.DecryptionSettings(W.TrustRequirement.CrossSigned),
     );
     counted = counts;
@@ -90,7 +135,7 @@ export function createSync(o: SyncOptions) {
     since: string | undefined,
     gaps: Gap[],
   ): Promise<Arrival[]> {
-    const { events = [], limited, prev_batch } = synced.timeline ?? {};
+    const { events, limited, prev_batch } = synced.timeline ?? {};
     let missed: WireEvent[] = [];
     if (since && limited)
       try {
@@ -103,7 +148,7 @@ export function createSync(o: SyncOptions) {
         log.error({ room, err: error }, 'a gap could not be filled');
         gaps.push({ room, why });
       }
-    const all = [...(synced.state?.events ?? []), ...missed, ...events].filter(wellFormed);
+    const all = [...(synced.state?.events ?? []), ...missed, ...(events ?? [])].filter(wellFormed);
     return all.map((wire) => ({ room, wire }));
   }
 
@@ -143,14 +188,27 @@ export function createSync(o: SyncOptions) {
     const since = journal.token();
     const query = { timeout, filter, ...(since !== undefined && { since }) };
     const patience = since ? waitForNews + 10_000 : 600_000;
-    const answer = await client.api<SyncAnswer>('GET', '/sync', { query, timeout: patience });
+    const answer = checked(await client.api<unknown>('GET', '/sync', { query, timeout: patience }));
     await o.space();
     await accept(answer, since);
   }
 
+  async function again(error: unknown): Promise<void> {
+    log.error({ err: error }, 'sync failed; trying again');
+    await pause(2000, undefined, { signal });
+  }
+
   return {
     /** One round without waiting: what the server has by now is on the disk when it returns. */
-    catchUp: () => once(0),
+    async catchUp(): Promise<void> {
+      for (;;)
+        try {
+          return await once(0);
+        } catch (error) {
+          if (!(error instanceof Malformed)) throw error;
+          await again(error);
+        }
+    },
     /** Goes on until the signal. @throws where the server ends the session, or the library or the disk fails */
     async follow(): Promise<void> {
       while (!signal.aborted)
@@ -158,10 +216,9 @@ export function createSync(o: SyncOptions) {
           await once(waitForNews);
         } catch (error) {
           if (signal.aborted) return;
-          const final = !(error instanceof MatrixError) || error.errcode === 'M_UNKNOWN_TOKEN';
-          if (final) throw error;
-          log.error({ err: error }, 'sync failed; trying again');
-          await pause(2000, undefined, { signal });
+          const ended = error instanceof MatrixError && error.errcode === 'M_UNKNOWN_TOKEN';
+          if (ended || !(error instanceof MatrixError || error instanceof Malformed)) throw error;
+          await again(error);
         }
     },
   };

@@ -1,0 +1,90 @@
+/** What a homeserver may answer to a sync: what is none fails like one that did not come, and nothing of it is taken. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Logger } from 'pino';
+import { openJournal } from '../../bot/src/matrix/journal.ts';
+import { createSync, type SyncOptions } from '../../bot/src/matrix/sync.ts';
+
+const event = (id: string, content: unknown = {}) => ({ event_id: id, type: 't', sender: '@a:b', content });
+const inRoom = (room: unknown) => ({ next_batch: 'bad', rooms: { join: { '!r:x': room } } });
+const honest = {
+  ...{ next_batch: 'good', device_lists: { changed: ['@a:b'], left: null }, rooms: { leave: null } },
+  device_one_time_keys_count: { signed_curve25519: 50 },
+};
+const withEvent = { ...honest, rooms: { join: { '!r:x': { timeline: { events: [event('$good')] } } } } };
+const deep = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth));
+
+/** Syncs that are served these answers in turn. */
+function scene(...answers: unknown[]) {
+  const dir = mkdtempSync(join(tmpdir(), 'sync-'));
+  const journal = openJournal(dir);
+  const stop = new AbortController();
+  const failed: string[] = [];
+  const served: unknown[] = [];
+  const sync = createSync({
+    me: '@bot:x',
+    client: {
+      async api(_: string, path: string) {
+        assert.equal(path, '/sync');
+        if (served.length === answers.length) stop.abort();
+        if (stop.signal.aborted) throw new Error('stopped');
+        served.push(journal.token());
+        return answers[served.length - 1];
+      },
+    },
+    crypto: { machine: { receiveSyncChanges: async () => {} } },
+    journal,
+    log: {
+      error({ err }: { err: Error }) {
+        failed.push(err.message);
+      },
+    } as unknown as Logger,
+    signal: stop.signal,
+    onArrivals() {},
+    space: async () => {},
+    pump: async () => {},
+    onGap: async () => {},
+  } as unknown as SyncOptions);
+  return { sync, journal, failed, served, end: () => rmSync(dir, { recursive: true }) };
+}
+
+const malformed: Record<string, unknown> = {
+  ...{ nothing: null, text: 'x', list: [], 'no next_batch': { rooms: {} }, 'odd token': { next_batch: 5 } },
+  'a bad id': { next_batch: 'bad', device_lists: { changed: ['nobody'] } },
+  'ids that are no texts': { next_batch: 'bad', device_lists: { left: [null] } },
+  'a room that is null': inRoom(null),
+  'events that are no list': inRoom({ timeline: { events: 5 } }),
+  'state that is no list': inRoom({ state: { events: {} } }),
+  'a timeline that is none': inRoom({ timeline: 'x' }),
+  'rooms that are none': { next_batch: 'bad', rooms: { join: 'x' } },
+  'a count that is none': { next_batch: 'bad', device_one_time_keys_count: { signed_curve25519: 'x' } },
+  'keys that are no list': { next_batch: 'bad', device_unused_fallback_key_types: 5 },
+  'messages that are no list': { next_batch: 'bad', to_device: { events: 'x' } },
+};
+
+test('an answer that is no sync is tried again after the pause, with the same token; the next good one is taken', async () => {
+  const each = Object.entries(malformed).flatMap(([what, answer]) =>
+    (['catchUp', 'follow'] as const).map(async (how) => {
+      const s = scene(answer, withEvent);
+      await s.sync[how]();
+      assert.deepEqual(s.served, [undefined, undefined], what);
+      assert.equal(s.failed.length, 1, what);
+      assert.match(s.failed[0] ?? '', /malformed/, what);
+      assert.deepEqual([s.journal.token(), s.journal.next()?.wire.event_id], ['good', '$good'], what);
+      s.end();
+    }),
+  );
+  await Promise.all(each);
+});
+
+test('an event nested too deep to be written down is dropped, the others of its sync are taken', async () => {
+  const events = [event('$deep', { x: deep(20_000) }), event('$good', { x: deep(100) })];
+  const s = scene({ ...honest, rooms: { join: { '!r:x': { timeline: { events } } } } });
+  await s.sync.catchUp();
+  assert.deepEqual([s.journal.token(), s.journal.next()?.wire.event_id], ['good', '$good']);
+  assert.deepEqual(s.failed, []);
+  s.end();
+});
