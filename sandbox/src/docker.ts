@@ -122,20 +122,6 @@ export async function ensureContainer(
   throw new SandboxError(`the container ${options.name} could not be made; nothing was run`);
 }
 
-/** The project's task containers that run, with their tasks' names. */
-export async function runningTasks(docker: Docker, place: Place): Promise<(TaskName & { id: string })[]> {
-  const filters = { label: [`${label}=${place.project}`] };
-  return (await docker.listContainers({ filters })).map(({ Id, Labels }) => ({
-    id: Id,
-    task: Labels[`${label}.task`] ?? '',
-    workspace: Labels[`${label}.workspace`] ?? '',
-  }));
-}
-
-/** Ends a container; its volumes stay, and `ensureContainer` starts it again. */
-export const stopContainer = (docker: Docker, id: string): Promise<void> =>
-  docker.getContainer(id).stop().catch(ignoring(304, 404));
-
 /** A volume that a container makes by itself has no labels, and the set-up removes by label. */
 async function makeVolumes(
   docker: Docker,

@@ -2,14 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import {
-  ensureContainer,
-  feederStream,
-  type Place,
-  runningTasks,
-  stopContainer,
-  type TaskName,
-} from './docker.ts';
+import { ensureContainer, feederStream, type Place, type TaskName } from './docker.ts';
 import { type Feeder, openFeeder } from './feeder.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import type { Script } from './script.ts';
@@ -34,70 +27,31 @@ export type Tasks = {
   close(): void;
 };
 
-/** Containers that run on, so that their task's next action finds them warm; more only while something runs in them. */
-const keptWarm = 4;
-const keyOf = ({ task, workspace }: TaskName): string => `${task} ${workspace}`;
-
 const unsure = {
   unknown: 'its runner ended without leaving a status (the container or the engine was stopped)',
   never: 'it was claimed, but its container has no trace of a start',
 };
 
-/** @param kept how many containers are kept running; of those without work the one unused for longest is stopped first */
-export function makeTasks(docker: Docker, place: Place, kept = keptWarm): Tasks {
-  /** By task, the last used at the end. */
+export function makeTasks(docker: Docker, place: Place): Tasks {
   const feeders = new Map<string, Promise<Feeder>>();
-  const working = new Map<string, number>();
-  const leaving = new Map<string, Promise<void>>();
   const stops = new Set<string>();
   let closed = false;
 
   async function connect(name: TaskName): Promise<Feeder> {
-    await leaving.get(keyOf(name));
     const container = await ensureContainer(docker, place, name);
     return openFeeder((onBytes) => feederStream(docker, container, onBytes));
   }
 
-  /** Stops idle containers, never the one used last; those of before a restart were unused for longest. */
-  async function retire(): Promise<void> {
-    const running = await runningTasks(docker, place);
-    const order = [...feeders.keys()];
-    const idle = running
-      .filter((one) => !working.has(keyOf(one)) && !leaving.has(keyOf(one)))
-      .sort((a, b) => order.indexOf(keyOf(a)) - order.indexOf(keyOf(b)));
-    // All are marked before any is waited for: whoever wants one from now on waits until it is stopped.
-    await Promise.all(
-      idle.slice(0, Math.max(0, Math.min(running.length - kept, idle.length - 1))).map((one) => {
-        const key = keyOf(one);
-        feeders
-          .get(key)
-          ?.then((feeder) => feeder.close())
-          .catch(() => {});
-        feeders.delete(key);
-        const stopped = stopContainer(docker, one.id).finally(() => leaving.delete(key));
-        leaving.set(key, stopped);
-        return stopped;
-      }),
-    );
-  }
-
-  function used(key: string): void {
-    const feeder = feeders.get(key);
-    if (feeder && feeders.delete(key)) feeders.set(key, feeder);
-  }
-
   async function feederOf(name: TaskName): Promise<Feeder> {
     if (closed) throw new Error('the executor is stopping');
-    const key = keyOf(name);
+    const key = `${name.task} ${name.workspace}`;
     const had = feeders.get(key);
-    used(key);
     const feeder = await had?.catch(() => undefined);
     if (feeder?.open) return feeder;
     // Whoever comes first opens the new one; the others find it in the map.
     if (feeders.get(key) !== had) return feederOf(name);
     const next = connect(name);
     feeders.set(key, next);
-    next.then(retire).catch(() => {}); // what could not be stopped is stopped at the next occasion
     return next;
   }
 
@@ -155,26 +109,11 @@ export function makeTasks(docker: Docker, place: Place, kept = keptWarm): Tasks 
     }
   }
 
-  /** A container in which something runs, or may run, is not idle. */
-  async function atWork(name: TaskName, id: string, work: Promise<Outcome>): Promise<Outcome> {
-    const key = keyOf(name);
-    working.set(key, (working.get(key) ?? 0) + 1);
-    try {
-      return await work;
-    } finally {
-      stops.delete(id);
-      const others = (working.get(key) ?? 1) - 1;
-      if (others > 0) working.set(key, others);
-      else working.delete(key);
-      used(key);
-      if (feeders.size > kept) retire().catch(() => {});
-    }
-  }
-
   return {
     warm: async (name) => void (await feederOf(name)),
-    run: (name, id, script, onChunk) => atWork(name, id, carry(name, id, runFrame(id, script), onChunk)),
-    adopt: (name, id, onChunk) => atWork(name, id, carry(name, id, watchFrame(id, 0), onChunk)),
+    run: (name, id, script, onChunk) =>
+      carry(name, id, runFrame(id, script), onChunk).finally(() => stops.delete(id)),
+    adopt: (name, id, onChunk) => carry(name, id, watchFrame(id, 0), onChunk).finally(() => stops.delete(id)),
     async kill(name, id) {
       stops.add(id);
       (await feederOf(name)).send(killFrame(id));
