@@ -133,7 +133,7 @@ test('stop ends the tasks’ containers and what runs in them; after a start the
   assert.equal((await instance.run(['start', '-d', '--json'])).code, 0);
   await endsWith(phone, card, 'outcome unknown', 60);
   await approve(phone, await askAndSee(phone, '!run cat file; echo "$((6 * 7)) again"'));
-  await sees(phone, 'kept\n42 again', 30);
+  await sees(phone, 'kept\n| 42 again', 30);
   assert.equal(await tasks(), 1);
 });
 
