@@ -82,3 +82,37 @@ export function wayOf(action: Action, grade = 'sealed'): Wanted[] {
 }
 
 export const enrol: Wanted = { author: 'operator', kind: 'identity.enrolled', body: owner };
+
+export type Person = typeof owner;
+
+/** What a control action goes through until it is in force, answered by these in turn. */
+export function controlWay(action: Action, answeredBy: readonly Person[] = [owner]): Wanted[] {
+  const { kind, args, workspace, task } = action;
+  const of = (kind: string, body: object): Wanted => ({
+    author: 'bot',
+    kind,
+    action: action.id,
+    body: { digest: digestOf(action), ...body },
+  });
+  const by = answeredBy.map(({ user, device }) => ({ user, device }));
+  return [
+    { author: 'bot', kind: 'requested', action: action.id, body: action },
+    of('posted', {}),
+    ...by.map((who, i) =>
+      of(i < by.length - 1 ? 'endorsed' : 'approved', {
+        grade: 'signed',
+        evidence: { ...who, event: `$${i}`, form: 'poll' },
+      }),
+    ),
+    of('applied', { kind, args, workspace, task, by }),
+  ];
+}
+
+/** Puts them one after the other. @returns `kind: code` of the first that was refused, or '' */
+export function putAll(put: (wanted: Wanted) => string, all: readonly Wanted[]): string {
+  for (const wanted of all) {
+    const code = put(wanted);
+    if (code) return `${wanted.kind}: ${code}`;
+  }
+  return '';
+}

@@ -62,6 +62,7 @@ async function seenIn(copy: string, files: readonly string[]): Promise<Seen> {
   const paths = files.map((file) => join(copy, file));
   const stream = run({
     files: paths,
+    testNamePatterns: [/^attack-/],
     concurrency: 2,
     cwd: copy,
     timeout: 600_000,

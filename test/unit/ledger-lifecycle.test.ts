@@ -39,10 +39,36 @@ const allowed = new Set(
     /\s+/,
   ),
 );
+/** The rest of the table, for the states and kinds of several answers, of leases and of control actions. */
+const besides = new Set(
+  `requested>leased:bot posted>endorsed:bot endorsed>endorsed:bot endorsed>approved:bot endorsed>denied:bot
+   endorsed>expired:bot endorsed>expired:executor endorsed>void:bot approved>applied:bot leased>claimed:executor
+   leased>denied:bot leased>expired:bot leased>expired:executor leased>void:bot`.split(/\s+/),
+);
 const authors = ['bot', 'executor', 'operator', 'auditor', '_superusers', '', 'toString'];
 
 test('every state of the table can be reached', () => {
   assert.deepEqual([...Object.keys(into), ...elsewhere].sort(), Object.keys(lifecycle).sort());
+});
+
+test('the table and the rights together allow exactly what is written here', () => {
+  const found = Object.entries(lifecycle).flatMap(([state, kinds]) =>
+    kinds.flatMap((kind) =>
+      authors.flatMap((author) =>
+        Object.hasOwn(rights, author) && rights[author]?.includes(kind) ? [`${state}>${kind}:${author}`] : [],
+      ),
+    ),
+  );
+  assert.deepEqual(new Set(found), allowed.union(besides));
+  const beside = Object.values(rights)
+    .flat()
+    .filter((kind) => !Object.hasOwn(lifecycle, kind));
+  const writes = (kind: string) =>
+    authors.filter((a) => Object.hasOwn(rights, a) && rights[a]?.includes(kind));
+  for (const kind of beside) {
+    const may = { 'policy.set': 'operator', thawed: 'operator', 'identity.enrolled': 'operator' }[kind];
+    if (may) assert.deepEqual(writes(kind), [may], kind);
+  }
 });
 
 for (const [state, entries] of Object.entries(into))
