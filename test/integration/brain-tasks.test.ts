@@ -228,7 +228,7 @@ test('a wrong key and a model that is down are told in words', async () => {
   const errors = () => of(session).flatMap((e) => (e.type === 'error' ? [e] : []));
   stack.model.mode = 'refuse-key';
   await stack.turn(session, 'hello');
-  assert.equal(errors().at(-1)?.code, 'model_key');
+  await until('it is told', () => errors().at(-1)?.code === 'model_key');
   assert.match(errors().at(-1)?.message ?? '', /refused our key/);
   stack.model.mode = 'down';
   await stack.brain.prompt(session, '!say back again');
