@@ -23,6 +23,7 @@ function scene(...answers: unknown[]) {
   const journal = openJournal(dir);
   const stop = new AbortController();
   const failed: string[] = [];
+  const given: string[] = [];
   const served: unknown[] = [];
   const sync = createSync({
     me: '@bot:x',
@@ -35,7 +36,7 @@ function scene(...answers: unknown[]) {
         return answers[served.length - 1];
       },
     },
-    crypto: { machine: { receiveSyncChanges: async () => {} } },
+    crypto: { machine: { receiveSyncChanges: async (events: string) => void given.push(events) } },
     journal,
     log: {
       error({ err }: { err: Error }) {
@@ -48,7 +49,7 @@ function scene(...answers: unknown[]) {
     pump: async () => {},
     onGap: async () => {},
   } as unknown as SyncOptions);
-  return { sync, journal, failed, served, end: () => rmSync(dir, { recursive: true }) };
+  return { sync, journal, failed, served, given, end: () => rmSync(dir, { recursive: true }) };
 }
 
 const malformed: Record<string, unknown> = {
@@ -86,5 +87,20 @@ test('an event nested too deep to be written down is dropped, the others of its 
   await s.sync.catchUp();
   assert.deepEqual([s.journal.token(), s.journal.next()?.wire.event_id], ['good', '$good']);
   assert.deepEqual(s.failed, []);
+  s.end();
+});
+
+test('messages to this device reach the machine from the first on, but for one nested too deep', async () => {
+  const sent = [
+    { type: 'one' },
+    { type: 'deep', content: deep(20_000) },
+    { type: 'two', content: deep(100) },
+  ];
+  const s = scene({ ...honest, to_device: { events: sent } });
+  await s.sync.catchUp();
+  assert.deepEqual(
+    s.given.map((events) => JSON.parse(events)),
+    [[sent[0], sent[2]]],
+  );
   s.end();
 });

@@ -99,7 +99,7 @@ export function createSync(o: SyncOptions) {
     const changed = usersOf(s.device_lists?.changed);
     const left = usersOf(s.device_lists?.left);
     const counts = JSON.stringify([s.device_one_time_keys_count, s.device_unused_fallback_key_types]);
-    const events = (s.to_device?.events ?? []).filter(isShallow);
+    const events = (s.to_device?.events ?? []).filter((e) => isShallow(e));
     if (events.length + changed.length + left.length === 0 && counts === counted) return;
     await crypto.machine.receiveSyncChanges(
       JSON.stringify(events),
