@@ -13,10 +13,14 @@ before(async () => {
 });
 after(() => box?.stop());
 
-async function file<K extends 'read_file' | 'write_file' | 'edit_file'>(kind: K, args: Args[K]) {
+async function file<K extends 'read_file' | 'write_file' | 'edit_file'>(
+  kind: K,
+  args: Args[K],
+  leased = false,
+) {
   const rest = { workspace: 'w', task: 't', requester: 'brain', class: 'write', grade: 'sealed' } as const;
   const action = { id: newId(), kind, args, decide_within: 60, execute_within: 60, ...rest };
-  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never), () => {}));
+  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, leased), () => {}));
 }
 
 test('the exit status is the one of the main process', async () => {
@@ -119,6 +123,30 @@ test('write_file keeps the mode of a file and follows a link to it', async () =>
     (await box.bash('cat tool; stat -c %a tool; readlink link; ls -A | grep -c pocketcoder')).text,
     'new\n755\ntool\n0\n',
   );
+});
+
+test('under a lease no path goes through a symbolic link; a plain one does, and so does an answered one', async () => {
+  await box.bash(
+    'mkdir -p src/in outside; echo plain > src/in/a; echo secret > outside/a; ln -s ../outside src/link; ln -s ../../outside/a src/in/file',
+  );
+  for (const path of ['src/link/a', 'src/link/new', 'src/in/file']) {
+    for (const refused of [
+      await file('read_file', { path, offset: 0, limit: 0 }, true),
+      await file('write_file', { path, content: 'x' }, true),
+      await file('edit_file', { path, old: 'secret', new: 'x' }, true),
+    ]) {
+      assert.notEqual(refused.number, 0, path);
+      assert.match(refused.text, /is a symbolic link, which a lease does not follow; nothing was done/);
+    }
+  }
+  assert.equal(
+    (await box.bash('ls outside; cat outside/a; readlink src/in/file')).text,
+    'a\nsecret\n../../outside/a\n',
+  );
+  assert.equal((await file('read_file', { path: 'src/in/a', offset: 0, limit: 0 }, true)).text, 'plain\n');
+  assert.equal((await file('write_file', { path: 'src/in/b/new', content: 'x' }, true)).number, 0);
+  assert.equal((await file('edit_file', { path: 'src/in/b/new', old: 'x', new: 'y' }, true)).number, 0);
+  assert.equal((await file('read_file', { path: 'src/link/a', offset: 0, limit: 0 })).text, 'secret\n');
 });
 
 test('edit_file changes nothing unless the old text is there exactly once', async () => {

@@ -215,6 +215,75 @@ test('attack-04 a reset identity approves nothing, by a tap as by a vote, until 
   }
 });
 
+test('who reads is not heard, who asks is heard and decides nothing, who approves decides', async () => {
+  const { ok, no } = pollAnswers(card(1));
+  const deciding: [() => Taken, string][] = [
+    [() => tap('$card1', '🦊 4F7KQ2Z1'), 'approve action1'],
+    [() => vote([ok]), 'approve action1'],
+    [() => text('AAAA-BBB1'), 'approve action1'],
+    [() => vote([no]), 'deny action1'],
+    [() => tap('$card1', '🌵 M2XT9QR1'), 'deny action1'],
+    [() => tap('$card1', '❌'), 'deny action1'],
+    [() => tap('$card1', '🛑'), 'stop'],
+    [() => tap('$card1', '🦊 00000000'), 'suspect action1'],
+    [() => event('m.room.redaction', { redacts: '$card1' }), 'deny action1'],
+  ];
+  for (const role of ['none', 'reads', 'asks', 'approves', 'owner'] as const) {
+    const g = gate({ people: () => [{ ...device, role }] });
+    g.cards.add(card(1));
+    const decides = role === 'approves' || role === 'owner';
+    for (const [answer, means] of deciding)
+      assert.equal(await verdict(answer(), g), decides ? means : 'ignore', `${role}: ${means}`);
+    assert.equal(await verdict(text('hello'), g), decides || role === 'asks' ? 'hear' : 'ignore', role);
+  }
+});
+
+test('an answer in another room than its card’s counts for nothing there', async () => {
+  const g = gate();
+  g.cards.add(card(1, { room: '!other:x' as Card['room'] }));
+  const { ok, no } = pollAnswers(card(1));
+  for (const answer of [
+    tap('$card1', '🦊 4F7KQ2Z1'),
+    tap('$card1', '🌵 M2XT9QR1'),
+    tap('$card1', '❌'),
+    vote([ok]),
+    vote([no]),
+    text('AAAA-BBB1'),
+  ])
+    assert.equal(await verdict(answer, g), 'ignore');
+  const there = { room: '!other:x' as Taken['room'] };
+  assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1', there), g), 'approve action1');
+  assert.equal(await verdict(vote([ok], there), g), 'approve action1');
+  assert.equal(await verdict(text('AAAA-BBB1', there), g), 'approve action1');
+});
+
+test('a card that asks for a word takes its code with that word alone, and one that asks for none takes none', async () => {
+  const g = gate();
+  g.cards.add(card(1, { word: 'build' }));
+  g.cards.add(card(2));
+  for (const [body, means] of [
+    ['AAAA-BBB1', 'explain action1'],
+    ['AAAA-BBB1 Build', 'explain action1'],
+    ['AAAA-BBB1 build', 'approve action1'],
+    ['AAAA-BBB2 build', 'explain action2'],
+    ['AAAA-BBB2', 'approve action2'],
+  ])
+    assert.equal(await verdict(text(body as string), g), means, body);
+});
+
+test('what is no plain text, a state event, or approved already, decides nothing', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  for (const msgtype of ['m.notice', 'm.emote', 'm.file', undefined])
+    assert.equal(await verdict(sealed('m.room.message', { msgtype, body: 'AAAA-BBB1' }), g), 'ignore');
+  const state = tap('$card1', '🦊 4F7KQ2Z1', { wire: { state_key: '' } as Taken['wire'] });
+  assert.equal(await verdict(state, g), 'ignore');
+  const again = tap('$card1', '🦊 4F7KQ2Z1');
+  g.cards.set('action1', { approval: again.wire.event_id });
+  assert.equal(await verdict(again, g), 'ignore');
+  assert.equal(await verdict(text('AAAA-BBB1'), g), 'approve action1');
+});
+
 test('late, decided or in a troubled room: nothing is approved, and it is explained', async () => {
   for (const over of [{ now: () => 5001 }, { trouble: () => 'somebody joined' }] as Partial<Gate>[]) {
     const g = gate(over);

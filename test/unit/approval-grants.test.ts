@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Evidence } from '../../bot/src/approval/gatekeeper.ts';
-import type { Asked } from '../../ledger/src/action.ts';
+import { type Asked, makeAction } from '../../ledger/src/action.ts';
 import { asked, startDesk, workspace } from '../harness/desk.ts';
-import { owner } from '../harness/ledger-chain.ts';
+import { aPolicy, controlWay, owner, type Person } from '../harness/ledger-chain.ts';
 import { until } from '../harness/wait.ts';
 
+const bob: Person = { user: '@bob:home', master: 'B', device: 'PHONE', ed25519: 'EB', curve25519: 'CB' };
 type Desk = ReturnType<typeof startDesk>;
 const evidence = (event = '$vote'): Evidence => ({
   user: owner.user,
@@ -114,5 +115,89 @@ test('what was requested and never shown is taken back once its time is over', a
   await d.desk.expire(Date.now() + left.decide_within * 1000 + 1000);
   assert.equal(stateOf(d, left.id), 'requested void');
   assert.equal(stateOf(d, action), 'requested posted expired');
+  d.stop();
+});
+
+test('a lease stands for the answer as often as it says, each use with its own number, then a card asks again', async () => {
+  const d = startDesk();
+  await granted(d, 'lease', ['one']);
+  const uses = await Promise.all(Array.from({ length: 5 }, () => d.desk.ask(step('one'))));
+  for (const { action } of uses) assert.equal(stateOf(d, action), 'requested leased');
+  const posted = d.posted.length;
+  assert.equal(stateOf(d, (await d.desk.ask(step('one'))).action), 'requested posted');
+  assert.ok(d.posted.length > posted);
+  d.stop();
+});
+
+test('only the brain’s own next wish in the same task leaves its plan', async () => {
+  const d = startDesk();
+  const plan = await granted(d, 'plan', ['one', 'two']);
+  for (const other of [asked('something else'), { ...step('something else'), task: 'other' }])
+    assert.equal(stateOf(d, (await d.desk.ask(other)).action), 'requested posted');
+  assert.equal(usedBy(d, (await d.desk.ask(step('one'))).action), plan);
+  assert.equal(stateOf(d, (await d.desk.ask(step('something else'))).action), 'requested posted');
+  assert.ok(d.said.some((words) => words.startsWith('The agent left its plan after 1 of 2 steps')));
+  assert.equal(stateOf(d, (await d.desk.ask(step('two'))).action), 'requested posted');
+  d.stop();
+});
+
+test('what was approved and is refused when it should take effect is told, and what runs is not put in force', async () => {
+  const d = startDesk();
+  const lease = { acts: [act('one')], uses: 1, seconds: 60 };
+  const wish = { kind: 'lease', args: lease, workspace, task: 'task', requester: owner.user } as Asked;
+  for (const [asks, happens, told] of [
+    [wish, () => void d.put({ author: 'operator', kind: 'frozen', body: {} }), 'everything is frozen'],
+    [asked('one'), () => {}, ''],
+  ] as const) {
+    const { action, number } = await d.desk.ask(asks);
+    const card = d.cards.get(action);
+    assert.ok(card);
+    await d.desk.apply({ do: 'approve', card, grade: 'signed', evidence: evidence(`$${number}`) });
+    happens();
+    const approved = d.memory.entries.find((e) => e.action === action && e.kind === 'approved');
+    assert.ok(approved);
+    const before = d.said.length;
+    d.desk.onEntry(approved);
+    if (told) await until('the room is told', () => d.said.slice(before).some((s) => s.includes(told)));
+    assert.equal(stateOf(d, action), 'requested posted approved');
+    if (told) d.put({ author: 'operator', kind: 'thawed', body: {} });
+    else assert.equal(d.said.length, before);
+  }
+  d.stop();
+});
+
+test('where somebody reads who may not approve, every card asks for a signed answer', async () => {
+  const d = startDesk();
+  const grade = async () => d.book.page((await d.desk.ask(asked('one'))).action)?.action.grade;
+  assert.equal(await grade(), 'sealed');
+  d.put({ author: 'operator', kind: 'identity.enrolled', body: { ...bob, role: 'asks' } });
+  assert.equal(await grade(), 'signed');
+  d.stop();
+});
+
+test('of several answers all but the last are endorsements, and the room hears how many are missing', async () => {
+  const d = startDesk();
+  d.put({ author: 'operator', kind: 'identity.enrolled', body: { ...bob, role: 'approves' } });
+  const two = { ...asked('one'), requester: '@somebody:home' } as Asked;
+  const policy = aPolicy({ grade: 'signed', approvers: 2 });
+  for (const entry of controlWay(
+    makeAction(
+      { kind: 'policy', args: { policy }, workspace, task: 'task', requester: 'operator' },
+      d.book.policy(),
+    ),
+  ))
+    d.put(entry);
+  const { action, number } = await d.desk.ask(two);
+  const answer = ({ user, device }: Person, event: string) => {
+    const card = d.cards.get(action);
+    assert.ok(card);
+    const given = { ...evidence(event), user, device };
+    return d.desk.apply({ do: 'approve', card, grade: 'signed', evidence: given });
+  };
+  assert.equal(await answer(owner, '$first'), `#${number}: 1 more to approve, then it runs`);
+  assert.match(await answer(owner, '$again'), /counted already/);
+  assert.equal(stateOf(d, action), 'requested posted endorsed');
+  assert.equal(await answer(bob, '$second'), '');
+  assert.equal(stateOf(d, action), 'requested posted endorsed approved');
   d.stop();
 });

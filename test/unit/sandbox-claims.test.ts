@@ -1,0 +1,149 @@
+/** What the executor claims, on a ledger in memory that judges by the real rules; no container starts. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pino from 'pino';
+import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
+import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
+import type { Follow } from '../../ledger/src/follow.ts';
+import { defaultPolicy } from '../../ledger/src/policy.cjs';
+import { startExecutor } from '../../sandbox/src/executor.ts';
+import type { Script } from '../../sandbox/src/script.ts';
+import type { Tasks } from '../../sandbox/src/tasks.ts';
+import {
+  aPolicy,
+  controlWay,
+  enrol,
+  memoryLedger,
+  someAction,
+  type Wanted,
+  wayOf,
+} from '../harness/ledger-chain.ts';
+import { until } from '../harness/wait.ts';
+
+const where = { workspace: 'work', requester: '@owner:home' } as const;
+
+async function scene() {
+  const memory = memoryLedger();
+  memory.clock.now = Date.now();
+  let tell: (entry: Entry) => void = () => {};
+  const put = (wanted: Wanted): Entry => {
+    const code = memory.put(wanted);
+    const entry = memory.entries.at(-1);
+    if (code || !entry) throw new LedgerError(code, 400, code);
+    tell(entry);
+    return entry;
+  };
+  const ledger = {
+    append: async (e: Append) => put({ author: 'executor', ...e }),
+    follow({ onEntry }: Follow) {
+      tell = onEntry;
+      return { ready: Promise.resolve(), stop: async () => {} };
+    },
+    live: { send() {} },
+  } as unknown as Ledger;
+  const runs: { id: string; script: Script }[] = [];
+  const warmed: string[] = [];
+  const output = Buffer.from('done\n');
+  const tasks = {
+    warm: async ({ task }: { task: string }) => void warmed.push(task),
+    async run(_: unknown, id: string, script: Script) {
+      runs.push({ id, script });
+      return { end: 'done', status: { how: 'exit', number: 0, size: 5 }, output, sha256: sha256(output) };
+    },
+    drop: async () => {},
+    close() {},
+  } as unknown as Tasks;
+  const executor = startExecutor({ ledger, tasks, name: 'one', log: pino({ level: 'silent' }) });
+  await executor.ready;
+  put(enrol);
+  const kinds = (id: string) => memory.entries.filter((e) => e.action === id).map((e) => e.kind);
+  return {
+    runs,
+    warmed,
+    kinds,
+    tell: (entry: Entry) => tell(entry),
+    entries: memory.entries,
+    all: (wanted: readonly Wanted[]) => wanted.map(put),
+    over: (id: string) => until(`${id} has run`, () => kinds(id).includes('succeeded')),
+    stop: () => executor.stop(),
+  };
+}
+const toApproval = (action: Action): Wanted[] => wayOf(action, 'signed').slice(0, 3);
+const lease = (args: object): Action =>
+  makeAction({ kind: 'lease', args, task: 'granting', ...where } as Asked, defaultPolicy);
+
+test('a control action has nothing to run: no container is made for it and nothing claims it', async () => {
+  const s = await scene();
+  const grant = lease({ of: 'read_file', path: '', uses: 1, seconds: 60 });
+  s.all(controlWay(grant).slice(0, -1));
+  const bash = { ...someAction(), task: 'granting' } as Action;
+  s.all(toApproval(bash)); // in the same task, so its turn comes after whatever the grant had in hand
+  await s.over(bash.id);
+  assert.deepEqual(s.kinds(grant.id), ['requested', 'posted', 'approved']);
+  assert.deepEqual(
+    s.runs.map((r) => r.id),
+    [bash.id],
+  );
+  assert.equal(s.warmed.length, 2, 'for the card and for the run of the other one');
+  await s.stop();
+});
+
+test('what a lease covers runs without an answer, and follows no link; what was answered does', async () => {
+  const s = await scene();
+  const read = (): Action =>
+    makeAction(
+      { kind: 'read_file', args: { path: 'a', offset: 0, limit: 1 }, task: 'reading', ...where },
+      defaultPolicy,
+    );
+  const grant = lease({ of: 'read_file', path: '', uses: 1, seconds: 60 });
+  s.all(controlWay(grant));
+  const [leased, answered] = [read(), read()];
+  const digest = digestOf(leased);
+  s.all([
+    { author: 'bot', kind: 'requested', action: leased.id, body: leased },
+    { author: 'bot', kind: 'leased', action: leased.id, body: { digest, lease: grant.id, use: 1 } },
+    ...toApproval(answered),
+  ]);
+  await s.over(leased.id);
+  await s.over(answered.id);
+  const operation = (id: string) =>
+    Buffer.from(s.runs.find((r) => r.id === id)?.script.input ?? '').toString('latin1');
+  assert.match(operation(leased.id), /leased read/);
+  assert.doesNotMatch(operation(answered.id), /leased/);
+  await s.stop();
+});
+
+test('what waits for its grace is not begun before', async () => {
+  const s = await scene();
+  const waiting = makeAction({ ...someAction() } as Asked, aPolicy({ grade: 'signed', grace: 500 }));
+  s.all(toApproval(waiting));
+  const other = someAction();
+  s.all(toApproval(other));
+  await s.over(other.id);
+  assert.deepEqual(s.kinds(waiting.id), ['requested', 'posted', 'approved']);
+  await s.stop();
+});
+
+test('where the ledger took what it had to refuse, nothing is claimed any more', async () => {
+  const s = await scene();
+  const good = someAction();
+  s.all(toApproval(good));
+  await s.over(good.id);
+  const head = s.entries.at(-1);
+  assert.ok(head);
+  // A chain that goes on as it should, by somebody who may not.
+  s.tell({
+    ...head,
+    id: 'forged000000000',
+    seq: head.seq + 1,
+    prev: head.hash,
+    author: 'bot',
+    kind: 'thawed',
+  });
+  assert.match(s.entries.at(-1)?.body ?? '', /which claims nothing any more/);
+  const next = someAction();
+  s.all(toApproval(next));
+  await s.stop(); // when all that was in hand is done
+  assert.deepEqual(s.kinds(next.id), ['requested', 'posted', 'approved']);
+  assert.equal(s.runs.length, 1);
+});
