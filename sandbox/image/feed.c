@@ -196,6 +196,11 @@ int feed(void) {
   umask(077);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGCHLD, SIG_IGN);
+  /* In a container that was only just started a window asked for now would be lost, and its action with it. */
+  for (int tries = 0; access(READY, F_OK) < 0; tries++) {
+    if (tries == 2000) return 1;
+    usleep(5000);
+  }
   open_tmux();
   for (;;) {
     char events[4096];

@@ -1,5 +1,6 @@
 #include "task.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,6 +54,9 @@ int init(void) {
   int status = 0;
   waitpid(tmux, &status, 0);
   if (status != 0) return 1;
+  int ready = open(READY, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (ready < 0) return 1;
+  close(ready);
   while (wait(NULL) > 0 || errno == EINTR) continue;
   return 1;
 }

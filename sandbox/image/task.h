@@ -10,6 +10,7 @@
 #define STORE "/var/lib/task" /* root's alone: a directory per action with request, out, status */
 #define INPUT "/run/task/script" /* what the running action's program reads; root's, readable by uid 1000 */
 #define TMUX_SOCKET "/run/tmux/socket"
+#define READY "/run/task/ready" /* is there once tmux takes windows; gone with every start of the container */
 #define LOCK "/run/tmux/lock" /* held while an action runs: one at a time */
 #define AGENT 1000
 #define KILLER 65533 /* real uid of the process that kills uid 1000: nobody else has it */
