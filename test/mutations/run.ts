@@ -3,7 +3,16 @@
  * attack of its number must turn red and every other one stay green. A patch that no longer applies is a failure.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, globSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { run } from 'node:test';
@@ -92,21 +101,22 @@ function survived({ number, also }: Mutant, { red, green, broken }: Seen): strin
 }
 
 /** Patches have no lines of context: each finds the lines that it takes out, wherever they stand now. */
-function apply(copy: string, path: string, ...more: string[]): void {
-  const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(copy) };
-  execFileSync('git', ['apply', '--unidiff-zero', ...more, path], { cwd: copy, env, stdio: 'pipe' });
-}
-
 async function judge(copy: string, mutant: Mutant): Promise<string> {
+  // Written back afterwards: a patch taken back puts its lines where it names them, not where it found them.
+  const touched = [...readFileSync(mutant.path, 'utf8').matchAll(/^\+\+\+ b\/(.*)$/gm)].map(([, file = '']) =>
+    join(copy, file),
+  );
+  const before = touched.map((file) => readFileSync(file));
   try {
-    apply(copy, mutant.path);
+    const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(copy) };
+    execFileSync('git', ['apply', '--unidiff-zero', mutant.path], { cwd: copy, env, stdio: 'pipe' });
   } catch {
     return 'the patch no longer applies';
   }
   try {
     return survived(mutant, await seenIn(copy, mutant.files));
   } finally {
-    apply(copy, mutant.path, '--reverse');
+    for (const [i, file] of touched.entries()) writeFileSync(file, before[i] ?? '');
   }
 }
 
