@@ -109,7 +109,7 @@ test('a bot’s disk that is nearly full asks nothing new; a full one loses noth
   );
   await approve(phone, twice);
   await endsWith(phone, twice, 'exit 0', 30);
-  assert.match(await sees(phone, 'once\ntwice'), /output\n```\nonce\ntwice\n```$/); // each one time, the refused one never
+  assert.match(await sees(phone, 'once\n| twice'), /output\n\| once\n\| twice$/); // each one time, the refused one never
 });
 
 test('a ledger that is gone is told by status, and start brings it back', async () => {
