@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Evidence } from '../../bot/src/approval/gatekeeper.ts';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
+import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { asked, startDesk, workspace } from '../harness/desk.ts';
 import { aPolicy, controlWay, owner, type Person } from '../harness/ledger-chain.ts';
 import { until } from '../harness/wait.ts';
@@ -121,11 +122,23 @@ test('what was requested and never shown is taken back once its time is over', a
 test('a lease stands for the answer as often as it says, each use with its own number, then a card asks again', async () => {
   const d = startDesk();
   await granted(d, 'lease', ['one']);
+  const { append } = d.ledger;
+  d.ledger.append = (entry) => new Promise(setImmediate).then(() => append(entry)); // others come in between
   const uses = await Promise.all(Array.from({ length: 5 }, () => d.desk.ask(step('one'))));
   for (const { action } of uses) assert.equal(stateOf(d, action), 'requested leased');
   const posted = d.posted.length;
   assert.equal(stateOf(d, (await d.desk.ask(step('one'))).action), 'requested posted');
   assert.ok(d.posted.length > posted);
+  d.stop();
+});
+
+test('a plan of one workspace is left alone by what happens in another', async () => {
+  const d = startDesk();
+  const plan = await granted(d, 'plan', ['one']);
+  d.put({ author: 'bot', kind: 'workspace.created', body: { workspace: 'other', room: '!other:x' } });
+  await d.desk.ask({ ...step('something else'), workspace: 'other' });
+  assert.equal(await d.desk.stop('other', owner.user), 1);
+  assert.equal(usedBy(d, (await d.desk.ask(step('one'))).action), plan);
   d.stop();
 });
 
@@ -143,26 +156,26 @@ test('only the brain’s own next wish in the same task leaves its plan', async 
 
 test('what was approved and is refused when it should take effect is told, and what runs is not put in force', async () => {
   const d = startDesk();
-  const lease = { acts: [act('one')], uses: 1, seconds: 60 };
-  const wish = { kind: 'lease', args: lease, workspace, task: 'task', requester: owner.user } as Asked;
-  for (const [asks, happens, told] of [
-    [wish, () => void d.put({ author: 'operator', kind: 'frozen', body: {} }), 'everything is frozen'],
-    [asked('one'), () => {}, ''],
-  ] as const) {
+  const approve = async (asks: Asked): Promise<[action: string, number: number, approved: Entry]> => {
     const { action, number } = await d.desk.ask(asks);
     const card = d.cards.get(action);
     assert.ok(card);
     await d.desk.apply({ do: 'approve', card, grade: 'signed', evidence: evidence(`$${number}`) });
-    happens();
     const approved = d.memory.entries.find((e) => e.action === action && e.kind === 'approved');
     assert.ok(approved);
-    const before = d.said.length;
-    d.desk.onEntry(approved);
-    if (told) await until('the room is told', () => d.said.slice(before).some((s) => s.includes(told)));
-    assert.equal(stateOf(d, action), 'requested posted approved');
-    if (told) d.put({ author: 'operator', kind: 'thawed', body: {} });
-    else assert.equal(d.said.length, before);
-  }
+    return [action, number, approved];
+  };
+  const args = { acts: [act('one')], uses: 1, seconds: 60 };
+  const [bash, , runs] = await approve(asked('one'));
+  const [lease, number, holds] = await approve({ ...asked(''), kind: 'lease', args } as Asked);
+  d.put({ author: 'operator', kind: 'frozen', body: {} });
+  for (const entry of [runs, holds]) d.desk.onEntry(entry);
+  const told = () => d.said.filter((words) => words.includes('was approved, but is not in force'));
+  await until('the room is told', () => told().length > 0);
+  assert.deepEqual(told(), [
+    `#${number} was approved, but is not in force: everything is frozen: nothing was run.`,
+  ]);
+  for (const action of [bash, lease]) assert.equal(stateOf(d, action), 'requested posted approved');
   d.stop();
 });
 
@@ -199,5 +212,58 @@ test('of several answers all but the last are endorsements, and the room hears h
   assert.equal(stateOf(d, action), 'requested posted endorsed');
   assert.equal(await answer(bob, '$second'), '');
   assert.equal(stateOf(d, action), 'requested posted endorsed approved');
+  d.stop();
+});
+
+test('a brain that was denied three times is not asked for, people are; after decoys cards ask for a signed answer', async () => {
+  const d = startDesk();
+  const decided = (reason: string, brain: boolean) => {
+    const entry = { action: `a${reason}`, at: new Date().toISOString() };
+    d.attention.read({ ...entry, kind: 'posted', body: '{}' } as Entry, brain);
+    d.attention.read({ ...entry, kind: 'denied', body: JSON.stringify({ reason }) } as Entry, brain);
+  };
+  for (let i = 0; i < 3; i++) decided('no', true);
+  await assert.rejects(
+    d.desk.ask(step('one')),
+    /Not asked: the last 3 actions were denied.* Nothing was run/,
+  );
+  const grade = async () => d.book.page((await d.desk.ask(asked('one'))).action)?.action.grade;
+  assert.equal(await grade(), 'sealed');
+  for (let i = 0; i < 2; i++) decided('the decoy was tapped', false);
+  assert.equal(await grade(), 'signed');
+  d.attention.heard();
+  await d.desk.ask(step('one'));
+  d.stop();
+});
+
+test('a no that the ledger refuses for anything but its time comes again: it is not lost', async () => {
+  const d = startDesk();
+  const { action } = await d.desk.ask(asked('one'));
+  const card = d.cards.get(action);
+  assert.ok(card);
+  const no = { do: 'deny', card, evidence: evidence('$no'), why: '❌ on the card' } as const;
+  const { append } = d.ledger;
+  d.ledger.append = async () => {
+    throw new LedgerError('odd', 400, 'odd');
+  };
+  await assert.rejects(d.desk.apply(no), /odd/);
+  d.ledger.append = append;
+  assert.equal(await d.desk.apply(no), '');
+  assert.equal(stateOf(d, action), 'requested posted denied');
+  d.stop();
+});
+
+test('a guessed key turns the taps of its card off, once, with an alarm', async () => {
+  const d = startDesk();
+  const { action, number } = await d.desk.ask(asked('one'));
+  const guess = () => {
+    const card = d.cards.get(action);
+    assert.ok(card);
+    return d.desk.apply({ do: 'suspect', card, why: 'a key that was never issued' });
+  };
+  assert.match(await guess(), new RegExp(`^⚠️ #${number} got a tap with a key nobody was given`));
+  assert.equal(d.cards.get(action)?.dropped, true);
+  assert.equal(await guess(), '');
+  assert.equal(d.memory.entries.filter((e) => e.kind === 'alarm').length, 1);
   d.stop();
 });

@@ -181,3 +181,43 @@ test('where the clock went back nobody endorses either', () => {
   s.clock.now = start;
   s.ok(endorsed as Wanted);
 });
+
+test('a tap proves nothing on a card from before anybody lost a role, a device or an identity', () => {
+  const lose: [string, (s: Scene) => void][] = [
+    ['role', (s) => s.ok(...controlWay(role({ user: carol.user, role: 'approves' })))],
+    ['device', (s) => s.ok(lost(carol.user))],
+    ['identity', (s) => s.ok({ author: 'bot', kind: 'identity.changed', body: { user: carol.user } })],
+  ];
+  for (const [name, happens] of lose) {
+    const s = scene();
+    const [requested, posted, tapped] = wayOf(someAction());
+    const signed = { ...tapped, body: { ...tapped?.body, grade: 'signed' } } as Wanted;
+    s.ok(requested as Wanted, posted as Wanted);
+    happens(s);
+    assert.equal(s.put(tapped as Wanted), 'grade', name);
+    s.ok(signed);
+    s.ok(...wayOf(someAction()).slice(0, 4)); // a card from since then
+  }
+});
+
+test('nobody endorses on top of an answer that counts no more', () => {
+  const policy = aPolicy({ grade: 'signed', approvers: 3 });
+  const dora = person('dora');
+  const s = scene(policy);
+  s.ok({ ...enrol, body: { ...dora, role: 'approves' } });
+  const action = makeAction({ ...someAction() } as Asked, policy);
+  const [requested, posted, first, second] = controlWay(action, [dora, carol, owner]);
+  s.ok(requested as Wanted, posted as Wanted, first as Wanted, lost(dora.user));
+  assert.equal(s.put(second as Wanted), 'revoked');
+});
+
+test('no policy asks for more devices than there are', () => {
+  const [requested] = controlWay(
+    control('policy', {
+      policy: { ...defaultPolicy, control: { ...defaultPolicy['control'], devices: 3 } },
+    }),
+  );
+  const s = scene();
+  assert.equal(s.put(requested as Wanted), 'too_few');
+  s.ok({ ...enrol, body: { ...person('owner', 'NEW'), master: owner.master } }, requested as Wanted);
+});

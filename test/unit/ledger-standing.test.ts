@@ -107,6 +107,28 @@ test('a class that is closed after a step was asked for stops the plan there', (
   assert.equal(step.next().value, 'never');
 });
 
+test('what the policy says is asked when a grant is used, and again when its action is claimed', () => {
+  const exec = (over: object): Wanted[] => {
+    const policy = { ...defaultPolicy, exec: { ...aPolicy()['exec'], ...over } };
+    return controlWay(asked('policy', { policy }));
+  };
+  const rows: ['lease' | 'plan', object, object, string][] = [
+    ['lease', exact, { mode: 'ask' }, 'not_leased'],
+    ['plan', { steps: [run], seconds: 100 }, { mode: 'ask' }, ''],
+    ['plan', { steps: [run], seconds: 100 }, { mode: 'never' }, 'never'],
+    ['lease', exact, { grade: 'signed', devices: 2 }, 'quorum'],
+    ['lease', exact, { decide_within: 5 }, ''],
+  ];
+  for (const [kind, args, over, code] of rows)
+    for (const taken of [1, 2]) {
+      const s = scene();
+      const step = s.use(s.grant(kind, args), run);
+      for (let i = 0; i < taken; i++) assert.equal(step.next().value, '');
+      s.ok(...exec(over));
+      assert.equal(step.next().value, code, `${kind} after ${taken} of its entries: ${JSON.stringify(over)}`);
+    }
+});
+
 test('where the clock went back no lease is used', () => {
   const s = scene();
   const step = s.use(s.grant('lease', exact), run);

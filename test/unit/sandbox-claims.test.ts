@@ -6,6 +6,7 @@ import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../led
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import type { Follow } from '../../ledger/src/follow.ts';
 import { defaultPolicy } from '../../ledger/src/policy.cjs';
+import { hashed } from '../../ledger/src/rules.cjs';
 import { startExecutor } from '../../sandbox/src/executor.ts';
 import type { Script } from '../../sandbox/src/script.ts';
 import type { Tasks } from '../../sandbox/src/tasks.ts';
@@ -34,7 +35,10 @@ async function scene() {
     return entry;
   };
   const ledger = {
-    append: async (e: Append) => put({ author: 'executor', ...e }),
+    async append(e: Append) {
+      asked.push(`${e.kind} ${e.action ?? ''}`);
+      return put({ author: 'executor', ...e });
+    },
     follow({ onEntry }: Follow) {
       tell = onEntry;
       return { ready: Promise.resolve(), stop: async () => {} };
@@ -43,9 +47,14 @@ async function scene() {
   } as unknown as Ledger;
   const runs: { id: string; script: Script }[] = [];
   const warmed: string[] = [];
+  const asked: string[] = [];
+  let warm = Promise.resolve();
   const output = Buffer.from('done\n');
   const tasks = {
-    warm: async ({ task }: { task: string }) => void warmed.push(task),
+    warm({ task }: { task: string }) {
+      warmed.push(task);
+      return warm;
+    },
     async run(_: unknown, id: string, script: Script) {
       runs.push({ id, script });
       return { end: 'done', status: { how: 'exit', number: 0, size: 5 }, output, sha256: sha256(output) };
@@ -60,6 +69,14 @@ async function scene() {
   return {
     runs,
     warmed,
+    /** What the executor wanted to write, whatever the ledger made of it. */
+    asked,
+    /** Containers take until the function that this returns is called. */
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      warm = promise;
+      return resolve;
+    },
     kinds,
     tell: (entry: Entry) => tell(entry),
     entries: memory.entries,
@@ -124,6 +141,45 @@ test('what waits for its grace is not begun before', async () => {
   await s.stop();
 });
 
+/** A chain that goes on as it should, by somebody who may not. */
+function forged(head: Entry): Entry {
+  const { hash: prev, ...rest } = head;
+  const entry = {
+    ...rest,
+    id: 'forged000000000',
+    seq: head.seq + 1,
+    prev,
+    author: 'bot',
+    kind: 'thawed',
+    action: '',
+  };
+  return { ...entry, hash: sha256(hashed(entry)) };
+}
+
+test('what the chain forbids by the time the container is there is not even asked of the ledger', async () => {
+  const ends: [string, (s: Awaited<ReturnType<typeof scene>>) => void, boolean][] = [
+    ['nothing', () => {}, true],
+    ['a freeze', (s) => s.all([{ author: 'operator', kind: 'frozen', body: {} }]), false],
+    [
+      'a revocation',
+      (s) => s.all([{ author: 'operator', kind: 'identity.revoked', body: { user: '@owner:home' } }]),
+      false,
+    ],
+    ['a forged entry', (s) => s.tell(forged(s.entries.at(-1) as Entry)), false],
+  ];
+  for (const [what, happens, claims] of ends) {
+    const s = await scene();
+    const release = s.hold();
+    const action = someAction();
+    s.all(toApproval(action));
+    happens(s);
+    release();
+    await s.stop(); // when all that was in hand is done
+    assert.equal(s.asked.includes(`claimed ${action.id}`), claims, what);
+    assert.equal(s.runs.length, claims ? 1 : 0, what);
+  }
+});
+
 test('where the ledger took what it had to refuse, nothing is claimed any more', async () => {
   const s = await scene();
   const good = someAction();
@@ -131,15 +187,7 @@ test('where the ledger took what it had to refuse, nothing is claimed any more',
   await s.over(good.id);
   const head = s.entries.at(-1);
   assert.ok(head);
-  // A chain that goes on as it should, by somebody who may not.
-  s.tell({
-    ...head,
-    id: 'forged000000000',
-    seq: head.seq + 1,
-    prev: head.hash,
-    author: 'bot',
-    kind: 'thawed',
-  });
+  s.tell(forged(head));
   assert.match(s.entries.at(-1)?.body ?? '', /which claims nothing any more/);
   const next = someAction();
   s.all(toApproval(next));
