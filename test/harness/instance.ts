@@ -131,7 +131,9 @@ export async function startInstance(
   // The test phone answers at once, which for a person would be too quick to have read anything.
   const approvals = { quick: 0, ...options.overrides?.approvals };
   const settings = { ...scripted?.settings, ...options.overrides, approvals };
-  if (!options.home || options.overrides) writeFileSync(join(home, 'pocketcoder.yaml'), stringify(settings));
+  // A second start of a home that is there goes by what stands in it.
+  if (scripted || options.overrides || !options.home)
+    writeFileSync(join(home, 'pocketcoder.yaml'), stringify(settings));
   const env = { POCKETCODER_HOME: home };
   const run = (args: readonly string[], input = '') => launch(args, { env, input });
 
