@@ -1,6 +1,6 @@
 // @ts-check
 // The answers to an action: whether one counts, whether they suffice, and whether what they decided may begin.
-const { atLeast, distinct, enrolled, mayApprove, rolesOf } = require('./identities.cjs');
+const { distinct, enrolled, isWatched, mayApprove, rolesOf } = require('./identities.cjs');
 const { grants, overSince, policyOf } = require('./leases.cjs');
 const { bodyOf, isFrozen, last } = require('./lifecycle.cjs');
 const { rank, stricter, termOf } = require('./policy.cjs');
@@ -36,6 +36,15 @@ const answers = (story) =>
 const count = (given) => distinct(given.map((a) => a.evidence));
 
 /**
+ * The body of the `applied` entry that puts an approved control action into effect: what was approved, and by whom.
+ * @param {Body} request @param {string} digest of the request @param {Entry[]} story
+ */
+const effectOf = ({ kind, args, workspace, task }, digest, story) => ({
+  ...{ digest, kind, args, workspace, task },
+  by: answers(story).map(({ evidence: { user, device } }) => ({ user, device })),
+});
+
+/**
  * What is asked of the answers to an action: the request's own terms and those of the policy in force.
  * @param {Body} request @param {Entry[]} control
  */
@@ -56,7 +65,7 @@ function lacking(request, given, control) {
 
 /** Whether a tap proves nothing for an action requested then, since somebody knows its chips who may not approve now. @param {Entry[]} control @param {number} since */
 function tapsAreSpoilt(control, since) {
-  if (enrolled(control).some((d) => !atLeast(d.role, 'approves'))) return true;
+  if (isWatched(enrolled(control))) return true;
   return control.some(
     (e) =>
       e.seq > since &&
@@ -134,4 +143,4 @@ function beginRefusal(request, c) {
   return insufficient(answers(c.story), request, requested.seq, c.control);
 }
 
-module.exports = { termsOf, answers, lacking, answerRefusal, beginRefusal };
+module.exports = { termsOf, answers, effectOf, lacking, answerRefusal, beginRefusal };

@@ -75,10 +75,13 @@ function mayApprove(decision, control, seq = Infinity) {
   );
 }
 
+/** Whether somebody can read the room, and so its chips' keys, who may not approve. @param {{role: string}[]} devices */
+const isWatched = (devices) => devices.some((d) => !atLeast(d.role, 'approves'));
+
 /** How many different people gave this evidence, and how many devices. @param {Body[]} evidence */
 const distinct = (evidence) => ({
   people: new Set(evidence.map((e) => e.user)).size,
   devices: new Set(evidence.map((e) => `${e.user} ${e.device}`)).size,
 });
 
-module.exports = { roles, atLeast, deviceKeys, rolesOf, enrolled, mayApprove, distinct };
+module.exports = { roles, atLeast, deviceKeys, rolesOf, enrolled, mayApprove, isWatched, distinct };

@@ -4,7 +4,7 @@
 const { canonical } = require('./canonical.cjs');
 const { bodyOf, last } = require('./lifecycle.cjs');
 const { distinct, mayApprove } = require('./identities.cjs');
-const { classes, defaultPolicy, termOf } = require('./policy.cjs');
+const { classes, defaultPolicy, longestWait, termOf, whole } = require('./policy.cjs');
 /** @typedef {import('./lifecycle.cjs').Entry} Entry */
 /** @typedef {Record<string, unknown>} Body */
 /** @typedef {{kind: string, args: Record<string, unknown>}} Act */
@@ -13,7 +13,6 @@ const { classes, defaultPolicy, termOf } = require('./policy.cjs');
 /** Kinds of action that a path can stand for. */
 const fileKinds = ['read_file', 'write_file', 'edit_file'];
 const mostUses = 1000;
-const longest = 7 * 86400;
 
 /** The exact text of what would be done, whoever asks for it and whenever: what leases and plans are compared by. @param {Act} act @param {unknown} workspace */
 const actText = (act, workspace) => canonical({ args: act.args, kind: act.kind, workspace });
@@ -43,9 +42,7 @@ const isStep = (step) => {
 /** Why a lease's or plan's arguments are none, or ''. @param {Act} asked */
 function grantFault({ kind, args }) {
   const { acts, of, path, steps, uses, seconds } = args;
-  const whole = (/** @type {unknown} */ v, /** @type {number} */ most) =>
-    typeof v === 'number' && Number.isInteger(v) && v >= 1 && v <= most;
-  if (!whole(seconds, longest)) return 'seconds';
+  if (!whole(seconds, 1, longestWait)) return 'seconds';
   if (kind === 'plan')
     return Array.isArray(steps) &&
       steps.length > 0 &&
@@ -54,7 +51,7 @@ function grantFault({ kind, args }) {
       Object.keys(args).length === 2
       ? ''
       : 'steps';
-  if (!whole(uses, mostUses)) return 'uses';
+  if (!whole(uses, 1, mostUses)) return 'uses';
   if (Array.isArray(acts))
     return acts.length > 0 && acts.length <= 50 && acts.every(isStep) && Object.keys(args).length === 3
       ? ''

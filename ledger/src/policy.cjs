@@ -125,4 +125,15 @@ function termOf(policy, { kind, args }) {
   return term;
 }
 
-module.exports = { grades, risks, classes, defaultPolicy, rank, policyFault, stricter, termOf, longestWait };
+module.exports = {
+  whole,
+  grades,
+  risks,
+  classes,
+  defaultPolicy,
+  rank,
+  policyFault,
+  stricter,
+  termOf,
+  longestWait,
+};

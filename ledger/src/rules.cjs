@@ -4,9 +4,9 @@
 // PocketBase's hooks run in goja.
 const { canonical } = require('./canonical.cjs');
 const { lifecycle, rights, stateOf, last, isFrozen } = require('./lifecycle.cjs');
-const { answers, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
+const { effectOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles, rolesOf } = require('./identities.cjs');
-const { classes, longestWait, policyFault, rank, termOf } = require('./policy.cjs');
+const { classes, longestWait, policyFault, rank, termOf, whole } = require('./policy.cjs');
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
 
 /**
@@ -22,8 +22,6 @@ const hashed = ({ action, at, author, body, id, kind, prev, seq }) =>
 
 /** @param {unknown} v @param {number} most */
 const text = (v, most) => typeof v === 'string' && v.length > 0 && v.length <= most;
-/** @param {unknown} v @param {number} least @param {number} most */
-const whole = (v, least, most) => typeof v === 'number' && Number.isInteger(v) && v >= least && v <= most;
 
 /** Why a control action's effect can't be had where the chain stands, or ''. @param {Body} request @param {Entry[]} control */
 function effectRefusal(request, control) {
@@ -88,10 +86,7 @@ function requestRefusal(e, body, c) {
 /** @param {Body} body @param {Body} request @param {Context} c */
 function appliedRefusal(body, request, c) {
   if (request.class !== 'control') return 'lifecycle';
-  const { kind, args, workspace, task } = request;
-  const by = answers(c.story).map(({ evidence: { user, device } }) => ({ user, device }));
-  if (canonical(body) !== canonical({ digest: body.digest, kind, args, workspace, task, by }))
-    return 'body_invalid';
+  if (canonical(body) !== canonical(effectOf(request, body.digest, c.story))) return 'body_invalid';
   return beginRefusal(request, c) || effectRefusal(request, c.control);
 }
 

@@ -2,12 +2,9 @@
  * `npm run demo`: the whole story on an instance of its own, with a test phone and a scripted model. Everything else is the
  * product as `npm start` runs it. Exits with 0 only when every step happened and the ledger audits clean.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { projectOf } from '../../config/src/state.ts';
-import { removeProject, startInstance } from '../harness/instance.ts';
+import { startInstance } from '../harness/instance.ts';
+import { ownHome } from '../harness/leave.ts';
 import { makeScreen } from './screen.ts';
 import { scripts } from './script.ts';
 import { play } from './story.ts';
@@ -25,30 +22,7 @@ const report = (step: string, facts: object = {}): void => {
   if (json) console.log(JSON.stringify({ step, seconds: seconds(), ...facts }));
 };
 
-const home = mkdtempSync(join(tmpdir(), 'pocketcoder-demo-'));
-let cleaning: Promise<void> | undefined;
-/** Removes all that the demo made, once, whoever asks. */
-function clean(): Promise<void> {
-  cleaning ??= (async () => {
-    screen.progress('cleaning up …');
-    mkdirSync(home, { recursive: true }); // its path names the project
-    const project = projectOf(home);
-    // Compose may still have been creating something when it was interrupted.
-    await removeProject(project).catch(() => {});
-    await removeProject(project);
-    rmSync(home, { recursive: true, force: true });
-  })();
-  return cleaning;
-}
-// Whoever is impatient, or closes the terminal, must not leave half of it behind.
-for (const [signal, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const)
-  process.on(signal, () => {
-    clean().finally(() => process.exit(code));
-  });
+const { home, clean, cleaning } = ownHome('demo', () => screen.progress('cleaning up …'));
 process.stdout.on('error', () => {});
 
 async function setUp() {
@@ -81,7 +55,7 @@ try {
   );
   report('done', { ok: true, story: took });
 } catch (error) {
-  if (!cleaning) {
+  if (!cleaning()) {
     const message = error instanceof Error ? error.message : String(error);
     report('failed', { ok: false, message });
     if (!json) process.stderr.write(`\nThe demo stopped: ${message}\n`);

@@ -3,10 +3,6 @@
  * the owner taps. Exits with 0 only where nothing forged ran and every genuine tap ran once.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { projectOf } from '../../config/src/state.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
 import { makeScreen } from '../demo/screen.ts';
 import {
@@ -20,7 +16,8 @@ import {
   numberOf,
   pollOf,
 } from '../harness/answers.ts';
-import { type Instance, removeProject, startInstance } from '../harness/instance.ts';
+import { type Instance, startInstance } from '../harness/instance.ts';
+import { ownHome } from '../harness/leave.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone } from '../phone/types.ts';
 import { type Attempt, puppetToken, type Target, withSecondLogin, withToken } from './attackers.ts';
@@ -37,27 +34,7 @@ const report = (facts: object): void => {
   if (json) console.log(JSON.stringify(facts));
 };
 
-const home = mkdtempSync(join(tmpdir(), 'pocketcoder-forge-'));
-let cleaning: Promise<void> | undefined;
-function clean(): Promise<void> {
-  cleaning ??= (async () => {
-    screen.progress('cleaning up …');
-    mkdirSync(home, { recursive: true }); // its path names the project
-    const project = projectOf(home);
-    await removeProject(project).catch(() => {}); // compose may still have been creating something
-    await removeProject(project);
-    rmSync(home, { recursive: true, force: true });
-  })();
-  return cleaning;
-}
-for (const [signal, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const)
-  process.on(signal, () => {
-    clean().finally(() => process.exit(code));
-  });
+const { home, clean, cleaning } = ownHome('forge', () => screen.progress('cleaning up …'));
 
 type Row = { who: string; attempts: number; taken: number; claims: number; marks: number };
 
@@ -190,7 +167,7 @@ try {
   report({ done: ok, rows });
   if (!ok) process.exitCode = 1;
 } catch (error) {
-  if (!cleaning) {
+  if (!cleaning()) {
     const message = error instanceof Error ? error.message : String(error);
     report({ done: false, message });
     if (!json) process.stderr.write(`\nThe demonstration stopped: ${message}\n`);

@@ -84,6 +84,14 @@ export function wayOf(action: Action, grade = 'sealed'): Wanted[] {
 export const enrol: Wanted = { author: 'operator', kind: 'identity.enrolled', body: owner };
 
 export type Person = typeof owner;
+/** Somebody with keys of their own. */
+export const person = (name: string, device = 'PHONE'): Person => ({
+  user: `@${name}:home`,
+  master: `M-${name}`,
+  device,
+  ed25519: `E-${name}-${device}`,
+  curve25519: `C-${name}-${device}`,
+});
 
 /** What a control action goes through until it is in force, answered by these in turn. */
 export function controlWay(action: Action, answeredBy: readonly Person[] = [owner]): Wanted[] {

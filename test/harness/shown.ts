@@ -1,6 +1,19 @@
 /** What a client makes of a message: its HTML parsed, and its plain text told apart into the bot's lines and others'. */
 import { parseDocument } from 'htmlparser2';
+import type { Secrets } from '../../bot/src/approval/card.ts';
 import type { Action, Args, Kind } from '../../ledger/src/action.ts';
+
+/** A card's secrets and where it stands, the same in every test of what is shown. */
+export const secrets: Secrets = {
+  number: 12,
+  digest: 'ab'.repeat(32),
+  decideBy: new Date('2026-01-01T14:32:00Z'),
+  key: '🦊 4F7KQ2ZD',
+  decoy: '🌵 M2XT9QRB',
+  nonce: '0123456789ABC',
+  code: 'AAAA-BBBB',
+  word: '',
+};
 
 /** The only tags that Element on Android keeps and that we use. */
 type Part = { tag: 'p' | 'pre' | 'blockquote'; text: string };

@@ -1,21 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canBeTapped, chipCard, ended, longCard, poll, type Secrets } from '../../bot/src/approval/card.ts';
+import { canBeTapped, chipCard, ended, longCard, poll } from '../../bot/src/approval/card.ts';
 import { toHtml, toText } from '../../bot/src/approval/render.ts';
 import { visible } from '../../bot/src/approval/visible.ts';
 import { type Action, makeAction } from '../../ledger/src/action.ts';
 import { aPolicy } from '../harness/ledger-chain.ts';
+import { secrets } from '../harness/shown.ts';
 
-const secrets: Secrets = {
-  number: 12,
-  digest: 'ab'.repeat(32),
-  decideBy: new Date('2026-01-01T14:32:00Z'),
-  key: '🦊 4F7KQ2ZD',
-  decoy: '🌵 M2XT9QRB',
-  nonce: '0123456789ABC',
-  code: 'AAAA-BBBB',
-  word: '',
-};
 const bash = (script: string): Action =>
   makeAction(
     {

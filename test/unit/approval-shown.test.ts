@@ -10,24 +10,13 @@ import {
   longCard,
   message,
   poll,
-  type Secrets,
   wordOf,
 } from '../../bot/src/approval/card.ts';
 import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
 import { unmistakable } from '../../bot/src/approval/unmistakable.ts';
 import { type Action, actionText, digestOf } from '../../ledger/src/action.ts';
-import { actionOf, bash, lines, parsed, readBack } from '../harness/shown.ts';
+import { actionOf, bash, lines, parsed, readBack, secrets } from '../harness/shown.ts';
 
-const secrets: Secrets = {
-  number: 12,
-  digest: 'ab'.repeat(32),
-  decideBy: new Date('2026-01-01T14:32:00Z'),
-  key: '🦊 4F7KQ2ZD',
-  decoy: '🌵 M2XT9QRB',
-  nonce: '0123456789ABC',
-  code: 'AAAA-BBBB',
-  word: '',
-};
 const cardText = (action: Action): string => toText(chipCard(action, secrets));
 const ascii = /^\p{ASCII}*$/u;
 

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
 import type { Page } from '../../bot/src/approval/book.ts';
-import { type Content, chipCard, type Secrets } from '../../bot/src/approval/card.ts';
+import { type Content, chipCard } from '../../bot/src/approval/card.ts';
 import { toText } from '../../bot/src/approval/render.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
 import { type ConversationOptions, createConversation } from '../../bot/src/chat/conversation.ts';
 import { createOutcomes, type OutcomesOptions } from '../../bot/src/chat/outcomes.ts';
-import { bash, lines, parsed } from '../harness/shown.ts';
+import { bash, lines, parsed, secrets } from '../harness/shown.ts';
 
 const log = pino({ level: 'silent' });
 const fake = [
@@ -67,16 +67,6 @@ function talking() {
 }
 
 test('attack-22 what the agent says is marked as its words, line by line, in both bodies; no card comes of it', async () => {
-  const secrets: Secrets = {
-    number: 12,
-    digest: 'ab'.repeat(32),
-    decideBy: new Date('2026-01-01T14:32:00Z'),
-    key: '🦊 4F7KQ2ZD',
-    decoy: '🌵 M2XT9QRB',
-    nonce: '0123456789ABC',
-    code: 'AAAA-BBBB',
-    word: '',
-  };
   const scene = talking();
   const any = () => true;
   scene.says(fake);

@@ -10,7 +10,7 @@ import {
   enrol,
   memoryLedger,
   owner,
-  type Person,
+  person,
   putAll,
   someAction,
   start,
@@ -18,13 +18,6 @@ import {
   wayOf,
 } from '../harness/ledger-chain.ts';
 
-const person = (name: string, device = 'PHONE'): Person => ({
-  user: `@${name}:home`,
-  master: `M-${name}`,
-  device,
-  ed25519: `E-${name}-${device}`,
-  curve25519: `C-${name}-${device}`,
-});
 const carol = person('carol');
 const role = (args: object) => control('role', args);
 const where = { workspace: 'work', task: 'task', requester: '@owner:home' } as const;

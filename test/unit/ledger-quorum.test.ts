@@ -9,20 +9,14 @@ import {
   enrol,
   memoryLedger,
   owner,
+  type Person,
+  person,
   someAction,
   start,
   type Wanted,
   wayOf,
 } from '../harness/ledger-chain.ts';
 
-type Person = typeof owner;
-const person = (name: string, device = 'PHONE'): Person => ({
-  user: `@${name}:home`,
-  master: `M-${name}`,
-  device,
-  ed25519: `E-${name}-${device}`,
-  curve25519: `C-${name}-${device}`,
-});
 const enrolAs = (who: Person, role?: string): Wanted => ({
   author: 'operator',
   kind: 'identity.enrolled',

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Action, type Asked, actionText, makeAction, newId } from '@pocketcoder/ledger/src/action.ts';
 import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
-import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
+import { isWatched } from '@pocketcoder/ledger/src/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Logger } from 'pino';
 import type { Attention } from './attention.ts';
@@ -150,9 +150,9 @@ export function createDesk(o: DeskOptions): Desk {
       const brain = asked.requester === 'brain';
       const why = o.trouble(asked.workspace) || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
-      // Whoever only reads knows the chips' keys as well, so there a tap proves nothing.
-      const watched = book.enrolled().some((d) => !atLeast(d.role, 'approves'));
-      const action = makeAction(asked, book.policy(), watched || o.attention.step() ? 'signed' : undefined);
+      // Where somebody only reads a tap proves nothing.
+      const raise = isWatched(book.enrolled()) || o.attention.step() ? 'signed' : undefined;
+      const action = makeAction(asked, book.policy(), raise);
       const entry = await ledger.append({
         id: action.id,
         kind: 'requested',

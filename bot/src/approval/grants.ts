@@ -1,6 +1,6 @@
 /** What needs no card, and what was approved without anything to run: leases, plans and other control actions. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { answers } from '@pocketcoder/ledger/src/answers.cjs';
+import { effectOf } from '@pocketcoder/ledger/src/answers.cjs';
 import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import { createLock } from '../matrix/lock.ts';
@@ -41,10 +41,7 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
     // Timers and the ledger's clock differ by a little.
     const wait = action.grace > 0 ? Date.parse(approved.at) + action.grace * 1000 + 100 - Date.now() : 0;
     await pause(Math.max(0, wait));
-    const { kind, args, workspace, task } = action;
-    const by = answers([...story]).map(({ evidence: { user, device } }) => ({ user, device }));
-    const body = { digest, kind, args, workspace, task, by };
-    await ledger.append({ kind: 'applied', action: action.id, body });
+    await ledger.append({ kind: 'applied', action: action.id, body: effectOf(action, digest, story) });
   }
 
   async function end(id: string, reason: string): Promise<boolean> {
