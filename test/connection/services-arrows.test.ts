@@ -117,6 +117,17 @@ test('each service knows the names of its own networks only', async () => {
   );
 });
 
+test('the name of a part that is down is given up in seconds, so that no look-up of another one waits long', async () => {
+  // Those that reach the world ask its resolver, as long as that takes.
+  const inner = services.filter((service) => !toWorld.includes(service));
+  await Promise.all(
+    inner.map(async (service) => {
+      const { out } = await bash(scene.containers[service], 'timeout 8 getent hosts gone; echo $?');
+      assert.equal(out, '2', `${service}: not found, where 124 would be still waiting`);
+    }),
+  );
+});
+
 test('IPv6 is no way round: nobody has an address of it but loopback', async () => {
   for (const service of services) {
     const { out } = await bash(scene.containers[service], 'cat /proc/net/if_inet6; cut -f1 /proc/net/route');

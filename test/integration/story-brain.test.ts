@@ -206,7 +206,7 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   assert.match(run, /asked by owner/);
   const own = await nextCard();
   await approve(phone, own);
-  await endsWith(phone, own, 'exit 0', 60);
+  await endsWith(phone, own, 'exit 0', 30);
   await container('brain').start();
   await until('the model is told', () => toldModel().includes('without-the-brain\\n'), { seconds: 60 });
   assert.deepEqual(await kindsOf(card), ran);
