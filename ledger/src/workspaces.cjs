@@ -9,7 +9,7 @@ const { whole } = require('./policy.cjs');
 
 const most = Number.MAX_SAFE_INTEGER;
 
-/** A name that Docker and a file system take as it is, and that nobody mistakes. @param {unknown} v */
+/** A name that Docker and a file system take as it is, and that nobody mistakes. @param {unknown} v @returns {v is string} */
 const isWorkspaceName = (v) => typeof v === 'string' && /^[a-z0-9][a-z0-9-]{0,30}$/.test(v);
 
 /** The workspaces after these control entries, oldest first. @param {Entry[]} control @returns {Map<string, Workspace>} */
