@@ -1,4 +1,5 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
+import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
@@ -56,6 +57,16 @@ export const commands: readonly Command[] = [
     summary: 'says what runs',
     options: [],
     run: (report) => status(started(), report),
+  },
+  {
+    name: 'doctor',
+    takes: 'phone',
+    summary: 'asks what a phone asks, by its way, and says what is wrong and what to do',
+    options: [],
+    run(report, _options, words) {
+      if (words.join(' ') !== 'phone') throw new Fault('usage', 'doctor takes: phone.');
+      return doctorPhone(started(), report);
+    },
   },
   {
     name: 'pair',
