@@ -13,6 +13,7 @@ import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { runTests } from './tests.ts';
+import { workspace, workspaceWords } from './workspace.ts';
 
 export type Options = { detach: boolean; json: boolean };
 export type Command = {
@@ -109,6 +110,13 @@ export const commands: readonly Command[] = [
       if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
       return device(started(), report, words);
     },
+  },
+  {
+    name: 'workspace',
+    takes: 'list | add | export …',
+    summary: `${workspaceWords}: a room each, with a copy of what is named; what it holds now is written out`,
+    options: [],
+    run: (report, _options, words) => workspace(started(), report, words),
   },
   {
     name: 'demo',
