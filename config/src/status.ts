@@ -5,7 +5,7 @@ import { ask, findEngine } from './engine.ts';
 import { Fault, messageOf } from './fault.ts';
 import type { Instance } from './instance.ts';
 import type { Report } from './report.ts';
-import { addressOf, ledgerUrlOf, servicesOf } from './services.ts';
+import { ledgerUrlOf, phoneAddressOf, servicesOf } from './services.ts';
 
 /** Reports the instance's state; throws a Fault (`unavailable`) unless all of its services are up. */
 export async function status(instance: Instance, report: Report): Promise<void> {
@@ -31,7 +31,7 @@ export async function status(instance: Instance, report: Report): Promise<void> 
         event: 'error',
         message: messageOf(error),
       }));
-  const facts = { project: state.project, address: addressOf(instance), ledger: ledgerUrlOf(instance) };
+  const facts = { project: state.project, address: phoneAddressOf(instance), ledger: ledgerUrlOf(instance) };
   const lines = [
     ...expected.map((name) => `${name.padEnd(18)}${services[name]}`),
     `homeserver at ${facts.address}, ledger at ${facts.ledger}/_/`,
