@@ -15,6 +15,7 @@ import { ensurePolicy } from './policy-in-force.ts';
 import { requireFree } from './ports.ts';
 import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
+import { closeOpen } from './restored.ts';
 import { addressOf, botOf, ledgerUrlOf, ownerOf, serviceFiles, servicesOf } from './services.ts';
 import { writeState } from './state.ts';
 import { withSubnet } from './subnets.ts';
@@ -140,6 +141,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   });
   if (!instance.settings.homeserver)
     await report.phase('accounts', 'making the accounts', () => accounts(running));
+  running.instance = await closeOpen(instance, report);
   const policy = await report.phase('policy', 'comparing the settings with the policy in force', () =>
     ensurePolicy(instance),
   );

@@ -10,7 +10,7 @@ declare module 'tar-stream' {
     size?: number;
   };
   export function pack(): Readable & {
-    entry(header: Header, content: Uint8Array | string): void;
+    entry(header: Header, content: Uint8Array | string, done?: (error?: Error | null) => void): void;
     finalize(): void;
   };
   export function extract(): Writable &
