@@ -1,5 +1,6 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
 import { backup } from './backup.ts';
+import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
@@ -14,6 +15,7 @@ import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { runTests } from './tests.ts';
+import { workspace, workspaceWords } from './workspace.ts';
 
 export type Options = { detach: boolean; json: boolean; yes: boolean; to?: string };
 export type Command = {
@@ -62,6 +64,16 @@ export const commands: readonly Command[] = [
     summary: 'says what runs',
     options: [],
     run: (report) => status(started(), report),
+  },
+  {
+    name: 'doctor',
+    takes: 'phone',
+    summary: 'asks what a phone asks, by its way, and says what is wrong and what to do',
+    options: [],
+    run(report, _options, words) {
+      if (words.join(' ') !== 'phone') throw new Fault('usage', 'doctor takes: phone.');
+      return doctorPhone(started(), report);
+    },
   },
   {
     name: 'pair',
@@ -126,6 +138,13 @@ export const commands: readonly Command[] = [
     summary: 'brings a backup back, into a state directory that is empty',
     options: [],
     run: (report, _options, words) => restore(report, oneFile('restore', words)),
+  },
+  {
+    name: 'workspace',
+    takes: 'list | add | export …',
+    summary: `${workspaceWords}: a room each, with a copy of what is named; what it holds now is written out`,
+    options: [],
+    run: (report, _options, words) => workspace(started(), report, words),
   },
   {
     name: 'demo',

@@ -118,10 +118,10 @@ export async function restore(report: Report, file: string): Promise<void> {
           if (name !== 'secrets.json') writeFileSync(path, bytes, { mode: 0o600 });
         }
         const ports = {
-          homeserver: await choosePort(state.ports.homeserver),
-          ledger: await choosePort(state.ports.ledger),
+          homeserver: await choosePort([state.ports.homeserver]),
+          ledger: await choosePort([state.ports.ledger]),
         };
-        const { subnet: _, ...kept } = state;
+        const { subnet: _subnet, reach: _reach, ...kept } = state;
         writeState(home, { ...kept, version, project, ports, restored: manifest.at });
       });
     } catch (error) {

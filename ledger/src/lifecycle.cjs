@@ -31,7 +31,7 @@ const lifecycle = {
   unknown: [],
 };
 
-/** Entries that decide who may approve what, and whether anything runs; every judgement reads them. */
+/** Entries that decide who may approve what, where, and whether anything runs; every judgement reads them. */
 const controlKinds = [
   'identity.enrolled',
   'identity.changed',
@@ -41,6 +41,8 @@ const controlKinds = [
   'lease.ended',
   'frozen',
   'thawed',
+  'workspace.created',
+  'workspace.imported',
 ];
 
 /** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
@@ -72,6 +74,7 @@ const rights = {
   operator: [
     ...['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
     ...['void', 'unknown', 'alarm'], // what was open when a backup was made
+    ...['workspace.imported', 'workspace.exported'],
   ],
   auditor: [],
 };

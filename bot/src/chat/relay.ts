@@ -175,6 +175,11 @@ export function createRelay(o: RelayOptions): Relay {
     },
     onEntry(entry) {
       if (entry.author !== 'operator') return; // what was said in the room has its answer there
+      if (entry.kind === 'workspace.exported') {
+        const { workspace, form, files } = JSON.parse(entry.body) as Record<string, string>;
+        const room = book.rooms().get(workspace ?? '');
+        if (room) void say(room as RoomId, `📤 Exported at the console as a ${form}; files: ${files}.`);
+      }
       const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
       if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
     },
