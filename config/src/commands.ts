@@ -1,8 +1,10 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
+import { doctor } from './doctor.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
 import { alone } from './lock.ts';
+import { logs } from './logs.ts';
 import { device, freeze, thaw } from './operator.ts';
 import { pair } from './pair.ts';
 import type { Report } from './report.ts';
@@ -11,9 +13,10 @@ import { bringUp } from './start.ts';
 import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
+import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
 
-export type Options = { detach: boolean; json: boolean };
+export type Options = { detach: boolean; json: boolean; follow: boolean; since: string | undefined };
 export type Command = {
   name: string;
   /** Words after the name, for the help. */
@@ -55,6 +58,37 @@ export const commands: readonly Command[] = [
     summary: 'says what runs',
     options: [],
     run: (report) => status(started(), report),
+  },
+  {
+    name: 'doctor',
+    takes: '',
+    summary: 'looks at every part, permission, port, clock, disk and key, and says what to do',
+    options: [],
+    run(report, _options, words) {
+      if (words.length > 0) throw new Fault('usage', 'doctor takes nothing.');
+      return doctor(report);
+    },
+  },
+  {
+    name: 'logs',
+    takes: '[PART]',
+    summary: 'shows what the parts logged last, or one part',
+    options: [
+      { flag: '-f', what: 'stay, and show what comes' },
+      { flag: '--since TIME', what: 'all since then: 10m, 2h, 1d, or a date' },
+    ],
+    run: (report, options, [part]) => logs(started(), report, part, options),
+  },
+  {
+    name: 'systemd',
+    takes: '[user]',
+    summary: 'prints a unit for systemd that starts and stops all this, or one for your own user',
+    options: [],
+    async run(report, _options, [scope]) {
+      if (scope !== undefined && scope !== 'user')
+        throw new Fault('usage', 'systemd takes nothing, or the word user.');
+      printUnit(report, scope ?? 'system');
+    },
   },
   {
     name: 'pair',
