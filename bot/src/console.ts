@@ -11,7 +11,7 @@ export type ConsoleOptions = {
   path: string;
   log: Logger;
   owner: UserId;
-  status(): object;
+  status(): Promise<object>;
   /** Asks an owner in the room to change the policy. */
   askPolicy(policy: Policy): Promise<unknown>;
   /** Verifies a user, who is invited first where they are not in the room. `ask` shows the emoji to the operator and waits for a yes. */
@@ -61,13 +61,12 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       }
       const asked = waiting.shift();
       if (asked) return asked(request);
-      if (request.cmd === 'status') return say({ event: 'status', ...o.status() });
+      const fail = (error: unknown) =>
+        say({ event: 'error', message: error instanceof Error ? error.message : String(error) });
+      if (request.cmd === 'status')
+        return void o.status().then((status) => say({ event: 'status', ...status }), fail);
       if (request.cmd === 'policy' && request.policy)
-        return void o.askPolicy(request.policy).then(
-          () => say({ event: 'asked' }),
-          (error: unknown) =>
-            say({ event: 'error', message: error instanceof Error ? error.message : String(error) }),
-        );
+        return void o.askPolicy(request.policy).then(() => say({ event: 'asked' }), fail);
       const { user = o.owner } = request;
       if (request.cmd === 'pair' && isUserId(user))
         return void pair(user, say, next).finally(() => socket.end());
