@@ -147,6 +147,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     },
     events(fn) {
       listeners.add(fn);
+      if (up) fn({ type: 'up' });
       return () => void listeners.delete(fn);
     },
     health,

@@ -1,9 +1,9 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 import { isUtf8 } from 'node:buffer';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import { sleep } from '@pocketcoder/ledger/src/session.ts';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
 import type { Book, Page } from '../approval/book.ts';
@@ -212,7 +212,7 @@ export function createOutcomes(o: OutcomesOptions) {
       } catch (error) {
         log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
         if (!isUnreachable(error)) return;
-        await pause(wait);
+        await sleep(wait);
       }
   }
 
