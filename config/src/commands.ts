@@ -1,5 +1,6 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
 import { doctor } from './doctor.ts';
+import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
@@ -15,6 +16,7 @@ import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
+import { workspace, workspaceWords } from './workspace.ts';
 
 export type Options = { detach: boolean; json: boolean; follow: boolean; since: string | undefined };
 export type Command = {
@@ -61,12 +63,14 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'doctor',
-    takes: '',
-    summary: 'looks at every part, permission, port, clock, disk and key, and says what to do',
+    takes: '[phone]',
+    summary:
+      'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
     options: [],
     run(report, _options, words) {
-      if (words.length > 0) throw new Fault('usage', 'doctor takes nothing.');
-      return doctor(report);
+      if (words.length > 0 && words.join(' ') !== 'phone')
+        throw new Fault('usage', 'doctor takes nothing, or the word phone.');
+      return words.length > 0 ? doctorPhone(started(), report) : doctor(report);
     },
   },
   {
@@ -132,6 +136,13 @@ export const commands: readonly Command[] = [
       if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
       return device(started(), report, words);
     },
+  },
+  {
+    name: 'workspace',
+    takes: 'list | add | export …',
+    summary: `${workspaceWords}: a room each, with a copy of what is named; what it holds now is written out`,
+    options: [],
+    run: (report, _options, words) => workspace(started(), report, words),
   },
   {
     name: 'demo',

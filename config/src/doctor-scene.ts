@@ -111,10 +111,16 @@ const listModels = `fetch('http://model-proxy:8081' + process.argv[1], { headers
   signal: AbortSignal.timeout(15000) }).then(async (r) => console.log(JSON.stringify({ status: r.status, text:
   (await r.text()).slice(0, 200000) })))`;
 
-async function modelOf(docker: Docker, id: string, { settings }: Instance): Promise<Scene['model']> {
+async function modelOf(docker: Docker, { settings, state }: Instance): Promise<Scene['model']> {
   if (!settings.model) return undefined;
   const { path, headers } = listOf(settings.model);
-  const { out } = await execIn(docker, id, ['node', '-e', listModels, path, JSON.stringify(headers)]);
+  const { out } = await execIn(docker, state.project, 'model', [
+    'node',
+    '-e',
+    listModels,
+    path,
+    JSON.stringify(headers),
+  ]);
   return JSON.parse(out) as Scene['model'];
 }
 
@@ -122,13 +128,12 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
   const { docker } = engine;
   const states = await serviceStates(docker, instance.state.project);
   const runs = (name: string): boolean => states.get(name)?.running === true;
-  const idOf = (name: string): string => states.get(name)?.id ?? '';
   const { homeserver } = instance.settings;
   s.parts = await Promise.all(servicesOf(instance).map((name) => partOf(docker, name, states.get(name))));
   for (const service of ['homeserver', 'ledger'] as const)
     if (!(service === 'homeserver' && homeserver) && !runs(service)) {
       const port = instance.state.ports[service];
-      s.ports.push({ service, port, holder: await holderOf(port) });
+      s.ports.push({ service, port, holder: await holderOf(port, '127.0.0.1') });
     }
   if (homeserver || runs('homeserver'))
     await answerOf('homeserver', `${addressOf(instance).replace(/\/+$/, '')}/_matrix/client/versions`, s);
@@ -137,7 +142,9 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
     s.ledger = await ledgerOf(instance);
   }
   for (const [name, path] of Object.entries(data)) {
-    const room = runs(name) && (await maybe(execIn(docker, idOf(name), ['stat', '-fc', '%a %S', path])));
+    const room =
+      runs(name) &&
+      (await maybe(execIn(docker, instance.state.project, name, ['stat', '-fc', '%a %S', path])));
     const [blocks, size] = room ? room.out.split(' ').map(Number) : [];
     if (blocks !== undefined && size) s.disks[name] = blocks * size;
   }
@@ -145,7 +152,7 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
     s.bot = await askBot(engine, instance.state.project, { cmd: 'status' }).catch((error: unknown) => ({
       fault: messageOf(error),
     }));
-  const model = runs('model') && (await maybe(modelOf(docker, idOf('model'), instance)));
+  const model = runs('model') && (await maybe(modelOf(docker, instance)));
   if (model) s.model = model;
 }
 

@@ -17,9 +17,6 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-const hasReadyFile = async (docker: Docker, container: string): Promise<boolean> =>
-  (await execIn(docker, container, ['test', '-f', '/tmp/ready'])).code === 0;
-
 /** Whether one service is ready; `gaveUp` when it keeps ending. */
 async function look(
   docker: Docker,
@@ -29,10 +26,12 @@ async function look(
   if (service === 'homeserver') return (await answers(`${addressOf(instance)}/health`)) ? 'ready' : 'not yet';
   if (service === 'ledger')
     return (await answers(`${ledgerUrlOf(instance)}/api/health`)) ? 'ready' : 'not yet';
-  const state = (await serviceStates(docker, instance.state.project)).get(service);
+  const { project } = instance.state;
+  const state = (await serviceStates(docker, project)).get(service);
   if (!state) return 'not yet';
+  const asked = execIn(docker, project, service, ['test', '-f', '/tmp/ready']);
   // An exec fails while the container is between two lives: then it is not ready either.
-  if (state.running && (await hasReadyFile(docker, state.id).catch(() => false))) return 'ready';
+  if ((await asked.catch(() => undefined))?.code === 0) return 'ready';
   return (await restartsOf(docker, state.id)) >= tooOften ? 'gaveUp' : 'not yet';
 }
 

@@ -18,6 +18,8 @@ const risks = ['read', 'write', 'exec', 'network', 'secret', 'destructive', 'con
 /** The class of each kind of action: from what the sandbox would let it do, never from its text. @type {Record<string, string>} */
 const classes = {
   read_file: 'read',
+  list: 'read',
+  grep: 'read',
   write_file: 'write',
   edit_file: 'write',
   bash: 'exec',

@@ -113,6 +113,10 @@ export function scriptOf(action: Action, leased = false): Script {
       const limit = whole(action.args.limit, 0, 1e9, 'limit');
       return file(leased, 'read', action.args.path, String(offset), String(limit));
     }
+    case 'list':
+      return file(leased, 'list', action.args.path);
+    case 'grep':
+      return file(leased, 'grep', action.args.path, action.args.pattern);
     case 'write_file':
       return file(leased, 'write', action.args.path, action.args.content);
     case 'edit_file':

@@ -53,6 +53,10 @@ test('file operations carry path and contents unchanged', () => {
       assert.deepEqual(unpack(edit.input), ['edit', `/workspace/${path}`, old, fresh]);
       const read = script({ kind: 'read_file', args: { path, offset: 3, limit: 4 } });
       assert.deepEqual(unpack(read.input), ['read', `/workspace/${path}`, '3', '4']);
+      const list = script({ kind: 'list', args: { path } });
+      assert.deepEqual(unpack(list.input), ['list', `/workspace/${path}`]);
+      const grep = script({ kind: 'grep', args: { pattern: old, path } });
+      assert.deepEqual(unpack(grep.input), ['grep', `/workspace/${path}`, old]);
     }),
   );
 });

@@ -76,6 +76,13 @@ function body(action: Act | Action): Shown {
       shown.blocks.push({ line: `${limit} lines from line ${offset + 1}` });
       return shown;
     }
+    case 'list':
+      return labelled([['list the directory', action.args.path]]);
+    case 'grep':
+      return labelled([
+        ['find the lines that match', action.args.pattern],
+        ['below', action.args.path],
+      ]);
     case 'write_file':
       return labelled([
         ['write the file', action.args.path],
