@@ -33,23 +33,20 @@ test('an executor that is gone is told, and what was approved meanwhile runs whe
   assert.equal(await rig.claims(), 1);
 });
 
-test('a ledger that is gone is told, also to a bot that is restarted before it is back', async () => {
+test('a ledger that is gone is told, also by a bot that was restarted meanwhile; a tap waits for it', async () => {
   const { phone, ledger } = rig;
+  const card = await askAndSee(phone, '!run echo "$((6 * 7)) tapped meanwhile"');
   await ledger.kill();
   await sees(phone, 'The ledger: down', 90);
-  await phone.say('!run echo "$((6 * 7)) said meanwhile"');
+  assert.match(await hears(phone, '!run echo never', 'The ledger does not answer'), /^⚠️/);
+  await approve(phone, card);
   await rig.bot.kill();
   await ledger.restart();
   await rig.bot.start();
-  const card = await phone.until(
-    'the card of what was said meanwhile',
-    (p) => p.cards().find((c) => c.text.includes('said meanwhile') && c.chips.length === 3),
-    60,
-  );
-  await approve(phone, card);
   await endsWith(phone, card, 'exit 0', 30);
   await sees(phone, 'The ledger: back', 90);
-  assert.equal(saying('The ledger').length, 1);
+  assert.equal(saying('The ledger: down').length, 1);
+  assert.equal(saying('The executor: down').length, 1, 'only what was told before');
 });
 
 test('a homeserver that is away for a moment is not told; output that came meanwhile comes once', async () => {

@@ -14,8 +14,8 @@ export type State = 'up' | 'down' | 'unknown';
 const parts = {
   ledger: {
     name: 'The ledger',
-    down: 'Nothing is asked, approved or run until it is back; what you say and tap waits.',
-    back: 'What was said and tapped meanwhile counts where its time was not over.',
+    down: 'Nothing is asked, approved or run until it is back; what you tap waits.',
+    back: 'What was tapped meanwhile counts where its time was not over.',
     after: 30_000,
   },
   executor: {
