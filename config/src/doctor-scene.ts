@@ -58,7 +58,7 @@ const data: Readonly<Record<string, string>> = {
   bot: '/var/lib/pocketcoder',
   brain: '/data',
 };
-const newest = 200;
+const newestEntries = 200;
 
 /** The value, or undefined where it cannot be had: another check says why. */
 const maybe = <T>(work: Promise<T>): Promise<T | undefined> => work.catch(() => undefined);
@@ -69,9 +69,10 @@ async function partOf(docker: Docker, name: string, state: ServiceState | undefi
     maybe(docker.getContainer(state.id).inspect()),
     maybe(lastLinesOf(docker, name, state.id, { tail: 50 })),
   ]);
-  const bad = (lines ?? []).findLast(({ pino, text }) =>
-    pino ? Number(pino['level']) >= 50 : text.trim() !== '',
-  );
+  const atLeast = (level: number) => lines?.findLast(({ pino }) => Number(pino?.['level']) >= level);
+  const newest = lines?.at(-1);
+  // What is no line of pino's and came last may be why it ended.
+  const bad = atLeast(50) ?? (newest?.pino ? atLeast(40) : newest);
   const complaint = bad ? readable(bad).slice(0, 400) : '';
   return {
     name,
@@ -100,7 +101,7 @@ async function answerOf(service: string, url: string, s: Scene): Promise<void> {
 async function ledgerOf(instance: Instance): Promise<NonNullable<Scene['ledger']>> {
   try {
     const ledger = await ledgerAs(instance, 'auditor');
-    return { newest: await ledger.last(newest), control: await ledger.control() };
+    return { newest: await ledger.last(newestEntries), control: await ledger.control() };
   } catch (error) {
     return { fault: messageOf(error) };
   }
