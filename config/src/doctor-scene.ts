@@ -14,7 +14,7 @@ import { findInstance, type Instance } from './instance.ts';
 import { ledgerAs } from './ledger.ts';
 import { lastLinesOf, readable } from './logs.ts';
 import { holderOf } from './ports.ts';
-import { addressOf, ledgerUrlOf, servicesOf } from './services.ts';
+import { addressOf, ledgerUrlOf, portsOf, servicesOf } from './services.ts';
 import { stateHome } from './state.ts';
 
 /** A service's container; `complaint` is the last error that it logged. */
@@ -38,7 +38,7 @@ export type Scene = {
   base?: boolean;
   parts: Part[];
   /** Ports whose service does not run, and who has them; '' where they are free. */
-  ports: { service: string; port: number; holder: string }[];
+  ports: { service: string; setting: string; port: number; holder: string }[];
   /** Whether these answer to this machine. */
   answers: { service: string; url: string; ok: boolean }[];
   /** Milliseconds by which a clock is ahead of this machine's. */
@@ -131,11 +131,8 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
   const runs = (name: string): boolean => states.get(name)?.running === true;
   const { homeserver } = instance.settings;
   s.parts = await Promise.all(servicesOf(instance).map((name) => partOf(docker, name, states.get(name))));
-  for (const service of ['homeserver', 'ledger'] as const)
-    if (!(service === 'homeserver' && homeserver) && !runs(service)) {
-      const port = instance.state.ports[service];
-      s.ports.push({ service, port, holder: await holderOf(port, '127.0.0.1') });
-    }
+  for (const { service, setting, port, address } of portsOf(instance))
+    if (!runs(service)) s.ports.push({ service, setting, port, holder: await holderOf(port, address) });
   if (homeserver || runs('homeserver'))
     await answerOf('homeserver', `${addressOf(instance).replace(/\/+$/, '')}/_matrix/client/versions`, s);
   if (runs('ledger')) {

@@ -145,10 +145,10 @@ export const checks: readonly Check[] = [
     look: ({ ports, answers, home }) => [
       ...ports
         .filter(({ holder }) => holder)
-        .map(({ service, port, holder }) =>
+        .map(({ service, setting, port, holder }) =>
           fail(
             `${port}, which the ${service} needs, is taken by ${holder}`,
-            `end that program, or set ports: { ${service}: … } in ${join(home, 'pocketcoder.yaml')}; then ${start}`,
+            `end that program, or set ports: { ${setting}: … } in ${join(home, 'pocketcoder.yaml')}; then ${start}`,
           ),
         ),
       ...answers.map(({ service, url, ok: well }) =>

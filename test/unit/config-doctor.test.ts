@@ -184,7 +184,8 @@ const faults: Fault[] = [
   },
   {
     name: 'a port that another program has',
-    change: (s) => s.ports.push({ service: 'ledger', port: 8090, holder: 'nc (process 7)' }),
+    change: (s) =>
+      s.ports.push({ service: 'ledger', setting: 'ledger', port: 8090, holder: 'nc (process 7)' }),
     ...{
       level: 'fail',
       check: 'port',
