@@ -1,7 +1,9 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 import { isUtf8 } from 'node:buffer';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import { sleep } from '@pocketcoder/ledger/src/session.ts';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
 import type { Book, Page } from '../approval/book.ts';
@@ -202,11 +204,17 @@ export function createOutcomes(o: OutcomesOptions) {
     else if (ranByLease(page)) await tellLeased(page, outcome, entry);
   }
 
-  /** Never throws: what could not be shown is logged, and shown at the next start. */
-  const ending = (page: Page, entry: Entry): Promise<void> =>
-    end(page, entry).catch((error: unknown) =>
-      log.error({ action: entry.action, err: error }, 'an outcome could not be shown'),
-    );
+  /** Never throws: what could not be shown is logged, and shown when the ledger is back, or at the next start. */
+  async function ending(page: Page, entry: Entry): Promise<void> {
+    for (let wait = 1000; ; wait = Math.min(2 * wait, 60_000))
+      try {
+        return await end(page, entry);
+      } catch (error) {
+        log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
+        if (!isUnreachable(error)) return;
+        await sleep(wait);
+      }
+  }
 
   return {
     /** Takes an entry of the chain once the book has read it. Never holds up the next one. */
