@@ -28,9 +28,8 @@ import { startGateway } from './gateway/server.ts';
 import { connectMatrix } from './matrix/connect.ts';
 import type { RoomId } from './matrix/types.ts';
 import { makeSpace, shortOfSpace } from './space.ts';
+import { createWorkspaces, mainWorkspace } from './workspaces.ts';
 
-/** The one workspace there is; more of them are more rooms. */
-const workspace = 'main';
 const stateDir = process.env['BOT_STATE'] ?? '/var/lib/pocketcoder';
 /** Stands while every part is up: the container's health check looks for it. */
 const readyFile = process.env['BOT_READY'] ?? '/tmp/ready';
@@ -191,11 +190,8 @@ async function main(log: Logger): Promise<void> {
   // What a crash cut off: a trouble that was noted but not told, an identity that changed meanwhile.
   for (const { room, why } of troubles.all()) void guarded(() => relay.trouble(room, why));
   void guarded(() => relay.identities());
-  if (!roomOf(workspace)) {
-    const room = await matrix.createWorkspaceRoom({ name: `PocketCoder · ${workspace}`, invite: [c.owner] });
-    const entry = await ledger.append({ kind: 'workspace.created', body: { workspace, room } });
-    await book.reached(entry.seq);
-  }
+  const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
+  const mainRoom = await workspaces.open(mainWorkspace);
   await ledger.live.subscribe((action, chunk) => outcomes.onLive(action, chunk));
   conversation.listen();
   let expiring = false; // a ledger that does not answer must not pile these up
@@ -215,7 +211,7 @@ async function main(log: Logger): Promise<void> {
     owner: c.owner,
     status: () => ({
       ...parts,
-      room: roomOf(workspace),
+      room: mainRoom,
       enrolled: book.enrolled().length,
       troubles: troubles.all().map(({ room, why }) => [room, why]),
       space: shortOfSpace(stateDir),
@@ -225,20 +221,20 @@ async function main(log: Logger): Promise<void> {
       const open = book
         .unfinished()
         .some(({ action }) => action.kind === 'policy' && canonical(action.args) === canonical(args));
-      const task = conversation.currentTask(workspace).id;
-      if (!open) await desk.ask({ kind: 'policy', args, workspace, task, requester: 'operator' });
+      const task = conversation.currentTask(mainWorkspace).id;
+      if (!open)
+        await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
+    openWorkspace: workspaces.open,
     async pair(user, ask) {
-      const room = roomOf(workspace);
-      const there = (await matrix.members(room)).find((m) => m.user === user);
-      if (!there) await matrix.invite(room, user);
-      return matrix.pair(room, user, ask);
+      await workspaces.invite(user);
+      return matrix.pair(mainRoom, user, ask);
     },
   });
   await desk.resume();
   await outcomes.catchUp();
   writeFileSync(readyFile, '');
-  log.info({ user: matrix.user, device: matrix.device, room: roomOf(workspace) }, 'ready');
+  log.info({ user: matrix.user, device: matrix.device, room: mainRoom }, 'ready');
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {

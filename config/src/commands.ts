@@ -1,4 +1,5 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
+import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
@@ -12,6 +13,7 @@ import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { runTests } from './tests.ts';
+import { workspace, workspaceWords } from './workspace.ts';
 
 export type Options = { detach: boolean; json: boolean };
 export type Command = {
@@ -57,6 +59,16 @@ export const commands: readonly Command[] = [
     run: (report) => status(started(), report),
   },
   {
+    name: 'doctor',
+    takes: 'phone',
+    summary: 'asks what a phone asks, by its way, and says what is wrong and what to do',
+    options: [],
+    run(report, _options, words) {
+      if (words.join(' ') !== 'phone') throw new Fault('usage', 'doctor takes: phone.');
+      return doctorPhone(started(), report);
+    },
+  },
+  {
     name: 'pair',
     takes: '[@USER:SERVER ROLE]',
     summary:
@@ -98,6 +110,13 @@ export const commands: readonly Command[] = [
       if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
       return device(started(), report, words);
     },
+  },
+  {
+    name: 'workspace',
+    takes: 'list | add | export …',
+    summary: `${workspaceWords}: a room each, with a copy of what is named; what it holds now is written out`,
+    options: [],
+    run: (report, _options, words) => workspace(started(), report, words),
   },
   {
     name: 'demo',

@@ -71,7 +71,8 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
     if (homeserver.password) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
   }
   if (there) {
-    const ports = { ...there.state.ports, ...settings.ports };
+    const { homeserver: own, ledger } = { ...there.state.ports, ...settings.ports };
+    const ports = { homeserver: own, ledger };
     const bot = homeserver?.password ?? there.state.passwords.bot;
     const state = { ...there.state, ports, passwords: { ...there.state.passwords, bot } };
     if (JSON.stringify(state) !== JSON.stringify(there.state)) writeState(home, state);
@@ -79,8 +80,8 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   }
   const server_name = settings.server_name ?? (await askServerName(interactive));
   const ports = {
-    homeserver: settings.ports?.homeserver ?? (await choosePort(usual.homeserver)),
-    ledger: settings.ports?.ledger ?? (await choosePort(usual.ledger)),
+    homeserver: settings.ports?.homeserver ?? (await choosePort([usual.homeserver])),
+    ledger: settings.ports?.ledger ?? (await choosePort([usual.ledger])),
   };
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });

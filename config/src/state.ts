@@ -16,6 +16,13 @@ import { Fault, messageOf } from './fault.ts';
 /** Raised when a later release cannot be understood by this one. */
 const version = 1;
 
+/** A way in: the host that a phone asks for and, where it is an entrance of ours, what that listens on. */
+export type Reached = {
+  way: 'tailnet' | 'domain' | 'lan';
+  host: string;
+  listen?: { address: string; https: number; http: number };
+};
+
 export type State = {
   version: number;
   /** Of the compose project: from the directory's path, so that instances run side by side. */
@@ -26,6 +33,8 @@ export type State = {
   /** The bot's whole id on a homeserver that was there already; absent where the homeserver is ours. */
   bot?: string;
   ports: { homeserver: number; ledger: number };
+  /** How a phone gets here since the last start; absent where only programs of this machine do. */
+  reach?: Reached;
   /** The first three numbers of the containers' addresses; chosen at the first start. */
   subnet?: string;
   passwords: {

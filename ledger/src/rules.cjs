@@ -8,6 +8,7 @@ const { effectOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cj
 const { atLeast, deviceKeys, distinct, enrolled, roles, rolesOf } = require('./identities.cjs');
 const { classes, longestWait, policyFault, rank, termOf, whole } = require('./policy.cjs');
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
+const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
@@ -113,9 +114,7 @@ function besideRefusal(e, body, c) {
     return enrolled(c.control).length > 0 ? 'needs_approval' : '';
   }
   if (e.kind === 'lease.ended') return grants(c.control).some((g) => g.id === body.lease) ? '' : 'no_lease';
-  if (e.kind === 'workspace.created')
-    return text(body.workspace, 40) && text(body.room, 255) ? '' : 'body_invalid';
-  return '';
+  return e.kind.indexOf('workspace.') === 0 ? workspaceRefusal(e.kind, body, c.control) : '';
 }
 
 /**

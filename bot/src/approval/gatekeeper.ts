@@ -112,9 +112,19 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
   return ignore('a plain reaction allows nothing');
 }
 
+/** The event that a redaction takes away; rooms of older versions say it outside the content. */
+const takenAway = (t: Taken): string =>
+  text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
+
+/** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
+export const removedBy = (t: Taken, cards: CardStore): Card | undefined => {
+  const card = t.type === 'm.room.redaction' ? cards.byEvent(takenAway(t)) : undefined;
+  return card?.room === t.room ? card : undefined;
+};
+
 /** Removing the tap that approved, or the card itself. Redactions are never encrypted, so they can only deny. */
 function redaction(t: Taken, gate: Gate, user: UserId): Verdict {
-  const gone = text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
+  const gone = takenAway(t);
   const evidence: Evidence = { user, event: t.wire.event_id, form: 'redaction' };
   const taken = gate.cards.byApproval(gone) ?? gate.cards.get(gate.answeredBy(gone) ?? '');
   if (taken) return { do: 'deny', card: taken, evidence, why: 'the approval was taken back' };

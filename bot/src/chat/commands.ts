@@ -65,6 +65,19 @@ function numbered(
   return number === undefined ? `Which one? ${usage}` : then(Number(number));
 }
 
+/** All workspaces, each with what waits in it. */
+function workspaces({ book, workspace }: CommandContext): string {
+  const lines = [...book.rooms().keys()].map((name) => {
+    const count = book.unfinished().filter((p) => p.action.workspace === name).length;
+    const waits = count === 0 ? 'nothing waits' : `${count} waiting or under way`;
+    return `${name}${name === workspace ? ', this room' : ''}: ${waits}`;
+  });
+  return [
+    ...lines,
+    'Each is a room of its own. ./pocketcoder workspace add at the console makes another.',
+  ].join('\n');
+}
+
 function pending({ book, workspace }: CommandContext): string {
   const lines = book
     .unfinished()
@@ -103,6 +116,12 @@ export const commands: readonly Command[] = [
     run: (_, c) => [...c.health(), ...c.conversation.describe(c.workspace), pending(c)].join('\n'),
   },
   { name: 'pending', usage: '!pending', summary: 'what waits for your answer', run: (_, c) => pending(c) },
+  {
+    name: 'workspaces',
+    usage: '!workspaces',
+    summary: 'all workspaces, and what waits in each',
+    run: (_, c) => workspaces(c),
+  },
   {
     name: 'poll',
     usage: '!poll N',

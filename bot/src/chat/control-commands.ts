@@ -191,7 +191,7 @@ export const controlCommands: readonly Command[] = [
     control: true,
     async run(_, c) {
       await c.desk.freeze(c.user);
-      await c.desk.stop(c.workspace, c.user);
+      for (const workspace of c.book.rooms().keys()) await c.desk.stop(workspace, c.user);
       return '🧊 Frozen: nothing is approved or begun, and leases are over. !thaw, or ./pocketcoder thaw at the console.';
     },
   },

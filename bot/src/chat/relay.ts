@@ -1,4 +1,6 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
+import { createHash } from 'node:crypto';
+import { newId } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
@@ -7,7 +9,7 @@ import type { Attention } from '../approval/attention.ts';
 import type { Book } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
-import { type Gate, judge, type Verdict } from '../approval/gatekeeper.ts';
+import { type Gate, judge, removedBy, type Verdict } from '../approval/gatekeeper.ts';
 import type { CardStore } from '../approval/store.ts';
 import { oneLine } from '../approval/visible.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
@@ -137,12 +139,22 @@ export function createRelay(o: RelayOptions): Relay {
     await say(t.room, news.said);
   }
 
+  /** The room is the audit trail: what is gone from it stands in the ledger, once a card however often it is removed. */
+  async function noteRemoval(t: Taken): Promise<void> {
+    const card = removedBy(t, cards);
+    if (!card) return;
+    const seed = createHash('sha256').update(`removed ${card.action}`).digest();
+    const body = { reason: 'card removed', action: card.action, room: t.room };
+    await o.ledger.append({ id: newId((n) => seed.subarray(0, n)), kind: 'alarm', body });
+  }
+
   const guard = createGuard({ ...o, say });
   return {
     ...guard,
     async take(t) {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
+      await noteRemoval(t);
       const verdict = await judge(t, gate);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
       if (verdict.do === 'hear' || verdict.do === 'receive') {
@@ -172,6 +184,11 @@ export function createRelay(o: RelayOptions): Relay {
     },
     onEntry(entry) {
       if (entry.author !== 'operator') return; // what was said in the room has its answer there
+      if (entry.kind === 'workspace.exported') {
+        const { workspace, form, files } = JSON.parse(entry.body) as Record<string, string>;
+        const room = book.rooms().get(workspace ?? '');
+        if (room) void say(room as RoomId, `📤 Exported at the console as a ${form}; files: ${files}.`);
+      }
       const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
       if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
     },
