@@ -11,7 +11,7 @@ const { classes, defaultPolicy, longestWait, termOf, whole } = require('./policy
 /** @typedef {{id: string, kind: string, args: Record<string, any>, workspace: string, task: string, by: Body[], seq: number, at: string}} Grant */
 
 /** Kinds of action that a path can stand for. */
-const fileKinds = ['read_file', 'write_file', 'edit_file'];
+const fileKinds = ['read_file', 'list', 'grep', 'write_file', 'edit_file'];
 const mostUses = 1000;
 
 /** The exact text of what would be done, whoever asks for it and whenever: what leases and plans are compared by. @param {Act} act @param {unknown} workspace */
