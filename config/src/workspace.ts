@@ -77,7 +77,7 @@ async function add(
     await emptyVolumes(where);
     if (source)
       await report.phase('import', source.name, async () => {
-        const { left, ...facts } = await bringIn(where, source, report);
+        const { left, ...facts } = await bringIn(where, source);
         await ledger.append({
           kind: 'workspace.imported',
           body: { workspace: name, form: source.form, source: source.name, ...facts },
@@ -94,10 +94,10 @@ async function add(
   );
 }
 
-async function bringIn(where: Where, source: Source, report: Report) {
+async function bringIn(where: Where, source: Source) {
   try {
     return await withTree(where, ['import', source.form], async (box) => {
-      const left = await readSource(source, report, box.put);
+      const left = await readSource(source, box.put);
       const { commit, tree, files, bytes } = await box.run();
       return { commit, tree, files, bytes, left };
     });
