@@ -1,19 +1,33 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
+import { backup } from './backup.ts';
+import { doctor } from './doctor.ts';
+import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
 import { alone } from './lock.ts';
+import { logs } from './logs.ts';
 import { device, freeze, thaw } from './operator.ts';
 import { pair } from './pair.ts';
 import type { Report } from './report.ts';
+import { restore } from './restore.ts';
 import { runScript } from './script.ts';
 import { bringUp } from './start.ts';
 import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
+import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
+import { workspace, workspaceWords } from './workspace.ts';
 
-export type Options = { detach: boolean; json: boolean };
+export type Options = {
+  detach: boolean;
+  json: boolean;
+  yes: boolean;
+  to: string | undefined;
+  follow: boolean;
+  since: string | undefined;
+};
 export type Command = {
   name: string;
   /** Words after the name, for the help. */
@@ -28,6 +42,11 @@ function started(): Instance {
   if (!instance)
     throw new Fault('unavailable', 'Nothing was ever started here. Start with ./pocketcoder start.');
   return instance;
+}
+
+function oneFile(command: string, [file, ...more]: readonly string[]): string {
+  if (file !== undefined && more.length === 0) return file;
+  throw new Fault('usage', `${command} takes the name of one file.`);
 }
 
 export const commands: readonly Command[] = [
@@ -55,6 +74,39 @@ export const commands: readonly Command[] = [
     summary: 'says what runs',
     options: [],
     run: (report) => status(started(), report),
+  },
+  {
+    name: 'doctor',
+    takes: '[phone]',
+    summary:
+      'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
+    options: [],
+    run(report, _options, words) {
+      if (words.length > 0 && words.join(' ') !== 'phone')
+        throw new Fault('usage', 'doctor takes nothing, or the word phone.');
+      return words.length > 0 ? doctorPhone(started(), report) : doctor(report);
+    },
+  },
+  {
+    name: 'logs',
+    takes: '[PART]',
+    summary: 'shows what the parts logged last, or one part',
+    options: [
+      { flag: '-f', what: 'stay, and show what comes' },
+      { flag: '--since TIME', what: 'all since then: 10m, 2h, 1d, or a date' },
+    ],
+    run: (report, options, [part]) => logs(started(), report, part, options),
+  },
+  {
+    name: 'systemd',
+    takes: '[user]',
+    summary: 'prints a unit for systemd that starts and stops all this, or one for your own user',
+    options: [],
+    async run(report, _options, [scope]) {
+      if (scope !== undefined && scope !== 'user')
+        throw new Fault('usage', 'systemd takes nothing, or the word user.');
+      printUnit(report, scope ?? 'system');
+    },
   },
   {
     name: 'pair',
@@ -98,6 +150,34 @@ export const commands: readonly Command[] = [
       if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
       return device(started(), report, words);
     },
+  },
+  {
+    name: 'backup',
+    takes: 'FILE',
+    summary: 'writes all of this instance into one file, encrypted with age (docs/backup.md)',
+    options: [
+      {
+        flag: '--to RECIPIENT',
+        what: 'for this age recipient (age1…), in place of a passphrase from standard input',
+      },
+    ],
+    run(report, options, words) {
+      return backup(started(), report, oneFile('backup', words), options.to);
+    },
+  },
+  {
+    name: 'restore',
+    takes: 'FILE',
+    summary: 'brings a backup back, into a state directory that is empty',
+    options: [],
+    run: (report, _options, words) => restore(report, oneFile('restore', words)),
+  },
+  {
+    name: 'workspace',
+    takes: 'list | add | export …',
+    summary: `${workspaceWords}: a room each, with a copy of what is named; what it holds now is written out`,
+    options: [],
+    run: (report, _options, words) => workspace(started(), report, words),
   },
   {
     name: 'demo',

@@ -13,6 +13,12 @@ export type Role = 'none' | 'reads' | 'asks' | 'approves' | 'owner';
 export type RunArgs = {
   bash: { script: string; cwd: string; env: Readonly<Record<string, string>>; timeout: number };
   read_file: { path: string; offset: number; limit: number };
+  list: { path: string };
+  grep: { pattern: string; path: string };
+  /** The whole file, byte for byte. */
+  get_file: { path: string };
+  /** A new file of these bytes in base64; where there is one of that path it gets a further name. */
+  put_file: { path: string; content: string };
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };
@@ -21,7 +27,12 @@ export type LeaseArgs =
   /** Exactly these acts. */
   | { acts: readonly Act[]; uses: number; seconds: number }
   /** One kind of file action on whatever is below a path; '' is the whole workspace. */
-  | { of: 'read_file' | 'write_file' | 'edit_file'; path: string; uses: number; seconds: number };
+  | {
+      of: 'read_file' | 'list' | 'grep' | 'write_file' | 'edit_file';
+      path: string;
+      uses: number;
+      seconds: number;
+    };
 /** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
 export type Args = RunArgs & {
   lease: LeaseArgs;

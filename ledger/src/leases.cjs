@@ -21,7 +21,7 @@ const {
 /** @typedef {{id: string, kind: string, args: Record<string, any>, workspace: string, task: string, grade: string, by: Body[], seq: number, at: string}} Grant */
 
 /** Kinds of action that a path can stand for. */
-const fileKinds = ['read_file', 'write_file', 'edit_file'];
+const fileKinds = ['read_file', 'list', 'grep', 'write_file', 'edit_file'];
 
 /** The exact text of what would be done, whoever asks for it and whenever: what leases and plans are compared by. @param {Act} act @param {unknown} workspace */
 const actText = (act, workspace) => canonical({ args: act.args, kind: act.kind, workspace });
@@ -135,7 +135,8 @@ function uncovered(grant, asked, c) {
   if (term?.mode !== 'lease') return 'not_leased';
   if (grant.kind === 'reads') {
     const mine = asked.task === grant.task && asked.requester === 'brain';
-    return mine && classes[asked.kind] === 'read' && isBelow(asked.args.path, '') ? '' : 'not_covered';
+    const reads = classes[asked.kind] === 'read' && fileKinds.indexOf(asked.kind) >= 0;
+    return mine && reads && isBelow(asked.args.path, '') ? '' : 'not_covered';
   }
   const { acts, of, path } = grant.args;
   const covers = acts

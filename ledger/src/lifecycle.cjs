@@ -31,7 +31,7 @@ const lifecycle = {
   unknown: [],
 };
 
-/** Entries that decide who may approve what, and whether anything runs; every judgement reads them. */
+/** Entries that decide who may approve what, where, and whether anything runs; every judgement reads them. */
 const controlKinds = [
   'identity.enrolled',
   'identity.changed',
@@ -42,6 +42,8 @@ const controlKinds = [
   'lease.ended',
   'frozen',
   'thawed',
+  'workspace.created',
+  'workspace.imported',
 ];
 
 /** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
@@ -82,7 +84,11 @@ const rights = {
       'alarm',
     ],
   ],
-  operator: ['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
+  operator: [
+    ...['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
+    ...['void', 'unknown', 'alarm'], // what was open when a backup was made
+    ...['workspace.imported', 'workspace.exported'],
+  ],
   auditor: [],
 };
 

@@ -20,6 +20,10 @@ const risks = ['read', 'write', 'exec', 'network', 'secret', 'destructive', 'con
 /** The class of each kind of action: from what the sandbox would let it do, never from its text. @type {Record<string, string>} */
 const classes = {
   read_file: 'read',
+  list: 'read',
+  grep: 'read',
+  get_file: 'read',
+  put_file: 'write',
   write_file: 'write',
   edit_file: 'write',
   bash: 'exec',

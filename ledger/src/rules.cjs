@@ -17,6 +17,7 @@ const {
   whole,
 } = require('./policy.cjs');
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
+const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
@@ -140,9 +141,7 @@ function besideRefusal(e, body, c) {
     return enrolled(c.control).length > 0 ? 'needs_approval' : '';
   }
   if (e.kind === 'lease.ended') return grants(c.control).some((g) => g.id === body.lease) ? '' : 'no_lease';
-  if (e.kind === 'workspace.created')
-    return text(body.workspace, 40) && text(body.room, 255) ? '' : 'body_invalid';
-  return '';
+  return e.kind.indexOf('workspace.') === 0 ? workspaceRefusal(e.kind, body, c.control) : '';
 }
 
 /**

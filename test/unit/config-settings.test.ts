@@ -85,6 +85,19 @@ const wrong: [string, string, RegExp][] = [
     `owner: me\n${existing('https://m.x.org', '@pc:x.org', '@me:x.org')}`,
     /line 3: .*of ours/,
   ],
+  [
+    'a way for phones to a homeserver of theirs',
+    `${existing('https://m.x.org', '@pc:x.org', '@me:x.org')}reach: { way: lan }\n`,
+    /line 5: reach is for a homeserver of ours/,
+  ],
+  ['a domain without its name', '\nreach: { way: domain }\n', /line 2: a domain needs its name/],
+  ['an address as its name', 'reach: { way: domain, address: 10.0.0.1 }\n', /line 1: a domain needs/],
+  [
+    'a name that would be more than one',
+    'reach: { way: lan, address: "a {" }\n',
+    /line 1: reach.address must/,
+  ],
+  ['a way that is none', 'reach: { way: wan }\n', /line 1: reach.way must be one of tailnet, domain/],
   ['a key given twice', 'owner: a\nowner: b\n', /line [12]: Map keys must be unique/],
 ];
 for (const [name, text, message] of wrong)
