@@ -15,6 +15,7 @@ import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { runTests } from './tests.ts';
+import { uninstall } from './uninstall.ts';
 import { workspace, workspaceWords } from './workspace.ts';
 
 export type Options = { detach: boolean; json: boolean; yes: boolean; to?: string };
@@ -138,6 +139,13 @@ export const commands: readonly Command[] = [
     summary: 'brings a backup back, into a state directory that is empty',
     options: [],
     run: (report, _options, words) => restore(report, oneFile('restore', words)),
+  },
+  {
+    name: 'uninstall',
+    takes: '',
+    summary: 'removes this instance with all its data, once its name was typed',
+    options: [{ flag: '--yes', what: 'without asking' }],
+    run: (report, options) => uninstall(started(), report, options.yes),
   },
   {
     name: 'workspace',
