@@ -1,10 +1,12 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
 import { backup } from './backup.ts';
+import { doctor } from './doctor.ts';
 import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
 import { alone } from './lock.ts';
+import { logs } from './logs.ts';
 import { device, freeze, thaw } from './operator.ts';
 import { pair } from './pair.ts';
 import type { Report } from './report.ts';
@@ -14,11 +16,19 @@ import { bringUp } from './start.ts';
 import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
+import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
 import { uninstall } from './uninstall.ts';
 import { workspace, workspaceWords } from './workspace.ts';
 
-export type Options = { detach: boolean; json: boolean; yes: boolean; to?: string };
+export type Options = {
+  detach: boolean;
+  json: boolean;
+  yes: boolean;
+  to: string | undefined;
+  follow: boolean;
+  since: string | undefined;
+};
 export type Command = {
   name: string;
   /** Words after the name, for the help. */
@@ -68,12 +78,35 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'doctor',
-    takes: 'phone',
-    summary: 'asks what a phone asks, by its way, and says what is wrong and what to do',
+    takes: '[phone]',
+    summary:
+      'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
     options: [],
     run(report, _options, words) {
-      if (words.join(' ') !== 'phone') throw new Fault('usage', 'doctor takes: phone.');
-      return doctorPhone(started(), report);
+      if (words.length > 0 && words.join(' ') !== 'phone')
+        throw new Fault('usage', 'doctor takes nothing, or the word phone.');
+      return words.length > 0 ? doctorPhone(started(), report) : doctor(report);
+    },
+  },
+  {
+    name: 'logs',
+    takes: '[PART]',
+    summary: 'shows what the parts logged last, or one part',
+    options: [
+      { flag: '-f', what: 'stay, and show what comes' },
+      { flag: '--since TIME', what: 'all since then: 10m, 2h, 1d, or a date' },
+    ],
+    run: (report, options, [part]) => logs(started(), report, part, options),
+  },
+  {
+    name: 'systemd',
+    takes: '[user]',
+    summary: 'prints a unit for systemd that starts and stops all this, or one for your own user',
+    options: [],
+    async run(report, _options, [scope]) {
+      if (scope !== undefined && scope !== 'user')
+        throw new Fault('usage', 'systemd takes nothing, or the word user.');
+      printUnit(report, scope ?? 'system');
     },
   },
   {

@@ -40,6 +40,10 @@ export type Settings = {
   sandbox?: { memory_mb?: number; pids?: number; cpus?: number };
 };
 
+/** Whether the file has something in it that other users of the machine must not read. */
+export const holdsSecret = ({ homeserver, model }: Settings): boolean =>
+  Boolean(homeserver?.password || model?.key);
+
 /** What is wrong, for a person; the key it is about is said with its whole path. */
 function explain(error: ErrorObject): { path: string[]; what: string } {
   const path = error.instancePath.split('/').slice(1);

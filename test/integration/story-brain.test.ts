@@ -212,6 +212,26 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   assert.deepEqual(await kindsOf(card), ran);
 });
 
+test('what is said to an agent that is gone is kept, and told to it in order when it is back', async () => {
+  await container('brain').kill({ signal: 'SIGKILL' });
+  await hears(phone, 'The first of two.', 'It is kept, and told to it');
+  await hears(phone, 'The second of two.', 'It is kept, and told to it');
+  await container('brain').start();
+  await sees(phone, 'You said: The second of two.', 60);
+  const prompts = (instance.model?.seen.at(-1)?.messages ?? []).filter(({ role }) => role === 'user');
+  assert.match(JSON.stringify(prompts.slice(-2)), /The first of two\..*The second of two\./);
+});
+
+test('a model that is gone is told once; back, it answers what it was asked, and that is told there', async () => {
+  const { model } = instance;
+  assert.ok(model);
+  model.mode = 'down';
+  await hears(phone, 'Are you still there?', '⚠️ The model cannot be reached. Nothing was lost');
+  model.mode = 'ok';
+  await sees(phone, 'You said: Are you still there?', 60);
+  await sees(phone, '✅ The model answers again.');
+});
+
 test('a policy changed in the settings is asked for in the room, and holds once an owner approved it', async () => {
   const path = join(instance.home, 'pocketcoder.yaml');
   const settings = parse(readFileSync(path, 'utf8')) as Settings;

@@ -100,6 +100,12 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       membership: m.membership === 'join' ? 'join' : 'invite',
     }));
   }
+  /** What is true at this moment alone: a server that is away is not told it later. */
+  const passing = (method: string, path: readonly string[], body: object): Promise<void> =>
+    client.api(method, `/rooms/${path.map(encodeURIComponent).join('/')}`, { body, patience: 0 }).then(
+      () => {},
+      () => {},
+    );
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
@@ -181,15 +187,8 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       await client.redactEvent(room, event, reason ?? null);
     },
     typing: (room, on) =>
-      client.setTyping(room, on, 30_000).then(
-        () => {},
-        () => {},
-      ),
-    readMarker: (room, event) =>
-      client.sendReadReceipt(room, event).then(
-        () => {},
-        () => {},
-      ),
+      passing('PUT', [room, 'typing', user], on ? { typing: true, timeout: 30_000 } : { typing: false }),
+    readMarker: (room, event) => passing('POST', [room, 'receipt', 'm.read', event], {}),
     uploadEncrypted: (bytes, name, mime) => uploadEncrypted(client, bytes, name, mime),
     downloadEncrypted: (file) => downloadEncrypted(client, file),
     async createWorkspaceRoom(wish) {

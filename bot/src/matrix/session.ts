@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { MatrixError } from 'matrix-bot-sdk';
 import type { Http } from './http.ts';
 import type { DeviceId, UserId } from './types.ts';
 
@@ -64,8 +65,18 @@ async function refuseSecondDevice(o: LoginOptions, user: UserId, token: string):
   );
 }
 
+/** Whether the server ended the session but kept its device, as one that gives its tokens a lifetime does (`soft_logout`). */
+async function hasExpired(http: Http, token: string): Promise<boolean> {
+  try {
+    await http('GET', `${v3}/account/whoami`, { token });
+    return false;
+  } catch (error) {
+    return error instanceof MatrixError && 'soft_logout' in error.body && error.body.soft_logout === true;
+  }
+}
+
 /**
- * The session of this state directory, made by password the first time. The device id is kept before it is used, so a
+ * The session of this state directory, made by password the first time and when it has expired. The device id is kept before it is used, so a
  * login that was cut off is repeated for the same device and none is left over.
  * @throws MatrixError M_FORBIDDEN for a wrong password; Error where the account belongs to another state directory
  */
@@ -77,13 +88,13 @@ export async function openSession(o: LoginOptions): Promise<Session> {
   }
   const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
   let { user, token } = saved;
-  if (!user || !token) {
+  if (!user || !token || (await hasExpired(o.http, token))) {
     ({ user, token } = await logIn(o, saved.device));
     if (!user.endsWith(`:${o.serverName}`))
       throw new Error(
         `the homeserver calls itself ${user.slice(user.indexOf(':') + 1)}, not ${o.serverName}`,
       );
-    if (!o.saved) await refuseSecondDevice(o, user, token);
+    if (!saved.user && !o.saved) await refuseSecondDevice(o, user, token);
     save(path, { ...saved, user, token });
   }
   return { user, device: saved.device, token, storeKey: Buffer.from(saved.storeKey, 'base64') };
