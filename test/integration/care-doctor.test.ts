@@ -1,12 +1,14 @@
 /** A running instance with one thing made to fail after the other: `doctor` names it and what to do; done, all is well again. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../config/src/engine.ts';
+import { checkout } from '../../config/src/paths.ts';
 import { writeServiceFiles } from '../../config/src/volumes.ts';
 import { type Instance, launch, type Ran, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -182,6 +184,24 @@ test('logs: one part or all, as objects or for people, as far back as is asked f
   const nobody = await instance.run(['logs', 'nobody']);
   assert.equal(nobody.code, 64);
   assert.match(nobody.err, /There is no part "nobody"\. The parts are: homeserver, ledger/);
+});
+
+test('logs -f shows what comes, also after the part was restarted', async () => {
+  const env = { ...process.env, POCKETCODER_HOME: instance.home };
+  const args = ['logs', 'executor', '-f', '--since', '1s', '--json'];
+  const child = spawn(join(checkout, 'pocketcoder'), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const seen: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => seen.push(line));
+  const saying = (word: string) => seen.filter((line) => line.includes(`"msg":"${word}"`)).length;
+  try {
+    for (const times of [1, 2]) {
+      await container('executor').restart();
+      await until(`"ready" for the ${times}. time`, () => saying('ready') === times, { seconds: 30 });
+    }
+    assert.equal(new Set(seen).size, seen.length, 'no line twice');
+  } finally {
+    child.kill();
+  }
 });
 
 test('doctor without an engine, without rights, and where nothing was ever started', async () => {
