@@ -21,12 +21,14 @@ import { createConversation } from './chat/conversation.ts';
 import { createOutages, type State } from './chat/outages.ts';
 import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
+import { restoredText, takenBack } from './chat/restored.ts';
 import { taskStore } from './chat/tasks.ts';
 import { troubleStore } from './chat/troubles.ts';
 import { readConfiguration } from './configuration.ts';
 import { serveConsole } from './console.ts';
 import { startGateway } from './gateway/server.ts';
 import { connectMatrix } from './matrix/connect.ts';
+import { savedIn, settle } from './matrix/restored.ts';
 import type { RoomId } from './matrix/types.ts';
 import { makeSpace, shortOfSpace } from './space.ts';
 import { createWorkspaces, mainWorkspace } from './workspaces.ts';
@@ -55,10 +57,12 @@ async function main(log: Logger): Promise<void> {
     log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again'),
   );
   let live: ((entry: Entry) => void) | undefined;
+  let head: Entry | undefined;
   const following = reached.follow({
     from: 0,
     onEntry(entry) {
       book.read(entry);
+      head = entry;
       if (entry.action) attention.read(entry, book.page(entry.action)?.action.requester === 'brain');
       live?.(entry);
     },
@@ -111,6 +115,12 @@ async function main(log: Logger): Promise<void> {
     onGap: (room) => assembled.promise.then(() => relay.lost(room)),
     onTrouble: (room, why) => void guarded(() => relay.trouble(room, why)),
     onKeys: () => void guarded(() => relay.identities()),
+    async onRestored(room, said) {
+      const why = await takenBack(reached, said, head);
+      if (!why) return;
+      troubles.note(room, why);
+      void guarded(() => relay.trouble(room, why));
+    },
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
@@ -266,6 +276,12 @@ async function main(log: Logger): Promise<void> {
   );
   await desk.resume();
   await outcomes.catchUp();
+  if (savedIn(stateDir)) {
+    const content = message([{ line: restoredText(matrix.device, head) }]);
+    for (const room of book.rooms().values())
+      await matrix.post(room as RoomId, 'm.room.message', content, { txn: `restored-${matrix.device}` });
+    settle(stateDir);
+  }
   writeFileSync(readyFile, '');
   log.info({ user: matrix.user, device: matrix.device, room: mainRoom }, 'ready');
 

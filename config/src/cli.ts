@@ -18,15 +18,12 @@ async function main(args: readonly string[]): Promise<void> {
     const command = commands.find((one) => one.name === name);
     if (values.help || (!name && args.length === 0)) return report.event({ event: 'help' }, help(command));
     if (!command) throw new Fault('usage', `There is no command "${name ?? ''}".\n\n${help()}`);
-    const { detach = false, follow = false, since } = values;
-    for (const [flag, given] of [
-      ['-d', detach],
-      ['-f', follow],
-      ['--since', since !== undefined],
-    ] as const)
-      if (given && !command.options.some((option) => option.flag.startsWith(flag)))
+    const { detach = false, yes = false, follow = false, to, since } = values;
+    const flags = { '-d': detach, '--yes': yes, '--to': to, '-f': follow, '--since': since };
+    for (const [flag, given] of Object.entries(flags))
+      if (given && !command.options.some((option) => option.flag.split(' ')[0] === flag))
         throw new Fault('usage', `${command.name} takes no ${flag}.\n\n${help(command)}`);
-    await command.run(report, { detach, json, follow, since }, words);
+    await command.run(report, { detach, json, yes, to, follow, since }, words);
   } catch (error) {
     if (error instanceof Fault) fail(error.exit, error.message);
     else fail('failed', `This should not happen: ${error instanceof Error ? error.stack : messageOf(error)}`);
@@ -42,6 +39,8 @@ function parse(args: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         json: { type: 'boolean' },
         detach: { type: 'boolean', short: 'd' },
+        yes: { type: 'boolean' },
+        to: { type: 'string' },
         follow: { type: 'boolean', short: 'f' },
         since: { type: 'string' },
       },

@@ -1,4 +1,5 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
+import { backup } from './backup.ts';
 import { doctor } from './doctor.ts';
 import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
@@ -9,6 +10,7 @@ import { logs } from './logs.ts';
 import { device, freeze, thaw } from './operator.ts';
 import { pair } from './pair.ts';
 import type { Report } from './report.ts';
+import { restore } from './restore.ts';
 import { runScript } from './script.ts';
 import { bringUp } from './start.ts';
 import { stateHome } from './state.ts';
@@ -18,7 +20,14 @@ import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
 import { workspace, workspaceWords } from './workspace.ts';
 
-export type Options = { detach: boolean; json: boolean; follow: boolean; since: string | undefined };
+export type Options = {
+  detach: boolean;
+  json: boolean;
+  yes: boolean;
+  to: string | undefined;
+  follow: boolean;
+  since: string | undefined;
+};
 export type Command = {
   name: string;
   /** Words after the name, for the help. */
@@ -33,6 +42,11 @@ function started(): Instance {
   if (!instance)
     throw new Fault('unavailable', 'Nothing was ever started here. Start with ./pocketcoder start.');
   return instance;
+}
+
+function oneFile(command: string, [file, ...more]: readonly string[]): string {
+  if (file !== undefined && more.length === 0) return file;
+  throw new Fault('usage', `${command} takes the name of one file.`);
 }
 
 export const commands: readonly Command[] = [
@@ -136,6 +150,27 @@ export const commands: readonly Command[] = [
       if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
       return device(started(), report, words);
     },
+  },
+  {
+    name: 'backup',
+    takes: 'FILE',
+    summary: 'writes all of this instance into one file, encrypted with age (docs/backup.md)',
+    options: [
+      {
+        flag: '--to RECIPIENT',
+        what: 'for this age recipient (age1…), in place of a passphrase from standard input',
+      },
+    ],
+    run(report, options, words) {
+      return backup(started(), report, oneFile('backup', words), options.to);
+    },
+  },
+  {
+    name: 'restore',
+    takes: 'FILE',
+    summary: 'brings a backup back, into a state directory that is empty',
+    options: [],
+    run: (report, _options, words) => restore(report, oneFile('restore', words)),
   },
   {
     name: 'workspace',

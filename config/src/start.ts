@@ -17,6 +17,7 @@ import { requireFree } from './ports.ts';
 import { askOnce, withReach } from './reach.ts';
 import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
+import { closeOpen } from './restored.ts';
 import {
   addressOf,
   botOf,
@@ -189,6 +190,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   });
   if (!instance.settings.homeserver)
     await report.phase('accounts', 'making the accounts', () => accounts(running));
+  running.instance = await closeOpen(instance, report);
   const policy = await report.phase('policy', 'comparing the settings with the policy in force', () =>
     ensurePolicy(instance),
   );

@@ -5,7 +5,7 @@ import { findEngine, requireEngine } from './engine.ts';
 import { Fault, messageOf } from './fault.ts';
 import type { Instance } from './instance.ts';
 import type { Report } from './report.ts';
-import { addressOf, ledgerUrlOf, servicesOf } from './services.ts';
+import { ledgerUrlOf, phoneAddressOf, servicesOf } from './services.ts';
 
 /** What the bot says of the parts it talks to, on one line. */
 function heard(bot: Said): string {
@@ -36,7 +36,7 @@ export async function status(instance: Instance, report: Report): Promise<void> 
         event: 'error',
         message: messageOf(error),
       }));
-  const facts = { project: state.project, address: addressOf(instance), ledger: ledgerUrlOf(instance) };
+  const facts = { project: state.project, address: phoneAddressOf(instance), ledger: ledgerUrlOf(instance) };
   const lines = [
     ...expected.map(
       (name) =>

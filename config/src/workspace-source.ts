@@ -34,7 +34,7 @@ export function sourceOf(named: string, home: string): Source {
       );
     return { form: 'directory', from, name: from };
   }
-  if (/^[\w.-]+@[\w.-]+:[^\s-]\S*$/.test(named)) return { form: 'git', from: named, name: named };
+  if (/^\w[\w.-]*@\w[\w.-]*:[^\s-]\S*$/.test(named)) return { form: 'git', from: named, name: named };
   if (!URL.canParse(named) || !schemes.split(':').includes(new URL(named).protocol.slice(0, -1)))
     throw new Fault(
       'usage',

@@ -15,6 +15,10 @@ export type RunArgs = {
   read_file: { path: string; offset: number; limit: number };
   list: { path: string };
   grep: { pattern: string; path: string };
+  /** The whole file, byte for byte. */
+  get_file: { path: string };
+  /** A new file of these bytes in base64; where there is one of that path it gets a further name. */
+  put_file: { path: string; content: string };
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };

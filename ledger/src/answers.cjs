@@ -75,6 +75,26 @@ function tapsAreSpoilt(control, since) {
   );
 }
 
+/** What its own signed message may decide: it reads, or adds a file and replaces none. */
+const commanded = ['list', 'get_file', 'put_file'];
+
+/** The id of the one action that an event may decide as a command, so that none decides two. @param {string} event @param {(text: string) => string} sha256 */
+function commandId(event, sha256) {
+  const hex = sha256(event);
+  let id = '';
+  for (let i = 0; i < 30; i += 2)
+    id += 'abcdefghijklmnopqrstuvwxyz012345'.charAt(parseInt(hex.slice(i, i + 2), 16) & 31);
+  return id;
+}
+
+/** Whether who asks may be who decides, by the one message. @param {Body} a @param {Body} request @param {import('./policy.cjs').Term} term */
+const isCommand = (a, request, { approvers, devices, grace }) =>
+  commanded.indexOf(request.kind) >= 0 &&
+  a.grade === 'signed' &&
+  a.evidence.user === request.requester &&
+  approvers * devices === 1 &&
+  grace === 0;
+
 /** Why one answer does not count now, or ''. @param {Body} a with its `seq` @param {Body} request @param {number} requested @param {Entry[]} control */
 function unfit(a, request, requested, control) {
   const term = termNow(request, control);
@@ -83,6 +103,7 @@ function unfit(a, request, requested, control) {
   if (!mayApprove(a, control, a.seq)) return 'revoked';
   if (a.grade !== 'signed' && tapsAreSpoilt(control, requested)) return 'grade';
   if (control.some((e) => e.kind === 'frozen' && e.seq > a.seq)) return 'frozen';
+  if (a.evidence.form === 'command' && !isCommand(a, request, term)) return 'command';
   return term.approvers > 1 && a.evidence.user === request.requester ? 'own_request' : '';
 }
 
@@ -110,6 +131,8 @@ function answerRefusal(kind, body, request, requested, c) {
   if (!term || term.mode === 'never') return 'never';
   if (Date.parse(c.now) > deadline(requested, term.decide_within)) return 'late';
   if (!mayApprove(body, c.control)) return rank(body.grade) < rank(term.grade) ? 'grade' : 'not_enrolled';
+  if (body.evidence.form === 'command' && commandId(String(body.evidence.event), c.sha256) !== requested.id)
+    return 'command';
   const mine = { ...body, seq: Infinity };
   const before = answers(c.story);
   const why = unfit(mine, request, requested.seq, c.control);
@@ -143,4 +166,4 @@ function beginRefusal(request, c) {
   return insufficient(answers(c.story), request, requested.seq, c.control);
 }
 
-module.exports = { termsOf, answers, effectOf, lacking, answerRefusal, beginRefusal };
+module.exports = { termsOf, answers, commandId, effectOf, lacking, answerRefusal, beginRefusal };

@@ -73,6 +73,7 @@ const rights = {
   executor: ['claimed', 'running', 'succeeded', 'failed', 'killed', 'unknown', 'expired', 'alarm'],
   operator: [
     ...['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
+    ...['void', 'unknown', 'alarm'], // what was open when a backup was made
     ...['workspace.imported', 'workspace.exported'],
   ],
   auditor: [],

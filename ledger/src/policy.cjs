@@ -20,6 +20,8 @@ const classes = {
   read_file: 'read',
   list: 'read',
   grep: 'read',
+  get_file: 'read',
+  put_file: 'write',
   write_file: 'write',
   edit_file: 'write',
   bash: 'exec',

@@ -1,6 +1,6 @@
 /** What the bot knows of the ledger: the chain read once, in order, and kept as far as anything open needs it. */
 import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
-import { answers, lacking } from '@pocketcoder/ledger/src/answers.cjs';
+import { answerRefusal, answers, lacking } from '@pocketcoder/ledger/src/answers.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { enrolled } from '@pocketcoder/ledger/src/identities.cjs';
 import { type Grant, grants, overSince, policyOf, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
@@ -33,6 +33,8 @@ export type Book = {
   policy(): Policy;
   /** The people and devices that an action still needs when this one answers too. */
   lacking(action: string, evidence: { user: string; device?: string }): { people: number; devices: number };
+  /** Whether a message may be the decision on what it asked for. The ledger judges it again. */
+  decides(page: Page, evidence: object): boolean;
   /** The action that is not over and that this event helped to approve. */
   answeredBy(event: string): string | undefined;
   /** The leases and plans that stand now, oldest first. */
@@ -135,6 +137,11 @@ export function createBook(
       return page
         ? lacking(page.action, [...answers(page.story), { evidence }], control)
         : { people: 0, devices: 0 };
+    },
+    decides({ action, story }, evidence) {
+      const [requested] = story;
+      const c = { ...context(), story, head: null, sha256: digest };
+      return !!requested && !answerRefusal('approved', { grade: 'signed', evidence }, action, requested, c);
     },
     standing,
     cover(asked) {

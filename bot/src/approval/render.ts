@@ -83,6 +83,13 @@ function body(action: Act | Action): Shown {
         ['find the lines that match', action.args.pattern],
         ['below', action.args.path],
       ]);
+    case 'get_file':
+      return labelled([['send the file here', action.args.path]]);
+    case 'put_file':
+      return labelled([
+        ['add a file, under a further name where there is one already', action.args.path],
+        ['with these bytes, in base64', action.args.content],
+      ]);
     case 'write_file':
       return labelled([
         ['write the file', action.args.path],

@@ -14,10 +14,11 @@ import { createKeys } from './keys.ts';
 import { downloadEncrypted, uploadEncrypted } from './media.ts';
 import { createPairing } from './pairing.ts';
 import { createPost, editOf } from './post.ts';
+import { endOtherDevices, saidSince, savedIn } from './restored.ts';
 import { createWorkspaceRoom, stateOf, troubleIn, troubleWith } from './room.ts';
 import { openSession } from './session.ts';
 import { createSync } from './sync.ts';
-import type { Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -49,6 +50,8 @@ export type MatrixOptions = {
   onTrouble?(room: RoomId, why: string): void;
   /** The homeserver stated keys anew: identities may have changed. */
   onKeys?(): void;
+  /** After a restore, before anything is taken in: what this bot said in that room after the backup, as far as it can be read. */
+  onRestored?(room: RoomId, said: readonly Content[]): Promise<void>;
 };
 
 /**
@@ -69,7 +72,9 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       o.onState?.(state, why);
     },
   });
-  const { user, device, token, storeKey } = await openSession({ ...o, http });
+  const saved = savedIn(stateDir);
+  const login = { ...o, http, saved };
+  const { user, device, token, storeKey } = await openSession(login);
   const client = new Client(o.homeserver, token, http);
   const die = (error: unknown): void => {
     log.fatal({ err: error }, 'the bot cannot go on');
@@ -79,8 +84,15 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
   const journal = openJournal(stateDir);
   const keys = createKeys(crypto, client, () => o.onKeys?.());
-  const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys);
+  const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys, saved);
   log.info({ user, device, identity }, 'connected');
+  if (saved) {
+    await endOtherDevices(login, client, device);
+    const people = journal.rooms().flatMap((room) => o.recipients(room).map((r) => r.user));
+    await keys.track([...new Set(people)]);
+    for (const room of journal.rooms())
+      await o.onRestored?.(room, await saidSince(stateDir, client, journal, { user, device }, room));
+  }
 
   async function members(room: RoomId): Promise<readonly Member[]> {
     const all = await client.getRoomMembers(room, undefined, ['join', 'invite']);

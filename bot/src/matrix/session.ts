@@ -14,6 +14,8 @@ export type LoginOptions = {
   password: string;
   serverName: string;
   stateDir: string;
+  /** The identity that a new device is to be signed with; undefined where the account must not have one yet. */
+  saved: object | undefined;
 };
 
 const v3 = '/_matrix/client/v3';
@@ -27,13 +29,13 @@ function save(path: string, saved: Saved): void {
   renameSync(`${path}.new`, path);
 }
 
-async function logIn(o: LoginOptions, saved: Saved): Promise<{ user: UserId; token: string }> {
+async function logIn(o: LoginOptions, device: DeviceId): Promise<{ user: UserId; token: string }> {
   const answer = await o.http('POST', `${v3}/login`, {
     body: {
       type: 'm.login.password',
       identifier: { type: 'm.id.user', user: o.user },
       password: o.password,
-      device_id: saved.device,
+      device_id: device,
       initial_device_display_name: 'PocketCoder',
     },
   });
@@ -42,6 +44,12 @@ async function logIn(o: LoginOptions, saved: Saved): Promise<{ user: UserId; tok
     access_token: string;
   };
   return { user, token };
+}
+
+/** Ends a device of the account, by its own hand: that asks for the password alone, on every homeserver. */
+export async function endDevice(o: LoginOptions, device: DeviceId): Promise<void> {
+  const { token } = await logIn(o, device);
+  await o.http('POST', `${v3}/logout`, { body: {}, token });
 }
 
 /** A new device of an account that has an identity already could never be signed: it would only break strict phones. */
@@ -81,12 +89,12 @@ export async function openSession(o: LoginOptions): Promise<Session> {
   const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
   let { user, token } = saved;
   if (!user || !token || (await hasExpired(o.http, token))) {
-    ({ user, token } = await logIn(o, saved));
+    ({ user, token } = await logIn(o, saved.device));
     if (!user.endsWith(`:${o.serverName}`))
       throw new Error(
         `the homeserver calls itself ${user.slice(user.indexOf(':') + 1)}, not ${o.serverName}`,
       );
-    if (!saved.user) await refuseSecondDevice(o, user, token);
+    if (!saved.user && !o.saved) await refuseSecondDevice(o, user, token);
     save(path, { ...saved, user, token });
   }
   return { user, device: saved.device, token, storeKey: Buffer.from(saved.storeKey, 'base64') };
