@@ -128,23 +128,15 @@ test('a ledger that is stopped, and whose port another program has taken meanwhi
 });
 
 test('an executor that ends again and again is seen to, with its reason, by doctor and by status', async () => {
-  const { project, secrets } = instance;
+  const { project } = instance;
   const { Config } = await container('executor').inspect();
-  const give = (password: string) =>
-    writeServiceFiles(docker, project, Config.Image, [
-      {
-        ...{ service: 'executor', name: 'executor.json', uid: 0 },
-        content: JSON.stringify({
-          project,
-          ledger: { url: 'http://ledger:8090', password },
-          task_image: 'none',
-          limits: { memory_mb: 512, pids: 256, cpus: 2 },
-        }),
-      },
-    ]);
+  const ledger = { url: 'http://ledger:8090', password: 'not-the-password-of-the-executor' };
+  const limits = { memory_mb: 512, pids: 256, cpus: 2 };
+  const content = JSON.stringify({ project, ledger, task_image: 'none', limits });
   const { out } = await instance.run(['logs', 'executor']);
   assert.match(out, /executor +ready /);
-  await give('not-the-password-of-the-executor');
+  const file = { service: 'executor', name: 'executor.json', uid: 0, content };
+  await writeServiceFiles(docker, project, Config.Image, [file]);
   await container('executor').restart();
   assert.match(
     await finds('part', /executor .*restarted \d+ times.*refused the password of executor/),
@@ -152,7 +144,6 @@ test('an executor that ends again and again is seen to, with its reason, by doct
   );
   const status = await instance.run(['status']);
   assert.match(status.out, /executor +.*, restarted \d+ times/);
-  await give(secrets.passwords.ledger.executor);
   await docker.getContainer(instance.container('executor')).remove({ force: true });
   assert.equal((await instance.run(['start', '-d'])).code, 0);
   await allIsWell();
