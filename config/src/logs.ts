@@ -27,6 +27,8 @@ const levels: Readonly<Record<number, string>> = {
 const known = ['level', 'time', 'pid', 'hostname', 'name', 'msg'];
 /** A log quotes what others wrote: nothing of it may move a terminal's cursor, or look like something else. */
 const hidden = new RegExp(`(?! )[${unseen}]`, 'gu');
+/** A text on one line of a terminal, all of it seen. */
+export const seen = (text: string): string => text.replace(hidden, named);
 
 const short = (value: unknown): string => {
   const { message } = (value ?? {}) as { message?: unknown };
@@ -39,7 +41,7 @@ export function readable({ part, at, text, pino }: Line): string {
   const words = pino
     ? [levels[Number(pino['level'])], pino['msg'], ...rest.map(([key, value]) => `${key}=${short(value)}`)]
     : [text];
-  return `${at.slice(0, 19)}Z ${part.padEnd(10)} ${words.filter(Boolean).join(' ')}`.replace(hidden, named);
+  return seen(`${at.slice(0, 19)}Z ${part.padEnd(10)} ${words.filter(Boolean).join(' ')}`);
 }
 
 /** A line as the engine gives it, its time first. */
