@@ -18,6 +18,7 @@ import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
+import { uninstall } from './uninstall.ts';
 import { workspace, workspaceWords } from './workspace.ts';
 
 export type Options = {
@@ -171,6 +172,13 @@ export const commands: readonly Command[] = [
     summary: 'brings a backup back, into a state directory that is empty',
     options: [],
     run: (report, _options, words) => restore(report, oneFile('restore', words)),
+  },
+  {
+    name: 'uninstall',
+    takes: '',
+    summary: 'removes this instance with all its data, once its name was typed',
+    options: [{ flag: '--yes', what: 'without asking' }],
+    run: (report, options) => uninstall(started(), report, options.yes),
   },
   {
     name: 'workspace',
