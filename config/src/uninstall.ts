@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { relative } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type Docker from 'dockerode';
-import { ask, findEngine } from './engine.ts';
+import { findEngine, requireEngine } from './engine.ts';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
 import { alone } from './lock.ts';
@@ -76,11 +76,8 @@ export async function uninstall(instance: Instance, report: Report, yes: boolean
       `The state directory ${home} holds more than this instance, so nothing was removed: move what is yours, or remove ` +
         `what begins with ${state.project} by docker.`,
     );
-  const engine = findEngine();
-  if ((await ask(engine)) !== 'up')
-    throw new Fault('unavailable', `No Docker engine answers at ${engine.host}. Nothing was removed.`);
+  const { docker } = await requireEngine(findEngine());
   await confirm(instance, yes);
-  const { docker } = engine;
   const images = await alone(home, async () => {
     if (state.reach?.way === 'tailnet') await unserve();
     await removeProject(docker, state.project);
