@@ -12,7 +12,7 @@ export type ConsoleOptions = {
   path: string;
   log: Logger;
   owner: UserId;
-  status(): object;
+  status(): Promise<object>;
   /** Asks an owner in the room to change the policy. */
   askPolicy(policy: Policy): Promise<unknown>;
   /** Makes a workspace's room, or names the one there is. */
@@ -66,7 +66,8 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       }
       const asked = waiting.shift();
       if (asked) return asked(request);
-      if (request.cmd === 'status') return say({ event: 'status', ...o.status() });
+      if (request.cmd === 'status')
+        return void o.status().then((status) => say({ event: 'status', ...status }), failed);
       if (request.cmd === 'policy' && request.policy)
         return void o.askPolicy(request.policy).then(() => say({ event: 'asked' }), failed);
       const { name } = request;

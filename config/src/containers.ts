@@ -24,6 +24,16 @@ export async function serviceStates(docker: Docker, project: string): Promise<Ma
   return states;
 }
 
+/** How often Docker has restarted a container by itself; 0 where it is gone meanwhile. */
+export const restartsOf = (docker: Docker, id: string): Promise<number> =>
+  docker
+    .getContainer(id)
+    .inspect()
+    .then(
+      ({ RestartCount }) => RestartCount,
+      () => 0,
+    );
+
 /** Runs a program in a service's container to its end and returns what it printed, errors included, and its exit code. */
 export async function execIn(
   docker: Docker,

@@ -21,7 +21,7 @@ const pushGateway = 'https://matrix.org/_matrix/push/v1/notify';
 
 /** What is to be done where the address itself, or its certificate, does not serve. */
 function remedies({ state, settings }: Instance): { address: string; certificate: string } {
-  const log = `docker logs ${state.project}-entrance-1 says what came of it`;
+  const log = './pocketcoder logs entrance says what came of it';
   const host = state.reach?.host;
   if (settings.homeserver)
     return {

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline/promises';
 import { Fault, messageOf } from './fault.ts';
 import { checkHomeserver } from './homeserver.ts';
 import { choosePort } from './ports.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { holdsSecret, readSettings, type Settings } from './settings.ts';
 import { newState, readState, type State, stateHome, writeState } from './state.ts';
 
 export type Instance = { home: string; settings: Settings; state: State; created: boolean };
@@ -66,10 +66,8 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   const home = stateHome();
   const settings = there?.settings ?? readSettings(home);
   const { homeserver } = settings;
-  if (homeserver) {
-    await checkHomeserver(homeserver, there?.state.passwords.bot);
-    if (homeserver.password) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
-  }
+  if (homeserver) await checkHomeserver(homeserver, there?.state.passwords.bot);
+  if (holdsSecret(settings)) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
   if (there) {
     const { homeserver: own, ledger } = { ...there.state.ports, ...settings.ports };
     const ports = { homeserver: own, ledger };

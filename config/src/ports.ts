@@ -1,5 +1,7 @@
 /** Ports of this machine. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { basename } from 'node:path';
 import { Fault } from './fault.ts';
 
 /** Whether nobody takes a connection there, for a port that is the engine's to open but not ours. */
@@ -41,10 +43,37 @@ export async function requireFree(
   home: string,
   address = '127.0.0.1',
 ): Promise<void> {
-  if (await probe(port, address)) return;
+  const holder = await holderOf(port, address);
+  if (!holder) return;
   throw new Fault(
     'unavailable',
-    `Port ${port} on ${address}, which the ${service} needs, is taken by another program. Nothing was started: end that ` +
+    `Port ${port} on ${address}, which the ${service} needs, is taken by ${holder}. Nothing was started: end that ` +
       `program, or set another port in ${home}/pocketcoder.yaml (ports: { ${service}: … }).`,
   );
 }
+
+/** Which program listens on a port, by Linux' own tables, as far as this user may look; '' where they do not tell. */
+function listenerOn(port: number): string {
+  const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const attempt = <T>(look: () => T, otherwise: T): T => {
+    try {
+      return look();
+    } catch {
+      return otherwise; // no such system, or somebody else's process
+    }
+  };
+  const sockets = ['tcp', 'tcp6']
+    .flatMap((table) => attempt(() => readFileSync(`/proc/net/${table}`, 'utf8'), '').split('\n'))
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => local?.endsWith(hex) && state === '0A')
+    .map((fields) => `socket:[${fields[9]}]`);
+  for (const pid of attempt(() => readdirSync('/proc'), []).filter((name) => /^\d+$/.test(name)))
+    for (const fd of attempt(() => readdirSync(`/proc/${pid}/fd`), []))
+      if (sockets.includes(attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')))
+        return `${basename(attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0')[0] ?? '')} (process ${pid})`;
+  return '';
+}
+
+/** Who has a port, for a person; '' where it is free. */
+export const holderOf = async (port: number, address: string): Promise<string> =>
+  (await probe(port, address)) ? '' : listenerOn(port) || 'another program';

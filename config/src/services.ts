@@ -40,6 +40,27 @@ export const servicesOf = ({ settings, state }: Instance): string[] => [
   ...(settings.model ? ['brain', 'model'] : []),
 ];
 
+/** The ports of this machine that services take; `setting` is what sets it, below `ports`. */
+export function portsOf({ settings, state }: Instance): {
+  service: string;
+  setting: string;
+  port: number;
+  address: string;
+}[] {
+  const own = settings.homeserver ? (['ledger'] as const) : (['homeserver', 'ledger'] as const);
+  const listen = state.reach?.listen;
+  return [
+    ...(listen
+      ? (['https', 'http'] as const).map((setting) => ({
+          ...{ service: 'entrance', setting, port: listen[setting], address: listen.address },
+        }))
+      : []),
+    ...own.map((name) => ({
+      ...{ service: name, setting: name, port: state.ports[name], address: '127.0.0.1' },
+    })),
+  ];
+}
+
 /** Where the set-up and the operator reach the ledger. */
 export const ledgerUrlOf = (instance: Instance): string => `http://127.0.0.1:${instance.state.ports.ledger}`;
 

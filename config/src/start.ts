@@ -17,6 +17,7 @@ import { requireFree } from './ports.ts';
 import { askOnce, withReach } from './reach.ts';
 import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
+import { closeOpen } from './restored.ts';
 import {
   addressOf,
   botOf,
@@ -24,6 +25,7 @@ import {
   ownerOf,
   pageOf,
   phoneAddressOf,
+  portsOf,
   serviceFiles,
   servicesOf,
 } from './services.ts';
@@ -36,15 +38,10 @@ import { writeServiceFiles } from './volumes.ts';
 export type Running = { engine: Engine; compose: Compose; instance: Instance };
 
 /** Ports are only asked for where this instance doesn't have them itself already. */
-async function checkPorts(engine: Engine, { state, settings, home }: Instance): Promise<void> {
-  const running = await serviceStates(engine.docker, state.project);
-  const listen = state.reach?.listen;
-  if (listen && running.get('entrance')?.running !== true)
-    for (const name of ['https', 'http'] as const)
-      await requireFree(name, listen[name], home, listen.address);
-  for (const service of ['homeserver', 'ledger'] as const)
-    if (!(service === 'homeserver' && settings.homeserver) && running.get(service)?.running !== true)
-      await requireFree(service, state.ports[service], home);
+async function checkPorts(engine: Engine, instance: Instance): Promise<void> {
+  const running = await serviceStates(engine.docker, instance.state.project);
+  for (const { service, setting, port, address } of portsOf(instance))
+    if (running.get(service)?.running !== true) await requireFree(setting, port, instance.home, address);
 }
 
 type Images = Partial<Record<Part, string>>;
@@ -193,6 +190,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   });
   if (!instance.settings.homeserver)
     await report.phase('accounts', 'making the accounts', () => accounts(running));
+  running.instance = await closeOpen(instance, report);
   const policy = await report.phase('policy', 'comparing the settings with the policy in force', () =>
     ensurePolicy(instance),
   );

@@ -12,7 +12,7 @@ declare module 'tar-stream' {
     linkname?: string;
   };
   export function pack(): Readable & {
-    entry(header: Header, content: Uint8Array | string): void;
+    entry(header: Header, content: Uint8Array | string, done?: (error?: Error | null) => void): void;
     /** The content is written to the stream: exactly `size` bytes. */
     entry(header: Header, done?: (error?: Error | null) => void): Writable;
     finalize(): void;

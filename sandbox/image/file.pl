@@ -1,13 +1,15 @@
 #!/usr/bin/perl
-# read_file, list, grep, write_file and edit_file, as uid 1000 inside the task's container. The input file is a list of
+# What actions on files do, as uid 1000 inside the task's container. The input file is a list of
 # length-prefixed byte strings: operation, path, then what the operation takes. All bytes are kept as they come.
 # A path must be /workspace or lie below it as it is written. A symbolic link may still lead elsewhere in this container: there
 # is nothing there that a script could not reach as well, and nothing that is not this task's.
 use strict;
 use warnings;
 use Cwd ();
+use Fcntl;
 
 my $most_lines = 1000;
+my $most_sent  = 32 << 20;
 
 sub slurp {
     my ($path) = @_;
@@ -65,6 +67,24 @@ if ($operation eq 'read') {
         last if $limit and $. > $offset + $limit;
         print $line;
     }
+}
+elsif ($operation eq 'get') {
+    die "cannot send $path: ", (-e $path ? 'it is no plain file' : $!), "\n" unless -f $path;
+    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
+    die "cannot send $path: it is larger than ", $most_sent >> 20, " MiB\n" if -s $file > $most_sent;
+    local $/ = \65536;
+    print while <$file>;
+}
+elsif ($operation eq 'put') {
+    make_parents($path);
+    my ($start, $extension) = $path =~ m{^(.*?[^/])(\.[^./]*)?\z}s;
+    my ($file, $free) = (undef, $path);
+    for (my $n = 2; !sysopen $file, $free, O_WRONLY | O_CREAT | O_EXCL; $n++) {
+        die "cannot write $free: $!\n" unless $!{EEXIST} and $n < 100;
+        $free = "$start-$n" . ($extension // '');
+    }
+    (print {$file} $rest[0] and close $file) or do { my $why = $!; unlink $free; die "cannot write $free: $why\n" };
+    print 'wrote ', length $rest[0], " bytes to $free\n";
 }
 elsif ($operation eq 'list') {
     opendir(my $folder, $path) or die "cannot list $path: $!\n";

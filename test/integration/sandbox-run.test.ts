@@ -189,6 +189,40 @@ test('grep finds lines, is led by no option and no configuration in the tree, an
   assert.equal((await found('x', 'nowhere'))[1], 2);
 });
 
+test('get_file gives every byte of a plain file, put_file adds one and replaces none', async () => {
+  await box.bash('head -c 300000 /dev/urandom > bytes; mkfifo pipe; head -c 33554433 /dev/zero > large');
+  const got = await file('get_file', { path: 'bytes' });
+  assert.equal(got.sha256, (await box.bash('sha256sum bytes | cut -c-64')).text.trim());
+  for (const [path, why] of [
+    ['.', /no plain file/],
+    ['pipe', /no plain file/],
+    ['large', /larger than 32 MiB/],
+    ['nowhere', /No such file/],
+  ] as const) {
+    const result = await file('get_file', { path });
+    assert.notEqual(result.number, 0, path);
+    assert.match(result.text, why);
+  }
+  const put = (path: string, text: Uint8Array) =>
+    file('put_file', { path, content: Buffer.from(text).toString('base64') });
+  await box.bash('mkdir -p up; ln -s ../bytes up/link.txt; echo mine > up/a.tar.gz');
+  assert.match(
+    (await put('up/a.tar.gz', got.output)).text,
+    /^wrote 300000 bytes to \/workspace\/up\/a\.tar-2\.gz\n$/,
+  );
+  assert.match((await put('up/link.txt', Buffer.from('x'))).text, /up\/link-2\.txt/);
+  assert.match((await put('up/link.txt', Buffer.from(''))).text, /^wrote 0 bytes to .*link-3\.txt/);
+  assert.match((await put('new/b', Buffer.from('\0ü'))).text, /new\/b\n/);
+  assert.equal(
+    (
+      await box.bash(
+        'cat up/a.tar.gz; cmp bytes up/a.tar-2.gz; cat up/link-2.txt; stat -c %s up/* new/b | tr "\\n" " "',
+      )
+    ).text,
+    'mine\nx300000 5 1 0 8 3 ',
+  );
+});
+
 test('edit_file changes nothing unless the old text is there exactly once', async () => {
   await file('write_file', { path: 'e', content: 'aXa aa' });
   for (const [old, why] of [

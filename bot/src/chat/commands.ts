@@ -5,11 +5,13 @@ import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import type { Attention } from '../approval/attention.ts';
 import type { Book } from '../approval/book.ts';
 import type { Desk } from '../approval/desk.ts';
+import type { Evidence } from '../approval/gatekeeper.ts';
 import { clock } from '../approval/render.ts';
 import type { CardStore } from '../approval/store.ts';
 import type { DeviceNow } from '../matrix/types.ts';
 import { controlCommands } from './control-commands.ts';
 import type { Conversation } from './conversation.ts';
+import { fileCommands } from './files.ts';
 
 export type CommandContext = {
   desk: Desk;
@@ -28,6 +30,8 @@ export type CommandContext = {
   /** Who says it, and what they may do. */
   user: `@${string}`;
   role: Role;
+  /** Of the message, where it may decide what it asks for. */
+  evidence: Evidence | undefined;
 };
 export type Command = {
   name: string;
@@ -153,7 +157,8 @@ export const commands: readonly Command[] = [
     name: 'new',
     usage: '!new [TITLE]',
     summary: 'start a new task: a fresh conversation and a fresh container',
-    run(args, c) {
+    async run(args, c) {
+      await c.desk.endTask(c.workspace);
       c.conversation.newTask(c.workspace, args);
       return 'New task. What should it do?';
     },
@@ -164,6 +169,7 @@ export const commands: readonly Command[] = [
     summary: 'which model thinks',
     run: (_, c) => c.conversation.modelName(),
   },
+  ...fileCommands,
   ...controlCommands,
 ];
 
