@@ -20,7 +20,7 @@ import { approve, askAndSee, sees } from '../harness/answers.ts';
 import { bridgeAddress, type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
-import { known, reached } from './inside.ts';
+import { bash, known, reached } from './inside.ts';
 
 const { docker } = findEngine();
 let instance: Instance;
@@ -180,6 +180,14 @@ test('the entrance alone listens beyond loopback, at that address, with no more 
   }
   const open = await reached(entrance, ['homeserver:8008', ...places, '1.1.1.1:443', '8.8.8.8:53']);
   assert.deepEqual(open, ['homeserver:8008']);
+});
+
+test('homeserver and entrance know the public authorities: those of the push gateway, and of who signs for a domain', async () => {
+  for (const service of ['homeserver', 'entrance']) {
+    const count = 'grep -c BEGIN /etc/ssl/certs/ca-certificates.crt';
+    const { out } = await bash(instance.container(service), count);
+    assert.ok(Number(out) > 50, `${service}: ${out}`);
+  }
 });
 
 test('the link that is shown as a QR code names server and owner, and no password', async () => {
