@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
 import type { Logger } from 'pino';
 import { isUserId } from './configuration.ts';
-import type { Emoji, Enrolled, UserId } from './matrix/types.ts';
+import type { AskEmoji, Enrolled, ShowCode, UserId } from './matrix/types.ts';
 
 export type ConsoleOptions = {
   path: string;
@@ -14,8 +14,8 @@ export type ConsoleOptions = {
   status(): object;
   /** Asks an owner in the room to change the policy. */
   askPolicy(policy: Policy): Promise<unknown>;
-  /** Verifies a user, who is invited first where they are not in the room. `ask` shows the emoji to the operator and waits for a yes. */
-  pair(user: UserId, ask: (emoji: readonly Emoji[]) => Promise<boolean>): Promise<Enrolled>;
+  /** Verifies a user, who is invited first where they are not in the room. `ask` and `code` show it to the operator and wait for a yes. */
+  pair(user: UserId, ask: AskEmoji, code: ShowCode): Promise<Enrolled>;
 };
 
 /** Serves until `close`. Only one pairing at a time: a second one is told so. */
@@ -32,9 +32,13 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
     pairing = true;
     try {
       say({ event: 'waiting', user });
-      const device = await o.pair(user, async (emoji) => {
-        say({ event: 'emoji', emoji });
+      const ask = async (question: object): Promise<boolean> => {
+        say(question);
         return ((await next()) as { answer?: unknown } | undefined)?.answer === 'yes';
+      };
+      const device = await o.pair(user, (emoji) => ask({ event: 'emoji', emoji }), {
+        show: (code) => say({ event: 'qr', code: Buffer.from(code).toString('base64') }),
+        scanned: (device) => ask({ event: 'scanned', device }),
       });
       say({ event: 'verified', ...device });
     } catch (error) {

@@ -228,11 +228,11 @@ async function main(log: Logger): Promise<void> {
       const task = conversation.currentTask(workspace).id;
       if (!open) await desk.ask({ kind: 'policy', args, workspace, task, requester: 'operator' });
     },
-    async pair(user, ask) {
+    async pair(user, ask, code) {
       const room = roomOf(workspace);
       const there = (await matrix.members(room)).find((m) => m.user === user);
       if (!there) await matrix.invite(room, user);
-      return matrix.pair(room, user, ask);
+      return matrix.pair(room, user, ask, code);
     },
   });
   await desk.resume();
