@@ -17,7 +17,7 @@ import type Docker from 'dockerode';
 import { encrypterFor, through } from './age.ts';
 import { botVolume, type Manifest, places, volumesOf, writeArchive } from './archive.ts';
 import { serviceStates } from './containers.ts';
-import { ask, findEngine } from './engine.ts';
+import { findEngine, requireEngine } from './engine.ts';
 import { Fault, messageOf } from './fault.ts';
 import { ensureImage } from './images.ts';
 import type { Instance } from './instance.ts';
@@ -152,10 +152,7 @@ export async function backup(instance: Instance, report: Report, name: string, t
       'usage',
       `${file} lies in the state directory and would be lost with it. Nothing was done.`,
     );
-  const engine = findEngine();
-  if ((await ask(engine)) !== 'up')
-    throw new Fault('unavailable', `No Docker engine answers at ${engine.host}. Nothing was done.`);
-  const { docker } = engine;
+  const { docker } = await requireEngine(findEngine());
   const image = await ensureImage('bot', docker, report);
   const encrypter = await encrypterFor(to, report);
   const interrupted = new AbortController();

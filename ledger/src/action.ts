@@ -19,6 +19,9 @@ export type RunArgs = {
   get_file: { path: string };
   /** A new file of these bytes in base64; where there is one of that path it gets a further name. */
   put_file: { path: string; content: string };
+  /** What changed since the import, to read, and to take elsewhere. */
+  diff: Record<string, never>;
+  export: { as: 'patch' | 'bundle' };
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };

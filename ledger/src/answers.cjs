@@ -76,7 +76,7 @@ function lacking(request, given, control) {
 }
 
 /** What its own signed message may decide: it reads, or adds a file and replaces none. */
-const commanded = ['list', 'get_file', 'put_file'];
+const commanded = ['list', 'get_file', 'put_file', 'diff', 'export'];
 
 /** The id of the one action that an event may decide as a command, so that none decides two. @param {string} event @param {(text: string) => string} sha256 */
 function commandId(event, sha256) {

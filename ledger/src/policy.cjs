@@ -24,6 +24,8 @@ const classes = {
   grep: 'read',
   get_file: 'read',
   put_file: 'write',
+  diff: 'read',
+  export: 'read',
   write_file: 'write',
   edit_file: 'write',
   bash: 'exec',

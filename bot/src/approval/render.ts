@@ -90,6 +90,10 @@ function body(action: Act | Action): Shown {
         ['add a file, under a further name where there is one already', action.args.path],
         ['with these bytes, in base64', action.args.content],
       ]);
+    case 'diff':
+      return { blocks: [{ line: 'show what changed since the import' }], hidden: 0 };
+    case 'export':
+      return labelled([['send what changed since the import, as', action.args.as]]);
     case 'write_file':
       return labelled([
         ['write the file', action.args.path],

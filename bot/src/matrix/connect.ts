@@ -88,8 +88,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   log.info({ user, device, identity }, 'connected');
   if (saved) {
     await endOtherDevices(login, client, device);
-    const people = journal.rooms().flatMap((room) => o.recipients(room).map((r) => r.user));
-    await keys.track([...new Set(people)]);
+    await keys.track([...new Set(journal.rooms().flatMap(journal.expected))]);
     for (const room of journal.rooms())
       await o.onRestored?.(room, await saidSince(stateDir, client, journal, { user, device }, room));
   }
