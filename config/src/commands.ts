@@ -223,12 +223,13 @@ export const commands: readonly Command[] = [
   {
     name: 'bench',
     takes: 'NAME',
-    summary: "measures; NAME is tap (from the tap to the output) or decide (the gatekeeper's own work)",
+    summary:
+      "measures; NAME is tap (from the tap to the output), decide (the gatekeeper's own work) or cards (how many a task costs)",
     options: [],
     run(_report, options, words) {
       const [name = ''] = words;
-      if (!['tap', 'decide'].includes(name))
-        throw new Fault('usage', 'bench takes the name of a measurement: tap or decide.');
+      if (!['tap', 'decide', 'cards'].includes(name))
+        throw new Fault('usage', 'bench takes the name of a measurement: tap, decide or cards.');
       return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
   },
