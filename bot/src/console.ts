@@ -3,17 +3,20 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
+import { isWorkspaceName } from '@pocketcoder/ledger/src/workspaces.cjs';
 import type { Logger } from 'pino';
 import { isUserId } from './configuration.ts';
-import type { AskEmoji, Enrolled, ShowCode, UserId } from './matrix/types.ts';
+import type { AskEmoji, Enrolled, RoomId, ShowCode, UserId } from './matrix/types.ts';
 
 export type ConsoleOptions = {
   path: string;
   log: Logger;
   owner: UserId;
-  status(): object;
+  status(): Promise<object>;
   /** Asks an owner in the room to change the policy. */
   askPolicy(policy: Policy): Promise<unknown>;
+  /** Makes a workspace's room, or names the one there is. */
+  openWorkspace(name: string): Promise<RoomId>;
   /** Verifies a user, who is invited first where they are not in the room. `ask` and `code` show it to the operator and wait for a yes. */
   pair(user: UserId, ask: AskEmoji, code: ShowCode): Promise<Enrolled>;
 };
@@ -51,13 +54,15 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
   function serve(socket: Socket): void {
     socket.on('error', () => {}); // a console that goes away is no fault of ours
     const say = (line: object): void => void socket.write(`${JSON.stringify(line)}\n`);
+    const failed = (error: unknown): void =>
+      say({ event: 'error', message: error instanceof Error ? error.message : String(error) });
     const waiting: ((line: unknown) => void)[] = [];
     const next = () => new Promise<unknown>((resolve) => waiting.push(resolve));
     socket.on('close', () => {
       for (const resolve of waiting.splice(0)) resolve(undefined);
     });
     createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-      let request: { cmd?: unknown; policy?: Policy; user?: unknown };
+      let request: { cmd?: unknown; policy?: Policy; user?: unknown; name?: unknown };
       try {
         request = JSON.parse(line) as typeof request;
       } catch {
@@ -65,13 +70,15 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       }
       const asked = waiting.shift();
       if (asked) return asked(request);
-      if (request.cmd === 'status') return say({ event: 'status', ...o.status() });
+      if (request.cmd === 'status')
+        return void o.status().then((status) => say({ event: 'status', ...status }), failed);
       if (request.cmd === 'policy' && request.policy)
-        return void o.askPolicy(request.policy).then(
-          () => say({ event: 'asked' }),
-          (error: unknown) =>
-            say({ event: 'error', message: error instanceof Error ? error.message : String(error) }),
-        );
+        return void o.askPolicy(request.policy).then(() => say({ event: 'asked' }), failed);
+      const { name } = request;
+      if (request.cmd === 'workspace' && isWorkspaceName(name))
+        return void o
+          .openWorkspace(name)
+          .then((room) => say({ event: 'workspace', workspace: name, room }), failed);
       const { user = o.owner } = request;
       if (request.cmd === 'pair' && isUserId(user))
         return void pair(user, say, next).finally(() => socket.end());

@@ -18,24 +18,28 @@ import { cardStore } from './approval/store.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { createAsks } from './chat/asks.ts';
 import { createConversation } from './chat/conversation.ts';
+import { createOutages, type State } from './chat/outages.ts';
 import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
+import { restoredText, takenBack } from './chat/restored.ts';
 import { taskStore } from './chat/tasks.ts';
 import { troubleStore } from './chat/troubles.ts';
 import { readConfiguration } from './configuration.ts';
 import { serveConsole } from './console.ts';
 import { startGateway } from './gateway/server.ts';
 import { connectMatrix } from './matrix/connect.ts';
+import { savedIn, settle } from './matrix/restored.ts';
 import type { RoomId } from './matrix/types.ts';
 import { makeSpace, shortOfSpace } from './space.ts';
+import { createWorkspaces, mainWorkspace } from './workspaces.ts';
 
-/** The one workspace there is; more of them are more rooms. */
-const workspace = 'main';
 const stateDir = process.env['BOT_STATE'] ?? '/var/lib/pocketcoder';
 /** Stands while every part is up: the container's health check looks for it. */
 const readyFile = process.env['BOT_READY'] ?? '/tmp/ready';
 /** Seconds a tool call of the brain is held open before it is told PENDING. */
 const heldOpen = 120;
+/** Milliseconds: the executor says every ten seconds that it is there. */
+const silence = 30_000;
 const unpaired = 'no device is paired: run ./pocketcoder pair at the console';
 
 async function main(log: Logger): Promise<void> {
@@ -44,7 +48,7 @@ async function main(log: Logger): Promise<void> {
   rmSync(readyFile, { force: true });
   const space = makeSpace(stateDir, log);
   await space();
-  const parts = { homeserver: 'down', ledger: 'down' };
+  const parts: { homeserver: State; ledger: State } = { homeserver: 'down', ledger: 'down' };
 
   const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
@@ -53,14 +57,17 @@ async function main(log: Logger): Promise<void> {
     log.warn({ url: c.ledger.url }, 'ledger does not answer; trying again'),
   );
   let live: ((entry: Entry) => void) | undefined;
+  let head: Entry | undefined;
   const following = reached.follow({
     from: 0,
     onEntry(entry) {
       book.read(entry);
+      head = entry;
       if (entry.action) attention.read(entry, book.page(entry.action)?.action.requester === 'brain');
       live?.(entry);
     },
-    onState: (state) => {
+    onState(state, why) {
+      log[state === 'up' ? 'info' : 'warn']({ why }, `ledger ${state}`);
       parts.ledger = state;
     },
   });
@@ -108,6 +115,12 @@ async function main(log: Logger): Promise<void> {
     onGap: (room) => assembled.promise.then(() => relay.lost(room)),
     onTrouble: (room, why) => void guarded(() => relay.trouble(room, why)),
     onKeys: () => void guarded(() => relay.identities()),
+    async onRestored(room, said) {
+      const why = await takenBack(reached, said, head);
+      if (!why) return;
+      troubles.note(room, why);
+      void guarded(() => relay.trouble(room, why));
+    },
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
@@ -142,7 +155,7 @@ async function main(log: Logger): Promise<void> {
     url: c.gateway.url,
     log,
     wait: heldOpen,
-    ask: asks.ask,
+    ...asks,
     settled({ action, outcome, delivered }) {
       const page = book.page(action);
       if (page)
@@ -162,8 +175,20 @@ async function main(log: Logger): Promise<void> {
     leak,
     log,
   });
+  /** When something was last heard of the executor: an entry, output, or that it is there. */
+  let heard = Date.now();
+  const hear = (): void => {
+    heard = Date.now();
+  };
+  const states = (): Record<'homeserver' | 'ledger' | 'executor' | 'brain', State> => ({
+    ...parts,
+    executor: parts.ledger !== 'up' ? 'unknown' : Date.now() - heard < silence ? 'up' : 'down',
+    brain: !brain ? 'unknown' : conversation.brainIsUp() ? 'up' : 'down',
+  });
   const health = () => [
-    `homeserver ${parts.homeserver} · ledger ${parts.ledger} · brain ${brain ? (conversation.brainIsUp() ? 'up' : 'down') : 'not configured'}`,
+    Object.entries({ ...states(), ...(!brain && { brain: 'not configured' }) })
+      .map(([part, state]) => `${part} ${state}`)
+      .join(' · '),
     ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
     ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
       .filter(Boolean)
@@ -183,6 +208,7 @@ async function main(log: Logger): Promise<void> {
   });
 
   live = (entry) => {
+    if (entry.author === 'executor') hear();
     void space().then(() => outcomes.take(entry));
     relay.onEntry(entry);
     desk.onEntry(entry);
@@ -191,12 +217,12 @@ async function main(log: Logger): Promise<void> {
   // What a crash cut off: a trouble that was noted but not told, an identity that changed meanwhile.
   for (const { room, why } of troubles.all()) void guarded(() => relay.trouble(room, why));
   void guarded(() => relay.identities());
-  if (!roomOf(workspace)) {
-    const room = await matrix.createWorkspaceRoom({ name: `PocketCoder · ${workspace}`, invite: [c.owner] });
-    const entry = await ledger.append({ kind: 'workspace.created', body: { workspace, room } });
-    await book.reached(entry.seq);
-  }
-  await ledger.live.subscribe((action, chunk) => outcomes.onLive(action, chunk));
+  const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
+  const mainRoom = await workspaces.open(mainWorkspace);
+  await ledger.live.subscribe((action, chunk) => {
+    hear();
+    if (action) outcomes.onLive(action, chunk);
+  });
   conversation.listen();
   let expiring = false; // a ledger that does not answer must not pile these up
   const clock = setInterval(() => {
@@ -213,9 +239,11 @@ async function main(log: Logger): Promise<void> {
     path: join(stateDir, 'console.sock'),
     log,
     owner: c.owner,
-    status: () => ({
-      ...parts,
-      room: roomOf(workspace),
+    status: async () => ({
+      ...states(),
+      device: matrix.device,
+      signed: (await matrix.deviceNow(matrix.user, matrix.device))?.crossSigned === true,
+      room: mainRoom,
       enrolled: book.enrolled().length,
       troubles: troubles.all().map(({ room, why }) => [room, why]),
       space: shortOfSpace(stateDir),
@@ -225,25 +253,43 @@ async function main(log: Logger): Promise<void> {
       const open = book
         .unfinished()
         .some(({ action }) => action.kind === 'policy' && canonical(action.args) === canonical(args));
-      const task = conversation.currentTask(workspace).id;
-      if (!open) await desk.ask({ kind: 'policy', args, workspace, task, requester: 'operator' });
+      const task = conversation.currentTask(mainWorkspace).id;
+      if (!open)
+        await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
+    openWorkspace: workspaces.open,
     async pair(user, ask, code) {
-      const room = roomOf(workspace);
-      const there = (await matrix.members(room)).find((m) => m.user === user);
-      if (!there) await matrix.invite(room, user);
-      return matrix.pair(room, user, ask, code);
+      await workspaces.invite(user);
+      return matrix.pair(mainRoom, user, ask, code);
     },
   });
+  const outages = createOutages({
+    file: join(stateDir, 'outages.sqlite'),
+    matrix,
+    rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
+    log,
+  });
+  hear(); // it is given its time from here on
+  const watch = setInterval(
+    () => outages.look({ ...states(), disk: shortOfSpace(stateDir) ? 'down' : 'up' }, Date.now()),
+    5000,
+  );
   await desk.resume();
   await outcomes.catchUp();
+  if (savedIn(stateDir)) {
+    const content = message([{ line: restoredText(matrix.device, head) }]);
+    for (const room of book.rooms().values())
+      await matrix.post(room as RoomId, 'm.room.message', content, { txn: `restored-${matrix.device}` });
+    settle(stateDir);
+  }
   writeFileSync(readyFile, '');
-  log.info({ user: matrix.user, device: matrix.device, room: roomOf(workspace) }, 'ready');
+  log.info({ user: matrix.user, device: matrix.device, room: mainRoom }, 'ready');
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
       rmSync(readyFile, { force: true });
       clearInterval(clock);
+      clearInterval(watch);
       log.info({ signal }, 'stopping');
       Promise.allSettled([
         console.close(),

@@ -18,11 +18,29 @@ export type Rendered = { files: Record<string, string>; env: Record<string, stri
 /** What stands in place of the key everywhere but in the proxy. */
 export const placeholder = 'pocketcoder-model-key';
 
-const providers: Record<ModelChoice['provider'], { npm: string; url?: string }> = {
-  'openai-compatible': { npm: '@ai-sdk/openai-compatible' },
-  anthropic: { npm: '@ai-sdk/anthropic', url: 'https://api.anthropic.com/v1' },
-  google: { npm: '@ai-sdk/google', url: 'https://generativelanguage.googleapis.com/v1beta' },
+/** `list` asks which models there are, which costs nothing and takes the key as a conversation does. */
+type Provider = { npm: string; url?: string; list: { path: string; headers: Record<string, string> } };
+const providers: Record<ModelChoice['provider'], Provider> = {
+  'openai-compatible': {
+    npm: '@ai-sdk/openai-compatible',
+    list: { path: '/models', headers: { authorization: `Bearer ${placeholder}` } },
+  },
+  anthropic: {
+    npm: '@ai-sdk/anthropic',
+    url: 'https://api.anthropic.com/v1',
+    list: {
+      path: '/models?limit=1000',
+      headers: { 'x-api-key': placeholder, 'anthropic-version': '2023-06-01' },
+    },
+  },
+  google: {
+    npm: '@ai-sdk/google',
+    url: 'https://generativelanguage.googleapis.com/v1beta',
+    list: { path: '/models?pageSize=1000', headers: { 'x-goog-api-key': placeholder } },
+  },
 };
+/** How the list of this model's provider is asked for, at the model proxy. */
+export const listOf = ({ provider }: ModelChoice): Provider['list'] => providers[provider].list;
 
 /**
  * Renders the brain's read-only configuration directory, mounted at /run/pocketcoder, and its environment.

@@ -13,9 +13,11 @@ export async function audit(instance: Instance, report: Report): Promise<void> {
       'failed',
       `The ledger is not as it was written: entry ${found.off.seq} (${found.off.kind} ${found.off.id}): ${found.off.why}.`,
     );
+  const removed = found.removed.map((number) => `#${number}`).join(', ');
   report.event(
     { event: 'audit', ...found },
     `The chain is whole: ${found.entries} entries, head ${found.head}. The stories of ${found.actions} actions hold; ` +
-      `${found.transcripts} transcripts have their hashes.`,
+      `${found.transcripts} transcripts have their hashes.` +
+      (removed && `\nTaken out of the room by somebody, but whole in the ledger: the cards of ${removed}.`),
   );
 }

@@ -18,9 +18,12 @@ async function main(args: readonly string[]): Promise<void> {
     const command = commands.find((one) => one.name === name);
     if (values.help || (!name && args.length === 0)) return report.event({ event: 'help' }, help(command));
     if (!command) throw new Fault('usage', `There is no command "${name ?? ''}".\n\n${help()}`);
-    const unknown = values.detach && !command.options.some(({ flag }) => flag === '-d');
-    if (unknown) throw new Fault('usage', `${command.name} takes no -d.\n\n${help(command)}`);
-    await command.run(report, { detach: values.detach === true, json }, words);
+    const { detach = false, yes = false, follow = false, to, since } = values;
+    const flags = { '-d': detach, '--yes': yes, '--to': to, '-f': follow, '--since': since };
+    for (const [flag, given] of Object.entries(flags))
+      if (given && !command.options.some((option) => option.flag.split(' ')[0] === flag))
+        throw new Fault('usage', `${command.name} takes no ${flag}.\n\n${help(command)}`);
+    await command.run(report, { detach, json, yes, to, follow, since }, words);
   } catch (error) {
     if (error instanceof Fault) fail(error.exit, error.message);
     else fail('failed', `This should not happen: ${error instanceof Error ? error.stack : messageOf(error)}`);
@@ -36,6 +39,10 @@ function parse(args: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         json: { type: 'boolean' },
         detach: { type: 'boolean', short: 'd' },
+        yes: { type: 'boolean' },
+        to: { type: 'string' },
+        follow: { type: 'boolean', short: 'f' },
+        since: { type: 'string' },
       },
     });
   } catch (error) {

@@ -1,19 +1,35 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
+import { backup } from './backup.ts';
+import { doctor } from './doctor.ts';
+import { doctorPhone } from './doctor-phone.ts';
 import { Fault } from './fault.ts';
 import { stayInForeground } from './foreground.ts';
 import { findInstance, type Instance } from './instance.ts';
 import { alone } from './lock.ts';
+import { logs } from './logs.ts';
 import { device, freeze, thaw } from './operator.ts';
 import { pair } from './pair.ts';
 import type { Report } from './report.ts';
+import { restore } from './restore.ts';
 import { runScript } from './script.ts';
 import { bringUp } from './start.ts';
 import { stateHome } from './state.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
+import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
+import { uninstall } from './uninstall.ts';
+import { upgrade } from './upgrade.ts';
+import { workspace, workspaceWords } from './workspace.ts';
 
-export type Options = { detach: boolean; json: boolean };
+export type Options = {
+  detach: boolean;
+  json: boolean;
+  yes: boolean;
+  to: string | undefined;
+  follow: boolean;
+  since: string | undefined;
+};
 export type Command = {
   name: string;
   /** Words after the name, for the help. */
@@ -28,6 +44,26 @@ function started(): Instance {
   if (!instance)
     throw new Fault('unavailable', 'Nothing was ever started here. Start with ./pocketcoder start.');
   return instance;
+}
+
+const toRecipient = {
+  flag: '--to RECIPIENT',
+  what: 'for this age recipient (age1…), in place of a passphrase from standard input',
+};
+
+function oneFile(command: string, [file, ...more]: readonly string[]): string {
+  if (file !== undefined && more.length === 0) return file;
+  throw new Fault('usage', `${command} takes the name of one file.`);
+}
+
+function verify(report: Report, [user, role]: readonly string[]): Promise<void> {
+  const roles = ['reads', 'asks', 'approves', 'owner'];
+  if (user !== undefined && (!/^@.+:.+$/.test(user) || !roles.includes(role ?? '')))
+    throw new Fault(
+      'usage',
+      'pair takes nothing, or a whole Matrix id and a role: reads, asks, approves or owner.',
+    );
+  return pair(started(), report, user, role);
 }
 
 export const commands: readonly Command[] = [
@@ -57,22 +93,45 @@ export const commands: readonly Command[] = [
     run: (report) => status(started(), report),
   },
   {
+    name: 'doctor',
+    takes: '[phone]',
+    summary:
+      'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
+    options: [],
+    run(report, _options, words) {
+      if (words.length > 0 && words.join(' ') !== 'phone')
+        throw new Fault('usage', 'doctor takes nothing, or the word phone.');
+      return words.length > 0 ? doctorPhone(started(), report) : doctor(report);
+    },
+  },
+  {
+    name: 'logs',
+    takes: '[PART]',
+    summary: 'shows what the parts logged last, or one part',
+    options: [
+      { flag: '-f', what: 'stay, and show what comes' },
+      { flag: '--since TIME', what: 'all since then: 10m, 2h, 1d, or a date' },
+    ],
+    run: (report, options, [part]) => logs(started(), report, part, options),
+  },
+  {
+    name: 'systemd',
+    takes: '[user]',
+    summary: 'prints a unit for systemd that starts and stops all this, or one for your own user',
+    options: [],
+    async run(report, _options, [scope]) {
+      if (scope !== undefined && scope !== 'user')
+        throw new Fault('usage', 'systemd takes nothing, or the word user.');
+      printUnit(report, scope ?? 'system');
+    },
+  },
+  {
     name: 'pair',
     takes: '[@USER:SERVER ROLE]',
     summary:
       'verifies a device by emoji and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
     options: [],
-    run(report, _options, [user, role]) {
-      if (
-        user !== undefined &&
-        (!/^@.+:.+$/.test(user) || !['reads', 'asks', 'approves', 'owner'].includes(role ?? ''))
-      )
-        throw new Fault(
-          'usage',
-          'pair takes nothing, or a whole Matrix id and a role: reads, asks, approves or owner.',
-        );
-      return pair(started(), report, user, role);
-    },
+    run: (report, _options, words) => verify(report, words),
   },
   {
     name: 'freeze',
@@ -90,14 +149,52 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'device',
-    takes: 'list | revoke DEVICE',
-    summary: 'lists the devices that may approve, or takes that back from one',
+    takes: 'list | enrol | revoke …',
+    summary: 'lists the enrolled devices, enrols one (as pair does), or takes that back: revoke DEVICE',
     options: [],
     run(report, _options, words) {
+      if (words[0] === 'enrol') return verify(report, words.slice(1));
       const right = words[0] === 'list' ? words.length === 1 : words[0] === 'revoke' && words.length === 2;
-      if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
+      if (!right) throw new Fault('usage', 'device takes list, enrol, or revoke and the id of a device.');
       return device(started(), report, words);
     },
+  },
+  {
+    name: 'backup',
+    takes: 'FILE',
+    summary: 'writes all of this instance into one file, encrypted with age (docs/backup.md)',
+    options: [toRecipient],
+    run(report, options, words) {
+      return backup(started(), report, oneFile('backup', words), options.to);
+    },
+  },
+  {
+    name: 'restore',
+    takes: 'FILE',
+    summary: 'brings a backup back, into a state directory that is empty',
+    options: [],
+    run: (report, _options, words) => restore(report, oneFile('restore', words)),
+  },
+  {
+    name: 'upgrade',
+    takes: 'FILE',
+    summary: 'after the checkout was updated: backs up into FILE, starts what is new, and audits',
+    options: [toRecipient],
+    run: (report, options, words) => upgrade(started(), report, oneFile('upgrade', words), options.to),
+  },
+  {
+    name: 'uninstall',
+    takes: '',
+    summary: 'removes this instance with all its data, once its name was typed',
+    options: [{ flag: '--yes', what: 'without asking' }],
+    run: (report, options) => uninstall(started(), report, options.yes),
+  },
+  {
+    name: 'workspace',
+    takes: 'list | add | export …',
+    summary: `a room each, with a copy of what is named; what it holds now is written out: ${workspaceWords}`,
+    options: [],
+    run: (report, _options, words) => workspace(started(), report, words),
   },
   {
     name: 'demo',
@@ -126,12 +223,13 @@ export const commands: readonly Command[] = [
   {
     name: 'bench',
     takes: 'NAME',
-    summary: "measures; NAME is tap (from the tap to the output) or decide (the gatekeeper's own work)",
+    summary:
+      "measures; NAME is tap (from the tap to the output), decide (the gatekeeper's own work) or cards (how many a task costs)",
     options: [],
     run(_report, options, words) {
       const [name = ''] = words;
-      if (!['tap', 'decide'].includes(name))
-        throw new Fault('usage', 'bench takes the name of a measurement: tap or decide.');
+      if (!['tap', 'decide', 'cards'].includes(name))
+        throw new Fault('usage', 'bench takes the name of a measurement: tap, decide or cards.');
       return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
   },
@@ -158,7 +256,7 @@ export function help(command?: Command): string {
     { flag: '--help', what: 'this text' },
   ];
   const table = (rows: readonly (readonly [string, string])[]) =>
-    rows.map(([left, right]) => `  ${left.padEnd(30)}${right}`).join('\n');
+    rows.map(([left, right]) => `  ${left.padEnd(36)}${right}`).join('\n');
   if (command) {
     const usage = ['Usage: ./pocketcoder', command.name, '[OPTION…]', command.takes]
       .filter(Boolean)

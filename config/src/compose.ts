@@ -42,9 +42,15 @@ async function copyOut(engine: Engine, image: string, to: string): Promise<void>
   }
 }
 
+const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.0');
+
+/** Which compose a start would use; '' where it would have to build one first. */
+export const composeOf = async (home: string): Promise<string> =>
+  existsSync(ownIn(home)) ? 'built here, v5.6.0' : (await hasPlugin()) ? "Docker's own plugin" : '';
+
 /** Finds compose or makes it; `home` is where it is kept. */
 export async function ensureCompose(engine: Engine, home: string, report: Report): Promise<Compose> {
-  const own = join(home, 'bin', 'docker-compose-v5.6.0');
+  const own = ownIn(home);
   const plugin = !existsSync(own) && (await hasPlugin());
   if (!plugin && !existsSync(own)) {
     report.progress('this Docker has no compose: building it (one to two minutes, once)');
@@ -57,7 +63,7 @@ export async function ensureCompose(engine: Engine, home: string, report: Report
 
 /** Compose as it is there already; for commands after the first start. */
 export async function findCompose(engine: Engine, home: string): Promise<Compose> {
-  const own = join(home, 'bin', 'docker-compose-v5.6.0');
+  const own = ownIn(home);
   return composeAt(engine, home, existsSync(own) ? own : null);
 }
 

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline/promises';
 import { Fault, messageOf } from './fault.ts';
 import { checkHomeserver } from './homeserver.ts';
 import { choosePort } from './ports.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { holdsSecret, readSettings, type Settings } from './settings.ts';
 import { newState, readState, type State, stateHome, writeState } from './state.ts';
 
 export type Instance = { home: string; settings: Settings; state: State; created: boolean };
@@ -66,12 +66,11 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   const home = stateHome();
   const settings = there?.settings ?? readSettings(home);
   const { homeserver } = settings;
-  if (homeserver) {
-    await checkHomeserver(homeserver, there?.state.passwords.bot);
-    if (homeserver.password) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
-  }
+  if (homeserver) await checkHomeserver(homeserver, there?.state.passwords.bot);
+  if (holdsSecret(settings)) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
   if (there) {
-    const ports = { ...there.state.ports, ...settings.ports };
+    const { homeserver: own, ledger } = { ...there.state.ports, ...settings.ports };
+    const ports = { homeserver: own, ledger };
     const bot = homeserver?.password ?? there.state.passwords.bot;
     const state = { ...there.state, ports, passwords: { ...there.state.passwords, bot } };
     if (JSON.stringify(state) !== JSON.stringify(there.state)) writeState(home, state);
@@ -79,8 +78,8 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   }
   const server_name = settings.server_name ?? (await askServerName(interactive));
   const ports = {
-    homeserver: settings.ports?.homeserver ?? (await choosePort(usual.homeserver)),
-    ledger: settings.ports?.ledger ?? (await choosePort(usual.ledger)),
+    homeserver: settings.ports?.homeserver ?? (await choosePort([usual.homeserver])),
+    ledger: settings.ports?.ledger ?? (await choosePort([usual.ledger])),
   };
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });

@@ -2,7 +2,16 @@
 import { globSync } from 'node:fs';
 import { checkout } from './paths.ts';
 
-export type Part = 'compose' | 'ledger' | 'homeserver' | 'bot' | 'executor' | 'task' | 'brain' | 'proxy';
+export type Part =
+  | 'compose'
+  | 'ledger'
+  | 'homeserver'
+  | 'entrance'
+  | 'bot'
+  | 'executor'
+  | 'task'
+  | 'brain'
+  | 'proxy';
 /** `folder` is the context's root in the checkout; `dockerfile` and `files` are relative to it. */
 type Recipe = { folder: string; dockerfile: string; files: readonly string[] };
 
@@ -31,6 +40,11 @@ export const recipes: Readonly<Record<Part, Recipe>> = {
       .concat(globSync(['ledger/*.go', 'ledger/src/*.cjs'], { cwd: checkout })),
   },
   homeserver: { folder: '.', dockerfile: 'config/homeserver/Dockerfile', files: ['config/homeserver'] },
+  entrance: {
+    folder: '.',
+    dockerfile: 'config/entrance/Dockerfile',
+    files: ['Dockerfile', 'start', 'page.html'].map((name) => `config/entrance/${name}`),
+  },
   bot: {
     folder: '.',
     dockerfile: 'bot/Dockerfile',

@@ -1,6 +1,6 @@
 /** Waits until services are ready: asked directly, because the engine's own health checks come seldom. */
 import type Docker from 'dockerode';
-import { serviceStates } from './containers.ts';
+import { execIn, restartsOf, serviceStates } from './containers.ts';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
 import { addressOf, ledgerUrlOf } from './services.ts';
@@ -17,30 +17,25 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-async function hasReadyFile(docker: Docker, container: string): Promise<boolean> {
-  const exec = await docker
-    .getContainer(container)
-    .exec({ Cmd: ['test', '-f', '/tmp/ready'], AttachStdout: true });
-  const stream = await exec.start({});
-  await new Promise((resolve) => stream.on('close', resolve).on('end', resolve).resume());
-  return (await exec.inspect()).ExitCode === 0;
-}
-
 /** Whether one service is ready; `gaveUp` when it keeps ending. */
 async function look(
   docker: Docker,
   instance: Instance,
   service: string,
 ): Promise<'ready' | 'not yet' | 'gaveUp'> {
-  if (service === 'homeserver') return (await answers(`${addressOf(instance)}/health`)) ? 'ready' : 'not yet';
-  if (service === 'ledger')
-    return (await answers(`${ledgerUrlOf(instance)}/api/health`)) ? 'ready' : 'not yet';
-  const state = (await serviceStates(docker, instance.state.project)).get(service);
+  const { project } = instance.state;
+  const state = (await serviceStates(docker, project)).get(service);
   if (!state) return 'not yet';
+  if (await isUp(docker, instance, service)) return 'ready';
+  return (await restartsOf(docker, state.id)) >= tooOften ? 'gaveUp' : 'not yet';
+}
+
+async function isUp(docker: Docker, instance: Instance, service: string): Promise<boolean> {
+  if (service === 'homeserver') return answers(`${addressOf(instance)}/health`);
+  if (service === 'ledger') return answers(`${ledgerUrlOf(instance)}/api/health`);
+  const asked = execIn(docker, instance.state.project, service, ['test', '-f', '/tmp/ready']);
   // An exec fails while the container is between two lives: then it is not ready either.
-  if (state.running && (await hasReadyFile(docker, state.id).catch(() => false))) return 'ready';
-  const { RestartCount } = await docker.getContainer(state.id).inspect();
-  return RestartCount >= tooOften ? 'gaveUp' : 'not yet';
+  return (await asked.catch(() => undefined))?.code === 0;
 }
 
 /** Throws a Fault (`temporary`) that names the service which did not come up, and where its log is. */
@@ -58,7 +53,7 @@ export async function waitReady(
         throw new Fault(
           'temporary',
           `The ${service} did not come up; what did was left running. Its log says why:\n` +
-            `  docker logs ${instance.state.project}-${service}-1\nStart again to go on, or ./pocketcoder stop.`,
+            `  ./pocketcoder logs ${service}\nStart again to go on, or ./pocketcoder stop.`,
         );
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

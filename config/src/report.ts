@@ -11,12 +11,15 @@ export type Report = {
   seconds(): Record<string, number>;
 };
 
+/** Control characters that JSON lets through and some terminals obey. */
+const controls = /[\x7f-\x9f]/g;
+
 /** @param json one object a line instead of text @param write takes whole lines */
 export function makeReport(json: boolean, write: (line: string) => void): Report {
   const took: Record<string, number> = {};
   let current = '';
   const event: Report['event'] = (object, text) => {
-    if (json) write(JSON.stringify(object));
+    if (json) write(JSON.stringify(object).replace(controls, (c) => `\\u00${c.charCodeAt(0).toString(16)}`));
     else if (text !== undefined) write(text);
   };
   return {

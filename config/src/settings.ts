@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, LineCounter, parseDocument } from 'yaml';
-import { policyFault, type Term } from '../../ledger/src/policy.cjs';
+import { policyFault, type Reads, type Term } from '../../ledger/src/policy.cjs';
 import { missingOf } from '../brain/render.ts';
 import { Fault } from './fault.ts';
 import { checkout } from './paths.ts';
@@ -19,22 +19,32 @@ export type Model = {
 export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_within'>> & {
   /** Seconds from a card within which an approval counts as unread. */
   quick?: number;
+  /** What a task's first card may lease besides; no uses for nothing. */
+  reads?: Partial<Reads>;
   classes?: Record<string, Partial<Term>>;
 };
 
 /** A homeserver that is there already; `bot` and `owner` are whole Matrix ids. */
 export type Existing = { url: string; bot: string; owner: string; password?: string };
 
+/** How a phone gets here. `address` is the domain, or this machine's name or IPv4 address in its own network. */
+export type Reach = { way: 'tailnet' | 'domain' | 'lan' | 'later'; address?: string };
+
 export type Settings = {
   /** With `homeserver`, this and `owner` are taken from its ids. */
   server_name?: string;
   owner?: string;
   homeserver?: Existing;
-  ports?: { homeserver?: number; ledger?: number };
+  reach?: Reach;
+  ports?: { homeserver?: number; ledger?: number; https?: number; http?: number };
   model?: Model;
   approvals?: Approvals;
   sandbox?: { memory_mb?: number; pids?: number; cpus?: number };
 };
+
+/** Whether the file has something in it that other users of the machine must not read. */
+export const holdsSecret = ({ homeserver, model }: Settings): boolean =>
+  Boolean(homeserver?.password || model?.key);
 
 /** What is wrong, for a person; the key it is about is said with its whole path. */
 function explain(error: ErrorObject): { path: string[]; what: string } {
@@ -92,11 +102,22 @@ export function readSettings(home: string): Settings {
   if (unfit) return fail(lineOf(document, lines, ['approvals']), unfit);
   const missing = settings.model && missingOf(settings.model);
   if (missing) return fail(lineOf(document, lines, ['model']), missing);
+  const unreachable = settings.reach && unfitReach(settings.reach, settings.homeserver);
+  if (unreachable) return fail(lineOf(document, lines, ['reach']), unreachable);
   if (!settings.homeserver) return settings;
   const wrong = contradiction(settings, settings.homeserver);
   if (wrong) return fail(lineOf(document, lines, ['homeserver', wrong.key]), wrong.what);
   const [, owner, server_name] = /^@(.*?):(.*)$/.exec(settings.homeserver.owner) ?? [];
   return { ...settings, ...(owner && { owner }), ...(server_name && { server_name }) };
+}
+
+/** Why a phone cannot come this way; undefined where it can. */
+function unfitReach({ way, address }: Reach, homeserver?: Existing): string | undefined {
+  if (homeserver)
+    return 'reach is for a homeserver of ours: phones reach yours as they always did. Take one of the two out';
+  if (way === 'domain' && !/[a-z]/.test(address ?? ''))
+    return 'a domain needs its name: reach: { way: domain, address: chat.example.org }';
+  return undefined;
 }
 
 /** What of an existing homeserver cannot be, and the key below `homeserver` that it is about. */

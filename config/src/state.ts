@@ -13,8 +13,15 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Fault, messageOf } from './fault.ts';
 
-/** Raised when a later release cannot be understood by this one. */
-const version = 1;
+/** Raised when an earlier release must not open what this one writes. 2: what was restored has to be closed first. */
+export const version = 2;
+
+/** A way in: the host that a phone asks for and, where it is an entrance of ours, what that listens on. */
+export type Reached = {
+  way: 'tailnet' | 'domain' | 'lan';
+  host: string;
+  listen?: { address: string; https: number; http: number };
+};
 
 export type State = {
   version: number;
@@ -26,6 +33,8 @@ export type State = {
   /** The bot's whole id on a homeserver that was there already; absent where the homeserver is ours. */
   bot?: string;
   ports: { homeserver: number; ledger: number };
+  /** How a phone gets here since the last start; absent where only programs of this machine do. */
+  reach?: Reached;
   /** The first three numbers of the containers' addresses; chosen at the first start. */
   subnet?: string;
   passwords: {
@@ -35,6 +44,8 @@ export type State = {
     brain: string;
   };
   homeserver: { registration: string; macaroon: string; form: string };
+  /** When the backup was made that this came from; until its first start. */
+  restored?: string;
   /** True once the owner's generated password was shown. */
   shown: boolean;
 };

@@ -1,26 +1,31 @@
 /** `pocketcoder status`: what runs, and what the bot says of itself. */
-import { askBot } from './bot-console.ts';
-import { serviceStates } from './containers.ts';
-import { ask, findEngine } from './engine.ts';
+import { askBot, type Said } from './bot-console.ts';
+import { restartsOf, serviceStates } from './containers.ts';
+import { findEngine, requireEngine } from './engine.ts';
 import { Fault, messageOf } from './fault.ts';
 import type { Instance } from './instance.ts';
 import type { Report } from './report.ts';
-import { addressOf, ledgerUrlOf, servicesOf } from './services.ts';
+import { ledgerUrlOf, phoneAddressOf, servicesOf } from './services.ts';
+
+/** What the bot says of the parts it talks to, on one line. */
+function heard(bot: Said): string {
+  const parts = ['homeserver', 'ledger', 'executor', 'brain'].map(
+    (part) => `${part} ${bot[part] ?? 'unknown'}`,
+  );
+  return bot.event === 'error' ? String(bot['message']) : parts.join(' · ');
+}
 
 /** Reports the instance's state; throws a Fault (`unavailable`) unless all of its services are up. */
 export async function status(instance: Instance, report: Report): Promise<void> {
-  const engine = findEngine();
+  const engine = await requireEngine(findEngine());
   const { state } = instance;
-  if ((await ask(engine)) !== 'up')
-    throw new Fault(
-      'unavailable',
-      `No Docker engine answers at ${engine.host}. Start it, then ./pocketcoder start.`,
-    );
   const states = await serviceStates(engine.docker, state.project);
   const expected = servicesOf(instance);
   const services = Object.fromEntries(
     expected.map((name) => [name, states.get(name)?.status ?? 'not there']),
   );
+  const restarts: Record<string, number> = {};
+  for (const [name, { id }] of states) restarts[name] = await restartsOf(engine.docker, id);
   const down = expected.filter((name) => {
     const service = states.get(name);
     return !service?.running || service.health === 'unhealthy';
@@ -31,16 +36,20 @@ export async function status(instance: Instance, report: Report): Promise<void> 
         event: 'error',
         message: messageOf(error),
       }));
-  const facts = { project: state.project, address: addressOf(instance), ledger: ledgerUrlOf(instance) };
+  const facts = { project: state.project, address: phoneAddressOf(instance), ledger: ledgerUrlOf(instance) };
   const lines = [
-    ...expected.map((name) => `${name.padEnd(18)}${services[name]}`),
+    ...expected.map(
+      (name) =>
+        `${name.padEnd(18)}${services[name]}${restarts[name] ? `, restarted ${restarts[name]} times` : ''}`,
+    ),
     `homeserver at ${facts.address}, ledger at ${facts.ledger}/_/`,
-    ...(bot ? [`bot: ${JSON.stringify(bot)}`] : []),
+    ...(bot ? [`the bot hears of: ${heard(bot)}`] : []),
   ];
-  report.event({ event: 'status', ...facts, up: down.length === 0, services, bot }, lines.join('\n'));
+  const all = { ...facts, up: down.length === 0, services, restarts, bot };
+  report.event({ event: 'status', ...all }, lines.join('\n'));
   if (down.length > 0)
     throw new Fault(
       'unavailable',
-      `Not up: ${down.join(', ')}. ./pocketcoder start -d starts what is missing.`,
+      `Not up: ${down.join(', ')}. ./pocketcoder start -d starts what is missing, ./pocketcoder doctor looks for why.`,
     );
 }

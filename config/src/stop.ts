@@ -6,6 +6,7 @@ import { findCompose } from './compose.ts';
 import { findEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { type Report, silent } from './report.ts';
+import { unserve } from './tailnet.ts';
 
 /** The tasks' containers are the executor's, which leaves them running when it ends: compose knows nothing of them. */
 async function stopTasks(docker: Docker, project: string): Promise<void> {
@@ -27,9 +28,10 @@ export async function stop(instance: Instance, report: Report): Promise<void> {
   if (existsSync(join(instance.home, 'compose.env'))) {
     const engine = findEngine();
     const compose = await findCompose(engine, instance.home);
-    const all = ['brain', 'own', 'existing'].flatMap((profile) => ['--profile', profile]);
+    const all = ['brain', 'own', 'existing', 'entrance'].flatMap((profile) => ['--profile', profile]);
     await compose([...all, 'stop'], silent);
     await stopTasks(engine.docker, instance.state.project);
+    if (instance.state.reach?.way === 'tailnet') await unserve();
   }
   report.event(
     { event: 'stopped' },

@@ -8,11 +8,19 @@ declare module 'tar-stream' {
     uid?: number;
     gid?: number;
     size?: number;
+    type?: 'file' | 'directory' | 'symlink';
+    linkname?: string;
   };
   export function pack(): Readable & {
-    entry(header: Header, content: Uint8Array | string): void;
+    entry(header: Header, content: Uint8Array | string, done?: (error?: Error | null) => void): void;
+    /** The content is written to the stream: exactly `size` bytes. */
+    entry(header: Header, done?: (error?: Error | null) => void): Writable;
     finalize(): void;
   };
   export function extract(): Writable &
-    AsyncIterable<Readable & { header: { name: string; mode: number; mtime: Date } }>;
+    AsyncIterable<
+      Readable & {
+        header: { name: string; mode: number; mtime: Date; type: string; linkname: string | null };
+      }
+    >;
 }

@@ -1,7 +1,7 @@
 /** An action: one thing somebody wants done, its canonical text and its digest. No Matrix, no Docker, no LLM here. */
 import { createHash, randomBytes } from 'node:crypto';
 import { canonical } from './canonical.cjs';
-import { classes, type Policy, termOf } from './policy.cjs';
+import { classes, type Policy, type Reads, rank, readsTerm, termOf } from './policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
 export type RiskClass = 'read' | 'write' | 'exec' | 'network' | 'secret' | 'destructive' | 'control';
@@ -13,6 +13,15 @@ export type Role = 'none' | 'reads' | 'asks' | 'approves' | 'owner';
 export type RunArgs = {
   bash: { script: string; cwd: string; env: Readonly<Record<string, string>>; timeout: number };
   read_file: { path: string; offset: number; limit: number };
+  list: { path: string };
+  grep: { pattern: string; path: string };
+  /** The whole file, byte for byte. */
+  get_file: { path: string };
+  /** A new file of these bytes in base64; where there is one of that path it gets a further name. */
+  put_file: { path: string; content: string };
+  /** What changed since the import, to read, and to take elsewhere. */
+  diff: Record<string, never>;
+  export: { as: 'patch' | 'bundle' };
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };
@@ -21,7 +30,12 @@ export type LeaseArgs =
   /** Exactly these acts. */
   | { acts: readonly Act[]; uses: number; seconds: number }
   /** One kind of file action on whatever is below a path; '' is the whole workspace. */
-  | { of: 'read_file' | 'write_file' | 'edit_file'; path: string; uses: number; seconds: number };
+  | {
+      of: 'read_file' | 'list' | 'grep' | 'write_file' | 'edit_file';
+      path: string;
+      uses: number;
+      seconds: number;
+    };
 /** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
 export type Args = RunArgs & {
   lease: LeaseArgs;
@@ -49,6 +63,8 @@ export type Action<K extends Kind = Kind> = {
     grace: number;
     approvers: number;
     devices: number;
+    /** What its card leases besides: whatever the agent reads of this workspace, so often, until then or the task's end. */
+    reads?: Reads;
   };
 }[K];
 
@@ -88,6 +104,14 @@ export function makeAction(asked: Asked, policy: Policy, raise?: 'signed', id: s
     approvers,
     devices,
   } as Action;
+}
+
+/** The same action, its card leasing reads besides where the policy lets it: then it takes the grade that reading takes as well. */
+export function withReads(action: Action, policy: Policy): Action {
+  const term = readsTerm(policy);
+  if (!term || action.class === 'control') return action;
+  const grade = rank(term.grade) > rank(action.grade) ? term.grade : action.grade;
+  return { ...action, grade, reads: term.reads };
 }
 
 /** The exact text that is approved, stored and run. Throws on what canonical JSON cannot carry (a lone surrogate). */

@@ -11,6 +11,8 @@ export type Report = {
   results: number;
   transcripts: number;
   checkpoints: number;
+  /** The numbers of the actions whose card was taken out of its room. */
+  removed: number[];
   /** The first entry that is off, and why. */
   off?: { seq: number; id: string; kind: string; why: string };
 };
@@ -50,14 +52,21 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
     results: 0,
     transcripts: 0,
     checkpoints: 0,
+    removed: [],
   };
+  const numbers = new Map<string, number>();
   const hashes: string[] = [];
 
   const judge = async (entry: Entry): Promise<string> => {
     const why = chain.take(entry);
     if (why) return why;
     hashes.push(entry.hash);
-    if (entry.kind === 'requested') report.actions++;
+    if (entry.kind === 'requested') numbers.set(entry.action, ++report.actions);
+    if (entry.kind === 'alarm') {
+      const body = JSON.parse(entry.body) as { reason?: unknown; action?: unknown };
+      const number = body.reason === 'card removed' ? numbers.get(String(body.action)) : undefined;
+      if (number) report.removed.push(number);
+    }
     if (entry.kind === 'checkpoint') {
       report.checkpoints++;
       return checkpointMisfit(entry, hashes);

@@ -21,6 +21,8 @@ export type Ledger = {
   append(entry: Append): Promise<Entry>;
   /** All entries with a number above `seq`, in order. */
   since(seq: number): Promise<Entry[]>;
+  /** So many of the newest entries, in order. */
+  last(count: number): Promise<Entry[]>;
   /** All entries of one action, in order. */
   story(action: string): Promise<Entry[]>;
   /** All entries that decide who may approve what, and whether anything runs, in order. */
@@ -50,7 +52,9 @@ export async function connectLedger(login: Login): Promise<Ledger> {
   };
 }
 
-function reader(session: Session): Pick<Ledger, 'since' | 'story' | 'control' | 'transcript' | 'follow'> {
+function reader(
+  session: Session,
+): Pick<Ledger, 'since' | 'last' | 'story' | 'control' | 'transcript' | 'follow'> {
   const { pb } = session;
   const entries = pb.collection('entries');
   const list = (filter: string) => async (signal: AbortSignal) => {
@@ -68,6 +72,11 @@ function reader(session: Session): Pick<Ledger, 'since' | 'story' | 'control' | 
   };
   return {
     since: (seq) => all('seq > 0', seq),
+    last: (count) =>
+      session.patient(async (signal) => {
+        const { items } = await entries.getList(1, count, { sort: '-seq', skipTotal: true, signal });
+        return items.map(entryOf).reverse();
+      }),
     story: (action) => all(pb.filter('action = {:action}', { action })),
     control: () => all(`(${controlKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
     transcript: (entry) => session.patient((signal) => download(session, entry, signal), longestDownload),

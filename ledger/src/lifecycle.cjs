@@ -31,16 +31,19 @@ const lifecycle = {
   unknown: [],
 };
 
-/** Entries that decide who may approve what, and whether anything runs; every judgement reads them. */
+/** Entries that decide who may approve what, where, and whether anything runs; every judgement reads them. */
 const controlKinds = [
   'identity.enrolled',
   'identity.changed',
   'identity.revoked',
   'policy.set',
   'applied',
+  'lease.granted',
   'lease.ended',
   'frozen',
   'thawed',
+  'workspace.created',
+  'workspace.imported',
 ];
 
 /** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
@@ -68,8 +71,24 @@ const rights = {
       'workspace.created',
     ],
   ],
-  executor: ['claimed', 'running', 'succeeded', 'failed', 'killed', 'unknown', 'expired', 'alarm'],
-  operator: ['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
+  executor: [
+    ...[
+      'claimed',
+      'lease.granted',
+      'running',
+      'succeeded',
+      'failed',
+      'killed',
+      'unknown',
+      'expired',
+      'alarm',
+    ],
+  ],
+  operator: [
+    ...['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
+    ...['void', 'unknown', 'alarm'], // what was open when a backup was made
+    ...['workspace.imported', 'workspace.exported'],
+  ],
   auditor: [],
 };
 

@@ -2,7 +2,10 @@
 import type { Session } from './session.ts';
 
 export type Live = {
-  /** Executor only. Never waits and never throws; what the ledger can't take in time is dropped. */
+  /**
+   * Executor only. Never waits and never throws; what the ledger can't take in time is dropped. Of no action and empty, it
+   * says that the executor is there.
+   */
   send(action: string, chunk: Uint8Array): void;
   /** Bot only. Returns the way to end it. */
   subscribe(take: (action: string, chunk: Uint8Array) => void): Promise<() => Promise<void>>;

@@ -1,11 +1,15 @@
 #!/usr/bin/perl
-# read_file, write_file and edit_file, as uid 1000 inside the task's container. The input file is a list of
+# What actions on files do, as uid 1000 inside the task's container. The input file is a list of
 # length-prefixed byte strings: operation, path, then what the operation takes. All bytes are kept as they come.
-# A path must lie below /workspace as it is written. A symbolic link may still lead elsewhere in this container: there
+# A path must be /workspace or lie below it as it is written. A symbolic link may still lead elsewhere in this container: there
 # is nothing there that a script could not reach as well, and nothing that is not this task's.
 use strict;
 use warnings;
 use Cwd ();
+use Fcntl;
+
+my $most_lines = 1000;
+my $most_sent  = 32 << 20;
 
 sub slurp {
     my ($path) = @_;
@@ -42,12 +46,12 @@ sub make_parents {
 my ($asked, $path, @rest) = unpack '(N/a*)*', slurp($ARGV[0]);
 my ($leased, $operation) = $asked =~ m{^(leased )?(\w+)$};
 $path = "/workspace/$path" unless $path =~ m{^/};
-die "$path is not below /workspace; nothing was done\n"
-  if $path !~ m{^/workspace/} or grep { $_ eq '..' } split m{/}, $path;
+die "$path is not in /workspace; nothing was done\n"
+  if $path !~ m{^/workspace(?:/|\z)} or grep { $_ eq '..' } split m{/}, $path;
 # A lease was given for a path as people read it: what a link in the workspace makes of it nobody has seen.
 if ($leased) {
     my $so_far = '/workspace';
-    for my $part (grep { length and $_ ne '.' } split m{/}, substr $path, length '/workspace/') {
+    for my $part (grep { length and $_ ne '.' } split m{/}, substr $path, length '/workspace') {
         $so_far .= "/$part";
         die "$so_far is a symbolic link, which a lease does not follow; nothing was done\n" if -l $so_far;
     }
@@ -63,6 +67,49 @@ if ($operation eq 'read') {
         last if $limit and $. > $offset + $limit;
         print $line;
     }
+}
+elsif ($operation eq 'get') {
+    die "cannot send $path: ", (-e $path ? 'it is no plain file' : $!), "\n" unless -f $path;
+    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
+    die "cannot send $path: it is larger than ", $most_sent >> 20, " MiB\n" if -s $file > $most_sent;
+    local $/ = \65536;
+    print while <$file>;
+}
+elsif ($operation eq 'put') {
+    make_parents($path);
+    my ($start, $extension) = $path =~ m{^(.*?[^/])(\.[^./]*)?\z}s;
+    my ($file, $free) = (undef, $path);
+    for (my $n = 2; !sysopen $file, $free, O_WRONLY | O_CREAT | O_EXCL; $n++) {
+        die "cannot write $free: $!\n" unless $!{EEXIST} and $n < 100;
+        $free = "$start-$n" . ($extension // '');
+    }
+    (print {$file} $rest[0] and close $file) or do { my $why = $!; unlink $free; die "cannot write $free: $why\n" };
+    print 'wrote ', length $rest[0], " bytes to $free\n";
+}
+elsif ($operation eq 'list') {
+    opendir(my $folder, $path) or die "cannot list $path: $!\n";
+    my @names = sort grep { !/^\.\.?\z/ } readdir $folder;
+    for my $name (splice @names, 0, $most_lines) {
+        my $size  = (lstat "$path/$name")[7] // next;
+        my $kind  = -d _ ? '/' : -l _ ? ' -> ' . readlink "$path/$name" : "  $size bytes";
+        print "$name$kind" =~ s/([\x00-\x1f\x7f\\])/sprintf '\\x%02x', ord $1/ger, "\n"; # one line a name
+    }
+    print '[', scalar @names, " more]\n" if @names;
+}
+elsif ($operation eq 'grep') {
+    my $below = substr("$path/", length '/workspace/') =~ s{/+\z}{}r;
+    # No shell, no configuration, no links followed; and its expressions take time that grows with the text alone.
+    my @rg = qw(rg --no-config --line-number --no-heading --with-filename --color=never --sort=path --hidden
+      --glob=!.git --max-columns=500 --max-columns-preview --regexp);
+    open(my $found, '-|', @rg, $rest[0], '--', length $below ? $below : '.') or die "cannot search: $!\n";
+    my $lines = 0;
+    while (my $line = <$found>) {
+        $lines++ < $most_lines or do { print "[only the first $most_lines lines]\n"; last };
+        print $line =~ s{^\./}{}r;
+    }
+    close $found;
+    print "no line matches\n" if $? >> 8 == 1 and not $lines;
+    exit 2 if $? >> 8 == 2;
 }
 elsif ($operation eq 'write') {
     make_parents($path);

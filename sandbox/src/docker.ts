@@ -22,16 +22,18 @@ function names(place: Place, { task, workspace }: TaskName) {
   return {
     container: `${place.project}-task-${task}`,
     files: `${place.project}-ws-${workspace}`,
+    base: `${place.project}-base-${workspace}`,
     store: `${place.project}-out-${task}`,
   };
 }
 
 /**
  * How the task's container is made. Root inside it (tmux and the runner) has three capabilities: to become uid 1000 and
- * to end uid 1000's processes. Scripts have none, no network, and can write to /workspace, /tmp and their home alone.
+ * to end uid 1000's processes. Scripts have none, no network, and can write to /workspace, /tmp and their home alone. /base
+ * holds the tree as it was imported, a bare git repository that what changed is told from; it is empty where none was.
  */
 export function containerOptions(place: Place, name: TaskName): Docker.ContainerCreateOptions {
-  const { container, files, store } = names(place, name);
+  const { container, files, base, store } = names(place, name);
   const { memory_mb, pids, cpus } = place.limits;
   const scratch = `rw,exec,nosuid,nodev,size=${Math.ceil(memory_mb / 2)}m`;
   const options: Docker.ContainerCreateOptions = {
@@ -48,6 +50,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
       SecurityOpt: ['no-new-privileges'],
       Mounts: [
         { Type: 'volume', Source: files, Target: '/workspace' },
+        { Type: 'volume', Source: base, Target: '/base', ReadOnly: true },
         { Type: 'volume', Source: store, Target: '/var/lib/task' },
       ],
       Tmpfs: {

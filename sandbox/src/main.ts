@@ -13,6 +13,9 @@ import { makeTasks } from './tasks.ts';
 /** Is there while the service can do its work: the container's health check looks for it. */
 const readyFile = join(tmpdir(), 'ready');
 
+/** Milliseconds between two signs to the bot that somebody is there to run what is approved. */
+const beatEvery = 10_000;
+
 /** The engine behind the socket (or DOCKER_HOST). Its id names this executor: claims outlive its process. */
 async function engine(): Promise<{ docker: Docker; id: string }> {
   const docker = new Docker();
@@ -36,7 +39,14 @@ async function main(log: Logger): Promise<void> {
     log.warn({ url: settings.ledger.url }, 'ledger does not answer; trying again'),
   );
   let caughtUp = false;
-  const tell = (up: boolean) => (up ? writeFileSync(readyFile, '') : rmSync(readyFile, { force: true }));
+  let working = false;
+  const beat = () => working && ledger.live.send('', new Uint8Array());
+  const tell = (up: boolean) => {
+    working = up;
+    if (up) writeFileSync(readyFile, '');
+    else rmSync(readyFile, { force: true });
+    beat();
+  };
   const executor = startExecutor({
     ledger,
     tasks,
@@ -55,6 +65,7 @@ async function main(log: Logger): Promise<void> {
   await executor.ready;
   caughtUp = true;
   tell(true);
+  setInterval(beat, beatEvery).unref();
   log.info({ runtime: runtime ?? 'default', image }, 'ready');
 }
 

@@ -17,6 +17,7 @@ export class ScriptError extends Error {}
 
 const root = '/workspace';
 const fileTimeout = 60;
+const gitTimeout = 600;
 const longestTimeout = 86400;
 const mostInput = 16 << 20;
 const mostVariables = 200;
@@ -75,18 +76,35 @@ function whole(value: number, least: number, most: number, what: string): number
   throw new ScriptError(`${what} must be a whole number from ${least} to ${most}; nothing was run`);
 }
 
-function bytesOf(...texts: string[]): void {
-  if (texts.some((t) => typeof t !== 'string'))
+function fromBase64(text: string): Uint8Array {
+  const bytes = Buffer.from(String(text), 'base64');
+  if (bytes.toString('base64') === text) return bytes;
+  throw new ScriptError('the bytes of the file are not in base64; nothing was run');
+}
+
+function bytesOf(...texts: (string | Uint8Array)[]): void {
+  if (texts.some((t) => typeof t !== 'string' && !(t instanceof Uint8Array)))
     throw new ScriptError('the action lacks an argument; nothing was run');
   if (texts.reduce((sum, t) => sum + Buffer.byteLength(t), 0) > mostInput)
     throw new ScriptError(`the action is larger than ${mostInput >> 20} MiB; nothing was run`);
 }
 
-function file(leased: boolean, ...input: [operation: string, path: string, ...rest: string[]]): Script {
+function file(
+  leased: boolean,
+  ...input: [operation: string, path: string, ...rest: (string | Uint8Array)[]]
+): Script {
   bytesOf(...input);
   const [operation, path, ...rest] = input;
   const input_ = fields(leased ? `leased ${operation}` : operation, workspacePath(path), ...rest);
   return { program: 'file', input: input_, cwd: root, env: { ...base }, timeout: fileTimeout };
+}
+
+/** image/workspace.sh looks at the tree with git, and heeds nothing that stands in it. */
+function changes(form: string): Script {
+  if (!['diff', 'patch', 'bundle'].includes(form))
+    throw new ScriptError(`there is no export as ${form}; nothing was run`);
+  const input = Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh show ${form}`);
+  return { program: 'bash', input, cwd: root, env: { ...base }, timeout: gitTimeout };
 }
 
 /**
@@ -113,6 +131,18 @@ export function scriptOf(action: Action, leased = false): Script {
       const limit = whole(action.args.limit, 0, 1e9, 'limit');
       return file(leased, 'read', action.args.path, String(offset), String(limit));
     }
+    case 'list':
+      return file(leased, 'list', action.args.path);
+    case 'grep':
+      return file(leased, 'grep', action.args.path, action.args.pattern);
+    case 'get_file':
+      return file(leased, 'get', action.args.path);
+    case 'put_file':
+      return file(leased, 'put', action.args.path, fromBase64(action.args.content));
+    case 'diff':
+      return changes('diff');
+    case 'export':
+      return changes(action.args.as);
     case 'write_file':
       return file(leased, 'write', action.args.path, action.args.content);
     case 'edit_file':

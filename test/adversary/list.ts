@@ -78,9 +78,8 @@ const rows: readonly Row[] = [
   [
     18,
     'redactions of a card or of a decision',
-    'they can only deny; the ledger stands alone',
-    'partial',
-    'the audit does not name a redacted card',
+    'they can only deny; the ledger stands alone, and the audit names a card that was removed',
+    'tested',
   ],
   [19, 'the bot’s own events', 'the bot’s account never counts', 'tested'],
   [
@@ -120,7 +119,7 @@ const rows: readonly Row[] = [
   [
     34,
     'a lease is widened',
-    'leases bind exact actions, or one kind below a path, counted and ended',
+    'leases bind exact actions, one kind below a path, or one task’s reads, counted and ended',
     'tested',
   ],
   [35, 'the agent edits its own policy', 'policy is out of its reach', 'planned'],

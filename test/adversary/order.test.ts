@@ -1,6 +1,8 @@
 /** What the homeserver does with order, relations, edits and redactions, against cards that are polls. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { auditLedger } from '../../ledger/src/audit.ts';
+import { numberOf } from '../harness/answers.ts';
 import type { WireEvent } from '../harness/hostile.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
@@ -151,6 +153,15 @@ test('attack-18 redactions: of a card it denies, of a decision that ran it chang
   const lines = await genuine(rig);
   assert.equal(JSON.stringify(await rig.audit.story(ran.action)), before);
   assert.equal(lines.filter((line) => line === ran.name).length, 1);
+  await sendBare(rig, bot, 'm.room.redaction', { redacts: ran.card.id }); // once more is nothing new
+  const still = await genuine(rig);
+  assert.ok(still.length > 0);
+  const { ok, removed } = await auditLedger(rig.audit);
+  assert.deepEqual(
+    { ok, removed },
+    { ok: true, removed: [numberOf(w.card), numberOf(ran.card)] },
+    'and no card of those that stand',
+  );
 });
 
 test('attack-50 a vote held back counts for no later card of the same command', async () => {

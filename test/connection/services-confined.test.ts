@@ -143,7 +143,7 @@ function secrets(): Map<string, string> {
 const leaks = (text: string): string[] =>
   [...secrets()].filter(([, secret]) => text.includes(secret)).map(([name]) => name);
 
-test('attack-44: no password or key is in an inspect, a log or a process list of any container', async () => {
+test('attack-44: no password or key is in an inspect, a log or a process list of any container, nor in what the launcher shows of them', async () => {
   assert.equal(secrets().size, 10);
   const file = await bash(scene.containers.bot, 'cat /run/pocketcoder/bot.json');
   assert.deepEqual(leaks(file.out).sort(), ['passwords.bot', 'passwords.brain', 'passwords.ledger.bot']); // the twin
@@ -153,6 +153,17 @@ test('attack-44: no password or key is in an inspect, a log or a process list of
     const log = logged ? String(await container.logs({ stdout: true, stderr: true, follow: false })) : '';
     const top = await container.top({ ps_args: 'axww -o pid,args' });
     assert.deepEqual(leaks(JSON.stringify([info, top]) + log), [], name);
+  }
+  for (const args of [
+    ['logs'],
+    ['logs', '--json', '--since', '1d'],
+    ['doctor'],
+    ['doctor', '--json'],
+    ['status'],
+  ]) {
+    const { out, err } = await scene.instance.run(args);
+    assert.deepEqual(leaks(out + err), [], args.join(' '));
+    assert.ok(!(out + err).includes('test-key') && out.includes('bot'), args.join(' '));
   }
   const logs = await docker.getContainer(scene.containers.bot).logs({ stdout: true, follow: false });
   assert.match(String(logs), /"ready"/); // there was something to leak in

@@ -13,9 +13,9 @@ export function editOf(e: Shown): { of: string; text: string; html: string } | u
 }
 
 /** Says `text` and waits for the card that comes of it, complete with its chips or answers. */
-export async function askAndSee(phone: Phone, text: string): Promise<Card> {
+export async function askAndSee(phone: Phone, text: string, room?: string): Promise<Card> {
   const before = new Set(phone.cards().map((c) => c.id));
-  await phone.say(text);
+  await phone.say(text, room);
   return phone.until(`the card of ${JSON.stringify(text)}`, (p) =>
     p.cards().find((c) => !before.has(c.id) && (c.chips.length === 3 || c.answers.length === 2)),
   );

@@ -12,6 +12,21 @@ type Line = {
 
 export function consoleOf(path: string) {
   return {
+    /** Has the bot make a workspace's room. @returns the room; rejects where the bot goes away */
+    async openWorkspace(name: string): Promise<string> {
+      const socket = connect(path);
+      try {
+        socket.write(`${JSON.stringify({ cmd: 'workspace', name })}\n`);
+        for await (const line of createInterface({ input: socket })) {
+          const said = JSON.parse(line) as { event: string; room?: string; message?: string };
+          if (said.room === undefined) throw new Error(said.message);
+          return said.room;
+        }
+        throw new Error('the console was closed');
+      } finally {
+        socket.destroy();
+      }
+    },
     /**
      * Asks the bot to pair, has the phone take it up, and compares the emoji of both sides, as two people would.
      * @param o.answer what the operator says; by default yes where the emoji are the same

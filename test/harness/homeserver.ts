@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { ensureImage } from '../../config/src/images.ts';
 import { until } from './wait.ts';
@@ -21,6 +22,8 @@ export type Homeserver = {
   /** Ends the process and keeps its data: what a homeserver that is down looks like. */
   halt(): Promise<void>;
   resume(): Promise<void>;
+  /** Of one that is halted: a user's sessions come to the end of their time, as under `session_lifetime`, or are ended. */
+  endSessions(user: string, how: 'expired' | 'ended'): void;
   /** Ends it and removes everything. */
   stop(): Promise<void>;
 };
@@ -131,6 +134,13 @@ export async function startHomeserver(address = '127.0.0.1'): Promise<Homeserver
     },
     halt: host.end,
     resume,
+    endSessions(user, how) {
+      const db = new DatabaseSync(join(dir, 'homeserver.db'));
+      const end =
+        how === 'ended' ? 'DELETE FROM access_tokens' : 'UPDATE access_tokens SET valid_until_ms = 1';
+      db.prepare(`${end} WHERE user_id = ?`).run(user);
+      db.close();
+    },
     async stop() {
       await host.end().catch(() => {});
       await host.clean();

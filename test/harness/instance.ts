@@ -9,6 +9,7 @@ import { findEngine } from '../../config/src/engine.ts';
 import { checkout } from '../../config/src/paths.ts';
 import type { Settings } from '../../config/src/settings.ts';
 import type { State } from '../../config/src/state.ts';
+import { removeProject as removeOf } from '../../config/src/uninstall.ts';
 import { type ScriptedModel, type Scripts, startModel } from './model.ts';
 
 export type Ran = { code: number | null; out: string; err: string; events: Record<string, unknown>[] };
@@ -78,20 +79,7 @@ export async function launch(
 }
 
 /** Removes everything the engine has of a project. */
-export async function removeProject(project: string): Promise<void> {
-  const { docker } = findEngine();
-  const filters = { label: [`com.docker.compose.project=${project}`] };
-  // The tasks' containers are the executor's: compose knows nothing of them, their names begin with the project's.
-  const tasks = await docker.listContainers({ all: true, filters: { name: [`^/${project}-`] } });
-  const containers = [...(await docker.listContainers({ all: true, filters })), ...tasks];
-  for (const id of new Set(containers.map((one) => one.Id)))
-    await docker.getContainer(id).remove({ force: true, v: true });
-  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
-  const volumes = (await docker.listVolumes()).Volumes ?? [];
-  for (const { Name } of volumes)
-    if (Name.startsWith(`${project}_`) || Name.startsWith(`${project}-`))
-      await docker.getVolume(Name).remove();
-}
+export const removeProject = (project: string): Promise<void> => removeOf(findEngine().docker, project);
 
 /** This machine's address on the engine's own bridge, where containers with a way out reach what listens there. */
 export async function bridgeAddress(): Promise<string> {

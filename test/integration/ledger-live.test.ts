@@ -59,6 +59,31 @@ test('the bot hears the executor, in order, byte for byte', async () => {
   await leave();
 });
 
+test('a sign that the executor is there is heard, also once the ledger was killed and is back', async () => {
+  const bot = await ledger.connect('bot');
+  const executor = await ledger.connect('executor');
+  let heard = 0;
+  const leave = await bot.live.subscribe((action, chunk) => {
+    if (action === '' && chunk.length === 0) heard++;
+  });
+  const hears = (what: string) => {
+    const before = heard;
+    return until(
+      what,
+      () => {
+        executor.live.send('', new Uint8Array());
+        return heard > before;
+      },
+      { seconds: 30, every: 200 },
+    );
+  };
+  await hears('a sign');
+  await ledger.kill();
+  await ledger.restart();
+  await hears('a sign from after the restart');
+  await leave();
+});
+
 test('nobody else may subscribe, and nobody else may send', async () => {
   for (const identity of ['executor', 'operator', 'auditor'] as const) {
     const other = await stream(identity);

@@ -1,10 +1,16 @@
 /** The bot's Matrix part as a process of its own, to be killed: logs what it takes in, one line an event. */
 import pino from 'pino';
 import { connectMatrix } from '../../bot/src/matrix/connect.ts';
-import type { UserId } from '../../bot/src/matrix/types.ts';
+import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
 
 const { HOMESERVER: homeserver = '', SERVER_NAME: serverName = '', BOT_USER: user = '' } = process.env;
-const { BOT_PASSWORD: password = '', BOT_STATE: stateDir = '', OWNER = '', HOLD = '' } = process.env;
+const {
+  BOT_PASSWORD: password = '',
+  BOT_STATE: stateDir = '',
+  OWNER = '',
+  HOLD = '',
+  SAY = '',
+} = process.env;
 const log = pino();
 
 const matrix = await connectMatrix({
@@ -32,9 +38,16 @@ const matrix = await connectMatrix({
     log.info({ room }, 'gap');
     if (HOLD) await new Promise(() => {});
   },
+  async onRestored(room, said) {
+    log.info({ room, said: said.map((content) => content['body']) }, 'restored');
+  },
   onState: (state) => log.info({ state }, `homeserver ${state}`),
 });
 if (OWNER)
   log.info({ room: await matrix.createWorkspaceRoom({ name: 'main', invite: [OWNER as UserId] }) }, 'room');
+if (SAY) {
+  const [room = '', body] = SAY.split(' ');
+  await matrix.post(room as RoomId, 'm.room.message', { msgtype: 'm.notice', body });
+}
 log.info({ device: matrix.device }, 'ready');
 setInterval(() => {}, 1000);

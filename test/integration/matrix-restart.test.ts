@@ -110,6 +110,25 @@ test('a homeserver that goes away is waited for', async () => {
   await takes(bot, 'up again');
 });
 
+async function endSessions(how: 'expired' | 'ended'): Promise<void> {
+  await homeserver.halt();
+  await bot.said('homeserver down');
+  homeserver.endSessions(account.user, how);
+  await homeserver.resume();
+  await bot.said('the bot cannot go on', 60);
+}
+
+test('a session that came to the end of its time is renewed by the next start, for the same device', async () => {
+  const was = await devices();
+  await endSessions('expired');
+  await phone.say('while it had no session');
+  await bot.start();
+  await takes(bot, 'while it had no session');
+  assert.deepEqual(await devices(), was);
+  await bot.kill();
+  await bot.start(); // the new one was kept
+});
+
 test('a second process on the same keys is refused', async () => {
   assert.match(await refusal({}), /database is locked/);
 });
@@ -120,4 +139,9 @@ test('a lost state directory is refused: no second device, no new identity', asy
   assert.deepEqual(await devices(), was);
   const wrong = { BOT_STATE: join(dir, 'wrong'), BOT_PASSWORD: 'wrong' };
   assert.match(await refusal(wrong), /Invalid username or password/);
+});
+
+test('a session that somebody ended is not: whoever did that may have taken its device as well', async () => {
+  await endSessions('ended');
+  assert.match(await refusal({}), /M_UNKNOWN_TOKEN/);
 });

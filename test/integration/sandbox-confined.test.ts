@@ -115,7 +115,7 @@ P
 
 test('only the workspace, the home and /tmp can be written', async () => {
   const result = await box.bash(`
-    for d in / /etc /usr/bin /usr/lib/pocketcoder /var/tmp /run /run/task /home /root /var/lib/task /sys /proc/sys/kernel; do
+    for d in / /base /etc /usr/bin /usr/lib/pocketcoder /var/tmp /run /run/task /home /root /var/lib/task /sys /proc/sys/kernel; do
       ( : > $d/x ) 2>/dev/null && echo wrote $d
     done
     for d in /workspace /home/agent /tmp; do : > $d/x && echo twin $d; done

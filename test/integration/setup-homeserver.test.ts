@@ -166,6 +166,20 @@ test('a second start needs no password, and keeps room and session', async () =>
   await sees(phone, '42 again', 30);
 });
 
+test('doctor phone looks at that server: without TLS it stands in a phone’s way', async () => {
+  const { code, events } = await instance.run(['doctor', 'phone', '--json']);
+  const checks = events.filter(({ event }) => event === 'check');
+  assert.deepEqual(
+    checks.map(({ check, ok }) => [check, ok]),
+    [
+      ['address', true],
+      ['certificate', false],
+    ],
+  );
+  assert.match(String(checks[1]?.['found']), /plain HTTP/);
+  assert.equal(code, 1);
+});
+
 test('an instance cannot be moved to another account or server, and its bot’s account serves no second one', async () => {
   writeFileSync(join(instance.home, 'pocketcoder.yaml'), 'owner: me\n');
   const moved = await instance.run(['start', '-d']);

@@ -86,6 +86,10 @@ test('a bot’s disk that is nearly full asks nothing new; a full one loses noth
   const said = await sees(phone, 'Not asked: the bot', 30);
   assert.match(said, /disk has \d MiB left of the 16 it needs\. Make room .* Nothing was run\./);
   assert.equal(phone.cards().length, cards);
+  const doctor = await instance.run(['doctor', '--json']);
+  assert.equal(doctor.code, 1);
+  const tight = doctor.events.filter(({ check, level }) => check === 'room left' && level === 'fail');
+  assert.match(JSON.stringify(tight), /\b[78] MiB free for the bot's data.*make room/);
   await bash(holder, 'rm /data/fill');
 
   await fillBot(holder, 0);

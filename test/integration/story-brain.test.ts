@@ -18,7 +18,10 @@ let phone: Phone;
 let ledger: Ledger;
 
 before(async () => {
-  instance = await startInstance({ model: 'scripted' });
+  instance = await startInstance({
+    model: 'scripted',
+    overrides: { approvals: { reads: { uses: 0 } } }, // story-cards.test.ts is about those
+  });
   phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
   const password = instance.secrets.passwords.ledger.auditor;
   ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
@@ -210,6 +213,26 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   await container('brain').start();
   await until('the model is told', () => toldModel().includes('without-the-brain\\n'), { seconds: 60 });
   assert.deepEqual(await kindsOf(card), ran);
+});
+
+test('what is said to an agent that is gone is kept, and told to it in order when it is back', async () => {
+  await container('brain').kill({ signal: 'SIGKILL' });
+  await hears(phone, 'The first of two.', 'It is kept, and told to it');
+  await hears(phone, 'The second of two.', 'It is kept, and told to it');
+  await container('brain').start();
+  await sees(phone, 'You said: The second of two.', 60);
+  const prompts = (instance.model?.seen.at(-1)?.messages ?? []).filter(({ role }) => role === 'user');
+  assert.match(JSON.stringify(prompts.slice(-2)), /The first of two\..*The second of two\./);
+});
+
+test('a model that is gone is told once; back, it answers what it was asked, and that is told there', async () => {
+  const { model } = instance;
+  assert.ok(model);
+  model.mode = 'down';
+  await hears(phone, 'Are you still there?', '⚠️ The model cannot be reached. Nothing was lost');
+  model.mode = 'ok';
+  await sees(phone, 'You said: Are you still there?', 60);
+  await sees(phone, '✅ The model answers again.');
 });
 
 test('a policy changed in the settings is asked for in the room, and holds once an owner approved it', async () => {

@@ -1,12 +1,13 @@
 /**
- * What a newcomer does after `npm start`: signs in with what it printed, pairs, gives a task, approves it, reads the output.
- * Prints the seconds of each step.
+ * What a newcomer does after `npm start`: trusts the root certificate that the page gives and no other, signs in with what it
+ * printed, pairs, gives a task, approves it, reads the output. Prints the seconds of each step.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setDefaultCACertificates } from 'node:tls';
 import { findInstance } from '../../config/src/instance.ts';
-import { addressOf } from '../../config/src/services.ts';
+import { pageOf, phoneAddressOf } from '../../config/src/services.ts';
 import { pairPhone } from '../harness/paired.ts';
 import { createPhone } from '../phone/phone.ts';
 
@@ -19,10 +20,17 @@ const step = (name: string): void => {
   from = performance.now();
 };
 
+const page = pageOf(instance);
+assert.ok(page, 'the settings say: reach by the own network');
+const root = await (await fetch(`${page}/root.crt`)).text();
+await assert.rejects(fetch(phoneAddressOf(instance)), 'who trusts the usual authorities is refused');
+setDefaultCACertificates([root]);
+step('trusts the root that was served');
+
 const user = `@${state.owner}:${state.server_name}`;
 const secrets = JSON.parse(readFileSync(join(home, 'secrets.json'), 'utf8')) as typeof state;
 const phone = await createPhone({
-  homeserver: addressOf(instance),
+  homeserver: phoneAddressOf(instance),
   user,
   password: secrets.passwords.owner,
 });

@@ -35,7 +35,11 @@ export function takeVerifications(
     const run = (v: Verifier): void => {
       const done = v.verify();
       done.catch(() => {}); // told to whoever awaits confirm()
-      v.on(VerifierEvent.ShowSas, (sas) => show(toPerson(sas, done)));
+      const present = (sas: ShowSasCallbacks) => show(toPerson(sas, done));
+      v.once(VerifierEvent.ShowSas, present);
+      // On a slow machine they are there before the sending of our own start is answered, which brings us here.
+      const there = v.getShowSasCallbacks();
+      if (there) present(there);
     };
     request.on(VerificationRequestEvent.Change, () => {
       if (begun) return;

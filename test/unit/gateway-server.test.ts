@@ -7,6 +7,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import pino from 'pino';
 import { type Gateway, type Hands, startGateway } from '../../bot/src/gateway/server.ts';
+import { alone } from '../harness/alone.ts';
 
 let gateway: Gateway;
 let one: Hands;
@@ -18,6 +19,7 @@ before(async () => {
     port: 0,
     host: '127.0.0.1',
     url: 'http://127.0.0.1',
+    ...alone,
     wait: 5,
     log: pino({ level: 'silent' }),
     settled: () => {},
@@ -67,7 +69,7 @@ test('a client with its task’s token lists its tools, and its calls are its ta
   const { tools } = await client.listTools();
   assert.deepEqual(
     tools.map((t) => t.name),
-    ['bash', 'read_file', 'write_file', 'edit_file', 'plan'],
+    ['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file', 'plan'],
   );
   await client.callTool({ name: 'bash', arguments: { script: 'x' } });
   assert.deepEqual([asked.at(-1)?.task, asked.at(-1)?.workspace], ['two', 'second']);

@@ -29,6 +29,8 @@ const good = {
     { path, offset: fc.nat({ max: 1000 }), limit: fc.integer({ min: 1, max: 5000 }) },
     { requiredKeys: ['path'] },
   ),
+  list: fc.record({ path }, { requiredKeys: [] }),
+  grep: fc.record({ pattern: words, path }, { requiredKeys: ['pattern'] }),
   write_file: fc.record({ path, content: fc.oneof(words, fc.constant('')) }),
   edit_file: fc.record({ path, old: words, new: fc.oneof(words, fc.constant('')) }),
 };
@@ -58,6 +60,7 @@ test('whatever a model sends, the answer is an action within the bounds or a rea
     'timeout',
     'path',
     'content',
+    'pattern',
     'old',
     'new',
     'env',
@@ -69,7 +72,7 @@ test('whatever a model sends, the answer is an action within the bounds or a rea
     fc.dictionary(keys, fc.oneof(fc.anything(), fc.string(), fc.integer())),
   );
   fc.assert(
-    fc.property(fc.constantFrom('bash', 'read_file', 'write_file', 'edit_file', 'x'), args, (name, given) => {
+    fc.property(fc.constantFrom(...tools.map((t) => t.kind), 'x'), args, (name, given) => {
       const result = askedBy(where, name, given);
       if ('wrong' in result) return assert.ok(result.wrong.length > 0);
       const action = makeAction(result.asked, defaultPolicy);
@@ -97,6 +100,9 @@ const cases: [string, unknown, RegExp][] = [
   ['read_file', { path: '~/x' }, /must be relative/],
   ['read_file', { path: 'a/../../b' }, /must not leave/],
   ['read_file', { path: 'a\nb' }, /control character/],
+  ['list', { path: '..' }, /must not leave/],
+  ['grep', {}, /"pattern" is missing/],
+  ['grep', { pattern: 'a', path: '/' }, /must be relative/],
   ['write_file', { path: 'a' }, /"content" is missing/],
   ['edit_file', { path: 'a', old: '', new: 'x' }, /"old" is empty/],
   ['edit_file', { paht: 'a' }, /"paht" is not known; "path" is missing; "old" is missing; "new" is missing/],

@@ -111,11 +111,29 @@ test('a lease on a path covers one kind of action below it', () => {
     [read('/src/lib/a'), 'not_covered'],
     [{ kind: 'write_file', args: { path: 'src/lib/a.ts', content: '' } }, 'not_covered'],
     [run('cat src/lib/a.ts'), 'not_covered'],
+    [{ kind: 'list', args: { path: 'src/lib' } }, 'not_covered'],
   ];
   let count = 1;
   for (const [act, code] of rows) {
     assert.equal(s.use(lease, act, count), code, JSON.stringify(act));
     if (!code) count++;
+  }
+});
+
+test('list and grep are leased below a path as reads of files are', () => {
+  const acts = (path: string): Act[] => [
+    { kind: 'list', args: { path } },
+    { kind: 'grep', args: { pattern: 'x', path } },
+  ];
+  for (const kind of ['list', 'grep'] as const) {
+    const s = scene();
+    const lease = s.grant('lease', { of: kind, path: 'src', uses: 9, seconds: 100 });
+    for (const act of [...acts('src'), ...acts('src/lib')])
+      if (act.kind !== kind) assert.equal(s.use(lease, act, 1), 'not_covered');
+    for (const act of [...acts('.'), ...acts('src/..'), ...acts('src2')])
+      assert.equal(s.use(lease, act, 1), 'not_covered', JSON.stringify(act));
+    for (const [i, path] of ['src', 'src/lib'].entries())
+      assert.equal(s.use(lease, acts(path).find((a) => a.kind === kind) as Act, i + 1), '');
   }
 });
 

@@ -35,15 +35,16 @@ const allowed = new Set(
   `>requested:bot requested>posted:bot requested>void:bot posted>approved:bot posted>denied:bot posted>expired:bot
    posted>expired:executor posted>void:bot approved>claimed:executor approved>denied:bot approved>expired:bot
    approved>expired:executor approved>void:bot claimed>running:executor claimed>unknown:executor
-   running>succeeded:executor running>failed:executor running>killed:executor running>unknown:executor`.split(
-    /\s+/,
-  ),
+   running>succeeded:executor running>failed:executor running>killed:executor running>unknown:executor
+   requested>void:operator posted>void:operator approved>void:operator claimed>unknown:operator
+   running>unknown:operator`.split(/\s+/),
 );
 /** The rest of the table, for the states and kinds of several answers, of leases and of control actions. */
 const besides = new Set(
   `requested>leased:bot posted>endorsed:bot endorsed>endorsed:bot endorsed>approved:bot endorsed>denied:bot
    endorsed>expired:bot endorsed>expired:executor endorsed>void:bot approved>applied:bot leased>claimed:executor
-   leased>denied:bot leased>expired:bot leased>expired:executor leased>void:bot`.split(/\s+/),
+   leased>denied:bot leased>expired:bot leased>expired:executor leased>void:bot
+   endorsed>void:operator leased>void:operator`.split(/\s+/),
 );
 const authors = ['bot', 'executor', 'operator', 'auditor', '_superusers', '', 'toString'];
 

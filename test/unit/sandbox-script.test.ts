@@ -53,6 +53,15 @@ test('file operations carry path and contents unchanged', () => {
       assert.deepEqual(unpack(edit.input), ['edit', `/workspace/${path}`, old, fresh]);
       const read = script({ kind: 'read_file', args: { path, offset: 3, limit: 4 } });
       assert.deepEqual(unpack(read.input), ['read', `/workspace/${path}`, '3', '4']);
+      const list = script({ kind: 'list', args: { path } });
+      assert.deepEqual(unpack(list.input), ['list', `/workspace/${path}`]);
+      const get = script({ kind: 'get_file', args: { path } });
+      assert.deepEqual(unpack(get.input), ['get', `/workspace/${path}`]);
+      const content = Buffer.from(fresh).toString('base64');
+      const put = script({ kind: 'put_file', args: { path, content } });
+      assert.deepEqual(unpack(put.input), ['put', `/workspace/${path}`, fresh]);
+      const grep = script({ kind: 'grep', args: { pattern: old, path } });
+      assert.deepEqual(unpack(grep.input), ['grep', `/workspace/${path}`, old]);
     }),
   );
 });
@@ -106,6 +115,9 @@ test('what no process could be given is refused before anything runs', () => {
     { kind: 'bash', args: { ...bash, env: { A: 'x\0y' } } },
     { kind: 'bash', args: { ...bash, script: 'x'.repeat((16 << 20) + 1) } },
     { kind: 'read_file', args: { path: 'a', offset: -1, limit: 0 } },
+    { kind: 'put_file', args: { path: 'a', content: 'no base64' } },
+    { kind: 'put_file', args: { path: '../a', content: '' } },
+    { kind: 'export', args: { as: 'diff; id' as 'patch' } },
     { kind: 'write_file', args: { path: '../a', content: '' } },
   ];
   for (const asked of bad)

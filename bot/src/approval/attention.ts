@@ -46,6 +46,7 @@ export function createAttention(quick: number): Attention {
       last = entry.seq;
       const at = Date.parse(entry.at);
       if (entry.kind === 'posted') {
+        if ((JSON.parse(entry.body) as { form?: unknown }).form === 'command') return; // there was nothing to read
         posted.set(entry.action, at);
         if (brain) asked = [...asked.filter((t) => t > at - mostCards.within), at];
         return;

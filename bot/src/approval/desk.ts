@@ -1,6 +1,15 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
 import { createHash } from 'node:crypto';
-import { type Action, type Asked, actionText, makeAction, newId } from '@pocketcoder/ledger/src/action.ts';
+import {
+  type Action,
+  type Asked,
+  actionText,
+  makeAction,
+  newId,
+  sha256,
+  withReads,
+} from '@pocketcoder/ledger/src/action.ts';
+import { commandId } from '@pocketcoder/ledger/src/answers.cjs';
 import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import { isWatched } from '@pocketcoder/ledger/src/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
@@ -27,14 +36,19 @@ export type DeskOptions = {
   log: Logger;
 };
 export type Desk = {
-  /** Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered. */
-  ask(asked: Asked): Promise<{ action: string; number: number }>;
+  /**
+   * Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered.
+   * @param command the signed message that asks: where its kind, its sender and the policy let it, it is the decision too
+   */
+  ask(asked: Asked, command?: Evidence): Promise<{ action: string; number: number }>;
   /** Carries out a verdict of the gatekeeper. Returns what a person should be told, or ''. */
   apply(verdict: Verdict): Promise<string>;
   addPoll(number: number): Promise<string>;
   addCode(number: number): Promise<string>;
   /** Ends what runs and denies what waits in a workspace. Returns how many actions that were. */
   stop(workspace: string, by: string): Promise<number>;
+  /** Ends what was granted for a workspace's task: it is over. */
+  endTask(workspace: string): Promise<unknown>;
   /** Writes `expired` for every card whose decide-by has passed. */
   expire(now: number): Promise<void>;
   /** Takes the next entry of the chain: what a control action asked for takes effect once it is approved. */
@@ -107,9 +121,10 @@ export function createDesk(o: DeskOptions): Desk {
         return answer(v.card, v.grade, v.evidence);
       case 'deny': {
         const { action, number } = v.card;
+        // What it granted ends with it, and may still stand long after.
+        const ended = await grants.end(action, v.why);
         if (book.page(action) && !isOver(book.state(action))) return denyCard(v.card, v.evidence.user, v.why);
-        // Without a page it was over long ago; what it granted may still stand.
-        return (await grants.end(action, v.why))
+        return ended
           ? `#${number} is over: what it covered is asked for again. What has run stays done.`
           : '';
       }
@@ -137,6 +152,14 @@ export function createDesk(o: DeskOptions): Desk {
     throw error;
   }
 
+  /** The wish is the decision. */
+  async function carryOut(page: Page, evidence: Evidence): Promise<void> {
+    const card = await poster.adopt(page, evidence.event);
+    const why = await decide('approved', card, { grade: 'signed', evidence }, evidence.event);
+    if (!why) return;
+    await unless('lifecycle', voided(page.action.id, page.digest, why));
+  }
+
   const waiting = (number: number): { card: Card; action: Action } | string => {
     const card = cards.byNumber(number);
     const page = card && book.page(card.action);
@@ -146,13 +169,17 @@ export function createDesk(o: DeskOptions): Desk {
   };
 
   return {
-    async ask(asked) {
+    async ask(asked, command) {
       const brain = asked.requester === 'brain';
       const why = o.trouble(asked.workspace) || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
       // Where somebody only reads a tap proves nothing.
       const raise = isWatched(book.enrolled()) || o.attention.step() ? 'signed' : undefined;
-      const action = makeAction(asked, book.policy(), raise);
+      const id = command && commandId(command.event, sha256);
+      const made = makeAction(asked, book.policy(), raise, id);
+      // Not where no card would show it.
+      const offers = book.offersReads(asked) && !book.cover(asked);
+      const action = offers ? withReads(made, book.policy()) : made;
       const entry = await ledger.append({
         id: action.id,
         kind: 'requested',
@@ -166,7 +193,8 @@ export function createDesk(o: DeskOptions): Desk {
         await grants.leavePlan(page);
         await poster.show(page);
       };
-      if (!(await grants.covers(page))) await show().catch((error: unknown) => withdraw(page, error));
+      if (command && book.decides(page, command)) await carryOut(page, command);
+      else if (!(await grants.covers(page))) await show().catch((error: unknown) => withdraw(page, error));
       return { action: action.id, number: page.number };
     },
     apply,
@@ -187,7 +215,7 @@ export function createDesk(o: DeskOptions): Desk {
       return '';
     },
     async stop(workspace, by) {
-      const plans = await grants.endPlans(workspace, 'stopped'); // first, so that no further step is covered
+      const plans = await grants.endOf(workspace, 'stopped'); // first, so that no further step is covered
       const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
@@ -204,6 +232,7 @@ export function createDesk(o: DeskOptions): Desk {
       }
       return mine.length + plans;
     },
+    endTask: (workspace) => grants.endOf(workspace, 'its task is over'),
     async expire(now) {
       // By the ledger's own state: a card may have been shut here without the ledger knowing.
       for (const { action, digest, requestedAt } of book.unfinished()) {
@@ -230,6 +259,13 @@ export function createDesk(o: DeskOptions): Desk {
         grants.putInForce(page);
         const state = book.state(page.action.id);
         const card = cards.get(page.action.id);
+        if (card?.form === 'command' && ['requested', 'posted'].includes(state)) {
+          await unless(
+            'lifecycle',
+            voided(page.action.id, page.digest, 'the bot was restarted: say it again'),
+          );
+          continue;
+        }
         const shown =
           state === 'requested'
             ? poster.show(page)

@@ -14,10 +14,12 @@ export type Evidence = {
   user: string;
   device?: string;
   event: string;
-  form: 'chip' | 'poll' | 'code' | 'reaction' | 'redaction';
+  form: 'chip' | 'poll' | 'code' | 'command' | 'reaction' | 'redaction';
   session?: string;
   index?: number;
 };
+/** A file from an enrolled device: its name and size as stated, where it lies and how it is opened. */
+export type Sent = { name: string; size: number; file: Record<string, unknown> };
 export type Verdict =
   | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
   | { do: 'deny'; card: Card; evidence: Evidence; why: string }
@@ -27,8 +29,9 @@ export type Verdict =
   | { do: 'explain'; card: Card; why: string }
   /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
   | { do: 'suspect'; card: Card; why: string }
-  /** Text from an enrolled device: for the brain or a command. */
-  | { do: 'hear'; text: string; from: Person }
+  /** Text from an enrolled device: for the brain or a command. `evidence` with a command that may decide what it asks for. */
+  | { do: 'hear'; text: string; from: Person; evidence?: Evidence }
+  | { do: 'receive'; sent: Sent; from: Person; evidence: Evidence }
   | { do: 'ignore'; why: string };
 
 export type Gate = {
@@ -45,6 +48,9 @@ export type Gate = {
 };
 
 const ignore = (why: string): Verdict => ({ do: 'ignore', why });
+/** Commands that are their own decision: they read, and name exactly what. */
+const deciding = /^!(files|get|diff|export)(?!\S)/i;
+const files = ['m.file', 'm.image', 'm.video', 'm.audio'];
 const denials = ['❌', '👎', '⛔'];
 /** Clients add a variation selector to some emoji. */
 const bare = (key: string): string => key.replace(/\uFE0F/g, '');
@@ -106,9 +112,19 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
   return ignore('a plain reaction allows nothing');
 }
 
+/** The event that a redaction takes away; rooms of older versions say it outside the content. */
+const takenAway = (t: Taken): string =>
+  text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
+
+/** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
+export const removedBy = (t: Taken, cards: CardStore): Card | undefined => {
+  const card = t.type === 'm.room.redaction' ? cards.byEvent(takenAway(t)) : undefined;
+  return card?.room === t.room ? card : undefined;
+};
+
 /** Removing the tap that approved, or the card itself. Redactions are never encrypted, so they can only deny. */
 function redaction(t: Taken, gate: Gate, user: UserId): Verdict {
-  const gone = text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
+  const gone = takenAway(t);
   const evidence: Evidence = { user, event: t.wire.event_id, form: 'redaction' };
   const taken = gate.cards.byApproval(gone) ?? gate.cards.get(gate.answeredBy(gone) ?? '');
   if (taken) return { do: 'deny', card: taken, evidence, why: 'the approval was taken back' };
@@ -128,7 +144,7 @@ async function unproven(t: Taken, gate: Gate): Promise<string | undefined> {
   return violated(t, gate.people(t.room), gate.matrix);
 }
 
-const signedBy = (t: Taken, form: 'poll' | 'code'): Evidence => ({
+const signedBy = (t: Taken, form: 'poll' | 'code' | 'command'): Evidence => ({
   user: t.wire.sender,
   device: t.evidence?.device,
   event: t.wire.event_id,
@@ -153,17 +169,29 @@ async function vote(t: Taken, gate: Gate): Promise<Verdict> {
   return why ? ignore(why) : { do: 'approve', card, grade: 'signed', evidence };
 }
 
-/** A typed code is the whole message. Anything else that is said goes on to the brain or the commands. */
+/** A typed code is the whole message. Anything else that is said, or sent, goes on to the brain or the commands. */
 async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   const body = text(t.content['body']);
   const [, code = '', word = ''] = /^([0-9A-Z]{4}-[0-9A-Z]{4})(?: +(\S+))?$/i.exec(body.trim()) ?? [];
   const issued = code ? gate.cards.issued(code.toUpperCase()) : undefined;
   const card = issued?.by === 'code' ? gate.cards.get(issued.action) : undefined;
   if (card && card.room !== t.room) return ignore('code of another room');
-  const why = card ? await unproven(t, gate) : await violated(t, gate.people(t.room), gate.matrix);
+  const kind = text(t.content['msgtype']);
+  const decides = card || deciding.test(body) || files.includes(kind);
+  const why = decides ? await unproven(t, gate) : await violated(t, gate.people(t.room), gate.matrix);
   if (why) return ignore(why);
-  if (t.content['msgtype'] !== 'm.text') return ignore(`a message of kind ${text(t.content['msgtype'])}`);
-  if (!card) return { do: 'hear', text: body, from };
+  const evidence = signedBy(t, 'command');
+  const { file, filename, info } = t.content as {
+    file?: Sent['file'];
+    filename?: unknown;
+    info?: Partial<Sent>;
+  };
+  if (files.includes(kind) && file) {
+    const sent = { name: text(filename) || body, size: Number(info?.size) || 0, file };
+    return { do: 'receive', sent, from, evidence };
+  }
+  if (kind !== 'm.text') return ignore(`a message of kind ${kind}`);
+  if (!card) return { do: 'hear', text: body, from, ...(decides && { evidence }) };
   if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
   if (word !== card.word)
     return {

@@ -33,6 +33,8 @@ export type Poster = {
   show(page: Page): Promise<void>;
   showPoll(card: Card, action: Action): Promise<void>;
   showCode(card: Card, action: Action): Promise<void>;
+  /** Records the message that asks for an action as what stands in a card's place. */
+  adopt(page: Page, event: string): Promise<Card>;
   /** The chips of a card that was posted without all of them. */
   showChips(card: Card): Promise<void>;
 };
@@ -51,12 +53,15 @@ export function createPoster(o: PosterOptions): Poster {
     return room as RoomId;
   };
 
-  /** A card with fresh secrets, stored before anything of it is sent. */
-  function draw({ action, number, digest, requestedAt }: Page): Card {
+  /**
+   * A card with fresh secrets, stored before anything of it is sent.
+   * @param command the event that takes its place: its secrets are never shown then, and it takes no answer
+   */
+  function draw({ action, number, digest, requestedAt }: Page, command = ''): Card {
     const known = cards.get(action.id);
     if (known) return known; // shown again after a crash: the same secrets, never a second set
     // Signed actions always take a poll; how sealed ones are answered the policy says.
-    const sealed = action.grade === 'sealed' && book.policy()[action.class]?.form === 'chip';
+    const sealed = !command && action.grade === 'sealed' && book.policy()[action.class]?.form === 'chip';
     const [named, decoy] = sealed ? pickEmojis(cards.recentEmojis()) : ['', ''];
     const card: Card = {
       action: action.id,
@@ -79,7 +84,8 @@ export function createPoster(o: PosterOptions): Poster {
       ended: false,
       approval: '',
     };
-    if (!canBeTapped(action, secretsOf(card))) Object.assign(card, { form: 'code', key: '', decoy: '' });
+    if (command) Object.assign(card, { form: 'command', event: command, open: false });
+    else if (!canBeTapped(action, secretsOf(card))) Object.assign(card, { form: 'code', key: '', decoy: '' });
     else if (o.attention.step() === 'word')
       Object.assign(card, { form: 'word', key: '', decoy: '', word: wordOf(action) });
     cards.add(card);
@@ -129,6 +135,12 @@ export function createPoster(o: PosterOptions): Poster {
       for (const id of ids) await matrix.redact(card.room, id, 'the card has ended');
   }
 
+  /** Recorded before it can be answered: no tap comes before `posted`. */
+  async function record({ action, digest, room, form }: Card, event: string): Promise<void> {
+    const entry = await ledger.append({ kind: 'posted', action, body: { digest, room, event, form } });
+    await book.reached(entry.seq);
+  }
+
   return {
     async show(page) {
       const { action } = page;
@@ -143,11 +155,13 @@ export function createPoster(o: PosterOptions): Poster {
                 'm.mentions': { user_ids: approvers() },
               });
       cards.set(card.action, { event });
-      // Recorded before the chips are there: no tap can come before `posted`.
-      const body = { digest: card.digest, room: card.room, event, form: card.form };
-      const entry = await ledger.append({ kind: 'posted', action: card.action, body });
-      await book.reached(entry.seq);
+      await record(card, event);
       if (card.form === 'chip') await showChips({ ...card, event });
+    },
+    async adopt(page, event) {
+      const card = draw(page, event);
+      await record(card, event);
+      return card;
     },
     async showPoll(card, action) {
       await postPoll(card, action);

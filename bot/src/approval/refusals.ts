@@ -21,6 +21,7 @@ export const refused: Record<string, string> = {
     'your answer is counted already; somebody else, or another of your devices, has to approve too',
   own_request: 'you asked for it, so others have to approve it',
   not_owner: 'only an owner may decide that',
+  command: 'that is not decided by the message that asks for it: nothing was run',
   revoked: 'somebody who approved it may not any more: nothing was run. Ask again',
   never: 'the policy does not let it run any more',
   quorum: 'more people have to approve it than the card says, by the policy of now: ask again',

@@ -3,8 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 import type { RoomId } from '../matrix/types.ts';
 import { reuseAfter } from './tokens.ts';
 
-/** `word`: taps are off, the code takes a word of the action with it. */
-export type Form = 'chip' | 'poll' | 'code' | 'word';
+/** `word`: taps are off, the code takes a word of the action with it. `command`: no card, its asker's message decided it. */
+export type Form = 'chip' | 'poll' | 'code' | 'word' | 'command';
 /** One row a card. Times are milliseconds since 1970. `dropped`: taps no longer count, only votes and codes. */
 export type Card = {
   action: string;

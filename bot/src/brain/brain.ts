@@ -45,7 +45,7 @@ export type Brain = {
   abort(session: string): Promise<void>;
   models(): Promise<Model[]>;
   snapshot(session: string): Promise<Snapshot>;
-  /** Calls back for every event from now on, in order. Returns the way to end that. */
+  /** Calls back for every event from now on, in order; first with `up` where it is. Returns the way to end that. */
   events(fn: (event: BrainEvent) => void): () => void;
   health(): Promise<boolean>;
   stop(): Promise<void>;

@@ -12,6 +12,9 @@ export type OpenCodeOptions = { url: string; password: string; log: Logger };
 /** A call that should take milliseconds; a request sent while the port opens is never answered at all. */
 const patience = 10_000;
 
+/** Milliseconds between two looks at a brain that is down. Each is a name looked up, in one of the process's few threads. */
+const backOff = { first: 250, most: 4000 };
+
 /** Connects in the background, for ever, and says so by `up` and `down` events. */
 export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain {
   const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}`;
@@ -38,8 +41,9 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
   }
 
   async function follow(): Promise<void> {
-    while (!over.signal.aborted) {
+    for (let wait = backOff.first; !over.signal.aborted; wait = Math.min(2 * wait, backOff.most)) {
       if (await health()) {
+        wait = backOff.first;
         const lost = new AbortController();
         const pulse = setInterval(async () => {
           if (!(await health()) && !(await health())) lost.abort();
@@ -66,7 +70,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       if (over.signal.aborted) return;
       if (up) tell({ type: 'down' });
       up = false;
-      await sleep(250, undefined, { signal: over.signal }).catch(() => {});
+      await sleep(wait, undefined, { signal: over.signal }).catch(() => {});
     }
   }
 
@@ -143,6 +147,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     },
     events(fn) {
       listeners.add(fn);
+      if (up) fn({ type: 'up' });
       return () => void listeners.delete(fn);
     },
     health,

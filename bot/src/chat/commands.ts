@@ -5,11 +5,13 @@ import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import type { Attention } from '../approval/attention.ts';
 import type { Book } from '../approval/book.ts';
 import type { Desk } from '../approval/desk.ts';
+import type { Evidence } from '../approval/gatekeeper.ts';
 import { clock } from '../approval/render.ts';
 import type { CardStore } from '../approval/store.ts';
 import type { DeviceNow } from '../matrix/types.ts';
 import { controlCommands } from './control-commands.ts';
 import type { Conversation } from './conversation.ts';
+import { fileCommands } from './files.ts';
 
 export type CommandContext = {
   desk: Desk;
@@ -28,6 +30,8 @@ export type CommandContext = {
   /** Who says it, and what they may do. */
   user: `@${string}`;
   role: Role;
+  /** Of the message, where it may decide what it asks for. */
+  evidence: Evidence | undefined;
 };
 export type Command = {
   name: string;
@@ -59,6 +63,19 @@ function numbered(
 ): Promise<string> | string {
   const number = /^#?(\d{1,9})$/.exec(args)?.[1];
   return number === undefined ? `Which one? ${usage}` : then(Number(number));
+}
+
+/** All workspaces, each with what waits in it. */
+function workspaces({ book, workspace }: CommandContext): string {
+  const lines = [...book.rooms().keys()].map((name) => {
+    const count = book.unfinished().filter((p) => p.action.workspace === name).length;
+    const waits = count === 0 ? 'nothing waits' : `${count} waiting or under way`;
+    return `${name}${name === workspace ? ', this room' : ''}: ${waits}`;
+  });
+  return [
+    ...lines,
+    'Each is a room of its own. ./pocketcoder workspace add at the console makes another.',
+  ].join('\n');
 }
 
 function pending({ book, workspace }: CommandContext): string {
@@ -100,6 +117,12 @@ export const commands: readonly Command[] = [
   },
   { name: 'pending', usage: '!pending', summary: 'what waits for your answer', run: (_, c) => pending(c) },
   {
+    name: 'workspaces',
+    usage: '!workspaces',
+    summary: 'all workspaces, and what waits in each',
+    run: (_, c) => workspaces(c),
+  },
+  {
     name: 'poll',
     usage: '!poll N',
     summary: 'answer card N by a poll',
@@ -134,7 +157,8 @@ export const commands: readonly Command[] = [
     name: 'new',
     usage: '!new [TITLE]',
     summary: 'start a new task: a fresh conversation and a fresh container',
-    run(args, c) {
+    async run(args, c) {
+      await c.desk.endTask(c.workspace);
       c.conversation.newTask(c.workspace, args);
       return 'New task. What should it do?';
     },
@@ -145,6 +169,7 @@ export const commands: readonly Command[] = [
     summary: 'which model thinks',
     run: (_, c) => c.conversation.modelName(),
   },
+  ...fileCommands,
   ...controlCommands,
 ];
 

@@ -22,7 +22,13 @@ async function ask(c: CommandContext, what: Pick<Asked, 'kind' | 'args'>): Promi
 }
 
 const usual = { uses: 10, seconds: 3600 };
-const kinds = { read: 'read_file', write: 'write_file', edit: 'edit_file' } as const;
+const kinds = {
+  read: 'read_file',
+  list: 'list',
+  grep: 'grep',
+  write: 'write_file',
+  edit: 'edit_file',
+} as const;
 
 /** `10 90m` → ten times, within 90 minutes; either may be left out. */
 function ends(words: readonly string[]): { uses: number; seconds: number } | undefined {
@@ -38,7 +44,7 @@ function ends(words: readonly string[]): { uses: number; seconds: number } | und
 }
 
 const leaseUsage =
-  '!lease N [TIMES] [TIME], or !lease read|write|edit PATH [TIMES] [TIME], such as !lease read src 50 2h';
+  '!lease N [TIMES] [TIME], or !lease read|list|grep|write|edit PATH [TIMES] [TIME], such as !lease read src 50 2h';
 
 function lease(args: string, c: CommandContext): Promise<string> | string {
   const [what = '', ...rest] = args.split(/\s+/).filter(Boolean);
@@ -64,6 +70,8 @@ function leases({ book }: CommandContext): string {
     const name = `#${g.number}`;
     const left = duration(Math.max(0, Math.round((Date.parse(g.at) + seconds * 1000 - Date.now()) / 1000)));
     if (steps) return `${name} plan: ${g.used} of ${steps.length} steps done · ${left} left`;
+    if (g.kind === 'reads')
+      return `${name} reads of this workspace in its task: used ${g.used} of ${uses} · ${left} left`;
     const what = acts
       ? acts.map((a: Act) => a.kind).join(', ')
       : `${of} below ${path || 'the whole workspace'}`;
@@ -185,7 +193,7 @@ export const controlCommands: readonly Command[] = [
     control: true,
     async run(_, c) {
       await c.desk.freeze(c.user);
-      await c.desk.stop(c.workspace, c.user);
+      for (const workspace of c.book.rooms().keys()) await c.desk.stop(workspace, c.user);
       return '🧊 Frozen: nothing is approved or begun, and leases are over. !thaw, or ./pocketcoder thaw at the console.';
     },
   },

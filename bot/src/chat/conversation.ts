@@ -7,7 +7,7 @@ import { visible } from '../approval/visible.ts';
 import type { Brain, BrainEvent, Todo } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Hands } from '../gateway/server.ts';
-import type { Matrix, RoomId } from '../matrix/types.ts';
+import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
 import { type Status, statusMessage } from './status.ts';
 import type { Task, TaskStore } from './tasks.ts';
 
@@ -45,6 +45,9 @@ export type Conversation = {
 
 const noModel =
   'No model is configured, so nobody can answer this. !run COMMAND works without one; docs/models.md says how to add a model.';
+const kept = 'The agent does not take that now. It is kept, and told to it as soon as it does.';
+/** Milliseconds until a brain that is up and did not take something is told it again. */
+const payAgain = 10_000;
 /** Bytes of the brain's words in one message: an edit carries them four times, and a homeserver takes 65,536 in all. */
 const mostSaid = 8000;
 
@@ -56,6 +59,8 @@ export function createConversation(o: ConversationOptions): Conversation {
   const answers = new Map<string, { part: string; status: Status; text: string }>();
   const lists = new Map<string, Status>();
   const costs = new Map<string, number>();
+  /** The message in each room that the model cannot be reached: one an outage, edited once it answers. */
+  const unreachable = new Map<RoomId, EventId>();
   const busy = new Set<string>();
   let up = false;
 
@@ -90,6 +95,9 @@ export function createConversation(o: ConversationOptions): Conversation {
     const room = o.roomOf(task.workspace);
     switch (e.type) {
       case 'text': {
+        const outage = unreachable.get(room);
+        unreachable.delete(room);
+        if (outage) await matrix.edit(room, outage, message([{ line: '✅ The model answers again.' }]));
         if (answers.get(e.session)?.part !== e.part) await finishAnswer(e.session);
         const answer = answers.get(e.session) ?? {
           part: e.part,
@@ -117,7 +125,9 @@ export function createConversation(o: ConversationOptions): Conversation {
         return matrix.typing(room, false);
       case 'error':
         await finishAnswer(e.session);
-        if (e.code !== 'aborted') await say(task.workspace, `⚠️ ${e.message}`);
+        if (e.code === 'aborted') return;
+        if (e.code !== 'model_unreachable') await say(task.workspace, `⚠️ ${e.message}`);
+        else if (!unreachable.has(room)) unreachable.set(room, await say(task.workspace, `⚠️ ${e.message}`));
         return;
       case 'cost':
         costs.set(e.session, e.dollars);
@@ -161,18 +171,26 @@ export function createConversation(o: ConversationOptions): Conversation {
   }
 
   let paying: Promise<void> = Promise.resolve();
-  /** Tells brains what they are owed; what can't be told now is told when the brain is up again. */
+  let again: NodeJS.Timeout | undefined;
+  /** Tells brains what they are owed; what can't be told now is told when the brain is up, or takes it, again. */
   function pay(): Promise<void> {
     const all = async () => {
+      const stuck = new Set<string>();
       for (const { action, task: id, text } of tasks.owed()) {
+        if (stuck.has(id)) continue; // in order
         const task = tasks.get(id);
-        if (task) await prompt(task, text);
-        tasks.paid(action);
+        try {
+          if (task) await prompt(task, text);
+          tasks.paid(action);
+        } catch (error) {
+          stuck.add(id);
+          log.warn({ task: id, err: error }, 'the brain was not told something yet');
+        }
       }
+      clearTimeout(again);
+      if (up && stuck.size > 0) again = setTimeout(pay, payAgain).unref();
     };
-    paying = paying
-      .then(all)
-      .catch((error: unknown) => log.warn({ err: error }, 'the brain was not told an outcome yet'));
+    paying = paying.then(all);
     return paying;
   }
 
@@ -182,10 +200,12 @@ export function createConversation(o: ConversationOptions): Conversation {
     async hear(workspace, text) {
       if (!brain) return noModel;
       const task = currentTask(workspace);
-      await pay();
+      const leak = o.leak(`${task.title}\n${text}`);
+      if (leak) throw new Error(`Not told to the agent: ${leak}.`);
       const denied = tasks.takeReason(workspace);
-      await prompt(task, denied ? `${denied} The owner's reason: ${text}` : text);
-      return '';
+      tasks.owe(task.id, denied ? `${denied} The owner's reason: ${text}` : text);
+      await pay();
+      return tasks.owed().some((owed) => owed.task === task.id) ? kept : '';
     },
     async over(page, outcome, delivered) {
       const task = tasks.get(page.action.task);

@@ -1,7 +1,9 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 import { isUtf8 } from 'node:buffer';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import { sleep } from '@pocketcoder/ledger/src/session.ts';
 import type { Logger } from 'pino';
 import stripAnsi from 'strip-ansi';
 import type { Book, Page } from '../approval/book.ts';
@@ -11,6 +13,7 @@ import type { Card, CardStore } from '../approval/store.ts';
 import { visible } from '../approval/visible.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
+import { safeName } from './files.ts';
 import { pace, type Status, statusMessage } from './status.ts';
 
 export type OutcomesOptions = {
@@ -46,6 +49,19 @@ function forModel(bytes: Uint8Array): { output: string; truncated: boolean } {
   };
 }
 
+/** The beginning of an output, for what is read from its top. */
+function head(bytes: Uint8Array): { text: string; cut: boolean } {
+  const text = clean(bytes.subarray(0, lastBytes)).trimEnd();
+  const some = text.split('\n').slice(0, shownLines).join('\n').slice(0, shownCharacters).toWellFormed();
+  return { text: some, cut: some.length < text.length || bytes.length > lastBytes };
+}
+
+/** What a result that is a file is called, made safe; '' where it is text to read. */
+function fileName({ action }: Page): string {
+  if (action.kind === 'export') return safeName(`${action.workspace}.${action.args.as}`);
+  return action.kind === 'get_file' ? safeName(action.args.path.split('/').at(-1) ?? '') : '';
+}
+
 function tail(text: string): { text: string; cut: boolean } {
   const lines = text.replace(/\n+$/, '').split('\n');
   const some = lines.slice(-shownLines).join('\n').slice(-shownCharacters).toWellFormed();
@@ -75,6 +91,8 @@ function verdictLine(page: Page, outcome: Outcome, approval: string): string {
   }
 }
 
+type Whole = Outcome & { bytes: Uint8Array };
+
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
 
@@ -91,7 +109,7 @@ export function createOutcomes(o: OutcomesOptions) {
       begun: begun.has(card.action),
     });
 
-  async function outcomeOf(entry: Entry): Promise<Outcome & { bytes: Uint8Array }> {
+  async function outcomeOf(entry: Entry): Promise<Whole> {
     const body = JSON.parse(entry.body) as Ending;
     const bytes = entry.transcript
       ? await ledger.transcript(entry)
@@ -124,7 +142,7 @@ export function createOutcomes(o: OutcomesOptions) {
   }
 
   /** The output as its own message, before the card's edit: it is what the person waits for. */
-  async function showOutput(page: Page, card: Card, outcome: Outcome & { bytes: Uint8Array }): Promise<void> {
+  async function showOutput(page: Page, card: Card, outcome: Whole): Promise<void> {
     const shown = live.get(page.action.id);
     clearTimeout(shown?.timer);
     live.delete(page.action.id);
@@ -138,11 +156,30 @@ export function createOutcomes(o: OutcomesOptions) {
     if (!status.shown() && card.event)
       content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
     await status.finish(content);
-    const isText = isUtf8(outcome.bytes);
-    if (!cut && isText) return;
+    await attach(page, card, outcome, cut);
+  }
+
+  /** The whole output as a file, where the message has not all of it, or it is one. */
+  async function attach(page: Page, card: Card, { state, bytes }: Whole, cut: boolean): Promise<void> {
+    const name = state === 'succeeded' ? fileName(page) : '';
+    const isText = isUtf8(bytes);
+    if (!cut && isText && !name) return;
     const [extension, mime] = isText ? ['txt', 'text/plain'] : ['bin', 'application/octet-stream'];
-    const file = await matrix.uploadEncrypted(outcome.bytes, `output-${page.number}.${extension}`, mime);
+    const file = await matrix.uploadEncrypted(bytes, name || `output-${page.number}.${extension}`, mime);
     await matrix.post(card.room, 'm.room.message', file, { txn: `output-file-${card.action}` });
+  }
+
+  /** What a command brought, in one message below it: a file, or its text from the top. */
+  async function answer(page: Page, card: Card, outcome: Whole, entry: Entry): Promise<void> {
+    const mark = checkpoint(entry);
+    const name = outcome.state === 'succeeded' ? fileName(page) : '';
+    const { text, cut } = name ? { text: '', cut: true } : head(outcome.bytes);
+    const line = `#${page.number} ${verdictLine(page, outcome, approvalOf(page))} ${mark.line}`;
+    const content = { ...message([{ line }, ...(text ? [{ quote: text }] : [])]), ...mark.field };
+    content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
+    await matrix.post(card.room, 'm.room.message', content, { txn: `end-${card.action}` });
+    await attach(page, card, outcome, cut);
+    cards.set(card.action, { open: false, ended: true });
   }
 
   /** Ends the card by an edit below the unchanged action (a poll by a reply), then takes the bot's chips away. */
@@ -191,6 +228,7 @@ export function createOutcomes(o: OutcomesOptions) {
   async function end(page: Page, entry: Entry): Promise<void> {
     const outcome = await outcomeOf(entry);
     const card = cards.get(page.action.id);
+    if (card?.form === 'command') return answer(page, card, outcome, entry);
     if (card) {
       if (card.open) cards.set(card.action, { open: false });
       await showOutput(page, card, outcome).catch((error: unknown) =>
@@ -202,11 +240,17 @@ export function createOutcomes(o: OutcomesOptions) {
     else if (ranByLease(page)) await tellLeased(page, outcome, entry);
   }
 
-  /** Never throws: what could not be shown is logged, and shown at the next start. */
-  const ending = (page: Page, entry: Entry): Promise<void> =>
-    end(page, entry).catch((error: unknown) =>
-      log.error({ action: entry.action, err: error }, 'an outcome could not be shown'),
-    );
+  /** Never throws: what could not be shown is logged, and shown when the ledger is back, or at the next start. */
+  async function ending(page: Page, entry: Entry): Promise<void> {
+    for (let wait = 1000; ; wait = Math.min(2 * wait, 60_000))
+      try {
+        return await end(page, entry);
+      } catch (error) {
+        log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
+        if (!isUnreachable(error)) return;
+        await sleep(wait);
+      }
+  }
 
   return {
     /** Takes an entry of the chain once the book has read it. Never holds up the next one. */
@@ -227,7 +271,7 @@ export function createOutcomes(o: OutcomesOptions) {
     onLive(action: string, chunk: Uint8Array): void {
       const page = book.page(action);
       const card = cards.get(action);
-      if (!page || !card || isOver(book.state(action))) return;
+      if (!page || !card || card.form === 'command' || isOver(book.state(action))) return;
       const now = live.get(action) ?? {
         status: outputMessage(card),
         bytes: Buffer.alloc(0),

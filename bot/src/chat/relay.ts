@@ -1,18 +1,21 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
+import { createHash } from 'node:crypto';
+import { newId } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import type { Logger } from 'pino';
 import type { Attention } from '../approval/attention.ts';
-import type { Book, Person } from '../approval/book.ts';
+import type { Book } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
-import { type Gate, judge } from '../approval/gatekeeper.ts';
+import { type Gate, judge, removedBy, type Verdict } from '../approval/gatekeeper.ts';
 import type { CardStore } from '../approval/store.ts';
 import { oneLine } from '../approval/visible.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import { type CommandContext, isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
+import { receive } from './files.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
 import type { Troubles } from './troubles.ts';
@@ -30,6 +33,7 @@ export type RelayOptions = {
   health(): string[];
   log: Logger;
 };
+type Heard = Extract<Verdict, { do: 'hear' | 'receive' }>;
 export type Relay = Guard & {
   /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
   take(t: Taken): Promise<void>;
@@ -92,16 +96,23 @@ export function createRelay(o: RelayOptions): Relay {
   }
 
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
-  async function hear(room: RoomId, workspace: string, from: Person, text: string): Promise<void> {
+  async function hear(room: RoomId, workspace: string, v: Heard): Promise<void> {
     const { ledger, attention, health } = o;
+    const { from, evidence } = v;
     const user = from.user as string as CommandContext['user'];
     const devices = (of: string) => matrix.devicesNow(of as UserId);
     const recheck = () => guard.recheck(room);
     const parts = { desk, book, cards, conversation, ledger, attention, health, devices, recheck };
-    const run = () => runCommand(text, { ...parts, workspace, user, role: from.role });
+    const context = { ...parts, workspace, user, role: from.role, evidence };
     attention.heard();
-    if (isControl(text)) return say(room, await run());
-    const answer = text.startsWith('!') ? run() : conversation.hear(workspace, text);
+    const text = v.do === 'hear' ? v.text : '';
+    if (isControl(text)) return say(room, await runCommand(text, context));
+    const answer =
+      v.do === 'receive'
+        ? receive(v.sent, matrix, context)
+        : text.startsWith('!')
+          ? runCommand(text, context)
+          : conversation.hear(workspace, text);
     answer
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
@@ -128,17 +139,27 @@ export function createRelay(o: RelayOptions): Relay {
     await say(t.room, news.said);
   }
 
+  /** The room is the audit trail: what is gone from it stands in the ledger, once a card however often it is removed. */
+  async function noteRemoval(t: Taken): Promise<void> {
+    const card = removedBy(t, cards);
+    if (!card) return;
+    const seed = createHash('sha256').update(`removed ${card.action}`).digest();
+    const body = { reason: 'card removed', action: card.action, room: t.room };
+    await o.ledger.append({ id: newId((n) => seed.subarray(0, n)), kind: 'alarm', body });
+  }
+
   const guard = createGuard({ ...o, say });
   return {
     ...guard,
     async take(t) {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
+      await noteRemoval(t);
       const verdict = await judge(t, gate);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
-      if (verdict.do === 'hear') {
+      if (verdict.do === 'hear' || verdict.do === 'receive') {
         void matrix.readMarker(t.room, t.wire.event_id);
-        return hear(t.room, workspace, verdict.from, verdict.text);
+        return hear(t.room, workspace, verdict);
       }
       if (verdict.do === 'stop') {
         // The sandbox first: a brain that hangs must not hold up a stop.
@@ -163,6 +184,11 @@ export function createRelay(o: RelayOptions): Relay {
     },
     onEntry(entry) {
       if (entry.author !== 'operator') return; // what was said in the room has its answer there
+      if (entry.kind === 'workspace.exported') {
+        const { workspace, form, files } = JSON.parse(entry.body) as Record<string, string>;
+        const room = book.rooms().get(workspace ?? '');
+        if (room) void say(room as RoomId, `📤 Exported at the console as a ${form}; files: ${files}.`);
+      }
       const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
       if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
     },

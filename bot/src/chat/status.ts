@@ -39,11 +39,13 @@ export function statusMessage(
   }
   function flush(): void {
     timer = undefined;
-    const content = next;
-    next = undefined;
-    if (!content) return;
+    // What to say is looked up when it is its turn: a homeserver that is away must not have every state of hours sent.
     sending = sending
-      .then(() => send(content))
+      .then(async () => {
+        const content = next;
+        next = undefined;
+        if (content) await send(content);
+      })
       // An intermediate state that is lost is replaced by the next one.
       .catch((error: unknown) => log.warn({ room, err: error }, 'a status was not shown'));
   }

@@ -1,4 +1,5 @@
 /** Tasks: one conversation with the brain each, and which of their outcomes the brain has been told. */
+import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 
 export type Task = { id: string; workspace: string; session: string; title: string; createdAt: number };
@@ -15,6 +16,8 @@ export type TaskStore = {
    * @param owed what the brain has yet to be prompted with; nothing when its open call carried it
    */
   tell(action: string, owed?: { task: string; text: string }): boolean;
+  /** Notes words that a task's brain is to be told. */
+  owe(task: string, text: string): void;
   /** What brains have yet to be told, oldest first. */
   owed(): { action: string; task: string; text: string }[];
   paid(action: string): void;
@@ -51,6 +54,8 @@ export function taskStore(file: string): TaskStore {
       db.exec('COMMIT');
       return first;
     },
+    owe: (task, text) =>
+      void db.prepare('INSERT INTO owed VALUES(?, ?, ?)').run(`said-${randomUUID()}`, task, text),
     owed: () =>
       db.prepare('SELECT action, task, text FROM owed ORDER BY rowid').all() as ReturnType<TaskStore['owed']>,
     paid: (action) => void db.prepare('DELETE FROM owed WHERE action = ?').run(action),

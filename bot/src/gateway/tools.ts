@@ -31,6 +31,22 @@ export const tools: readonly Tool[] = [
     },
   },
   {
+    kind: 'list',
+    description: 'List a directory in the workspace.',
+    parameters: {
+      path: path('The directory, relative to the workspace. Default: its root.', { fallback: '.' }),
+    },
+  },
+  {
+    kind: 'grep',
+    description:
+      'Find lines in the files below a directory of the workspace, as ripgrep does: what .gitignore names is left out.',
+    parameters: {
+      pattern: text("A regular expression in ripgrep's syntax.", { most: 4096 }),
+      path: path('Directory or file, relative to the workspace. Default: its root.', { fallback: '.' }),
+    },
+  },
+  {
     kind: 'write_file',
     description: 'Create a file in the workspace, or replace the whole of it.',
     parameters: {

@@ -14,10 +14,11 @@ import { createKeys } from './keys.ts';
 import { downloadEncrypted, uploadEncrypted } from './media.ts';
 import { createPairing } from './pairing.ts';
 import { createPost, editOf } from './post.ts';
+import { endOtherDevices, saidSince, savedIn } from './restored.ts';
 import { createWorkspaceRoom, stateOf, troubleIn, troubleWith } from './room.ts';
 import { openSession } from './session.ts';
 import { createSync } from './sync.ts';
-import type { Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -49,6 +50,8 @@ export type MatrixOptions = {
   onTrouble?(room: RoomId, why: string): void;
   /** The homeserver stated keys anew: identities may have changed. */
   onKeys?(): void;
+  /** After a restore, before anything is taken in: what this bot said in that room after the backup, as far as it can be read. */
+  onRestored?(room: RoomId, said: readonly Content[]): Promise<void>;
 };
 
 /**
@@ -69,7 +72,9 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       o.onState?.(state, why);
     },
   });
-  const { user, device, token, storeKey } = await openSession({ ...o, http });
+  const saved = savedIn(stateDir);
+  const login = { ...o, http, saved };
+  const { user, device, token, storeKey } = await openSession(login);
   const client = new Client(o.homeserver, token, http);
   const die = (error: unknown): void => {
     log.fatal({ err: error }, 'the bot cannot go on');
@@ -79,8 +84,14 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
   const journal = openJournal(stateDir);
   const keys = createKeys(crypto, client, () => o.onKeys?.());
-  const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys);
+  const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys, saved);
   log.info({ user, device, identity }, 'connected');
+  if (saved) {
+    await endOtherDevices(login, client, device);
+    await keys.track([...new Set(journal.rooms().flatMap(journal.expected))]);
+    for (const room of journal.rooms())
+      await o.onRestored?.(room, await saidSince(stateDir, client, journal, { user, device }, room));
+  }
 
   async function members(room: RoomId): Promise<readonly Member[]> {
     const all = await client.getRoomMembers(room, undefined, ['join', 'invite']);
@@ -89,6 +100,12 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       membership: m.membership === 'join' ? 'join' : 'invite',
     }));
   }
+  /** What is true at this moment alone: a server that is away is not told it later. */
+  const passing = (method: string, path: readonly string[], body: object): Promise<void> =>
+    client.api(method, `/rooms/${path.map(encodeURIComponent).join('/')}`, { body, patience: 0 }).then(
+      () => {},
+      () => {},
+    );
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
@@ -172,15 +189,8 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       await client.redactEvent(room, event, reason ?? null);
     },
     typing: (room, on) =>
-      client.setTyping(room, on, 30_000).then(
-        () => {},
-        () => {},
-      ),
-    readMarker: (room, event) =>
-      client.sendReadReceipt(room, event).then(
-        () => {},
-        () => {},
-      ),
+      passing('PUT', [room, 'typing', user], on ? { typing: true, timeout: 30_000 } : { typing: false }),
+    readMarker: (room, event) => passing('POST', [room, 'receipt', 'm.read', event], {}),
     uploadEncrypted: (bytes, name, mime) => uploadEncrypted(client, bytes, name, mime),
     downloadEncrypted: (file) => downloadEncrypted(client, file),
     async createWorkspaceRoom(wish) {

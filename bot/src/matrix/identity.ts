@@ -2,12 +2,14 @@
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Client } from './client.ts';
 import { type Keys, masterOf } from './keys.ts';
+import type { Saved } from './restored.ts';
 import type { DeviceId, UserId } from './types.ts';
 
 const first = (keys: Record<string, string> | undefined): string => Object.values(keys ?? {})[0] ?? '';
 
 /**
  * Makes the identity and signs this device with it, or finishes what was cut off, or finds all in order.
+ * @param saved the identity of a bot that was restored: taken over, never made
  * @throws where the server has an identity that this store does not hold: nothing is uploaded then
  */
 export async function ensureIdentity(
@@ -15,16 +17,21 @@ export async function ensureIdentity(
   crypto: Crypto,
   client: Client,
   keys: Keys,
+  saved?: Saved,
 ): Promise<'kept' | 'made' | 'finished'> {
   const { machine } = crypto;
   const served = await client.keysOf(me.user);
   const theirs = first(served.master_keys?.[me.user]?.keys);
-  const status = await machine.crossSigningStatus();
+  let status = await machine.crossSigningStatus();
+  if (saved && !status.hasMaster) {
+    await keys.forceQuery(me.user); // the library takes private keys only where it knows the public ones
+    status = await machine.importCrossSigningKeys(saved.master, saved.selfSigning, saved.userSigning);
+  }
   const held = status.hasMaster && status.hasSelfSigning && status.hasUserSigning;
   const mine = held ? await machine.getIdentity(new W.UserId(me.user)) : undefined;
-  if (theirs && (!mine || masterOf(mine.masterKey) !== theirs))
+  if ((theirs || saved) && (!mine || masterOf(mine.masterKey) !== theirs))
     throw new Error(
-      `the homeserver has a cross-signing identity for ${me.user} that ${me.stateDir} does not hold. ` +
+      `the homeserver has ${theirs ? 'a' : 'no'} cross-signing identity for ${me.user}, not the one that ${me.stateDir} holds. ` +
         'The bot does not replace it and was not started: restore that state directory, or give the bot a new account.',
     );
   const signer = `ed25519:${first(served.self_signing_keys?.[me.user]?.keys)}`;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { MatrixError } from 'matrix-bot-sdk';
 import type { Http } from './http.ts';
 import type { DeviceId, UserId } from './types.ts';
 
@@ -13,6 +14,8 @@ export type LoginOptions = {
   password: string;
   serverName: string;
   stateDir: string;
+  /** The identity that a new device is to be signed with; undefined where the account must not have one yet. */
+  saved: object | undefined;
 };
 
 const v3 = '/_matrix/client/v3';
@@ -26,13 +29,13 @@ function save(path: string, saved: Saved): void {
   renameSync(`${path}.new`, path);
 }
 
-async function logIn(o: LoginOptions, saved: Saved): Promise<{ user: UserId; token: string }> {
+async function logIn(o: LoginOptions, device: DeviceId): Promise<{ user: UserId; token: string }> {
   const answer = await o.http('POST', `${v3}/login`, {
     body: {
       type: 'm.login.password',
       identifier: { type: 'm.id.user', user: o.user },
       password: o.password,
-      device_id: saved.device,
+      device_id: device,
       initial_device_display_name: 'PocketCoder',
     },
   });
@@ -41,6 +44,12 @@ async function logIn(o: LoginOptions, saved: Saved): Promise<{ user: UserId; tok
     access_token: string;
   };
   return { user, token };
+}
+
+/** Ends a device of the account, by its own hand: that asks for the password alone, on every homeserver. */
+export async function endDevice(o: LoginOptions, device: DeviceId): Promise<void> {
+  const { token } = await logIn(o, device);
+  await o.http('POST', `${v3}/logout`, { body: {}, token });
 }
 
 /** A new device of an account that has an identity already could never be signed: it would only break strict phones. */
@@ -56,8 +65,18 @@ async function refuseSecondDevice(o: LoginOptions, user: UserId, token: string):
   );
 }
 
+/** Whether the server ended the session but kept its device, as one that gives its tokens a lifetime does (`soft_logout`). */
+async function hasExpired(http: Http, token: string): Promise<boolean> {
+  try {
+    await http('GET', `${v3}/account/whoami`, { token });
+    return false;
+  } catch (error) {
+    return error instanceof MatrixError && 'soft_logout' in error.body && error.body.soft_logout === true;
+  }
+}
+
 /**
- * The session of this state directory, made by password the first time. The device id is kept before it is used, so a
+ * The session of this state directory, made by password the first time and when it has expired. The device id is kept before it is used, so a
  * login that was cut off is repeated for the same device and none is left over.
  * @throws MatrixError M_FORBIDDEN for a wrong password; Error where the account belongs to another state directory
  */
@@ -69,13 +88,13 @@ export async function openSession(o: LoginOptions): Promise<Session> {
   }
   const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
   let { user, token } = saved;
-  if (!user || !token) {
-    ({ user, token } = await logIn(o, saved));
+  if (!user || !token || (await hasExpired(o.http, token))) {
+    ({ user, token } = await logIn(o, saved.device));
     if (!user.endsWith(`:${o.serverName}`))
       throw new Error(
         `the homeserver calls itself ${user.slice(user.indexOf(':') + 1)}, not ${o.serverName}`,
       );
-    await refuseSecondDevice(o, user, token);
+    if (!saved.user && !o.saved) await refuseSecondDevice(o, user, token);
     save(path, { ...saved, user, token });
   }
   return { user, device: saved.device, token, storeKey: Buffer.from(saved.storeKey, 'base64') };

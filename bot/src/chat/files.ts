@@ -1,0 +1,72 @@
+/** Files between the room and the workspace: commands that read it, and what a person sends. */
+import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { Sent } from '../approval/gatekeeper.ts';
+import type { Matrix } from '../matrix/types.ts';
+import type { Command, CommandContext } from './commands.ts';
+
+/** An entry of the ledger holds a million characters, of which these bytes take seven eighths. */
+const mostSent = 640 * 1024;
+/** Leaves room for what tells two files of one name apart, in a name of at most 255 bytes. */
+const longestName = 60;
+
+/** A name that is one part of a path, cannot be taken for an option or be hidden, and says nothing to a shell. */
+export function safeName(name: string): string {
+  const plain = name.normalize('NFC').replace(/[^\p{L}\p{N}._-]+/gu, '-');
+  return (
+    [...plain]
+      .slice(-longestName)
+      .join('')
+      .replace(/^[-.]+/, '') || 'file'
+  );
+}
+
+/** Asks for what the message itself decides, where it may; else a card asks. The room shows the rest. */
+async function ask(c: CommandContext, what: Pick<Asked, 'kind' | 'args'>): Promise<string> {
+  const { workspace, user } = c;
+  const task = c.conversation.currentTask(workspace).id;
+  await c.desk.ask({ ...what, workspace, task, requester: user } as Asked, c.evidence);
+  return '';
+}
+
+/** A file that was sent: into `uploads`, beside what is there. @returns what to say, or '' */
+export async function receive(
+  { name, size, file }: Sent,
+  matrix: Pick<Matrix, 'downloadEncrypted'>,
+  c: CommandContext,
+): Promise<string> {
+  const path = `uploads/${safeName(name)}`;
+  const bytes = size > mostSent ? undefined : await matrix.downloadEncrypted(file);
+  if (!bytes || bytes.length > mostSent)
+    return `A file of more than ${mostSent >> 10} KiB can’t be sent here: it was not taken. Bring it in at the console.`;
+  return ask(c, { kind: 'put_file', args: { path, content: Buffer.from(bytes).toString('base64') } });
+}
+
+export const fileCommands: readonly Command[] = [
+  {
+    name: 'files',
+    usage: '!files [PATH]',
+    summary: 'what is in the workspace, or in a directory of it',
+    run: (path, c) => ask(c, { kind: 'list', args: { path: path || '.' } }),
+  },
+  {
+    name: 'get',
+    usage: '!get PATH',
+    summary: 'a file of the workspace; a file that you send is put into uploads',
+    run: (path, c) => (path ? ask(c, { kind: 'get_file', args: { path } }) : 'Which file? !get PATH'),
+  },
+  {
+    name: 'diff',
+    usage: '!diff',
+    summary: 'what changed since the import',
+    run: (_, c) => ask(c, { kind: 'diff', args: {} }),
+  },
+  {
+    name: 'export',
+    usage: '!export [patch|bundle]',
+    summary: 'what changed since the import, as a file for git apply, or for git fetch',
+    run: (as, c) =>
+      as === '' || as === 'patch' || as === 'bundle'
+        ? ask(c, { kind: 'export', args: { as: as || 'patch' } })
+        : 'As what? !export patch, or !export bundle',
+  },
+];

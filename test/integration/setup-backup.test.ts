@@ -1,0 +1,170 @@
+/** From a real state over a backup to a real approval: everything lost, restored elsewhere, and the same phone goes on. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { findEngine } from '../../config/src/engine.ts';
+import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
+import { answerOf, approve, askAndSee, numberOf, pollOf, sees } from '../harness/answers.ts';
+import { type Front, startFront } from '../harness/front.ts';
+import { type Instance, launch, startInstance } from '../harness/instance.ts';
+import { pairedPhone } from '../harness/paired.ts';
+import type { Card, Phone, Shown } from '../phone/types.ts';
+
+const { docker } = findEngine();
+const dir = mkdtempSync(join(tmpdir(), 'backup-'));
+const file = join(dir, 'all.age');
+const passphrase = 'four words of a test';
+let old: Instance;
+let restored: Instance | undefined;
+let front: Front;
+let phone: Phone;
+/** Shown before the backup, approved after it: by a tap and by a vote. */
+let open: { tapped: Card; voted: Card; vote: Shown };
+let oldDevice: string;
+const taken: Server[] = [];
+
+const ledgerOf = (instance: Instance): Promise<Ledger> => {
+  const { auditor: password } = instance.secrets.passwords.ledger;
+  return connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+};
+const claims = async (instance: Instance): Promise<number> =>
+  (await (await ledgerOf(instance)).since(0)).filter(({ kind }) => kind === 'claimed').length;
+async function pollFor(card: Card): Promise<Card> {
+  await phone.say(`!poll ${numberOf(card)}`);
+  return pollOf(phone, numberOf(card));
+}
+/** The bot's identity and its devices, each with the identity's own signature or without. */
+async function botKeys(bot: string): Promise<{ master: unknown; devices: Record<string, boolean> }> {
+  const answer = await phone.api('POST', '/keys/query', { device_keys: { [bot]: [] } });
+  const all = answer as Record<string, Record<string, Record<string, never>>>;
+  const self = Object.keys((all['self_signing_keys']?.[bot]?.['keys'] as object | undefined) ?? {})[0] ?? '';
+  const devices = Object.entries(
+    (all['device_keys']?.[bot] ?? {}) as Record<string, { signatures?: object }>,
+  );
+  const signed = (d: { signatures?: object }) =>
+    self in ((d.signatures as Record<string, object> | undefined)?.[bot] ?? {});
+  return {
+    master: all['master_keys']?.[bot]?.['keys'],
+    devices: Object.fromEntries(devices.map(([id, device]) => [id, signed(device)])),
+  };
+}
+/** Another program on that port, as another machine would have it. */
+async function take(port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  taken.push(server);
+}
+
+before(async () => {
+  old = await startInstance();
+  front = await startFront(old.address);
+  const { home, owner } = old;
+  phone = await pairedPhone({ address: front.url, ...owner, home });
+  await sees(phone, 'Paired.');
+});
+after(async () => {
+  await phone?.close();
+  front?.stop();
+  for (const server of taken) server.close();
+  await restored?.destroy();
+  await old?.destroy();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('a backup stands still for a moment, what runs runs on, and the file is encrypted and private', async () => {
+  await approve(phone, await askAndSee(phone, '!run echo "$((6 * 7)) kept" > "kept: é ü"; echo written'));
+  await sees(phone, 'written', 30);
+  const tapped = await askAndSee(phone, '!run echo tapped >> ran; echo "$((6 * 7)) by the tap"');
+  const other = await askAndSee(phone, '!run echo voted >> ran; echo "$((6 * 7)) by the vote"');
+  const voted = await pollFor(other);
+  const long = await askAndSee(phone, '!run echo begun; sleep 20; echo "$((6 * 7)) over"');
+  await approve(phone, long);
+  await sees(phone, 'begun', 30);
+
+  const ran = await old.run(['backup', file, '--json'], `${passphrase}\n`);
+  assert.equal(ran.code, 0, ran.out + ran.err);
+  assert.equal(ran.out.includes(passphrase) || ran.err.includes(passphrase), false);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.equal((await old.run(['status'])).code, 0, 'all of it runs again');
+  await sees(phone, '42 over', 60);
+  const again = await old.run(['backup', file], `${passphrase}\n`);
+  assert.deepEqual([again.code, /is there already, and nothing was done/.test(again.err)], [73, true]);
+
+  // What the backup knows as open is decided and run after it.
+  await approve(phone, tapped);
+  await sees(phone, '42 by the tap', 30);
+  const id = await phone.vote(voted.id, [answerOf(voted, 'Approve')]);
+  await sees(phone, '42 by the vote', 30);
+  const vote = await phone.until('the vote', (p) => p.timeline().find((e) => e.id === id));
+  open = { tapped, voted, vote };
+  oldDevice = Object.keys((await botKeys(old.bot)).devices)[0] ?? '';
+});
+
+test('what is not right changes nothing', async () => {
+  const { home, project } = old;
+  const there = await old.run(['restore', file], `${passphrase}\n`);
+  assert.deepEqual([there.code, /is not empty\. Nothing was changed/.test(there.err)], [73, true]);
+  assert.equal((await old.run(['status'])).code, 0);
+  await old.destroy();
+  const wrong = await old.run(['restore', file], 'another\n');
+  assert.deepEqual([wrong.code, /does not open it\. Nothing was changed/.test(wrong.err)], [1, true]);
+  assert.equal(existsSync(home), false);
+  const names = ((await docker.listVolumes()).Volumes ?? []).map(({ Name }) => Name);
+  assert.deepEqual(
+    names.filter((name) => name.startsWith(project)),
+    [],
+  );
+});
+
+test('restored elsewhere, the same phone approves without being paired anew', async () => {
+  for (const port of Object.values(old.secrets.ports)) await take(port);
+  const home = join(dir, 'home');
+  const ran = await launch(['restore', file, '--json'], {
+    env: { POCKETCODER_HOME: home },
+    input: `${passphrase}\n`,
+  });
+  assert.equal(ran.code, 0, ran.out + ran.err);
+  assert.equal(old.secrets.server_name, ran.events.at(-1)?.['server_name']);
+  restored = await startInstance({ home });
+  assert.notEqual(restored.address, old.address);
+  assert.equal(restored.room, old.room);
+  assert.deepEqual(restored.secrets.passwords, old.secrets.passwords);
+  front.to(restored.address);
+  await sees(phone, 'Restored from a backup', 60);
+
+  const keys = await botKeys(restored.bot);
+  assert.deepEqual(Object.values(keys.devices), [true], 'one device, signed');
+  assert.equal(oldDevice in keys.devices, false);
+
+  const before = await claims(restored);
+  const voteAgain = (): Promise<object> => {
+    const path = `/rooms/${encodeURIComponent(phone.room())}/send/m.room.encrypted/again-${Math.random()}`;
+    return phone.api('PUT', path, open.vote.wire.content);
+  };
+  await voteAgain();
+  const thawed = await restored.run(['thaw']);
+  assert.equal(thawed.code, 0, thawed.err);
+  await approve(phone, open.tapped);
+  await voteAgain();
+  const fresh = await askAndSee(phone, '!run cat kept*; cat ran || echo "$((6 * 7)) times nothing"');
+  await approve(phone, fresh);
+  await sees(phone, '42 kept', 60);
+  await sees(phone, '42 times nothing');
+  const signed = await pollFor(await askAndSee(phone, '!run echo "$((6 * 7)) signed"'));
+  await phone.vote(signed.id, [answerOf(signed, 'Approve')]);
+  await sees(phone, '42 signed', 60);
+  assert.equal(await claims(restored), before + 2);
+  const audit = await restored.run(['audit']);
+  assert.equal(audit.code, 0, audit.err);
+  const ended = (await (await ledgerOf(restored)).since(0)).filter(({ author }) => author === 'operator');
+  assert.deepEqual(
+    ended.map(({ kind }) => kind).filter((kind) => ['void', 'unknown', 'alarm', 'frozen'].includes(kind)),
+    ['frozen', 'void', 'void', 'unknown', 'alarm'],
+  );
+});

@@ -1,0 +1,317 @@
+/** What `doctor` makes of what it saw: one thing off at a time finds exactly that, and all well finds nothing. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checks, type Found } from '../../config/src/doctor.ts';
+import type { Part, Scene } from '../../config/src/doctor-scene.ts';
+import type { Instance } from '../../config/src/instance.ts';
+import { sha256 } from '../../ledger/src/action.ts';
+import type { Entry } from '../../ledger/src/entry.ts';
+import { hashed } from '../../ledger/src/rules.cjs';
+
+const gibi = 2 ** 30;
+const part = (name: string): Part => ({
+  ...{ name, id: name, running: true, status: 'Up 2 hours (healthy)', health: 'healthy' },
+  ...{ restarts: 0, oom: false, complaint: '' },
+});
+
+function chain(...kinds: [kind: string, author: string, body?: object, at?: string][]): Entry[] {
+  const entries: Entry[] = [];
+  for (const [kind, author, body = {}, at = '2026-01-01T00:00:00.000Z'] of kinds) {
+    const prev = entries.at(-1)?.hash ?? '';
+    const seq = entries.length + 1;
+    const entry = { id: `e${seq}`, seq, prev, at, author, kind, action: '', body: JSON.stringify(body) };
+    entries.push({ ...entry, hash: sha256(hashed(entry)), transcript: '' });
+  }
+  return entries;
+}
+const enrolment = ['identity.enrolled', 'operator', { user: '@o:x', device: 'D', master: 'm' }] as const;
+
+/** An instance with everything in order. */
+function scene(): Scene {
+  const entries = chain(['workspace.created', 'bot'], [...enrolment]);
+  const model = { provider: 'openai-compatible', name: 'm', url: 'http://x', key: 'k' };
+  return {
+    home: '/home/o/.pocketcoder',
+    modes: { '.': 0o700, 'secrets.json': 0o600, 'pocketcoder.yaml': 0o600 },
+    free: 9 * gibi,
+    instance: { settings: { model } } as unknown as Instance,
+    engine: { host: 'unix:///s', chosen: false, is: 'up', version: '20.10.24', api: '1.41' },
+    compose: 'plugin',
+    base: true,
+    parts: ['homeserver', 'ledger', 'bot', 'executor', 'brain', 'model'].map(part),
+    ports: [],
+    answers: [{ service: 'ledger', url: 'http://l', ok: true }],
+    clocks: { engine: 0, ledger: 400 },
+    disks: { ledger: 9 * gibi, bot: 9 * gibi },
+    ledger: { newest: entries, control: entries },
+    bot: {
+      ...{ event: 'status', homeserver: 'up', ledger: 'up', executor: 'up', brain: 'up' },
+      ...{ device: 'PC1', signed: true, troubles: [], space: '' },
+    },
+    model: { status: 200, text: '{"data":[{"id":"m"}]}' },
+  };
+}
+const findings = (s: Scene): (Found & { check: string })[] =>
+  checks.flatMap(({ name, look }) => ([look(s) ?? []].flat() as Found[]).map((f) => ({ check: name, ...f })));
+const off = (s: Scene) => findings(s).filter(({ level }) => level !== 'ok');
+
+test('where all is well every check says so, and none is left out', () => {
+  const found = findings(scene());
+  assert.deepEqual(off(scene()), []);
+  assert.deepEqual(
+    [...new Set(found.map(({ check }) => check))],
+    checks.map(({ name }) => name),
+  );
+});
+
+type Fault = {
+  name: string;
+  change(s: Scene): void;
+  level: 'warn' | 'fail';
+  check: string;
+  what: RegExp;
+  fix: RegExp;
+};
+const partOf = (s: Scene, name: string): Part => s.parts.find((one) => one.name === name) ?? part(name);
+const faults: Fault[] = [
+  {
+    name: 'settings that cannot be read',
+    change: (s) =>
+      Object.assign(s, { fault: 'p.yaml, line 3: there is no setting "x". Nothing was started' }),
+    ...{
+      level: 'fail',
+      check: 'settings',
+      what: /^p\.yaml, line 3: there is no setting "x"$/,
+      fix: /correct/,
+    },
+  },
+  ...[0o644, 0o640, 0o606].map(
+    (mode): Fault => ({
+      name: `secrets with mode 0${mode.toString(8)}`,
+      change(s) {
+        s.modes['secrets.json'] = mode;
+      },
+      ...{
+        level: 'fail',
+        check: 'permissions',
+        what: /open to others/,
+        fix: /^chmod 600 \S+\/secrets\.json$/,
+      },
+    }),
+  ),
+  {
+    name: 'a model’s key that others can read',
+    change(s) {
+      s.modes['pocketcoder.yaml'] = 0o644;
+    },
+    ...{
+      level: 'fail',
+      check: 'permissions',
+      what: /yaml is open/,
+      fix: /^chmod 600 \S+\/pocketcoder\.yaml$/,
+    },
+  },
+  {
+    name: 'a state directory that others can write',
+    change(s) {
+      s.modes['.'] = 0o777;
+    },
+    ...{ level: 'fail', check: 'permissions', what: /open to others \(0777\)/, fix: /^chmod 700/ },
+  },
+  {
+    name: 'a disk that is nearly full',
+    change: (s) => Object.assign(s, { free: 20 * 2 ** 20 }),
+    ...{ level: 'fail', check: 'disk', what: /^20 MiB free/, fix: /make room/ },
+  },
+  {
+    name: 'a service’s disk that fills up',
+    change(s) {
+      s.disks['bot'] = gibi / 2;
+    },
+    ...{ level: 'warn', check: 'room left', what: /512 MiB free for the bot/, fix: /soon/ },
+  },
+  {
+    name: 'a socket that may not be opened',
+    change(s) {
+      s.engine.is = 'denied';
+    },
+    ...{ level: 'fail', check: 'docker', what: /may not be opened/, fix: /usermod -aG docker/ },
+  },
+  {
+    name: 'an engine of old',
+    change(s) {
+      s.engine.api = '1.40';
+    },
+    ...{ level: 'warn', check: 'docker', what: /older/, fix: /20\.10/ },
+  },
+  {
+    name: 'a service that is not there',
+    change(s) {
+      s.parts[1] = { name: 'ledger', restarts: 0, oom: false, complaint: '' };
+    },
+    ...{ level: 'fail', check: 'part', what: /^ledger is not there$/, fix: /start -d/ },
+  },
+  {
+    name: 'a service that ends again and again',
+    change: (s) =>
+      Object.assign(partOf(s, 'bot'), {
+        running: false,
+        status: 'Restarting (1) 3 s ago',
+        restarts: 7,
+        complaint: 'no key',
+      }),
+    ...{
+      level: 'fail',
+      check: 'part',
+      what: /again and again .*restarted 7 times\): no key$/,
+      fix: /logs bot/,
+    },
+  },
+  {
+    name: 'a service without memory',
+    change: (s) => Object.assign(partOf(s, 'brain'), { oom: true }),
+    ...{ level: 'fail', check: 'part', what: /ran out of the memory/, fix: /logs brain/ },
+  },
+  {
+    name: 'a service that is not ready',
+    change: (s) => Object.assign(partOf(s, 'brain'), { health: 'unhealthy' }),
+    ...{ level: 'fail', check: 'part', what: /runs but is not ready/, fix: /logs brain/ },
+  },
+  {
+    name: 'a service that was restarted',
+    change: (s) => Object.assign(partOf(s, 'brain'), { restarts: 2 }),
+    ...{ level: 'warn', check: 'part', what: /restarted 2 times/, fix: /logs brain/ },
+  },
+  {
+    name: 'a port that another program has',
+    change: (s) =>
+      s.ports.push({ service: 'ledger', setting: 'ledger', port: 8090, holder: 'nc (process 7)' }),
+    ...{
+      level: 'fail',
+      check: 'port',
+      what: /8090.*ledger.*taken by nc \(process 7\)/,
+      fix: /ports: \{ ledger: … \}/,
+    },
+  },
+  {
+    name: 'a service that gives no answer',
+    change(s) {
+      s.answers[0] = { service: 'ledger', url: 'http://l', ok: false };
+    },
+    ...{ level: 'fail', check: 'port', what: /does not answer at http:\/\/l/, fix: /status/ },
+  },
+  {
+    name: 'a clock that is off',
+    change(s) {
+      s.clocks['engine'] = -90_000;
+    },
+    ...{ level: 'fail', check: 'clock', what: /engine's is 90 s behind/, fix: /NTP/ },
+  },
+  {
+    name: 'a ledger’s clock that went back',
+    change(s) {
+      s.ledger = {
+        newest: chain(['frozen', 'bot', {}, '2999-01-01T00:00:00.000Z']),
+        control: chain([...enrolment]),
+      };
+    },
+    ...{ level: 'fail', check: 'chain', what: /clock went back/, fix: /set the clock/ },
+  },
+  {
+    name: 'an entry that was changed',
+    change: (s) => {
+      const newest = chain(['frozen', 'bot'], ['thawed', 'operator']).map((e, i) =>
+        i === 1 ? { ...e, body: '{"x":1}' } : e,
+      );
+      s.ledger = { newest, control: chain([...enrolment]) };
+    },
+    ...{ level: 'fail', check: 'chain', what: /entry 2 is not as it was written/, fix: /audit/ },
+  },
+  {
+    name: 'an executor that stopped believing the ledger',
+    change(s) {
+      s.ledger = {
+        newest: chain(['alarm', 'executor', { reason: 'why' }]),
+        control: chain([...enrolment]),
+      };
+    },
+    ...{ level: 'fail', check: 'chain', what: /claims nothing.*why/, fix: /audit/ },
+  },
+  {
+    name: 'no enrolled device',
+    change(s) {
+      s.ledger = { newest: [], control: [] };
+    },
+    ...{ level: 'warn', check: 'devices', what: /none may approve/, fix: /pair$/ },
+  },
+  {
+    name: 'everything frozen',
+    change(s) {
+      s.ledger = { newest: [], control: chain([...enrolment], ['frozen', 'operator']) };
+    },
+    ...{ level: 'warn', check: 'devices', what: /frozen/, fix: /thaw$/ },
+  },
+  {
+    name: 'a bot whose console does not answer',
+    change(s) {
+      s.bot = { fault: 'The bot is not up' };
+    },
+    ...{ level: 'fail', check: 'bot', what: /The bot is not up/, fix: /logs bot/ },
+  },
+  {
+    name: 'a bot whose device is not signed',
+    change: (s) => Object.assign(s.bot ?? {}, { signed: false }),
+    ...{ level: 'fail', check: 'bot', what: /PC1 is not signed/, fix: /logs bot/ },
+  },
+  {
+    name: 'an executor nobody hears of',
+    change: (s) => Object.assign(s.bot ?? {}, { executor: 'down' }),
+    ...{ level: 'fail', check: 'bot', what: /does not hear of the executor/, fix: /logs executor/ },
+  },
+  {
+    name: 'a room that is not as it was made',
+    change: (s) => Object.assign(s.bot ?? {}, { troubles: [['!r', 'somebody is there']] }),
+    ...{ level: 'fail', check: 'bot', what: /^somebody is there$/, fix: /!resume/ },
+  },
+  ...[400, 401, 403].map(
+    (status): Fault => ({
+      name: `a key that is refused with ${status}`,
+      change(s) {
+        s.model = { status, text: '' };
+      },
+      ...{ level: 'fail', check: 'model', what: /refuses our key/, fix: /pocketcoder\.yaml/ },
+    }),
+  ),
+  {
+    name: 'a model that cannot be reached',
+    change(s) {
+      s.model = { status: 502, text: '' };
+    },
+    ...{ level: 'fail', check: 'model', what: /cannot be reached/, fix: /model\.url/ },
+  },
+  {
+    name: 'an address without a list of models',
+    change(s) {
+      s.model = { status: 404, text: '' };
+    },
+    ...{ level: 'warn', check: 'model', what: /the key was not tried/, fix: /pocketcoder\.yaml/ },
+  },
+  {
+    name: 'a name that the model’s address does not know',
+    change(s) {
+      s.model = { status: 200, text: '{"data":[{"id":"mm-2"}]}' };
+    },
+    ...{ level: 'warn', check: 'model', what: /lists no "m"/, fix: /pocketcoder\.yaml/ },
+  },
+];
+
+for (const { name, change, level, check, what, fix } of faults)
+  test(`${name}: found, with what to do, and nothing else is`, () => {
+    const s = scene();
+    change(s);
+    const [found, ...more] = off(s);
+    assert.deepEqual(more, []);
+    assert.deepEqual([found?.level, found?.check], [level, check]);
+    assert.match(found?.what ?? '', what);
+    assert.match(found?.fix ?? '', fix);
+  });

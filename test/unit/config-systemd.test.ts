@@ -1,0 +1,74 @@
+/** The unit that `systemd` prints, read by systemd itself where that is installed. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { checkout } from '../../config/src/paths.ts';
+import { unitFor } from '../../config/src/systemd.ts';
+
+const lines = (unit: string, name: string): string[] =>
+  unit.split('\n').flatMap((line) => (line.startsWith(`${name}=`) ? [line.slice(name.length + 1)] : []));
+
+test('a unit starts after Docker, stops in order, and tries again what passes by itself', () => {
+  const unit = unitFor('system', { POCKETCODER_HOME: '/srv/state', DOCKER_HOST: 'unix:///d', HOME: '/root' });
+  assert.deepEqual(lines(unit, 'Requires'), ['docker.service']);
+  assert.deepEqual(lines(unit, 'After'), ['docker.service network-online.target']);
+  assert.deepEqual(lines(unit, 'ExecStart'), [`"${join(checkout, 'pocketcoder')}" start -d`]);
+  assert.deepEqual(lines(unit, 'ExecStop'), [`"${join(checkout, 'pocketcoder')}" stop`]);
+  assert.deepEqual(lines(unit, 'Environment'), ['"POCKETCODER_HOME=/srv/state"', '"DOCKER_HOST=unix:///d"']);
+  const never = lines(unit, 'RestartPreventExitStatus').join(' ').split(' ');
+  assert.ok(!never.includes('69') && !never.includes('75') && never.includes('78'));
+});
+
+test('a user’s own unit names nothing of the system’s', () => {
+  const unit = unitFor('user', { POCKETCODER_HOME: '/home/o/state' });
+  assert.doesNotMatch(unit, /docker\.service|User=|multi-user/);
+  assert.deepEqual(lines(unit, 'WantedBy'), ['default.target']);
+});
+
+const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
+
+/** Units and their programs in a root of their own: nothing of this machine's is read. */
+function verify(scope: 'system' | 'user', unit: string): { status: number | null; said: string } {
+  const dir = mkdtempSync(join(tmpdir(), 'unit-'));
+  try {
+    const path = join(dir, 'pocketcoder.service');
+    writeFileSync(path, unit);
+    const docker = '[Service]\nExecStart=/bin/true\n';
+    mkdirSync(join(dir, 'there'));
+    writeFileSync(join(dir, 'there', 'docker.service'), docker);
+    const env = { ...process.env, SYSTEMD_UNIT_PATH: `${join(dir, 'there')}:`, XDG_RUNTIME_DIR: dir };
+    const ran = spawnSync('systemd-analyze', ['verify', `--${scope}`, path], { env, encoding: 'utf8' });
+    return { status: ran.status, said: ran.stdout + ran.stderr };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+const ours = (said: string): string[] => said.split('\n').filter((line) => line.includes('pocketcoder'));
+
+for (const scope of ['system', 'user'] as const)
+  test(`systemd finds nothing wrong with the ${scope}'s unit, whatever stands in a path`, {
+    skip: !analyze,
+  }, () => {
+    const home = '/srv/a "state" of 100% \\ $HOME';
+    const { said } = verify(scope, unitFor(scope, { POCKETCODER_HOME: home }));
+    assert.deepEqual(ours(said), [], said);
+    const broken = unitFor(scope, { POCKETCODER_HOME: home }).replace('Type=oneshot', 'Type=onehsot');
+    assert.match(ours(verify(scope, broken).said).join('\n'), /onehsot/, 'and it would find what is');
+  });
+
+test('the command prints it', () => {
+  const home = mkdtempSync(join(tmpdir(), 'unit-'));
+  const env = { ...process.env, POCKETCODER_HOME: home };
+  const run = (...args: string[]) =>
+    execFileSync(join(checkout, 'pocketcoder'), args, { env, encoding: 'utf8' });
+  try {
+    assert.ok(run('systemd').includes(`Environment="POCKETCODER_HOME=${home}"`));
+    const said = JSON.parse(run('systemd', 'user', '--json')) as { event: string; unit: string };
+    assert.ok(said.event === 'unit' && said.unit.includes('WantedBy=default.target'));
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});

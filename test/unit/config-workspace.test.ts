@@ -1,0 +1,124 @@
+/** What comes into a workspace by which name, and what an export may write on this machine. */
+import assert from 'node:assert/strict';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { type Header, pack } from 'tar-stream';
+import { writeResult } from '../../config/src/workspace-result.ts';
+import { readSource, sourceOf } from '../../config/src/workspace-source.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'workspace-unit-'));
+const home = join(dir, 'home');
+mkdirSync(join(home, 'below'), { recursive: true });
+mkdirSync(join(dir, 'homely'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+for (const [named, form, name] of [
+  ['https://me:secret@host/shop.git?token=secret#secret', 'git', 'https://host/shop.git'],
+  ['ssh://git@host:22/shop', 'git', 'ssh://host:22/shop'],
+  ['git@host:me/shop.git', 'git', 'git@host:me/shop.git'],
+  ['file:///srv/shop', 'git', 'file:///srv/shop'],
+  [join(dir, 'homely'), 'directory', join(dir, 'homely')],
+] as const)
+  test(`${form}: ${named} is told as ${name}`, () => {
+    assert.deepEqual(sourceOf(named, home), { form, from: named, name });
+  });
+
+for (const named of [dir, home, join(home, 'below')])
+  test(`${named.slice(dir.length) || 'what is above'}: a directory with the secrets never comes in`, () => {
+    assert.throws(() => sourceOf(named, home), /holds the secrets/);
+  });
+
+for (const named of [
+  '',
+  'ext::sh -c id',
+  'fd::7',
+  '--upload-pack=id',
+  '-x@host:shop',
+  'git@host:-x',
+  'ftp://host/x',
+  'javascript:1',
+])
+  test(`${JSON.stringify(named)} is neither directory nor repository`, () => {
+    assert.throws(() => sourceOf(named, home), /is no directory, and .* is no address/);
+  });
+
+test('a repository that is not to be had: its credentials are not in the words about it', async () => {
+  const source = sourceOf('https://me:hush@127.0.0.1:1/shop', home);
+  const put = () => assert.fail('nothing came');
+  await assert.rejects(readSource(source, put), (error: Error) => {
+    assert.match(
+      error.message,
+      /git .*failed[\s\S]*https:\/\/127.0.0.1:1\/shop[\s\S]*Nothing was brought in/,
+    );
+    return !error.message.includes('hush');
+  });
+});
+
+/** Writes a tar of these into a fresh place. */
+async function write(
+  ...entries: [Header, string?][]
+): Promise<{ into: string; left: string[]; bytes: number }> {
+  const tar = pack();
+  for (const [header, content = ''] of entries) tar.entry(header, content);
+  tar.finalize();
+  const into = join(mkdtempSync(join(dir, 'out-')), 'result');
+  return { into, ...(await writeResult(tar, into)) };
+}
+const folder = (name: string): [Header] => [{ name: `result/${name}`, type: 'directory' }];
+const link = (name: string, linkname: string): [Header] => [
+  { name: `result/${name}`, type: 'symlink', linkname },
+];
+const file = (name: string, mode = 0o644): [Header, string] => [{ name: `result/${name}`, mode }, 'content'];
+
+test('a file is written as a file, a directory with its modes and the links that stay inside', async () => {
+  const one = await write([{ name: 'result' }, 'bundle']);
+  assert.deepEqual([readFileSync(one.into, 'utf8'), one.bytes], ['bundle', 6]);
+  const { into, bytes, left } = await write(
+    ...[folder(''), folder('a/'), folder('a/b/'), file('a/b/run', 0o4755), file('text', 0o600)],
+    ...[link('a/b/up', '../../text'), link('a/here', '.'), link('dangling', 'nowhere')],
+  );
+  assert.deepEqual([bytes, left], [14, []]);
+  assert.deepEqual(
+    ['a/b/run', 'text'].map((name) => lstatSync(join(into, name)).mode & 0o7777),
+    [0o755, 0o644].map((mode) => mode & ~process.umask()),
+  );
+  assert.equal(readFileSync(join(into, 'a/b/up'), 'utf8'), 'content');
+  assert.deepEqual(
+    ['a/here', 'dangling'].map((name) => readlinkSync(join(into, name))),
+    ['.', 'nowhere'],
+  );
+});
+
+test('a link that leads out of it is left out, also by way of another one', async () => {
+  const bad = {
+    absolute: '/etc',
+    up: '..',
+    'a/up': '../..',
+    around: 'a/../..',
+    through: 'here/..',
+    many: 'x/../y',
+  };
+  const links = Object.entries(bad).map(([name, target]) => link(name, target));
+  const { into, left } = await write(folder(''), folder('a/'), link('here', '.'), ...links);
+  assert.deepEqual(left, Object.keys(bad));
+  for (const name of left) assert.throws(() => lstatSync(join(into, name)));
+});
+
+for (const [name, ...entries] of [
+  ['out of it', folder(''), file('../evil')],
+  ['an absolute path', folder(''), [{ name: '/evil' }, 'x']],
+  ['a path through a link', folder(''), link('here', '.'), file('here/evil')],
+  ['over a link', folder(''), link('evil', 'elsewhere'), file('evil')],
+  ['over a file', folder(''), file('evil'), file('evil')],
+  ['settings of git', folder(''), folder('.git/'), file('.git/config')],
+  ['settings of git in capitals', folder(''), file('.GIT')],
+  ['a link as the whole', [{ name: 'result', type: 'symlink', linkname: '/etc/passwd' }]],
+  ['a hard link', folder(''), [{ name: 'result/evil', type: 'link', linkname: '/etc/passwd' }]],
+  ['another name', [{ name: 'evil' }, 'x']],
+] as unknown as [string, ...[Header, string?][]][])
+  test(`${name}: refused`, async () => {
+    await assert.rejects(write(...entries), /can't be written safely|is a |EEXIST/);
+    assert.ok(!existsSync(join(dir, 'evil')) && !existsSync('/evil'));
+  });

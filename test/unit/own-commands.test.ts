@@ -1,0 +1,286 @@
+/** A command that is its own decision: what the ledger and the executor take as one, and from whom the relay does. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { commandId } from '@pocketcoder/ledger/src/answers.cjs';
+import type { Person } from '../../bot/src/approval/book.ts';
+import type { Conversation } from '../../bot/src/chat/conversation.ts';
+import { safeName } from '../../bot/src/chat/files.ts';
+import { createRelay } from '../../bot/src/chat/relay.ts';
+import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
+import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
+import { canonical } from '../../ledger/src/canonical.cjs';
+import type { Entry } from '../../ledger/src/client.ts';
+import type { Policy } from '../../ledger/src/policy.cjs';
+import { hashed } from '../../ledger/src/rules.cjs';
+import { makeBook } from '../../sandbox/src/book.ts';
+import { log, room, startDesk, workspace } from '../harness/desk.ts';
+import {
+  aPolicy,
+  controlWay,
+  enrol,
+  memoryLedger,
+  owner,
+  person,
+  type Wanted,
+} from '../harness/ledger-chain.ts';
+import { until } from '../harness/wait.ts';
+
+const event = '$command';
+const list: Asked = {
+  kind: 'list',
+  args: { path: '.' },
+  workspace: 'work',
+  task: 'task',
+  requester: '@owner:home',
+};
+const bash: Asked = { ...list, kind: 'bash', args: { script: 'true', cwd: '.', env: {}, timeout: 5 } };
+const evidence = { user: owner.user, device: owner.device, event, form: 'command', session: 'S', index: 0 };
+const frozen: Wanted = { author: 'operator', kind: 'frozen', body: {} };
+
+type Forged = { asked?: Asked; id?: string; policy?: Policy; answer?: object; before?: Wanted[] };
+/** What the bot writes for a command, as far as the ledger lets it. @returns the last refusal, or '' */
+function command({ asked = list, id, policy = aPolicy(), answer = {}, before = [] }: Forged) {
+  const memory = memoryLedger();
+  memory.put({ author: 'operator', kind: 'policy.set', body: { policy } });
+  for (const wanted of [enrol, ...before]) assert.equal(memory.put(wanted), '');
+  const action = makeAction(asked, policy, undefined, id ?? commandId(event, sha256));
+  const of = (kind: string, body: object): Wanted => ({
+    ...{ author: 'bot', kind, action: action.id },
+    body: { digest: digestOf(action), ...body },
+  });
+  assert.equal(memory.put({ author: 'bot', kind: 'requested', action: action.id, body: action }), '');
+  assert.equal(memory.put(of('posted', { room: '!r', event, form: 'command' })), '');
+  const approved = of('approved', { grade: 'signed', evidence, ...answer });
+  return { memory, action, approved, code: memory.put(approved) };
+}
+const claim = (action: Action): Wanted => ({
+  ...{ author: 'executor', kind: 'claimed', action: action.id },
+  body: { digest: digestOf(action), executor: 'one' },
+});
+
+/** Each: what is written, and the refusal. The first five are the genuine ones. */
+const rows: [string, Forged, string][] = [
+  ['a read', {}, ''],
+  ['a whole file', { asked: { ...list, kind: 'get_file', args: { path: 'a' } } }, ''],
+  ['what changed', { asked: { ...list, kind: 'diff', args: {} } }, ''],
+  ['what changed, as a file', { asked: { ...list, kind: 'export', args: { as: 'patch' } } }, ''],
+  ['a new file', { asked: { ...list, kind: 'put_file', args: { path: 'a', content: '' } } }, ''],
+  ['a script', { asked: bash }, 'command'],
+  [
+    'a file replaced',
+    { asked: { ...list, kind: 'write_file', args: { path: 'a', content: '' } } },
+    'command',
+  ],
+  ['a control action', { asked: { ...list, kind: 'thaw', args: {} }, before: [frozen] }, 'command'],
+  ['what the agent asked for', { asked: { ...list, requester: 'brain' } }, 'command'],
+  ['what somebody else asked for', { asked: { ...list, requester: '@bob:home' } }, 'command'],
+  ['a second action by one event', { id: 'another00000000' }, 'command'],
+  ['no event', { answer: { evidence: { ...evidence, event: null } } }, 'command'],
+  ['grade sealed', { answer: { grade: 'sealed' } }, 'command'],
+  ['another device', { answer: { evidence: { ...evidence, device: 'X' } } }, 'not_enrolled'],
+  ['while frozen', { before: [frozen] }, 'frozen'],
+  ['where a grace is asked for', { policy: aPolicy({ grade: 'signed', grace: 5 }) }, 'command'],
+  ['where two people are', { policy: aPolicy({ grade: 'signed', approvers: 2 }) }, 'command'],
+  ['where two devices are', { policy: aPolicy({ grade: 'signed', devices: 2 }) }, 'command'],
+  ['where a card is asked each time', { policy: aPolicy({ mode: 'ask' }) }, ''],
+];
+for (const [what, forged, code] of rows)
+  test(`${code === 'command' ? 'attack-45 ' : ''}a command decides on ${what}: ${code || 'allowed'}`, () => {
+    const { memory, action, approved, code: was } = command(forged);
+    assert.equal(was, code);
+    assert.equal(memory.put(claim(action)), code && 'lifecycle');
+    if (!code) return;
+    // A ledger that had taken it all the same: the executor finds it, and claims nothing any more.
+    const book = makeBook();
+    for (const entry of memory.entries) assert.equal(book.add(entry), '');
+    const head = memory.entries.at(-1) as Entry;
+    const next = { ...head, ...approved, id: 'forged000000000', seq: head.seq + 1, prev: head.hash };
+    const entry = { ...next, body: canonical(approved.body) } as Entry;
+    assert.match(book.add({ ...entry, hash: sha256(hashed(entry)) }), /was not allowed here/);
+    assert.equal(book.claimRefusal(action.id, claim(action).body, Date.now()), 'broken');
+  });
+
+test('attack-45 a command that decided does not run under a policy that has since asked for more', () => {
+  const stricter = { ...aPolicy(), read: { ...aPolicy()['read'], grade: 'signed', grace: 5 } } as Policy;
+  const asked: Asked = { ...list, kind: 'policy', args: { policy: stricter }, requester: owner.user as '@x' };
+  for (const [changes, code] of [
+    [[], ''],
+    [controlWay(makeAction(asked, aPolicy())), 'command'],
+  ] as const) {
+    const { memory, action } = command({});
+    for (const wanted of changes) assert.equal(memory.put(wanted), '');
+    assert.equal(memory.put(claim(action)), code);
+  }
+});
+
+const bob = person('bob');
+function scene() {
+  const d = startDesk();
+  const files: unknown[] = [];
+  const state = { keys: true };
+  Object.assign(d.matrix, {
+    downloadEncrypted: async (file: unknown) => {
+      files.push(file);
+      return Buffer.from('\x89PNG');
+    },
+    async forceQuery() {
+      if (!state.keys) throw new Error('no answer');
+    },
+  });
+  const conversation = {
+    currentTask: () => ({ id: 'task' }),
+    hear: async () => 'heard',
+  } as unknown as Conversation;
+  const relay = createRelay({
+    ...d,
+    conversation,
+    troubles: { why: () => '' } as never,
+    health: () => [],
+    log,
+  });
+  let events = 0;
+  const by = (who: Person | typeof bob, content: object, over: Partial<Taken> = {}): Taken => ({
+    ...{ room, encrypted: true, type: 'm.room.message', content: content as Taken['content'] },
+    evidence: {
+      ...{ sender: who.user, device: who.device, claimedEd25519: who.ed25519, curve25519: who.curve25519 },
+      ...{ session: 'S', index: events },
+    } as Evidence,
+    wire: {
+      ...{ type: 'm.room.encrypted', event_id: `$own${++events}`, sender: who.user },
+      ...{ content: {}, origin_server_ts: 0 },
+    } as Taken['wire'],
+    ...over,
+  });
+  const words = (body: string) => ({ msgtype: 'm.text', body });
+  /** Takes it, and a message after it that is answered: by then it was handled. @returns the stories that began */
+  async function taken(t: Taken): Promise<string[]> {
+    const from = d.memory.entries.length;
+    const said = d.said.length;
+    await relay.take(t);
+    await new Promise(setImmediate);
+    await relay.take(by(owner, words('hello')));
+    await until('all of it is handled', () => d.said.slice(said).includes('heard'));
+    const asked = d.memory.entries.slice(from).filter((e) => e.kind === 'requested');
+    return asked.map((e) => `${(JSON.parse(e.body) as Action).kind}: ${d.kinds(e.action).join(' ')}`);
+  }
+  return { ...d, relay, by, words, taken, files, state };
+}
+const approved = 'requested posted approved';
+
+test('attack-45 a command decides only where an enrolled device of an approver sent it, once and as it stands', async () => {
+  const s = scene();
+  Object.assign(s.matrix, {
+    deviceNow: async (user: string) => ({
+      ...(user === bob.user ? bob : owner),
+      ...{ crossSigned: true, blacklisted: false, dehydrated: false },
+    }),
+    identityNow: async (user: string) => ({
+      ...{ verified: true, violation: false, master: user === bob.user ? bob.master : owner.master },
+    }),
+  });
+  const files = s.words('!files src');
+  const edit = { 'm.new_content': files, 'm.relates_to': { rel_type: 'm.replace', event_id: '$x' } };
+  assert.deepEqual(await s.taken(s.by({ ...owner, device: 'TABLET' }, files)), []);
+  assert.deepEqual(await s.taken(s.by(owner, files, { encrypted: false, evidence: undefined as never })), []);
+  assert.deepEqual(await s.taken(s.by(owner, { ...files, ...edit })), []);
+  assert.deepEqual(await s.taken(s.by(bob, files)), [], 'nobody here');
+  s.state.keys = false;
+  assert.deepEqual(await s.taken(s.by(owner, files)), [], 'the homeserver does not state the keys');
+  s.state.keys = true;
+  s.matrix.replay = (_, __, index) => index !== 1000;
+  const replayed = s.by(owner, files);
+  (replayed.evidence as Evidence).index = 1000;
+  assert.deepEqual(await s.taken(replayed), []);
+
+  const genuine = s.by(owner, files);
+  assert.deepEqual(await s.taken(genuine), [`list: ${approved}`]);
+  const decided = s.memory.entries.findLast((e) => e.kind === 'approved');
+  assert.deepEqual(JSON.parse(decided?.body ?? ''), {
+    digest: s.book.page(decided?.action ?? '')?.digest,
+    grade: 'signed',
+    evidence: {
+      ...{ user: owner.user, device: owner.device, event: genuine.wire.event_id, form: 'command' },
+      ...{ session: 'S', index: genuine.evidence?.index },
+    },
+  });
+  assert.deepEqual(await s.taken(genuine), [], 'served again it is no news');
+  assert.deepEqual(
+    await s.taken(s.by(owner, s.words('!run true'))),
+    ['bash: requested posted'],
+    'has a card',
+  );
+  assert.deepEqual(await s.taken(s.by(owner, s.words('!filesystem'))), []);
+
+  s.put({ ...enrol, body: { ...bob, role: 'asks' } });
+  assert.deepEqual(await s.taken(s.by(bob, files)), ['list: requested posted'], 'others decide');
+  s.put({ author: 'operator', kind: 'frozen', body: {} });
+  assert.deepEqual(await s.taken(s.by(owner, files)), ['list: requested posted'], 'frozen');
+  const card = s.cards.open().at(-1);
+  assert.ok(card);
+  const vote = { user: owner.user, device: owner.device, event: '$vote', form: 'poll' } as const;
+  assert.match(
+    await s.desk.apply({ do: 'approve', card, grade: 'signed', evidence: vote }),
+    /frozen: nothing was run/,
+  );
+  s.stop();
+});
+
+test('a command’s message takes a ❌ and its removal until it is claimed, and no approval by anything', async () => {
+  for (const gone of ['tap', 'removal'] as const) {
+    const s = scene();
+    const genuine = s.by(owner, s.words('!get a.txt'));
+    await s.taken(genuine);
+    const card = s.cards.byEvent(genuine.wire.event_id);
+    assert.ok(card && card.form === 'command' && !card.open);
+    const on = genuine.wire.event_id;
+    const no =
+      gone === 'tap'
+        ? {
+            type: 'm.reaction',
+            content: { 'm.relates_to': { rel_type: 'm.annotation', event_id: on, key: '❌' } },
+          }
+        : { type: 'm.room.redaction', content: { redacts: on } };
+    await s.relay.take({ ...s.by(owner, {}), ...no, encrypted: false });
+    assert.deepEqual(s.kinds(card.action), ['requested', 'posted', 'approved', 'denied']);
+    s.stop();
+  }
+});
+
+test('a file that is sent is put beside what is there, under a name that is only a name', async () => {
+  const s = scene();
+  const file = { url: 'mxc://x/y' };
+  const sent = {
+    msgtype: 'm.image',
+    body: 'look',
+    filename: '../../.ssh/a b$(id).png',
+    file,
+    info: { size: 4 },
+  };
+  assert.deepEqual(await s.taken(s.by({ ...owner, device: 'TABLET' }, sent)), []);
+  assert.deepEqual(await s.taken(s.by(owner, sent, { encrypted: false, evidence: undefined as never })), []);
+  assert.deepEqual(await s.taken(s.by(owner, { ...sent, info: { size: 10_000_000 } })), []);
+  assert.deepEqual(s.files, [], 'nothing of these was fetched');
+  assert.ok(s.said.some((text) => text.startsWith('A file of more than 640 KiB')));
+  assert.deepEqual(await s.taken(s.by(owner, sent)), [`put_file: ${approved}`]);
+  const request = s.memory.entries.findLast((e) => e.kind === 'requested');
+  assert.deepEqual((JSON.parse(request?.body ?? '') as Action).args, {
+    path: 'uploads/ssh-a-b-id-.png',
+    content: Buffer.from('\x89PNG').toString('base64'),
+  });
+  s.matrix.downloadEncrypted = async () => {
+    throw new Error('its hash is another');
+  };
+  assert.deepEqual(await s.taken(s.by(owner, sent)), []);
+  assert.ok(s.said.includes('⚠️ its hash is another'));
+  for (const [name, safe] of [
+    ['-rf', 'rf'],
+    ['...', 'file'],
+    ['', 'file'],
+    ['Größe.pdf', 'Größe.pdf'],
+    ['\u202Egpj.exe', 'gpj.exe'],
+    [`${'x'.repeat(300)}.tar.gz`, `${'x'.repeat(53)}.tar.gz`],
+  ])
+    assert.equal(safeName(name ?? ''), safe);
+  assert.equal(s.book.rooms().get(workspace), room);
+  s.stop();
+});
