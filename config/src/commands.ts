@@ -19,6 +19,7 @@ import { stop } from './stop.ts';
 import { printUnit } from './systemd.ts';
 import { runTests } from './tests.ts';
 import { uninstall } from './uninstall.ts';
+import { upgrade } from './upgrade.ts';
 import { workspace, workspaceWords } from './workspace.ts';
 
 export type Options = {
@@ -45,9 +46,24 @@ function started(): Instance {
   return instance;
 }
 
+const toRecipient = {
+  flag: '--to RECIPIENT',
+  what: 'for this age recipient (age1…), in place of a passphrase from standard input',
+};
+
 function oneFile(command: string, [file, ...more]: readonly string[]): string {
   if (file !== undefined && more.length === 0) return file;
   throw new Fault('usage', `${command} takes the name of one file.`);
+}
+
+function verify(report: Report, [user, role]: readonly string[]): Promise<void> {
+  const roles = ['reads', 'asks', 'approves', 'owner'];
+  if (user !== undefined && (!/^@.+:.+$/.test(user) || !roles.includes(role ?? '')))
+    throw new Fault(
+      'usage',
+      'pair takes nothing, or a whole Matrix id and a role: reads, asks, approves or owner.',
+    );
+  return pair(started(), report, user, role);
 }
 
 export const commands: readonly Command[] = [
@@ -115,17 +131,7 @@ export const commands: readonly Command[] = [
     summary:
       'verifies a device by emoji and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
     options: [],
-    run(report, _options, [user, role]) {
-      if (
-        user !== undefined &&
-        (!/^@.+:.+$/.test(user) || !['reads', 'asks', 'approves', 'owner'].includes(role ?? ''))
-      )
-        throw new Fault(
-          'usage',
-          'pair takes nothing, or a whole Matrix id and a role: reads, asks, approves or owner.',
-        );
-      return pair(started(), report, user, role);
-    },
+    run: (report, _options, words) => verify(report, words),
   },
   {
     name: 'freeze',
@@ -143,12 +149,13 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'device',
-    takes: 'list | revoke DEVICE',
-    summary: 'lists the devices that may approve, or takes that back from one',
+    takes: 'list | enrol | revoke …',
+    summary: 'lists the enrolled devices, enrols one (as pair does), or takes that back: revoke DEVICE',
     options: [],
     run(report, _options, words) {
+      if (words[0] === 'enrol') return verify(report, words.slice(1));
       const right = words[0] === 'list' ? words.length === 1 : words[0] === 'revoke' && words.length === 2;
-      if (!right) throw new Fault('usage', 'device takes list, or revoke and the id of a device.');
+      if (!right) throw new Fault('usage', 'device takes list, enrol, or revoke and the id of a device.');
       return device(started(), report, words);
     },
   },
@@ -156,12 +163,7 @@ export const commands: readonly Command[] = [
     name: 'backup',
     takes: 'FILE',
     summary: 'writes all of this instance into one file, encrypted with age (docs/backup.md)',
-    options: [
-      {
-        flag: '--to RECIPIENT',
-        what: 'for this age recipient (age1…), in place of a passphrase from standard input',
-      },
-    ],
+    options: [toRecipient],
     run(report, options, words) {
       return backup(started(), report, oneFile('backup', words), options.to);
     },
@@ -174,6 +176,13 @@ export const commands: readonly Command[] = [
     run: (report, _options, words) => restore(report, oneFile('restore', words)),
   },
   {
+    name: 'upgrade',
+    takes: 'FILE',
+    summary: 'after the checkout was updated: backs up into FILE, starts what is new, and audits',
+    options: [toRecipient],
+    run: (report, options, words) => upgrade(started(), report, oneFile('upgrade', words), options.to),
+  },
+  {
     name: 'uninstall',
     takes: '',
     summary: 'removes this instance with all its data, once its name was typed',
@@ -183,7 +192,7 @@ export const commands: readonly Command[] = [
   {
     name: 'workspace',
     takes: 'list | add | export …',
-    summary: `${workspaceWords}: a room each, with a copy of what is named; what it holds now is written out`,
+    summary: `a room each, with a copy of what is named; what it holds now is written out: ${workspaceWords}`,
     options: [],
     run: (report, _options, words) => workspace(started(), report, words),
   },
@@ -214,12 +223,13 @@ export const commands: readonly Command[] = [
   {
     name: 'bench',
     takes: 'NAME',
-    summary: "measures; NAME is tap (from the tap to the output) or decide (the gatekeeper's own work)",
+    summary:
+      "measures; NAME is tap (from the tap to the output), decide (the gatekeeper's own work) or cards (how many a task costs)",
     options: [],
     run(_report, options, words) {
       const [name = ''] = words;
-      if (!['tap', 'decide'].includes(name))
-        throw new Fault('usage', 'bench takes the name of a measurement: tap or decide.');
+      if (!['tap', 'decide', 'cards'].includes(name))
+        throw new Fault('usage', 'bench takes the name of a measurement: tap, decide or cards.');
       return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
   },
@@ -246,7 +256,7 @@ export function help(command?: Command): string {
     { flag: '--help', what: 'this text' },
   ];
   const table = (rows: readonly (readonly [string, string])[]) =>
-    rows.map(([left, right]) => `  ${left.padEnd(30)}${right}`).join('\n');
+    rows.map(([left, right]) => `  ${left.padEnd(36)}${right}`).join('\n');
   if (command) {
     const usage = ['Usage: ./pocketcoder', command.name, '[OPTION…]', command.takes]
       .filter(Boolean)

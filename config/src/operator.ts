@@ -34,9 +34,14 @@ export async function device(
   [what, name]: readonly string[],
 ): Promise<void> {
   const ledger = await ledgerAs(instance, 'operator');
-  const devices = enrolled(await ledger.control());
+  const control = await ledger.control();
+  const since = new Map(control.map(({ seq, at }) => [seq, at]));
+  const devices = enrolled(control).map((d) => ({ ...d, since: since.get(d.seq) ?? '' }));
   if (what === 'list') {
-    const lines = devices.map((d) => `${d.user}  ${d.device}  ${d.ed25519}`);
+    const lines = devices.map(
+      (d) =>
+        `${d.user}  ${d.device}  ${d.role}  since ${d.since.slice(0, 16).replace('T', ' ')} UTC  ${d.ed25519}`,
+    );
     const text = lines.join('\n') || 'No device is enrolled: ./pocketcoder pair enrols one.';
     return report.event({ event: 'devices', devices }, text);
   }

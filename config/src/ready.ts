@@ -23,16 +23,19 @@ async function look(
   instance: Instance,
   service: string,
 ): Promise<'ready' | 'not yet' | 'gaveUp'> {
-  if (service === 'homeserver') return (await answers(`${addressOf(instance)}/health`)) ? 'ready' : 'not yet';
-  if (service === 'ledger')
-    return (await answers(`${ledgerUrlOf(instance)}/api/health`)) ? 'ready' : 'not yet';
   const { project } = instance.state;
   const state = (await serviceStates(docker, project)).get(service);
   if (!state) return 'not yet';
-  const asked = execIn(docker, project, service, ['test', '-f', '/tmp/ready']);
-  // An exec fails while the container is between two lives: then it is not ready either.
-  if ((await asked.catch(() => undefined))?.code === 0) return 'ready';
+  if (await isUp(docker, instance, service)) return 'ready';
   return (await restartsOf(docker, state.id)) >= tooOften ? 'gaveUp' : 'not yet';
+}
+
+async function isUp(docker: Docker, instance: Instance, service: string): Promise<boolean> {
+  if (service === 'homeserver') return answers(`${addressOf(instance)}/health`);
+  if (service === 'ledger') return answers(`${ledgerUrlOf(instance)}/api/health`);
+  const asked = execIn(docker, instance.state.project, service, ['test', '-f', '/tmp/ready']);
+  // An exec fails while the container is between two lives: then it is not ready either.
+  return (await asked.catch(() => undefined))?.code === 0;
 }
 
 /** Throws a Fault (`temporary`) that names the service which did not come up, and where its log is. */

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { relative } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type Docker from 'dockerode';
-import { ask, findEngine } from './engine.ts';
+import { findEngine, requireEngine } from './engine.ts';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
 import { alone } from './lock.ts';
@@ -76,11 +76,8 @@ export async function uninstall(instance: Instance, report: Report, yes: boolean
       `The state directory ${home} holds more than this instance, so nothing was removed: move what is yours, or remove ` +
         `what begins with ${state.project} by docker.`,
     );
-  const engine = findEngine();
-  if ((await ask(engine)) !== 'up')
-    throw new Fault('unavailable', `No Docker engine answers at ${engine.host}. Nothing was removed.`);
+  const { docker } = await requireEngine(findEngine());
   await confirm(instance, yes);
-  const { docker } = engine;
   const images = await alone(home, async () => {
     if (state.reach?.way === 'tailnet') await unserve();
     await removeProject(docker, state.project);
@@ -92,6 +89,7 @@ export async function uninstall(instance: Instance, report: Report, yes: boolean
     { event: 'uninstalled', project: state.project, home, images },
     `${state.project} is gone: its containers, networks and volumes, and ${home}. ` +
       `${images > 0 ? `${images} images went with it` : 'Images stay, which another instance may use'}. ` +
-      `What stays: Docker itself, the base image, ${checkout}, and backups that you made.`,
+      `What stays: Docker itself, the base image, ${checkout}, a unit that you gave to systemd, backups that you made` +
+      `${state.bot ? `, and the account ${state.bot} with its rooms` : ''}.`,
   );
 }

@@ -14,6 +14,7 @@ let instance: Instance;
 let ledger: Ledger;
 let phone: Phone;
 let second: Phone;
+let recoveryKey: string;
 
 before(async () => {
   instance = await startInstance();
@@ -24,11 +25,11 @@ before(async () => {
     password: instance.secrets.passwords.ledger.auditor,
   });
   phone = await createPhone({ homeserver: address, ...owner });
-  const key = await phone.setUpCrossSigning();
+  recoveryKey = await phone.setUpCrossSigning();
   await pairPhone(phone, home);
   await sees(phone, 'Paired.');
   second = await phone.secondLogin();
-  await second.restore(key);
+  await second.restore(recoveryKey);
 });
 after(async () => {
   await phone?.close();
@@ -90,7 +91,9 @@ test('a revoked device approves nothing and reads nothing; the other enrolled on
     [phone.device, second.device],
   );
   const { out } = await instance.run(['device', 'list']);
-  assert.ok(out.includes(`${second.device}  ${devices[1]?.ed25519}`), out);
+  const line = out.split('\n').find((text) => text.includes(second.device)) ?? '';
+  assert.match(line, /^@owner:\S+ {2}\S+ {2}owner {2}since 20\d\d-\d\d-\d\d \d\d:\d\d UTC {2}/);
+  assert.ok(line.endsWith(devices[1]?.ed25519 ?? '?'), out);
 
   const unknown = await instance.run(['device', 'revoke', 'NOBODY']);
   assert.match(unknown.err, /No device NOBODY is enrolled, so nothing was changed/);
@@ -135,6 +138,36 @@ test('stop ends the tasks’ containers and what runs in them; after a start the
   await approve(phone, await askAndSee(phone, '!run cat file; echo "$((6 * 7)) again"'));
   await sees(phone, 'kept\n| 42 again', 30);
   assert.equal(await tasks(), 1);
+});
+
+test('a lost phone: frozen, revoked, a new one paired, thawed', async () => {
+  said(await instance.run(['freeze', '--json']), 'frozen');
+  said(await instance.run(['device', 'revoke', phone.device, '--json']), 'revoked');
+  await Promise.all([phone.close(), second.close()]);
+  const { address, home, owner } = instance;
+  const fresh = await createPhone({ homeserver: address, ...owner });
+  try {
+    await fresh.restore(recoveryKey);
+    await pairPhone(fresh, home);
+    const card = await askAndSee(fresh, '!run echo "$((6 * 7)) on the new phone"');
+    await approve(fresh, card);
+    await sees(fresh, 'everything is frozen: nothing was run');
+    said(await instance.run(['thaw', '--json']), 'thawed');
+    const { devices } = said(await instance.run(['device', 'list', '--json']), 'devices') as {
+      devices: { device: string; role: string; since: string }[];
+    };
+    assert.deepEqual(
+      devices.map(({ device, role }) => [device, role]),
+      [[fresh.device, 'owner']],
+    );
+    assert.ok(Date.now() - Date.parse(devices[0]?.since ?? '') < 600_000);
+    const before = await count('claimed');
+    await approve(fresh, await askAndSee(fresh, '!run echo "$((6 * 7)) again on it"'));
+    await sees(fresh, '42 again on it', 60);
+    assert.equal(await count('claimed'), before + 1);
+  } finally {
+    await fresh.close();
+  }
 });
 
 test('a ledger that is down is told by every command that needs it', async () => {
