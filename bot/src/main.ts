@@ -155,7 +155,7 @@ async function main(log: Logger): Promise<void> {
     url: c.gateway.url,
     log,
     wait: heldOpen,
-    ask: asks.ask,
+    ...asks,
     settled({ action, outcome, delivered }) {
       const page = book.page(action);
       if (page)

@@ -5,10 +5,11 @@ import { enrolled } from '../../ledger/src/identities.cjs';
 import { isFrozen } from '../../ledger/src/lifecycle.cjs';
 import { observe, type Part, type Scene } from './doctor-scene.ts';
 import { Fault } from './fault.ts';
+import { seen } from './logs.ts';
 import type { Report } from './report.ts';
 import { holdsSecret } from './settings.ts';
 
-/** `fix` is what to do; where all is well there is none. `what` may quote a log: it has no control characters. */
+/** `fix` is what to do; where all is well there is none. `what` may quote others. */
 export type Found = { level: 'ok' | 'warn' | 'fail'; what: string; fix?: string };
 /** Says what it found, one thing or several; nothing where there is nothing to judge. */
 type Check = { name: string; look(s: Scene): Found | readonly Found[] | undefined };
@@ -254,7 +255,7 @@ export async function doctor(report: Report): Promise<void> {
       const { level, what, fix } = found;
       if (level === 'fail') failed++;
       const mark = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }[level];
-      const line = `${mark}  ${name.padEnd(12)} ${what}${fix ? `\n                    → ${fix}` : ''}`;
+      const line = `${mark}  ${name.padEnd(12)} ${seen(what)}${fix ? `\n                    → ${fix}` : ''}`;
       report.event({ event: 'check', check: name, ...found }, line);
     }
   if (failed > 0) throw new Fault('failed', `Not all is well: ${failed} failed. Nothing was changed.`);

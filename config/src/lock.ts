@@ -15,8 +15,8 @@ export async function alone<T>(home: string, work: () => Promise<T>): Promise<T>
     lock.close();
     throw new Fault(
       'temporary',
-      `Another ./pocketcoder start or workspace add is at work on ${home}. This one changed nothing: wait until that one is ` +
-        'ready, then run ./pocketcoder status.',
+      `Another ./pocketcoder command is at work on ${home}. This one changed nothing: wait until that one is ready, then run ` +
+        './pocketcoder status.',
     );
   }
   try {

@@ -1,5 +1,6 @@
 /** `pocketcoder logs`: what the services' containers wrote, readable at a terminal. Docker rotates it (docker-compose.yml). */
 import { PassThrough } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { named, unseen } from '../../bot/src/approval/visible.ts';
 import { serviceStates } from './containers.ts';
@@ -11,6 +12,8 @@ import { servicesOf } from './services.ts';
 
 /** One line of a service: `at` is when the engine took it, `pino` what it says where the line is one of pino's. */
 export type Line = { part: string; at: string; text: string; pino?: Record<string, unknown> };
+
+type Range = { tail: number } | { since: number };
 
 const lastLines = 100;
 const levels: Readonly<Record<number, string>> = {
@@ -24,6 +27,8 @@ const levels: Readonly<Record<number, string>> = {
 const known = ['level', 'time', 'pid', 'hostname', 'name', 'msg'];
 /** A log quotes what others wrote: nothing of it may move a terminal's cursor, or look like something else. */
 const hidden = new RegExp(`(?! )[${unseen}]`, 'gu');
+/** A text on one line of a terminal, all of it seen. */
+export const seen = (text: string): string => text.replace(hidden, named);
 
 const short = (value: unknown): string => {
   const { message } = (value ?? {}) as { message?: unknown };
@@ -36,7 +41,7 @@ export function readable({ part, at, text, pino }: Line): string {
   const words = pino
     ? [levels[Number(pino['level'])], pino['msg'], ...rest.map(([key, value]) => `${key}=${short(value)}`)]
     : [text];
-  return `${at.slice(0, 19)}Z ${part.padEnd(10)} ${words.filter(Boolean).join(' ')}`.replace(hidden, named);
+  return seen(`${at.slice(0, 19)}Z ${part.padEnd(10)} ${words.filter(Boolean).join(' ')}`);
 }
 
 /** A line as the engine gives it, its time first. */
@@ -64,12 +69,7 @@ async function* linesOf(docker: Docker, part: string, stream: NodeJS.ReadableStr
 }
 
 /** What one container wrote last, oldest first: so many lines, or those since a moment (seconds since 1970). */
-export async function lastLinesOf(
-  docker: Docker,
-  part: string,
-  id: string,
-  range: { tail: number } | { since: number },
-): Promise<Line[]> {
+export async function lastLinesOf(docker: Docker, part: string, id: string, range: Range): Promise<Line[]> {
   const wish = { stdout: true, stderr: true, timestamps: true, follow: false as const, ...range };
   const stream = new PassThrough();
   stream.end(await docker.getContainer(id).logs(wish));
@@ -89,6 +89,29 @@ export function moment(text: string, now: number): number {
   );
 }
 
+/** Shows what a service writes from there on, over its restarts, until this process is ended. */
+async function follow(
+  docker: Docker,
+  project: string,
+  name: string,
+  range: Range,
+  show: (line: Line) => void,
+): Promise<never> {
+  let last = '';
+  for (let from = range; ; from = last ? { since: Math.floor(Date.parse(last) / 1000) } : range) {
+    const state = (await serviceStates(docker, project)).get(name);
+    const wish = { stdout: true, stderr: true, timestamps: true, follow: true as const, ...from };
+    const stream = state && (await docker.getContainer(state.id).logs(wish));
+    if (stream)
+      for await (const line of linesOf(docker, name, stream))
+        if (line.at > last) {
+          last = line.at;
+          show(line);
+        }
+    await pause(500);
+  }
+}
+
 /** Shows the logs of one part, or of all in the order of time. Throws a Fault for a part that there is not. */
 export async function logs(
   instance: Instance,
@@ -99,7 +122,7 @@ export async function logs(
   const all = servicesOf(instance);
   if (part !== undefined && !all.includes(part))
     throw new Fault('usage', `There is no part "${part}". The parts are: ${all.join(', ')}.`);
-  const range = o.since === undefined ? { tail: lastLines } : { since: moment(o.since, Date.now()) };
+  const range: Range = o.since === undefined ? { tail: lastLines } : { since: moment(o.since, Date.now()) };
   const { docker } = await requireEngine(findEngine());
   const states = await serviceStates(docker, instance.state.project);
   const containers = all
@@ -114,16 +137,10 @@ export async function logs(
     const { at, text, pino } = line;
     report.event({ event: 'log', part: line.part, at, line: pino ?? text }, readable(line));
   };
-  if (o.follow) {
-    const wish = { stdout: true, stderr: true, timestamps: true, follow: true as const, ...range };
-    await Promise.all(
-      containers.map(async ({ name, id }) => {
-        const stream = await docker.getContainer(id).logs(wish);
-        for await (const line of linesOf(docker, name, stream)) show(line);
-      }),
-    );
-    return;
-  }
+  if (o.follow)
+    return void (await Promise.all(
+      containers.map(({ name }) => follow(docker, instance.state.project, name, range, show)),
+    ));
   const lines = await Promise.all(containers.map(({ name, id }) => lastLinesOf(docker, name, id, range)));
   for (const line of lines.flat().sort((a, b) => (a.at < b.at ? -1 : 1))) show(line);
 }

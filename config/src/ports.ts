@@ -1,6 +1,7 @@
 /** Ports of this machine. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { basename } from 'node:path';
 import { Fault } from './fault.ts';
 
 /** Whether nobody takes a connection there, for a port that is the engine's to open but not ours. */
@@ -69,7 +70,7 @@ function listenerOn(port: number): string {
   for (const pid of attempt(() => readdirSync('/proc'), []).filter((name) => /^\d+$/.test(name)))
     for (const fd of attempt(() => readdirSync(`/proc/${pid}/fd`), []))
       if (sockets.includes(attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')))
-        return `${attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), '')} (process ${pid})`;
+        return `${basename(attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0')[0] ?? '')} (process ${pid})`;
   return '';
 }
 

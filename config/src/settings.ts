@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, LineCounter, parseDocument } from 'yaml';
-import { policyFault, type Term } from '../../ledger/src/policy.cjs';
+import { policyFault, type Reads, type Term } from '../../ledger/src/policy.cjs';
 import { missingOf } from '../brain/render.ts';
 import { Fault } from './fault.ts';
 import { checkout } from './paths.ts';
@@ -19,6 +19,8 @@ export type Model = {
 export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_within'>> & {
   /** Seconds from a card within which an approval counts as unread. */
   quick?: number;
+  /** What a task's first card may lease besides; no uses for nothing. */
+  reads?: Partial<Reads>;
   classes?: Record<string, Partial<Term>>;
 };
 

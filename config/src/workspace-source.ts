@@ -6,7 +6,7 @@ import { join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
 import { Fault, messageOf } from './fault.ts';
-import type { Report } from './report.ts';
+import { silent } from './report.ts';
 import { run } from './run.ts';
 
 /** `name` is what the ledger is told: a whole path, or an address without credentials. */
@@ -114,7 +114,6 @@ function tarOf(root: string, entries: readonly Entry[]): Readable {
  */
 export async function readSource(
   source: Source,
-  report: Report,
   put: (path: '/workspace' | '/base', tar: Readable) => Promise<void>,
 ): Promise<string[]> {
   if (source.form === 'directory') {
@@ -124,7 +123,7 @@ export async function readSource(
   }
   const clone = mkdtempSync(join(tmpdir(), 'pocketcoder-clone-'));
   try {
-    const format = await cloneInto(clone, source, report);
+    const format = await cloneInto(clone, source);
     const tops = (await readdir(clone)).filter((name) =>
       ['HEAD', 'packed-refs', 'refs', 'objects', 'shallow'].includes(name),
     );
@@ -147,14 +146,15 @@ const configOf = (format: string): string =>
     : `[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = ${format}\n`;
 
 /** A bare clone by this person's own git and credentials: no file of it is checked out, no hook or filter run. */
-async function cloneInto(dir: string, { from, name }: Source, report: Report): Promise<string> {
+async function cloneInto(dir: string, { from, name }: Source): Promise<string> {
   const env = {
     GIT_ALLOW_PROTOCOL: schemes,
     ...(process.stdin.isTTY ? {} : { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: 'false', SSH_ASKPASS: 'false' }),
   };
   const safe = ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'submodule.recurse=false'];
+  // What it says may hold credentials of the address.
   const git = (...args: string[]) =>
-    run('git', [...safe.flatMap((one) => ['-c', one]), ...args], report, env);
+    run('git', [...safe.flatMap((one) => ['-c', one]), ...args], silent, env);
   try {
     await git('clone', '--quiet', '--bare', '--no-local', '--template=', '--', from, dir);
     return await git('--git-dir', dir, 'rev-parse', '--show-object-format');

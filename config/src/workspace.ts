@@ -77,12 +77,12 @@ async function add(
     await emptyVolumes(where);
     if (source)
       await report.phase('import', source.name, async () => {
-        const { left, ...facts } = await bringIn(where, source, report);
+        const { left, ...facts } = await bringIn(where, source);
         await ledger.append({
           kind: 'workspace.imported',
           body: { workspace: name, form: source.form, source: source.name, ...facts },
         });
-        if (left.length > 0) report.event({ event: 'left', left }, `  left out: ${left.join(', ')}`);
+        if (left.length > 0) report.event({ event: 'left', left }, `  left out: ${quoted(left)}`);
       });
   }
   const { room } = await askBot(findEngine(), project, { cmd: 'workspace', name });
@@ -94,10 +94,10 @@ async function add(
   );
 }
 
-async function bringIn(where: Where, source: Source, report: Report) {
+async function bringIn(where: Where, source: Source) {
   try {
     return await withTree(where, ['import', source.form], async (box) => {
-      const left = await readSource(source, report, box.put);
+      const left = await readSource(source, box.put);
       const { commit, tree, files, bytes } = await box.run();
       return { commit, tree, files, bytes, left };
     });
@@ -109,6 +109,9 @@ async function bringIn(where: Where, source: Source, report: Report) {
     );
   }
 }
+
+/** Names that may hold anything. */
+const quoted = (names: readonly string[]): string => names.map((one) => JSON.stringify(one)).join(', ');
 
 /** By the name it is to have. */
 const formOf = (out: string) =>
@@ -157,8 +160,6 @@ function told(out: string, { files, left: nested }: Facts, left: readonly string
   return [
     `${out}: ${files} files.`,
     ...(nested > 0 ? [`Left out: ${nested} repositories inside of the workspace.`] : []),
-    ...(left.length > 0
-      ? [`Left out, as they lead out of it: ${left.map((one) => JSON.stringify(one)).join(', ')}`]
-      : []),
+    ...(left.length > 0 ? [`Left out, as they lead out of it: ${quoted(left)}`] : []),
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 /** An action: one thing somebody wants done, its canonical text and its digest. No Matrix, no Docker, no LLM here. */
 import { createHash, randomBytes } from 'node:crypto';
 import { canonical } from './canonical.cjs';
-import { classes, type Policy, termOf } from './policy.cjs';
+import { classes, type Policy, type Reads, rank, readsTerm, termOf } from './policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
 export type RiskClass = 'read' | 'write' | 'exec' | 'network' | 'secret' | 'destructive' | 'control';
@@ -19,6 +19,9 @@ export type RunArgs = {
   get_file: { path: string };
   /** A new file of these bytes in base64; where there is one of that path it gets a further name. */
   put_file: { path: string; content: string };
+  /** What changed since the import, to read, and to take elsewhere. */
+  diff: Record<string, never>;
+  export: { as: 'patch' | 'bundle' };
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };
@@ -60,6 +63,8 @@ export type Action<K extends Kind = Kind> = {
     grace: number;
     approvers: number;
     devices: number;
+    /** What its card leases besides: whatever the agent reads of this workspace, so often, until then or the task's end. */
+    reads?: Reads;
   };
 }[K];
 
@@ -99,6 +104,14 @@ export function makeAction(asked: Asked, policy: Policy, raise?: 'signed', id: s
     approvers,
     devices,
   } as Action;
+}
+
+/** The same action, its card leasing reads besides where the policy lets it: then it takes the grade that reading takes as well. */
+export function withReads(action: Action, policy: Policy): Action {
+  const term = readsTerm(policy);
+  if (!term || action.class === 'control') return action;
+  const grade = rank(term.grade) > rank(action.grade) ? term.grade : action.grade;
+  return { ...action, grade, reads: term.reads };
 }
 
 /** The exact text that is approved, stored and run. Throws on what canonical JSON cannot carry (a lone surrogate). */

@@ -1,6 +1,6 @@
 // @ts-check
 // The answers to an action: whether one counts, whether they suffice, and whether what they decided may begin.
-const { distinct, enrolled, isWatched, mayApprove, rolesOf } = require('./identities.cjs');
+const { distinct, mayApprove, rolesOf, tapsAreSpoilt } = require('./identities.cjs');
 const { grants, overSince, policyOf } = require('./leases.cjs');
 const { bodyOf, isFrozen, last } = require('./lifecycle.cjs');
 const { rank, stricter, termOf } = require('./policy.cjs');
@@ -45,6 +45,18 @@ const effectOf = ({ kind, args, workspace, task }, digest, story) => ({
 });
 
 /**
+ * The body of the `lease.granted` entry that gives what an action's card leased besides: what was approved, by whom, and by the
+ * weakest grade among their answers. A tap names no device.
+ * @param {Body} request @param {string} digest of the request @param {Entry[]} story
+ */
+function readsOf({ reads, workspace, task }, digest, story) {
+  const all = answers(story);
+  const grade = all.every((a) => a.grade === 'signed') ? 'signed' : 'sealed';
+  const by = all.map(({ evidence: { user, device } }) => (grade === 'signed' ? { user, device } : { user }));
+  return { digest, reads, workspace, task, grade, by };
+}
+
+/**
  * What is asked of the answers to an action: the request's own terms and those of the policy in force.
  * @param {Body} request @param {Entry[]} control
  */
@@ -63,20 +75,8 @@ function lacking(request, given, control) {
   return { people: Math.max(0, approvers - has.people), devices: Math.max(0, devices - has.devices) };
 }
 
-/** Whether a tap proves nothing for an action requested then, since somebody knows its chips who may not approve now. @param {Entry[]} control @param {number} since */
-function tapsAreSpoilt(control, since) {
-  if (isWatched(enrolled(control))) return true;
-  return control.some(
-    (e) =>
-      e.seq > since &&
-      (e.kind === 'identity.revoked' ||
-        e.kind === 'identity.changed' ||
-        (e.kind === 'applied' && bodyOf(e).kind === 'role')),
-  );
-}
-
 /** What its own signed message may decide: it reads, or adds a file and replaces none. */
-const commanded = ['list', 'get_file', 'put_file'];
+const commanded = ['list', 'get_file', 'put_file', 'diff', 'export'];
 
 /** The id of the one action that an event may decide as a command, so that none decides two. @param {string} event @param {(text: string) => string} sha256 */
 function commandId(event, sha256) {
@@ -166,4 +166,4 @@ function beginRefusal(request, c) {
   return insufficient(answers(c.story), request, requested.seq, c.control);
 }
 
-module.exports = { termsOf, answers, commandId, effectOf, lacking, answerRefusal, beginRefusal };
+module.exports = { termsOf, answers, commandId, effectOf, readsOf, lacking, answerRefusal, beginRefusal };

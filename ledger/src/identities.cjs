@@ -78,10 +78,32 @@ function mayApprove(decision, control, seq = Infinity) {
 /** Whether somebody can read the room, and so its chips' keys, who may not approve. @param {{role: string}[]} devices */
 const isWatched = (devices) => devices.some((d) => !atLeast(d.role, 'approves'));
 
+/** Whether a tap proves nothing for what was requested then, since somebody knows its chips who may not approve now. @param {Entry[]} control @param {number} since */
+function tapsAreSpoilt(control, since) {
+  if (isWatched(enrolled(control))) return true;
+  return control.some(
+    (e) =>
+      e.seq > since &&
+      (e.kind === 'identity.revoked' ||
+        e.kind === 'identity.changed' ||
+        (e.kind === 'applied' && bodyOf(e).kind === 'role')),
+  );
+}
+
 /** How many different people gave this evidence, and how many devices. @param {Body[]} evidence */
 const distinct = (evidence) => ({
   people: new Set(evidence.map((e) => e.user)).size,
   devices: new Set(evidence.map((e) => `${e.user} ${e.device}`)).size,
 });
 
-module.exports = { roles, atLeast, deviceKeys, rolesOf, enrolled, mayApprove, isWatched, distinct };
+module.exports = {
+  roles,
+  atLeast,
+  deviceKeys,
+  rolesOf,
+  enrolled,
+  mayApprove,
+  isWatched,
+  tapsAreSpoilt,
+  distinct,
+};

@@ -1,18 +1,27 @@
 // @ts-check
 // Leases and plans: approved actions that let others run without a card of their own. A lease covers exact acts, or one
-// kind of file action below one path; a plan covers its steps, each once, in their order. Both are counted and end.
+// kind of file action below one path; a plan covers its steps, each once, in their order; `reads`, leased by the card of
+// another action, whatever the agent reads of the workspace in that task. All are counted and end.
 const { canonical } = require('./canonical.cjs');
 const { bodyOf, last } = require('./lifecycle.cjs');
-const { distinct, mayApprove } = require('./identities.cjs');
-const { classes, defaultPolicy, longestWait, termOf, whole } = require('./policy.cjs');
+const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
+const {
+  classes,
+  defaultPolicy,
+  longestWait,
+  mostUses,
+  rank,
+  readsTerm,
+  termOf,
+  whole,
+} = require('./policy.cjs');
 /** @typedef {import('./lifecycle.cjs').Entry} Entry */
 /** @typedef {Record<string, unknown>} Body */
 /** @typedef {{kind: string, args: Record<string, unknown>}} Act */
-/** @typedef {{id: string, kind: string, args: Record<string, any>, workspace: string, task: string, by: Body[], seq: number, at: string}} Grant */
+/** @typedef {{id: string, kind: string, args: Record<string, any>, workspace: string, task: string, grade: string, by: Body[], seq: number, at: string}} Grant */
 
 /** Kinds of action that a path can stand for. */
 const fileKinds = ['read_file', 'list', 'grep', 'write_file', 'edit_file'];
-const mostUses = 1000;
 
 /** The exact text of what would be done, whoever asks for it and whenever: what leases and plans are compared by. @param {Act} act @param {unknown} workspace */
 const actText = (act, workspace) => canonical({ args: act.args, kind: act.kind, workspace });
@@ -62,10 +71,12 @@ function grantFault({ kind, args }) {
 /** Leases and plans that were approved, the ended ones among them. @param {Entry[]} control @returns {Grant[]} */
 function grants(control) {
   return control.flatMap((entry) => {
-    if (entry.kind !== 'applied') return [];
+    if (entry.kind !== 'applied' && entry.kind !== 'lease.granted') return [];
     const body = bodyOf(entry);
+    const { action: id, seq, at } = entry;
+    if (entry.kind === 'lease.granted') return [{ ...body, kind: 'reads', args: body.reads, id, seq, at }];
     if (body.kind !== 'lease' && body.kind !== 'plan') return [];
-    return [{ ...body, id: entry.action, seq: entry.seq, at: entry.at }];
+    return [{ ...body, grade: 'signed', id, seq, at }];
   });
 }
 
@@ -91,17 +102,20 @@ function overSince(grant, control, now) {
   const frozen = last(control, 'frozen');
   if (frozen && frozen.seq > grant.seq) return 'frozen';
   if (control.some((e) => e.kind === 'lease.ended' && bodyOf(e).lease === grant.id)) return 'lease_over';
-  if (!grant.by.every((evidence) => mayApprove({ evidence, grade: 'signed' }, control, grant.seq)))
-    return 'revoked';
-  // A policy that asks for more people by now is not satisfied by fewer from before.
-  const term = termOf(policyOf(control), grant);
+  const { grade } = grant;
+  if (!grant.by.every((evidence) => mayApprove({ evidence, grade }, control, grant.seq))) return 'revoked';
+  if (grade !== 'signed' && tapsAreSpoilt(control, grant.seq)) return 'revoked';
+  // A policy that asks for more by now is not satisfied by less from before.
+  const policy = policyOf(control);
+  const term = grant.kind === 'reads' ? readsTerm(policy) : termOf(policy, grant);
   const { people, devices } = distinct(grant.by);
-  return !term || people < term.approvers || devices < term.devices ? 'quorum' : '';
+  if (!term || people < term.approvers || devices < term.devices) return 'quorum';
+  return rank(grade) < rank(term.grade) ? 'grade' : '';
 }
 
 /**
  * Why this grant does not cover what is asked, or ''.
- * @param {Grant} grant @param {Act & {workspace?: unknown, task?: unknown}} asked
+ * @param {Grant} grant @param {Act & {workspace?: unknown, task?: unknown, requester?: unknown}} asked
  * @param {{control: Entry[], now: string, uses(lease: string): number}} c
  */
 function uncovered(grant, asked, c) {
@@ -119,6 +133,11 @@ function uncovered(grant, asked, c) {
   }
   if (used >= grant.args.uses) return 'lease_over';
   if (term?.mode !== 'lease') return 'not_leased';
+  if (grant.kind === 'reads') {
+    const mine = asked.task === grant.task && asked.requester === 'brain';
+    const reads = classes[asked.kind] === 'read' && fileKinds.indexOf(asked.kind) >= 0;
+    return mine && reads && isBelow(asked.args.path, '') ? '' : 'not_covered';
+  }
   const { acts, of, path } = grant.args;
   const covers = acts
     ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)

@@ -38,6 +38,7 @@ const controlKinds = [
   'identity.revoked',
   'policy.set',
   'applied',
+  'lease.granted',
   'lease.ended',
   'frozen',
   'thawed',
@@ -70,7 +71,19 @@ const rights = {
       'workspace.created',
     ],
   ],
-  executor: ['claimed', 'running', 'succeeded', 'failed', 'killed', 'unknown', 'expired', 'alarm'],
+  executor: [
+    ...[
+      'claimed',
+      'lease.granted',
+      'running',
+      'succeeded',
+      'failed',
+      'killed',
+      'unknown',
+      'expired',
+      'alarm',
+    ],
+  ],
   operator: [
     ...['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
     ...['void', 'unknown', 'alarm'], // what was open when a backup was made

@@ -4,8 +4,10 @@
 
 /**
  * What a class needs. Waits are in seconds and run on the ledger's clock: `decide_within` from the request, `execute_within`
- * and `grace` from the approval. `approvers` and `devices` count distinct ones.
- * @typedef {{mode: 'ask' | 'lease' | 'never', grade: 'sealed' | 'signed', form: 'chip' | 'poll', decide_within: number, execute_within: number, grace: number, approvers: number, devices: number}} Term
+ * and `grace` from the approval. `approvers` and `devices` count distinct ones. `reads` is of the class read alone: what the card
+ * of an agent's first action in a task may lease besides; absent where none may.
+ * @typedef {{uses: number, seconds: number}} Reads
+ * @typedef {{mode: 'ask' | 'lease' | 'never', grade: 'sealed' | 'signed', form: 'chip' | 'poll', decide_within: number, execute_within: number, grace: number, approvers: number, devices: number, reads?: Reads}} Term
  * @typedef {Record<string, Term>} Policy one term a risk class
  */
 
@@ -22,6 +24,8 @@ const classes = {
   grep: 'read',
   get_file: 'read',
   put_file: 'write',
+  diff: 'read',
+  export: 'read',
   write_file: 'write',
   edit_file: 'write',
   bash: 'exec',
@@ -37,6 +41,7 @@ const classes = {
 const floor = { read: 'sealed', write: 'sealed', exec: 'sealed' };
 
 const longestWait = 7 * 86400;
+const mostUses = 1000;
 
 /** @param {string} risk @returns {Term} */
 function usual(risk) {
@@ -62,6 +67,13 @@ const whole = (v, least, most) => typeof v === 'number' && Number.isInteger(v) &
 /** Where a grade stands; -1 for what is none. @param {unknown} grade */
 const rank = (grade) => (typeof grade === 'string' ? grades.indexOf(grade) : -1);
 
+/** Whether this is a lease of reads within these bounds, and nothing else. @param {any} r @param {Reads} most */
+const isReads = (r, most) =>
+  Boolean(r) &&
+  whole(r.uses, 1, most.uses) &&
+  whole(r.seconds, 1, most.seconds) &&
+  Object.keys(r).length === 2;
+
 /** Why a term is none for this class, in words that follow its name, or ''. @param {string} risk @param {Partial<Term>} t */
 function termFault(risk, t) {
   if (!t || typeof t !== 'object') return 'is missing';
@@ -76,7 +88,10 @@ function termFault(risk, t) {
   if (!whole(t.approvers, 1, 9) || !whole(t.devices, 1, 9)) return 'has no approvers and devices from 1 to 9';
   if (Number(t.approvers) * Number(t.devices) > 1 && t.grade !== 'signed')
     return 'needs grade signed, because only signed answers tell people and devices apart';
-  if (Object.keys(t).length !== 8) return 'has a setting that is none';
+  const { reads, ...rest } = t;
+  if (reads !== undefined && (risk !== 'read' || !isReads(reads, { uses: mostUses, seconds: longestWait })))
+    return `has reads that are none: for class read, uses up to ${mostUses} and seconds up to ${longestWait}`;
+  if (Object.keys(rest).length !== 8) return 'has a setting that is none';
   return '';
 }
 
@@ -129,6 +144,17 @@ function termOf(policy, { kind, args }) {
   return term;
 }
 
+/**
+ * The class read's term where it lets a card lease reads besides. What has to wait, or takes several people or devices, comes
+ * with no other card.
+ * @param {Policy} policy @returns {Term & {reads: Reads} | undefined}
+ */
+function readsTerm({ read }) {
+  if (!read?.reads || read.mode !== 'lease' || read.grace > 0 || read.approvers * read.devices > 1)
+    return undefined;
+  return { ...read, reads: read.reads };
+}
+
 module.exports = {
   whole,
   grades,
@@ -140,4 +166,7 @@ module.exports = {
   stricter,
   termOf,
   longestWait,
+  mostUses,
+  isReads,
+  readsTerm,
 };

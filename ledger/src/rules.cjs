@@ -4,9 +4,18 @@
 // PocketBase's hooks run in goja.
 const { canonical } = require('./canonical.cjs');
 const { lifecycle, rights, stateOf, last, isFrozen } = require('./lifecycle.cjs');
-const { effectOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
+const { effectOf, readsOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles, rolesOf } = require('./identities.cjs');
-const { classes, longestWait, policyFault, rank, termOf, whole } = require('./policy.cjs');
+const {
+  classes,
+  isReads,
+  longestWait,
+  policyFault,
+  rank,
+  readsTerm,
+  termOf,
+  whole,
+} = require('./policy.cjs');
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
@@ -58,6 +67,15 @@ function effectRefusal(request, control) {
   return '';
 }
 
+/** Why the reads that an action's card would lease besides can't be had, or ''. @param {Body} request @param {Entry[]} control */
+function readsRefusal(request, control) {
+  if (request.reads === undefined) return '';
+  const term = readsTerm(policyOf(control));
+  if (!term || request.requester !== 'brain' || request.class === 'control') return 'reads';
+  if (!isReads(request.reads, term.reads)) return 'reads';
+  return rank(request.grade) < rank(term.grade) ? 'grade' : '';
+}
+
 /** @param {Proposed} e @param {Body} body @param {Context} c */
 function requestRefusal(e, body, c) {
   if (e.id !== e.action || body.id !== e.action) return 'action_id';
@@ -81,7 +99,8 @@ function requestRefusal(e, body, c) {
   )
     return 'clock';
   if (!whole(asked.grace, term.grace, longestWait)) return 'clock';
-  return whole(asked.approvers, term.approvers, 9) && whole(asked.devices, term.devices, 9) ? '' : 'quorum';
+  if (!whole(asked.approvers, term.approvers, 9) || !whole(asked.devices, term.devices, 9)) return 'quorum';
+  return readsRefusal(body, c.control);
 }
 
 /** @param {Body} body @param {Body} request @param {Context} c */
@@ -89,6 +108,14 @@ function appliedRefusal(body, request, c) {
   if (request.class !== 'control') return 'lifecycle';
   if (canonical(body) !== canonical(effectOf(request, body.digest, c.story))) return 'body_invalid';
   return beginRefusal(request, c) || effectRefusal(request, c.control);
+}
+
+/** What a card leased besides is given once, while the action that it was approved with runs. @param {Body} body @param {Body} request @param {Context} c */
+function grantedRefusal(body, request, c) {
+  const given = c.story.some((e) => e.kind === 'lease.granted');
+  if (given || request.reads === undefined || !last(c.story, 'approved')) return 'lifecycle';
+  if (canonical(body) !== canonical(readsOf(request, body.digest, c.story))) return 'body_invalid';
+  return readsRefusal(request, c.control) || beginRefusal(request, c);
 }
 
 /** @param {Body} body @param {Body} request @param {Context} c */
@@ -136,9 +163,11 @@ function refusal(e, c) {
   if (!body || typeof body !== 'object' || Array.isArray(body)) return 'body_invalid';
   const state = stateOf(c.story);
   if (e.kind === 'stop') return state === 'claimed' || state === 'running' ? '' : 'lifecycle';
-  if (!Object.hasOwn(lifecycle, e.kind)) return besideRefusal(e, body, c);
+  const granting = e.kind === 'lease.granted';
+  if (!granting && !Object.hasOwn(lifecycle, e.kind)) return besideRefusal(e, body, c);
   if (!e.action) return 'action_missing';
-  if (!lifecycle[state]?.includes(e.kind)) return 'lifecycle';
+  const may = granting ? state === 'claimed' || state === 'running' : lifecycle[state]?.includes(e.kind);
+  if (!may) return 'lifecycle';
   if (e.kind === 'requested') return requestRefusal(e, body, c);
   const requested = last(c.story, 'requested');
   if (!requested) return 'lifecycle';
@@ -146,10 +175,12 @@ function refusal(e, c) {
   const request = JSON.parse(requested.body);
   // A clock that went back would give late decisions their time again: nothing is decided or begun then.
   const back = c.head !== null && Date.parse(c.now) < Date.parse(c.head.at);
-  if (back && ['endorsed', 'approved', 'leased', 'applied', 'claimed'].includes(e.kind)) return 'clock_back';
+  if (back && ['endorsed', 'approved', 'leased', 'applied', 'claimed', 'lease.granted'].includes(e.kind))
+    return 'clock_back';
   if (e.kind === 'endorsed' || e.kind === 'approved')
     return answerRefusal(e.kind, body, request, requested, c);
   if (e.kind === 'leased') return leasedRefusal(body, request, c);
+  if (granting) return grantedRefusal(body, request, c);
   if (e.kind === 'applied') return appliedRefusal(body, request, c);
   if (e.kind === 'claimed') return request.class === 'control' ? 'lifecycle' : beginRefusal(request, c);
   return '';

@@ -7,6 +7,14 @@ export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
 export GIT_AUTHOR_NAME=PocketCoder GIT_AUTHOR_EMAIL=pocketcoder@localhost
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 scratch=/home/agent
+shown=
+if [ "$1" = show ]; then # what `export` makes, as the output of a task's action: others of the task may have written into its home
+  shown=$2
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  export HOME=$scratch
+  set -- export "$2"
+fi
 
 plain() { # repository: its files are taken byte for byte, whatever a .gitattributes says
   mkdir -p "$1/info"
@@ -62,7 +70,7 @@ import)
   size=$(find /workspace -name .git -prune -o -type f -printf '%s\n' | awk '{ n++; s += $1 } END { printf "%d %.0f", n, s }')
   say "$(git rev-parse HEAD)" "$(git rev-parse 'HEAD^{tree}')" $size
   ;;
-export) # bundle|patch|directory, and git where the other side has the commit that came in
+export) # bundle|patch|diff|directory, and git where the other side has the commit that came in
   format=sha1 base=
   if [ -e /base/HEAD ]; then
     format=$(git --git-dir=/base rev-parse --show-object-format)
@@ -84,12 +92,29 @@ export) # bundle|patch|directory, and git where the other side has the commit th
   patch)
     git diff-tree -p --binary --full-index --no-renames --no-ext-diff --no-textconv "$before" "$tree" > $scratch/result
     ;;
+  diff)
+    {
+      [ -n "$base" ] || echo 'nothing was imported here: every file is new'
+      [ "$left" = 0 ] || echo "left out: $left repositories inside of the workspace"
+      git diff-tree -r --patch-with-stat --stat=60 --no-color --no-renames --no-ext-diff --no-textconv "$before" "$tree"
+    } > $scratch/result
+    ;;
   directory)
     mkdir $scratch/result
     git checkout-index -q -a --prefix=$scratch/result/
     files=$(git ls-files -z | tr -cd '\0' | wc -c)
     ;;
   esac
-  say "$commit" "$tree" "$files" 0 "$left"
+  if [ -z "$shown" ]; then
+    say "$commit" "$tree" "$files" 0 "$left"
+  elif [ "$files" = 0 ]; then
+    echo 'nothing has changed'
+    [ "$shown" = diff ]
+  elif [ "$(stat -c %s $scratch/result)" -gt $((32 << 20)) ]; then
+    echo 'it is larger than 32 MiB: ./pocketcoder workspace export at the console takes it out'
+    exit 1
+  else
+    cat $scratch/result
+  fi
   ;;
 esac

@@ -5,6 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { newId, sha256 } from '../../ledger/src/action.ts';
+import { readsOf } from '../../ledger/src/answers.cjs';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
 import { makeBook } from './book.ts';
@@ -114,16 +115,28 @@ export function startExecutor(o: {
       if (!(error instanceof LedgerError)) throw error;
       return log.info({ action: id, code: error.code }, 'claim refused; not run');
     }
+    const reads = grantReads(id);
     if (typeof what === 'string' || missing) {
-      await insist({ kind: 'running', action: id, body: { digest } });
+      await Promise.all([insist({ kind: 'running', action: id, body: { digest } }), reads]);
       return record(id, digest, notRun(typeof what === 'string' ? what : missing));
     }
     // The run must not wait for the entry that tells of it: the claim has already made it this executor's.
     const ending = tasks.run(place, id, what, carried(id));
     const running = insist({ kind: 'running', action: id, body: { digest } });
-    const [outcome] = await Promise.all([ending, running]);
+    const [outcome] = await Promise.all([ending, running, reads]); // no result before them: they could follow nothing that is over
     await record(id, digest, outcome);
     await tasks.drop(place, id).catch(() => {});
+  }
+
+  /** What the action's card leased besides, from its claim on: that is when no denial undoes the approval any more. */
+  async function grantReads(id: string): Promise<void> {
+    const { action, digest } = book.request(id);
+    if (!action.reads) return;
+    const body = readsOf(action, digest, [...book.story(id)]);
+    await insist({ kind: 'lease.granted', action: id, body }).catch((error: unknown) => {
+      if (!(error instanceof LedgerError)) throw error;
+      log.info({ action: id, code: error.code }, 'reads not leased');
+    });
   }
 
   /** Passes output on as it comes; the log's time of the first byte is what the benchmark reads. */

@@ -39,7 +39,14 @@ async function main(log: Logger): Promise<void> {
     log.warn({ url: settings.ledger.url }, 'ledger does not answer; trying again'),
   );
   let caughtUp = false;
-  const tell = (up: boolean) => (up ? writeFileSync(readyFile, '') : rmSync(readyFile, { force: true }));
+  let working = false;
+  const beat = () => working && ledger.live.send('', new Uint8Array());
+  const tell = (up: boolean) => {
+    working = up;
+    if (up) writeFileSync(readyFile, '');
+    else rmSync(readyFile, { force: true });
+    beat();
+  };
   const executor = startExecutor({
     ledger,
     tasks,
@@ -58,8 +65,6 @@ async function main(log: Logger): Promise<void> {
   await executor.ready;
   caughtUp = true;
   tell(true);
-  const beat = () => ledger.live.send('', new Uint8Array());
-  beat();
   setInterval(beat, beatEvery).unref();
   log.info({ runtime: runtime ?? 'default', image }, 'ready');
 }

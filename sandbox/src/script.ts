@@ -17,6 +17,7 @@ export class ScriptError extends Error {}
 
 const root = '/workspace';
 const fileTimeout = 60;
+const gitTimeout = 600;
 const longestTimeout = 86400;
 const mostInput = 16 << 20;
 const mostVariables = 200;
@@ -98,6 +99,14 @@ function file(
   return { program: 'file', input: input_, cwd: root, env: { ...base }, timeout: fileTimeout };
 }
 
+/** image/workspace.sh looks at the tree with git, and heeds nothing that stands in it. */
+function changes(form: string): Script {
+  if (!['diff', 'patch', 'bundle'].includes(form))
+    throw new ScriptError(`there is no export as ${form}; nothing was run`);
+  const input = Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh show ${form}`);
+  return { program: 'bash', input, cwd: root, env: { ...base }, timeout: gitTimeout };
+}
+
 /**
  * What runs for this action: its exact bytes, nothing added to them and nothing interpreted. For `read_file`, `offset`
  * is the number of lines to skip and `limit` the most to give, 0 for all.
@@ -130,6 +139,10 @@ export function scriptOf(action: Action, leased = false): Script {
       return file(leased, 'get', action.args.path);
     case 'put_file':
       return file(leased, 'put', action.args.path, fromBase64(action.args.content));
+    case 'diff':
+      return changes('diff');
+    case 'export':
+      return changes(action.args.as);
     case 'write_file':
       return file(leased, 'write', action.args.path, action.args.content);
     case 'edit_file':

@@ -119,7 +119,7 @@ const rows: readonly Row[] = [
   [
     34,
     'a lease is widened',
-    'leases bind exact actions, or one kind below a path, counted and ended',
+    'leases bind exact actions, one kind below a path, or one task’s reads, counted and ended',
     'tested',
   ],
   [35, 'the agent edits its own policy', 'policy is out of its reach', 'planned'],

@@ -34,6 +34,7 @@ async function setUp() {
     home,
     model: 'scripted',
     scripts,
+    overrides: { approvals: { reads: { uses: 0 } } }, // each of its steps is a card
     watch({ event, phase, state, seconds: took, text }) {
       if (event === 'progress' || state === 'started') screen.progress(`${phase}: ${text ?? '…'}`);
       if (state === 'done' && Number(took) >= 1) screen.answer(`${String(phase).padEnd(12)} ${took} s`);

@@ -3,6 +3,7 @@
  *
  * It does what the last user message says, a tool call a turn, then one closing sentence:
  *     !call bash {"script":"ls"}     calls the tool of that name, whatever prefix it is offered under
+ *     !with bash {"script":"ls"}     calls it in the same turn as the call before
  *     !say all done                  ends with these words instead of quoting the last tool's answer
  * or it plays a script: steps that begin when a user message contains the script's phrase and go on over later
  * messages, so that an outcome told afterwards continues it.
@@ -14,7 +15,9 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 
-export type Step = { say?: string; call?: { tool: string; args: object } };
+type ToolCall = { tool: string; args: object };
+/** `call` is made in this turn, and those of `and` with it. */
+export type Step = { say?: string; call?: ToolCall; and?: readonly ToolCall[] };
 export type Scripts = Readonly<Record<string, readonly Step[]>>;
 /** What came: the key that was shown, and of a conversation the names of the offered tools and its messages. */
 export type Seen = { path: string; key: string; tools: string[]; messages: Message[] };
@@ -80,7 +83,12 @@ export async function startModel(
     await stream(res, asked.model ?? '', step, tools);
   }
 
-  async function stream(res: http.ServerResponse, name: string, { say, call }: Step, tools: string[]) {
+  async function stream(
+    res: http.ServerResponse,
+    name: string,
+    { say, call, and = [] }: Step,
+    tools: string[],
+  ) {
     res.writeHead(200, { 'content-type': 'text/event-stream' });
     const chunk = (delta: object, finish: string | null = null, usage?: object) =>
       res.write(
@@ -92,12 +100,11 @@ export async function startModel(
       await new Promise((resolve) => setTimeout(resolve, model.mode === 'slow' ? 200 : 5));
       chunk({ content: word });
     }
-    if (call) {
-      const full = tools.find((t) => t === call.tool || t.endsWith(`_${call.tool}`)) ?? call.tool;
-      const args = JSON.stringify(call.args);
-      const id = `call_${model.seen.length}`;
-      chunk({ tool_calls: [{ index: 0, id, type: 'function', function: { name: full, arguments: '' } }] });
-      chunk({ tool_calls: [{ index: 0, function: { arguments: args } }] });
+    for (const [index, { tool, args }] of (call ? [call, ...and] : []).entries()) {
+      const full = tools.find((t) => t === tool || t.endsWith(`_${tool}`)) ?? tool;
+      const id = `call_${model.seen.length}_${index}`;
+      chunk({ tool_calls: [{ index, id, type: 'function', function: { name: full, arguments: '' } }] });
+      chunk({ tool_calls: [{ index, function: { arguments: JSON.stringify(args) } }] });
     }
     const usage = { prompt_tokens: 100, completion_tokens: 20, total_tokens: 120 };
     chunk({}, call ? 'tool_calls' : 'stop', usage);
@@ -124,11 +131,17 @@ function next(messages: Message[], scripts: Scripts): Step {
   }
   const user = messages.findLastIndex((m) => m.role === 'user');
   const text = textOf(messages[user]);
-  const calls = [...text.matchAll(/^!call (\S+) (.*)$/gm)];
+  const calls = [...text.matchAll(/^!(call|with) (\S+) (.*)$/gm)].map(([, how, tool = '', args = '']) => ({
+    how,
+    call: { tool, args: JSON.parse(args) as object },
+  }));
   const answered = messages.slice(user).filter((m) => m.role === 'tool');
-  const call = calls[answered.length];
-  if (call?.[1] && call[2])
-    return { say: `I call ${call[1]}. `, call: { tool: call[1], args: JSON.parse(call[2]) as object } };
+  const [first, ...rest] = calls.slice(answered.length);
+  if (first) {
+    const others = rest.findIndex(({ how }) => how === 'call');
+    const and = rest.slice(0, others < 0 ? rest.length : others).map(({ call }) => call);
+    return { say: `I call ${first.call.tool}. `, call: first.call, and };
+  }
   const words = /^!say (.*)$/m.exec(text)?.[1];
   if (words !== undefined) return { say: words };
   const told = answered.at(-1);

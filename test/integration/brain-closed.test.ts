@@ -4,12 +4,14 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { after, before, test } from 'node:test';
+import { alone } from '../harness/alone.ts';
 import { type BrainStack, key, startBrain } from '../harness/brain.ts';
 import { until } from '../harness/wait.ts';
 
 let stack: BrainStack;
 before(async () => {
   stack = await startBrain({
+    ...alone,
     wait: 2,
     settled: () => {},
     ask: async () => {

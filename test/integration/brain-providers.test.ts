@@ -1,9 +1,11 @@
 /** Providers besides the OpenAI-compatible ones: OpenCode asks in their way, at the right path, with the real key. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { alone } from '../harness/alone.ts';
 import { key, startBrain } from '../harness/brain.ts';
 
 const calls = {
+  ...alone,
   wait: 1,
   settled: () => {},
   ask: () => Promise.reject(new Error('nothing is asked here')),

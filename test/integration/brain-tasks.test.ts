@@ -5,6 +5,7 @@ import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
 import type { Settled } from '../../bot/src/gateway/calls.ts';
 import { describeOutcome, type Outcome } from '../../bot/src/gateway/outcome.ts';
+import { alone } from '../harness/alone.ts';
 import { type BrainStack, startBrain } from '../harness/brain.ts';
 import { until } from '../harness/wait.ts';
 
@@ -24,6 +25,7 @@ let decide: (asked: Asked, signal: AbortSignal) => Promise<Outcome>;
 
 before(async () => {
   stack = await startBrain({
+    ...alone,
     wait: 2,
     beat: 1,
     settled: (s) => settled.push(s),

@@ -1,12 +1,14 @@
 /** A running instance with one thing made to fail after the other: `doctor` names it and what to do; done, all is well again. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../config/src/engine.ts';
+import { checkout } from '../../config/src/paths.ts';
 import { writeServiceFiles } from '../../config/src/volumes.ts';
 import { type Instance, launch, type Ran, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -126,23 +128,15 @@ test('a ledger that is stopped, and whose port another program has taken meanwhi
 });
 
 test('an executor that ends again and again is seen to, with its reason, by doctor and by status', async () => {
-  const { project, secrets } = instance;
+  const { project } = instance;
   const { Config } = await container('executor').inspect();
-  const give = (password: string) =>
-    writeServiceFiles(docker, project, Config.Image, [
-      {
-        ...{ service: 'executor', name: 'executor.json', uid: 0 },
-        content: JSON.stringify({
-          project,
-          ledger: { url: 'http://ledger:8090', password },
-          task_image: 'none',
-          limits: { memory_mb: 512, pids: 256, cpus: 2 },
-        }),
-      },
-    ]);
+  const ledger = { url: 'http://ledger:8090', password: 'not-the-password-of-the-executor' };
+  const limits = { memory_mb: 512, pids: 256, cpus: 2 };
+  const content = JSON.stringify({ project, ledger, task_image: 'none', limits });
   const { out } = await instance.run(['logs', 'executor']);
   assert.match(out, /executor +ready /);
-  await give('not-the-password-of-the-executor');
+  const file = { service: 'executor', name: 'executor.json', uid: 0, content };
+  await writeServiceFiles(docker, project, Config.Image, [file]);
   await container('executor').restart();
   assert.match(
     await finds('part', /executor .*restarted \d+ times.*refused the password of executor/),
@@ -150,7 +144,6 @@ test('an executor that ends again and again is seen to, with its reason, by doct
   );
   const status = await instance.run(['status']);
   assert.match(status.out, /executor +.*, restarted \d+ times/);
-  await give(secrets.passwords.ledger.executor);
   await docker.getContainer(instance.container('executor')).remove({ force: true });
   assert.equal((await instance.run(['start', '-d'])).code, 0);
   await allIsWell();
@@ -182,6 +175,24 @@ test('logs: one part or all, as objects or for people, as far back as is asked f
   const nobody = await instance.run(['logs', 'nobody']);
   assert.equal(nobody.code, 64);
   assert.match(nobody.err, /There is no part "nobody"\. The parts are: homeserver, ledger/);
+});
+
+test('logs -f shows what comes, also after the part was restarted', async () => {
+  const env = { ...process.env, POCKETCODER_HOME: instance.home };
+  const args = ['logs', 'executor', '-f', '--since', '1s', '--json'];
+  const child = spawn(join(checkout, 'pocketcoder'), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const seen: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => seen.push(line));
+  const saying = (word: string) => seen.filter((line) => line.includes(`"msg":"${word}"`)).length;
+  try {
+    for (const times of [1, 2]) {
+      await container('executor').restart();
+      await until(`"ready" for the ${times}. time`, () => saying('ready') === times, { seconds: 30 });
+    }
+    assert.equal(new Set(seen).size, seen.length, 'no line twice');
+  } finally {
+    child.kill();
+  }
 });
 
 test('doctor without an engine, without rights, and where nothing was ever started', async () => {

@@ -24,12 +24,15 @@ test('an executor that is gone is told, and what was approved meanwhile runs whe
   await executor.kill();
   const card = await askAndSee(phone, '!run echo "$((6 * 7)) afterwards"');
   await approve(phone, card);
-  assert.match(await sees(phone, 'The executor: down', 90), /starts when it is back, or expires/);
+  assert.match(
+    await sees(phone, 'Nothing is heard of the executor', 90),
+    /starts when it is back, or expires/,
+  );
   assert.match(await hears(phone, '!status', 'executor'), /ledger up · executor down/);
   await executor.start();
   await endsWith(phone, card, 'exit 0', 30);
-  assert.match(await sees(phone, 'The executor: back', 90), /down from .* to .* UTC/);
-  assert.equal(saying('The executor').length, 1);
+  assert.match(await sees(phone, 'The executor is back', 90), / UTC to .* UTC/);
+  assert.equal(saying('the executor').length, 1);
   assert.equal(await rig.claims(), 1);
 });
 
@@ -37,16 +40,16 @@ test('a ledger that is gone is told, also by a bot that was restarted meanwhile;
   const { phone, ledger } = rig;
   const card = await askAndSee(phone, '!run echo "$((6 * 7)) tapped meanwhile"');
   await ledger.kill();
-  await sees(phone, 'The ledger: down', 90);
+  await sees(phone, 'The ledger is down', 90);
   assert.match(await hears(phone, '!run echo never', 'The ledger does not answer'), /^⚠️/);
   await approve(phone, card);
   await rig.bot.kill();
   await ledger.restart();
   await rig.bot.start();
   await endsWith(phone, card, 'exit 0', 30);
-  await sees(phone, 'The ledger: back', 90);
-  assert.equal(saying('The ledger: down').length, 1);
-  assert.equal(saying('The executor: down').length, 1, 'only what was told before');
+  await sees(phone, 'The ledger is back', 90);
+  assert.equal(saying('The ledger is down').length, 1);
+  assert.equal(saying('Nothing is heard of the executor').length, 1, 'only what was told before');
 });
 
 test('a homeserver that is away for a moment is not told; output that came meanwhile comes once', async () => {
@@ -66,5 +69,5 @@ test('a homeserver that is away for a moment is not told; output that came meanw
     'output\n| line 1\n| line 2\n| line 3\n| line 4\n| line 5\n| line 6\n| line 7\n| line 8',
     30,
   );
-  assert.deepEqual(saying('homeserver:'), []);
+  assert.deepEqual(saying('homeserver was away'), []);
 });

@@ -63,7 +63,7 @@ const faults: Fault[] = [
     name: 'state of a newer release is left alone',
     files: { 'secrets.json': '{"version": 999, "kept": true}\n' },
     exit: 78,
-    message: /version 999; this release knows versions up to 1\. Nothing was started/,
+    message: /version 999; this release knows versions up to \d+\. Nothing was started/,
   },
   {
     name: 'state that is no JSON is left alone',
@@ -145,7 +145,10 @@ test('a second start on the same directory is told that one is at work, and chan
   try {
     await alone(home, async () => {
       const ran = await launch(['start', '-d'], { env });
-      assert.match(ran.err, /Another \.\/pocketcoder start is at work on .* changed nothing: wait/);
+      assert.match(
+        ran.err,
+        /Another \.\/pocketcoder start or workspace add is at work on .* changed nothing: wait/,
+      );
       assert.equal(ran.code, 75);
       assert.deepEqual(readdirSync(home), []);
     });

@@ -18,7 +18,10 @@ let phone: Phone;
 let ledger: Ledger;
 
 before(async () => {
-  instance = await startInstance({ model: 'scripted' });
+  instance = await startInstance({
+    model: 'scripted',
+    overrides: { approvals: { reads: { uses: 0 } } }, // story-cards.test.ts is about those
+  });
   phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
   const password = instance.secrets.passwords.ledger.auditor;
   ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });

@@ -16,7 +16,6 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../config/src/engine.ts';
 import { ensureImage } from '../../config/src/images.ts';
-import { silent } from '../../config/src/report.ts';
 import { readSource } from '../../config/src/workspace-source.ts';
 import { withTree } from '../../config/src/workspace-tree.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
@@ -275,7 +274,7 @@ test('what was cut off is gone on with: half an import is no part of what comes,
   const image = await ensureImage('task');
   const where = { docker, project: instance.project, image, workspace: 'half' };
   const cut = withTree(where, ['import', 'directory'], async (box) => {
-    await readSource({ form: 'directory', from: join(dir, 'plain'), name: 'plain' }, silent, box.put);
+    await readSource({ form: 'directory', from: join(dir, 'plain'), name: 'plain' }, box.put);
     throw new Error('cut off');
   });
   await assert.rejects(cut, /cut off/);

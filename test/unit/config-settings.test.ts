@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Fault } from '../../config/src/fault.ts';
 import { findInstance, openInstance } from '../../config/src/instance.ts';
+import { policyFrom } from '../../config/src/policy.ts';
 import { readSettings } from '../../config/src/settings.ts';
 import { newState, readState, writeState } from '../../config/src/state.ts';
 
@@ -106,6 +107,21 @@ for (const [name, text, message] of wrong)
     assert.equal(fault.exit, 'config');
     assert.match(fault.message, message);
   });
+
+test('the reads that a first card leases are as the settings say, each part; no uses are none', () => {
+  const rows: [string, object | undefined][] = [
+    ['', { uses: 100, seconds: 3600 }],
+    ['approvals: { reads: { uses: 7 } }\n', { uses: 7, seconds: 3600 }],
+    ['approvals: { reads: { seconds: 60 } }\n', { uses: 100, seconds: 60 }],
+    ['approvals: { reads: { uses: 0 } }\n', undefined],
+  ];
+  for (const [text, reads] of rows) {
+    settings(text);
+    assert.deepEqual(policyFrom(readSettings(home).approvals)['read']?.reads, reads, text);
+  }
+  settings('approvals: { reads: { uses: 1001 } }\n');
+  assert.match(faultOf(() => readSettings(home)).message, /line 1: approvals.reads.uses must be <= 1000/);
+});
 
 test('what accounts hang on cannot be changed by the settings', async () => {
   await openInstance(false);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type Header, pack } from 'tar-stream';
 import { writeResult } from '../../config/src/workspace-result.ts';
-import { sourceOf } from '../../config/src/workspace-source.ts';
+import { readSource, sourceOf } from '../../config/src/workspace-source.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'workspace-unit-'));
 const home = join(dir, 'home');
@@ -43,6 +43,18 @@ for (const named of [
   test(`${JSON.stringify(named)} is neither directory nor repository`, () => {
     assert.throws(() => sourceOf(named, home), /is no directory, and .* is no address/);
   });
+
+test('a repository that is not to be had: its credentials are not in the words about it', async () => {
+  const source = sourceOf('https://me:hush@127.0.0.1:1/shop', home);
+  const put = () => assert.fail('nothing came');
+  await assert.rejects(readSource(source, put), (error: Error) => {
+    assert.match(
+      error.message,
+      /git .*failed[\s\S]*https:\/\/127.0.0.1:1\/shop[\s\S]*Nothing was brought in/,
+    );
+    return !error.message.includes('hush');
+  });
+});
 
 /** Writes a tar of these into a fresh place. */
 async function write(

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
-import { mostOpen, openCalls, type Settled } from '../../bot/src/gateway/calls.ts';
+import { openCalls, type Settled } from '../../bot/src/gateway/calls.ts';
+import { type LineOptions, mostOpen } from '../../bot/src/gateway/line.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
+import { alone } from '../harness/alone.ts';
 import { until } from '../harness/wait.ts';
 
 const done: Outcome = { state: 'succeeded', exit: 0, output: 'fine', truncated: false };
@@ -15,17 +17,19 @@ const asked = (task = 't', script = 'x'): Asked => ({
   requester: 'brain',
 });
 
-function setUp(wait: number, fails?: Error) {
+function setUp(wait: number, o: Partial<LineOptions> & { fails?: Error } = {}) {
   const open: ((o: Outcome) => void)[] = [];
   const asks: Asked[] = [];
   const settled: Settled[] = [];
   const call = openCalls({
+    ...alone,
+    ...o,
     wait,
     beat: 0.02,
     settled: (s) => settled.push(s),
     async ask(a) {
       asks.push(a);
-      if (fails) throw fails;
+      if (o.fails) throw o.fails;
       return { action: `a${asks.length}`, outcome: new Promise((resolve) => open.push(resolve)) };
     },
   });
@@ -42,12 +46,12 @@ function setUp(wait: number, fails?: Error) {
 test('an outcome in time is the answer and counts as delivered', async () => {
   const { open, settled, said, start } = setUp(5);
   const answer = start();
-  await until('progress is told', () => said.length > 2);
+  await until('it is asked, and progress told', () => open.length === 1 && said.length > 2);
   open[0]?.(done);
   assert.match((await answer).text, /a1 succeeded/);
   await until('settled', () => settled.length === 1);
   assert.equal(settled[0]?.delivered, true);
-  assert.match(said[0] ?? '', /action a1 waits for the owner/);
+  assert.match(said.at(-1) ?? '', /action a1 waits for the owner/);
 });
 
 test('an outcome whose answer never went out is not delivered', async () => {
@@ -61,7 +65,7 @@ test('an outcome whose answer never went out is not delivered', async () => {
 });
 
 test('a late outcome: PENDING first, then told once as not delivered', async () => {
-  const { open, settled, start } = setUp(0.05);
+  const { open, settled, start } = setUp(0.2);
   const answer = await start();
   assert.match(answer.text, /^PENDING: action a1/);
   assert.equal(answer.isError, false);
@@ -83,7 +87,7 @@ test('a call taken back ends at once; its action stands and is told when it is o
 });
 
 test('what could not be recorded was not asked, and frees its place', async () => {
-  const { asks, start } = setUp(5, new Error('the ledger is down'));
+  const { asks, start } = setUp(5, { fails: new Error('the ledger is down') });
   for (let i = 0; i < mostOpen + 1; i++) {
     const answer = await start();
     assert.equal(answer.isError, true);
@@ -92,32 +96,103 @@ test('what could not be recorded was not asked, and frees its place', async () =
   assert.equal(asks.length, mostOpen + 1);
 });
 
-test('attack-28 a flood of calls opens few cards; the rest wait, in order; another task is not held up', async () => {
-  const { open, asks, start } = setUp(5);
-  const flood = Array.from({ length: 20 }, (_, i) => start(asked('t', `script ${i}`)));
-  await until('the first are asked', () => asks.length === mostOpen);
+/** As many of one kind as there are become one plan. */
+const together = (all: readonly Asked[]): Asked =>
+  ({
+    ...asked(),
+    kind: 'plan',
+    args: { steps: all.map(({ kind, args }) => ({ kind, args })), seconds: 9 },
+  }) as Asked;
+const applied: Outcome = { state: 'applied', output: '', truncated: false };
+const scriptOf = (a: Asked | undefined) => (a?.kind === 'bash' ? a.args.script : a?.kind);
+
+test('attack-28 calls of one turn are one card, then one with the list of all others; another task is not held up', async () => {
+  const { open, asks, settled, start } = setUp(5, { together });
+  const flood = [start(asked('t', 'script 0'))];
+  await until('the first is asked', () => asks.length === 1);
+  for (let i = 1; i < 20; i++) flood.push(start(asked('t', `script ${i}`)));
   const other = start(asked('other'));
-  await until('the other task is asked', () => asks.length === mostOpen + 1);
-  open[mostOpen]?.(done);
+  await until('both tasks are asked', () => asks.length === 2);
+  open[1]?.(done);
   await other;
-  for (let i = 0; i < 20; i++) {
-    const at = i < mostOpen ? i : i + 1;
-    await until(`call ${i} is asked`, () => open.length > at);
-    assert.ok(asks.length <= mostOpen + 1 + i);
-    open[at]?.(done);
-    await flood[i];
+  open[0]?.(done);
+  await until('the rest is asked', () => asks.length === 3);
+  const plan = asks[2];
+  assert.ok(plan?.kind === 'plan' && plan.args.steps.length === 19);
+  open[2]?.(applied);
+  for (let i = 1; i < 20; i++) {
+    await until(`step ${i} is asked`, () => open.length > i + 2);
+    open[i + 2]?.(done);
   }
-  const order = asks.filter((a) => a.task === 't').map((a) => a.kind === 'bash' && a.args.script);
+  const answers = await Promise.all(flood);
+  assert.ok(answers.every(({ text }) => /succeeded/.test(text)));
   assert.deepEqual(
-    order,
-    Array.from({ length: 20 }, (_, i) => `script ${i}`),
+    asks.slice(3).map(scriptOf),
+    Array.from({ length: 19 }, (_, i) => `script ${i + 1}`),
   );
+  const told = settled.find((s) => s.action === 'a3');
+  assert.equal(told?.delivered, true, 'the calls themselves carry what became of the plan');
+});
+
+test('only what is of one kind goes together, in the order it came, and no more than one card holds', async () => {
+  const few = (all: readonly Asked[]) => (all.length > 2 ? undefined : together(all));
+  const { open, asks, start } = setUp(5, { together: few });
+  const read = { ...asked(), kind: 'read_file', args: { path: 'a', offset: 0, limit: 1 } } as Asked;
+  const wishes = [asked('t', '1'), asked('t', '2'), asked('t', '3'), read, asked('t', '4'), asked('t', '5')];
+  const answers = wishes.map((a) => start(a));
+  const expected = ['plan', '1', '2', '3', 'read_file', 'plan', '4', '5'];
+  for (const [i, what] of expected.entries()) {
+    await until(`${what} is asked`, () => asks.length > i && open.length > i);
+    assert.equal(scriptOf(asks[i]), what);
+    open[i]?.(what === 'plan' ? applied : done);
+  }
+  for (const answer of answers) assert.match((await answer).text, /succeeded/);
+});
+
+test('a no to the list is a no to each of its calls; what else was on its way is not asked', async () => {
+  const { open, asks, start } = setUp(5, { together });
+  const no: Outcome = { state: 'denied', output: '', truncated: false };
+  const read = { ...asked(), kind: 'read_file', args: { path: 'a', offset: 0, limit: 1 } } as Asked;
+  const answers = [asked('t', '1'), asked('t', '2'), asked('t', '3'), read].map((a) => start(a));
+  await until('the list is asked', () => open.length === 1);
+  open[0]?.(no);
+  const last = await answers.pop();
+  for (const one of answers) assert.match((await one).text, /a1 was DENIED/);
+  assert.match(
+    last?.text ?? '',
+    /NOT ASKED: the owner just denied another action of this task\. Nothing ran/,
+  );
+  assert.equal(asks.length, 1);
+  const next = start(read);
+  await until('what comes afterwards is asked', () => open.length === 2);
+  open[1]?.(done);
+  await next;
+});
+
+test('whoever can’t wait for the list is told PENDING, and later of the plan itself', async () => {
+  const { open, asks, settled, start } = setUp(0.2, { together });
+  const answers = [asked('t', '1'), asked('t', '2')].map((a) => start(a));
+  for (const answer of answers) assert.match((await answer).text, /^PENDING: action a1/);
+  open[0]?.(applied);
+  await until('settled', () => settled.length === 2);
+  for (const one of settled) assert.deepEqual([one.action, one.delivered], ['a1', false]);
+  assert.equal(asks.length, 1, 'its steps are the agent’s to call');
+});
+
+test('what needs no card waits behind none', async () => {
+  const { open, asks, start } = setUp(5, { covered: (a) => a.kind === 'read_file' });
+  const read = { ...asked(), kind: 'read_file', args: { path: 'a', offset: 0, limit: 1 } } as Asked;
+  const first = start();
+  await until('a card is open', () => open.length === 1);
+  const answers = Array.from({ length: mostOpen + 2 }, () => start(read));
+  await until('all were asked', () => asks.length === mostOpen + 3);
+  for (const decide of open) decide(done);
+  for (const answer of [first, ...answers]) assert.match((await answer).text, /succeeded/);
 });
 
 test('attack-28 calls beyond the limit give up without a card when nobody decides', async () => {
-  const { asks, start } = setUp(0.05);
-  const answers = await Promise.all(Array.from({ length: 10 }, () => start()));
+  const { asks, start } = setUp(0.2);
+  for (let i = 0; i < mostOpen; i++) assert.match((await start()).text, /^PENDING/);
+  for (let i = 0; i < 3; i++) assert.match((await start()).text, /^NOT ASKED/);
   assert.equal(asks.length, mostOpen);
-  assert.equal(answers.filter((a) => a.text.startsWith('PENDING')).length, mostOpen);
-  assert.equal(answers.filter((a) => a.text.startsWith('NOT ASKED')).length, 10 - mostOpen);
 });

@@ -7,6 +7,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import pino from 'pino';
 import { type Gateway, type Hands, startGateway } from '../../bot/src/gateway/server.ts';
+import { alone } from '../harness/alone.ts';
 
 let gateway: Gateway;
 let one: Hands;
@@ -18,6 +19,7 @@ before(async () => {
     port: 0,
     host: '127.0.0.1',
     url: 'http://127.0.0.1',
+    ...alone,
     wait: 5,
     log: pino({ level: 'silent' }),
     settled: () => {},

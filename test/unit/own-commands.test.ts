@@ -58,10 +58,12 @@ const claim = (action: Action): Wanted => ({
   body: { digest: digestOf(action), executor: 'one' },
 });
 
-/** Each: what is written, and the refusal. The first three are the genuine ones. */
+/** Each: what is written, and the refusal. The first five are the genuine ones. */
 const rows: [string, Forged, string][] = [
   ['a read', {}, ''],
   ['a whole file', { asked: { ...list, kind: 'get_file', args: { path: 'a' } } }, ''],
+  ['what changed', { asked: { ...list, kind: 'diff', args: {} } }, ''],
+  ['what changed, as a file', { asked: { ...list, kind: 'export', args: { as: 'patch' } } }, ''],
   ['a new file', { asked: { ...list, kind: 'put_file', args: { path: 'a', content: '' } } }, ''],
   ['a script', { asked: bash }, 'command'],
   [

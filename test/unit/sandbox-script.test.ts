@@ -117,6 +117,7 @@ test('what no process could be given is refused before anything runs', () => {
     { kind: 'read_file', args: { path: 'a', offset: -1, limit: 0 } },
     { kind: 'put_file', args: { path: 'a', content: 'no base64' } },
     { kind: 'put_file', args: { path: '../a', content: '' } },
+    { kind: 'export', args: { as: 'diff; id' as 'patch' } },
     { kind: 'write_file', args: { path: '../a', content: '' } },
   ];
   for (const asked of bad)

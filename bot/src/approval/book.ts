@@ -5,7 +5,7 @@ import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { enrolled } from '@pocketcoder/ledger/src/identities.cjs';
 import { type Grant, grants, overSince, policyOf, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
 import { controlKinds, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/src/lifecycle.cjs';
-import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
+import { type Policy, readsTerm } from '@pocketcoder/ledger/src/policy.cjs';
 import type { Enrolled } from '../matrix/types.ts';
 
 /** An enrolled device and what its user may do. */
@@ -41,8 +41,12 @@ export type Book = {
   standing(): Standing[];
   /** One of them that covers this. The ledger judges it again. */
   cover(asked: Asked): Standing | undefined;
+  /** Whether this wish's card is the one to offer its task's reads: the policy gives them, none else does, nobody said no. */
+  offersReads(asked: Asked): boolean;
   rooms(): ReadonlyMap<string, string>;
 };
+
+const placeOf = ({ workspace, task }: { workspace: string; task: string }): string => `${workspace} ${task}`;
 
 /** Pages kept of actions that are over: whoever still reports on one has it at hand. */
 const keptOver = 100;
@@ -63,7 +67,9 @@ export function createBook(
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
   const used = new Map<string, number>();
-  /** Of control actions, whose effects outlive their pages. */
+  /** Tasks whose reads somebody said no to, or took back. */
+  const refused = new Set<string>();
+  /** Of actions whose effects outlive their pages. */
   const numbers = new Map<string, number>();
   let devices: Person[] = [];
   let read = 0;
@@ -81,7 +87,9 @@ export function createBook(
       pages.set(entry.action, page);
       open.add(entry.action);
     }
-    pages.get(entry.action)?.story.push(entry);
+    const page = pages.get(entry.action);
+    page?.story.push(entry);
+    if (entry.kind === 'denied' && page?.action.reads) refused.add(placeOf(page.action));
     if (!isOver(entry.kind)) return;
     open.delete(entry.action);
     over.add(entry.action);
@@ -91,6 +99,7 @@ export function createBook(
     }
   }
 
+  const unfinished = (): Page[] => [...open].flatMap((id) => pages.get(id) ?? []);
   const uses = (lease: string): number => used.get(lease) ?? 0;
   const context = () => ({ control, uses, now: new Date().toISOString() });
   function standing(): Standing[] {
@@ -105,7 +114,13 @@ export function createBook(
       if (entry.seq <= read) return;
       read = entry.seq;
       if (entry.action) readAction(entry);
-      if (entry.kind === 'applied') numbers.set(entry.action, pages.get(entry.action)?.number ?? 0);
+      if (entry.kind === 'applied' || entry.kind === 'lease.granted')
+        numbers.set(entry.action, pages.get(entry.action)?.number ?? 0);
+      if (entry.kind === 'lease.ended') {
+        const { lease } = JSON.parse(entry.body) as { lease: string };
+        const ended = grants(control).find((g) => g.id === lease);
+        if (ended?.kind === 'reads') refused.add(placeOf(ended));
+      }
       if (controlKinds.includes(entry.kind)) {
         control.push(entry);
         devices = enrolled(control) as unknown as Person[]; // branded here: the ledger's rules know no Matrix
@@ -127,7 +142,7 @@ export function createBook(
     number: (action) => pages.get(action)?.number ?? numbers.get(action),
     byNumber: (number) => [...pages.values()].find((p) => p.number === number),
     state: (action) => stateOf(pages.get(action)?.story ?? []),
-    unfinished: () => [...open].flatMap((id) => pages.get(id) ?? []),
+    unfinished,
     over: () => [...over].flatMap((id) => pages.get(id) ?? []),
     enrolled: () => devices,
     frozen: () => isFrozen(control),
@@ -148,6 +163,13 @@ export function createBook(
       const covering = standing().filter((grant) => !uncovered(grant, asked, context()));
       // A plan first: its steps are counted by it, whatever else would cover them.
       return covering.find((grant) => grant.kind === 'plan') ?? covering[0];
+    },
+    offersReads(asked) {
+      const here = (of: { workspace: string; task: string }) => placeOf(of) === placeOf(asked);
+      const given = asked.requester === 'brain' && readsTerm(policyOf(control));
+      if (!given || refused.has(placeOf(asked))) return false;
+      const offered = unfinished().some(({ action }) => action.reads && here(action));
+      return !offered && !standing().some((g) => g.kind === 'reads' && here(g));
     },
     answeredBy: (event) =>
       [...open].find((action) =>

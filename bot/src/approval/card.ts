@@ -84,6 +84,13 @@ export function canBeTapped(action: Action, s: Secrets): boolean {
   return fitsEvent(ended('', blocks, ''));
 }
 
+/** The same before there are secrets: they are all of one length. */
+export const fitsCard = (action: Action): boolean =>
+  canBeTapped(action, {
+    ...{ number: 999_999, digest: '0'.repeat(64), decideBy: new Date(0) },
+    ...{ key: '🦊', decoy: '', nonce: '', code: '', word: '' },
+  });
+
 /** A sealed chip: the whole annotation inside, an empty reference outside, so that the server never sees the key. */
 export function chip(card: string, key: string): { content: Content; outer: Content } {
   return {

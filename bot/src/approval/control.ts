@@ -29,6 +29,7 @@ function termText(t: Term): string {
     ...(t.grace > 0 ? [`wait ${duration(t.grace)} first`] : []),
     ...(t.approvers > 1 ? [`${t.approvers} people`] : []),
     ...(t.devices > 1 ? [`${t.devices} devices`] : []),
+    ...(t.reads ? [`leased by a task’s first card, ${endsText(t.reads)}`] : []),
   ].join(' · ');
 }
 

@@ -7,6 +7,7 @@ import {
   makeAction,
   newId,
   sha256,
+  withReads,
 } from '@pocketcoder/ledger/src/action.ts';
 import { commandId } from '@pocketcoder/ledger/src/answers.cjs';
 import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
@@ -46,6 +47,8 @@ export type Desk = {
   addCode(number: number): Promise<string>;
   /** Ends what runs and denies what waits in a workspace. Returns how many actions that were. */
   stop(workspace: string, by: string): Promise<number>;
+  /** Ends what was granted for a workspace's task: it is over. */
+  endTask(workspace: string): Promise<unknown>;
   /** Writes `expired` for every card whose decide-by has passed. */
   expire(now: number): Promise<void>;
   /** Takes the next entry of the chain: what a control action asked for takes effect once it is approved. */
@@ -118,9 +121,10 @@ export function createDesk(o: DeskOptions): Desk {
         return answer(v.card, v.grade, v.evidence);
       case 'deny': {
         const { action, number } = v.card;
+        // What it granted ends with it, and may still stand long after.
+        const ended = await grants.end(action, v.why);
         if (book.page(action) && !isOver(book.state(action))) return denyCard(v.card, v.evidence.user, v.why);
-        // Without a page it was over long ago; what it granted may still stand.
-        return (await grants.end(action, v.why))
+        return ended
           ? `#${number} is over: what it covered is asked for again. What has run stays done.`
           : '';
       }
@@ -172,7 +176,10 @@ export function createDesk(o: DeskOptions): Desk {
       // Where somebody only reads a tap proves nothing.
       const raise = isWatched(book.enrolled()) || o.attention.step() ? 'signed' : undefined;
       const id = command && commandId(command.event, sha256);
-      const action = makeAction(asked, book.policy(), raise, id);
+      const made = makeAction(asked, book.policy(), raise, id);
+      // Not where no card would show it.
+      const offers = book.offersReads(asked) && !book.cover(asked);
+      const action = offers ? withReads(made, book.policy()) : made;
       const entry = await ledger.append({
         id: action.id,
         kind: 'requested',
@@ -208,7 +215,7 @@ export function createDesk(o: DeskOptions): Desk {
       return '';
     },
     async stop(workspace, by) {
-      const plans = await grants.endPlans(workspace, 'stopped'); // first, so that no further step is covered
+      const plans = await grants.endOf(workspace, 'stopped'); // first, so that no further step is covered
       const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
@@ -225,6 +232,7 @@ export function createDesk(o: DeskOptions): Desk {
       }
       return mine.length + plans;
     },
+    endTask: (workspace) => grants.endOf(workspace, 'its task is over'),
     async expire(now) {
       // By the ledger's own state: a card may have been shut here without the ledger knowing.
       for (const { action, digest, requestedAt } of book.unfinished()) {

@@ -49,7 +49,7 @@ export type Gate = {
 
 const ignore = (why: string): Verdict => ({ do: 'ignore', why });
 /** Commands that are their own decision: they read, and name exactly what. */
-const deciding = /^!(files|get)(?!\S)/i;
+const deciding = /^!(files|get|diff|export)(?!\S)/i;
 const files = ['m.file', 'm.image', 'm.video', 'm.audio'];
 const denials = ['❌', '👎', '⛔'];
 /** Clients add a variation selector to some emoji. */

@@ -24,8 +24,8 @@ export type Grants = {
   leavePlan(page: Page): Promise<void>;
   /** Ends a lease or plan where it stands. Returns whether it did. */
   end(id: string, reason: string): Promise<boolean>;
-  /** Ends the plans of a workspace. Returns how many there were. */
-  endPlans(workspace: string, reason: string): Promise<number>;
+  /** Ends what stands for a workspace's tasks: plans, and reads that came with a card. Returns how many there were. */
+  endOf(workspace: string, reason: string): Promise<number>;
   /** A step that did not run ends its plan: what comes after it was approved to come after it. */
   onEntry(entry: Entry): void;
   /** Puts a control action into effect where it is approved, once its grace is over. Never throws: the room is told. */
@@ -80,10 +80,10 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
       }
     },
     end,
-    async endPlans(workspace, reason) {
-      const plans = book.standing().filter((g) => g.kind === 'plan' && g.workspace === workspace);
-      for (const { id } of plans) await end(id, reason);
-      return plans.length;
+    async endOf(workspace, reason) {
+      const ofTasks = book.standing().filter((g) => g.kind !== 'lease' && g.workspace === workspace);
+      for (const { id } of ofTasks) await end(id, reason);
+      return ofTasks.length;
     },
     onEntry(entry) {
       if (!['denied', 'expired', 'void'].includes(entry.kind)) return;

@@ -90,6 +90,10 @@ function body(action: Act | Action): Shown {
         ['add a file, under a further name where there is one already', action.args.path],
         ['with these bytes, in base64', action.args.content],
       ]);
+    case 'diff':
+      return { blocks: [{ line: 'show what changed since the import' }], hidden: 0 };
+    case 'export':
+      return labelled([['send what changed since the import, as', action.args.as]]);
     case 'write_file':
       return labelled([
         ['write the file', action.args.path],
@@ -141,6 +145,13 @@ function grant(action: Action<'lease' | 'plan'>): Shown {
 /** An act of a plan as blocks. */
 export const actBlocks = (act: Act): Block[] => body(act).blocks;
 
+/** What the card leases besides its action: it ends with the task, or by a word of the person who gave it. */
+function readsBlocks({ reads }: Action): Block[] {
+  if (!reads) return [];
+  const line = `➕ also, for the rest of this task: the agent may list, search and read files of this workspace without asking, ${endsText(reads)}; !revoke with this card’s number takes that back`;
+  return [{ line }];
+}
+
 /** The whole action as blocks: what it would do, then what is shown by codes in it, and its scripts besides Latin. */
 export function actionBlocks(action: Action): Block[] {
   const { blocks, hidden } = body(action);
@@ -148,6 +159,7 @@ export function actionBlocks(action: Action): Block[] {
   const them = hidden === 1 ? '1 character is' : `${hidden} characters are`;
   return [
     ...blocks,
+    ...readsBlocks(action),
     ...(hidden > 0 ? [{ line: `⚠️ ${them} shown as \\u{…}: unseen, or passing for others` }] : []),
     ...(scripts.length > 0 ? [{ line: `not all of it is Latin script: ${scripts.join(', ')}` }] : []),
   ];

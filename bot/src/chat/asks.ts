@@ -1,12 +1,17 @@
 /** Joins the gateway's open calls to what becomes of their actions. */
 
+import { type Act, makeAction } from '@pocketcoder/ledger/src/action.ts';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import { classes, termOf } from '@pocketcoder/ledger/src/policy.cjs';
 import type { Book, Page } from '../approval/book.ts';
+import { fitsCard } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
 import type { Ask } from '../gateway/calls.ts';
+import type { LineOptions } from '../gateway/line.ts';
 import type { Outcome } from '../gateway/outcome.ts';
+import { mostSteps, planOf } from '../gateway/plan.ts';
 
-export type Asks = {
+export type Asks = Pick<LineOptions, 'covered' | 'together'> & {
   ask: Ask;
   /** Hands an outcome to the call that waits for it. False when none does: the bot was restarted since. */
   over(page: Page, outcome: Outcome): boolean;
@@ -29,6 +34,21 @@ export function createAsks(
         if (ended) waiting.get(action)?.(ended);
       }
       return { action, outcome };
+    },
+    covered: (asked) => book.cover(asked) !== undefined,
+    together(all) {
+      const [first] = all;
+      if (!first || first.kind === 'plan' || all.length > mostSteps) return undefined;
+      // The first one's card spares the others theirs.
+      if (classes[first.kind] === 'read' && book.offersReads(first)) return undefined;
+      const steps = all.map(({ kind, args }) => ({ kind, args }) as Act);
+      const plan = planOf(first, steps);
+      const [one, each] = [plan, first].map((asked) => termOf(book.policy(), asked));
+      const more = (['approvers', 'devices', 'grace'] as const).some(
+        (n) => (one?.[n] ?? 0) > (each?.[n] ?? 0),
+      );
+      if (!one || more || one.mode === 'never') return undefined;
+      return fitsCard(makeAction(plan, book.policy())) ? plan : undefined;
     },
     over(page, outcome) {
       const resolve = waiting.get(page.action.id);

@@ -157,7 +157,8 @@ export const commands: readonly Command[] = [
     name: 'new',
     usage: '!new [TITLE]',
     summary: 'start a new task: a fresh conversation and a fresh container',
-    run(args, c) {
+    async run(args, c) {
+      await c.desk.endTask(c.workspace);
       c.conversation.newTask(c.workspace, args);
       return 'New task. What should it do?';
     },

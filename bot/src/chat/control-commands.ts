@@ -70,6 +70,8 @@ function leases({ book }: CommandContext): string {
     const name = `#${g.number}`;
     const left = duration(Math.max(0, Math.round((Date.parse(g.at) + seconds * 1000 - Date.now()) / 1000)));
     if (steps) return `${name} plan: ${g.used} of ${steps.length} steps done · ${left} left`;
+    if (g.kind === 'reads')
+      return `${name} reads of this workspace in its task: used ${g.used} of ${uses} · ${left} left`;
     const what = acts
       ? acts.map((a: Act) => a.kind).join(', ')
       : `${of} below ${path || 'the whole workspace'}`;

@@ -200,7 +200,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     async hear(workspace, text) {
       if (!brain) return noModel;
       const task = currentTask(workspace);
-      const leak = o.leak(text);
+      const leak = o.leak(`${task.title}\n${text}`);
       if (leak) throw new Error(`Not told to the agent: ${leak}.`);
       const denied = tasks.takeReason(workspace);
       tasks.owe(task.id, denied ? `${denied} The owner's reason: ${text}` : text);

@@ -54,4 +54,19 @@ export const fileCommands: readonly Command[] = [
     summary: 'a file of the workspace; a file that you send is put into uploads',
     run: (path, c) => (path ? ask(c, { kind: 'get_file', args: { path } }) : 'Which file? !get PATH'),
   },
+  {
+    name: 'diff',
+    usage: '!diff',
+    summary: 'what changed since the import',
+    run: (_, c) => ask(c, { kind: 'diff', args: {} }),
+  },
+  {
+    name: 'export',
+    usage: '!export [patch|bundle]',
+    summary: 'what changed since the import, as a file for git apply, or for git fetch',
+    run: (as, c) =>
+      as === '' || as === 'patch' || as === 'bundle'
+        ? ask(c, { kind: 'export', args: { as: as || 'patch' } })
+        : 'As what? !export patch, or !export bundle',
+  },
 ];

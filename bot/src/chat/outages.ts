@@ -5,41 +5,46 @@ import { message } from '../approval/card.ts';
 import { clock } from '../approval/render.ts';
 import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
 
-/** `down` says what that means meanwhile; `after` is how long it has to last, in milliseconds, to be told. */
-type Part = { name: string; down: string; back: string; after: number };
+/** `down` and `back` say what that means; `after` is how long it has to last, in milliseconds, to be told. */
+type Part = { gone: string; down: string; came: string; back: string; after: number };
 export type PartName = keyof typeof parts;
 /** `unknown`: what would tell is itself away. */
 export type State = 'up' | 'down' | 'unknown';
 
 const parts = {
   ledger: {
-    name: 'The ledger',
+    gone: 'The ledger is down',
     down: 'Nothing is asked, approved or run until it is back; what you tap waits.',
+    came: 'The ledger is back',
     back: 'What was tapped meanwhile counts where its time was not over.',
     after: 30_000,
   },
   executor: {
-    name: 'The executor',
+    gone: 'Nothing is heard of the executor',
     down: 'What you approve starts when it is back, or expires where its time is over by then.',
+    came: 'The executor is back',
     back: 'What was approved meanwhile runs, where its time was not over.',
     after: 20_000,
   },
   brain: {
-    name: 'The agent',
+    gone: 'The agent is down',
     down: 'What you say to it is kept, and told to it when it is back. !run works.',
+    came: 'The agent is back',
     back: 'It was told what was said meanwhile.',
     after: 60_000,
   },
   disk: {
-    name: 'Room on the bot’s disk',
+    gone: 'The bot’s disk is nearly full',
     down: 'Nothing new is asked until there is room where Docker keeps the bot’s data.',
+    came: 'There is room on the bot’s disk',
     back: 'Actions are asked again.',
     after: 0,
   },
   // It is not told before it is back, and then only where people may have noticed.
   homeserver: {
-    name: 'The homeserver',
+    gone: '',
     down: '',
+    came: 'The homeserver was away and is back',
     back: 'What was said and tapped meanwhile counts where its time was not over.',
     after: 180_000,
   },
@@ -80,7 +85,7 @@ export function createOutages(o: {
     message(
       [
         {
-          line: `⚠️ ${parts[part].name}: down since ${clock(new Date(since))}. ${parts[part].down} At the console: ./pocketcoder doctor`,
+          line: `⚠️ ${parts[part].gone} since ${clock(new Date(since))}. ${parts[part].down} At the console: ./pocketcoder doctor`,
         },
       ],
       'm.text',
@@ -88,7 +93,7 @@ export function createOutages(o: {
   const backText = ({ part, since }: Told, up: number) =>
     message([
       {
-        line: `✅ ${parts[part].name}: back; down from ${clock(new Date(since))} to ${clock(new Date(up))}. ${parts[part].back}`,
+        line: `✅ ${parts[part].came} (${clock(new Date(since))} to ${clock(new Date(up))}). ${parts[part].back}`,
       },
     ]);
 

@@ -57,8 +57,10 @@ function head(bytes: Uint8Array): { text: string; cut: boolean } {
 }
 
 /** What a result that is a file is called, made safe; '' where it is text to read. */
-const fileName = ({ action }: Page): string =>
-  action.kind === 'get_file' ? safeName(action.args.path.split('/').at(-1) ?? '') : '';
+function fileName({ action }: Page): string {
+  if (action.kind === 'export') return safeName(`${action.workspace}.${action.args.as}`);
+  return action.kind === 'get_file' ? safeName(action.args.path.split('/').at(-1) ?? '') : '';
+}
 
 function tail(text: string): { text: string; cut: boolean } {
   const lines = text.replace(/\n+$/, '').split('\n');

@@ -2,7 +2,7 @@
 import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
 import { askedBy, tools } from './tools.ts';
 
-const mostSteps = 50;
+export const mostSteps = 50;
 /** Seconds within which the steps of an approved plan have to begin. */
 const seconds = 3600;
 
@@ -31,6 +31,12 @@ export const planTool = {
   },
 };
 
+/** These acts in this order, as one action of the brain. */
+export const planOf = (where: { workspace: string; task: string }, steps: readonly Act[]): Asked => ({
+  ...{ kind: 'plan', args: { steps, seconds }, requester: 'brain' },
+  ...{ workspace: where.workspace, task: where.task },
+});
+
 /** As `askedBy`, for a plan: every step is checked as the call that it will be. */
 export function planAsked(
   where: { workspace: string; task: string },
@@ -46,5 +52,5 @@ export function planAsked(
     if ('wrong' in asked) return { wrong: `step ${i + 1}: ${asked.wrong}` };
     acts.push({ kind: asked.asked.kind, args: asked.asked.args } as Act);
   }
-  return { asked: { kind: 'plan', args: { steps: acts, seconds }, ...where, requester: 'brain' } };
+  return { asked: planOf(where, acts) };
 }
