@@ -258,9 +258,9 @@ async function main(log: Logger): Promise<void> {
         await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
     openWorkspace: workspaces.open,
-    async pair(user, ask) {
+    async pair(user, ask, code) {
       await workspaces.invite(user);
-      return matrix.pair(mainRoom, user, ask);
+      return matrix.pair(mainRoom, user, ask, code);
     },
   });
   const outages = createOutages({

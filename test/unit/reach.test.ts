@@ -4,13 +4,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
+import jsQR from 'jsqr';
 import { Fault } from '../../config/src/fault.ts';
 import { type Instance, openInstance } from '../../config/src/instance.ts';
 import { choosePort } from '../../config/src/ports.ts';
 import { askReach, withReach } from '../../config/src/reach.ts';
 import { pageOf, phoneAddressOf, serviceFiles, servicesOf } from '../../config/src/services.ts';
 import type { Reach } from '../../config/src/settings.ts';
-import { signInLink } from '../../config/src/sign-in.ts';
+import { qrOf, signInLink } from '../../config/src/sign-in.ts';
 import { type Reached, readState } from '../../config/src/state.ts';
 
 let home: string;
@@ -114,6 +116,20 @@ test('address, page and link carry a port only where it is not the usual one', (
   assert.equal(signInLink(other), link);
   const tail = at({ way: 'tailnet', host: tailnet.name });
   assert.deepEqual([phoneAddressOf(tail), pageOf(tail)], [`https://${tailnet.name}`, null]);
+});
+
+test('what is printed for the camera is that link', () => {
+  const link = signInLink(at({ way: 'domain', host: 'chat.example.org' }));
+  const rows = stripVTControlCharacters(qrOf(link)).split('\n');
+  // Two rows of squares are one of text; what is drawn is light.
+  const light = rows.flatMap((row) => [...'▀▄'].map((half) => [...row].map((c) => c === '█' || c === half)));
+  const scale = 4;
+  const width = (light[0]?.length ?? 0) * scale;
+  const pixels = new Uint8ClampedArray(width * light.length * scale * 4).map((_, i) => {
+    const [x, y] = [Math.floor(i / 4) % width, Math.floor(i / 4 / width)];
+    return light[Math.floor(y / scale)]?.[Math.floor(x / scale)] ? 255 : 0;
+  });
+  assert.equal(jsQR.default(pixels, width, light.length * scale)?.data, link);
 });
 
 test('the first of the usual ports that is free is taken, else any', async () => {
