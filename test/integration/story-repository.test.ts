@@ -9,6 +9,7 @@ import { answerOf, chipsOf, fileOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import type { Step } from '../harness/model.ts';
 import { pairedPhone } from '../harness/paired.ts';
+import { until } from '../harness/wait.ts';
 import type { Card, Phone } from '../phone/types.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'repository-'));
@@ -67,7 +68,7 @@ test('a task on a cloned repository, from the prompt to the exported patch, thro
   const { room } = added.events.find(({ event }) => event === 'workspace') as { room: string };
   await phone.until('the invitation to its room', (p) => p.rooms().includes(room), 60);
 
-  await phone.say(wish, room);
+  await until('the first words there', () => phone.say(wish, room)); // its phone learns a moment later that it is encrypted
   const answered: Card[] = [];
   const isNew = (c: Card) =>
     !answered.some(({ id }) => id === c.id) && (c.chips.length === 3 || c.answers.length === 2);
