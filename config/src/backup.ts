@@ -10,7 +10,7 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
@@ -27,8 +27,8 @@ import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
 import { servicesOf } from './services.ts';
 
-/** Made anew on every machine. */
-const made = /^(bin\/.*|compose\.env|dockerd\.log|.*\.new)$/;
+/** Made anew on every machine, and run or believed there. */
+export const made = /^(bin\/.*|compose\.env|dockerd\.log|.*\.new)$/;
 
 /** The ledger's migrations that this release knows. */
 export const migrations = (): string[] =>
@@ -54,7 +54,7 @@ async function standingStill<T>(docker: Docker, instance: Instance, work: () => 
     }
     return await work();
   } finally {
-    for (const task of held) await task.unpause();
+    for (const task of held) await task.unpause().catch(() => {}); // somebody removed it: the services start all the same
     for (const service of running) await container(service).start();
     await waitReady(docker, instance, running);
   }
@@ -147,6 +147,8 @@ export async function backup(instance: Instance, report: Report, name: string, t
   const file = resolve(name);
   if (existsSync(file))
     throw new Fault('cannotCreate', `${file} is there already, and nothing was done: give another name.`);
+  if (!existsSync(dirname(file)))
+    throw new Fault('cannotCreate', `There is no directory ${dirname(file)}. Nothing was done.`);
   if (!relative(home, file).startsWith('..'))
     throw new Fault(
       'usage',
@@ -156,19 +158,23 @@ export async function backup(instance: Instance, report: Report, name: string, t
   const image = await ensureImage('bot', docker, report);
   const encrypter = await encrypterFor(to, report);
   const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => interrupted.abort(new Error('it was interrupted')));
-  await alone(home, () =>
-    report.phase('backup', 'services stand still while they are copied', () =>
-      standingStill(docker, instance, async () => {
-        const volumes = await volumesOf(docker, state.project);
-        const at = new Date().toISOString();
-        const manifest = { at, version: state.version, migrations: migrations(), volumes };
-        const plain = content(docker, image, instance, manifest);
-        await write(file, await through(encrypter, plain), interrupted.signal);
-      }),
-    ),
-  );
+  const interrupt = () => interrupted.abort(new Error('it was interrupted'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
+  try {
+    await alone(home, () =>
+      report.phase('backup', 'services stand still while they are copied', () =>
+        standingStill(docker, instance, async () => {
+          const volumes = await volumesOf(docker, state.project);
+          const at = new Date().toISOString();
+          const manifest = { at, version: state.version, migrations: migrations(), volumes };
+          const plain = content(docker, image, instance, manifest);
+          await write(file, await through(encrypter, plain), interrupted.signal);
+        }),
+      ),
+    );
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
+  }
   report.event(
     { event: 'backup', file, seconds: report.seconds()['backup'] },
     `${file} holds all of this instance. What ran before runs again. ./pocketcoder restore ${name} brings it back, here or on ` +

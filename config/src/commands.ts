@@ -129,7 +129,7 @@ export const commands: readonly Command[] = [
     name: 'pair',
     takes: '[@USER:SERVER ROLE]',
     summary:
-      'verifies a device by emoji and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
+      'verifies a device, by emoji or a code it scans, and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
     options: [],
     run: (report, _options, words) => verify(report, words),
   },
@@ -149,8 +149,8 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'device',
-    takes: 'list | enrol … | revoke DEVICE',
-    summary: 'lists the enrolled devices, enrols one (as pair does), or takes that back',
+    takes: 'list | enrol | revoke …',
+    summary: 'lists the enrolled devices, enrols one (as pair does), or takes that back: revoke DEVICE',
     options: [],
     run(report, _options, words) {
       if (words[0] === 'enrol') return verify(report, words.slice(1));
@@ -192,7 +192,7 @@ export const commands: readonly Command[] = [
   {
     name: 'workspace',
     takes: 'list | add | export …',
-    summary: `${workspaceWords}: a room each, with a copy of what is named; what it holds now is written out`,
+    summary: `a room each, with a copy of what is named; what it holds now is written out: ${workspaceWords}`,
     options: [],
     run: (report, _options, words) => workspace(started(), report, words),
   },
@@ -223,12 +223,13 @@ export const commands: readonly Command[] = [
   {
     name: 'bench',
     takes: 'NAME',
-    summary: "measures; NAME is tap (from the tap to the output) or decide (the gatekeeper's own work)",
+    summary:
+      "measures; NAME is tap (from the tap to the output), decide (the gatekeeper's own work) or cards (how many a task costs)",
     options: [],
     run(_report, options, words) {
       const [name = ''] = words;
-      if (!['tap', 'decide'].includes(name))
-        throw new Fault('usage', 'bench takes the name of a measurement: tap or decide.');
+      if (!['tap', 'decide', 'cards'].includes(name))
+        throw new Fault('usage', 'bench takes the name of a measurement: tap, decide or cards.');
       return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
   },
@@ -255,7 +256,7 @@ export function help(command?: Command): string {
     { flag: '--help', what: 'this text' },
   ];
   const table = (rows: readonly (readonly [string, string])[]) =>
-    rows.map(([left, right]) => `  ${left.padEnd(30)}${right}`).join('\n');
+    rows.map(([left, right]) => `  ${left.padEnd(36)}${right}`).join('\n');
   if (command) {
     const usage = ['Usage: ./pocketcoder', command.name, '[OPTION…]', command.takes]
       .filter(Boolean)

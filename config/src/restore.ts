@@ -7,7 +7,7 @@ import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { decrypterAsked, through } from './age.ts';
 import { type Archive, botVolume, type Manifest, places, readArchive, volumesOf } from './archive.ts';
-import { migrations, volumeContainer } from './backup.ts';
+import { made, migrations, volumeContainer } from './backup.ts';
 import { ensureBase } from './base.ts';
 import { ensureDocker } from './docker.ts';
 import { findEngine } from './engine.ts';
@@ -112,8 +112,10 @@ export async function restore(report: Report, file: string): Promise<void> {
           await docker.createVolume({ Name: `${project}${name}`, Labels });
         }
         await fill(docker, base.ref, project, archive);
-        for (const [name, bytes] of archive.home) {
-          const path = join(home, normalize(`/${name}`));
+        for (const [written, bytes] of archive.home) {
+          const name = normalize(`/${written}`).slice(1);
+          if (made.test(name)) continue;
+          const path = join(home, name);
           mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
           if (name !== 'secrets.json') writeFileSync(path, bytes, { mode: 0o600 });
         }

@@ -89,6 +89,7 @@ export async function uninstall(instance: Instance, report: Report, yes: boolean
     { event: 'uninstalled', project: state.project, home, images },
     `${state.project} is gone: its containers, networks and volumes, and ${home}. ` +
       `${images > 0 ? `${images} images went with it` : 'Images stay, which another instance may use'}. ` +
-      `What stays: Docker itself, the base image, ${checkout}, and backups that you made.`,
+      `What stays: Docker itself, the base image, ${checkout}, a unit that you gave to systemd, backups that you made` +
+      `${state.bot ? `, and the account ${state.bot} with its rooms` : ''}.`,
   );
 }

@@ -2,6 +2,7 @@
  * A workspace's volumes, and the container in which git looks at them: the task image without a network, a capability or a
  * mount of this machine. The volumes are named as in sandbox/src/docker.ts.
  */
+import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { Fault } from './fault.ts';
@@ -58,9 +59,10 @@ export async function withTree<T>(
   args: readonly ['import' | 'export', ...string[]],
   work: (box: Box) => Promise<T>,
 ): Promise<T> {
-  const { docker, image } = where;
+  const { docker, project, image, workspace } = where;
   const ReadOnly = args[0] === 'export';
   const container = await docker.createContainer({
+    name: `${project}-tree-${workspace}-${randomUUID().slice(0, 8)}`,
     Image: image,
     Entrypoint: ['/usr/lib/pocketcoder/workspace.sh'],
     Cmd: [...args],

@@ -1,12 +1,15 @@
 /** An upgrade: backed up first, started, audited; and the way back where the data is of a newer release. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { pack } from 'tar-stream';
 import { findEngine } from '../../config/src/engine.ts';
+import { checkout } from '../../config/src/paths.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 
 const { docker } = findEngine();
@@ -28,6 +31,26 @@ async function writeSchema(version: number): Promise<void> {
   tar.finalize();
   await docker.getContainer(instance.container('ledger')).putArchive(tar, { path: '/data' });
 }
+
+test('a backup that is interrupted leaves no file, and everything runs again', async () => {
+  const file = join(dir, 'interrupted.age');
+  const env = { ...process.env, POCKETCODER_HOME: instance.home };
+  const child = spawn(join(checkout, 'pocketcoder'), ['backup', file, '--json'], { env });
+  child.stdin.end('of a test\n');
+  child.stderr.resume();
+  let last = '';
+  for await (const line of createInterface({ input: child.stdout })) {
+    last = line;
+    if (line.includes('"phase":"backup","state":"started"')) child.kill('SIGINT');
+  }
+  assert.match(last, /"exit":73,"message":"There is no backup: .*The instance is as it was/);
+  assert.deepEqual(readdirSync(dir), []);
+  assert.equal((await instance.run(['status'])).code, 0);
+  const inside = await instance.run(['backup', join(instance.home, 'x.age')], 'of a test\n');
+  assert.equal(inside.code, 64);
+  const nowhere = await instance.run(['backup', join(dir, 'none', 'x.age')], 'of a test\n');
+  assert.equal(nowhere.code, 73);
+});
 
 test('an upgrade leaves a backup, says what is new, and the audit holds', async () => {
   const variables = join(instance.home, 'compose.env');

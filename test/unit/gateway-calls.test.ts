@@ -46,7 +46,7 @@ function setUp(wait: number, o: Partial<LineOptions> & { fails?: Error } = {}) {
 test('an outcome in time is the answer and counts as delivered', async () => {
   const { open, settled, said, start } = setUp(5);
   const answer = start();
-  await until('progress is told', () => said.length > 2);
+  await until('it is asked, and progress told', () => open.length === 1 && said.length > 2);
   open[0]?.(done);
   assert.match((await answer).text, /a1 succeeded/);
   await until('settled', () => settled.length === 1);

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
-import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
+import { type Action, type Asked, digestOf, makeAction, sha256, withReads } from '../../ledger/src/action.ts';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import type { Follow } from '../../ledger/src/follow.ts';
-import { defaultPolicy } from '../../ledger/src/policy.cjs';
+import { defaultPolicy, type Term } from '../../ledger/src/policy.cjs';
 import { hashed } from '../../ledger/src/rules.cjs';
 import { startExecutor } from '../../sandbox/src/executor.ts';
 import type { Script } from '../../sandbox/src/script.ts';
@@ -103,6 +103,33 @@ test('a control action has nothing to run: no container is made for it and nothi
   );
   assert.equal(s.warmed.length, 2, 'for the card and for the run of the other one');
   await s.stop();
+});
+
+test('what a card leased besides is given between the claim and the result; where it can’t be, the action runs all the same', async () => {
+  for (const [uses, given] of [
+    [3, ['lease.granted']],
+    [2, []],
+  ] as const) {
+    const s = await scene();
+    const set = (most: number): Wanted[] => {
+      const reads = { uses: most, seconds: 60 };
+      const policy = { ...defaultPolicy, read: { ...(defaultPolicy['read'] as Term), reads } };
+      const ask = { kind: 'policy', args: { policy }, task: 'setting', ...where } as const;
+      return controlWay(makeAction(ask, defaultPolicy));
+    };
+    s.all(set(3));
+    const { policy } = JSON.parse(s.entries.findLast((e) => e.kind === 'applied')?.body ?? '').args;
+    const action = withReads(someAction(), policy);
+    const release = s.hold();
+    s.all(toApproval(action));
+    s.all(set(uses)); // fewer than the card says: none, then
+    release();
+    await s.over(action.id);
+    const kinds = s.kinds(action.id).filter((kind) => kind !== 'running');
+    assert.deepEqual(kinds, ['requested', 'posted', 'approved', 'claimed', ...given, 'succeeded']);
+    assert.ok(s.asked.includes(`lease.granted ${action.id}`));
+    await s.stop();
+  }
 });
 
 test('what a lease covers runs without an answer, and follows no link; what was answered does', async () => {

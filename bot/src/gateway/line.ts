@@ -32,7 +32,7 @@ type Waiting = {
 /** Undecided cards of one task at a time: more of them only teach the owner to tap without reading. */
 export const mostOpen = 3;
 /** Milliseconds that a call waits for others of its turn before its card is shown. */
-const company = 50;
+const company = 100;
 
 export function createLine({ ask, covered, together, settled }: LineOptions): Line {
   const waiting: Waiting[] = [];
