@@ -6,7 +6,7 @@ import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
 import { isWorkspaceName } from '@pocketcoder/ledger/src/workspaces.cjs';
 import type { Logger } from 'pino';
 import { isUserId } from './configuration.ts';
-import type { Emoji, Enrolled, RoomId, UserId } from './matrix/types.ts';
+import type { AskEmoji, Enrolled, RoomId, ShowCode, UserId } from './matrix/types.ts';
 
 export type ConsoleOptions = {
   path: string;
@@ -17,8 +17,8 @@ export type ConsoleOptions = {
   askPolicy(policy: Policy): Promise<unknown>;
   /** Makes a workspace's room, or names the one there is. */
   openWorkspace(name: string): Promise<RoomId>;
-  /** Verifies a user, who is invited first where they are not in the room. `ask` shows the emoji to the operator and waits for a yes. */
-  pair(user: UserId, ask: (emoji: readonly Emoji[]) => Promise<boolean>): Promise<Enrolled>;
+  /** Verifies a user, who is invited first where they are not in the room. `ask` and `code` show it to the operator and wait for a yes. */
+  pair(user: UserId, ask: AskEmoji, code: ShowCode): Promise<Enrolled>;
 };
 
 /** Serves until `close`. Only one pairing at a time: a second one is told so. */
@@ -35,9 +35,13 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
     pairing = true;
     try {
       say({ event: 'waiting', user });
-      const device = await o.pair(user, async (emoji) => {
-        say({ event: 'emoji', emoji });
+      const ask = async (question: object): Promise<boolean> => {
+        say(question);
         return ((await next()) as { answer?: unknown } | undefined)?.answer === 'yes';
+      };
+      const device = await o.pair(user, (emoji) => ask({ event: 'emoji', emoji }), {
+        show: (code) => say({ event: 'qr', code: Buffer.from(code).toString('base64') }),
+        scanned: (device) => ask({ event: 'scanned', device }),
       });
       say({ event: 'verified', ...device });
     } catch (error) {

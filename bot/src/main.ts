@@ -23,6 +23,7 @@ import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
 import { restoredText, takenBack } from './chat/restored.ts';
 import { taskStore } from './chat/tasks.ts';
+import { createTour } from './chat/tour.ts';
 import { troubleStore } from './chat/troubles.ts';
 import { readConfiguration } from './configuration.ts';
 import { serveConsole } from './console.ts';
@@ -138,6 +139,11 @@ async function main(log: Logger): Promise<void> {
     },
     log,
   });
+  const tour = createTour({
+    file: join(stateDir, 'tour.sqlite'),
+    say: (name, text, txn) => matrix.post(roomOf(name), 'm.room.message', message([{ line: text }]), { txn }),
+    log,
+  });
   const outcomes = createOutcomes({
     ledger,
     matrix,
@@ -145,6 +151,7 @@ async function main(log: Logger): Promise<void> {
     book,
     log,
     onOver: async (page, outcome) => {
+      tour.did(page.action.workspace, outcome.state);
       if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
     },
   });
@@ -203,6 +210,7 @@ async function main(log: Logger): Promise<void> {
     ledger,
     attention,
     troubles,
+    tour,
     health,
     log,
   });
@@ -258,9 +266,9 @@ async function main(log: Logger): Promise<void> {
         await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
     openWorkspace: workspaces.open,
-    async pair(user, ask) {
+    async pair(user, ask, code) {
       await workspaces.invite(user);
-      return matrix.pair(mainRoom, user, ask);
+      return matrix.pair(mainRoom, user, ask, code);
     },
   });
   const outages = createOutages({
@@ -276,6 +284,7 @@ async function main(log: Logger): Promise<void> {
   );
   await desk.resume();
   await outcomes.catchUp();
+  tour.resume();
   if (savedIn(stateDir)) {
     const content = message([{ line: restoredText(matrix.device, head) }]);
     for (const room of book.rooms().values())

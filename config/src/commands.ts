@@ -129,7 +129,7 @@ export const commands: readonly Command[] = [
     name: 'pair',
     takes: '[@USER:SERVER ROLE]',
     summary:
-      'verifies a device by emoji and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
+      'verifies a device, by emoji or a code it scans, and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
     options: [],
     run: (report, _options, words) => verify(report, words),
   },

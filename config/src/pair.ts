@@ -1,5 +1,6 @@
-/** `pocketcoder pair`: the bot asks the owner's device, the person here compares the emoji, the ledger gets the result. */
+/** `pocketcoder pair`: the bot asks the owner's device, the person here compares or has it scanned, the ledger gets the result. */
 import { createInterface } from 'node:readline';
+import { renderUnicodeCompact } from 'uqr';
 import { openConsole, type Said } from './bot-console.ts';
 import { findEngine } from './engine.ts';
 import { Fault } from './fault.ts';
@@ -50,6 +51,18 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
         report.event(
           said,
           `\n  ${shown}\n\nDoes Element show exactly these? Type yes, or anything else to refuse:`,
+        );
+        bot.say({ answer: await answer() });
+      }
+      if (said.event === 'qr') {
+        const drawn = renderUnicodeCompact([...Buffer.from(String(said['code']), 'base64')], { border: 4 });
+        report.event(said, `\n${drawn}\n\nScan this with Element, or compare emoji there.`);
+      }
+      if (said.event === 'scanned') {
+        report.event(
+          said,
+          `\nDevice ${said['device']} scanned the code. Is that yours, and does Element say it is done or waits for ` +
+            'this side? Type yes, or anything else to refuse:',
         );
         bot.say({ answer: await answer() });
       }

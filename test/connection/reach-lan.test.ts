@@ -144,6 +144,15 @@ test('nothing but what a Matrix client asks for goes in, under no other name and
     '/%5fmatrix/../',
   ])
     assert.notEqual(await status(detour + register), 200, detour);
+  // What comes to /_matrix once it is resolved; the homeserver takes it as it came.
+  const rooms = '_synapse/admin/v1/rooms/..%2f..%2f..%2f..%2f_matrix%2fx';
+  assert.equal((await fetch(`http://127.0.0.1:${instance.secrets.ports.homeserver}/${rooms}`)).status, 401);
+  for (const path of [
+    `/${rooms}`,
+    `/${register}/../../../../_matrix/x`,
+    `/${register}/%2e%2e/../../../_matrix/x`,
+  ])
+    assert.equal(await status(path), 404, path);
   for (const path of ['/', '/health', '/_synapse/client/', '/_Synapse/admin/v1/register'])
     assert.equal(await status(path), 404, path);
   for (const host of ['other.example', 'homeserver:8008', '127.0.0.1'])

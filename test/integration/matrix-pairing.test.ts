@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { RefusedLeak, RefusedPlain } from '../../bot/src/matrix/post.ts';
 import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
+import { hostileHomeserver } from '../harness/hostile.ts';
+import { until } from '../harness/wait.ts';
 import { createPhone } from '../phone/phone.ts';
 import { readOn, startWorld, type World } from './matrix-world.ts';
 
@@ -49,6 +51,36 @@ test('attack-20 a refused pairing leaves nothing behind; a stranger’s request 
   assert.equal(identity?.verified, false);
   const event = await say('nobody is enrolled');
   assert.equal(await readOn(w.phone, event), 'unreadable');
+});
+
+test('attack-20 what a phone begins by itself is answered while the operator waits for it, and not before', async (t) => {
+  const [third, stranger] = [await w.homeserver.register('third'), await w.homeserver.register('stranger')];
+  const user = third.user as UserId;
+  const room = await w.matrix.createWorkspaceRoom({ name: 'third', invite: [user] });
+  const network = await hostileHomeserver(w.homeserver.url);
+  const request = network.hold((e) => e.content['msgtype'] === 'm.key.verification.request');
+  const phone = await createPhone({ homeserver: network.url, ...third });
+  const other = await createPhone({ homeserver: w.homeserver.url, ...stranger });
+  t.after(async () => {
+    for (const each of [phone, other]) await each.close();
+    await network.stop();
+  });
+  await phone.until('the invitation', (p) => p.rooms().includes(room));
+  for (const each of [phone, other]) await each.setUpCrossSigning();
+  const said: string[] = [];
+  t.after(w.hostile.onAnswer(({ path }) => void (path.includes('/m.key.verification.') && said.push(path))));
+  await other.verify(w.bot.user, w.matrix.device);
+  await w.took(await w.phone.say('after it'));
+  assert.equal(said.length, 0, 'the bot says nothing to it');
+  const paired = w.matrix.pair(room, user, async (emoji) => {
+    const shown = await phone.verification();
+    void shown.confirm().catch(() => {});
+    return shown.emoji.join() === emoji.map((e) => e.symbol).join();
+  });
+  await until('the request that never reaches the phone', () => request.held.length > 0);
+  await phone.verify(w.bot.user, w.matrix.device);
+  assert.equal((await paired).device, phone.device);
+  assert.match(said.join(), /sendToDevice\/m.key.verification.ready/);
 });
 
 test('pairing names the device that compared, in about a second, and that device reads from then on', async (t) => {

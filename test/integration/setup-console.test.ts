@@ -5,7 +5,7 @@ import { findEngine } from '../../config/src/engine.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { approve, askAndSee, chipsOf, endsWith, sees } from '../harness/answers.ts';
 import { type Instance, type Ran, startInstance } from '../harness/instance.ts';
-import { pairPhone } from '../harness/paired.ts';
+import { pairPhone, scanPhone } from '../harness/paired.ts';
 import { createPhone } from '../phone/phone.ts';
 import type { Card, Phone } from '../phone/types.ts';
 
@@ -24,9 +24,9 @@ before(async () => {
     identity: 'auditor',
     password: instance.secrets.passwords.ledger.auditor,
   });
-  phone = await createPhone({ homeserver: address, ...owner });
+  phone = await createPhone({ homeserver: address, ...owner, scans: true });
   recoveryKey = await phone.setUpCrossSigning();
-  await pairPhone(phone, home);
+  await scanPhone(phone, home);
   await sees(phone, 'Paired.');
   second = await phone.secondLogin();
   await second.restore(recoveryKey);

@@ -44,6 +44,8 @@ export type PhoneOptions = {
   password: string;
   /** Refuses to send to or read from devices their owner did not sign, as Element can be told to. */
   strict?: boolean;
+  /** Scans a code where the other side shows one, instead of comparing emoji. */
+  scans?: boolean;
 };
 
 export type Phone = {
@@ -64,6 +66,10 @@ export type Phone = {
   readBackup(): Promise<void>;
   /** Waits for a verification to show its emoji; requests are accepted by themselves. */
   verification(seconds?: number): Promise<Verification>;
+  /** Scans a code. Resolves when the other side was told; `done` when both sides are. */
+  scan(code: Uint8Array): Promise<{ done: Promise<void> }>;
+  /** Begins a verification of that device by to-device messages. */
+  verify(user: string, device: string): Promise<void>;
   timeline(): Shown[];
   /** Calls back for each event as it appears, decrypted. @returns the way to end that */
   watch(fn: (event: Shown) => void): () => void;

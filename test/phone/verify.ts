@@ -20,9 +20,17 @@ const toPerson = (sas: ShowSasCallbacks, done: Promise<void>): Verification => (
   refuse: () => sas.mismatch(),
 });
 
-/** @param show called each time a verification has emoji to compare */
-export function takeVerifications(client: MatrixClient, show: (v: Verification) => void): void {
-  client.on(CryptoEvent.VerificationRequestReceived, (request: VerificationRequest) => {
+/**
+ * @param show called each time a verification has emoji to compare
+ * @param ready called each time one could be scanned; where it takes it, no comparison is started
+ * @returns a way to begin a verification by to-device messages
+ */
+export function takeVerifications(
+  client: MatrixClient,
+  show: (v: Verification) => void,
+  ready: (request: VerificationRequest) => boolean,
+): { begin(user: string, device: string): Promise<void> } {
+  function follow(request: VerificationRequest): void {
     let begun = false;
     const run = (v: Verifier): void => {
       const done = v.verify();
@@ -36,10 +44,22 @@ export function takeVerifications(client: MatrixClient, show: (v: Verification) 
     request.on(VerificationRequestEvent.Change, () => {
       if (begun) return;
       begun = request.phase === VerificationPhase.Ready || request.phase === VerificationPhase.Started;
+      if (begun && ready(request)) return;
       if (request.phase === VerificationPhase.Ready)
         request.startVerification('m.sas.v1').then(run, () => {});
       else if (begun && request.verifier) run(request.verifier);
     });
+  }
+  client.on(CryptoEvent.VerificationRequestReceived, (request: VerificationRequest) => {
+    follow(request);
     request.accept().catch(() => {});
   });
+  return {
+    async begin(user, device) {
+      const crypto = client.getCrypto();
+      await crypto?.getUserDeviceInfo([user], true);
+      const request = await crypto?.requestDeviceVerification(user, device);
+      if (request) follow(request);
+    },
+  };
 }

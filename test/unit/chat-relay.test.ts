@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { Conversation } from '../../bot/src/chat/conversation.ts';
 import { quiet } from '../../bot/src/chat/ignored.ts';
 import { createRelay } from '../../bot/src/chat/relay.ts';
+import type { Tour } from '../../bot/src/chat/tour.ts';
 import { troubleStore } from '../../bot/src/chat/troubles.ts';
 import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
@@ -29,11 +30,12 @@ function scene() {
     currentTask: () => ({ id: 'task' }),
     hear: async () => 'heard',
   } as unknown as Conversation;
+  const tour = { first() {}, did() {} } as unknown as Tour;
   /** As after a restart: what is on the disk stays. */
   const start = () => {
     const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
     troubled = () => troubles.why(room);
-    return createRelay({ ...d, conversation, troubles, health: () => [], log });
+    return createRelay({ ...d, conversation, troubles, tour, health: () => [], log });
   };
   let events = 0;
   const event = (over: Partial<Taken> = {}, device = owner.device): Taken => ({

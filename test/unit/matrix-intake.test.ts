@@ -115,6 +115,8 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
       space: async () => {},
       ...{ me: '@bot:x' as UserId, client, crypto, journal, log, signal: stop.signal },
       onArrivals: () => {},
+      admits: async () => true,
+      advance: async () => {},
       pump: async () => {},
       onGap: (_, why) => {
         told.push(why);

@@ -46,6 +46,8 @@ function scene(...answers: unknown[]) {
     signal: stop.signal,
     onArrivals() {},
     space: async () => {},
+    admits: async () => true,
+    advance: async () => {},
     pump: async () => {},
     onGap: async () => {},
   } as unknown as SyncOptions);

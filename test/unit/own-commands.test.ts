@@ -135,6 +135,7 @@ function scene() {
     ...d,
     conversation,
     troubles: { why: () => '' } as never,
+    tour: {} as never,
     health: () => [],
     log,
   });

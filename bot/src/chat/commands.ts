@@ -12,6 +12,7 @@ import type { DeviceNow } from '../matrix/types.ts';
 import { controlCommands } from './control-commands.ts';
 import type { Conversation } from './conversation.ts';
 import { fileCommands } from './files.ts';
+import type { Tour } from './tour.ts';
 
 export type CommandContext = {
   desk: Desk;
@@ -22,6 +23,7 @@ export type CommandContext = {
   health(): string[];
   ledger: Ledger;
   attention: Attention;
+  tour: Tour;
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */
   devices(user: string): Promise<readonly DeviceNow[]>;
   /** Looks at a troubled room again. Returns what to say. */
@@ -142,7 +144,19 @@ export const commands: readonly Command[] = [
     async run(_, c) {
       void c.conversation.interrupt(c.workspace);
       const count = await c.desk.stop(c.workspace, c.user);
+      c.tour.did(c.workspace, 'stopped');
       return count === 0 ? 'Nothing was running or waiting.' : `Stopped: ${count}.`;
+    },
+  },
+  {
+    name: 'tour',
+    least: 'approves',
+    usage: '!tour [off]',
+    summary: 'how cards work, step by step, from the beginning',
+    run(args, c) {
+      if (args !== 'off') c.tour.again(c.workspace);
+      else c.tour.off(c.workspace);
+      return args === 'off' ? 'The tour is over; !tour begins it anew.' : '';
     },
   },
   {

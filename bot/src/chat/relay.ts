@@ -18,6 +18,7 @@ import type { Conversation } from './conversation.ts';
 import { receive } from './files.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
+import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
 
 export type RelayOptions = {
@@ -30,6 +31,7 @@ export type RelayOptions = {
   attention: Attention;
   /** Rooms in which nothing is asked or approved, and why. */
   troubles: Troubles;
+  tour: Tour;
   health(): string[];
   log: Logger;
 };
@@ -97,12 +99,12 @@ export function createRelay(o: RelayOptions): Relay {
 
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
   async function hear(room: RoomId, workspace: string, v: Heard): Promise<void> {
-    const { ledger, attention, health } = o;
+    const { ledger, attention, health, tour } = o;
     const { from, evidence } = v;
     const user = from.user as string as CommandContext['user'];
     const devices = (of: string) => matrix.devicesNow(of as UserId);
     const recheck = () => guard.recheck(room);
-    const parts = { desk, book, cards, conversation, ledger, attention, health, devices, recheck };
+    const parts = { desk, book, cards, conversation, ledger, attention, health, devices, recheck, tour };
     const context = { ...parts, workspace, user, role: from.role, evidence };
     attention.heard();
     const text = v.do === 'hear' ? v.text : '';
@@ -165,6 +167,7 @@ export function createRelay(o: RelayOptions): Relay {
         // The sandbox first: a brain that hangs must not hold up a stop.
         void conversation.interrupt(workspace);
         const count = await desk.stop(workspace, verdict.evidence.user);
+        o.tour.did(workspace, 'stopped');
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }
       await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), {
@@ -191,6 +194,10 @@ export function createRelay(o: RelayOptions): Relay {
       }
       const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
       if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
+      const [workspace] = book.rooms().keys();
+      const [first, more] = book.enrolled();
+      const begins = entry.kind === 'identity.enrolled' && first && !more && atLeast(first.role, 'approves');
+      if (begins && workspace !== undefined) o.tour.first(workspace);
     },
   };
 }

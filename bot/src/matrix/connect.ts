@@ -160,6 +160,8 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     onArrivals: intake.kick,
     space,
     pump: keys.pump,
+    admits: pairing.admits,
+    advance: pairing.advance,
     onGap: o.onGap,
   });
 

@@ -34,6 +34,7 @@ export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
   const lock = createLock();
   /** What the machine was told last of each user's keys, if that was the answer to a forced query. */
   const told = new Map<UserId, string>();
+  let verifying: UserId | undefined;
 
   /** Sends one request of the machine's and gives it the answer. */
   async function carry(r: Outgoing): Promise<void> {
@@ -42,7 +43,10 @@ export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
     if (path) answer = await client.api('POST', path, { body: JSON.parse(r.body) });
     else if (r instanceof W.ToDeviceRequest) {
       const { messages } = JSON.parse(r.body) as { messages: object };
-      await client.sendToDevice(r.event_type, r.txn_id, messages);
+      // What was sealed the machine sees before anybody can look at it, and it answers what is no verification for it.
+      const unasked =
+        r.event_type.startsWith('m.key.verification.') && Object.keys(messages).some((u) => u !== verifying);
+      if (!unasked) await client.sendToDevice(r.event_type, r.txn_id, messages);
     } else if (r instanceof W.RoomMessageRequest) {
       // Steps of a verification: in the clear, because before it nobody can be given keys.
       const content = JSON.parse(r.body) as Record<string, unknown>;
@@ -67,6 +71,10 @@ export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
 
   return {
     carry,
+    /** With whom alone steps of a verification by to-device messages are exchanged from now on. */
+    verify(user: UserId | undefined): void {
+      verifying = user;
+    },
     /** Sends everything that the machine has waiting. */
     pump,
     /** From now on the machine follows these users' devices and identities. */

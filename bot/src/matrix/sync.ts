@@ -76,6 +76,10 @@ export type SyncOptions = {
   onArrivals(): void;
   /** Resolves when there is room to write. */
   space(): Promise<void>;
+  /** Whether the machine may see this to-device event. */
+  admits(event: unknown): Promise<boolean>;
+  /** The machine was given to-device events. */
+  advance(): Promise<void>;
   /** The machine may have something to send. */
   pump(): Promise<void>;
   /** Events of that room are missing and can't be had. Where it rejects, and after a restart, it is told again. */
@@ -99,7 +103,9 @@ export function createSync(o: SyncOptions) {
     const changed = usersOf(s.device_lists?.changed);
     const left = usersOf(s.device_lists?.left);
     const counts = JSON.stringify([s.device_one_time_keys_count, s.device_unused_fallback_key_types]);
-    const events = (s.to_device?.events ?? []).filter((event) => isShallow(event));
+    const events: unknown[] = [];
+    for (const event of s.to_device?.events ?? [])
+      if (isShallow(event) && (await o.admits(event))) events.push(event);
     if (events.length + changed.length + left.length === 0 && counts === counted) return;
     await crypto.machine.receiveSyncChanges(
       JSON.stringify(events),
@@ -109,6 +115,7 @@ export function createSync(o: SyncOptions) {
       new W.DecryptionSettings(W.TrustRequirement.CrossSigned),
     );
     counted = counts;
+    if (events.length > 0) await o.advance();
   }
 
   /** What lies between two tokens, oldest first. A server that is merely down makes this wait, not give up. */

@@ -75,6 +75,14 @@ export type Emoji = { symbol: string; name: string };
 /** Shows the emoji to a person. True means: both sides show the same. */
 export type AskEmoji = (emoji: readonly Emoji[]) => Promise<boolean>;
 
+/** A code for the phone to scan, offered where the phone can. */
+export type ShowCode = {
+  /** @param code the bytes to draw as a QR code */
+  show(code: Uint8Array): void;
+  /** Asks a person. True means: their phone, which is that device, says that it scanned the code. */
+  scanned(device: DeviceId): Promise<boolean>;
+};
+
 export type Member = { user: UserId; membership: 'join' | 'invite' };
 
 export type PostOptions = {
@@ -119,8 +127,11 @@ export type Matrix = {
   identityNow(user: UserId): Promise<IdentityNow | undefined>;
   /** True where this ciphertext was never seen under another event id. Durable before it returns. */
   replay(room: RoomId, session: string, index: number, event: EventId): boolean;
-  /** Verifies the user by SAS in that room, started by the bot. @throws Error with words for the operator */
-  pair(room: RoomId, user: UserId, ask: AskEmoji): Promise<Enrolled>;
+  /**
+   * Verifies the user, asked by the bot in that room: by emoji, or where there is `code` by scanning, if the phone can.
+   * @throws Error with words for the operator
+   */
+  pair(room: RoomId, user: UserId, ask: AskEmoji, code?: ShowCode): Promise<Enrolled>;
   /** Wakes the user's devices' encryption sync. Never throws. */
   nudge(user: UserId): Promise<void>;
   /** Ends syncing; resolves when nothing is being handled any more. */

@@ -50,6 +50,29 @@ export async function openDevice(directory: Directory, user: string, device: str
       directory.request(who, '/keys/device_signing/upload', JSON.parse(made.uploadSigningKeysRequest.body));
     await carry(made.uploadSignaturesRequest);
   }
+  const methods = (scans: boolean) => {
+    const { SasV1, QrCodeScanV1, ReciprocateV1 } = W.VerificationMethod;
+    return scans ? [SasV1, QrCodeScanV1, ReciprocateV1] : [SasV1];
+  };
+  async function step(
+    of: string,
+    flow: string,
+    scans = false,
+  ): Promise<{ says: WireEvent[]; emoji?: string }> {
+    const request = machine.getVerificationRequest(new W.UserId(of), flow);
+    const send = async (r: unknown) => void (r && (await carry(r as Outgoing)));
+    if (request?.phase() === W.VerificationRequestPhase.Requested)
+      await send(request.acceptWithMethods(methods(scans)));
+    if (request?.isReady() && !scans) await send((await request.startSas())?.[1]);
+    const sas = request?.getVerification();
+    let emoji: string | undefined;
+    if (sas instanceof W.Sas && sas.canBePresented() && !sas.haveWeConfirmed()) {
+      emoji = (sas.emoji() ?? []).map((e) => e.symbol).join(' ');
+      for (const confirmation of await sas.confirm()) await send(confirmation);
+    }
+    await pump();
+    return { says: said.splice(0), ...(emoji && { emoji }) };
+  }
   const query = (of: string): Promise<void> => carry(machine.queryKeysForUsers([new W.UserId(of)]));
   await pump();
 
@@ -103,22 +126,42 @@ export async function openDevice(directory: Directory, user: string, device: str
      * Hears one step of a verification that somebody else began in the room, and goes on with it: takes it up, starts the
      * comparison, and says that the emoji match. @returns what it says, and the emoji once there are any
      */
-    async verify(wire: WireEvent, flow: string): Promise<{ says: WireEvent[]; emoji?: string }> {
+    async verify(
+      wire: WireEvent,
+      flow: string,
+      scans = false,
+    ): Promise<{ says: WireEvent[]; emoji?: string }> {
       const event = JSON.stringify({ ...wire, room_id: room });
       await machine.receiveVerificationEvent(event, new W.RoomId(room));
-      const request = machine.getVerificationRequest(new W.UserId(wire.sender), flow);
-      const send = async (r: unknown) => void (r && (await carry(r as Outgoing)));
-      if (request?.phase() === W.VerificationRequestPhase.Requested)
-        await send(request.acceptWithMethods([W.VerificationMethod.SasV1]));
-      if (request?.isReady()) await send((await request.startSas())?.[1]);
-      const sas = request?.getVerification();
-      let emoji: string | undefined;
-      if (sas instanceof W.Sas && sas.canBePresented() && !sas.haveWeConfirmed()) {
-        emoji = (sas.emoji() ?? []).map((e) => e.symbol).join(' ');
-        for (const step of await sas.confirm()) await send(step);
-      }
-      await pump();
-      return { says: said.splice(0), ...(emoji && { emoji }) };
+      return step(wire.sender, flow, scans);
+    },
+    /** Goes on with a verification, whoever began it: as `verify` does. @param scans it can scan, and waits for a code */
+    step,
+    /** Begins a verification of its own, by to-device messages. @returns its id */
+    async begin(of: string, its: string): Promise<string> {
+      await query(of);
+      const other = await machine.getDevice(new W.UserId(of), new W.DeviceId(its));
+      if (!other) throw new Error(`no ${of} ${its}`);
+      const [request, first] = other.requestVerification(methods(true));
+      await carry(first);
+      return request.flowId;
+    },
+    /** Sends a sealed to-device message, which nobody on the way can look into. */
+    async whisper(of: string, its: string, type: string, content: Content): Promise<void> {
+      const missing = await machine.getMissingSessions([new W.UserId(of)]);
+      if (missing) await carry(missing);
+      const other = await machine.getDevice(new W.UserId(of), new W.DeviceId(its));
+      const sealed = await other?.encryptToDeviceEvent(type, content);
+      directory.sendToDevice(who, 'm.room.encrypted', { [of]: { [its]: JSON.parse(sealed ?? '') } });
+    },
+    /** Scans a code and says so. @throws where it is not for this verification. @returns what it says */
+    async scan(of: string, flow: string, code: Uint8Array): Promise<WireEvent[]> {
+      const request = machine.getVerificationRequest(new W.UserId(of), flow);
+      const qr = await request?.scanQrCode(W.QrCodeScan.fromBytes(new Uint8ClampedArray(code)));
+      const first = qr?.reciprocate();
+      if (!first) throw new Error('nothing to scan for');
+      await carry(first as Outgoing);
+      return said.splice(0);
     },
     close: () => machine.close(),
   };

@@ -53,6 +53,10 @@ export type SmallWorld = {
   taken: Taken[];
   /** Opens a pairing and lets this device take it up. @throws where nobody was enrolled */
   pair(device: Device, compare: Compare): Promise<Enrolled>;
+  /** The operator's way to a pairing, step by step. */
+  start: ReturnType<typeof createPairing>['start'];
+  /** One sync, with these events in the room and what stands in the bot's mailbox. */
+  deliver(events: readonly WireEvent[]): Promise<void>;
   /** Everything the bot sent into the room. */
   sent: readonly WireEvent[];
   /** Lets the bot say something. @returns the event as the homeserver has it */
@@ -118,6 +122,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const sync = createSync({
     ...{ me: botUser, client, crypto, journal, log, signal },
     ...{ onArrivals: intake.kick, pump: keys.pump, onGap, space },
+    ...{ admits: verification.admits, advance: verification.advance },
   });
   const post = createPost({
     crypto,
@@ -179,6 +184,8 @@ export async function smallWorld(): Promise<SmallWorld> {
     taken,
     sent,
     pair,
+    start: verification.start,
+    deliver,
     async serve(...events) {
       await deliver(events);
       const verdict = verdicts.get(events.at(-1)?.event_id ?? '');
