@@ -1,16 +1,27 @@
 /** `pocketcoder uninstall`: everything of one instance goes, and nothing of another one beside it. */
-import { readdirSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { relative } from 'node:path';
+import { existsSync, globSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type Docker from 'dockerode';
 import { findEngine, requireEngine } from './engine.ts';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
 import { alone } from './lock.ts';
+import { seen } from './logs.ts';
 import { checkout } from './paths.ts';
 import type { Report } from './report.ts';
 import { unserve } from './tailnet.ts';
+
+/** What an instance keeps in its state directory. Whatever else is there is somebody's. */
+const own = ['bin/docker-compose-*', 'compose.env', 'dockerd.log', 'pocketcoder.yaml', 'secrets.json'];
+
+/** Removes the instance's files and, where nothing else stands in it, their directory. @returns what is left */
+export function removeHome(home: string): string[] {
+  for (const name of globSync(own, { cwd: home })) rmSync(join(home, name));
+  for (const folder of [join(home, 'bin'), home])
+    if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+  return existsSync(home) ? readdirSync(home) : [];
+}
 
 /** Removes everything the engine has of a project: containers, networks, volumes. */
 export async function removeProject(docker: Docker, project: string): Promise<void> {
@@ -57,8 +68,8 @@ async function confirm({ home, state }: Instance, yes: boolean): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
     const typed = await terminal.question(
-      `This removes ${state.project} for ever: its ledger, rooms, accounts, workspaces and secrets, and all of ${home} ` +
-        `(${readdirSync(home).join(', ')}). ./pocketcoder backup would keep them.\nType ${state.project} to go on: `,
+      `This removes ${state.project} for ever: its ledger, rooms, accounts, workspaces and secrets, and its files in ${home}. ` +
+        `./pocketcoder backup would keep them.\nType ${state.project} to go on: `,
     );
     if (typed.trim() !== state.project)
       throw new Fault('failed', `${nothing} That was not ${state.project}.`);
@@ -70,26 +81,20 @@ async function confirm({ home, state }: Instance, yes: boolean): Promise<void> {
 /** Removes the instance once a person typed its name, or at once with `yes`. Throws a Fault before anything is removed. */
 export async function uninstall(instance: Instance, report: Report, yes: boolean): Promise<void> {
   const { home, state } = instance;
-  if ([checkout, homedir()].some((place) => !relative(home, place).startsWith('..')))
-    throw new Fault(
-      'failed',
-      `The state directory ${home} holds more than this instance, so nothing was removed: move what is yours, or remove ` +
-        `what begins with ${state.project} by docker.`,
-    );
   const { docker } = await requireEngine(findEngine());
   await confirm(instance, yes);
-  const images = await alone(home, async () => {
+  const { images, left } = await alone(home, async () => {
     if (state.reach?.way === 'tailnet') await unserve();
     await removeProject(docker, state.project);
     const count = (await others(docker)) ? 0 : await removeImages(docker, 'org.pocketcoder.part');
-    rmSync(home, { recursive: true, force: true });
-    return count;
+    return { images: count, left: removeHome(home) };
   });
   report.event(
-    { event: 'uninstalled', project: state.project, home, images },
-    `${state.project} is gone: its containers, networks and volumes, and ${home}. ` +
+    { event: 'uninstalled', project: state.project, home, images, left },
+    `${state.project} is gone: its containers, networks and volumes, and its files in ${home}. ` +
       `${images > 0 ? `${images} images went with it` : 'Images stay, which another instance may use'}. ` +
       `What stays: Docker itself, the base image, ${checkout}, a unit that you gave to systemd, backups that you made` +
-      `${state.bot ? `, and the account ${state.bot} with its rooms` : ''}.`,
+      `${state.bot ? `, and the account ${state.bot} with its rooms` : ''}` +
+      `${left.length > 0 ? `, and in ${home} what is none of its: ${left.map((name) => seen(name)).join(', ')}` : ''}.`,
   );
 }

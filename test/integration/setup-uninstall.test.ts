@@ -1,11 +1,13 @@
 /** What uninstall takes away, and that an instance beside it does not notice. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { pack } from 'tar-stream';
 import { findEngine } from '../../config/src/engine.ts';
-import { removeImages } from '../../config/src/uninstall.ts';
+import { removeHome, removeImages } from '../../config/src/uninstall.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 
 const { docker } = findEngine();
@@ -43,6 +45,18 @@ test('uninstall leaves nothing of its instance and all of the one beside it', as
     await gone.destroy();
     await stays.destroy();
   }
+});
+
+test('what is not the instance’s in its directory stays, its own goes', () => {
+  const home = mkdtempSync(join(tmpdir(), 'pocketcoder-test-'));
+  mkdirSync(join(home, 'bin'));
+  const own = ['secrets.json', 'pocketcoder.yaml', 'compose.env', 'bin/docker-compose-v5.6.0'];
+  const others = ['bin/mine', 'notes'];
+  for (const name of [...own, ...others]) writeFileSync(join(home, name), '');
+  assert.deepEqual(removeHome(home).sort(), ['bin', 'notes']);
+  assert.deepEqual(readdirSync(join(home, 'bin')), ['mine']);
+  for (const name of others) rmSync(join(home, name));
+  assert.deepEqual([removeHome(home), existsSync(home)], [[], false]);
 });
 
 test('images go by their label, those in use stay', async (t) => {
