@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { commands, help } from './commands.ts';
 import { type ExitName, exitCodes, Fault, messageOf } from './fault.ts';
+import { seen } from './logs.ts';
 import { makeReport } from './report.ts';
 
 async function main(args: readonly string[]): Promise<void> {
@@ -9,7 +10,8 @@ async function main(args: readonly string[]): Promise<void> {
   const report = makeReport(json, (line) => process.stdout.write(`${line}\n`));
   const fail = (exit: ExitName, message: string) => {
     if (json) report.event({ event: 'error', exit: exitCodes[exit], message });
-    else process.stderr.write(`${message}\n`);
+    // It may quote what a repository, a homeserver or a program said.
+    else process.stderr.write(`${message.split('\n').map(seen).join('\n')}\n`);
     process.exitCode = exitCodes[exit];
   };
   try {

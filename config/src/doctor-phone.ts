@@ -9,6 +9,7 @@ import { execIn, rootOf } from './containers.ts';
 import { findEngine } from './engine.ts';
 import { Fault, messageOf } from './fault.ts';
 import type { Instance } from './instance.ts';
+import { seen } from './logs.ts';
 import { connectOnce, get, lookAtCertificate, seconds } from './phone-client.ts';
 import type { Report } from './report.ts';
 import { pageOf, phoneAddressOf } from './services.ts';
@@ -135,11 +136,14 @@ export async function doctorPhone(instance: Instance, report: Report): Promise<v
     for (const { check, fix, look } of checks)
       try {
         const found = await look();
-        report.event({ event: 'check', check, ok: true, found }, `✓ ${check}: ${found}`);
+        report.event({ event: 'check', check, ok: true, found }, `✓ ${check}: ${seen(found)}`);
       } catch (error) {
         bad++;
         const found = messageOf(error);
-        report.event({ event: 'check', check, ok: false, found, fix }, `✗ ${check}: ${found}\n  → ${fix}`);
+        report.event(
+          { event: 'check', check, ok: false, found, fix },
+          `✗ ${check}: ${seen(found)}\n  → ${fix}`,
+        );
         return false;
       }
     return true;

@@ -14,12 +14,14 @@ const groups = [
   { folders: ['connection', 'integration', 'adversary'], concurrency: 1 },
 ];
 
-/** Milliseconds. Once its tests are over a file ends, whatever it left open; one that hangs in a test ends here. */
+/** Once its tests are over a file ends, whatever it left open; one that hangs in a test ends here. In milliseconds. */
 const longestFile = 600_000;
+/** For the process of each test file. */
+export const fileArguments = ['--import', join(checkout, 'test/harness/end.ts')];
 
 async function runFiles(files: string[], concurrency: number): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
-  const stream = run({ files, concurrency, timeout: longestFile, execArgv: ['--test-force-exit'] });
+  const stream = run({ files, concurrency, timeout: longestFile, execArgv: fileArguments });
   // The runner says its counts once a file, and once for all of them: that one names no file.
   stream.on('test:summary', ({ file, counts: all }) => {
     if (file === undefined)

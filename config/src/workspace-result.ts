@@ -5,7 +5,7 @@ import { extract } from 'tar-stream';
 import { Fault } from './fault.ts';
 
 /** Whether a link, wherever it stands, leads to something below the root through no other name that climbs out. */
-function staysInside(name: string, target: string): boolean {
+export function staysInside(name: string, target: string): boolean {
   const parts = target.split('/').filter((part) => part !== '' && part !== '.');
   const up = parts.findIndex((part) => part !== '..');
   const climbs = up < 0 ? parts.length : up;

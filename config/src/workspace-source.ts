@@ -8,12 +8,19 @@ import { pack } from 'tar-stream';
 import { Fault, messageOf } from './fault.ts';
 import { silent } from './report.ts';
 import { run } from './run.ts';
+import { staysInside } from './workspace-result.ts';
 
 /** `name` is what the ledger is told: a whole path, or an address without credentials. */
 export type Source = { form: 'git' | 'directory'; from: string; name: string };
-/** What was found below a directory; `left` are the names of what is neither file, directory nor symbolic link. */
+/** What was found below a directory; `left` are the names of what stays out. */
 type Found = { entries: Entry[]; left: string[] };
-type Entry = { name: string; kind: 'file' | 'directory' | 'symlink'; size: number; mode: number };
+type Entry = {
+  name: string;
+  kind: 'file' | 'directory' | 'symlink';
+  size: number;
+  mode: number;
+  target: string;
+};
 
 const most = { files: 200_000, bytes: 4 * 2 ** 30 };
 const nothing = 'Nothing was brought in, no workspace was made';
@@ -58,13 +65,13 @@ async function find(root: string, tops: readonly string[], skip: RegExp | undefi
         : stat.isSymbolicLink()
           ? 'symlink'
           : '';
-    if (!kind) return void found.left.push(name);
+    const target = kind === 'symlink' ? await readlink(join(root, name)) : '';
+    // The engine takes no link that leads out, and it would lead nowhere.
+    if (!kind || (kind === 'symlink' && !staysInside(name, target))) return void found.left.push(name);
     const size = kind === 'file' ? stat.size : 0;
     bytes += size;
-    if (
-      found.entries.push({ name, kind, size, mode: stat.mode & 0o111 ? 0o755 : 0o644 }) > most.files ||
-      bytes > most.bytes
-    )
+    found.entries.push({ name, kind, size, mode: stat.mode & 0o111 ? 0o755 : 0o644, target });
+    if (found.entries.length > most.files || bytes > most.bytes)
       throw new Fault(
         'failed',
         `${root} is larger than ${most.files} files or ${most.bytes / 2 ** 30} GiB. ${nothing}: name a smaller part of it.`,
@@ -82,10 +89,10 @@ async function find(root: string, tops: readonly string[], skip: RegExp | undefi
 /** A tar of what was found, all of it the sandbox user's. It fails where a file is not the one that was found. */
 function tarOf(root: string, entries: readonly Entry[]): Readable {
   const tar = pack();
-  async function add({ name, kind, size, mode }: Entry): Promise<void> {
+  async function add({ name, kind, size, mode, target }: Entry): Promise<void> {
     const header = { name, uid: 1000, gid: 1000, type: kind };
     if (kind === 'directory') return tar.entry({ ...header, mode: 0o755 }, '');
-    if (kind === 'symlink') return tar.entry({ ...header, linkname: await readlink(join(root, name)) }, '');
+    if (kind === 'symlink') return tar.entry({ ...header, linkname: target }, '');
     const file = await open(join(root, name), constants.O_RDONLY | constants.O_NOFOLLOW);
     const now = await file.stat();
     if (!now.isFile() || now.size !== size) throw new Error(`${name} changed while it was read`);

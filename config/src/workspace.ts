@@ -10,6 +10,7 @@ import { ensureImage } from './images.ts';
 import type { Instance } from './instance.ts';
 import { ledgerAs } from './ledger.ts';
 import { alone } from './lock.ts';
+import { seen } from './logs.ts';
 import type { Report } from './report.ts';
 import { writeResult } from './workspace-result.ts';
 import { readSource, type Source, sourceOf } from './workspace-source.ts';
@@ -111,7 +112,7 @@ async function bringIn(where: Where, source: Source) {
 }
 
 /** Names that may hold anything. */
-const quoted = (names: readonly string[]): string => names.map((one) => JSON.stringify(one)).join(', ');
+const quoted = (names: readonly string[]): string => names.map((one) => seen(JSON.stringify(one))).join(', ');
 
 /** By the name it is to have. */
 const formOf = (out: string) =>

@@ -110,9 +110,9 @@ function appliedRefusal(body, request, c) {
   return beginRefusal(request, c) || effectRefusal(request, c.control);
 }
 
-/** What a card leased besides is given once, while the action that it was approved with runs. @param {Body} body @param {Body} request @param {Context} c */
+/** What a card leased besides is given once, while the action that it was approved with runs and nobody stopped it. @param {Body} body @param {Body} request @param {Context} c */
 function grantedRefusal(body, request, c) {
-  const given = c.story.some((e) => e.kind === 'lease.granted');
+  const given = c.story.some((e) => e.kind === 'lease.granted' || e.kind === 'stop');
   if (given || request.reads === undefined || !last(c.story, 'approved')) return 'lifecycle';
   if (canonical(body) !== canonical(readsOf(request, body.digest, c.story))) return 'body_invalid';
   return readsRefusal(request, c.control) || beginRefusal(request, c);

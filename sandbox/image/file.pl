@@ -48,12 +48,15 @@ my ($leased, $operation) = $asked =~ m{^(leased )?(\w+)$};
 $path = "/workspace/$path" unless $path =~ m{^/};
 die "$path is not in /workspace; nothing was done\n"
   if $path !~ m{^/workspace(?:/|\z)} or grep { $_ eq '..' } split m{/}, $path;
-# A lease was given for a path as people read it: what a link in the workspace makes of it nobody has seen.
-if ($leased) {
+# A lease was given for a path as people read it, and a file that is added has no card of its own: what a link in the workspace
+# makes of such a path nobody has seen.
+if ($leased or $operation eq 'put') {
+    my @parts = grep { length and $_ ne '.' } split m{/}, substr $path, length '/workspace';
+    pop @parts if $operation eq 'put'; # the name itself is never followed: one that is taken is not used
     my $so_far = '/workspace';
-    for my $part (grep { length and $_ ne '.' } split m{/}, substr $path, length '/workspace') {
+    for my $part (@parts) {
         $so_far .= "/$part";
-        die "$so_far is a symbolic link, which a lease does not follow; nothing was done\n" if -l $so_far;
+        die "$so_far is a symbolic link, which is not followed here; nothing was done\n" if -l $so_far;
     }
 }
 binmode STDOUT;

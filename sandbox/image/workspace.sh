@@ -16,9 +16,9 @@ if [ "$1" = show ]; then # what `export` makes, as the output of a task's action
   set -- export "$2"
 fi
 
-plain() { # repository: its files are taken byte for byte, whatever a .gitattributes says
+plain() { # repository: its files are taken byte for byte and shown, whatever a .gitattributes says
   mkdir -p "$1/info"
-  echo '* -text -filter -ident !working-tree-encoding' > "$1/info/attributes"
+  echo '* -text -filter -ident !working-tree-encoding !diff' > "$1/info/attributes"
 }
 
 use() { # repository, over the files of /workspace

@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { checkout } from '../../config/src/paths.ts';
+import { fileArguments } from '../../config/src/tests.ts';
 import { type Attack, attacks } from './list.ts';
 import { attackTests, type Standing } from './tree.ts';
 
@@ -48,8 +49,7 @@ ${lines.join('\n')}
 async function runAll(): Promise<Results> {
   const results = new Map<string, boolean>();
   const files = [...new Set(attackTests().map((t) => t.file))].map((file) => join(checkout, file));
-  // The clients that the tests sign in leave timers behind that would hold up each file for minutes.
-  const stream = run({ files, concurrency: 1, forceExit: true });
+  const stream = run({ files, concurrency: 1, execArgv: fileArguments });
   stream.on('test:pass', ({ name, file, skip, todo }) => {
     // What was skipped showed nothing.
     const ran = skip === undefined && todo === undefined;

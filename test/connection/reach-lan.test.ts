@@ -20,7 +20,7 @@ import { approve, askAndSee, sees } from '../harness/answers.ts';
 import { bridgeAddress, type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
-import { known, reached } from './inside.ts';
+import { bash, known, reached } from './inside.ts';
 
 const { docker } = findEngine();
 let instance: Instance;
@@ -144,6 +144,15 @@ test('nothing but what a Matrix client asks for goes in, under no other name and
     '/%5fmatrix/../',
   ])
     assert.notEqual(await status(detour + register), 200, detour);
+  // What comes to /_matrix once it is resolved; the homeserver takes it as it came.
+  const rooms = '_synapse/admin/v1/rooms/..%2f..%2f..%2f..%2f_matrix%2fx';
+  assert.equal((await fetch(`http://127.0.0.1:${instance.secrets.ports.homeserver}/${rooms}`)).status, 401);
+  for (const path of [
+    `/${rooms}`,
+    `/${register}/../../../../_matrix/x`,
+    `/${register}/%2e%2e/../../../_matrix/x`,
+  ])
+    assert.equal(await status(path), 404, path);
   for (const path of ['/', '/health', '/_synapse/client/', '/_Synapse/admin/v1/register'])
     assert.equal(await status(path), 404, path);
   for (const host of ['other.example', 'homeserver:8008', '127.0.0.1'])
@@ -180,6 +189,14 @@ test('the entrance alone listens beyond loopback, at that address, with no more 
   }
   const open = await reached(entrance, ['homeserver:8008', ...places, '1.1.1.1:443', '8.8.8.8:53']);
   assert.deepEqual(open, ['homeserver:8008']);
+});
+
+test('homeserver and entrance know the public authorities: those of the push gateway, and of who signs for a domain', async () => {
+  for (const service of ['homeserver', 'entrance']) {
+    const count = 'grep -c BEGIN /etc/ssl/certs/ca-certificates.crt';
+    const { out } = await bash(instance.container(service), count);
+    assert.ok(Number(out) > 50, `${service}: ${out}`);
+  }
 });
 
 test('the link that is shown as a QR code names server and owner, and no password', async () => {

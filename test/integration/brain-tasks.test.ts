@@ -85,6 +85,8 @@ test('the tools the model sees are those of its own task and its todo list', asy
     assert.deepEqual(tools.map((t) => t.replace(/^t[0-9a-f]{12}_/, '')).sort(), [
       'bash',
       'edit_file',
+      'grep',
+      'list',
       'plan',
       'read_file',
       'todowrite',

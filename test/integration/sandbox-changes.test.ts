@@ -62,7 +62,7 @@ test('what changed is shown and sent, and applies to a clean copy; nothing that 
     git init -q; printf '#!/bin/sh\\ntouch /workspace/ran\\n' > /tmp/evil; chmod +x /tmp/evil
     for at in .git/config ~/.gitconfig; do git config -f $at core.fsmonitor /tmp/evil; git config -f $at core.hooksPath /tmp
       git config -f $at diff.external /tmp/evil; git config -f $at diff.x.textconv /tmp/evil; git config -f $at filter.x.clean /tmp/evil; done
-    mkdir -p ~/.config/git; echo '* filter=x diff=x' > ~/.config/git/attributes; cp ~/.config/git/attributes .gitattributes
+    mkdir -p ~/.config/git; printf '* filter=x diff=x\\nsrc/* -diff\\n' > ~/.config/git/attributes; cp ~/.config/git/attributes .gitattributes
     git init -q --bare ~/repository; cp .git/config ~/repository/config; export GIT_EXTERNAL_DIFF=/tmp/evil`;
   assert.equal((await bash(hostile)).text, '');
   await bash(

@@ -134,7 +134,7 @@ test('under a lease no path goes through a symbolic link; a plain one does, and 
       await file('edit_file', { path, old: 'secret', new: 'x' }, true),
     ]) {
       assert.notEqual(refused.number, 0, path);
-      assert.match(refused.text, /is a symbolic link, which a lease does not follow; nothing was done/);
+      assert.match(refused.text, /is a symbolic link, which is not followed here; nothing was done/);
     }
   }
   assert.equal(
@@ -221,6 +221,19 @@ test('get_file gives every byte of a plain file, put_file adds one and replaces 
     ).text,
     'mine\nx300000 5 1 0 8 3 ',
   );
+});
+
+test('put_file adds a file where its path says: in no directory that a link makes of it', async () => {
+  const put = () => file('put_file', { path: 'sent/in/b', content: 'eA==' });
+  await box.bash('mkdir -p elsewhere/in sent; ln -s ../elsewhere/in sent/in');
+  for (const links of ['', 'rm -r sent; ln -s elsewhere sent']) {
+    await box.bash(links);
+    const refused = await put();
+    assert.notEqual(refused.number, 0);
+    assert.match(refused.text, /is a symbolic link/);
+  }
+  assert.equal((await box.bash('find elsewhere -type f; rm sent')).text, '');
+  assert.equal((await put()).text, 'wrote 1 bytes to /workspace/sent/in/b\n');
 });
 
 test('edit_file changes nothing unless the old text is there exactly once', async () => {

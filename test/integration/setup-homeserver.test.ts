@@ -11,7 +11,7 @@ import { findEngine } from '../../config/src/engine.ts';
 import type { Existing } from '../../config/src/settings.ts';
 import { projectOf } from '../../config/src/state.ts';
 import { bash, known, reached } from '../connection/inside.ts';
-import { approve, askAndSee, endsWith, fileOf, sees } from '../harness/answers.ts';
+import { approve, askAndSee, endsWith, fileOf, hears, sees } from '../harness/answers.ts';
 import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
 import { bridgeAddress, type Instance, launch, type Ran, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -200,4 +200,33 @@ test('a homeserver that is down is told by start', async () => {
   assert.match(ran.err, /cannot be reached: .*Nothing was started/);
   assert.equal(ran.code, 69);
   await server.resume();
+});
+
+test('restored on a server that went on: the bot knows that the ledger once went further, and waits for a person', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'pocketcoder-restored-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const file = join(dir, 'all.age');
+  const ran = await instance.run(['backup', file], 'of a test\n');
+  assert.equal(ran.code, 0, ran.err);
+  const lost = await askAndSee(phone, '!run echo "$((6 * 7)) after the backup"');
+  await approve(phone, lost);
+  await endsWith(phone, lost, 'exit 0', 30);
+  const { room, bot: user } = instance;
+  await instance.destroy();
+
+  const home = join(dir, 'home');
+  const env = { POCKETCODER_HOME: home };
+  const restored = await launch(['restore', file], { env, input: 'of a test\n' });
+  assert.equal(restored.code, 0, restored.err);
+  instance = await startInstance({ home });
+  assert.deepEqual([instance.room, instance.bot], [room, user]);
+  const told = await sees(phone, 'knows the ledger up to', 60);
+  const [, then, now] = /⛓ (\d+) [0-9a-f]{12}, but .*⛓ (\d+) [0-9a-f]{12}/.exec(told) ?? [];
+  assert.ok(then && now, told);
+  await sees(phone, 'Restored from a backup');
+  assert.equal((await instance.run(['thaw'])).code, 0);
+  await hears(phone, '!run echo no', 'Not asked: this room knows the ledger up to');
+  await hears(phone, '!resume', 'This room is as it was made');
+  await approve(phone, await askAndSee(phone, '!run echo "$((6 * 7)) resumed"'));
+  await sees(phone, '42 resumed', 60);
 });

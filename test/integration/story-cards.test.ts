@@ -88,15 +88,26 @@ test('they follow no symbolic link, and spare no card to what writes or runs', a
   assert.deepEqual(await lastStories(1), [asked]);
 });
 
-test('writing calls of one turn are one card with all of them, one vote; each is answered with its own outcome', async () => {
-  await ask(`!call ${edit('src/a', 'text of a')}`, `!with ${edit('src/b', 'text of b')}`, '!say Both.');
-  const card = await nextCard('1 of 2 · edit_file');
-  assert.ok(card.text.includes('| + text of a, edited') && card.text.includes('| + text of b, edited'));
-  await phone.vote(card.id, [answerOf(card, 'Approve')]);
-  await sees(phone, 'Both.', 30);
-  assert.deepEqual(await lastStories(3), ['requested posted approved applied', leased, leased]);
+test('writing calls of one turn are a list on one card, with one vote; each is answered with its own outcome', async () => {
+  const files = ['a', 'b', 'c'];
+  const [first = '', ...more] = files.map((f) => edit(`src/${f}`, `text of ${f}`));
+  await ask(`!call ${first}`, ...more.map((line) => `!with ${line}`), '!say All edited.');
+  const done = sees(phone, 'All edited.', 30).then(() => undefined);
+  const cards: Card[] = [];
+  // Where this machine is slow one call may come after the others were shown: then it has a card of its own.
+  for (;;) {
+    const card = await Promise.race([done, nextCard(', edited').catch(() => undefined)]);
+    if (!card) break;
+    cards.push(card);
+    const { answers, id } = card;
+    await (answers.length > 0 ? phone.vote(id, [answerOf(card, 'Approve')]) : approve(phone, card));
+  }
+  assert.ok(cards.length <= 2, `${cards.length} cards`);
+  const list = cards.find((card) => /^1 of [23] · edit_file$/m.test(card.text));
+  assert.ok(list && list.answers.length === 2, 'one of them is a list, and is voted on');
+  assert.ok((await lastStories(4)).includes('requested posted approved applied'));
   const told = JSON.stringify(instance.model?.seen.at(-1)?.messages ?? []);
-  for (const file of ['a', 'b']) assert.ok(told.includes(`edited /workspace/src/${file}`), file);
+  for (const file of files) assert.ok(told.includes(`edited /workspace/src/${file}`), file);
 });
 
 test('!revoke ends them: the next read asks, and its card offers none', async () => {
@@ -109,16 +120,14 @@ test('!revoke ends them: the next read asks, and its card offers none', async ()
   assert.deepEqual(await lastStories(1), [asked]);
 });
 
-test('a new task has a first card of its own; denied, nothing is leased, and the calls of its turn are not asked', async () => {
+test('a new task has a first card of its own; denied, nothing is leased or offered again', async () => {
   await hears(phone, '!new', 'New task');
-  await ask(`!call ${read('src/b')}`, `!with ${read('src/c')}`, '!say Not then.');
+  await ask(`!call ${read('src/b')}`, '!say Not then.');
   const card = await nextCard('| src/b');
   assert.ok(card.text.includes(offer));
   await phone.tap(card.id, '❌');
   await sees(phone, 'Not then.', 30);
   assert.deepEqual(await lastStories(1), ['requested posted denied']);
-  const told = JSON.stringify(instance.model?.seen.at(-1)?.messages ?? []);
-  assert.ok(told.includes('NOT ASKED: the owner just denied another action of this task'));
   await ask(`!call ${read('src/c')}`, '!say Then this.');
   const next = await nextCard('| src/c');
   assert.ok(!next.text.includes(offer));

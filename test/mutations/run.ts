@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { run } from 'node:test';
 import { checkout } from '../../config/src/paths.ts';
+import { fileArguments } from '../../config/src/tests.ts';
 import { attackOf, attacks } from '../adversary/list.ts';
 import { attackTests } from '../adversary/tree.ts';
 
@@ -75,7 +76,7 @@ async function seenIn(copy: string, files: readonly string[]): Promise<Seen> {
     concurrency: 2,
     cwd: copy,
     timeout: 600_000,
-    execArgv: ['--test-force-exit'],
+    execArgv: fileArguments,
   });
   stream.on('test:pass', ({ name }) => seen.green.add(attackOf(name) ?? 0));
   stream.on('test:fail', ({ name }) => {

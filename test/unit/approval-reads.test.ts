@@ -9,6 +9,7 @@ import { readsOf } from '../../ledger/src/answers.cjs';
 import { defaultPolicy, type Term } from '../../ledger/src/policy.cjs';
 import { asked, startDesk, workspace } from '../harness/desk.ts';
 import { controlWay, owner, person } from '../harness/ledger-chain.ts';
+import { until } from '../harness/wait.ts';
 
 type Desk = ReturnType<typeof startDesk>;
 const reads = { uses: 2, seconds: 600 };
@@ -47,8 +48,14 @@ async function offers(d: Desk, what: Asked): Promise<boolean> {
   return shown;
 }
 const last = (d: Desk): string => d.memory.entries.findLast((e) => e.kind === 'requested')?.action ?? '';
+/** What gives the reads that an approved card leased besides. */
+const readsEntry = (d: Desk, id: string) => {
+  const action = actionOf(d, id);
+  const body = readsOf(action, digestOf(action), d.book.page(id)?.story ?? []);
+  return { author: 'executor', kind: 'lease.granted', action: id, body };
+};
 /** Approves the newest card and runs it, as an executor does. */
-async function approved(d: Desk): Promise<string> {
+async function approved(d: Desk, given = true): Promise<string> {
   const id = last(d);
   const card = d.cards.get(id);
   assert.ok(card);
@@ -57,8 +64,7 @@ async function approved(d: Desk): Promise<string> {
   const action = actionOf(d, id);
   const digest = digestOf(action);
   d.put({ author: 'executor', kind: 'claimed', action: id, body: { digest, executor: 'x' } });
-  const body = readsOf(action, digest, d.book.page(id)?.story ?? []);
-  if (action.reads) d.put({ author: 'executor', kind: 'lease.granted', action: id, body });
+  if (action.reads && given) d.put(readsEntry(d, id));
   return id;
 }
 const run = (d: Desk, line: string): Promise<string> =>
@@ -155,6 +161,20 @@ test('!revoke, a ❌ on the card, 🛑 and !new end reads that stand; what had b
     assert.equal(d.book.standing().length, 0, name);
     assert.ok(d.kinds(id).includes('claimed') && !d.kinds(id).includes('denied'), name);
     assert.equal(await offers(d, read('a')), false, `${name}: taken back is not offered again`);
+    d.stop();
+  }
+});
+
+test('🛑 ends reads that are given while it is carried out, and lets none be given after it', async () => {
+  for (const given of [true, false]) {
+    const d = offering();
+    await offers(d, step('make'));
+    const id = await approved(d, given);
+    const stop = d.put({ author: 'bot', kind: 'stop', action: id, body: {} });
+    assert.equal(d.book.standing().length, given ? 1 : 0);
+    d.desk.onEntry(stop);
+    await until('the reads to end', () => d.book.standing().length === 0);
+    if (!given) assert.throws(() => d.put(readsEntry(d, id)), { code: 'lifecycle' });
     d.stop();
   }
 });

@@ -277,6 +277,22 @@ test('attack-48 the enrolled device’s id comes back with new keys, signed by t
   await twin(c);
 });
 
+test('attack-45 a command opens in the room where it was said and in no other', async () => {
+  const command = await say(w.owner, '!get secrets.txt');
+  const verdict = await w.serve(command); // its key came with it
+  const open = async (room: string) =>
+    JSON.parse((await w.crypto.decrypt(room as RoomId, { ...command, room_id: room })).event) as {
+      content: Content;
+    };
+  await assert.rejects(
+    open('!other:x'),
+    (error: W.MegolmDecryptionError) => error.code === W.DecryptionErrorCode.MissingRoomKey,
+  );
+  assert.equal((await open(w.room)).content['body'], '!get secrets.txt');
+  assert.ok(verdict.do === 'hear' && verdict.evidence?.form === 'command');
+  assert.deepEqual([verdict.evidence.device, verdict.evidence.event], [w.owner.device, command.event_id]);
+});
+
 test('attack-49 the key of a sealed chip stands nowhere outside its ciphertext', async () => {
   const key = '🦊 4F7KQ2ZD';
   const inner = { 'm.relates_to': { rel_type: 'm.annotation', event_id: '$card', key } };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { commands, help } from '../../config/src/commands.ts';
 import { makeReport } from '../../config/src/report.ts';
@@ -27,4 +28,13 @@ test('with json every line is one object; without it a person reads text', async
     ['phase', 'phase', 'progress', 'quiet'],
   );
   assert.deepEqual(lines.slice(4), ['one: doing it', 'one: done (0 s)', '  a step']);
+});
+
+test('what a failure quotes moves no terminal’s cursor', () => {
+  const { stderr, status } = spawnSync(process.execPath, ['config/src/cli.ts', '\x1b[2Jx\x9b1A'], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 64);
+  assert.match(stderr, /^There is no command "\\u\{1B\}\[2Jx\\u\{9B\}1A"\.\n\n\S/);
+  assert.doesNotMatch(stderr, /[^\P{Cc}\n]/u);
 });

@@ -26,7 +26,7 @@ export type Grants = {
   end(id: string, reason: string): Promise<boolean>;
   /** Ends what stands for a workspace's tasks: plans, and reads that came with a card. Returns how many there were. */
   endOf(workspace: string, reason: string): Promise<number>;
-  /** A step that did not run ends its plan: what comes after it was approved to come after it. */
+  /** A step that did not run ends its plan: what comes after it was approved to come after it. A stop ends its action's reads. */
   onEntry(entry: Entry): void;
   /** Puts a control action into effect where it is approved, once its grace is over. Never throws: the room is told. */
   putInForce(page: Page): void;
@@ -50,6 +50,12 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
     await book.reached(entry.seq);
     return true;
   }
+
+  /** Never throws. */
+  const endLate = (lease: string, reason: string): void =>
+    void end(lease, reason).catch((error: unknown) =>
+      log.error({ lease, err: error }, 'a grant was not ended'),
+    );
 
   return {
     covers: ({ action, digest }) =>
@@ -86,14 +92,14 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
       return ofTasks.length;
     },
     onEntry(entry) {
+      // What its card leased besides may have come between the stop and this entry of it.
+      if (entry.kind === 'stop') endLate(entry.action, 'stopped');
       if (!['denied', 'expired', 'void'].includes(entry.kind)) return;
       const used = book.page(entry.action)?.story.find((e) => e.kind === 'leased');
       if (!used) return;
       const { lease } = JSON.parse(used.body) as { lease: string };
       if (!book.standing().some((g) => g.id === lease && g.kind === 'plan')) return;
-      end(lease, 'one of its steps did not run').catch((error: unknown) =>
-        log.error({ lease, err: error }, 'a plan was not ended'),
-      );
+      endLate(lease, 'one of its steps did not run');
     },
     putInForce(page) {
       const { action, number } = page;
