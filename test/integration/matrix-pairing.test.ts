@@ -56,7 +56,8 @@ test('attack-20 a refused pairing leaves nothing behind; a stranger’s request 
 test('attack-20 what a phone begins by itself is answered while the operator waits for it, and not before', async (t) => {
   const [third, stranger] = [await w.homeserver.register('third'), await w.homeserver.register('stranger')];
   const user = third.user as UserId;
-  const room = await w.matrix.createWorkspaceRoom({ name: 'third', invite: [user] });
+  const invite = [user, stranger.user as UserId];
+  const room = await w.matrix.createWorkspaceRoom({ name: 'third', invite });
   const network = await hostileHomeserver(w.homeserver.url);
   const request = network.hold((e) => e.content['msgtype'] === 'm.key.verification.request');
   const phone = await createPhone({ homeserver: network.url, ...third });
@@ -65,8 +66,11 @@ test('attack-20 what a phone begins by itself is answered while the operator wai
     for (const each of [phone, other]) await each.close();
     await network.stop();
   });
-  await phone.until('the invitation', (p) => p.rooms().includes(room));
-  for (const each of [phone, other]) await each.setUpCrossSigning();
+  for (const each of [phone, other]) {
+    await each.until('the invitation', (p) => p.rooms().includes(room));
+    await each.setUpCrossSigning();
+    await each.say('hello', room); // only who spoke to them knows the bot's devices
+  }
   const said: string[] = [];
   t.after(w.hostile.onAnswer(({ path }) => void (path.includes('/m.key.verification.') && said.push(path))));
   await other.verify(w.bot.user, w.matrix.device);

@@ -236,7 +236,7 @@ test('the commands answer', async () => {
   const card = await askAndSee(rig.phone, '!run echo never');
   const number = numberOf(card);
   await hears(rig.phone, '!pending', `#${number} bash · waits for you until`);
-  await hears(rig.phone, '!status', 'homeserver up · ledger up · brain not configured');
+  await hears(rig.phone, '!status', 'homeserver up · ledger up · executor up · brain not configured');
   await hears(rig.phone, '!help', '!run COMMAND: run a command in the sandbox');
   await hears(rig.phone, '!model', 'No model is configured');
   await hears(rig.phone, 'what is in this folder?', '!run COMMAND works without one');
