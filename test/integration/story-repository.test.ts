@@ -63,7 +63,7 @@ after(async () => {
 });
 
 test('a task on a cloned repository, from the prompt to the exported patch, through the phone alone', async () => {
-  const added = await instance.run(['workspace', 'add', 'sums', origin, '--json']);
+  const added = await instance.run(['workspace', 'add', 'sums', `file://${origin}`, '--json']);
   assert.equal(added.code, 0, added.err);
   const { room } = added.events.find(({ event }) => event === 'workspace') as { room: string };
   await phone.until('the invitation to its room', (p) => p.rooms().includes(room), 60);
