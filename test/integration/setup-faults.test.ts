@@ -147,7 +147,7 @@ test('a second start on the same directory is told that one is at work, and chan
       const ran = await launch(['start', '-d'], { env });
       assert.match(
         ran.err,
-        /Another \.\/pocketcoder start or workspace add is at work on .* changed nothing: wait/,
+        /Another \.\/pocketcoder command is at work on .* changed nothing: wait/,
       );
       assert.equal(ran.code, 75);
       assert.deepEqual(readdirSync(home), []);
@@ -199,8 +199,8 @@ const usage: [string[], RegExp][] = [
   [['doctor', 'nurse'], /doctor takes nothing, or the word phone/],
   [['systemd', 'sometimes'], /systemd takes nothing, or the word user/],
   [['bench'], /bench takes the name of a measurement/],
-  [['device'], /device takes list, or revoke and the id of a device/],
-  [['device', 'revoke'], /device takes list, or revoke and the id of a device/],
+  [['device'], /device takes list, enrol, or revoke and the id of a device/],
+  [['device', 'revoke'], /device takes list, enrol, or revoke and the id of a device/],
 ];
 for (const [args, message] of usage)
   test(`pocketcoder ${args.join(' ')} is a usage error`, async () => {
