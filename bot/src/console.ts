@@ -17,8 +17,11 @@ export type ConsoleOptions = {
   askPolicy(policy: Policy): Promise<unknown>;
   /** Makes a workspace's room, or names the one there is. */
   openWorkspace(name: string): Promise<RoomId>;
-  /** Verifies a user, who is invited first where they are not in the room. `ask` and `code` show it to the operator and wait for a yes. */
-  pair(user: UserId, ask: AskEmoji, code: ShowCode): Promise<Enrolled>;
+  /**
+   * Verifies a user, who is invited first where they are not in the room. `ask` and `code` show it to the operator and wait for a
+   * yes; it ends when the operator has `left`.
+   */
+  pair(user: UserId, ask: AskEmoji, code: ShowCode, left: AbortSignal): Promise<Enrolled>;
 };
 
 /** Serves until `close`. Only one pairing at a time: a second one is told so. */
@@ -29,6 +32,7 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
     user: UserId,
     say: (line: object) => void,
     next: () => Promise<unknown>,
+    left: AbortSignal,
   ): Promise<void> {
     if (pairing)
       return say({ event: 'error', message: 'a pairing is already under way: finish or cancel it first' });
@@ -39,10 +43,11 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
         say(question);
         return ((await next()) as { answer?: unknown } | undefined)?.answer === 'yes';
       };
-      const device = await o.pair(user, (emoji) => ask({ event: 'emoji', emoji }), {
-        show: (code) => say({ event: 'qr', code: Buffer.from(code).toString('base64') }),
+      const code: ShowCode = {
+        show: (bytes) => say({ event: 'qr', code: Buffer.from(bytes).toString('base64') }),
         scanned: (device) => ask({ event: 'scanned', device }),
-      });
+      };
+      const device = await o.pair(user, (emoji) => ask({ event: 'emoji', emoji }), code, left);
       say({ event: 'verified', ...device });
     } catch (error) {
       say({ event: 'error', message: error instanceof Error ? error.message : String(error) });
@@ -58,7 +63,9 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       say({ event: 'error', message: error instanceof Error ? error.message : String(error) });
     const waiting: ((line: unknown) => void)[] = [];
     const next = () => new Promise<unknown>((resolve) => waiting.push(resolve));
+    const left = new AbortController();
     socket.on('close', () => {
+      left.abort();
       for (const resolve of waiting.splice(0)) resolve(undefined);
     });
     createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
@@ -81,7 +88,7 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
           .then((room) => say({ event: 'workspace', workspace: name, room }), failed);
       const { user = o.owner } = request;
       if (request.cmd === 'pair' && isUserId(user))
-        return void pair(user, say, next).finally(() => socket.end());
+        return void pair(user, say, next, left.signal).finally(() => socket.end());
       say({ event: 'error', message: `no command ${JSON.stringify(request.cmd)}` });
     });
   }

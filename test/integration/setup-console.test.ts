@@ -1,11 +1,17 @@
 /** What the operator does at the console: freeze and thaw, the enrolled devices, and what `stop` ends. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../config/src/engine.ts';
+import { checkout } from '../../config/src/paths.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { approve, askAndSee, chipsOf, endsWith, sees } from '../harness/answers.ts';
 import { type Instance, type Ran, startInstance } from '../harness/instance.ts';
 import { pairPhone, scanPhone } from '../harness/paired.ts';
+import { until } from '../harness/wait.ts';
 import { createPhone } from '../phone/phone.ts';
 import type { Card, Phone } from '../phone/types.ts';
 
@@ -168,6 +174,23 @@ test('a lost phone: frozen, revoked, a new one paired, thawed', async () => {
   } finally {
     await fresh.close();
   }
+});
+
+test('a pairing that the operator leaves is over, and the next one can begin', async () => {
+  const begun = async (): Promise<string> => {
+    const env = { ...process.env, POCKETCODER_HOME: instance.home };
+    const child = spawn(join(checkout, 'pocketcoder'), ['pair', '--json'], {
+      env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const ended = once(child, 'close');
+    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+    child.kill('SIGINT');
+    await ended;
+    return String(JSON.parse(line).event);
+  };
+  assert.equal(await begun(), 'waiting');
+  await until('the next pairing', async () => (await begun()) === 'waiting', { seconds: 20 });
 });
 
 test('a ledger that is down is told by every command that needs it', async () => {

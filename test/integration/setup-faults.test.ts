@@ -145,10 +145,7 @@ test('a second start on the same directory is told that one is at work, and chan
   try {
     await alone(home, async () => {
       const ran = await launch(['start', '-d'], { env });
-      assert.match(
-        ran.err,
-        /Another \.\/pocketcoder command is at work on .* changed nothing: wait/,
-      );
+      assert.match(ran.err, /Another \.\/pocketcoder command is at work on .* changed nothing: wait/);
       assert.equal(ran.code, 75);
       assert.deepEqual(readdirSync(home), []);
     });

@@ -52,7 +52,11 @@ export function takeVerifications(
   }
   client.on(CryptoEvent.VerificationRequestReceived, (request: VerificationRequest) => {
     follow(request);
-    request.accept().catch(() => {});
+    // Who has just come into the room may not know the other side's devices yet; a person's Element has had time for that.
+    const known = client.getCrypto()?.getUserDeviceInfo([request.otherUserId], true);
+    Promise.resolve(known)
+      .then(() => request.accept())
+      .catch(() => {});
   });
   return {
     async begin(user, device) {

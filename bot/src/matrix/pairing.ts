@@ -245,8 +245,14 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       if (flow?.phones) await goOn(flow);
     },
 
-    /** Verifies the user and names the device that did it. One at a time. @throws Error with words for the operator */
-    async start(room: RoomId, user: UserId, ask: AskEmoji, code?: ShowCode): Promise<Enrolled> {
+    /** Verifies the user and names the device that did it. One at a time, and no longer than the operator is there. @throws Error with words for the operator */
+    async start(
+      room: RoomId,
+      user: UserId,
+      ask: AskEmoji,
+      code?: ShowCode,
+      left?: AbortSignal,
+    ): Promise<Enrolled> {
       if (flow) throw new Error('a pairing is already under way: finish or cancel it first');
       const begun = begin(room, user, code);
       const ended = Promise.withResolvers<Enrolled>();
@@ -257,6 +263,8 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       begun.then(() => nudge(user), f.fail);
       const late = new Error(`nobody took up the verification within ${patience} minutes. ${nothing}.`);
       const timer = setTimeout(() => f.fail(late), patience * 60_000);
+      const leave = () => f.fail(new Error(`nobody is at the console any more. ${nothing}.`));
+      left?.addEventListener('abort', leave);
       try {
         return await ended.promise;
       } catch (error) {
@@ -265,6 +273,7 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
         throw error;
       } finally {
         clearTimeout(timer);
+        left?.removeEventListener('abort', leave);
         flow = undefined;
         keys.verify(undefined);
       }

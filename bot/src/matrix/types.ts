@@ -131,7 +131,7 @@ export type Matrix = {
    * Verifies the user, asked by the bot in that room: by emoji, or where there is `code` by scanning, if the phone can.
    * @throws Error with words for the operator
    */
-  pair(room: RoomId, user: UserId, ask: AskEmoji, code?: ShowCode): Promise<Enrolled>;
+  pair(room: RoomId, user: UserId, ask: AskEmoji, code?: ShowCode, left?: AbortSignal): Promise<Enrolled>;
   /** Wakes the user's devices' encryption sync. Never throws. */
   nudge(user: UserId): Promise<void>;
   /** Ends syncing; resolves when nothing is being handled any more. */
