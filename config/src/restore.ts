@@ -23,7 +23,7 @@ const nothing = 'Nothing was changed';
 function why(error: unknown): string {
   const message = messageOf(error);
   if (/no identity matched/.test(message)) return 'that passphrase or key does not open it';
-  return /ENOENT|no backup of/.test(message) ? message : `it is cut off, damaged or no backup (${message})`;
+  return /no backup of/.test(message) ? message : `it is cut off, damaged or no backup (${message})`;
 }
 
 async function open(file: string, decrypter: Decrypter): Promise<Archive> {
@@ -89,6 +89,7 @@ export async function restore(report: Report, file: string): Promise<void> {
       `${home} is not empty. ${nothing}: ./pocketcoder uninstall removes the instance that is there, or name another ` +
         'directory by POCKETCODER_HOME.',
     );
+  if (!existsSync(file)) throw new Fault('failed', `There is no ${file}. ${nothing}.`);
   const decrypter = await decrypterAsked();
   const manifest = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
   mkdirSync(home, { recursive: true, mode: 0o700 });

@@ -112,6 +112,8 @@ test('what is not right changes nothing', async () => {
   assert.deepEqual([there.code, /is not empty\. Nothing was changed/.test(there.err)], [73, true]);
   assert.equal((await old.run(['status'])).code, 0);
   await old.destroy();
+  const none = await old.run(['restore', `${file}.none`]);
+  assert.deepEqual([none.code, /^There is no .*\.none\. Nothing was changed/.test(none.err)], [1, true]);
   const wrong = await old.run(['restore', file], 'another\n');
   assert.deepEqual([wrong.code, /does not open it\. Nothing was changed/.test(wrong.err)], [1, true]);
   assert.equal(existsSync(home), false);
