@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { extract, pack } from 'tar-stream';
+import { projectVolumes } from './volumes.ts';
 
 export type SavedVolume = { name: string; labels: Record<string, string> };
 export type Manifest = {
@@ -28,9 +29,7 @@ const passing = /^(_.*_config|-out-.*)$/;
 
 /** The volumes of a project that a backup holds, the bot's among them. */
 export async function volumesOf(docker: Docker, project: string): Promise<SavedVolume[]> {
-  const all = (await docker.listVolumes()).Volumes ?? [];
-  return all
-    .filter(({ Name }) => Name.startsWith(`${project}_`) || Name.startsWith(`${project}-`))
+  return (await projectVolumes(docker, project))
     .map(({ Name, Labels }) => ({ name: Name.slice(project.length), labels: Labels ?? {} }))
     .filter(({ name }) => !passing.test(name));
 }

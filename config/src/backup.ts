@@ -26,6 +26,7 @@ import { checkout } from './paths.ts';
 import { waitReady } from './ready.ts';
 import type { Report } from './report.ts';
 import { servicesOf } from './services.ts';
+import { volumeContainer } from './volumes.ts';
 
 /** Made anew on every machine, and run or believed there. */
 export const made = /^(bin\/.*|compose\.env|dockerd\.log|.*\.new)$/;
@@ -79,20 +80,6 @@ async function botPart(docker: Docker, image: string, project: string): Promise<
     `The bot's keys could not be read, so there is no backup:\n${said.toString().slice(-600)}`,
   );
 }
-
-/** A container that is never started, with the volumes where a backup has them. */
-export const volumeContainer = (
-  docker: Docker,
-  image: string,
-  project: string,
-  binds: readonly string[],
-): Promise<Docker.Container> =>
-  docker.createContainer({
-    Image: image,
-    Cmd: ['none'],
-    Labels: { 'com.docker.compose.project': project },
-    HostConfig: { Binds: [...binds] },
-  });
 
 const archived = async (container: Docker.Container, path: string): Promise<Readable> =>
   (await container.getArchive({ path })) as Readable;

@@ -1,5 +1,14 @@
 /** `pocketcoder restore`: an instance from a backup, in a state directory that is empty. */
-import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Decrypter } from 'age-encryption';
@@ -7,7 +16,7 @@ import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { decrypterAsked, through } from './age.ts';
 import { type Archive, botVolume, type Manifest, places, readArchive, volumesOf } from './archive.ts';
-import { made, migrations, volumeContainer } from './backup.ts';
+import { made, migrations } from './backup.ts';
 import { ensureBase } from './base.ts';
 import { ensureDocker } from './docker.ts';
 import { findEngine } from './engine.ts';
@@ -16,6 +25,7 @@ import { alone } from './lock.ts';
 import { choosePort } from './ports.ts';
 import type { Report } from './report.ts';
 import { projectOf, type State, stateHome, version, writeState } from './state.ts';
+import { volumeContainer } from './volumes.ts';
 
 const nothing = 'Nothing was changed';
 
@@ -89,7 +99,11 @@ export async function restore(report: Report, file: string): Promise<void> {
       `${home} is not empty. ${nothing}: ./pocketcoder uninstall removes the instance that is there, or name another ` +
         'directory by POCKETCODER_HOME.',
     );
-  if (!existsSync(file)) throw new Fault('failed', `There is no ${file}. ${nothing}.`);
+  try {
+    accessSync(file, constants.R_OK); // before a passphrase is asked for
+  } catch (error) {
+    throw new Fault('failed', `${file} was not restored: ${messageOf(error)}. ${nothing}.`);
+  }
   const decrypter = await decrypterAsked();
   const manifest = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
   mkdirSync(home, { recursive: true, mode: 0o700 });

@@ -11,6 +11,7 @@ import { seen } from './logs.ts';
 import { checkout } from './paths.ts';
 import type { Report } from './report.ts';
 import { unserve } from './tailnet.ts';
+import { projectVolumes } from './volumes.ts';
 
 /** What an instance keeps in its state directory. Whatever else is there is somebody's. */
 const own = ['bin/docker-compose-*', 'compose.env', 'dockerd.log', 'pocketcoder.yaml', 'secrets.json'];
@@ -32,10 +33,7 @@ export async function removeProject(docker: Docker, project: string): Promise<vo
   for (const id of new Set(containers.map((one) => one.Id)))
     await docker.getContainer(id).remove({ force: true, v: true });
   for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
-  const volumes = (await docker.listVolumes()).Volumes ?? [];
-  for (const { Name } of volumes)
-    if (Name.startsWith(`${project}_`) || Name.startsWith(`${project}-`))
-      await docker.getVolume(Name).remove();
+  for (const { Name } of await projectVolumes(docker, project)) await docker.getVolume(Name).remove();
 }
 
 /** Removes the images with this label, but for those that a container still uses. @returns how many went */

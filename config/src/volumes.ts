@@ -15,6 +15,26 @@ async function ensureVolume(docker: Docker, project: string, name: string): Prom
   });
 }
 
+/** Every volume of a project, whoever made it. */
+export async function projectVolumes(docker: Docker, project: string): Promise<Docker.VolumeInspectInfo[]> {
+  const all = (await docker.listVolumes()).Volumes ?? [];
+  return all.filter(({ Name }) => Name.startsWith(`${project}_`) || Name.startsWith(`${project}-`));
+}
+
+/** A container that is never started, through which volumes are read and written. @param binds `VOLUME:PATH` */
+export const volumeContainer = (
+  docker: Docker,
+  image: string,
+  project: string,
+  binds: readonly string[],
+): Promise<Docker.Container> =>
+  docker.createContainer({
+    Image: image,
+    Cmd: ['none'],
+    Labels: { 'com.docker.compose.project': project },
+    HostConfig: { Binds: [...binds] },
+  });
+
 /**
  * Writes each service's file (0400, the service's own) into its volume, through a container that is never started.
  * @returns a hash of all files: services have to be made anew when it changes
@@ -27,12 +47,8 @@ export async function writeServiceFiles(
 ): Promise<string> {
   const services = [...new Set(files.map(({ service }) => service))];
   for (const service of services) await ensureVolume(docker, project, `${service}_config`);
-  const container = await docker.createContainer({
-    Image: image,
-    Cmd: ['none'],
-    Labels: { 'com.docker.compose.project': project },
-    HostConfig: { Binds: services.map((service) => `${project}_${service}_config:/config/${service}`) },
-  });
+  const binds = services.map((service) => `${project}_${service}_config:/config/${service}`);
+  const container = await volumeContainer(docker, image, project, binds);
   try {
     const tar = pack();
     for (const { service, name, uid, content } of files)

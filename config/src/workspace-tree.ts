@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { Fault } from './fault.ts';
+import { Fault, messageOf } from './fault.ts';
 
 /** The instance's project, the image of a task's container, and the workspace. */
 export type Where = { docker: Docker; project: string; image: string; workspace: string };
@@ -46,7 +46,7 @@ export async function emptyVolumes(where: Where): Promise<void> {
       throw new Fault(
         'failed',
         `The volume ${Source} is in use, by tasks of a workspace ${workspace} that this ledger does not know. Nothing was ` +
-          `changed: choose another name (${error instanceof Error ? error.message : error}).`,
+          `changed: choose another name (${messageOf(error)}).`,
       );
     }
     await docker.createVolume({ Name: Source, Labels: { [label]: project } });

@@ -1,6 +1,7 @@
 /** An action: one thing somebody wants done, its canonical text and its digest. No Matrix, no Docker, no LLM here. */
 import { createHash, randomBytes } from 'node:crypto';
 import { canonical } from './canonical.cjs';
+import { idFrom, length } from './id.cjs';
 import { classes, type Policy, type Reads, rank, readsTerm, termOf } from './policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
@@ -75,11 +76,8 @@ export type Asked = {
 /** SHA-256 of a text's UTF-8 bytes, in hex. */
 export const sha256 = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex');
 
-/** A PocketBase record id: 15 characters of [a-z0-9], chosen by the client so that a retry is the same entry. */
-export function newId(random: (n: number) => Uint8Array = randomBytes): string {
-  const alphabet = 'abcdefghijklmnopqrstuvwxyz012345'; // 32 letters: five bits each, without bias
-  return Array.from(random(15), (b) => alphabet[b & 31]).join('');
-}
+/** A fresh entry's id. */
+export const newId = (random: (n: number) => Uint8Array = randomBytes): string => idFrom(random(length));
 
 /**
  * Completes what was asked into an action, with the terms that the policy in force has for it.

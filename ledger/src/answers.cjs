@@ -1,5 +1,6 @@
 // @ts-check
 // The answers to an action: whether one counts, whether they suffice, and whether what they decided may begin.
+const { idOf } = require('./id.cjs');
 const { distinct, mayApprove, rolesOf, tapsAreSpoilt } = require('./identities.cjs');
 const { grants, overSince, policyOf } = require('./leases.cjs');
 const { bodyOf, isFrozen, last } = require('./lifecycle.cjs');
@@ -78,15 +79,6 @@ function lacking(request, given, control) {
 /** What its own signed message may decide: it reads, or adds a file and replaces none. */
 const commanded = ['list', 'get_file', 'put_file', 'diff', 'export'];
 
-/** The id of the one action that an event may decide as a command, so that none decides two. @param {string} event @param {(text: string) => string} sha256 */
-function commandId(event, sha256) {
-  const hex = sha256(event);
-  let id = '';
-  for (let i = 0; i < 30; i += 2)
-    id += 'abcdefghijklmnopqrstuvwxyz012345'.charAt(parseInt(hex.slice(i, i + 2), 16) & 31);
-  return id;
-}
-
 /** Whether who asks may be who decides, by the one message. @param {Body} a @param {Body} request @param {import('./policy.cjs').Term} term */
 const isCommand = (a, request, { approvers, devices, grace }) =>
   commanded.indexOf(request.kind) >= 0 &&
@@ -131,7 +123,8 @@ function answerRefusal(kind, body, request, requested, c) {
   if (!term || term.mode === 'never') return 'never';
   if (Date.parse(c.now) > deadline(requested, term.decide_within)) return 'late';
   if (!mayApprove(body, c.control)) return rank(body.grade) < rank(term.grade) ? 'grade' : 'not_enrolled';
-  if (body.evidence.form === 'command' && commandId(String(body.evidence.event), c.sha256) !== requested.id)
+  // The one action that this event may decide as a command, so that none decides two.
+  if (body.evidence.form === 'command' && idOf(String(body.evidence.event), c.sha256) !== requested.id)
     return 'command';
   const mine = { ...body, seq: Infinity };
   const before = answers(c.story);
@@ -166,4 +159,4 @@ function beginRefusal(request, c) {
   return insufficient(answers(c.story), request, requested.seq, c.control);
 }
 
-module.exports = { termsOf, answers, commandId, effectOf, readsOf, lacking, answerRefusal, beginRefusal };
+module.exports = { termsOf, answers, effectOf, readsOf, lacking, answerRefusal, beginRefusal };

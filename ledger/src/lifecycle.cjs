@@ -72,17 +72,8 @@ const rights = {
     ],
   ],
   executor: [
-    ...[
-      'claimed',
-      'lease.granted',
-      'running',
-      'succeeded',
-      'failed',
-      'killed',
-      'unknown',
-      'expired',
-      'alarm',
-    ],
+    ...['claimed', 'lease.granted', 'running', 'succeeded', 'failed', 'killed'],
+    ...['unknown', 'expired', 'alarm'],
   ],
   operator: [
     ...['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],

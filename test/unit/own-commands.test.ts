@@ -1,7 +1,7 @@
 /** A command that is its own decision: what the ledger and the executor take as one, and from whom the relay does. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commandId } from '@pocketcoder/ledger/src/answers.cjs';
+import { idOf } from '@pocketcoder/ledger/src/id.cjs';
 import type { Person } from '../../bot/src/approval/book.ts';
 import type { Conversation } from '../../bot/src/chat/conversation.ts';
 import { safeName } from '../../bot/src/chat/files.ts';
@@ -43,7 +43,7 @@ function command({ asked = list, id, policy = aPolicy(), answer = {}, before = [
   const memory = memoryLedger();
   memory.put({ author: 'operator', kind: 'policy.set', body: { policy } });
   for (const wanted of [enrol, ...before]) assert.equal(memory.put(wanted), '');
-  const action = makeAction(asked, policy, undefined, id ?? commandId(event, sha256));
+  const action = makeAction(asked, policy, undefined, id ?? idOf(event, sha256));
   const of = (kind: string, body: object): Wanted => ({
     ...{ author: 'bot', kind, action: action.id },
     body: { digest: digestOf(action), ...body },

@@ -1,16 +1,14 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
-import { createHash } from 'node:crypto';
 import {
   type Action,
   type Asked,
   actionText,
   makeAction,
-  newId,
   sha256,
   withReads,
 } from '@pocketcoder/ledger/src/action.ts';
-import { commandId } from '@pocketcoder/ledger/src/answers.cjs';
 import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { idOf } from '@pocketcoder/ledger/src/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/src/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import type { Logger } from 'pino';
@@ -70,10 +68,9 @@ export function createDesk(o: DeskOptions): Desk {
     body: object,
     approval?: string,
   ): Promise<string> {
-    const seed = createHash('sha256').update(`${card.action} ${approval}`).digest();
     try {
       const entry = await ledger.append({
-        ...(approval && { id: newId((n) => seed.subarray(0, n)) }),
+        ...(approval && { id: idOf(`${card.action} ${approval}`, sha256) }),
         kind,
         action: card.action,
         body: { digest: card.digest, ...body },
@@ -175,7 +172,7 @@ export function createDesk(o: DeskOptions): Desk {
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
       // Where somebody only reads a tap proves nothing.
       const raise = isWatched(book.enrolled()) || o.attention.step() ? 'signed' : undefined;
-      const id = command && commandId(command.event, sha256);
+      const id = command && idOf(command.event, sha256);
       const made = makeAction(asked, book.policy(), raise, id);
       // Not where no card would show it.
       const offers = book.offersReads(asked) && !book.cover(asked);

@@ -72,8 +72,8 @@ export function createOutages(o: {
   const db = new DatabaseSync(o.file);
   db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     CREATE TABLE IF NOT EXISTS outage(part TEXT, room TEXT, since INTEGER, event TEXT, PRIMARY KEY(part, room)) STRICT;`);
-  const told = (part: PartName) =>
-    db.prepare('SELECT * FROM outage WHERE part = ?').all(part) as unknown as Told[];
+  const find = db.prepare('SELECT * FROM outage WHERE part = ?');
+  const told = (part: PartName) => find.all(part) as unknown as Told[];
   const note = db.prepare('INSERT OR REPLACE INTO outage VALUES(:part, :room, :since, :event)');
   const forget = db.prepare('DELETE FROM outage WHERE part = :part AND room = :room');
   /** When it went down, and since when it is up again. */

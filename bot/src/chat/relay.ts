@@ -1,8 +1,8 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
-import { createHash } from 'node:crypto';
-import { newId } from '@pocketcoder/ledger/src/action.ts';
+import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
+import { idOf } from '@pocketcoder/ledger/src/id.cjs';
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import type { Logger } from 'pino';
 import type { Attention } from '../approval/attention.ts';
@@ -145,9 +145,8 @@ export function createRelay(o: RelayOptions): Relay {
   async function noteRemoval(t: Taken): Promise<void> {
     const card = removedBy(t, cards);
     if (!card) return;
-    const seed = createHash('sha256').update(`removed ${card.action}`).digest();
     const body = { reason: 'card removed', action: card.action, room: t.room };
-    await o.ledger.append({ id: newId((n) => seed.subarray(0, n)), kind: 'alarm', body });
+    await o.ledger.append({ id: idOf(`removed ${card.action}`, sha256), kind: 'alarm', body });
   }
 
   const guard = createGuard({ ...o, say });
