@@ -42,5 +42,7 @@ export function resultOf(digest: string, outcome: Outcome): Append {
   const reason = reasons[status.how];
   const text = output.length <= inline ? exactText(output) : undefined;
   const body = { digest, ...how, bytes: output.length, sha256, ...(reason ? { reason } : {}) };
-  return text === undefined ? { kind, body, transcript: output } : { kind, body: { ...body, output: text } };
+  return text === undefined
+    ? { kind, body, transcript: () => [output] }
+    : { kind, body: { ...body, output: text } };
 }
