@@ -183,7 +183,7 @@ export function createDesk(o: DeskOptions): Desk {
         kind: 'requested',
         action: action.id,
         body: JSON.parse(actionText(action)) as object,
-        ...(file && { transcript: file }),
+        ...(file && { transcript: () => [file] }),
       });
       await book.reached(entry.seq);
       const page = book.page(action.id);
