@@ -266,9 +266,9 @@ async function main(log: Logger): Promise<void> {
         await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
     openWorkspace: workspaces.open,
-    async pair(user, ask, code, left) {
+    async pair(user, operator, left) {
       await workspaces.invite(user);
-      return matrix.pair(mainRoom, user, ask, code, left);
+      return matrix.pair(mainRoom, user, operator, left);
     },
   });
   const outages = createOutages({
