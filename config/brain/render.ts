@@ -11,7 +11,17 @@ export type ModelChoice = {
   url?: string;
   /** The key; the proxy alone gets it. */
   key?: string;
+  /** Tokens: how much it takes at once, with its answer, and how long an answer may be. */
+  context?: number;
+  output?: number;
 };
+
+/** What nearly every model of the day takes: whoever asks for more than a model writes is refused each turn. */
+const usual = { context: 128_000, output: 8192 };
+/** A quarter at most, where nothing is said: most of it is for what the answer is to. */
+function limitOf({ context = usual.context, output }: ModelChoice): { context: number; output: number } {
+  return { context, output: output ?? Math.min(usual.output, Math.floor(context / 4)) };
+}
 
 export type Rendered = { files: Record<string, string>; env: Record<string, string> };
 
@@ -48,8 +58,7 @@ export const listOf = ({ provider }: ModelChoice): Provider['list'] => providers
  */
 export function renderOpencode({ model, password }: { model: ModelChoice; password: string }): Rendered {
   const { npm } = providers[model.provider];
-  // What it takes and writes at once, in tokens: what models of the day take; too long a talk is told as such.
-  const entry = { name: model.name, tool_call: true, limit: { context: 128_000, output: 16_000 } };
+  const entry = { name: model.name, tool_call: true, limit: limitOf(model) };
   const opencode = {
     $schema: 'https://opencode.ai/config.json',
     provider: {
@@ -90,17 +99,21 @@ export function renderOpencode({ model, password }: { model: ModelChoice; passwo
   };
 }
 
-/** What a model of this provider needs and this choice has not, in words; undefined when nothing is missing. */
-export function missingOf({ provider, url, key }: ModelChoice): string | undefined {
+/** What of this choice cannot be, in words; undefined when nothing is wrong. */
+export function faultOf(model: ModelChoice): string | undefined {
+  const { provider, url, key } = model;
   const missing =
     !url && !providers[provider].url ? 'url' : !key && provider !== 'openai-compatible' ? 'key' : '';
-  return missing ? `model.${missing} is missing: a model of provider "${provider}" needs it` : undefined;
+  if (missing) return `model.${missing} is missing: a model of provider "${provider}" needs it`;
+  const { context, output } = limitOf(model);
+  if (2 * output <= context) return undefined;
+  return `model.output (${output}) must be at most half of model.context (${context}), which holds what is said as well`;
 }
 
 /** What the model proxy is told: the one place it may reach, and the key that it alone holds. */
 export function renderModel(model: ModelChoice): ProxyOptions {
-  const missing = missingOf(model);
-  if (missing) throw new Error(`${missing}. Nothing was written; set it and start again.`);
+  const fault = faultOf(model);
+  if (fault) throw new Error(`${fault}. Nothing was written; set it and start again.`);
   const upstream = model.url ?? providers[model.provider].url ?? '';
   return { upstream, secret: { placeholder, key: model.key ?? '' } };
 }

@@ -56,6 +56,20 @@ for (const { npm, upstream, ...model } of choices)
     assert.deepEqual(renderModel(model), { upstream, secret: { placeholder, key: model.key ?? '' } });
   });
 
+test('how much the model takes and writes at once is as the settings say, else what nearly every model takes', () => {
+  const limit = (o: Partial<ModelChoice>) => {
+    const model = { provider: 'openai-compatible', name: 'm', url: 'http://x/v1', ...o } as const;
+    const config = JSON.parse(
+      renderOpencode({ model, password: 'pw' }).files['opencode/opencode.json'] ?? '',
+    );
+    return config.provider.model.models.m.limit;
+  };
+  assert.deepEqual(limit({}), { context: 128_000, output: 8192 });
+  assert.deepEqual(limit({ output: 4096 }), { context: 128_000, output: 4096 });
+  assert.deepEqual(limit({ context: 8192 }), { context: 8192, output: 2048 });
+  assert.deepEqual(limit({ context: 200_000, output: 32_000 }), { context: 200_000, output: 32_000 });
+});
+
 test('what is missing is named', () => {
   assert.throws(() => renderModel({ provider: 'openai-compatible', name: 'm' }), /model\.url is missing/);
   assert.throws(() => renderModel({ provider: 'anthropic', name: 'm' }), /model\.key is missing/);
