@@ -118,13 +118,13 @@ export function startExecutor(o: {
     const reads = grantReads(id);
     if (typeof what === 'string' || missing) {
       await Promise.all([insist({ kind: 'running', action: id, body: { digest } }), reads]);
-      return record(id, digest, notRun(typeof what === 'string' ? what : missing));
+      return record(id, digest, notRun(typeof what === 'string' ? what : missing), 0);
     }
     // The run must not wait for the entry that tells of it: the claim has already made it this executor's.
     const ending = tasks.run(place, id, what, carried(id));
     const running = insist({ kind: 'running', action: id, body: { digest } });
     const [outcome] = await Promise.all([ending, running, reads]); // no result before them: they could follow nothing that is over
-    await record(id, digest, outcome);
+    await record(id, digest, outcome, what.timeout);
     await tasks.drop(place, id).catch(() => {});
   }
 
@@ -149,10 +149,20 @@ export function startExecutor(o: {
     };
   }
 
-  async function record(id: string, digest: string, outcome: Outcome): Promise<void> {
+  /** One result with a file at a time: the ledger keeps a part of each in memory while it comes. */
+  let files = Promise.resolve<unknown>(undefined);
+  function insistInTurn(entry: Append): Promise<Entry> {
+    if (!entry.transcript) return insist(entry);
+    const sent = files.then(() => insist(entry));
+    files = sent.catch(() => {});
+    return sent;
+  }
+
+  async function record(id: string, digest: string, outcome: Outcome, timeout: number): Promise<void> {
     let entry: Entry;
     try {
-      entry = await insist({ action: id, ...resultOf(digest, outcome) });
+      const under = { limits: tasks.limits, timeout };
+      entry = await insistInTurn({ action: id, ...resultOf(digest, outcome, under) });
     } catch (error) {
       if (stopping) throw error;
       const why = error instanceof Error ? error.message : String(error);
@@ -169,12 +179,16 @@ export function startExecutor(o: {
     const { digest } = book.request(id);
     const state = book.state(id);
     log.info({ action: id, state }, 'taken up again');
-    const adopted = tasks.adopt(place, id, carried(id));
+    const what = script(id);
+    const timeout = typeof what === 'string' ? 0 : what.timeout;
+    const claimed = book.story(id).find((e) => e.kind === 'claimed');
+    const left = timeout - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
+    const adopted = tasks.adopt(place, id, left, carried(id));
     if (book.story(id).some((e) => e.kind === 'stop')) await tasks.kill(place, id);
     const outcome = await adopted;
     if (outcome.end === 'done' && state === 'claimed')
       await insist({ kind: 'running', action: id, body: { digest } });
-    await record(id, digest, outcome);
+    await record(id, digest, outcome, timeout);
     await tasks.drop(place, id).catch(() => {});
   }
 
@@ -273,11 +287,11 @@ const isDecided = (state: string): boolean => state === 'approved' || state === 
 
 /** An action that was claimed and then could not even be started: the reason stands where its output would. */
 function notRun(why: string): Outcome {
-  const output = Buffer.from(`${why}\n`);
+  const bytes = Buffer.from(`${why}\n`);
+  const size = bytes.length;
   return {
     end: 'done',
-    status: { how: 'broken', number: 0, size: output.length },
-    output,
-    sha256: sha256(output),
+    status: { how: 'broken', number: 0, size, left: 0, memory: 0, processes: 0 },
+    output: { size, sha256: sha256(bytes), bytes, read: () => [bytes] },
   };
 }

@@ -247,11 +247,11 @@ test('two executors race for every action and each runs once', async () => {
 
 async function startProcess(): Promise<{ child: ChildProcess; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'executor-'));
-  const { project, image, limits } = box.place;
+  const { project, image, limits, git } = box.place;
   const ledger = { url: server.url, password: server.passwords.executor };
   await writeFile(
     join(folder, 'executor.json'),
-    JSON.stringify({ project, ledger, task_image: image, limits }),
+    JSON.stringify({ project, ledger, task_image: image, limits, git }),
   );
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const child = spawn(process.execPath, [main, join(folder, 'executor.json')], {
@@ -316,7 +316,8 @@ test('the service says what is wrong and exits with 1', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'executor-'));
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const ledger = { url: server.url, password: server.passwords.executor };
-  const good = { project: 'p', ledger, task_image: 'x', limits: { memory_mb: 512, pids: 128, cpus: 1 } };
+  const limits = { memory_mb: 512, pids: 128, cpus: 1 };
+  const good = { project: 'p', ledger, task_image: 'x', limits, git: { name: 'n', email: 'e' } };
   const faults = [
     ['missing', undefined, {}, /cannot read .*ENOENT.*run the set-up again/],
     ['json', '{', {}, /cannot read .*JSON/],
