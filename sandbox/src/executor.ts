@@ -35,6 +35,7 @@ export function startExecutor(o: {
   const timers = new Map<string, NodeJS.Timeout>();
   const graces = new Map<string, NodeJS.Timeout>();
   let caughtUp = false;
+  let frozenAt = 0; // number of the last freeze
   let stopping = false;
 
   const placeOf = (id: string): TaskName => {
@@ -184,7 +185,8 @@ export function startExecutor(o: {
     const claimed = book.story(id).find((e) => e.kind === 'claimed');
     const left = timeout - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
     const adopted = tasks.adopt(place, id, left, carried(id));
-    if (book.story(id).some((e) => e.kind === 'stop')) await tasks.kill(place, id);
+    const undone = (claimed?.seq ?? 0) < frozenAt || book.story(id).some((e) => e.kind === 'stop');
+    if (undone) await tasks.kill(place, id);
     const outcome = await adopted;
     if (outcome.end === 'done' && state === 'claimed')
       await insist({ kind: 'running', action: id, body: { digest } });
@@ -222,12 +224,26 @@ export function startExecutor(o: {
     );
   }
 
+  function stop(id: string): void {
+    tasks
+      .kill(placeOf(id), id)
+      .catch((error: unknown) => log.warn({ action: id, err: error }, 'not stopped'));
+  }
+
+  /** A freeze ends what this executor runs, whoever asked for it. */
+  function freeze(seq: number): void {
+    frozenAt = seq;
+    if (caughtUp) for (const id of book.open()) if (mine(id)) stop(id);
+  }
+
+  const mine = (id: string): boolean => {
+    const claim = book.story(id).find((e) => e.kind === 'claimed');
+    return claim !== undefined && JSON.parse(claim.body).executor === name;
+  };
+
   function act(id: string, kind: string): void {
     if (kind === 'posted' && book.request(id).action.class !== 'control') warm(id);
-    else if (kind === 'stop')
-      tasks
-        .kill(placeOf(id), id)
-        .catch((error: unknown) => log.warn({ action: id, err: error }, 'not stopped'));
+    else if (kind === 'stop') stop(id);
     else if (isDecided(kind)) begin(id);
     if (isDecided(kind) || kind === 'posted' || kind === 'stop') return;
     for (const waiting of [timers, graces]) {
@@ -240,9 +256,8 @@ export function startExecutor(o: {
     caughtUp = true;
     for (const id of book.open()) {
       const state = book.state(id);
-      const claim = book.story(id).find((e) => e.kind === 'claimed');
-      if (!claim) act(id, state);
-      else if (JSON.parse(claim.body).executor === name) inLane(id, () => adopt(id));
+      if (mine(id)) inLane(id, () => adopt(id));
+      else if (!book.story(id).some((e) => e.kind === 'claimed')) act(id, state);
     }
   }
 
@@ -259,6 +274,7 @@ export function startExecutor(o: {
         insist({ kind: 'alarm', body: { reason } }).catch(() => {}); // a ledger like that may refuse it
       }
       try {
+        if (entry.kind === 'frozen') freeze(entry.seq);
         if (caughtUp && entry.action) act(entry.action, entry.kind);
       } catch (error) {
         log.error({ action: entry.action, err: error }, 'entry left aside'); // the chain goes on

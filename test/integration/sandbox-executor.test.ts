@@ -205,6 +205,24 @@ test('what is denied, expired, frozen or revoked before the claim never runs; it
   assert.match(await lines('never'), /cannot open|No such file/);
 });
 
+test('a freeze ends what runs, also where the executor was away when it came', async () => {
+  await startOne();
+  const first = await approve(await bash('echo up; sleep 600', { timeout: 900 }));
+  await until('it to run', async () => (await bot.story(first.id)).some((e) => e.kind === 'running'));
+  await operator.append({ kind: 'frozen', body: { reason: 'test' } });
+  const end = await over(first);
+  assert.deepEqual([end.kind, end.body.reason], ['killed', 'stopped']);
+  await operator.append({ kind: 'thawed', body: { reason: 'test' } });
+  const second = await approve(await bash('echo up; sleep 600', { timeout: 900 }));
+  await until('it to run', async () => (await bot.story(second.id)).some((e) => e.kind === 'running'));
+  await stopExecutors();
+  await operator.append({ kind: 'frozen', body: { reason: 'test' } });
+  await operator.append({ kind: 'thawed', body: { reason: 'test' } });
+  await startOne();
+  assert.equal((await over(second)).kind, 'killed');
+  assert.equal((await over(await approve(await bash('true')))).kind, 'succeeded');
+});
+
 test('a no while a grace runs ends it and nothing else; what nobody undid begins when it is over', async () => {
   await startOne();
   const clocks = { grace: 1 };
