@@ -33,6 +33,8 @@ export type Settings = {
   model?: ModelChoice;
   approvals?: Approvals;
   sandbox?: { memory_mb?: number; pids?: number; cpus?: number };
+  /** Who commits in a workspace are by, where its repository does not say. */
+  git?: { name?: string; email?: string };
 };
 
 /** Whether the file has something in it that other users of the machine must not read. */

@@ -1,5 +1,5 @@
 /** Audits a ledger through its own API: the chain, every action's story, every result's output, every checkpoint. */
-import { sha256 } from './action.ts';
+import { createHash } from 'node:crypto';
 import { createChain } from './chain.ts';
 import type { Entry, Ledger } from './client.ts';
 
@@ -24,10 +24,17 @@ async function outputMisfit(ledger: Ledger, entry: Entry): Promise<string> {
   const body = JSON.parse(entry.body) as { bytes?: unknown; sha256?: unknown; output?: unknown };
   if ((typeof body.output === 'string') === (entry.transcript !== ''))
     return 'its output is neither in the entry nor in a transcript, or in both';
-  const bytes = typeof body.output === 'string' ? Buffer.from(body.output) : await ledger.transcript(entry);
-  if (bytes.length !== body.bytes)
-    return `its output has ${bytes.length} bytes, the entry says ${body.bytes}`;
-  return sha256(bytes) === body.sha256 ? '' : 'its output does not have the SHA-256 that the entry states';
+  const hash = createHash('sha256');
+  let size = 0;
+  const pieces = typeof body.output === 'string' ? [Buffer.from(body.output)] : ledger.transcript(entry);
+  for await (const piece of pieces) {
+    hash.update(piece);
+    size += piece.length;
+  }
+  if (size !== body.bytes) return `its output has ${size} bytes, the entry says ${body.bytes}`;
+  return hash.digest('hex') === body.sha256
+    ? ''
+    : 'its output does not have the SHA-256 that the entry states';
 }
 
 function checkpointMisfit(entry: Entry, hashes: readonly string[]): string {

@@ -165,6 +165,12 @@ const rows: readonly Row[] = [
     'each part is a container of its own',
     'tested',
   ],
+  [
+    53,
+    'a script that keeps its killer from its work',
+    'what ends scripts is out of their reach; where a stop or a limit brings no end within 10 s, the whole container is ended',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

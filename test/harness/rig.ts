@@ -104,6 +104,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         ledger: { url: ledger.url, password: ledger.passwords.executor },
         task_image: await ensureImage('task'),
         limits: { memory_mb: 512, pids: 256, cpus: 2 },
+        git: { name: 'Test', email: 'test@localhost' },
       }),
       { mode: 0o600 },
     );

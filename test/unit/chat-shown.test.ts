@@ -132,7 +132,11 @@ async function outputOf(bytes: Buffer): Promise<Content> {
     decideBy: 0,
   };
   const outcomes = createOutcomes({
-    ledger: { transcript: async () => bytes },
+    ledger: {
+      transcript: async function* () {
+        yield bytes;
+      },
+    },
     matrix: r.matrix,
     cards: { unended: () => [], get: () => card, set() {} },
     book: {
@@ -183,7 +187,7 @@ async function leasedMeanwhile(script: string) {
   const denied = { ...page, action: { ...action, id: 'other' }, story: [{ ...story[0], kind: 'denied' }] };
   const over: string[] = [];
   const outcomes = createOutcomes({
-    ledger: { transcript: async () => Buffer.alloc(0) },
+    ledger: { transcript: async function* () {} },
     matrix: r.matrix,
     cards: { unended: () => [], get: () => undefined },
     book: {
