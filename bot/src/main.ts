@@ -22,6 +22,7 @@ import { createOutages, type State } from './chat/outages.ts';
 import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
 import { restoredText, takenBack } from './chat/restored.ts';
+import { createSentFiles } from './chat/sent.ts';
 import { taskStore } from './chat/tasks.ts';
 import { createTour } from './chat/tour.ts';
 import { troubleStore } from './chat/troubles.ts';
@@ -201,6 +202,14 @@ async function main(log: Logger): Promise<void> {
       .filter(Boolean)
       .map((why) => `⚠️ ${why}`),
   ];
+  const sentFiles = createSentFiles({
+    file: join(stateDir, 'sent.sqlite'),
+    book,
+    matrix,
+    tell: conversation.tell,
+    say: (name, text) => matrix.post(roomOf(name), 'm.room.message', message([{ line: text }])),
+    log,
+  });
   const relay = createRelay({
     matrix,
     cards,
@@ -211,6 +220,7 @@ async function main(log: Logger): Promise<void> {
     attention,
     troubles,
     tour,
+    sentFiles,
     health,
     log,
   });
@@ -220,6 +230,7 @@ async function main(log: Logger): Promise<void> {
     void space().then(() => outcomes.take(entry));
     relay.onEntry(entry);
     desk.onEntry(entry);
+    sentFiles.onEntry(entry);
   };
   assembled.resolve();
   // What a crash cut off: a trouble that was noted but not told, an identity that changed meanwhile.
@@ -285,6 +296,7 @@ async function main(log: Logger): Promise<void> {
   await desk.resume();
   await outcomes.catchUp();
   tour.resume();
+  sentFiles.resume();
   if (savedIn(stateDir)) {
     const content = message([{ line: restoredText(matrix.device, head) }]);
     for (const room of book.rooms().values())

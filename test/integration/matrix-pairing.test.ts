@@ -215,7 +215,9 @@ test('a sealed chip shows on the phone and its key is nowhere outside the cipher
 test('a file goes up encrypted and comes down whole', async () => {
   const bytes = Buffer.from('all of it\n'.repeat(1000));
   const content = await w.matrix.uploadEncrypted(bytes, 'a.txt', 'text/plain');
-  assert.deepEqual(Buffer.from(await w.matrix.downloadEncrypted(content['file'] as typeof content)), bytes);
+  const file = content['file'] as typeof content;
+  assert.deepEqual(Buffer.from(await w.matrix.downloadEncrypted(file, bytes.length)), bytes);
+  await assert.rejects(w.matrix.downloadEncrypted(file, bytes.length - 1), /was not taken/);
 });
 
 test('posting is quick', async (t) => {

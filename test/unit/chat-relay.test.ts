@@ -35,7 +35,7 @@ function scene() {
   const start = () => {
     const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
     troubled = () => troubles.why(room);
-    return createRelay({ ...d, conversation, troubles, tour, health: () => [], log });
+    return createRelay({ ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log });
   };
   let events = 0;
   const event = (over: Partial<Taken> = {}, device = owner.device): Taken => ({
@@ -93,7 +93,7 @@ test('attack-45 what is not heard is told once a kind and device, with what to d
   const edit = { 'm.new_content': {}, 'm.relates_to': { rel_type: 'm.replace', event_id: '$1' } };
   await s.relay.take(s.event({ content: { msgtype: 'm.text', body: 'x', ...edit } }));
   await s.relay.take(s.event({ ...clear, type: 'm.reaction', content: { 'm.relates_to': { key: '👍' } } }));
-  await s.relay.take(s.event({ content: { msgtype: 'm.image', body: 'x' } }));
+  await s.relay.take(s.event({ content: { msgtype: 'm.notice', body: 'x' } }));
   await s.relay.take(s.event({ ...clear, wire: { sender: '@stranger:x' } as Taken['wire'] }));
   assert.deepEqual([s.said.length, s.alarms().length], before);
   await s.relay.take(s.event());

@@ -7,6 +7,7 @@ import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import { violated } from '../matrix/rules.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import type { Person } from './book.ts';
+import { type Sent, sentIn, unheardOf } from './sent.ts';
 import type { Card, CardStore } from './store.ts';
 import { looksSealed } from './tokens.ts';
 
@@ -18,8 +19,6 @@ export type Evidence = {
   session?: string;
   index?: number;
 };
-/** A file from an enrolled device: its name and size as stated, where it lies and how it is opened. */
-export type Sent = { name: string; size: number; file: Record<string, unknown> };
 export type Verdict =
   | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
   | { do: 'deny'; card: Card; evidence: Evidence; why: string }
@@ -31,6 +30,8 @@ export type Verdict =
   | { do: 'suspect'; card: Card; why: string }
   /** Text from an enrolled device: for the brain or a command. `evidence` with a command that may decide what it asks for. */
   | { do: 'hear'; text: string; from: Person; evidence?: Evidence }
+  /** Something of an enrolled device's that does nothing: say why, once of each subject, below that event. */
+  | { do: 'tell'; about: string; why: string; below: string }
   | { do: 'receive'; sent: Sent; from: Person; evidence: Evidence }
   | { do: 'ignore'; why: string };
 
@@ -48,9 +49,11 @@ export type Gate = {
 };
 
 const ignore = (why: string): Verdict => ({ do: 'ignore', why });
+const tell = ({ wire: { event_id } }: Taken, why: string): Verdict => ({
+  ...{ do: 'tell', about: event_id, why, below: event_id },
+});
 /** Commands that are their own decision: they read, and name exactly what. */
 const deciding = /^!(files|get|diff|export)(?!\S)/i;
-const files = ['m.file', 'm.image', 'm.video', 'm.audio'];
 const denials = ['❌', '👎', '⛔'];
 /** Clients add a variation selector to some emoji. */
 const bare = (key: string): string => key.replace(/\uFE0F/g, '');
@@ -177,19 +180,13 @@ async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   const card = issued?.by === 'code' ? gate.cards.get(issued.action) : undefined;
   if (card && card.room !== t.room) return ignore('code of another room');
   const kind = text(t.content['msgtype']);
-  const decides = card || deciding.test(body) || files.includes(kind);
+  const sent = sentIn(t.content);
+  const decides = card || deciding.test(body) || sent;
   const why = decides ? await unproven(t, gate) : await violated(t, gate.people(t.room), gate.matrix);
   if (why) return ignore(why);
   const evidence = signedBy(t, 'command');
-  const { file, filename, info } = t.content as {
-    file?: Sent['file'];
-    filename?: unknown;
-    info?: Partial<Sent>;
-  };
-  if (files.includes(kind) && file) {
-    const sent = { name: text(filename) || body, size: Number(info?.size) || 0, file };
-    return { do: 'receive', sent, from, evidence };
-  }
+  if (typeof sent === 'string') return tell(t, sent);
+  if (sent) return { do: 'receive', sent, from, evidence };
   if (kind !== 'm.text') return ignore(`a message of kind ${kind}`);
   if (!card) return { do: 'hear', text: body, from, ...(decides && { evidence }) };
   if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
@@ -220,5 +217,10 @@ export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
   if (!t.encrypted || t.failed) return ignore(t.failed ?? 'not encrypted');
   if (t.type === 'org.matrix.msc3381.poll.response') return vote(t, gate);
   if (t.type === 'm.room.message') return said(t, gate, from);
+  const unheard = unheardOf(t.type);
+  if (unheard) {
+    const why = await violated(t, gate.people(t.room), gate.matrix);
+    return why ? ignore(why) : tell(t, unheard);
+  }
   return ignore(`an event of type ${t.type}`);
 }

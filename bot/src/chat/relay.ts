@@ -15,9 +15,9 @@ import { oneLine } from '../approval/visible.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import { type CommandContext, isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
-import { receive } from './files.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
+import type { SentFiles } from './sent.ts';
 import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
 
@@ -32,6 +32,7 @@ export type RelayOptions = {
   /** Rooms in which nothing is asked or approved, and why. */
   troubles: Troubles;
   tour: Tour;
+  sentFiles: SentFiles;
   health(): string[];
   log: Logger;
 };
@@ -111,7 +112,7 @@ export function createRelay(o: RelayOptions): Relay {
     if (isControl(text)) return say(room, await runCommand(text, context));
     const answer =
       v.do === 'receive'
-        ? receive(v.sent, matrix, context)
+        ? o.sentFiles.receive(v.sent, v.evidence, context)
         : text.startsWith('!')
           ? runCommand(text, context)
           : conversation.hear(workspace, text);
@@ -158,6 +159,8 @@ export function createRelay(o: RelayOptions): Relay {
       await noteRemoval(t);
       const verdict = await judge(t, gate);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
+      if (verdict.do === 'tell')
+        return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
       if (verdict.do === 'hear' || verdict.do === 'receive') {
         void matrix.readMarker(t.room, t.wire.event_id);
         return hear(t.room, workspace, verdict);

@@ -106,8 +106,12 @@ export type Matrix = {
   readMarker(room: RoomId, event: EventId): Promise<void>;
   /** Encrypts, uploads, and returns the content of an m.file message. */
   uploadEncrypted(bytes: Uint8Array, name: string, mime: string): Promise<Content>;
-  /** @param file the `file` block of a received attachment. @throws where its hash does not match */
-  downloadEncrypted(file: Content): Promise<Uint8Array>;
+  /**
+   * @param file the `file` block of a received attachment
+   * @param most bytes, at most: the homeserver may send without end
+   * @throws Error with words for a person, where its hash does not match, it is larger or can't be had
+   */
+  downloadEncrypted(file: Content, most: number): Promise<Uint8Array>;
   /**
    * A room that only the bot can change: encrypted, invite-only, history from joining. Latched encrypted for ever. The
    * same name is the same room, also where its making was cut off.
