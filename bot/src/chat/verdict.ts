@@ -1,7 +1,7 @@
 /** How an action ended, for people: what happened in the first words; who let it and how is for auditors and stands last. */
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Book, Page } from '../approval/book.ts';
-import { duration, roughly } from '../approval/control.ts';
+import { roughly } from '../approval/control.ts';
 import { nameOf } from '../approval/render.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 
@@ -37,8 +37,6 @@ export function verdictLine(page: Page, outcome: Outcome, book: Known): string {
     case 'killed': {
       const stop = story.findLast((e) => e.kind === 'stop');
       if (reason === 'stopped') return `🛑 stopped${byWhom(said(stop).by, book)}${took(page)}`;
-      if (reason === 'timeout' && action.kind === 'bash')
-        return `🛑 ended at its time limit of ${duration(action.args.timeout)}`;
       return reason ? `🛑 ended: ${reason}${took(page)}` : `🛑 ended by ${outcome.signal}${took(page)}`;
     }
     case 'denied': {
