@@ -44,18 +44,19 @@ test('the first words say what happened, and a reason that the executor gives fo
   for (const [said, words] of rows) assert.equal(said, words);
 });
 
-test('a no says whose it was: yours where nobody else is there, by name where several are', () => {
+test('a no says whose it was, yours where nobody else is there, and asks for the reason where the agent had asked', () => {
   const no = entry('denied', 2, { by: '@ann:home', reason: 'voted against' });
-  const said = (known: typeof owner) =>
-    verdictLine(pageOf([no]), { state: 'denied', reason: 'voted against' } as Outcome, known);
-  assert.equal(
-    said(people('@ann:home')),
-    '❌ denied by you (voted against). Nothing was run. Say why, and the agent is told.',
-  );
-  assert.equal(
-    said(people('@ann:home', '@owner:home')),
-    '❌ denied by ann (voted against). Nothing was run.',
-  );
+  const said = (known: typeof owner, requester = '@ann:home') =>
+    verdictLine(
+      pageOf([no], { ...bash('true'), requester } as Page['action']),
+      { state: 'denied', reason: 'voted against' } as Outcome,
+      known,
+    );
+  const ann = people('@ann:home');
+  assert.equal(said(ann), '❌ denied by you (voted against). Nothing was run.');
+  assert.equal(said(ann, 'brain'), `${said(ann)} Say why, and the agent is told.`);
+  const both = people('@ann:home', '@owner:home');
+  assert.equal(said(both), '❌ denied by ann (voted against). Nothing was run.');
 });
 
 test('who approved it and how, and the ledger’s last entry, are what auditors find', () => {
