@@ -46,6 +46,7 @@ const unpaired = 'no device is paired: run ./pocketcoder pair at the console';
 
 async function main(log: Logger): Promise<void> {
   const c = readConfiguration(process.argv[2] ?? '/run/pocketcoder/bot.json');
+  process.env['TZ'] = c.timezone; // times in the room are the owner's; logs and the ledger know none
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   rmSync(readyFile, { force: true });
   const space = makeSpace(stateDir, log);

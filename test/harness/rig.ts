@@ -94,6 +94,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         gateway: { host: '127.0.0.1', port: 0, url: 'http://127.0.0.1' },
         // The test phone answers at once, which for a person would be too quick to have read anything.
         quick: options.quick ?? 0,
+        timezone: 'Europe/Berlin',
       }),
       { mode: 0o600 },
     );
