@@ -55,6 +55,7 @@ export function startDesk(o: { posting?(p: Posted): void | Promise<void>; troubl
       said.push(String(content['body'] ?? ''));
       return `$${posted.length}`;
     },
+    sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},

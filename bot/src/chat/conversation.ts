@@ -27,8 +27,8 @@ export type ConversationOptions = {
 export type Conversation = {
   currentTask(workspace: string): Task;
   newTask(workspace: string, title: string): Task;
-  /** Words of an enrolled device. Returns what to say at once, or ''. */
-  hear(workspace: string, text: string): Promise<string>;
+  /** Words of an enrolled device. Returns what to say at once, or ''. @param about the action that they reply to, or '' */
+  hear(workspace: string, text: string, about?: string): Promise<string>;
   /**
    * An action of the brain is over. `delivered` when its open tool call carried the outcome to it already; otherwise the
    * brain is prompted with it, as soon as it is there.
