@@ -197,7 +197,7 @@ export function startExecutor(o: {
     const { digest } = book.request(id);
     const state = book.state(id);
     log.info({ action: id, state }, 'taken up again');
-    const what = script(id);
+    const what = await script(id);
     const timeout = typeof what === 'string' ? 0 : what.timeout;
     const claimed = book.story(id).find((e) => e.kind === 'claimed');
     const left = timeout - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;

@@ -100,6 +100,8 @@ export type Matrix = {
   /** Shows `content` in place of an own message. Clients show the latest edit. */
   edit(room: RoomId, event: EventId, content: Content, opts?: Pick<PostOptions, 'txn'>): Promise<EventId>;
   redact(room: RoomId, event: EventId, reason?: string): Promise<void>;
+  /** The transaction id under which the bot sent that event, if it was given one. */
+  sentAs(event: EventId): string | undefined;
   /** Never throws: what is only for comfort must not fail an action. */
   typing(room: RoomId, on: boolean): Promise<void>;
   /** Never throws. */
