@@ -47,6 +47,7 @@ const unpaired = 'no device is paired: run ./pocketcoder pair at the console';
 
 async function main(log: Logger): Promise<void> {
   const c = readConfiguration(process.argv[2] ?? '/run/pocketcoder/bot.json');
+  process.env['TZ'] = c.timezone; // times in the room are the owner's; logs and the ledger know none
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   rmSync(readyFile, { force: true });
   const space = makeSpace(stateDir, log);
@@ -279,9 +280,9 @@ async function main(log: Logger): Promise<void> {
         await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
     openWorkspace: workspaces.open,
-    async pair(user, ask, code, left) {
+    async pair(user, operator, left) {
       await workspaces.invite(user);
-      return matrix.pair(mainRoom, user, ask, code, left);
+      return matrix.pair(mainRoom, user, operator, left);
     },
   });
   const outages = createOutages({

@@ -235,6 +235,24 @@ test('what is denied, expired, frozen or revoked before the claim never runs; it
   assert.match(await lines('never'), /cannot open|No such file/);
 });
 
+test('a freeze ends what runs, also where the executor was away when it came', async () => {
+  await startOne();
+  const first = await approve(await bash('echo up; sleep 600', { timeout: 900 }));
+  await until('it to run', async () => (await bot.story(first.id)).some((e) => e.kind === 'running'));
+  await operator.append({ kind: 'frozen', body: { reason: 'test' } });
+  const end = await over(first);
+  assert.deepEqual([end.kind, end.body.reason], ['killed', 'stopped']);
+  await operator.append({ kind: 'thawed', body: { reason: 'test' } });
+  const second = await approve(await bash('echo up; sleep 600', { timeout: 900 }));
+  await until('it to run', async () => (await bot.story(second.id)).some((e) => e.kind === 'running'));
+  await stopExecutors();
+  await operator.append({ kind: 'frozen', body: { reason: 'test' } });
+  await operator.append({ kind: 'thawed', body: { reason: 'test' } });
+  await startOne();
+  assert.equal((await over(second)).kind, 'killed');
+  assert.equal((await over(await approve(await bash('true')))).kind, 'succeeded');
+});
+
 test('a no while a grace runs ends it and nothing else; what nobody undid begins when it is over', async () => {
   await startOne();
   const clocks = { grace: 1 };
@@ -277,11 +295,11 @@ test('two executors race for every action and each runs once', async () => {
 
 async function startProcess(): Promise<{ child: ChildProcess; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'executor-'));
-  const { project, image, limits } = box.place;
+  const { project, image, limits, git } = box.place;
   const ledger = { url: server.url, password: server.passwords.executor };
   await writeFile(
     join(folder, 'executor.json'),
-    JSON.stringify({ project, ledger, task_image: image, limits }),
+    JSON.stringify({ project, ledger, task_image: image, limits, git }),
   );
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const child = spawn(process.execPath, [main, join(folder, 'executor.json')], {
@@ -346,7 +364,8 @@ test('the service says what is wrong and exits with 1', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'executor-'));
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const ledger = { url: server.url, password: server.passwords.executor };
-  const good = { project: 'p', ledger, task_image: 'x', limits: { memory_mb: 512, pids: 128, cpus: 1 } };
+  const limits = { memory_mb: 512, pids: 128, cpus: 1 };
+  const good = { project: 'p', ledger, task_image: 'x', limits, git: { name: 'n', email: 'e' } };
   const faults = [
     ['missing', undefined, {}, /cannot read .*ENOENT.*run the set-up again/],
     ['json', '{', {}, /cannot read .*JSON/],

@@ -84,9 +84,12 @@ test('what was tampered with is not taken: the file is not what its message says
 
 test('!files and !diff are read in the room; what is long goes along as a file, what cannot be done is said', async () => {
   const listed = await hears(rig.phone, '!files', 'uploads/');
-  assert.match(listed, /^#\d+ ✅ approved \(signed, command\) · exit 0 ⛓ \d+ [0-9a-f]{12}\n\| uploads\/$/);
-  assert.match(await hears(rig.phone, '!files uploads', 'x.txt'), /\| x\.txt {2}7 bytes$/);
-  assert.match(await hears(rig.phone, '!get nowhere', 'No such file'), /^#\d+ ⚠️ approved .* exit \d+/);
+  assert.match(
+    listed,
+    /^#\d+ ✅ done \(.* s\)\n\| uploads\/\napproved by owner \(signed, command\) · ⛓ \d+ [0-9a-f]{12}$/,
+  );
+  assert.match(await hears(rig.phone, '!files uploads', 'x.txt'), /\| x\.txt {2}7 bytes$/m);
+  assert.match(await hears(rig.phone, '!get nowhere', 'No such file'), /^#\d+ ⚠️ exit \d+/);
   assert.match(await hears(rig.phone, '!get ../../etc/passwd', '".."'), /nothing was run/);
   const card = await askAndSee(rig.phone, `!run seq 100 > 'a\u202eb'; rm -r uploads/photo*`);
   await approve(rig.phone, card);
@@ -109,7 +112,7 @@ test('frozen, a command gets a card that takes no answer; thawed, it decides aga
   await sees(rig.phone, 'everything is frozen: nothing was run');
   await (await rig.ledger.connect('operator')).append({ kind: 'thawed', body: {} });
   await sees(rig.phone, 'Thawed at the console');
-  await hears(rig.phone, '!files', 'approved (signed, command)');
+  await hears(rig.phone, '!files', 'approved by owner (signed, command)');
   const posted = (await rig.entries('posted')).find((e) => e.body.includes(card.id));
   assert.deepEqual(await rig.storyOf(posted?.action ?? ''), ['requested', 'posted']);
 });

@@ -29,8 +29,8 @@ export type ConversationOptions = {
 export type Conversation = {
   currentTask(workspace: string): Task;
   newTask(workspace: string, title: string): Task;
-  /** Words of an enrolled device. Returns what to say at once, or ''. */
-  hear(workspace: string, text: string): Promise<string>;
+  /** Words of an enrolled device. Returns what to say at once, or ''. @param about the action that they reply to, or '' */
+  hear(workspace: string, text: string, about?: string): Promise<string>;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
   tell(task: string, text: string, action: string): Promise<string>;
   /**

@@ -29,12 +29,14 @@ export const fileCommands: readonly Command[] = [
     name: 'files',
     usage: '!files [PATH]',
     summary: 'what is in the workspace, or in a directory of it',
+    verbatim: true,
     run: (path, c) => ask(c, { kind: 'list', args: { path: path || '.' } }),
   },
   {
     name: 'get',
     usage: '!get PATH',
     summary: 'a file of the workspace; a file that you send is put into uploads',
+    verbatim: true,
     run: (path, c) => (path ? ask(c, { kind: 'get_file', args: { path } }) : 'Which file? !get PATH'),
   },
   {

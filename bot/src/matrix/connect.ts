@@ -188,6 +188,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     async redact(room, event, reason) {
       await client.redactEvent(room, event, reason ?? null);
     },
+    sentAs: journal.sentAs,
     typing: (room, on) =>
       passing('PUT', [room, 'typing', user], on ? { typing: true, timeout: 30_000 } : { typing: false }),
     readMarker: (room, event) => passing('POST', [room, 'receipt', 'm.read', event], {}),
