@@ -41,7 +41,9 @@ async function signIn(user: string, password: string): Promise<Phone> {
 }
 /** Waits for the app to ask whether it wants to verify. */
 const isAsked = (one: Phone): Promise<{ user: string; flow: string }> =>
-  until(`a request on ${one.device}`, () => one.take('asked'), { seconds: again });
+  until<{ user: string; flow: string }>(`a request on ${one.device}`, () => one.take('asked'), {
+    seconds: again,
+  });
 /** The requests to this person that stand in the room, withdrawn ones too. */
 async function requestsTo(user: string): Promise<number> {
   const url = `${instance.address}/_matrix/client/v3/rooms/${encodeURIComponent(instance.room)}/messages?dir=b&limit=100`;
