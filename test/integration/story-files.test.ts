@@ -97,7 +97,7 @@ test('!files and !diff are read in the room; what is long goes along as a file, 
   const diff = await hears(rig.phone, '!diff', 'nothing was imported here');
   assert.match(diff, / uploads\/x\.txt +\| +1 \+/);
   assert.ok(!/\u202e/.test(diff));
-  const number = /^#(\d+)/.exec(diff)?.[1];
+  const number = /#(\d+) /.exec(diff)?.[1];
   const whole = await fileOf(rig.phone, rig.homeserver.url, `output-${number}.txt`);
   assert.match(whole.toString(), /\n\+100\n/);
   await rig.phone.say('!export');
