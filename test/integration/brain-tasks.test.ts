@@ -115,7 +115,7 @@ test('a picture reaches the model as one, in the words’ own message; a prompt 
   await stack.turn(session, '!say nothing to see');
   assert.deepEqual(picturesIn(stack.model.seen.at(-1)?.messages ?? []), []);
   const idle = of(session).filter((e) => e.type === 'idle').length;
-  await stack.brain.prompt(session, 'look\n!say I see it', { mime: 'image/png', bytes: pixel });
+  await stack.brain.prompt(session, 'look\n!say I see it', [{ mime: 'image/png', bytes: pixel }]);
   await until('the answer', () => of(session).filter((e) => e.type === 'idle').length > idle);
   const asked = stack.model.seen.at(-1)?.messages ?? [];
   assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);

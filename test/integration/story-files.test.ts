@@ -62,7 +62,7 @@ test('32 MiB come and go, an empty file too; one byte more, a voice message and 
   await sees(phone, 'A file of more than 32 MiB');
   const voice = { ...empty, msgtype: 'm.audio', 'org.matrix.msc3245.voice': {} };
   await phone.send('m.room.message', voice);
-  await sees(phone, 'Nobody here can hear a voice message');
+  await sees(phone, 'nobody here can hear it');
   await phone.send('m.room.message', { msgtype: 'm.location', body: 'here', geo_uri: 'geo:1,2' });
   await sees(phone, 'A location is not looked at here');
   const { file: _, ...open } = empty;

@@ -24,9 +24,9 @@ function scene() {
       made.push(Promise.withResolvers<string>());
       return made.at(-1)?.promise;
     },
-    async prompt(session: string, text: string, picture?: Picture) {
+    async prompt(session: string, text: string, pictures: readonly Picture[] = []) {
       if (refuses.has(session)) throw new Error('no such session');
-      prompts.push(`${session}: ${text}${picture ? ` [${picture.mime}]` : ''}`);
+      prompts.push(`${session}: ${text}${pictures.map(({ mime }) => ` [${mime}]`).join('')}`);
     },
     resume() {},
     events: (fn: (event: BrainEvent) => void) => {

@@ -45,7 +45,7 @@ export type Brain = {
   /** Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again. */
   resume(o: { session: string; task: Hands }): void;
   /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
-  prompt(session: string, text: string, picture?: Picture): Promise<void>;
+  prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
   models(): Promise<Model[]>;

@@ -109,11 +109,11 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       sessions.set(session, task);
       if (up) void catchUp();
     },
-    async prompt(session, text, picture) {
+    async prompt(session, text, pictures = []) {
       const hands = sessions.get(session);
       if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
       await attach(hands);
-      const parts = [{ type: 'text' as const, text }, ...(picture ? [filePart(picture)] : [])];
+      const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
       const sent = await client.session.promptAsync({ sessionID: session, agent: 'task', parts }, soon());
       need('the message', sent, true);
     },

@@ -177,7 +177,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!brain) return;
     const sent = owed.startsWith(sentPrefix) ? owed.slice(sentPrefix.length) : '';
     const picture = sent ? await o.picture?.(sent) : undefined;
-    await brain.prompt(await sessionOf(brain, task), text, picture);
+    await brain.prompt(await sessionOf(brain, task), text, picture ? [picture] : []);
   }
 
   let paying: Promise<void> = Promise.resolve();

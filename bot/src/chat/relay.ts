@@ -102,7 +102,10 @@ export function createRelay(o: RelayOptions): Relay {
    * What words are about, for the agent alone: the relation of a reply stands in the clear, so it proves nothing.
    * @returns the action replied to, or '', and a line on what it was, or ''
    */
-  function context({ replyTo = '', quote = '' }: Heard): { about: string; line: string } {
+  function context({ replyTo = '', quote = '' }: Pick<Heard, 'replyTo' | 'quote'>): {
+    about: string;
+    line: string;
+  } {
     const txn = matrix.sentAs(replyTo as EventId);
     const about =
       cards.byEvent(replyTo)?.action ?? /^(?:output|output-file|end)-(.+)$/.exec(txn ?? '')?.[1] ?? '';
@@ -139,7 +142,7 @@ export function createRelay(o: RelayOptions): Relay {
     };
     const answer =
       v.do === 'receive'
-        ? o.sentFiles.receive(v.sent, v.evidence, parts)
+        ? o.sentFiles.receive(v.sent, context(v.sent).line, v.evidence, parts)
         : text.startsWith('!')
           ? runCommand(text, parts)
           : words(v);
