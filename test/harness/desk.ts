@@ -29,7 +29,9 @@ export const asked = (script: string): Asked => ({
 export type Posted = { type: string; content: Content; txn: string };
 
 /** @param o.posting called with each event before it is sent; what it awaits happens in between */
-export function startDesk(o: { posting?(p: Posted): void | Promise<void>; trouble?(): string } = {}) {
+export function startDesk(
+  o: { posting?(p: Posted): void | Promise<void>; trouble?(): string; halted?(): string } = {},
+) {
   const dir = mkdtempSync(join(tmpdir(), 'desk-'));
   const memory = memoryLedger();
   memory.clock.now = Date.now();
@@ -70,7 +72,8 @@ export function startDesk(o: { posting?(p: Posted): void | Promise<void>; troubl
   const poster = createPoster({ ledger, matrix, cards, book, attention });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
-  const desk = createDesk({ ledger, cards, book, poster, attention, say, trouble, log });
+  const halted = o.halted ?? (() => '');
+  const desk = createDesk({ ledger, cards, book, poster, attention, say, trouble, halted, log });
   return {
     dir,
     memory,
