@@ -29,11 +29,18 @@ export type Rendered = { files: Record<string, string>; env: Record<string, stri
 export const placeholder = 'pocketcoder-model-key';
 
 /** `list` asks which models there are, which costs nothing and takes the key as a conversation does. */
-type Provider = { npm: string; url?: string; list: { path: string; headers: Record<string, string> } };
+type Provider = {
+  npm: string;
+  url?: string;
+  list: { path: string; headers: Record<string, string> };
+  /** What OpenCode asks of it in a conversation, as paths below its address, seen in its binary. */
+  calls(name: string): string[];
+};
 const providers: Record<ModelChoice['provider'], Provider> = {
   'openai-compatible': {
     npm: '@ai-sdk/openai-compatible',
     list: { path: '/models', headers: { authorization: `Bearer ${placeholder}` } },
+    calls: () => ['/chat/completions'],
   },
   anthropic: {
     npm: '@ai-sdk/anthropic',
@@ -42,11 +49,16 @@ const providers: Record<ModelChoice['provider'], Provider> = {
       path: '/models?limit=1000',
       headers: { 'x-api-key': placeholder, 'anthropic-version': '2023-06-01' },
     },
+    calls: () => ['/messages'],
   },
   google: {
     npm: '@ai-sdk/google',
     url: 'https://generativelanguage.googleapis.com/v1beta',
     list: { path: '/models?pageSize=1000', headers: { 'x-goog-api-key': placeholder } },
+    calls: (name) => {
+      const { pathname } = new URL(`http://model/${name.includes('/') ? name : `models/${name}`}`);
+      return [`${pathname}:streamGenerateContent`, `${pathname}:generateContent`];
+    },
   },
 };
 /** How the list of this model's provider is asked for, at the model proxy. */
@@ -110,12 +122,13 @@ export function faultOf(model: ModelChoice): string | undefined {
   return `model.output (${output}) must be at most half of model.context (${context}), which holds what is said as well`;
 }
 
-/** What the model proxy is told: the one place it may reach, and the key that it alone holds. */
+/** What the model proxy is told: the one place it may reach, what it may ask there, and the key that it alone holds. */
 export function renderModel(model: ModelChoice): ProxyOptions {
   const fault = faultOf(model);
   if (fault) throw new Error(`${fault}. Nothing was written; set it and start again.`);
-  const upstream = model.url ?? providers[model.provider].url ?? '';
-  return { upstream, secret: { placeholder, key: model.key ?? '' } };
+  const { url = '', list, calls } = providers[model.provider];
+  const routes = [`GET ${list.path.split('?')[0]}`, ...calls(model.name).map((path) => `POST ${path}`)];
+  return { upstream: model.url ?? url, routes, secret: { placeholder, key: model.key ?? '' } };
 }
 
 const prompt = (): string => readFileSync(new URL('prompt.md', import.meta.url), 'utf8');

@@ -203,7 +203,7 @@ test('after a stop the brain is told nothing before the owner speaks, also over 
   assert.equal(again.halted('main'), '');
   await again.over(page(), ended('succeeded'), false);
   await settled();
-  assert.match(s.prompts[1] ?? '', /succeeded/, 'its genuine twin: outcomes are told as they come');
+  assert.match(s.prompts[1] ?? '', /ended with exit 0/, 'its genuine twin: outcomes are told as they come');
 });
 
 test('what was on its way to the brain when it was stopped is ended as well', async () => {

@@ -26,11 +26,12 @@ export type Conversation = {
   currentTask(workspace: string): Task;
   /** Begins a conversation anew: those before it end, and nothing more is told to them. */
   newTask(workspace: string, title: string): Task;
-  /**
-   * Words of an enrolled device. Returns what to say at once, or ''.
-   * @param about the action whose card they reply to
-   */
+  /** Words of an enrolled device. Returns what to say at once, or ''. @param about the action that they reply to, or '' */
   hear(workspace: string, text: string, about?: string): Promise<string>;
+  /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
+  tell(task: string, text: string, action: string): Promise<string>;
+  /** Somebody of an enrolled device turned to the agent again, by a file: a stop is over. */
+  goOn(workspace: string): void;
   /**
    * An action of the brain is over. `delivered` when its open tool call carried the outcome to it already; otherwise the
    * brain is prompted with it, as soon as it is there and was not told to stop.
@@ -57,6 +58,9 @@ const noModel =
 const kept = 'The agent does not take that now. It is kept, and told to it as soon as it does.';
 /** Milliseconds until a brain that is up and did not take something is told it again. */
 const payAgain = 10_000;
+
+/** What is owed of a file that was sent goes by this name. */
+const sentKey = (action: string): string => `sent-${action}`;
 
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
@@ -167,9 +171,10 @@ export function createConversation(o: ConversationOptions): Conversation {
   /** @returns false where it is to be tried again by itself */
   async function payTask(id: string, some: readonly Owed[]): Promise<boolean> {
     const task = tasks.get(id);
-    if (halted(id)) return true;
+    const isOver = task && !isCurrent(task);
+    if (halted(id) && !isOver) return true;
     try {
-      if (task) await prompt(task, some.map(({ text }) => text).join('\n\n'));
+      if (task && !isOver) await prompt(task, some.map(({ text }) => text).join('\n\n'));
     } catch (error) {
       log.warn({ task: id, err: error }, 'the brain was not told something yet');
       return false;
@@ -180,6 +185,16 @@ export function createConversation(o: ConversationOptions): Conversation {
   }
   /** Tasks whose brain takes nothing at present, and where that was said. */
   const toldKept = new Set<string>();
+  /** Notes words and tells them. Returns what to say: that they are kept, once as long as nothing is taken. */
+  async function owe(task: string, text: string, key?: string): Promise<string> {
+    const id = tasks.owe(task, text, key);
+    await pay();
+    // What came after it may be on its way still.
+    const isKept = tasks.owed().some((owed) => owed.id === id) && !halted(task);
+    if (!isKept || toldKept.has(task)) return '';
+    toldKept.add(task);
+    return kept;
+  }
 
   return {
     currentTask,
@@ -192,14 +207,14 @@ export function createConversation(o: ConversationOptions): Conversation {
       tasks.goOn(workspace);
       const denied = tasks.denied(task.id, about);
       const words = denied ? `About action ${denied}, which was denied. The owner's reason: ${text}` : text;
-      const id = tasks.owe(task.id, words);
-      await pay();
-      // What came after it may be on its way still.
-      const isKept = tasks.owed().some((owed) => owed.id === id) && !halted(task.id);
-      if (!isKept || toldKept.has(task.id)) return '';
-      toldKept.add(task.id);
-      return kept;
+      return owe(task.id, words);
     },
+    async tell(task, text, action) {
+      if (!brain) return noModel;
+      const leak = o.leak(text);
+      return leak ? `⚠️ Not told to the agent: ${leak}.` : owe(task, text, sentKey(action));
+    },
+    goOn: tasks.goOn,
     async over(page, outcome, delivered) {
       const { id: action, task: of, requester } = page.action;
       const task = tasks.get(of);

@@ -20,8 +20,8 @@ export type TaskStore = {
    * @param owed what the brain has yet to be prompted with; nothing when its open call carried it
    */
   tell(action: string, owed?: { task: string; text: string }): boolean;
-  /** Notes words that a task's brain is to be told. Returns their id. */
-  owe(task: string, text: string): string;
+  /** Notes words that a task's brain is to be told. Returns their key. @param key the same words again are noted once */
+  owe(task: string, text: string, key?: string): string;
   /** What brains have yet to be told, oldest first. */
   owed(): Owed[];
   paid(id: string): void;
@@ -74,10 +74,9 @@ export function taskStore(file: string): TaskStore {
       db.exec('COMMIT');
       return first;
     },
-    owe(of, text) {
-      const id = `said-${randomUUID()}`;
-      run('INSERT INTO owed VALUES(?, ?, ?)', id, of, text);
-      return id;
+    owe(of, text, key = `said-${randomUUID()}`) {
+      run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', key, of, text);
+      return key;
     },
     owed: () =>
       (
@@ -85,7 +84,7 @@ export function taskStore(file: string): TaskStore {
           Owed,
           'outcome'
         >[]
-      ).map((o) => ({ ...o, outcome: !o.id.startsWith('said-') })),
+      ).map((o) => ({ ...o, outcome: !/^(said|sent)-/.test(o.id) })),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
     stop(workspace) {
       run('INSERT OR IGNORE INTO stopped VALUES(?)', workspace);
