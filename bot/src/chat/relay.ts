@@ -134,6 +134,7 @@ export function createRelay(o: RelayOptions): Relay {
       ...{ workspace, user, role: from.role, evidence },
     };
     attention.heard();
+    if (v.do === 'receive') conversation.goOn(workspace);
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
     const words = (to: Heard) => {
