@@ -205,7 +205,11 @@ test('a sealed chip shows on the phone and its key is nowhere outside the cipher
 
 test('a file goes up encrypted and comes down whole', async () => {
   const bytes = Buffer.from('all of it\n'.repeat(1000));
-  const content = await w.matrix.uploadEncrypted(bytes, 'a.txt', 'text/plain');
+  const content = await w.matrix.uploadEncrypted(
+    [bytes.subarray(0, 1), bytes.subarray(1)],
+    'a.txt',
+    'text/plain',
+  );
   assert.deepEqual(Buffer.from(await w.matrix.downloadEncrypted(content['file'] as typeof content)), bytes);
 });
 

@@ -76,7 +76,7 @@ export function createOutcomes(o: OutcomesOptions) {
     const content = { ...message([{ line }, ...(text ? [{ quote: text }] : [])]), ...mark.field };
     content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
     await matrix.post(card.room, 'm.room.message', content, { txn: `end-${card.action}` });
-    await outputs.attach(page, card, outcome, cut);
+    await outputs.attach(page, card, outcome, cut, entry);
     cards.set(card.action, { open: false, ended: true });
   }
 
@@ -130,7 +130,7 @@ export function createOutcomes(o: OutcomesOptions) {
     if (card) {
       if (card.open) cards.set(card.action, { open: false });
       await outputs
-        .show(page, card, outcome)
+        .show(page, card, outcome, entry)
         .catch((error: unknown) =>
           log.error({ action: page.action.id, err: error }, 'the output could not be shown'),
         );
