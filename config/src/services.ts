@@ -100,6 +100,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     quick: settings.approvals?.quick ?? 1.5,
+    timezone: settings.timezone ?? state.timezone,
   };
   const executor = {
     project: state.project,

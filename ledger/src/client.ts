@@ -17,7 +17,7 @@ export type { Source } from './transcript.ts';
 
 /**
  * `id` makes a retry the same entry; `action` is the id of its `requested` entry; `body` is made canonical here, and names the
- * transcript's size as `bytes`.
+ * transcript's size: a result as `bytes`, a request to add a file as its action's `size`.
  */
 export type Append = { id?: string; kind: string; action?: string; body: object; transcript?: Source };
 
@@ -32,7 +32,7 @@ export type Ledger = {
   story(action: string): Promise<Entry[]>;
   /** All entries that decide who may approve what, and whether anything runs, in order. */
   control(): Promise<Entry[]>;
-  /** The bytes of a result whose entry has a transcript, or those from one place to before another. */
+  /** The bytes that stand beside an entry: of a result its output, of a request the file to add. Or those from one place to before another. */
   transcript(entry: Entry, from?: number, to?: number): AsyncIterable<Uint8Array>;
   /** Every entry after `from`, in order, with its place in the chain verified; reconnects for ever. */
   follow(options: Follow): Following;
@@ -113,7 +113,7 @@ async function append(session: Session, wanted: Append): Promise<Entry> {
   const body = canonical(wanted.body);
   const fields = { id, kind: wanted.kind, action: wanted.action ?? '', body };
   const { transcript } = wanted;
-  const { bytes = 0 } = wanted.body as { bytes?: number };
+  const { args, bytes = args?.size ?? 0 } = wanted.body as { bytes?: number; args?: { size?: number } };
   const seconds = 10 + (transcript ? Math.ceil(bytes / slowest) : 0);
   try {
     return await session.patient(async (signal) => {

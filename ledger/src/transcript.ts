@@ -21,6 +21,21 @@ async function* form(fields: object, source: Source, boundary: string): AsyncGen
   yield Buffer.from(`\r\n--${boundary}--\r\n`);
 }
 
+/** All pieces as one, where they are exactly so many bytes; no more are read than that. */
+export async function wholeOf(
+  pieces: AsyncIterable<Uint8Array>,
+  size: number,
+): Promise<Uint8Array | undefined> {
+  const whole = Buffer.alloc(size);
+  let at = 0;
+  for await (const piece of pieces) {
+    if (at + piece.length > size) return undefined;
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return at === size ? whole : undefined;
+}
+
 /** Creates the entry with these fields and this transcript, in one attempt. */
 export async function sendTranscript(
   { pb }: Session,

@@ -65,7 +65,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
       Tmpfs: {
         '/home/agent': `${scratch},uid=1000,gid=1000,mode=700`,
         '/tmp': `${scratch},mode=1777`,
-        '/run': 'rw,noexec,nosuid,nodev,mode=755,size=32m',
+        '/run': 'rw,noexec,nosuid,nodev,mode=755,size=40m', // a file that a person sends lies here before it is written
       },
       Memory: memory_mb * 2 ** 20,
       MemorySwap: memory_mb * 2 ** 20,

@@ -4,14 +4,15 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { newId, sha256 } from '../../ledger/src/action.ts';
+import { mostSent, newId, sha256 } from '../../ledger/src/action.ts';
 import { readsOf } from '../../ledger/src/answers.cjs';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
+import { wholeOf } from '../../ledger/src/transcript.ts';
 import { makeBook } from './book.ts';
 import { SandboxError, type TaskName } from './docker.ts';
 import { resultOf } from './result.ts';
-import { type Script, ScriptError, scriptOf } from './script.ts';
+import { type Script, ScriptError, scriptOf, timeoutOf } from './script.ts';
 import type { Outcome, Tasks } from './tasks.ts';
 
 export type Executor = { ready: Promise<void>; stop(): Promise<void> };
@@ -89,9 +90,25 @@ export function startExecutor(o: {
     }
   }
 
-  function script(id: string): Script | string {
+  /** The bytes that came with the request of a file to add; held against its action before anything is run. */
+  async function sent(id: string): Promise<Uint8Array | undefined> {
+    const { action } = book.request(id);
+    const [requested] = book.story(id);
+    if (action.kind !== 'put_file' || !requested?.transcript || action.args.size > mostSent) return undefined;
+    for (let wait = 200; ; wait = Math.min(2 * wait, 5000)) {
+      try {
+        return await wholeOf(ledger.transcript(requested), action.args.size);
+      } catch (error) {
+        if (!isPassing(error)) return undefined;
+        if (stopping || !isDecided(book.state(id))) throw error;
+        await pause(wait);
+      }
+    }
+  }
+
+  async function script(id: string): Promise<Script | string> {
     try {
-      return scriptOf(book.request(id).action, book.state(id) === 'leased');
+      return scriptOf(book.request(id).action, book.state(id) === 'leased', await sent(id));
     } catch (error) {
       if (error instanceof ScriptError) return error.message;
       throw error;
@@ -100,7 +117,7 @@ export function startExecutor(o: {
 
   async function execute(id: string): Promise<void> {
     if (!isDecided(book.state(id))) return;
-    const what = script(id);
+    const what = await script(id);
     const missing = await container(id);
     if (!isDecided(book.state(id))) return;
     const place = placeOf(id);
@@ -180,8 +197,7 @@ export function startExecutor(o: {
     const { digest } = book.request(id);
     const state = book.state(id);
     log.info({ action: id, state }, 'taken up again');
-    const what = script(id);
-    const timeout = typeof what === 'string' ? 0 : what.timeout;
+    const timeout = timeoutOf(book.request(id).action);
     const claimed = book.story(id).find((e) => e.kind === 'claimed');
     const left = timeout - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
     const adopted = tasks.adopt(place, id, left, carried(id));

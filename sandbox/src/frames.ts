@@ -22,12 +22,12 @@ const idLength = 15;
 const states = { r: 'running', u: 'unknown', n: 'never' } as const;
 const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'full', 'broken'] as const;
 
-function frame(type: string, id: string, payload: Uint8Array = new Uint8Array()): Buffer {
+function frame(type: string, id: string, ...payload: Uint8Array[]): Buffer {
   if (!/^[a-z0-9]{15}$/.test(id)) throw new Error(`not an action id: ${JSON.stringify(id)}`);
   const head = Buffer.alloc(5);
-  head.writeUInt32BE(1 + idLength + payload.length);
+  head.writeUInt32BE(payload.reduce((sum, part) => sum + part.length, 1 + idLength));
   head.write(type, 4, 'latin1');
-  return Buffer.concat([head, Buffer.from(id, 'latin1'), payload]);
+  return Buffer.concat([head, Buffer.from(id, 'latin1'), ...payload]);
 }
 
 /** Start this script as the action `id`; refused for ever after the first time. */
@@ -37,11 +37,8 @@ export function runFrame(id: string, script: Script): Buffer {
   head.write(script.program === 'bash' ? 'b' : 'f', 0, 'latin1');
   head.writeUInt32BE(script.timeout, 1);
   head.writeUInt32BE(strings.length, 5);
-  return frame(
-    'R',
-    id,
-    Buffer.concat([head, Buffer.from(strings.map((s) => `${s}\0`).join('')), script.input]),
-  );
+  const { input, rest = new Uint8Array() } = script;
+  return frame('R', id, head, Buffer.from(strings.map((s) => `${s}\0`).join('')), input, rest);
 }
 
 /** Tell the action's state and send its output from `offset` on. */

@@ -85,7 +85,7 @@ const rows: readonly Row[] = [
   [
     20,
     'a stranger starts a verification',
-    'only the operator’s window, the person named, and what was compared or scanned there enrol',
+    'only the operator’s window, the person named, and what was compared there enrol',
     'tested',
   ],
   [

@@ -227,13 +227,18 @@ test('a task whose address was opened anew (the bot was restarted) gets its hand
   );
 });
 
-test('a wrong key and a model that is down are told in words', async () => {
+test('a wrong key, a model that writes less at once, and one that is down are told in words', async () => {
   const { session } = await task();
   const errors = () => of(session).flatMap((e) => (e.type === 'error' ? [e] : []));
   stack.model.mode = 'refuse-key';
   await stack.turn(session, 'hello');
   await until('it is told', () => errors().at(-1)?.code === 'model_key');
   assert.match(errors().at(-1)?.message ?? '', /refused our key/);
+  stack.model.mode = 'less-output';
+  await stack.turn(session, 'hello');
+  await until('it is told', () => errors().at(-1)?.code === 'output_limit');
+  assert.match(errors().at(-1)?.message ?? '', /Set model\.output in pocketcoder\.yaml/);
+  assert.equal(stack.model.seen.at(-1)?.output, 8192);
   stack.model.mode = 'down';
   await stack.brain.prompt(session, '!say back again');
   await until('it is told', () => errors().at(-1)?.code === 'model_unreachable');

@@ -1,10 +1,12 @@
 /** The executor with a real ledger and real containers: what it runs, what it doesn't, and how often. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, afterEach, before, test } from 'node:test';
 import { pino } from 'pino';
 import {
@@ -53,9 +55,9 @@ const enrol = () =>
     body: { user: owner, master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' },
   });
 
-async function startOne(name = 'one'): Promise<Executor> {
+async function startOne(name = 'one', over: Partial<Ledger> = {}): Promise<Executor> {
   const executor = startExecutor({
-    ledger: await server.connect('executor'),
+    ledger: { ...(await server.connect('executor')), ...over },
     tasks: makeTasks(box.docker, box.place),
     name,
     log: quiet,
@@ -71,13 +73,19 @@ async function stopExecutors(): Promise<void> {
 }
 
 type Asking = { clocks?: Partial<Action>; task?: string };
-async function post<K extends Kind>(kind: K, args: Args[K], o: Asking = {}): Promise<Action> {
+async function post<K extends Kind>(
+  kind: K,
+  args: Args[K],
+  o: Asking = {},
+  file?: Uint8Array,
+): Promise<Action> {
   const { workspace } = box.name;
   const asked = { kind, args, workspace, task: o.task ?? box.name.task, requester: '@owner:test' as const };
   const clocks = { decide_within: 60, execute_within: 60, ...o.clocks } as Partial<Term>;
   const action = makeAction(asked as Parameters<typeof makeAction>[0], aPolicy(clocks));
   const digest = digestOf(action);
-  await bot.append({ kind: 'requested', action: action.id, body: action });
+  const transcript = file && { transcript: () => [file] };
+  await bot.append({ kind: 'requested', action: action.id, body: action, ...transcript });
   await bot.append({
     kind: 'posted',
     action: action.id,
@@ -143,6 +151,28 @@ test('output that is long or no text is the entry’s file, byte for byte', asyn
     assert.equal(content.length, bytes);
     assert.equal(sha256(content), body.sha256, script);
   }
+});
+
+test('a file that came with its request is written where it is the one that the action names, else nothing is', async () => {
+  const bytes = randomBytes(32 << 20);
+  const asked = () =>
+    post('put_file', { path: 'up/large', sha256: sha256(bytes), size: bytes.length }, {}, bytes);
+  const other = Buffer.from(bytes);
+  other[1] = Number(bytes[1]) ^ 1;
+  for (const served of [other, bytes.subarray(1), Buffer.concat([bytes, Buffer.from('x')])]) {
+    await startOne('one', { transcript: () => Readable.from([served]) });
+    const { kind, body } = await over(await approve(await asked()));
+    assert.equal(kind, 'failed');
+    assert.match(body.output ?? '', /not the one that the action names; nothing was run/);
+    await stopExecutors();
+  }
+  assert.match((await box.root('ls', '/workspace/up')).text, /No such file/);
+  await startOne();
+  const { kind, body } = await over(await approve(await asked()));
+  assert.deepEqual([kind, body.output], ['succeeded', 'wrote 33554432 bytes to /workspace/up/large\n']);
+  const there = await box.root('sha256sum', '/workspace/up/large');
+  assert.equal(there.text.slice(0, 64), sha256(bytes));
+  await box.root('rm', '-r', '/workspace/up');
 });
 
 test('files are written, edited and read by approved actions', async () => {

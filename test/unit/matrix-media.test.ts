@@ -1,53 +1,98 @@
-/** Attachments as they go out: what the library that other clients use decrypts. */
+/** A file that comes down: whole and genuine, or not at all, whatever the homeserver sends. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { test } from 'node:test';
-import { downloadEncrypted, uploadEncrypted } from '../../bot/src/matrix/media.ts';
+import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import { Client } from '../../bot/src/matrix/client.ts';
+import { createHttp } from '../../bot/src/matrix/http.ts';
+import { downloadEncrypted } from '../../bot/src/matrix/media.ts';
 import type { Content } from '../../bot/src/matrix/types.ts';
 
-/** Sends these pieces, and returns the message with what the homeserver then has. */
-async function sent(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
-  let stored = Buffer.alloc(0);
-  const client = {
-    async uploadContent(data: Buffer) {
-      stored = Buffer.from(data);
-      return 'mxc://x/y';
-    },
-    downloadContent: async () => ({ data: stored, contentType: '' }),
-  };
-  const content = await uploadEncrypted(client, pieces, 'a.bin', 'application/octet-stream');
-  const file = content['file'] as Content;
-  return { content, file, stored, got: () => downloadEncrypted(client as never, file) };
-}
-
-test('pieces of any size are one file to whoever has its keys, and noise to who has not', async () => {
-  const whole = randomBytes(100_003);
-  for (const size of [1000, 16, 65_536, 200_000]) {
-    const pieces: Uint8Array[] = [];
-    for (let at = 0; at < whole.length; at += size) pieces.push(whole.subarray(at, at + size));
-    const { content, file, stored, got } = await sent(pieces);
-    assert.deepEqual(Buffer.from(await got()), whole);
-    assert.equal(stored.length, whole.length);
-    assert.ok(!stored.includes(whole.subarray(0, 16)));
-    assert.deepEqual(content['info'], { mimetype: 'application/octet-stream', size: whole.length });
-    assert.equal(file['v'], 'v2');
-    const iv = Buffer.from(String(file['iv']), 'base64');
-    assert.deepEqual([iv.length, iv.subarray(8).every((byte) => byte === 0)], [16, true]);
-    assert.doesNotMatch(JSON.stringify(file), /=/);
+const stored = new Map<string, Buffer>();
+let sent = 0;
+const server = http.createServer((req, res) => {
+  const name = req.url?.replace('/_matrix/client/v1/media/download/home/', '') ?? '';
+  if (name === 'endless') {
+    const more = (): void => {
+      while (!res.destroyed && res.write(Buffer.alloc(1 << 16))) sent += 1 << 16;
+    };
+    res.on('drain', more);
+    return more();
   }
-  const empty = await sent([]);
-  assert.equal((await empty.got()).length, 0);
+  const bytes = stored.get(name);
+  if (!bytes) return res.writeHead(404).end('{"errcode":"M_NOT_FOUND","error":"\\u202egone"}');
+  return res.end(bytes);
+});
+const stopping = new AbortController();
+let client: Client;
+before(async () => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  client = new Client(base, 'token', createHttp({ base, signal: stopping.signal, onState: () => {} }));
+});
+after(() => {
+  stopping.abort();
+  server.close();
+  server.closeAllConnections();
 });
 
-test('a file that was changed on its way does not decrypt', async () => {
-  const { file, got } = await sent([Buffer.from('as it was')]);
-  const hashes = { sha256: Buffer.alloc(32).toString('base64').replace(/=+$/, '') };
-  Object.assign(file, { hashes });
-  await assert.rejects(got());
+function encrypted(name: string, bytes: Uint8Array): Content {
+  const [key, iv] = [randomBytes(32), Buffer.concat([randomBytes(8), Buffer.alloc(8)])];
+  const cipher = createCipheriv('aes-256-ctr', key, iv);
+  const sealed = Buffer.concat([cipher.update(bytes), cipher.final()]);
+  stored.set(name, sealed);
+  const unpadded = (b: Buffer) => b.toString('base64').replace(/=+$/, '');
+  return {
+    ...{ v: 'v2', url: `mxc://home/${name}`, iv: unpadded(iv) },
+    key: { kty: 'oct', alg: 'A256CTR', ext: true, k: key.toString('base64url') },
+    hashes: { sha256: unpadded(createHash('sha256').update(sealed).digest()) },
+  };
+}
+const most = 100_000;
+
+test('a file comes down to the byte: an empty one, a small one, and one as large as may be', async () => {
+  for (const size of [0, 1, 15, 16, 17, most]) {
+    const bytes = randomBytes(size);
+    assert.deepEqual(Buffer.from(await downloadEncrypted(client, encrypted('a', bytes), most)), bytes);
+  }
 });
 
-test('keys and counters are fresh each time', async () => {
-  const [one, two] = [await sent([Buffer.from('x')]), await sent([Buffer.from('x')])];
-  assert.notDeepEqual(one.file['key'], two.file['key']);
-  assert.notEqual(one.file['iv'], two.file['iv']);
+test('one byte more than may be, or without end, is not read to its end', async () => {
+  await assert.rejects(
+    downloadEncrypted(client, encrypted('b', randomBytes(most + 1)), most),
+    /more than 0 MiB/,
+  );
+  const endless = { ...encrypted('c', randomBytes(1)), url: 'mxc://home/endless' };
+  await assert.rejects(downloadEncrypted(client, endless, most), /more than 0 MiB/);
+  assert.ok(sent < 64 << 20, `${sent} bytes were sent`);
+});
+
+test('what is not as its message says is not taken, and the words say so', async () => {
+  const genuine = encrypted('d', Buffer.from('genuine'));
+  encrypted('e', Buffer.from('another'));
+  const keyed = (key: object) => ({ ...genuine, key: { ...(genuine['key'] as object), ...key } });
+  for (const [file, why] of [
+    [{ ...genuine, url: 'mxc://home/e' }, /is not the one that was sent/],
+    [{ ...genuine, url: 'mxc://home/nowhere' }, /did not give that file \(M_NOT_FOUND\)/],
+    [{ ...genuine, url: 'https://elsewhere/d' }, /did not give that file/],
+    [{ ...genuine, url: 'mxc://home/../../d' }, /did not give that file/],
+    [{ ...genuine, url: undefined }, /did not give that file/],
+    [{ ...genuine, v: 'v3' }, /in a way that is not known here/],
+    [{ ...genuine, hashes: {} }, /in a way that is not known here/],
+    [{ ...genuine, hashes: null }, /in a way that is not known here/],
+    [{ ...genuine, iv: 7 }, /in a way that is not known here/],
+    [keyed({ alg: 'A128CTR' }), /in a way that is not known here/],
+    [keyed({ k: 'short' }), /in a way that is not known here/],
+    [{}, /in a way that is not known here/],
+  ] as [Content, RegExp][]) {
+    await assert.rejects(downloadEncrypted(client, file, most), (error: Error) => {
+      assert.match(error.message, why);
+      assert.match(error.message, /was not taken/);
+      return true;
+    });
+  }
+  assert.equal(Buffer.from(await downloadEncrypted(client, genuine, most)).toString(), 'genuine');
 });

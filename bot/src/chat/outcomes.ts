@@ -5,11 +5,13 @@ import { isOver } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import { sleep } from '@pocketcoder/ledger/src/session.ts';
 import type { Logger } from 'pino';
 import type { Book, Page } from '../approval/book.ts';
-import { type Content, cardBlocks, ended, message, pollEnd, told } from '../approval/card.ts';
+import { type Content, message, pollEnd, told } from '../approval/card.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
 import { createOutputs, head, outcomeOf, type Whole } from './output.ts';
+import { cardContent, createProgress } from './progress.ts';
+import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
   ledger: Ledger;
@@ -21,105 +23,50 @@ export type OutcomesOptions = {
   onOver(page: Page, outcome: Outcome): Promise<void>;
 };
 
-/** One line that says how it ended, for the card. */
-function verdictLine(page: Page, outcome: Outcome, approval: string): string {
-  const again = 'Nothing was run.';
-  switch (outcome.state) {
-    case 'succeeded':
-      return `✅ ${approval} · exit 0`;
-    case 'failed':
-      return `⚠️ ${approval} · ${outcome.signal ? `ended by ${outcome.signal}` : `exit ${outcome.exit}`}`;
-    case 'killed':
-      return `🛑 ${approval} · ended: ${outcome.reason ?? 'stopped'}`;
-    case 'denied':
-      return `❌ denied (${outcome.reason ?? 'no reason given'}). ${again}${page.action.requester === 'brain' ? ' Say why, and the agent is told.' : ''}`;
-    case 'expired':
-      return `⌛ expired: ${outcome.reason ?? 'not decided in time'}. ${again}`;
-    case 'void':
-      return `🚫 void: ${outcome.reason ?? 'withdrawn'}. ${again}`;
-    case 'applied':
-      return `✅ ${approval} · in force`;
-    case 'unknown':
-      return `❓ outcome unknown (${outcome.reason ?? 'a part crashed'}). It is not run again by itself: look, then ask again.`;
-  }
-}
-
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
 
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
+  const progress = createProgress(o);
   const outputs = createOutputs(o);
 
-  const checkpoint = (entry: Entry): { line: string; field: Content } => ({
-    line: `⛓ ${entry.seq} ${entry.hash.slice(0, 12)}`,
-    field: { 'org.pocketcoder.checkpoint': { seq: entry.seq, hash: entry.hash } },
-  });
-
-  function approvalOf(page: Page): string {
-    const leased = page.story.find((e) => e.kind === 'leased');
-    if (leased) {
-      const { lease, use } = JSON.parse(leased.body) as { lease: string; use: number };
-      return `by #${book.number(lease) ?? lease}, use ${use}`;
-    }
-    const approved = page.story.find((e) => e.kind === 'approved');
-    if (!approved) return 'not approved';
-    const { grade, evidence } = JSON.parse(approved.body) as { grade: string; evidence: { form: string } };
-    return `approved (${grade}, ${evidence.form})`;
-  }
+  /** What the room keeps of the ledger, so that a ledger that was taken back shows. */
+  const checkpoint = ({ seq, hash }: Entry): Content => ({ 'org.pocketcoder.checkpoint': { seq, hash } });
 
   /** What a command brought, in one message below it: a file, or its text from the top. */
   async function answer(page: Page, card: Card, outcome: Whole, entry: Entry): Promise<void> {
-    const mark = checkpoint(entry);
     const { text, cut } = head(page, outcome);
-    const line = `#${page.number} ${verdictLine(page, outcome, approvalOf(page))} ${mark.line}`;
-    const content = { ...message([{ line }, ...(text ? [{ quote: text }] : [])]), ...mark.field };
-    content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
-    await matrix.post(card.room, 'm.room.message', content, { txn: `end-${card.action}` });
+    const content = message([
+      { line: `#${page.number} ${verdictLine(page, outcome, book)}` },
+      ...(text ? [{ quote: text }] : []),
+      { line: proofOf(page, entry, book).join(' · ') },
+    ]);
+    await progress.finish(card, { ...content, ...checkpoint(entry) });
     await outputs.attach(page, card, outcome, cut, entry);
     cards.set(card.action, { open: false, ended: true });
   }
 
-  /** Ends the card by an edit below the unchanged action (a poll by a reply), then takes the bot's chips away. */
+  /** Ends the card in its message, below the unchanged action (a poll by its reply), then takes the bot's chips away. */
   async function close(page: Page, card: Card, outcome: Outcome, entry: Entry): Promise<void> {
-    const mark = checkpoint(entry);
-    const line = verdictLine(page, outcome, approvalOf(page));
+    const line = verdictLine(page, outcome, book);
     if (card.poll) {
       const { type, content } = pollEnd(card.poll, line);
       await matrix.post(card.room, type, content, { txn: `poll-end-${card.action}` });
     }
-    if (card.form === 'chip' && card.event) {
-      const original = cardBlocks(page.action, { ...page, decideBy: new Date(card.decideBy) });
-      const content = ended(card.event, original, `${line} ${mark.line}`);
-      Object.assign(content['m.new_content'] as Content, mark.field);
-      await matrix.post(
-        card.room,
-        'm.room.message',
-        { ...content, ...mark.field },
-        { txn: `end-${card.action}` },
-      );
-    } else {
-      const content = message([{ line: `#${page.number} ${line} ${mark.line}` }]);
-      if (card.event) content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
-      await matrix.post(
-        card.room,
-        'm.room.message',
-        { ...content, ...mark.field },
-        { txn: `end-${card.action}` },
-      );
-    }
+    const content = cardContent(card, page, line, proofOf(page, entry, book));
+    await progress.finish(card, { ...content, ...checkpoint(entry) });
     for (const id of card.chips.split(' ').filter(Boolean))
       await matrix.redact(card.room, id as EventId, 'the card has ended');
     cards.set(card.action, { open: false, ended: true, chips: '' });
   }
 
-  /** What ran by a lease had no card: one quiet message says what it was and how it ended. */
+  /** What ran by a lease had no card: one quiet message says how it ended and what it was. */
   async function tellLeased(page: Page, outcome: Outcome, entry: Entry): Promise<void> {
     const room = book.rooms().get(page.action.workspace);
     if (!room) return;
-    const mark = checkpoint(entry);
-    const line = `#${page.number} ${verdictLine(page, outcome, approvalOf(page))} ${mark.line}`;
-    const content = { ...told(line, page.action), ...mark.field };
+    const line = `#${page.number} ${verdictLine(page, outcome, book)}`;
+    const content = { ...told(page.action, page, line, proofOf(page, entry, book)), ...checkpoint(entry) };
     await matrix.post(room as RoomId, 'm.room.message', content, { txn: `end-${page.action.id}` });
   }
 
@@ -156,11 +103,12 @@ export function createOutcomes(o: OutcomesOptions) {
     /** Takes an entry of the chain once the book has read it. Never holds up the next one. */
     take(entry: Entry): void {
       const page = book.page(entry.action);
-      if (!page || !isOver(entry.kind)) return;
-      void ending(page, entry);
+      if (page && isOver(entry.kind)) void ending(page, entry);
+      progress.look();
     },
-    /** After a restart: shows the endings that the room has not seen. */
+    /** After a restart: shows how what is open stands, and the endings that the room has not seen. */
     async catchUp(): Promise<void> {
+      progress.look();
       const shown = cards.unended().flatMap((card) => book.page(card.action) ?? []);
       for (const page of [...shown, ...book.over().filter(ranByLease)]) {
         const entry = page.story.find((e) => isOver(e.kind));
