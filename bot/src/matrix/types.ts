@@ -106,8 +106,12 @@ export type Matrix = {
   typing(room: RoomId, on: boolean): Promise<void>;
   /** Never throws. */
   readMarker(room: RoomId, event: EventId): Promise<void>;
-  /** Encrypts, uploads, and returns the content of an m.file message. */
-  uploadEncrypted(bytes: Uint8Array, name: string, mime: string): Promise<Content>;
+  /** Encrypts, uploads, and returns the content of an m.file message. @throws MatrixError, M_TOO_LARGE for one */
+  uploadEncrypted(
+    pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    name: string,
+    mime: string,
+  ): Promise<Content>;
   /**
    * @param file the `file` block of a received attachment
    * @param most bytes, at most: the homeserver may send without end
