@@ -430,7 +430,7 @@ test('a no in reply to an open card denies it; a yes to what is no card, and a n
   assert.equal(await verdict(reply('no', '$card1'), asks), 'hear');
 });
 
-test('attack-17 an edit decides nothing and is told once, whatever it makes of its message; the message itself counts', async () => {
+test('an edit decides nothing and is told once, whatever it makes of its message; the message itself counts', async () => {
   const g = gate();
   g.cards.add(card(1));
   const { ok } = pollAnswers(card(1));

@@ -69,6 +69,7 @@ function scene() {
     d.memory.entries.filter((e) => e.kind === 'alarm').map((e) => JSON.parse(e.body) as { reason: string });
   return { ...d, state, relay: start(), start, event, say, alarms };
 }
+const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
 const clear = { encrypted: false, evidence: undefined } as Partial<Taken>;
 
 test('attack-45 what is not heard is told once a kind and device, with what to do; what is usual is not', async () => {
@@ -78,7 +79,8 @@ test('attack-45 what is not heard is told once a kind and device, with what to d
     [s.event({ content: { msgtype: 'm.file', body: 'x' } }, 'LAPTOP'), 'not paired (LAPTOP)'],
     [s.event({ failed: 'UnsignedSenderDevice: x', evidence: undefined }), 'not paired. Only'],
     [s.event(clear), 'not encrypted'],
-    [s.event({ failed: 'MissingRoomKey: x', evidence: undefined }), 'could not be decrypted'],
+    [s.event({ failed: 'MissingRoomKey: x', evidence: undefined }), 'its key has not come here'],
+    [s.event({ failed: 'Unknown: x', evidence: undefined }), 'could not be decrypted'],
     [s.event({ failed: 'MismatchedSender: x', evidence: undefined }), 'did not make'],
   ];
   for (const [t, says] of strange) {
@@ -108,6 +110,31 @@ test('attack-45 however many devices somebody signs, the room and the ledger get
   for (let i = 0; i < 100; i++) await s.relay.take(s.event({}, `D${i}\u202e\n`));
   assert.equal(s.alarms().length, quiet.most);
   assert.ok(s.said[0]?.includes('(D0\\u{202E}'), s.said[0]);
+  s.stop();
+});
+
+test('what cannot be read is told below it, once a room key, and a flood of it uses up nothing of the other alarms', async () => {
+  const s = scene();
+  const sealed = (session_id: unknown) =>
+    s.event({
+      failed: 'MissingRoomKey: x',
+      evidence: undefined,
+      wire: { content: { session_id } } as unknown as Taken['wire'],
+    });
+  const [first, second] = [sealed('A'), sealed('B')];
+  for (const t of [first, sealed('A'), second, sealed('B')]) await s.relay.take(t);
+  assert.deepEqual(
+    s.posted.map(({ content }) => content['m.relates_to']),
+    [first, second].map((t) => replying(t.wire.event_id)['m.relates_to']),
+  );
+  for (let i = 0; i < 100; i++) await s.relay.take(sealed(`C${i}`));
+  for (const odd of [undefined, null, {}, 'x'.repeat(1000)]) await s.relay.take(sealed(odd));
+  assert.equal(s.alarms().length, quiet.most);
+  await s.relay.take(s.event({}, 'TABLET'));
+  assert.match(s.said.at(-1) ?? '', /not paired \(TABLET\)/, 'its genuine twin is told');
+  await s.relay.take({ ...s.say('hello'), late: true });
+  await new Promise(setImmediate);
+  assert.deepEqual(s.said.slice(-2), ['🔑 Its key came: this is heard now.', 'heard']);
   s.stop();
 });
 
@@ -212,8 +239,6 @@ test('attack-13 an event set aside is told in one short line, whatever its sende
   assert.ok(s.said.at(-1)?.startsWith(start), 'its genuine twin');
   s.stop();
 });
-
-const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
 
 test('an edit is answered once a message, below it, and does nothing', async () => {
   const s = scene();

@@ -165,7 +165,7 @@ export function createRelay(o: RelayOptions): Relay {
       body: { reason: `ignored: ${kind}`, room: t.room, user: t.wire.sender, device },
     });
     news.told();
-    await say(t.room, news.said);
+    await say(t.room, news.said, news.below ? { replyTo: t.wire.event_id } : {});
   }
 
   /** The room is the audit trail: what is gone from it stands in the ledger, once a card however often it is removed. */
@@ -193,6 +193,7 @@ export function createRelay(o: RelayOptions): Relay {
         const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
         if (yes) return say(t.room, yes, { replyTo: card.event });
         void matrix.readMarker(t.room, t.wire.event_id);
+        if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
         return hear(t.room, workspace, verdict);
       }
       if (verdict.do === 'stop') {

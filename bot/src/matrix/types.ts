@@ -45,6 +45,8 @@ export type Taken = {
   evidence?: Evidence;
   /** Why it could not be decrypted. Then `content` is empty. */
   failed?: string;
+  /** It was taken in before and could not be read: its key came since. */
+  late?: true;
 };
 
 /** A device that may read and be heard, and the identity it belongs to. Keys are unpadded base64. */
