@@ -56,6 +56,7 @@ export function startDesk(o: { posting?(p: Posted): void | Promise<void>; troubl
       return `$${posted.length}`;
     },
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
+    read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},

@@ -322,6 +322,11 @@ test('❌ denies, 🛑 stops, a removed tap or card denies', async () => {
     ...['🏻', '🏼', '🏽', '🏾', '🏿'].map((tone) => `👎${tone}`),
   ])
     assert.equal(await verdict(tap('$card1', key), g), 'deny action1', key);
+  const long = await judge(tap('$card1', `no${'.\n'.repeat(10_000)}`), g);
+  assert.ok(
+    long.do === 'deny' && long.why.length < 50 && !long.why.includes('\n'),
+    'its reason is one short line',
+  );
   assert.equal(await verdict(tap('$anything', '🛑'), g), 'stop');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$tap' }), g), 'deny action1');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$card1' }), g), 'deny action1');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Card } from '../../bot/src/approval/store.ts';
 import type { Conversation } from '../../bot/src/chat/conversation.ts';
 import { quiet } from '../../bot/src/chat/ignored.ts';
 import { createRelay } from '../../bot/src/chat/relay.ts';
@@ -9,6 +10,7 @@ import type { Tour } from '../../bot/src/chat/tour.ts';
 import { troubleStore } from '../../bot/src/chat/troubles.ts';
 import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
+import { makeBook } from '../../sandbox/src/book.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
 
@@ -309,16 +311,23 @@ test('the agent is told what words reply to: an action by any message on it, els
     s.relay.take(s.event({ content: { msgtype: 'm.text', body, ...replying(to) } }));
   for (const to of [card, output, end]) {
     await words('why?', to);
-    const line = '(in reply to #1, bash “npm test\\u{A}echo "done"”, posted)';
+    const line = '(in reply to #1, bash “npm test …”, posted)';
     assert.deepEqual(s.state.told.at(-1), [`${line}\n\nwhy?`, action]);
   }
   await words('> <@bot:x> agent:\n> > it works\n\nreally?', '$agent');
-  assert.deepEqual(s.state.told.at(-1), ['(in reply to: “<@bot:x> agent:\\u{A}> it works”)\n\nreally?', '']);
+  assert.deepEqual(s.state.told.at(-1), [
+    '(in reply to this message)\n> <@bot:x> agent:\n> > it works\n\nreally?',
+    '',
+  ]);
+  const said = await s.matrix.post(room, 'm.room.message', { body: `I\u202Ee ${'x'.repeat(400)}` });
+  await words('why so?', said);
+  const quote = `> I\\u{202E}e ${'x'.repeat(289)}…`;
+  assert.deepEqual(s.state.told.at(-1), [`(in reply to this message)\n${quote}\n\nwhy so?`, '']);
   await words('and this?', '$unknown');
   assert.deepEqual(s.state.told.at(-1), ['and this?', '']);
   await words('> <@bot:x> x\n\n!pending', card);
   assert.match(s.said.at(-1) ?? '', /^#1 bash/);
-  assert.deepEqual(s.state.told.length, 5);
+  assert.deepEqual(s.state.told.length, 6);
   s.stop();
 });
 
@@ -352,5 +361,33 @@ test('a command that is none is not done and not told to the agent; the nearest 
   assert.deepEqual(JSON.parse(request?.body ?? '').args.script, 'echo a.  b.');
   await s.relay.take(s.say(' ！Stop.'));
   assert.match(s.said.at(-1) ?? '', /^Stopped: 2/);
+  s.stop();
+});
+
+test('MSC4392: an encrypted reaction with the card’s key is approved as signed, by ledger and executor too', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('echo'));
+  const { event, key } = s.cards.get(action) as Card;
+  const content = { 'm.relates_to': { rel_type: 'm.annotation', event_id: event, key } };
+  await s.relay.take(s.event({ type: 'm.reaction', content }, 'TABLET'));
+  assert.deepEqual(s.kinds(action), ['requested', 'posted'], 'not from a device that is not enrolled');
+  assert.match(s.said.at(-1) ?? '', /not paired \(TABLET\)/);
+  const tap = s.event({ type: 'm.reaction', content });
+  await s.relay.take(tap);
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'approved']);
+  const approved = JSON.parse(s.memory.entries.at(-1)?.body ?? '');
+  const { device, session, index } = tap.evidence as Evidence;
+  assert.deepEqual(
+    [approved.grade, approved.evidence],
+    ['signed', { user: owner.user, device, event: tap.wire.event_id, form: 'chip', session, index }],
+  );
+  const book = makeBook();
+  for (const entry of s.memory.entries) assert.equal(book.add(entry), '');
+  const claim = { digest: approved.digest, executor: 'one' };
+  assert.equal(book.claimRefusal(action, claim, Date.now()), '');
+  await s.relay.take(
+    s.event({ ...clear, type: 'm.room.redaction', content: { redacts: tap.wire.event_id } }),
+  );
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'approved', 'denied'], 'taken back');
   s.stop();
 });

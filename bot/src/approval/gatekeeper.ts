@@ -10,6 +10,7 @@ import type { Person } from './book.ts';
 import { isBlank, isNo, isYes, plainEmoji, type Said, saidIn } from './said.ts';
 import type { Card, CardStore } from './store.ts';
 import { looksSealed, typedCode } from './tokens.ts';
+import { oneLine } from './visible.ts';
 
 export type Evidence = {
   user: string;
@@ -155,7 +156,7 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
       do: 'deny',
       card: target,
       evidence: { ...evidence, form: 'reaction' },
-      why: `${chosen} on the card`,
+      why: `${oneLine(chosen, 20)} on the card`,
     };
   if (looksSealed(chosen)) return { do: 'suspect', card: target, why: 'a key that was never issued' };
   const named = plainEmoji(chosen) === target.key.split(' ')[0];

@@ -104,6 +104,8 @@ export type Matrix = {
   redact(room: RoomId, event: EventId, reason?: string): Promise<void>;
   /** The transaction id under which the bot sent that event, if it was given one. */
   sentAs(event: EventId): string | undefined;
+  /** What an encrypted message of the room says now: context, no evidence. {} where it can't be read. Never throws. */
+  read(room: RoomId, event: EventId): Promise<Content>;
   /** Never throws: what is only for comfort must not fail an action. */
   typing(room: RoomId, on: boolean): Promise<void>;
   /** Never throws. */
