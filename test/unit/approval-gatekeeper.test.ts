@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import type { Person } from '../../bot/src/approval/book.ts';
 import { pollAnswers } from '../../bot/src/approval/card.ts';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
+import { leakIn } from '../../bot/src/approval/leaks.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Enrolled, Matrix, Taken } from '../../bot/src/matrix/types.ts';
 
@@ -322,15 +323,25 @@ test('❌ denies, 🛑 stops, a removed tap or card denies', async () => {
     ...['🏻', '🏼', '🏽', '🏾', '🏿'].map((tone) => `👎${tone}`),
   ])
     assert.equal(await verdict(tap('$card1', key), g), 'deny action1', key);
-  const long = await judge(tap('$card1', `no${'.\n'.repeat(10_000)}`), g);
-  assert.ok(
-    long.do === 'deny' && long.why.length < 50 && !long.why.includes('\n'),
-    'its reason is one short line',
-  );
   assert.equal(await verdict(tap('$anything', '🛑'), g), 'stop');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$tap' }), g), 'deny action1');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$card1' }), g), 'deny action1');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$else' }), g), 'ignore');
+});
+
+test('a text that is made to take long takes no time', async () => {
+  const g = gate();
+  g.cards.add(card(1, { notice: '$notice' }));
+  const many = 1_000_000;
+  const start = performance.now();
+  for (const piece of ['.', ' ', '!', '`', '~', '\\', '\\u{', '> <@a:b>', '\n> ', '👎\uFE0F', '\u200B', '-'])
+    for (const body of [piece.repeat(many), `no${piece.repeat(many)}x`, `\`\`\`${piece.repeat(many)}x`]) {
+      assert.notEqual(await verdict(tap('$card1', body), g), 'deny action1');
+      await verdict(text(body), g);
+      leakIn(g.cards, body);
+    }
+  const ms = performance.now() - start;
+  assert.ok(ms < 60_000, `${ms}`); // hours, by the square
 });
 
 test('whatever an event holds, judging it neither throws nor approves', async () => {
