@@ -22,6 +22,7 @@ import { createOutages, type State } from './chat/outages.ts';
 import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
 import { restoredText, takenBack } from './chat/restored.ts';
+import { createSentFiles } from './chat/sent.ts';
 import { taskStore } from './chat/tasks.ts';
 import { createTour } from './chat/tour.ts';
 import { troubleStore } from './chat/troubles.ts';
@@ -45,6 +46,7 @@ const unpaired = 'no device is paired: run ./pocketcoder pair at the console';
 
 async function main(log: Logger): Promise<void> {
   const c = readConfiguration(process.argv[2] ?? '/run/pocketcoder/bot.json');
+  process.env['TZ'] = c.timezone; // times in the room are the owner's; logs and the ledger know none
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   rmSync(readyFile, { force: true });
   const space = makeSpace(stateDir, log);
@@ -201,6 +203,14 @@ async function main(log: Logger): Promise<void> {
       .filter(Boolean)
       .map((why) => `⚠️ ${why}`),
   ];
+  const sentFiles = createSentFiles({
+    file: join(stateDir, 'sent.sqlite'),
+    book,
+    matrix,
+    tell: conversation.tell,
+    say: (name, text) => matrix.post(roomOf(name), 'm.room.message', message([{ line: text }])),
+    log,
+  });
   const relay = createRelay({
     matrix,
     cards,
@@ -211,6 +221,7 @@ async function main(log: Logger): Promise<void> {
     attention,
     troubles,
     tour,
+    sentFiles,
     health,
     log,
   });
@@ -220,6 +231,7 @@ async function main(log: Logger): Promise<void> {
     void space().then(() => outcomes.take(entry));
     relay.onEntry(entry);
     desk.onEntry(entry);
+    sentFiles.onEntry(entry);
   };
   assembled.resolve();
   // What a crash cut off: a trouble that was noted but not told, an identity that changed meanwhile.
@@ -266,9 +278,9 @@ async function main(log: Logger): Promise<void> {
         await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
     openWorkspace: workspaces.open,
-    async pair(user, ask, code, left) {
+    async pair(user, operator, left) {
       await workspaces.invite(user);
-      return matrix.pair(mainRoom, user, ask, code, left);
+      return matrix.pair(mainRoom, user, operator, left);
     },
   });
   const outages = createOutages({
@@ -285,6 +297,7 @@ async function main(log: Logger): Promise<void> {
   await desk.resume();
   await outcomes.catchUp();
   tour.resume();
+  sentFiles.resume();
   if (savedIn(stateDir)) {
     const content = message([{ line: restoredText(matrix.device, head) }]);
     for (const room of book.rooms().values())

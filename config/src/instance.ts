@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { isTimezone } from '../../bot/src/configuration.ts';
 import { Fault, messageOf } from './fault.ts';
 import { checkHomeserver } from './homeserver.ts';
 import { choosePort } from './ports.ts';
@@ -11,6 +12,11 @@ import { newState, readState, type State, stateHome, writeState } from './state.
 export type Instance = { home: string; settings: Settings; state: State; created: boolean };
 
 const usual = { server_name: 'pocketcoder.local', owner: 'owner', homeserver: 8008, ledger: 8090 };
+
+function machineZone(): string {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return isTimezone(zone) ? zone : 'UTC';
+}
 
 async function askServerName(interactive: boolean): Promise<string> {
   if (!interactive) return usual.server_name;
@@ -72,7 +78,8 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
     const { homeserver: own, ledger } = { ...there.state.ports, ...settings.ports };
     const ports = { homeserver: own, ledger };
     const bot = homeserver?.password ?? there.state.passwords.bot;
-    const state = { ...there.state, ports, passwords: { ...there.state.passwords, bot } };
+    const timezone = there.state.timezone ?? machineZone(); // none in a state of before there was one
+    const state = { ...there.state, ports, timezone, passwords: { ...there.state.passwords, bot } };
     if (JSON.stringify(state) !== JSON.stringify(there.state)) writeState(home, state);
     return { ...there, state };
   }
@@ -91,7 +98,8 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   }
   const owner = settings.owner ?? usual.owner;
   const bot = homeserver && { bot: homeserver.bot };
-  const state = newState(home, { server_name, owner, ...bot, ports }, homeserver?.password);
+  const fixed = { server_name, owner, ...bot, ports, timezone: machineZone() };
+  const state = newState(home, fixed, homeserver?.password);
   writeState(home, state);
   return { home, settings, state, created: true };
 }

@@ -100,12 +100,14 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     quick: settings.approvals?.quick ?? 1.5,
+    timezone: settings.timezone ?? state.timezone,
   };
   const executor = {
     project: state.project,
     ledger: ledger('executor'),
     task_image: taskImage,
     limits: { memory_mb: 1024, pids: 512, cpus: 2, ...settings.sandbox },
+    git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
   const json = (service: string, uid: number, value: object): ServiceFile => ({
     service,

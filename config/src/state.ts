@@ -33,6 +33,8 @@ export type State = {
   /** The bot's whole id on a homeserver that was there already; absent where the homeserver is ours. */
   bot?: string;
   ports: { homeserver: number; ledger: number };
+  /** This machine's at the first start, by its IANA name: the owner's, where the settings say none. */
+  timezone: string;
   /** How a phone gets here since the last start; absent where only programs of this machine do. */
   reach?: Reached;
   /** The first three numbers of the containers' addresses; chosen at the first start. */
@@ -103,7 +105,7 @@ export function writeState(home: string, state: State): void {
 /** A first state with fresh secrets; nothing is written yet. The directory must be there. */
 export function newState(
   home: string,
-  fixed: Pick<State, 'server_name' | 'owner' | 'bot' | 'ports'>,
+  fixed: Pick<State, 'server_name' | 'owner' | 'bot' | 'ports' | 'timezone'>,
   botPassword = secret(),
 ): State {
   return {

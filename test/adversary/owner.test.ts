@@ -24,6 +24,7 @@ function fileWith(owner: unknown): string {
       brain: null,
       gateway: { host: '127.0.0.1', port: 0, url: nowhere },
       quick: 0,
+      timezone: 'UTC',
     }),
   );
   return file;

@@ -78,17 +78,18 @@ export async function play(instance: Instance, { screen, report, breath }: Stage
     const said = await sees(phone, `#${numberOf(card)} output`);
     assert.ok(said.includes(output), said);
     screen.message(bot, said);
-    const ended = await endsWith(phone, card, '✅ approved (sealed, chip)');
-    screen.message(`${bot}, below the card`, lastLine(ended));
+    const ended = await endsWith(phone, card, '✅ ');
+    screen.message(`${bot}, below the card`, lastLines(ended));
     report('approved', {
       card: numberOf(card),
       action: firstQuote(card.text),
       output,
-      ended: lastLine(ended),
+      ended: lastLines(ended),
     });
     await breath();
   }
-  const lastLine = (text: string): string => text.split('\n').at(-1) ?? '';
+  /** How it ended, and what is for auditors. */
+  const lastLines = (text: string): string => text.split('\n').slice(-2).join('\n');
   const firstQuote = (text: string): string =>
     /^\| .*(?:\n\| .*)*/m.exec(text)?.[0].replace(/^\| /gm, '') ?? '';
 
@@ -123,7 +124,7 @@ export async function play(instance: Instance, { screen, report, breath }: Stage
   screen.mine('taps  ❌');
   await phone.tap(remove.id, '❌');
   const denied = await endsWith(phone, remove, 'Nothing was run.');
-  screen.message(`${bot}, below the card`, lastLine(denied));
+  screen.message(`${bot}, below the card`, lastLines(denied));
   screen.message(agent, await sees(phone, says.denied, 30));
   screen.mine(reason);
   await phone.say(reason);

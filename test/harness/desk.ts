@@ -10,7 +10,8 @@ import { createDesk } from '../../bot/src/approval/desk.ts';
 import { createPoster } from '../../bot/src/approval/poster.ts';
 import type { Block } from '../../bot/src/approval/render.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
-import type { Content, Matrix, PostOptions, RoomId } from '../../bot/src/matrix/types.ts';
+import { editOf } from '../../bot/src/matrix/post.ts';
+import type { Content, EventId, Matrix, PostOptions, RoomId } from '../../bot/src/matrix/types.ts';
 import { type Asked, sha256 } from '../../ledger/src/action.ts';
 import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
@@ -28,8 +29,13 @@ export const asked = (script: string): Asked => ({
 });
 export type Posted = { type: string; content: Content; txn: string };
 
-/** @param o.posting called with each event before it is sent; what it awaits happens in between */
-export function startDesk(o: { posting?(p: Posted): void | Promise<void>; trouble?(): string } = {}) {
+/**
+ * @param o.posting called with each event before it is sent; what it awaits happens in between
+ * @param o.onEntry takes each entry of the chain, once the book has read it
+ */
+export function startDesk(
+  o: { posting?(p: Posted): void | Promise<void>; trouble?(): string; onEntry?(entry: Entry): void } = {},
+) {
   const dir = mkdtempSync(join(tmpdir(), 'desk-'));
   const memory = memoryLedger();
   memory.clock.now = Date.now();
@@ -41,6 +47,7 @@ export function startDesk(o: { posting?(p: Posted): void | Promise<void>; troubl
     const entry = memory.entries.at(-1);
     if (code || !entry) throw new LedgerError(code, 400, code);
     book.read(entry);
+    o.onEntry?.(entry);
     return entry;
   };
   const ledger = { append: async (e: Append) => put({ author: 'bot', ...e }) } as unknown as Ledger;
@@ -55,6 +62,7 @@ export function startDesk(o: { posting?(p: Posted): void | Promise<void>; troubl
       said.push(String(content['body'] ?? ''));
       return `$${posted.length}`;
     },
+    edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
     read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
     redact: async () => {},

@@ -33,7 +33,7 @@ test('an executor that is gone is told, and what was approved meanwhile runs whe
   assert.match(await hears(phone, '!status', 'executor'), /ledger up · executor down/);
   await executor.start();
   await endsWith(phone, card, 'exit 0', 30);
-  assert.match(await sees(phone, 'The executor is back', 90), / UTC to .* UTC/);
+  assert.match(await sees(phone, 'The executor is back', 90), / \(\d\d:\d\d to \d\d:\d\d\)/);
   assert.equal(saying(executorOutage).length, 1);
   assert.equal(await rig.claims(), 1);
 });

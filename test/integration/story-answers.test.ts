@@ -39,7 +39,8 @@ test('a tap on the named chip runs the script once and shows its output', async 
   const card = await askAndSee(rig.phone, '!run echo by-$((40 + 2)); id -u');
   const tap = await approve(rig.phone, card);
   await sees(rig.phone, '| by-42\n| 1000');
-  await endsWith(rig.phone, card, '✅ approved (sealed, chip) · exit 0');
+  const ended = await endsWith(rig.phone, card, '✅ ended with exit 0 (');
+  assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · exec · digest \w{10}$/);
   assert.deepEqual(await rig.storyOf(await actionOf(card)), [...ran, 'succeeded']);
   const { grade, evidence } = await approvalOf(card);
   assert.deepEqual([grade, evidence['form'], evidence['event']], ['sealed', 'chip', tap]);
@@ -55,7 +56,10 @@ test('the card ends by an edit below the unchanged action, in text and in HTML, 
     .timeline()
     .map(editOf)
     .findLast((e) => e?.of === card.id);
-  const upTo = (text: unknown, mark: string) => String(text).slice(0, String(text).indexOf(mark));
+  const upTo = (text: unknown, mark: string) =>
+    String(text)
+      .slice(0, String(text).indexOf(mark))
+      .replace(/ · decide by \d\d:\d\d/, '');
   assert.ok(upTo(original['body'], '\ntap ').includes(script));
   assert.equal(upTo(now?.text, '\n✅'), upTo(original['body'], '\ntap '));
   assert.ok(upTo(original['formatted_body'], '<p>tap ').includes('&lt;b&gt;&amp;amp;&lt;/b&gt;'));
@@ -82,7 +86,7 @@ test('a vote in the poll that was asked for approves as signed, by that device; 
   const poll = await pollOf(rig.phone, numberOf(card));
   assert.ok(poll.text.includes('echo by-poll'), 'the question holds the whole action');
   const vote = await rig.phone.vote(poll.id, [answerOf(poll, 'Approve')]);
-  await endsWith(rig.phone, card, 'approved (signed, poll) · exit 0');
+  await endsWith(rig.phone, card, 'approved by owner (signed, poll)');
   const { grade, evidence } = await approvalOf(card);
   assert.deepEqual(
     [grade, evidence['form'], evidence['event'], evidence['device']],
@@ -102,24 +106,24 @@ test('a vote in the poll that was asked for approves as signed, by that device; 
 test('a typed code approves as signed, by that device', async () => {
   const card = await askAndSee(rig.phone, '!run echo by-code');
   await rig.phone.say(await codeOf(rig.phone, numberOf(card)));
-  await endsWith(rig.phone, card, 'approved (signed, code) · exit 0');
+  await endsWith(rig.phone, card, 'approved by owner (signed, code)');
   assert.equal((await approvalOf(card)).evidence['device'], rig.phone.device);
 });
 
 for (const { name, deny, words } of [
   {
     name: 'a ❌',
-    words: 'denied (❌ on the card). Nothing was run.',
+    words: 'denied by you (❌ on the card). Nothing was run.',
     deny: (card: Card) => rig.phone.tap(card.id, '❌'),
   },
   {
     name: 'the decoy',
-    words: 'denied (the decoy was tapped). Nothing was run.',
+    words: 'denied by you (the decoy was tapped). Nothing was run.',
     deny: (card: Card) => rig.phone.tap(card.id, chipsOf(card).decoy),
   },
   {
     name: 'a vote against it',
-    words: 'denied (voted against). Nothing was run.',
+    words: 'denied by you (voted against). Nothing was run.',
     async deny(card: Card) {
       await rig.phone.say(`!poll ${numberOf(card)}`);
       const poll = await pollOf(rig.phone, numberOf(card));
@@ -148,7 +152,7 @@ test('a tap that is taken back before the claim denies', async () => {
   await rig.phone.untap(tap);
   await rig.reached(action, 'denied');
   await rig.executor.start();
-  await endsWith(rig.phone, card, 'denied (the approval was taken back). Nothing was run.');
+  await endsWith(rig.phone, card, 'denied by you (the approval was taken back). Nothing was run.');
   assert.deepEqual(await rig.storyOf(action), ['requested', 'posted', 'approved', 'denied']);
   assert.equal(await rig.claims(), claims);
 });
@@ -164,8 +168,8 @@ for (const { name, stop } of [
     await rig.reached(await actionOf(running), 'running');
     await sees(rig.phone, `#${numberOf(running)} is running`);
     await stop(running);
-    await endsWith(rig.phone, running, 'ended: stopped');
-    await endsWith(rig.phone, waiting, 'denied (stopped). Nothing was run.');
+    await endsWith(rig.phone, running, '🛑 stopped by you (');
+    await endsWith(rig.phone, waiting, 'denied by you (stopped). Nothing was run.');
     assert.deepEqual(await rig.storyOf(await actionOf(running)), [...ran, 'stop', 'killed']);
     assert.deepEqual(await rig.storyOf(await actionOf(waiting)), refused);
     await sees(rig.phone, 'topped: 2');
@@ -174,7 +178,7 @@ for (const { name, stop } of [
 test('a script that fails says so with its exit code and its output', async () => {
   const card = await askAndSee(rig.phone, '!run echo broken >&2; exit 7');
   await approve(rig.phone, card);
-  await endsWith(rig.phone, card, '⚠️ approved (sealed, chip) · exit 7');
+  await endsWith(rig.phone, card, '⚠️ exit 7 (');
   await sees(rig.phone, `#${numberOf(card)} output\n| broken`);
   const { body } = await rig.reached(await actionOf(card), 'failed');
   assert.equal((JSON.parse(body) as { exit: number }).exit, 7);
@@ -229,7 +233,7 @@ test('an action too long for a card comes as a file whose last line has the code
   assert.ok(file.includes(': line 150\n'));
   const code = /send (\S+) to approve/.exec(file.trimEnd().split('\n').at(-1) ?? '')?.[1];
   await rig.phone.say(code ?? '');
-  await sees(rig.phone, `#${number} ✅ approved (signed, code) · exit 0`);
+  await sees(rig.phone, `#${number} ✅ ended with exit 0`);
 });
 
 test('the commands answer', async () => {
@@ -267,7 +271,7 @@ test('every card a poll where the configuration says so, and one that nobody ans
     const first = await askAndSee(other.phone, '!run echo asked-by-poll');
     assert.equal(first.chips.length, 0);
     await other.phone.vote(first.id, [answerOf(first, 'Approve')]);
-    await sees(other.phone, 'approved (signed, poll) · exit 0');
+    await sees(other.phone, 'approved by owner (signed, poll)');
     const second = await askAndSee(other.phone, '!run echo never');
     await sees(other.phone, '#2 ⌛ expired: not decided in time. Nothing was run.', 30);
     await other.phone.vote(second.id, [answerOf(second, 'Approve')]);

@@ -57,7 +57,8 @@ test('plain words become a card; approved, its output comes back to the room and
   await ask(call('bash', { script: 'echo $((6 * 7)) > answer; cat answer' }), '!say The answer is there.');
   const card = await nextCard();
   assert.ok(
-    card.text.includes('asked by agent') && card.text.includes('echo $((6 * 7)) > answer; cat answer'),
+    card.text.includes('the agent wants to run a command') &&
+      card.text.includes('echo $((6 * 7)) > answer; cat answer'),
   );
   await sees(phone, 'I call bash.');
   assert.ok(
@@ -66,9 +67,9 @@ test('plain words become a card; approved, its output comes back to the room and
   );
   await approve(phone, card);
   await sees(phone, `#${numberOf(card)} output\n| 42`);
-  await endsWith(phone, card, '✅ approved (sealed, chip) · exit 0');
+  await endsWith(phone, card, '✅ ended with exit 0');
   await sees(phone, 'The answer is there.', 30);
-  assert.ok(toldModel().includes('succeeded (exit 0)') && toldModel().includes('42'));
+  assert.ok(toldModel().includes('ended with exit 0') && toldModel().includes('42'));
   assert.deepEqual(await kindsOf(card), ran);
 });
 
@@ -190,7 +191,7 @@ test('bot killed while a call of the agent is open: the outcome is told to the m
   await endsWith(phone, card, 'exit 0', 30);
   await until(
     'the model is told',
-    () => toldModel().includes('after-the-bot\\n') && toldModel().includes('succeeded (exit 0)'),
+    () => toldModel().includes('after-the-bot\\n') && toldModel().includes('ended with exit 0'),
     { seconds: 60 },
   );
   await sees(phone, 'You said: Action', 30);
@@ -206,7 +207,7 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   await endsWith(phone, card, 'exit 0', 30);
   await hears(phone, '!status', 'brain down');
   const run = await hears(phone, '!run echo still-mine', 'echo still-mine');
-  assert.match(run, /asked by owner/);
+  assert.match(run, / · owner wants to run a command\n/);
   const own = await nextCard();
   await approve(phone, own);
   await endsWith(phone, own, 'exit 0', 30);
@@ -244,7 +245,7 @@ test('a policy changed in the settings is asked for in the room, and holds once 
   assert.equal(again.code, 0, again.err);
   assert.ok(again.events.some((e) => e['event'] === 'policy'));
   const card = await pollCard('exec: asks, or a lease · signed');
-  assert.match(card.text, /asked by the console/);
+  assert.match(card.text, / · the console wants to change the policy\n/);
   const before = await askAndSee(phone, '!run echo still sealed');
   assert.equal(before.chips.length, 3, 'not before an owner approved it');
   await approve(phone, before);

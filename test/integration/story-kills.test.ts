@@ -33,7 +33,7 @@ const saying = (text: string): number =>
     .filter((e) => String(e.content['body'] ?? '').includes(text)).length;
 
 async function endedWell(card: Card): Promise<void> {
-  await endsWith(rig.phone, card, 'approved (sealed, chip) · exit 0', 30);
+  await endsWith(rig.phone, card, '✅ ended with exit 0', 30);
   assert.deepEqual(await rig.storyOf(await actionOf(card)), story);
 }
 
@@ -51,7 +51,7 @@ test('bot killed while a card is open: a ❌ that came meanwhile counts', async 
   await rig.bot.kill();
   await rig.phone.tap(card.id, '❌');
   await rig.bot.start();
-  await endsWith(rig.phone, card, 'denied (❌ on the card)', 30);
+  await endsWith(rig.phone, card, 'denied by you (❌ on the card)', 30);
   assert.deepEqual(await rig.storyOf(await actionOf(card)), ['requested', 'posted', 'denied']);
 });
 

@@ -57,7 +57,7 @@ test('each room has its own cards and words: no answer in one counts in another'
   await endsWith(rig.phone, here, 'denied (stopped). Nothing was run.');
   assert.equal(await rig.claims(), 0);
   await approve(rig.phone, there);
-  await endsWith(rig.phone, there, 'approved (sealed, chip) · exit 0');
+  await endsWith(rig.phone, there, '✅ ended with exit 0');
   assert.equal(await rig.claims(), 1);
 });
 

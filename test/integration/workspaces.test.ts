@@ -145,7 +145,7 @@ test('a repository comes in with its history; its room, files and processes are 
   await approve(phone, twin);
   assert.equal((await bodies('stop')).length, 0, 'the other workspace runs on');
   await phone.say('!stop');
-  await endsWith(phone, sleeping, 'ended: stopped');
+  await endsWith(phone, sleeping, '🛑 stopped by');
 });
 
 test('the same command again changes nothing; another source is refused', async () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canBeTapped, chipCard, ended, longCard, poll } from '../../bot/src/approval/card.ts';
+import { answered, canBeTapped, chipCard, longCard, message, poll } from '../../bot/src/approval/card.ts';
 import { toHtml, toText } from '../../bot/src/approval/render.ts';
 import { visible } from '../../bot/src/approval/visible.ts';
+import { editOf } from '../../bot/src/matrix/post.ts';
+import type { EventId } from '../../bot/src/matrix/types.ts';
 import { type Action, makeAction } from '../../ledger/src/action.ts';
 import { aPolicy } from '../harness/ledger-chain.ts';
 import { secrets } from '../harness/shown.ts';
@@ -70,7 +72,8 @@ test('a card that can be tapped fits a homeserver’s largest event, whatever it
     for (let size = 500; size <= 64_000; size *= 2) {
       const action = bash(unit.repeat(size / unit.length));
       if (!canBeTapped(action, secrets)) continue;
-      const edit = JSON.stringify(ended('$event', chipCard(action, secrets), 'x'.repeat(300)));
+      const end = message(answered(action, secrets, 'x'.repeat(200), ['y'.repeat(100)]));
+      const edit = JSON.stringify(editOf('$event' as EventId, end));
       const asked = JSON.stringify(poll(action, secrets, ['@owner:x']).content);
       for (const event of [edit, asked])
         assert.ok((Buffer.byteLength(event) * 4) / 3 + 1500 < 65_536, `${unit} × ${size}: ${event.length}`);
@@ -91,8 +94,8 @@ test('the same action renders the same card, and another number or digest anothe
   );
   assert.match(
     toText(chipCard(action, secrets)),
-    /^#12 · exec · main · asked by owner:home · 1 line · decide by 14:32 UTC\n/,
+    /^#12 · owner wants to run a command\nmain · 1 line · decide by 14:32\n\| echo hi\n/,
   );
-  assert.match(toText(chipCard(action, secrets)), /tap 🦊 to approve · ❌ to deny$/);
+  assert.match(toText(chipCard(action, secrets)), /\ntap 🦊 to approve · ❌ to deny\nexec · digest \w{10}$/);
   assert.ok(!toText(chipCard(action, secrets)).includes('4F7KQ2ZD'), 'the token itself is only in the chip');
 });

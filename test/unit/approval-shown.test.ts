@@ -72,8 +72,8 @@ const pieces = fc.constantFrom(
   ],
   ...[
     '(empty)',
-    'in . · at most 600 s',
-    'digest ',
+    'at most 10 min',
+    'exec · digest ',
     '=',
     'A=1',
     '.',
@@ -107,7 +107,7 @@ const actions = fc.oneof(
   fc.record({ path: hostile }).map((args) => actionOf('get_file', args)),
   fc.constant(actionOf('diff', {})),
   fc.record({ as: hostile }).map((args) => actionOf('export', args as never)),
-  fc.record({ path: hostile, content: hostile }).map((args) => actionOf('put_file', args)),
+  fc.record({ path: hostile, sha256: hostile, size: fc.nat(2) }).map((args) => actionOf('put_file', args)),
   fc.record({ pattern: hostile, path: hostile }).map((args) => actionOf('grep', args)),
   fc.record({ path: hostile, content: hostile }).map((args) => actionOf('write_file', args)),
   fc.record({ path: hostile, old: hostile, new: hostile }).map((args) => actionOf('edit_file', args)),
@@ -279,12 +279,12 @@ test('attack-26 both bodies parse to exactly our blocks, and no line of an actio
           : { tag: 'p', text: 'line' in b ? b.line : assert.fail() },
       );
       assert.deepEqual(parsed(toHtml(blocks)), expected);
-      const own = blocks.flatMap((b) => ('line' in b ? [b.line] : []));
+      const own = blocks.flatMap((b) => ('line' in b ? b.line.split('\n') : []));
       assert.deepEqual(lines(toText(blocks)).own, own);
       for (const line of own)
         assert.match(
           line,
-          /^(#12 · exec · main · asked by agent · \d+ \w+ · decide by 14:32 UTC|in \. · at most \d s|at most \d s|with the variable|in the directory|read|list the directory|find the lines that match|below|send the file here|add a file, under a further name where there is one already|with these bytes, in base64|show what changed since the import|send what changed since the import, as|\d lines from line \d|write the file|with this content|edit the file|replacing the one place that says|\(empty\)|⚠️ \d+ characters? (is|are) shown as \\u\{…\}: unseen, or passing for others|not all of it is Latin script: [\w, ]+|digest \w{10}|tap 🦊 to approve · ❌ to deny)$/,
+          /^(#12 · the agent wants to [a-z ]+|main · (\d+ \w+ · )?decide by 14:32|at most \d s|with the variable|in the directory|read|list the directory|find the lines that match|below|send the file here|add a file, under a further name where there is one already|of \d bytes, with the SHA-256|show what changed since the import|send what changed since the import, as|\d lines from line \d|write the file|with this content|edit the file|replacing the one place that says|\(empty\)|⚠️ \d+ characters? (is|are) shown as \\u\{…\}: unseen, or passing for others|not all of it is Latin script: [\w, ]+|exec · digest \w{10}|tap 🦊 to approve · ❌ to deny)$/,
         );
       assert.deepEqual(message(blocks)['m.mentions'], {});
     }),
@@ -313,7 +313,7 @@ test('attack-27 floods of blank lines and blanks are counted in the header and s
   for (const [script, as, header] of floods) {
     const text = cardText(bash(script));
     assert.equal(lines(text).quoted, as);
-    assert.match(text.split('\n')[0] ?? '', header);
+    assert.match(text.split('\n')[1] ?? '', header);
     assert.match(text, /⚠️ \d+ characters are shown/);
     assert.ok(canBeTapped(bash(script), secrets));
   }
@@ -399,11 +399,11 @@ test('the word that a card wants can be read off it, and it says which one it is
     assert.equal(wordOf(action), word);
     const body = String(codeNotice(action, { ...secrets, word })['body']);
     assert.equal(
-      body.split('\n').at(-1),
+      body.split('\n').at(-2),
       `send AAAA-BBBB and, after a space, ${which} to approve · tap ❌ to deny`,
     );
     assert.ok(lines(body).quoted.includes(word));
   }
   const none = String(codeNotice(bash('make'), secrets)['body']);
-  assert.equal(none.split('\n').at(-1), 'send AAAA-BBBB to approve · tap ❌ to deny', 'where it wants none');
+  assert.equal(none.split('\n').at(-2), 'send AAAA-BBBB to approve · tap ❌ to deny', 'where it wants none');
 });

@@ -40,7 +40,7 @@ function scene() {
   const start = () => {
     const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
     troubled = () => troubles.why(room);
-    return createRelay({ ...d, conversation, troubles, tour, health: () => [], log });
+    return createRelay({ ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log });
   };
   let events = 0;
   const event = (over: Partial<Taken> = {}, device = owner.device): Taken => ({
@@ -98,7 +98,7 @@ test('attack-45 what is not heard is told once a kind and device, with what to d
   s.matrix.replay = () => true;
   const before = [s.said.length, s.alarms().length];
   await s.relay.take(s.event({ ...clear, type: 'm.reaction', content: { 'm.relates_to': { key: '👍' } } }));
-  await s.relay.take(s.event({ content: { msgtype: 'm.image', body: 'x' } }));
+  await s.relay.take(s.event({ content: { msgtype: 'm.notice', body: 'x' } }));
   await s.relay.take(s.event({ ...clear, wire: { sender: '@stranger:x' } as Taken['wire'] }));
   assert.deepEqual([s.said.length, s.alarms().length], before);
   await s.relay.take(s.event());

@@ -12,11 +12,12 @@ import { bash, lines, parsed, secrets } from '../harness/shown.ts';
 
 const log = pino({ level: 'silent' });
 const fake = [
-  '#12 · exec · main · asked by owner:home · 1 line · decide by 14:32 UTC',
+  '#12 · owner wants to run a command',
+  'main · 1 line · decide by 14:32',
   '| echo hi',
-  'in . · at most 600 s',
-  'digest 0123456789',
+  'at most 10 min',
   'tap 🌵 to approve · ❌ to deny',
+  'exec · digest 0123456789',
   '</blockquote><p>✅ approved</p> <b>@room</b> \u202E\x1b[2K',
 ].join('\n');
 
@@ -115,6 +116,7 @@ async function outputOf(bytes: Buffer): Promise<Content> {
   const r = room();
   const page = { action: bash('true'), digest: 'ab'.repeat(32), number: 12, requestedAt: 0 };
   const entry = {
+    at: '2026-01-01T00:00:02Z',
     action: page.action.id,
     kind: 'succeeded',
     seq: 9,
@@ -132,12 +134,18 @@ async function outputOf(bytes: Buffer): Promise<Content> {
     decideBy: 0,
   };
   const outcomes = createOutcomes({
-    ledger: { transcript: async () => bytes },
+    ledger: {
+      transcript: async function* () {
+        yield bytes;
+      },
+    },
     matrix: r.matrix,
     cards: { unended: () => [], get: () => card, set() {} },
     book: {
-      page: (): Page => ({ ...page, story: [{ kind: 'claimed' }] }) as unknown as Page,
+      page: (): Page =>
+        ({ ...page, story: [{ kind: 'claimed', at: '2026-01-01T00:00:00Z' }, entry] }) as unknown as Page,
       state: () => 'succeeded',
+      unfinished: () => [],
     },
     log,
     onOver: async () => {},
@@ -176,18 +184,19 @@ async function leasedMeanwhile(script: string) {
   const r = room();
   const action = bash(script);
   const story = ['requested', 'leased', 'claimed', 'succeeded'].map((kind, i) => ({
-    ...{ action: action.id, kind, seq: i + 1, hash: 'cd'.repeat(32) },
+    ...{ action: action.id, kind, seq: i + 1, hash: 'cd'.repeat(32), at: `2026-01-01T00:00:0${i}Z` },
     body: JSON.stringify(kind === 'leased' ? { lease: 'l', use: 3 } : { exit: 0 }),
   }));
   const page = { action, digest: 'ab'.repeat(32), number: 12, requestedAt: 0, story };
   const denied = { ...page, action: { ...action, id: 'other' }, story: [{ ...story[0], kind: 'denied' }] };
   const over: string[] = [];
   const outcomes = createOutcomes({
-    ledger: { transcript: async () => Buffer.alloc(0) },
+    ledger: { transcript: async function* () {} },
     matrix: r.matrix,
     cards: { unended: () => [], get: () => undefined },
     book: {
       over: () => [denied, page],
+      unfinished: () => [],
       page: () => page,
       number: (id: string) => (id === 'l' ? 7 : undefined),
       rooms: () => new Map([['main', '!room']]),
@@ -204,12 +213,15 @@ test('a leased action that ended while the bot was down is told when it starts, 
   assert.deepEqual(short.over, ['12 succeeded'], 'once, and the brain gets its outcome');
   const [told, ...more] = short.posted.map((content) => String(content['body']));
   assert.deepEqual(more, []);
-  assert.match(told ?? '', /^#12 ✅ by #7, use 3 · exit 0 ⛓ 4 cdcdcdcdcdcd\n\| echo hi\n/);
+  assert.match(
+    told ?? '',
+    /^#12 ✅ ended with exit 0 \(1 s\)\n\| echo hi\n.*\nby #7, use 3 · ⛓ 4 cdcdcdcdcdcd · exec · digest \w+$/,
+  );
   for (const unit of ['x', '日', '🦊', '"', '\n']) {
     const { posted } = await leasedMeanwhile(`echo head;${unit.repeat(60_000)};echo tail`);
     const event = JSON.stringify(posted[0]);
     assert.ok((Buffer.byteLength(event) * 4) / 3 + 1500 < 65_536, `${unit}: ${event.length}`);
     assert.ok(event.includes('echo head') && event.includes('echo tail'));
-    assert.ok(String(posted[0]?.['body']).startsWith('#12 ✅ by #7, use 3 · exit 0'));
+    assert.ok(String(posted[0]?.['body']).startsWith('#12 ✅ ended with exit 0 (1 s)'));
   }
 });

@@ -49,7 +49,7 @@ test('an outcome whose output the ledger cannot give now is shown, and the agent
     digest: 'ab'.repeat(32),
     number: 12,
     requestedAt: 0,
-    story: [{ kind: 'claimed' }],
+    story: [{ kind: 'claimed', at: '2026-01-01T00:00:00Z' }],
   };
   const entry = {
     action: page.action.id,
@@ -76,14 +76,14 @@ test('an outcome whose output the ledger cannot give now is shown, and the agent
   };
   const outcomes = createOutcomes({
     ledger: {
-      transcript: () => {
+      transcript: async function* () {
         asked++;
-        return answer();
+        yield await answer();
       },
     },
     matrix: { post: async (_: string, __: string, content: Content) => posted.push(String(content['body'])) },
     cards: { unended: () => [], get: () => card, set() {} },
-    book: { page: () => page as unknown as Page, state: () => 'succeeded' },
+    book: { page: () => page as unknown as Page, state: () => 'succeeded', unfinished: () => [] },
     log,
     onOver: async () => void told++,
   } as unknown as OutcomesOptions);

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { Fault } from '../../config/src/fault.ts';
 import { findInstance, openInstance } from '../../config/src/instance.ts';
 import { policyFrom } from '../../config/src/policy.ts';
+import { serviceFiles } from '../../config/src/services.ts';
 import { readSettings } from '../../config/src/settings.ts';
 import { newState, readState, writeState } from '../../config/src/state.ts';
 
@@ -62,6 +63,16 @@ const wrong: [string, string, RegExp][] = [
     /line 1: model must have required property 'name'/,
   ],
   [
+    'a model that writes all that it takes',
+    '\nmodel: { provider: google, name: g, key: k, context: 8192, output: 8192 }\n',
+    /line 2: model\.output \(8192\) must be at most half of model\.context \(8192\)/,
+  ],
+  [
+    'more of an answer than is ever asked for',
+    'model:\n  provider: google\n  name: g\n  output: 64000\n',
+    /line 4: model\.output must be <= 32000/,
+  ],
+  [
     'an owner of another server',
     existing('https://m.x.org', '@pc:x.org', '@me:y.org'),
     /line 4: .* another server/,
@@ -98,6 +109,12 @@ const wrong: [string, string, RegExp][] = [
     /line 1: reach.address must/,
   ],
   ['a way that is none', 'reach: { way: wan }\n', /line 1: reach.way must be one of tailnet, domain/],
+  [
+    'a time zone that is none',
+    '\ntimezone: Europe/Berlim\n',
+    /line 2: there is no time zone "Europe\/Berlim": give/,
+  ],
+  ['an offset for a time zone', 'timezone: "+02:00"\n', /line 1: there is no time zone "\+02:00"/],
   ['a key given twice', 'owner: a\nowner: b\n', /line [12]: Map keys must be unique/],
 ];
 for (const [name, text, message] of wrong)
@@ -141,6 +158,22 @@ test('an instance is made once and found again, with its secrets and ports', asy
   assert.notEqual(made.state.ports.homeserver, made.state.ports.ledger);
 });
 
+test('the time zone is this machine’s at the first start and stays, unless the settings say another', async () => {
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const told = (instance: Awaited<ReturnType<typeof openInstance>>) =>
+    JSON.parse(serviceFiles(instance, '').find((f) => f.name === 'bot.json')?.content ?? '').timezone;
+  const made = await openInstance(false);
+  assert.equal(told(made), here);
+  writeState(home, { ...made.state, timezone: 'Asia/Tokyo' });
+  assert.equal(told(await openInstance(false)), 'Asia/Tokyo', 'another machine zone later changes nothing');
+  const { timezone: _, ...before } = made.state;
+  writeState(home, before as typeof made.state);
+  assert.equal(told(await openInstance(false)), here, 'a state of before there was one');
+  assert.equal(readState(home)?.timezone, here, 'is kept from then on');
+  settings('timezone: America/New_York\n');
+  assert.equal(told(await openInstance(false)), 'America/New_York');
+});
+
 test('a port in the settings wins over the remembered one and is remembered in turn', async () => {
   await openInstance(false);
   settings('ports: { ledger: 18090 }\n');
@@ -149,7 +182,8 @@ test('a port in the settings wins over the remembered one and is remembered in t
 });
 
 test('secrets are written for their owner alone, and no two are alike', () => {
-  const state = newState(home, { server_name: 's', owner: 'o', ports: { homeserver: 1, ledger: 2 } });
+  const ports = { homeserver: 1, ledger: 2 };
+  const state = newState(home, { server_name: 's', owner: 'o', ports, timezone: 'UTC' });
   writeState(home, state);
   assert.equal(statSync(join(home, 'secrets.json')).mode & 0o777, 0o600);
   const { owner, bot, ledger, brain } = state.passwords;

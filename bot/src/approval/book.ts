@@ -1,6 +1,6 @@
 /** What the bot knows of the ledger: the chain read once, in order, and kept as far as anything open needs it. */
 import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
-import { answerRefusal, answers, lacking } from '@pocketcoder/ledger/src/answers.cjs';
+import { answerRefusal, answers, beginRefusal, lacking } from '@pocketcoder/ledger/src/answers.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { enrolled } from '@pocketcoder/ledger/src/identities.cjs';
 import { type Grant, grants, overSince, policyOf, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
@@ -31,8 +31,10 @@ export type Book = {
   enrolled(): Person[];
   frozen(): boolean;
   policy(): Policy;
-  /** The people and devices that an action still needs when this one answers too. */
-  lacking(action: string, evidence: { user: string; device?: string }): { people: number; devices: number };
+  /** The people and devices that an action still needs, when this one answers too where it is given. */
+  lacking(action: string, evidence?: { user: string; device?: string }): { people: number; devices: number };
+  /** Why an approved action may not begin now, as the ledger's code for it, or ''. */
+  held(page: Page): string;
   /** Whether a message may be the decision on what it asked for. The ledger judges it again. */
   decides(page: Page, evidence: object): boolean;
   /** The action that is not over and that this event helped to approve. */
@@ -102,6 +104,7 @@ export function createBook(
   const unfinished = (): Page[] => [...open].flatMap((id) => pages.get(id) ?? []);
   const uses = (lease: string): number => used.get(lease) ?? 0;
   const context = () => ({ control, uses, now: new Date().toISOString() });
+  const judging = (story: Entry[]) => ({ ...context(), story, head: null, sha256: digest });
   function standing(): Standing[] {
     const { now } = context();
     return grants(control)
@@ -150,12 +153,13 @@ export function createBook(
     lacking(action, evidence) {
       const page = pages.get(action);
       return page
-        ? lacking(page.action, [...answers(page.story), { evidence }], control)
+        ? lacking(page.action, [...answers(page.story), ...(evidence ? [{ evidence }] : [])], control)
         : { people: 0, devices: 0 };
     },
+    held: ({ action, story }) => beginRefusal(action, judging(story)),
     decides({ action, story }, evidence) {
       const [requested] = story;
-      const c = { ...context(), story, head: null, sha256: digest };
+      const c = judging(story);
       return !!requested && !answerRefusal('approved', { grade: 'signed', evidence }, action, requested, c);
     },
     standing,

@@ -1,4 +1,4 @@
-/** The Matrix events of a card: message, sealed chips, poll, code notice, long file, and the edit that ends it. */
+/** The Matrix events of a card: message, sealed chips, poll, code notice, long file, and what stands there once it was answered. */
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { actionBlocks, type Block, fitsPhone, header, toHtml, toText } from './render.ts';
 import { digestText } from './tokens.ts';
@@ -33,26 +33,40 @@ export function message(blocks: readonly Block[], kind: 'm.text' | 'm.notice' = 
 }
 
 type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
-const digestLine = (s: Shown): Block => ({ line: `digest ${digestText(s.digest).slice(0, 10)}` });
 
-/** What every form of a card shows, and what stays when it has ended: header, the whole action, digest. */
-export const cardBlocks = (action: Action, s: Shown): Block[] => [
+/** What is for auditors: a card's last line, and a short one. @param more what else the ledger says of it */
+const proof = (action: Action, { digest }: Pick<Shown, 'digest'>, more: readonly string[] = []): Block => ({
+  line: [...more, action.class, `digest ${digestText(digest).slice(0, 10)}`].join(' · '),
+});
+
+/** What every form of a card shows: header, the whole action, how to answer, digest. */
+const asking = (action: Action, s: Shown, how: readonly Block[] = []): Block[] => [
   header(action, s.number, s.decideBy),
   ...actionBlocks(action),
-  digestLine(s),
+  ...how,
+  proof(action, s),
 ];
+
+/**
+ * A card that was answered: the action stays as it was, and below it stands how it goes or how it ended.
+ * @param more who approved it, and where the ledger then was
+ */
+export const answered = (
+  action: Action,
+  s: Omit<Shown, 'decideBy'>,
+  line: string,
+  more: readonly string[] = [],
+): Block[] => [header(action, s.number), ...actionBlocks(action), { line }, proof(action, s, more)];
 
 /** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
-export const chipCard = (action: Action, s: Secrets): Block[] => [
-  ...cardBlocks(action, s),
-  { line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` },
-];
+export const chipCard = (action: Action, s: Secrets): Block[] =>
+  asking(action, s, [{ line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` }]);
 
 /** Blocks of a card that takes nothing but its code and a word of the action: who tapped unread is made to read. */
-export const wordCard = (action: Action, s: Secrets): Block[] => [
-  ...cardBlocks(action, s),
-  { line: `taps are off for now: !code ${s.number} says how to approve it · tap ❌ to deny` },
-];
+export const wordCard = (action: Action, s: Secrets): Block[] =>
+  asking(action, s, [
+    { line: `taps are off for now: !code ${s.number} says how to approve it · tap ❌ to deny` },
+  ]);
 
 /** More of a word nobody types. */
 const mostTyped = 40;
@@ -81,7 +95,8 @@ const mostBytes = 40_000;
 export function canBeTapped(action: Action, s: Secrets): boolean {
   const blocks = chipCard(action, s);
   if (!fitsPhone(blocks)) return false;
-  return fitsEvent(ended('', blocks, ''));
+  const content = message(blocks);
+  return fitsEvent({ ...content, 'm.new_content': content });
 }
 
 /** The same before there are secrets: they are all of one length. */
@@ -111,7 +126,7 @@ export function poll(
   s: Secrets,
   approvers: readonly string[],
 ): { type: string; content: Content } {
-  const question = toText(cardBlocks(action, s));
+  const question = toText(asking(action, s));
   const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
   const { ok, no } = pollAnswers(s);
   return {
@@ -144,12 +159,13 @@ export const pollEnd = (start: string, words: string): { type: string; content: 
 
 /** The whole action and the code that approves it: a notice, so that a lock screen never shows the code. */
 export const codeNotice = (action: Action, s: Secrets): Content =>
-  message([
-    ...cardBlocks(action, s),
-    {
-      line: `send ${s.code}${s.word && ` and, after a space, ${wanted(action).which}`} to approve · tap ❌ to deny`,
-    },
-  ]);
+  message(
+    asking(action, s, [
+      {
+        line: `send ${s.code}${s.word && ` and, after a space, ${wanted(action).which}`} to approve · tap ❌ to deny`,
+      },
+    ]),
+  );
 
 const cut = 1200;
 
@@ -166,10 +182,16 @@ function headAndTail(action: Action): Block[] {
   ];
 }
 
-/** A line, and below it the action: all of it, or head and tail where an event cannot hold it. */
-export function told(line: string, action: Action): Content {
-  const whole = message([{ line }, ...actionBlocks(action)]);
-  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action)]);
+/** What ran without a card: how it ended, then the action, all of it or head and tail where an event cannot hold it. */
+export function told(
+  action: Action,
+  s: Omit<Shown, 'decideBy'>,
+  line: string,
+  more: readonly string[],
+): Content {
+  const last = proof(action, s, more);
+  const whole = message([{ line }, ...actionBlocks(action), last]);
+  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action), last]);
 }
 
 /** For what is too long for a card: its head and tail, and where the rest and the code are. */
@@ -177,20 +199,9 @@ export function longCard(action: Action, s: Secrets): { card: Content; file: str
   const blocks: Block[] = [
     header(action, s.number, s.decideBy),
     ...headAndTail(action),
-    digestLine(s),
     { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },
+    proof(action, s),
   ];
-  const file = `${toText(cardBlocks(action, s))}\nsend ${s.code} to approve #${s.number}\n`;
+  const file = `${toText(asking(action, s))}\nsend ${s.code} to approve #${s.number}\n`;
   return { card: message(blocks, 'm.text'), file };
-}
-
-/** The edit that ends a card: the action stays as it was, the outcome stands below it. */
-export function ended(card: string, original: readonly Block[], outcome: string): Content {
-  const now = message([...original, { line: outcome }]);
-  return {
-    ...now,
-    body: `* ${String(now['body'])}`,
-    'm.new_content': now,
-    'm.relates_to': { rel_type: 'm.replace', event_id: card },
-  };
 }

@@ -4,15 +4,24 @@ import { type Policy, risks, type Term } from '@pocketcoder/ledger/src/policy.cj
 
 type Part = readonly [label: string, text: string];
 
+const units = [
+  ['d', 86400],
+  ['h', 3600],
+  ['min', 60],
+] as const;
+
 /** Seconds as people say them: `90 s`, `10 min`, `2 h`, `3 d`. */
 export function duration(seconds: number): string {
-  for (const [unit, size] of [
-    ['d', 86400],
-    ['h', 3600],
-    ['min', 60],
-  ] as const)
+  for (const [unit, size] of units)
     if (seconds >= size && seconds % size === 0) return `${seconds / size} ${unit}`;
   return `${seconds} s`;
+}
+
+/** How long something took, or what is left of it, as people say it: `0.4 s`, `12 s`, `3 min`, `2 h`, `4 d`. */
+export function roughly(seconds: number): string {
+  if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
+  for (const [unit, size] of units) if (seconds >= 2 * size) return `${Math.round(seconds / size)} ${unit}`;
+  return `${Math.round(seconds)} s`;
 }
 
 /** Keys as people compare them: in groups of four. */

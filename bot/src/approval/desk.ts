@@ -37,8 +37,9 @@ export type Desk = {
   /**
    * Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered.
    * @param command the signed message that asks: where its kind, its sender and the policy let it, it is the decision too
+   * @param file the bytes that the action names
    */
-  ask(asked: Asked, command?: Evidence): Promise<{ action: string; number: number }>;
+  ask(asked: Asked, command?: Evidence, file?: Uint8Array): Promise<{ action: string; number: number }>;
   /** Carries out a verdict of the gatekeeper. Returns what a person should be told, or ''. */
   apply(verdict: Verdict): Promise<string>;
   addPoll(number: number): Promise<string>;
@@ -102,14 +103,11 @@ export function createDesk(o: DeskOptions): Desk {
     return '';
   }
 
-  /** One of several answers, or the one that suffices. */
+  /** One of several answers, or the one that suffices; the card itself says that it counted. */
   async function answer(card: Card, grade: string, evidence: Evidence): Promise<string> {
     const { people, devices } = book.lacking(card.action, evidence);
-    const missing = Math.max(people, devices);
-    const kind = missing > 0 ? 'endorsed' : 'approved';
-    const refusal = await decide(kind, card, { grade, evidence }, evidence.event);
-    if (refusal || missing === 0) return refusal;
-    return `#${card.number}: ${missing} more ${people > 0 ? 'to approve' : 'of your devices'}, then it runs`;
+    const kind = people + devices > 0 ? 'endorsed' : 'approved';
+    return decide(kind, card, { grade, evidence }, evidence.event);
   }
 
   async function apply(v: Verdict): Promise<string> {
@@ -166,7 +164,7 @@ export function createDesk(o: DeskOptions): Desk {
   };
 
   return {
-    async ask(asked, command) {
+    async ask(asked, command, file) {
       const brain = asked.requester === 'brain';
       const why = o.trouble(asked.workspace) || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
@@ -182,6 +180,7 @@ export function createDesk(o: DeskOptions): Desk {
         kind: 'requested',
         action: action.id,
         body: JSON.parse(actionText(action)) as object,
+        ...(file && { transcript: () => [file] }),
       });
       await book.reached(entry.seq);
       const page = book.page(action.id);

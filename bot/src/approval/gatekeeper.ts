@@ -8,6 +8,7 @@ import { anEdit, violated } from '../matrix/rules.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import type { Person } from './book.ts';
 import { isBlank, isNo, isYes, plainEmoji, type Said, saidIn } from './said.ts';
+import { type Sent, sentIn, unheardOf } from './sent.ts';
 import type { Card, CardStore } from './store.ts';
 import { looksSealed, typedCode } from './tokens.ts';
 import { oneLine } from './visible.ts';
@@ -20,8 +21,6 @@ export type Evidence = {
   session?: string;
   index?: number;
 };
-/** A file from an enrolled device: its name and size as stated, where it lies and how it is opened. */
-export type Sent = { name: string; size: number; file: Record<string, unknown> };
 export type Verdict =
   | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
   | { do: 'deny'; card: Card; evidence: Evidence; why: string }
@@ -65,9 +64,11 @@ export type Gate = {
 };
 
 const ignore = (why: string): Verdict => ({ do: 'ignore', why });
+const tell = ({ wire: { event_id } }: Taken, why: string): Verdict => ({
+  ...{ do: 'tell', about: event_id, why, below: event_id },
+});
 /** Commands that are their own decision: they read, and name exactly what. */
 const deciding = /^!(files|get|diff|export)(?!\S)/i;
-const files = ['m.file', 'm.image', 'm.video', 'm.audio'];
 /** Clients add a variation selector to some emoji. */
 const bare = (key: string): string => key.replace(/\uFE0F/g, '');
 
@@ -261,29 +262,19 @@ async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   const card = issued?.by === 'code' ? gate.cards.get(issued.action) : undefined;
   if (card && card.room !== t.room) return ignore('code of another room');
   const kind = text(t.content['msgtype']);
-  const decides = card || deciding.test(words.text) || files.includes(kind);
+  const sent = sentIn(t.content);
+  const decides = card || deciding.test(words.text) || sent;
   const why = decides ? await unproven(t, gate) : await violated(t, gate.people(t.room), gate.matrix);
   if (why) return failing(why, t);
   const evidence = signedBy(t, 'command');
-  const { file, filename, info } = t.content as {
-    file?: Sent['file'];
-    filename?: unknown;
-    info?: Partial<Sent>;
-  };
-  if (files.includes(kind) && file) {
-    const sent = { name: text(filename) || text(t.content['body']), size: Number(info?.size) || 0, file };
-    return { do: 'receive', sent, from, evidence };
-  }
+  if (typeof sent === 'string') return tell(t, sent);
+  if (sent) return { do: 'receive', sent, from, evidence };
   if (kind !== 'm.text') return ignore(`a message of kind ${kind}`);
   if (!card) {
     if (!typed || !looksTyped(words.text, typed.rest, t.room, gate))
       return heard(t, gate, from, words, decides ? evidence : undefined);
-    return {
-      do: 'tell',
-      about: t.wire.event_id,
-      why: 'That is no card’s code, so it approved nothing, and the agent was not told it: read the code again.',
-      below: t.wire.event_id,
-    };
+    const nobody = 'That is no card’s code, so it approved nothing, and the agent was not told it';
+    return tell(t, `${nobody}: read the code again.`);
   }
   if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
   const { rest = '' } = typed ?? {};
@@ -314,5 +305,10 @@ export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
   if (!t.encrypted || t.failed) return ignore(t.failed ?? 'not encrypted');
   if (t.type === 'org.matrix.msc3381.poll.response') return vote(t, gate);
   if (t.type === 'm.room.message') return said(t, gate, from);
+  const unheard = unheardOf(t.type);
+  if (unheard) {
+    const why = await violated(t, gate.people(t.room), gate.matrix);
+    return why ? ignore(why) : tell(t, unheard);
+  }
   return ignore(`an event of type ${t.type}`);
 }

@@ -1,5 +1,5 @@
 /** An action as people read it: one list of blocks, from the canonical action alone, written as text and as HTML. */
-import type { Act, Action } from '@pocketcoder/ledger/src/action.ts';
+import type { Act, Action, Kind, Requester } from '@pocketcoder/ledger/src/action.ts';
 import { controlParts, duration, endsText } from './control.ts';
 import { scriptsOf, unmistakable } from './unmistakable.ts';
 import { escapeHtml } from './visible.ts';
@@ -67,7 +67,7 @@ function body(action: Act | Action): Shown {
         ...Object.entries(env).map(([k, v]) => ['with the variable', `${k}=${v}`] as const),
         ...(cwd === '.' ? [] : [['in the directory', cwd] as const]),
       ]);
-      shown.blocks.push({ line: `${cwd === '.' ? 'in . · ' : ''}at most ${timeout} s` });
+      shown.blocks.push({ line: `at most ${duration(timeout)}` });
       return shown;
     }
     case 'read_file': {
@@ -88,7 +88,7 @@ function body(action: Act | Action): Shown {
     case 'put_file':
       return labelled([
         ['add a file, under a further name where there is one already', action.args.path],
-        ['with these bytes, in base64', action.args.content],
+        [`of ${action.args.size} bytes, with the SHA-256`, action.args.sha256],
       ]);
     case 'diff':
       return { blocks: [{ line: 'show what changed since the import' }], hidden: 0 };
@@ -165,32 +165,86 @@ export function actionBlocks(action: Action): Block[] {
   ];
 }
 
-/** First line of a card: its number, risk class, workspace, and until when it can be decided. */
-export function header(action: Action, number: number, decideBy: Date): Block {
-  const size =
-    action.kind === 'bash' ? action.args.script.split('\n').length : JSON.stringify(action.args).length;
-  const unit = action.kind === 'bash' ? (size === 1 ? 'line' : 'lines') : 'characters';
-  // Without its @: clients draw a whole id as a pill with the name that the homeserver gives it.
-  const who =
-    { brain: 'agent', operator: 'the console' }[action.requester as string] ?? action.requester.slice(1);
+/** What each kind of action is called in a card's first line. */
+const wishes: Record<Kind, string> = {
+  bash: 'run a command',
+  read_file: 'read a file',
+  list: 'list a directory',
+  grep: 'search files',
+  get_file: 'get a file',
+  put_file: 'add a file',
+  diff: 'see what changed',
+  export: 'take along what changed',
+  write_file: 'write a file',
+  edit_file: 'change a file',
+  plan: 'carry out a plan',
+  lease: 'do this without a card each time',
+  policy: 'change the policy',
+  role: 'change what somebody may do',
+  device: 'enrol a device',
+  thaw: 'thaw everything',
+};
+
+/** A person as the room knows them. Without @ and server: clients draw a whole id as a pill with a name that the homeserver gives. */
+export const nameOf = (user: string): string => /^@([^:]*)/.exec(user)?.[1] ?? user;
+
+/** Who asks, in words. A person of the name of one of the bot's own parts keeps the server in it. */
+function asker(requester: Requester): string {
+  if (requester === 'brain') return 'the agent';
+  if (requester === 'operator') return 'the console';
+  const name = nameOf(requester);
+  return ['agent', 'console'].includes(name) ? requester.slice(1) : name;
+}
+
+/** Characters up to which nobody has to be told how long an action is. */
+const short = 200;
+
+/** How long its text is, before it is seen: what floods the screen says so in the first lines. */
+function sizeOf(action: Action): string[] {
+  const lines = (text: string): string[] => {
+    const count = text.split('\n').length;
+    return [count === 1 ? '1 line' : `${count} lines`];
+  };
+  switch (action.kind) {
+    case 'bash':
+      return lines(action.args.script);
+    case 'write_file':
+      return lines(action.args.content);
+    case 'edit_file':
+      return lines(`${action.args.old}\n${action.args.new}`);
+    case 'plan':
+      return [`${action.args.steps.length} steps`];
+    default: {
+      const { length } = JSON.stringify(action.args);
+      return length > short ? [`${length} characters`] : [];
+    }
+  }
+}
+
+/**
+ * How a card begins: its number, who asks for what, then the workspace, its size, and until when it can be decided.
+ * @param decideBy absent once it was decided
+ */
+export function header(action: Action, number: number, decideBy?: Date): Block {
   const { approvers = 1, devices = 1, grace = 0 } = action;
   const more = [
     ...(approvers > 1 ? [`needs ${approvers} people`] : []),
     ...(devices > 1 ? [`needs ${devices} devices`] : []),
     ...(grace > 0 ? [`waits ${duration(grace)} after the yes`] : []),
+    ...(decideBy
+      ? [`decide by ${clock(decideBy, new Date(decideBy.getTime() - action.decide_within * 1000))}`]
+      : []),
   ];
-  return {
-    line: [
-      `#${number}`,
-      action.class,
-      action.workspace,
-      `asked by ${who}`,
-      `${size} ${unit}`,
-      ...more,
-      `decide by ${clock(decideBy)}`,
-    ].join(' · '),
-  };
+  const about = [action.workspace, ...sizeOf(action), ...more].join(' · ');
+  return { line: `#${number} · ${asker(action.requester)} wants to ${wishes[action.kind]}\n${about}` };
 }
 
-/** HH:MM UTC: phones and servers rarely share a time zone. */
-export const clock = (at: Date): string => `${at.toISOString().slice(11, 16)} UTC`;
+/** More than this between two moments, in milliseconds, and the hour alone could be that of another day. */
+const sameDay = 12 * 3600 * 1000;
+
+/** A moment in the owner's time zone, which the process has: `14:05`, or `Sat 14:05` where it is far from the other one. */
+export function clock(at: Date, from: Date = at): string {
+  const far = Math.abs(at.getTime() - from.getTime()) > sameDay;
+  const weekday = far ? `${at.toLocaleDateString('en-GB', { weekday: 'short' })} ` : '';
+  return weekday + at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+}

@@ -90,7 +90,7 @@ function pending({ book, workspace }: CommandContext): string {
     .filter((p) => p.action.workspace === workspace)
     .map((p) => {
       const state = book.state(p.action.id);
-      const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000));
+      const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
       return `#${p.number} ${p.action.kind} · ${state === 'posted' ? `waits for you until ${until}` : state}`;
     });
   return lines.length > 0 ? lines.join('\n') : 'Nothing waits.';

@@ -93,7 +93,7 @@ export function createOutages(o: {
   const backText = ({ part, since }: Told, up: number) =>
     message([
       {
-        line: `✅ ${parts[part].came} (${clock(new Date(since))} to ${clock(new Date(up))}). ${parts[part].back}`,
+        line: `✅ ${parts[part].came} (${clock(new Date(since), new Date(up))} to ${clock(new Date(up))}). ${parts[part].back}`,
       },
     ]);
 

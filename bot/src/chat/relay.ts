@@ -15,10 +15,10 @@ import { oneLine } from '../approval/visible.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import { type CommandContext, isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
-import { receive } from './files.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
 import { repliedTo } from './replies.ts';
+import type { SentFiles } from './sent.ts';
 import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
 
@@ -33,6 +33,7 @@ export type RelayOptions = {
   /** Rooms in which nothing is asked or approved, and why. */
   troubles: Troubles;
   tour: Tour;
+  sentFiles: SentFiles;
   health(): string[];
   log: Logger;
 };
@@ -118,7 +119,7 @@ export function createRelay(o: RelayOptions): Relay {
       v.do === 'hear' && !text.startsWith('!') ? await repliedTo(o, room, v) : unrelated;
     const answer =
       v.do === 'receive'
-        ? receive(v.sent, matrix, parts)
+        ? o.sentFiles.receive(v.sent, v.evidence, parts)
         : text.startsWith('!')
           ? runCommand(text, parts)
           : conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);

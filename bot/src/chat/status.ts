@@ -6,6 +6,8 @@ import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
 export type Status = {
   /** Shows this as soon as the pace allows; what comes before then replaces it. */
   show(content: Content): void;
+  /** Forgets what is not shown yet. */
+  drop(): void;
   /** Shows this for good. Resolves when it is sent, and throws when it can't be. */
   finish(content: Content): Promise<EventId>;
   shown(): boolean;
@@ -17,23 +19,32 @@ export const pace = 1500;
 /**
  * @param o.txn makes a first message that is sent again after a crash the same message
  * @param o.begun that message may stand there from before a crash: what it says is then replaced
+ * @param o.event an own message that is there already and is edited
+ * @param o.replyTo what a first message answers
+ * @param o.after milliseconds until the first state is shown, so that one that is over at once never is
  */
 export function statusMessage(
   matrix: Matrix,
   room: RoomId,
   log: Logger,
-  o: { txn?: string; begun?: boolean } = {},
+  o: { txn?: string; begun?: boolean; event?: EventId; replyTo?: EventId; after?: number } = {},
 ): Status {
-  let event: EventId | undefined;
+  let { event } = o;
   let next: Content | undefined;
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<unknown> = Promise.resolve();
-  let last = 0;
+  let last = o.after === undefined ? 0 : Date.now() + o.after - pace;
 
   async function send(content: Content): Promise<EventId> {
     last = Date.now();
     const first = event === undefined;
-    event ??= await matrix.post(room, 'm.room.message', content, o.txn ? { txn: o.txn } : {});
+    const reply = o.replyTo && { 'm.relates_to': { 'm.in_reply_to': { event_id: o.replyTo } } };
+    event ??= await matrix.post(
+      room,
+      'm.room.message',
+      { ...content, ...reply },
+      o.txn ? { txn: o.txn } : {},
+    );
     if (!first || o.begun) await matrix.edit(room, event, content);
     return event;
   }
@@ -49,15 +60,19 @@ export function statusMessage(
       // An intermediate state that is lost is replaced by the next one.
       .catch((error: unknown) => log.warn({ room, err: error }, 'a status was not shown'));
   }
+  function drop(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    next = undefined;
+  }
   return {
     show(content) {
       next = content;
       timer ??= setTimeout(flush, Math.max(0, last + pace - Date.now()));
     },
+    drop,
     async finish(content) {
-      clearTimeout(timer);
-      timer = undefined;
-      next = undefined;
+      drop();
       await sending;
       return send(content);
     },

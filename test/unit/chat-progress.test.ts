@@ -1,0 +1,218 @@
+/** A card lives: what its message says from the first answer to the end, in how many edits, and in which order. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { createOutcomes } from '../../bot/src/chat/outcomes.ts';
+import { pace } from '../../bot/src/chat/status.ts';
+import { type Asked, makeAction } from '../../ledger/src/action.ts';
+import type { Entry } from '../../ledger/src/entry.ts';
+import type { Term } from '../../ledger/src/policy.cjs';
+import { asked, log, startDesk, workspace } from '../harness/desk.ts';
+import { aPolicy, controlWay, owner, type Person, person } from '../harness/ledger-chain.ts';
+
+type Edit = { 'm.new_content': { body: string }; 'm.relates_to': { event_id: string } };
+
+/** A desk with its outcomes, on a clock of the test's. @param term the policy of every class */
+function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person[] = []) {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T12:00:00') });
+  const made = (): ReturnType<typeof createOutcomes> => createOutcomes({ ...d, log, onOver: async () => {} });
+  const ears: { take(entry: Entry): void } = { take() {} };
+  const d = startDesk({ onEntry: (entry) => ears.take(entry) });
+  t.after(d.stop);
+  for (const who of people)
+    d.put({ author: 'operator', kind: 'identity.enrolled', body: { ...who, role: 'approves' } });
+  const ask = {
+    kind: 'policy',
+    args: { policy: aPolicy(term) },
+    workspace,
+    task: 'task',
+    requester: 'operator',
+  };
+  for (const entry of controlWay(makeAction(ask as Asked, d.book.policy()))) d.put(entry);
+  Object.assign(ears, made());
+  const settle = () => new Promise(setImmediate);
+  /** The last line but the auditors' of each edit, and what it edits. */
+  const edits = () =>
+    d.posted
+      .filter((p) => p.type === 'edit')
+      .map((p) => p.content as Edit)
+      .map((e) => `${e['m.relates_to'].event_id} ${lineOf(e['m.new_content'].body)}`);
+  const lineOf = (body: string): string =>
+    body.split('\n').findLast((line) => /^(#\d+ )?[👍⏳⏸▶🛑✅⚠❌⌛🧊]/u.test(line)) ?? '';
+  return {
+    ...d,
+    edits,
+    lineOf,
+    async pass(ms: number) {
+      for (let at = 0; at < ms; at += 100) {
+        t.mock.timers.tick(100);
+        d.memory.clock.now = Date.now();
+        await settle();
+      }
+    },
+    async asks(script: string) {
+      const { action, number } = await d.desk.ask(asked(script));
+      const of = (kind: string, body: object = {}, author = 'executor') => {
+        const digest = d.book.page(action)?.digest;
+        d.put({ author, kind, action, body: { digest, ...body } });
+      };
+      return {
+        action,
+        number,
+        /** The event that is edited: the card, or the reply below a poll. */
+        card: () => d.cards.get(action)?.event ?? '',
+        approve(who: Person = owner, event = '$tap') {
+          const card = d.cards.get(action);
+          assert.ok(card);
+          const evidence = { user: who.user, device: who.device, event, form: 'poll' } as const;
+          return d.desk.apply({ do: 'approve', card, grade: 'signed', evidence });
+        },
+        begin() {
+          for (const kind of ['claimed', 'running']) of(kind, { executor: 'one' });
+        },
+        end: (exit = 0) => of(exit === 0 ? 'succeeded' : 'failed', { exit, signal: null, output: 'hi\n' }),
+        kill: (reason: string) => of('killed', { exit: null, signal: 'SIGKILL', reason, output: '' }),
+      };
+    },
+    restart: () => Object.assign(ears, made()) as ReturnType<typeof made>,
+  };
+}
+
+test('a tap is on its card within a second, then since when it runs, and at last how it ended: one edit each', async (t) => {
+  const s = scene(t);
+  const one = await s.asks('sleep 20');
+  await s.pass(5000);
+  assert.deepEqual(s.edits(), [], 'a card that waits says nothing more');
+  await one.approve();
+  await s.pass(1000);
+  assert.deepEqual(s.edits(), [`${one.card()} 👍 approved · not begun yet`]);
+  one.begin();
+  await s.pass(20_000);
+  one.end();
+  await s.pass(10 * pace);
+  assert.deepEqual(s.edits().slice(1), [
+    `${one.card()} ▶️ running since 12:00`,
+    `${one.card()} ✅ ended with exit 0 (20 s)`,
+  ]);
+});
+
+test('what is over at once is told once, by its end, and nothing earlier comes after it', async (t) => {
+  const s = scene(t);
+  const one = await s.asks('true');
+  await one.approve();
+  one.begin();
+  await s.pass(200);
+  one.end(3);
+  await s.pass(10 * pace);
+  assert.deepEqual(s.edits(), [`${one.card()} ⚠️ exit 3 (0.2 s)`]);
+});
+
+test('a homeserver that is slow holds up no decision, and the end is still the last that is said', async (t) => {
+  const s = scene(t);
+  const one = await s.asks('true');
+  const { post } = s.matrix;
+  const slow = Promise.withResolvers<void>();
+  s.matrix.post = async (...args) => {
+    await slow.promise;
+    return post(...args);
+  };
+  await one.approve();
+  await s.pass(1000);
+  one.begin();
+  assert.deepEqual(s.kinds(one.action), ['requested', 'posted', 'approved', 'claimed', 'running']);
+  await s.pass(5000);
+  one.end();
+  await s.pass(1000);
+  slow.resolve();
+  await s.pass(10 * pace);
+  assert.match(s.edits().at(-1) ?? '', /✅ ended with exit 0 \(5 s\)$/);
+  assert.ok(s.edits().length <= 2, s.edits().join('\n'));
+});
+
+test('a second action of the task says what it waits for', async (t) => {
+  const s = scene(t);
+  const [one, two] = [await s.asks('sleep 9'), await s.asks('true')];
+  const last = () => s.edits().findLast((edit) => edit.startsWith(two.card()));
+  await one.approve(owner, '$1');
+  one.begin();
+  await two.approve(owner, '$2');
+  await s.pass(3000);
+  assert.equal(last(), `${two.card()} 👍 approved · waits for #${one.number}`);
+  one.end();
+  two.begin();
+  await s.pass(3000);
+  assert.equal(last(), `${two.card()} ▶️ running since 12:00`);
+});
+
+test('a grace says when it starts and how to stop it; a freeze after the yes says that it does not start', async (t) => {
+  const s = scene(t, { grace: 30 });
+  const one = await s.asks('true');
+  await one.approve();
+  await s.pass(1000);
+  assert.deepEqual(s.edits(), [`${one.card()} ⏳ approved · starts in 30 s, ❌ stops it`]);
+  s.put({ author: 'operator', kind: 'frozen', body: { by: 'operator' } });
+  await s.pass(3000);
+  assert.match(s.edits().at(-1) ?? '', /⏸ approved, but does not start: everything is frozen/);
+  const card = s.cards.get(one.action);
+  assert.ok(card);
+  const evidence = { user: owner.user, event: '$no', form: 'reaction' } as const;
+  await s.desk.apply({ do: 'deny', card, evidence, why: '❌ on the card' });
+  await s.pass(3000);
+  assert.match(s.edits().at(-1) ?? '', /❌ denied by you \(❌ on the card\)\. Nothing was run\.$/);
+});
+
+test('what is being stopped says so, and then that it was, and by whom', async (t) => {
+  const s = scene(t);
+  const one = await s.asks('sleep 99');
+  await one.approve();
+  one.begin();
+  await s.pass(3000);
+  await s.desk.stop(workspace, owner.user);
+  await s.pass(3000);
+  assert.equal(s.edits().at(-1), `${one.card()} 🛑 is being stopped`);
+  one.kill('stopped');
+  await s.pass(3000);
+  assert.equal(s.edits().at(-1), `${one.card()} 🛑 stopped by you (6 s)`);
+});
+
+test('below a poll one quiet message lives: the answer that counted and what is missing, then the run, then the end', async (t) => {
+  const [ann, bob] = [person('ann'), person('bob')];
+  const s = scene(t, { form: 'poll', grade: 'signed', approvers: 2 }, [ann, bob]);
+  const one = await s.asks('true');
+  const before = s.posted.length;
+  await one.approve(ann, '$1');
+  await s.pass(3000);
+  assert.deepEqual(s.said.slice(before), [`#${one.number} 👍 yes from ann · still needs 1 more person`]);
+  const reply = s.posted.at(-1);
+  assert.equal(reply?.content['msgtype'], 'm.notice');
+  assert.deepEqual(reply?.content['m.relates_to'], { 'm.in_reply_to': { event_id: one.card() } });
+  const event = `$${s.posted.length}`;
+  await one.approve(bob, '$2');
+  one.begin();
+  await s.pass(3000);
+  one.end();
+  await s.pass(3000);
+  assert.deepEqual(s.edits(), [
+    `${event} #${one.number} ▶️ running since 12:00`,
+    `${event} #${one.number} ✅ ended with exit 0 (3 s)`,
+  ]);
+  assert.match(s.said.at(-1) ?? '', /\napproved by ann and bob \(signed, poll\) · ⛓ \d+ [0-9a-f]{12}$/);
+});
+
+test('after a restart a card says where its action stands now, in the message that it has', async (t) => {
+  const s = scene(t);
+  const one = await s.asks('sleep 9');
+  await one.approve();
+  await s.pass(1000);
+  s.restart();
+  one.begin();
+  await s.restart().catchUp();
+  await s.pass(1000);
+  assert.equal(s.edits().at(-1), `${one.card()} ▶️ running since 12:00`);
+  one.end();
+  await s.pass(3000);
+  const all = s.edits();
+  assert.match(all.at(-1) ?? '', /✅ ended with exit 0/);
+  await s.restart().catchUp();
+  await s.pass(10 * pace);
+  assert.deepEqual(s.edits(), all, 'what has ended is told once');
+});
