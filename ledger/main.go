@@ -52,7 +52,7 @@ func run(app *pocketbase.PocketBase) error {
 	if _, err := os.Stat(filepath.Join(hooks, "entries.pb.js")); err != nil {
 		return &unusableError{"its hooks are missing (" + hooks + "): nothing was started; build the image again"}
 	}
-	checkTranscripts(app)
+	checkFiles(app)
 	keepEntries(app)
 	boundStreams(app)
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {

@@ -6,7 +6,7 @@ import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
 import { isWorkspaceName } from '@pocketcoder/ledger/src/workspaces.cjs';
 import type { Logger } from 'pino';
 import { isUserId } from './configuration.ts';
-import type { AskEmoji, Enrolled, RoomId, ShowCode, UserId } from './matrix/types.ts';
+import type { Enrolled, Operator, RoomId, UserId } from './matrix/types.ts';
 
 export type ConsoleOptions = {
   path: string;
@@ -17,11 +17,8 @@ export type ConsoleOptions = {
   askPolicy(policy: Policy): Promise<unknown>;
   /** Makes a workspace's room, or names the one there is. */
   openWorkspace(name: string): Promise<RoomId>;
-  /**
-   * Verifies a user, who is invited first where they are not in the room. `ask` and `code` show it to the operator and wait for a
-   * yes; it ends when the operator has `left`.
-   */
-  pair(user: UserId, ask: AskEmoji, code: ShowCode, left: AbortSignal): Promise<Enrolled>;
+  /** Verifies a user, who is invited first where they are not in the room, until the operator has `left`. */
+  pair(user: UserId, operator: Operator, left: AbortSignal): Promise<Enrolled>;
 };
 
 /** Serves until `close`. Only one pairing at a time: a second one is told so. */
@@ -38,16 +35,17 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       return say({ event: 'error', message: 'a pairing is already under way: finish or cancel it first' });
     pairing = true;
     try {
-      say({ event: 'waiting', user });
-      const ask = async (question: object): Promise<boolean> => {
-        say(question);
-        return ((await next()) as { answer?: unknown } | undefined)?.answer === 'yes';
-      };
-      const code: ShowCode = {
-        show: (bytes) => say({ event: 'qr', code: Buffer.from(bytes).toString('base64') }),
-        scanned: (device) => ask({ event: 'scanned', device }),
-      };
-      const device = await o.pair(user, (emoji) => ask({ event: 'emoji', emoji }), code, left);
+      const device = await o.pair(
+        user,
+        {
+          waits: (what, asked) => say({ event: 'waiting', user, for: what, asked }),
+          async compare(emoji) {
+            say({ event: 'emoji', emoji });
+            return ((await next()) as { answer?: unknown } | undefined)?.answer === 'yes';
+          },
+        },
+        left,
+      );
       say({ event: 'verified', ...device });
     } catch (error) {
       say({ event: 'error', message: error instanceof Error ? error.message : String(error) });

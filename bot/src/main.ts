@@ -22,6 +22,7 @@ import { createOutages, type State } from './chat/outages.ts';
 import { createOutcomes } from './chat/outcomes.ts';
 import { createRelay } from './chat/relay.ts';
 import { restoredText, takenBack } from './chat/restored.ts';
+import { createSentFiles } from './chat/sent.ts';
 import { taskStore } from './chat/tasks.ts';
 import { createTour } from './chat/tour.ts';
 import { troubleStore } from './chat/troubles.ts';
@@ -207,6 +208,14 @@ async function main(log: Logger): Promise<void> {
       .filter(Boolean)
       .map((why) => `⚠️ ${why}`),
   ];
+  const sentFiles = createSentFiles({
+    file: join(stateDir, 'sent.sqlite'),
+    book,
+    matrix,
+    tell: conversation.tell,
+    say: (name, text) => matrix.post(roomOf(name), 'm.room.message', message([{ line: text }])),
+    log,
+  });
   const relay = createRelay({
     matrix,
     cards,
@@ -217,6 +226,7 @@ async function main(log: Logger): Promise<void> {
     attention,
     troubles,
     tour,
+    sentFiles,
     health,
     log,
   });
@@ -226,6 +236,7 @@ async function main(log: Logger): Promise<void> {
     void space().then(() => outcomes.take(entry));
     relay.onEntry(entry);
     desk.onEntry(entry);
+    sentFiles.onEntry(entry);
   };
   assembled.resolve();
   // What a crash cut off: a trouble that was noted but not told, an identity that changed meanwhile.
@@ -272,9 +283,9 @@ async function main(log: Logger): Promise<void> {
         await desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
     },
     openWorkspace: workspaces.open,
-    async pair(user, ask, code, left) {
+    async pair(user, operator, left) {
       await workspaces.invite(user);
-      return matrix.pair(mainRoom, user, ask, code, left);
+      return matrix.pair(mainRoom, user, operator, left);
     },
   });
   const outages = createOutages({
@@ -291,6 +302,7 @@ async function main(log: Logger): Promise<void> {
   await desk.resume();
   await outcomes.catchUp();
   tour.resume();
+  sentFiles.resume();
   if (savedIn(stateDir)) {
     const content = message([{ line: restoredText(matrix.device, head) }]);
     for (const room of book.rooms().values())

@@ -11,7 +11,17 @@ export type ModelChoice = {
   url?: string;
   /** The key; the proxy alone gets it. */
   key?: string;
+  /** Tokens: how much it takes at once, with its answer, and how long an answer may be. */
+  context?: number;
+  output?: number;
 };
+
+/** What nearly every model of the day takes: whoever asks for more than a model writes is refused each turn. */
+const usual = { context: 128_000, output: 8192 };
+/** A quarter at most, where nothing is said: most of it is for what the answer is to. */
+function limitOf({ context = usual.context, output }: ModelChoice): { context: number; output: number } {
+  return { context, output: output ?? Math.min(usual.output, Math.floor(context / 4)) };
+}
 
 export type Rendered = { files: Record<string, string>; env: Record<string, string> };
 
@@ -19,11 +29,18 @@ export type Rendered = { files: Record<string, string>; env: Record<string, stri
 export const placeholder = 'pocketcoder-model-key';
 
 /** `list` asks which models there are, which costs nothing and takes the key as a conversation does. */
-type Provider = { npm: string; url?: string; list: { path: string; headers: Record<string, string> } };
+type Provider = {
+  npm: string;
+  url?: string;
+  list: { path: string; headers: Record<string, string> };
+  /** What OpenCode asks of it in a conversation, as paths below its address, seen in its binary. */
+  calls(name: string): string[];
+};
 const providers: Record<ModelChoice['provider'], Provider> = {
   'openai-compatible': {
     npm: '@ai-sdk/openai-compatible',
     list: { path: '/models', headers: { authorization: `Bearer ${placeholder}` } },
+    calls: () => ['/chat/completions'],
   },
   anthropic: {
     npm: '@ai-sdk/anthropic',
@@ -32,11 +49,16 @@ const providers: Record<ModelChoice['provider'], Provider> = {
       path: '/models?limit=1000',
       headers: { 'x-api-key': placeholder, 'anthropic-version': '2023-06-01' },
     },
+    calls: () => ['/messages'],
   },
   google: {
     npm: '@ai-sdk/google',
     url: 'https://generativelanguage.googleapis.com/v1beta',
     list: { path: '/models?pageSize=1000', headers: { 'x-goog-api-key': placeholder } },
+    calls: (name) => {
+      const { pathname } = new URL(`http://model/${name.includes('/') ? name : `models/${name}`}`);
+      return [`${pathname}:streamGenerateContent`, `${pathname}:generateContent`];
+    },
   },
 };
 /** How the list of this model's provider is asked for, at the model proxy. */
@@ -48,8 +70,7 @@ export const listOf = ({ provider }: ModelChoice): Provider['list'] => providers
  */
 export function renderOpencode({ model, password }: { model: ModelChoice; password: string }): Rendered {
   const { npm } = providers[model.provider];
-  // What it takes and writes at once, in tokens: what models of the day take; too long a talk is told as such.
-  const entry = { name: model.name, tool_call: true, limit: { context: 128_000, output: 16_000 } };
+  const entry = { name: model.name, tool_call: true, limit: limitOf(model) };
   const opencode = {
     $schema: 'https://opencode.ai/config.json',
     provider: {
@@ -90,19 +111,24 @@ export function renderOpencode({ model, password }: { model: ModelChoice; passwo
   };
 }
 
-/** What a model of this provider needs and this choice has not, in words; undefined when nothing is missing. */
-export function missingOf({ provider, url, key }: ModelChoice): string | undefined {
+/** What of this choice cannot be, in words; undefined when nothing is wrong. */
+export function faultOf(model: ModelChoice): string | undefined {
+  const { provider, url, key } = model;
   const missing =
     !url && !providers[provider].url ? 'url' : !key && provider !== 'openai-compatible' ? 'key' : '';
-  return missing ? `model.${missing} is missing: a model of provider "${provider}" needs it` : undefined;
+  if (missing) return `model.${missing} is missing: a model of provider "${provider}" needs it`;
+  const { context, output } = limitOf(model);
+  if (2 * output <= context) return undefined;
+  return `model.output (${output}) must be at most half of model.context (${context}), which holds what is said as well`;
 }
 
-/** What the model proxy is told: the one place it may reach, and the key that it alone holds. */
+/** What the model proxy is told: the one place it may reach, what it may ask there, and the key that it alone holds. */
 export function renderModel(model: ModelChoice): ProxyOptions {
-  const missing = missingOf(model);
-  if (missing) throw new Error(`${missing}. Nothing was written; set it and start again.`);
-  const upstream = model.url ?? providers[model.provider].url ?? '';
-  return { upstream, secret: { placeholder, key: model.key ?? '' } };
+  const fault = faultOf(model);
+  if (fault) throw new Error(`${fault}. Nothing was written; set it and start again.`);
+  const { url = '', list, calls } = providers[model.provider];
+  const routes = [`GET ${list.path.split('?')[0]}`, ...calls(model.name).map((path) => `POST ${path}`)];
+  return { upstream: model.url ?? url, routes, secret: { placeholder, key: model.key ?? '' } };
 }
 
 const prompt = (): string => readFileSync(new URL('prompt.md', import.meta.url), 'utf8');

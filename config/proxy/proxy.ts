@@ -11,6 +11,8 @@ import { pathToFileURL } from 'node:url';
 export type ProxyOptions = {
   /** Base address that request paths are appended to. */
   upstream: string;
+  /** What is served, as method and path below the base address (`POST /chat/completions`); everything where absent. */
+  routes?: readonly string[];
   /** What is replaced in header values, and by what. */
   secret?: { placeholder: string; key: string };
   /** PEM of authorities to trust besides the usual ones. */
@@ -22,6 +24,7 @@ export type ProxyFile = ProxyOptions & { listen: { host: string; port: number } 
 /** Headers that belong to one connection (RFC 9110, section 7.6.1), and those that the proxy sets itself. */
 const ours = [
   'connection',
+  'expect',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -29,12 +32,16 @@ const ours = [
   'te',
   'trailer',
   'transfer-encoding',
+  'content-length',
   'upgrade',
   'host',
 ];
 
+/** The methods whose requests have a body (RFC 9110, section 9.3). */
+const withBody = ['POST', 'PUT'];
+
 /** The proxy, not yet listening. Throws on an upstream that is no http or https address. */
-export function makeProxy({ upstream, secret, ca }: ProxyOptions): http.Server {
+export function makeProxy({ upstream, routes, secret, ca }: ProxyOptions): http.Server {
   const base = new URL(upstream);
   if (base.protocol !== 'http:' && base.protocol !== 'https:')
     throw new Error(`proxy: the address must begin with http:// or https://, not ${base.protocol}`);
@@ -45,7 +52,12 @@ export function makeProxy({ upstream, secret, ca }: ProxyOptions): http.Server {
   const server = http.createServer((req, res) => {
     const path = pathOf(req.url ?? '');
     if (path === undefined) return refuse(res, 400, 'bad_path', 'Only paths below one address are served.');
-    const headers: http.OutgoingHttpHeaders = { host: base.host };
+    const [below] = path.split('?');
+    if (routes && !routes.includes(`${req.method} ${below}`))
+      return refuse(res, 403, 'not_served', 'Only what a conversation with the model needs is served.');
+    const framing = framingOf(req);
+    if (!framing) return refuse(res, 400, 'bad_body', 'The request says in no clear way what its body is.');
+    const headers: http.OutgoingHttpHeaders = { host: base.host, ...framing };
     for (const [name, value] of Object.entries(req.headers))
       if (!ours.includes(name) && value !== undefined) headers[name] = filled(String(value));
     const onward = client.request({
@@ -63,8 +75,13 @@ export function makeProxy({ upstream, secret, ca }: ProxyOptions): http.Server {
         onward.destroy();
         return refuse(res, 502, 'redirect', `${base.host} answers with a redirect; check its address.`);
       }
-      const back = Object.entries(answer.headers).filter(([name]) => !ours.includes(name));
-      res.writeHead(status, Object.fromEntries(back));
+      const back = Object.entries(answer.headers).filter(
+        ([name]) => name === 'content-length' || !ours.includes(name),
+      );
+      // What is left of the body of a request that has its answer already could be read as the next request.
+      const early = !req.complete || !onward.writableFinished;
+      if (early) onward.shouldKeepAlive = false;
+      res.writeHead(status, { ...Object.fromEntries(back), ...(early && { connection: 'close' }) });
       res.flushHeaders();
       answer.pipe(res);
       answer.on('error', () => res.destroy());
@@ -75,7 +92,9 @@ export function makeProxy({ upstream, secret, ca }: ProxyOptions): http.Server {
     });
     res.on('close', () => onward.destroy());
     req.on('error', () => onward.destroy());
-    req.pipe(onward);
+    // Without its own framing Node would send a body on as bare bytes: as the next request.
+    if (Object.keys(framing).length > 0) req.pipe(onward);
+    else onward.end();
   });
   server.on('connect', (_req, socket) => void socket.destroy());
   server.on('upgrade', (_req, socket) => void socket.destroy());
@@ -94,8 +113,22 @@ function pathOf(target: string): string | undefined {
   return climbs ? undefined : target;
 }
 
+/**
+ * The one header that frames this request's body on its way on, of our own making, or none where the method has no body;
+ * undefined where the client's framing is not a plain one (RFC 9112, section 6), or a body comes with a method that has none.
+ */
+function framingOf({ method = '', headers }: http.IncomingMessage): http.OutgoingHttpHeaders | undefined {
+  const { 'content-length': length, 'transfer-encoding': coding } = headers;
+  if (coding !== undefined && (length !== undefined || coding.toLowerCase() !== 'chunked')) return undefined;
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) return undefined;
+  if (withBody.includes(method))
+    return coding ? { 'transfer-encoding': 'chunked' } : { 'content-length': Number(length ?? 0) };
+  return coding || Number(length ?? 0) > 0 ? undefined : {};
+}
+
+/** The connection ends with it: what else the client sends on it was meant for nobody. */
 function refuse(res: http.ServerResponse, status: number, code: string, message: string): void {
-  res.writeHead(status, { 'content-type': 'application/json' });
+  res.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
   res.end(JSON.stringify({ error: { code, type: code, message } }));
 }
 

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { commands, help } from './commands.ts';
 import { type ExitName, exitCodes, Fault, messageOf } from './fault.ts';
 import { seen } from './logs.ts';
+import { endWithReader } from './reader.ts';
 import { makeReport } from './report.ts';
 
 async function main(args: readonly string[]): Promise<void> {
@@ -52,4 +53,5 @@ function parse(args: readonly string[]) {
   }
 }
 
+endWithReader();
 await main(process.argv.slice(2));

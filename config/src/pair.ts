@@ -1,6 +1,5 @@
-/** `pocketcoder pair`: the bot asks the owner's device, the person here compares or has it scanned, the ledger gets the result. */
+/** `pocketcoder pair`: the bot asks the owner's device, the person here compares the emoji, the ledger gets the result. */
 import { createInterface } from 'node:readline';
-import { renderUnicodeCompact } from 'uqr';
 import { openConsole, type Said } from './bot-console.ts';
 import { findEngine } from './engine.ts';
 import { Fault } from './fault.ts';
@@ -9,6 +8,19 @@ import { ledgerAs } from './ledger.ts';
 import type { Report } from './report.ts';
 
 type Emoji = { symbol: string; name: string };
+
+/** What the person has to do now, in the words that Element X has on its screens. */
+function waiting({ user, for: what, asked }: Said): string {
+  const room = '“PocketCoder · main”';
+  if (what === 'invitation')
+    return `Waiting for ${user} to join: in Element, open the invitation to ${room} and tap Accept.`;
+  if (what === 'identity')
+    return `Waiting for ${user} to finish signing in: Element sets up encryption for the account (Settings, Encryption).`;
+  if (what === 'emoji') return 'Accepted. The emoji come in a moment, here and on the phone.';
+  if (asked === 1)
+    return `Asked ${user}. In Element, open the room ${room}; at “Verification requested” tap Start verification.`;
+  return 'Asked again, nobody took it up yet. Is that room open on the device that is to approve? Ctrl-C ends this.';
+}
 
 /** The next line that is typed or piped in; 'no' at the end of input. */
 function answer(): Promise<'yes' | 'no'> {
@@ -40,29 +52,14 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
   try {
     bot.say({ cmd: 'pair', ...(user !== undefined && { user }) });
     for await (const said of bot.heard) {
-      if (said.event === 'waiting')
-        report.event(
-          said,
-          `Asking ${said['user']} to verify: accept it in Element, on the device that is to approve.`,
-        );
+      if (said.event === 'waiting') report.event(said, waiting(said));
       if (said.event === 'emoji') {
         const emoji = said['emoji'] as Emoji[];
         const shown = emoji.map(({ symbol, name }) => `${symbol} ${name}`).join('   ');
         report.event(
           said,
-          `\n  ${shown}\n\nDoes Element show exactly these? Type yes, or anything else to refuse:`,
-        );
-        bot.say({ answer: await answer() });
-      }
-      if (said.event === 'qr') {
-        const drawn = renderUnicodeCompact([...Buffer.from(String(said['code']), 'base64')], { border: 4 });
-        report.event(said, `\n${drawn}\n\nScan this with Element, or compare emoji there.`);
-      }
-      if (said.event === 'scanned') {
-        report.event(
-          said,
-          `\nDevice ${said['device']} scanned the code. Is that yours, and does Element say it is done or waits for ` +
-            'this side? Type yes, or anything else to refuse:',
+          `\n  ${shown}\n\nDoes Element show exactly these, in this order? If so, tap They match there and type yes here.\n` +
+            'Anything else refuses:',
         );
         bot.say({ answer: await answer() });
       }

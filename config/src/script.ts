@@ -6,7 +6,8 @@ import { checkout } from './paths.ts';
 
 /** Throws a Fault (`failed`) when the program does not exit with 0. */
 export async function runScript(path: string, args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [join(checkout, path), ...args], { stdio: 'inherit' });
+  const quiet = ['--import', join(checkout, 'config/src/outlive.ts')];
+  const child = spawn(process.execPath, [...quiet, join(checkout, path), ...args], { stdio: 'inherit' });
   // Ctrl-C reaches both: the program cleans up, and the shell's prompt must not come back before it has.
   const wait = () => {};
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, wait);

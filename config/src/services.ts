@@ -107,6 +107,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
     ledger: ledger('executor'),
     task_image: taskImage,
     limits: { memory_mb: 1024, pids: 512, cpus: 2, ...settings.sandbox },
+    git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
   const json = (service: string, uid: number, value: object): ServiceFile => ({
     service,

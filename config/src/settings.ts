@@ -5,17 +5,10 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { isTimezone } from '../../bot/src/configuration.ts';
 import { policyFault, type Reads, type Term } from '../../ledger/src/policy.cjs';
-import { missingOf } from '../brain/render.ts';
+import { faultOf, type ModelChoice } from '../brain/render.ts';
 import { Fault } from './fault.ts';
 import { checkout } from './paths.ts';
 import { policyFrom } from './policy.ts';
-
-export type Model = {
-  provider: 'openai-compatible' | 'anthropic' | 'google';
-  name: string;
-  url?: string;
-  key?: string;
-};
 
 export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_within'>> & {
   /** Seconds from a card within which an approval counts as unread. */
@@ -40,9 +33,11 @@ export type Settings = {
   /** The owner's, by its IANA name. */
   timezone?: string;
   ports?: { homeserver?: number; ledger?: number; https?: number; http?: number };
-  model?: Model;
+  model?: ModelChoice;
   approvals?: Approvals;
   sandbox?: { memory_mb?: number; pids?: number; cpus?: number };
+  /** Who commits in a workspace are by, where its repository does not say. */
+  git?: { name?: string; email?: string };
 };
 
 /** Whether the file has something in it that other users of the machine must not read. */
@@ -108,8 +103,8 @@ export function readSettings(home: string): Settings {
     );
   const unfit = policyFault(policyFrom(settings.approvals));
   if (unfit) return fail(lineOf(document, lines, ['approvals']), unfit);
-  const missing = settings.model && missingOf(settings.model);
-  if (missing) return fail(lineOf(document, lines, ['model']), missing);
+  const unusable = settings.model && faultOf(settings.model);
+  if (unusable) return fail(lineOf(document, lines, ['model']), unusable);
   const unreachable = settings.reach && unfitReach(settings.reach, settings.homeserver);
   if (unreachable) return fail(lineOf(document, lines, ['reach']), unreachable);
   if (!settings.homeserver) return settings;

@@ -5,6 +5,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { Fault } from './fault.ts';
 import { checkout } from './paths.ts';
+import { outliveReader } from './reader.ts';
 
 type Counts = { passed: number; failed: number; skipped: number };
 
@@ -37,6 +38,7 @@ async function runFiles(files: string[], concurrency: number): Promise<Counts> {
 
 /** Runs the named test files, or all. Throws a Fault (`failed`) when a test failed or none ran. */
 export async function runTests(words: readonly string[]): Promise<void> {
+  outliveReader();
   const named = words.map((word) => resolve(word));
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const { folders, concurrency } of groups) {

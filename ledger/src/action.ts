@@ -18,8 +18,8 @@ export type RunArgs = {
   grep: { pattern: string; path: string };
   /** The whole file, byte for byte. */
   get_file: { path: string };
-  /** A new file of these bytes in base64; where there is one of that path it gets a further name. */
-  put_file: { path: string; content: string };
+  /** A new file of the bytes that come with the request as its entry's file; where there is one of that path it gets a further name. */
+  put_file: { path: string; sha256: string; size: number };
   /** What changed since the import, to read, and to take elsewhere. */
   diff: Record<string, never>;
   export: { as: 'patch' | 'bundle' };
@@ -72,6 +72,9 @@ export type Action<K extends Kind = Kind> = {
 export type Asked = {
   [P in Kind]: { kind: P; args: Args[P]; workspace: string; task: string; requester: Requester };
 }[Kind];
+
+/** Bytes of a file that a person sends, at most. */
+export const mostSent = 32 << 20;
 
 /** SHA-256 of a text's UTF-8 bytes, in hex. */
 export const sha256 = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex');

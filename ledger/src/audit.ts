@@ -1,5 +1,5 @@
-/** Audits a ledger through its own API: the chain, every action's story, every result's output, every checkpoint. */
-import { sha256 } from './action.ts';
+/** Audits a ledger through its own API: the chain, every action's story, every result's output, every file that was sent, every checkpoint. */
+import { createHash } from 'node:crypto';
 import { createChain } from './chain.ts';
 import type { Entry, Ledger } from './client.ts';
 
@@ -19,15 +19,32 @@ export type Report = {
 
 const results = ['succeeded', 'failed', 'killed'];
 
-/** Why a result's output is not what its chained body says, or ''. */
-async function outputMisfit(ledger: Ledger, entry: Entry): Promise<string> {
-  const body = JSON.parse(entry.body) as { bytes?: unknown; sha256?: unknown; output?: unknown };
+/** What an entry's chained body says of bytes that stand in it or beside it. */
+type Stated = { size: unknown; sha256: unknown; output?: unknown };
+
+/** The bytes that an entry has to have, or undefined: a result its output, a request to add a file that file. */
+function statedIn(entry: Entry): Stated | undefined {
+  const { bytes, sha256, output, kind, args } = JSON.parse(entry.body) as Record<string, unknown>;
+  if (results.includes(entry.kind)) return { size: bytes, sha256, output };
+  return entry.kind === 'requested' && kind === 'put_file' ? (args as Stated) : undefined;
+}
+
+/** Why its bytes are not what an entry's chained body says, or ''. */
+async function bytesMisfit(ledger: Ledger, entry: Entry, body: Stated): Promise<string> {
   if ((typeof body.output === 'string') === (entry.transcript !== ''))
-    return 'its output is neither in the entry nor in a transcript, or in both';
-  const bytes = typeof body.output === 'string' ? Buffer.from(body.output) : await ledger.transcript(entry);
-  if (bytes.length !== body.bytes)
-    return `its output has ${bytes.length} bytes, the entry says ${body.bytes}`;
-  return sha256(bytes) === body.sha256 ? '' : 'its output does not have the SHA-256 that the entry states';
+    return 'its bytes are neither in the entry nor in a transcript, or in both';
+  const hash = createHash('sha256');
+  let size = 0;
+  const pieces = typeof body.output === 'string' ? [Buffer.from(body.output)] : ledger.transcript(entry);
+  for await (const piece of pieces) {
+    hash.update(piece);
+    size += piece.length;
+  }
+  const what = entry.kind === 'requested' ? 'file' : 'output';
+  if (size !== body.size) return `its ${what} has ${size} bytes, the entry says ${body.size}`;
+  return hash.digest('hex') === body.sha256
+    ? ''
+    : `its ${what} does not have the SHA-256 that the entry states`;
 }
 
 function checkpointMisfit(entry: Entry, hashes: readonly string[]): string {
@@ -71,11 +88,11 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
       report.checkpoints++;
       return checkpointMisfit(entry, hashes);
     }
-    if (!results.includes(entry.kind))
-      return entry.transcript ? 'it has a file, which only a result may have' : '';
-    report.results++;
+    const stated = statedIn(entry);
+    if (!stated) return entry.transcript ? 'it has a file, which such an entry may not have' : '';
+    if (results.includes(entry.kind)) report.results++;
     if (entry.transcript) report.transcripts++;
-    return outputMisfit(ledger, entry);
+    return bytesMisfit(ledger, entry, stated);
   };
 
   for (const entry of await ledger.since(0)) {

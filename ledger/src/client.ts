@@ -8,13 +8,18 @@ import { type Follow, type Following, follow } from './follow.ts';
 import { controlKinds } from './lifecycle.cjs';
 import { type Live, makeLive } from './live.ts';
 import { type Login, makeSession, type Session } from './session.ts';
+import { readTranscript, type Source, sendTranscript } from './transcript.ts';
 
 export type { Entry } from './entry.ts';
 export { LedgerError } from './errors.ts';
 export type { Identity } from './session.ts';
+export type { Source } from './transcript.ts';
 
-/** `id` makes a retry the same entry; `action` is the id of its `requested` entry; `body` is made canonical here. */
-export type Append = { id?: string; kind: string; action?: string; body: object; transcript?: Uint8Array };
+/**
+ * `id` makes a retry the same entry; `action` is the id of its `requested` entry; `body` is made canonical here, and names the
+ * transcript's size: a result as `bytes`, a request to add a file as its action's `size`.
+ */
+export type Append = { id?: string; kind: string; action?: string; body: object; transcript?: Source };
 
 export type Ledger = {
   /** Writes one entry, or confirms that it is written. Throws LedgerError. */
@@ -27,15 +32,14 @@ export type Ledger = {
   story(action: string): Promise<Entry[]>;
   /** All entries that decide who may approve what, and whether anything runs, in order. */
   control(): Promise<Entry[]>;
-  /** The complete bytes of a result whose entry has a transcript. */
-  transcript(entry: Entry): Promise<Uint8Array>;
+  /** The bytes that stand beside an entry: of a result its output, of a request the file to add. Or those from one place to before another. */
+  transcript(entry: Entry, from?: number, to?: number): AsyncIterable<Uint8Array>;
   /** Every entry after `from`, in order, with its place in the chain verified; reconnects for ever. */
   follow(options: Follow): Following;
   live: Live;
 };
 
 const page = 500;
-const longestDownload = 1200; // seconds
 const slowest = 1 << 20; // bytes a second: what a transcript's time limit is reckoned with
 
 // Node has no EventSource of its own; PocketBase's SDK looks for a global one.
@@ -79,22 +83,9 @@ function reader(
       }),
     story: (action) => all(pb.filter('action = {:action}', { action })),
     control: () => all(`(${controlKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
-    transcript: (entry) => session.patient((signal) => download(session, entry, signal), longestDownload),
+    transcript: (entry, from, to) => readTranscript(session, entry, from, to),
     follow: (options) => follow(session, (after) => session.once(list(`seq > ${after}`)), options),
   };
-}
-
-async function download({ pb }: Session, entry: Entry, signal: AbortSignal): Promise<Uint8Array> {
-  const token = await pb.files.getToken({ signal });
-  const url = pb.files.getURL({ ...entry, collectionName: 'entries' }, entry.transcript, { token });
-  try {
-    const response = await fetch(url, { signal });
-    if (response.ok) return new Uint8Array(await response.arrayBuffer());
-    throw new LedgerError('failed', response.status, `The ledger has no transcript for entry ${entry.seq}.`);
-  } catch (error) {
-    if (error instanceof LedgerError) throw error;
-    throw new LedgerError('unreachable', 0, `The transcript of entry ${entry.seq} broke off.`);
-  }
 }
 
 /** The entry with this id if it is there and says the same; undefined if it is not there. */
@@ -121,17 +112,14 @@ async function append(session: Session, wanted: Append): Promise<Entry> {
   const id = wanted.id ?? (wanted.kind === 'requested' && wanted.action ? wanted.action : newId());
   const body = canonical(wanted.body);
   const fields = { id, kind: wanted.kind, action: wanted.action ?? '', body };
-  const seconds = 10 + Math.ceil((wanted.transcript?.length ?? 0) / slowest);
+  const { transcript } = wanted;
+  const { args, bytes = args?.size ?? 0 } = wanted.body as { bytes?: number; args?: { size?: number } };
+  const seconds = 10 + (transcript ? Math.ceil(bytes / slowest) : 0);
   try {
-    const record = await session.patient((signal) => {
-      const entries = session.pb.collection('entries');
-      if (!wanted.transcript) return entries.create(fields, { signal });
-      const form = new FormData();
-      form.append('@jsonPayload', JSON.stringify(fields)); // plain form fields would have their types guessed
-      form.append('transcript', new Blob([new Uint8Array(wanted.transcript)]), 'transcript.bin');
-      return entries.create(form, { signal });
+    return await session.patient(async (signal) => {
+      if (transcript) return sendTranscript(session, fields, transcript, signal);
+      return entryOf(await session.pb.collection('entries').create(fields, { signal }));
     }, seconds);
-    return entryOf(record);
   } catch (error) {
     // A refusal may be the answer to a repeat of what was written already: the answer to the first may have been lost.
     if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;

@@ -3,7 +3,7 @@
  *   in   R request: start it and watch it from 0      W u64 offset: tell its state and watch it from there
  *        K: end it                                    D: its result is in the ledger, delete its bytes
  *   out  A state byte (r running, u unknown, n never) O u64 offset, bytes
- *        S "how number size": it is over              E text: refused
+ *        S "how number size left memory processes": it is over (run.c)  E text: refused
  * The feeder remembers nothing: everything is in STORE, so a new one after a lost stream knows as much. */
 #include "task.h"
 #include <endian.h>
@@ -88,7 +88,7 @@ static void send_output(struct watch *w) {
 /* Sends what is new. Whether there is a runner is asked before the status is read: a runner that ends between the two
  * has left its status by then. And the status is read before the output: what it covers is in the file by then. */
 static void serve(struct watch *w) {
-  char line[64];
+  char line[128];
   pid_t runner = runner_of(w->id);
   int n = read_status(w->id, line, sizeof line);
   if (runner > 0 && !n && !w->told) {
@@ -159,7 +159,7 @@ static void start(const char *id, const unsigned char *request, size_t n) {
 }
 
 static void drop(const char *id) {
-  char path[64], line[64];
+  char path[64], line[128];
   if (!read_status(id, line, sizeof line)) return; /* only what is over; the directory stays, as the latch */
   path_of(path, sizeof path, id, "out");
   unlink(path);

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # What actions on files do, as uid 1000 inside the task's container. The input file is a list of
-# length-prefixed byte strings: operation, path, then what the operation takes. All bytes are kept as they come.
+# length-prefixed byte strings: operation, path, then what the operation takes; of `put` the rest of it is the file's bytes, which can be
+# many and are not held in memory. All bytes are kept as they come.
 # A path must be /workspace or lie below it as it is written. A symbolic link may still lead elsewhere in this container: there
 # is nothing there that a script could not reach as well, and nothing that is not this task's.
 use strict;
@@ -43,7 +44,17 @@ sub make_parents {
     return;
 }
 
-my ($asked, $path, @rest) = unpack '(N/a*)*', slurp($ARGV[0]);
+# The next string of the input.
+sub field {
+    my ($input) = @_;
+    my ($length, $bytes) = ('', '');
+    read($input, $length, 4) == 4 and (read($input, $bytes, unpack 'N', $length) // -1) == unpack 'N', $length
+      or die "the input is not whole; nothing was done\n";
+    return $bytes;
+}
+
+open(my $input, '<:raw', $ARGV[0]) or die "cannot read the input: $!\n";
+my ($asked, $path) = (field($input), field($input));
 my ($leased, $operation) = $asked =~ m{^(leased )?(\w+)$};
 $path = "/workspace/$path" unless $path =~ m{^/};
 die "$path is not in /workspace; nothing was done\n"
@@ -62,7 +73,7 @@ if ($leased or $operation eq 'put') {
 binmode STDOUT;
 
 if ($operation eq 'read') {
-    my ($offset, $limit) = @rest;
+    my ($offset, $limit) = (field($input), field($input));
     open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
     die "cannot read $path: it is a directory\n" if -d $file;
     while (my $line = <$file>) {
@@ -86,8 +97,10 @@ elsif ($operation eq 'put') {
         die "cannot write $free: $!\n" unless $!{EEXIST} and $n < 100;
         $free = "$start-$n" . ($extension // '');
     }
-    (print {$file} $rest[0] and close $file) or do { my $why = $!; unlink $free; die "cannot write $free: $why\n" };
-    print 'wrote ', length $rest[0], " bytes to $free\n";
+    my ($good, $size) = (1, 0);
+    while ($good and my $n = read $input, my $bytes, 65536) { ($good, $size) = (print({$file} $bytes), $size + $n) }
+    ($good and close $file) or do { my $why = $!; unlink $free; die "cannot write $free: $why\n" };
+    print "wrote $size bytes to $free\n";
 }
 elsif ($operation eq 'list') {
     opendir(my $folder, $path) or die "cannot list $path: $!\n";
@@ -104,7 +117,7 @@ elsif ($operation eq 'grep') {
     # No shell, no configuration, no links followed; and its expressions take time that grows with the text alone.
     my @rg = qw(rg --no-config --line-number --no-heading --with-filename --color=never --sort=path --hidden
       --glob=!.git --max-columns=500 --max-columns-preview --regexp);
-    open(my $found, '-|', @rg, $rest[0], '--', length $below ? $below : '.') or die "cannot search: $!\n";
+    open(my $found, '-|', @rg, field($input), '--', length $below ? $below : '.') or die "cannot search: $!\n";
     my $lines = 0;
     while (my $line = <$found>) {
         $lines++ < $most_lines or do { print "[only the first $most_lines lines]\n"; last };
@@ -116,11 +129,12 @@ elsif ($operation eq 'grep') {
 }
 elsif ($operation eq 'write') {
     make_parents($path);
-    store($path, $rest[0]);
-    print 'wrote ', length $rest[0], " bytes to $path\n";
+    my $bytes = field($input);
+    store($path, $bytes);
+    print 'wrote ', length $bytes, " bytes to $path\n";
 }
 elsif ($operation eq 'edit') {
-    my ($old, $new) = @rest;
+    my ($old, $new) = (field($input), field($input));
     my $bytes = slurp($path);
     my $at    = length $old ? index($bytes, $old) : -1;
     die "the text to replace is not in $path; nothing was changed\n" if $at < 0;

@@ -69,12 +69,34 @@ static void become_script(struct request *r, int output, const sigset_t *mask) {
   _exit(127);
 }
 
+/* What the kernel has counted for this container under a name, by cgroup v2 or v1; 0 where it does not say. */
+static long counted(const char *second, const char *first, const char *name) {
+  char text[1024];
+  int fd = open(second, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fd = open(first, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  text[n > 0 ? n : 0] = 0;
+  for (char *rest, *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+    if (strncmp(line, name, strlen(name)) == 0) return atol(line + strlen(name));
+  return 0;
+}
+
+static long starved_of_memory(void) {
+  return counted("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "oom_kill ");
+}
+
+static long starved_of_processes(void) {
+  return counted("/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events", "max ");
+}
+
 /* Moves what is in the pipe to the file and, as far as it takes it without waiting, to the window. */
-static off_t drain(int from, int file, off_t written) {
+static off_t drain(int from, int file, off_t written, int *full) {
   static char buffer[65536];
   ssize_t n;
   while (written <= MOST_OUTPUT && (n = read(from, buffer, sizeof buffer)) > 0) {
-    if (write_all(file, buffer, (size_t)n) < 0) return MOST_OUTPUT + 1; /* a full disk ends the action, too */
+    if (write_all(file, buffer, (size_t)n) < 0) *full = 1; /* a full disk ends the action, too */
+    if (*full) break;
     ssize_t shown = write(1, buffer, (size_t)n);
     (void)shown;
     written += n;
@@ -82,12 +104,13 @@ static off_t drain(int from, int file, off_t written) {
   return written;
 }
 
-static int publish(const char *id, const char *how, int number, off_t size) {
-  char temporary[64], final[64], directory[64], line[64];
+/* `extra`: how many processes were left and ended, how often memory ran out, how often a process was refused. */
+static int publish(const char *id, const char *how, int number, off_t size, const long extra[3]) {
+  char temporary[64], final[64], directory[64], line[128];
   path_of(temporary, sizeof temporary, id, "status.tmp");
   path_of(final, sizeof final, id, "status");
   path_of(directory, sizeof directory, id, "");
-  int n = snprintf(line, sizeof line, "%s %d %lld", how, number, (long long)size);
+  int n = snprintf(line, sizeof line, "%s %d %lld %ld %ld %ld", how, number, (long long)size, extra[0], extra[1], extra[2]);
   int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0 || write_all(fd, line, (size_t)n) < 0 || fsync(fd) < 0 || close(fd) < 0) return 1;
   if (rename(temporary, final) < 0) return 1;
@@ -144,11 +167,12 @@ int run(const char *id) {
   int out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (out < 0) return 1; /* started before: never again */
   int turn = await_turn(&mine);
-  if (turn != 0) return publish(id, turn < 0 ? "broken" : "stopped", 0, 0);
+  long extra[3] = {0};
+  if (turn != 0) return publish(id, turn < 0 ? "broken" : "stopped", 0, 0, extra);
   unlink(INPUT);
   int input = open(INPUT, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (parse(bytes, size, &r) < 0 || input < 0 || write_all(input, r.input, r.size) < 0 || close(input) < 0)
-    return publish(id, "broken", 0, 0);
+    return publish(id, "broken", 0, 0, extra);
   int signals = signalfd(-1, &mine, SFD_NONBLOCK | SFD_CLOEXEC);
   int ends[2];
   setfsuid(AGENT); /* the pipe is the script's, so that it may open /dev/stdout */
@@ -156,7 +180,8 @@ int run(const char *id) {
   setfsuid(0);
   int killer = make_killer();
   prctl(PR_SET_CHILD_SUBREAPER, 1); /* daemons of the script become children of this process */
-  if (made < 0 || killer < 0 || signals < 0) return publish(id, "broken", 0, 0);
+  if (made < 0 || killer < 0 || signals < 0) return publish(id, "broken", 0, 0, extra);
+  long memory = starved_of_memory(), processes = starved_of_processes();
   long long deadline = now_ms() + r.timeout * 1000LL;
   pid_t script = fork();
   if (script == 0) become_script(&r, ends[1], &before);
@@ -165,15 +190,16 @@ int run(const char *id) {
   fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK);
 
   const char *why = script < 0 ? "broken" : NULL;
-  int status = 0, ended = 0, open_end = 1;
+  int status = 0, ended = 0, open_end = 1, full = 0;
   off_t written = 0;
   while (!ended && !why) {
     struct pollfd ready[2] = {{signals, POLLIN, 0}, {open_end ? ends[0] : -1, POLLIN, 0}};
     long long left = deadline - now_ms();
     if (left <= 0) why = "timeout";
     else poll(ready, 2, left > 60000 ? 60000 : (int)left);
-    written = drain(ends[0], out, written);
+    written = drain(ends[0], out, written, &full);
     if (written > MOST_OUTPUT) why = "flood";
+    if (full) why = "full";
     if (ready[1].revents & POLLHUP) open_end = 0; /* the script closed its output and runs on */
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) > 0)
@@ -187,11 +213,16 @@ int run(const char *id) {
   write_all(killer, "", 1);
   for (pid_t p; (p = waitpid(-1, &s, 0)) > 0 || errno == EINTR;)
     if (p == script) status = s;
+    else if (p > 0 && WIFSIGNALED(s) && WTERMSIG(s) == SIGKILL) extra[0]++;
   shutdown(killer, SHUT_WR);
   while (read(killer, &byte, 1) > 0) continue; /* gone before the next action can begin */
-  written = drain(ends[0], out, written);
+  written = drain(ends[0], out, written, &full);
   unlink(INPUT);
   fsync(out);
+  struct stat about;
+  if (fstat(out, &about) == 0) written = about.st_size; /* a full disk may have taken a part of the last piece */
   if (!why) why = WIFSIGNALED(status) ? "signal" : "exit";
-  return publish(id, why, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), written);
+  extra[1] = starved_of_memory() - memory;
+  extra[2] = starved_of_processes() - processes;
+  return publish(id, why, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), written, extra);
 }

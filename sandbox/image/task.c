@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -38,11 +39,28 @@ uint32_t u32(const unsigned char *p) {
   return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+static void quoted(FILE *file, const char *name, const char *value) {
+  fprintf(file, "\t%s = \"", name);
+  for (; value && *value; value++) fprintf(file, *value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
+  fprintf(file, "\"\n");
+}
+
+/* The owner's settings as git's system configuration (/etc/gitconfig leads here): whatever a repository says goes before it. */
+static void write_identity(void) {
+  FILE *file = fopen("/run/task/gitconfig", "we");
+  if (!file) return;
+  fprintf(file, "[user]\n");
+  quoted(file, "name", getenv("GIT_NAME"));
+  quoted(file, "email", getenv("GIT_EMAIL"));
+  fclose(file);
+}
+
 /* Starts the task's tmux session and reaps what is left to the first process, until tmux itself is gone. */
 int init(void) {
   umask(022);
   mkdir("/run/task", 0711);
   mkdir("/run/tmux", 0700);
+  write_identity();
   pid_t tmux = fork();
   if (tmux == 0) {
     /* The clipboard and the window's name are not the output's to set. */

@@ -16,7 +16,7 @@
 #define KILLER 65533 /* real uid of the process that kills uid 1000: nobody else has it */
 #define ID 15 /* bytes of an action's id: [a-z0-9] */
 #define MOST_OUTPUT (64 << 20)
-#define MOST_FRAME (32 << 20)
+#define MOST_FRAME (33 << 20) /* a file of 32 MiB, and what tells where it goes */
 
 int init(void);
 int feed(void);

@@ -5,8 +5,16 @@ import { sha256 } from '../../ledger/src/action.ts';
 import { canonical } from '../../ledger/src/canonical.cjs';
 
 export type Limits = { memory_mb: number; pids: number; cpus: number };
+/** Who commits are by where a repository does not say. */
+export type GitIdentity = { name: string; email: string };
 export type TaskName = { task: string; workspace: string };
-export type Place = { project: string; image: string; limits: Limits; runtime?: 'runsc' };
+export type Place = {
+  project: string;
+  image: string;
+  limits: Limits;
+  git: GitIdentity;
+  runtime?: 'runsc';
+};
 
 /** A container or volume cannot be had. `message` says what to do; nothing was run. */
 export class SandboxError extends Error {}
@@ -41,6 +49,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
     Image: place.image,
     User: '0:0',
     Hostname: 'task',
+    Env: [`GIT_NAME=${place.git.name}`, `GIT_EMAIL=${place.git.email}`], // of the first process, not of scripts
     Labels: { [label]: place.project, [`${label}.task`]: name.task, [`${label}.workspace`]: name.workspace },
     HostConfig: {
       NetworkMode: 'none',
@@ -56,7 +65,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
       Tmpfs: {
         '/home/agent': `${scratch},uid=1000,gid=1000,mode=700`,
         '/tmp': `${scratch},mode=1777`,
-        '/run': 'rw,noexec,nosuid,nodev,mode=755,size=32m',
+        '/run': 'rw,noexec,nosuid,nodev,mode=755,size=40m', // a file that a person sends lies here before it is written
       },
       Memory: memory_mb * 2 ** 20,
       MemorySwap: memory_mb * 2 ** 20,
@@ -140,6 +149,43 @@ function ignoring(...codes: number[]): (error: unknown) => void {
   return (error) => {
     if (!codes.includes(code(error))) throw error;
   };
+}
+
+/** Ends the task's container with all that runs in it, and takes it away. Its volumes stay. */
+export async function removeContainer(docker: Docker, place: Place, name: TaskName): Promise<void> {
+  await docker.getContainer(names(place, name).container).remove({ force: true }).catch(ignoring(404, 409));
+}
+
+/** What the action has written so far, read no faster than it is taken. Ends early where there is less of it, and throws without the engine. */
+export async function* readOutput(container: Docker.Container, id: string): AsyncGenerator<Uint8Array> {
+  const exec = await container.exec({
+    Cmd: ['cat', `/var/lib/task/${id}/out`],
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: false,
+  });
+  yield* stdoutOf(await exec.start({}));
+  await exec.inspect();
+}
+
+/** The first of the two streams that the engine sends as one: pieces behind u8 stream, 3 bytes of zero, u32 length. */
+async function* stdoutOf(stream: AsyncIterable<Buffer | string>): AsyncGenerator<Uint8Array> {
+  let head = Buffer.alloc(0);
+  let left = 0;
+  for await (const part of stream)
+    for (let rest = Buffer.from(part as Buffer); rest.length > 0; ) {
+      const taken = rest.subarray(0, left > 0 ? left : 8 - head.length);
+      rest = rest.subarray(taken.length);
+      if (left > 0) {
+        left -= taken.length;
+        if (head[0] === 1) yield taken;
+        if (left === 0) head = Buffer.alloc(0);
+      } else {
+        head = Buffer.concat([head, taken]);
+        if (head.length === 8) left = head.readUInt32BE(4);
+        if (head.length === 8 && left === 0) head = Buffer.alloc(0);
+      }
+    }
 }
 
 /** The stream of a new feeder in the container: bytes of frames either way. */

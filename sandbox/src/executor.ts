@@ -4,10 +4,11 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { newId, sha256 } from '../../ledger/src/action.ts';
+import { mostSent, newId, sha256 } from '../../ledger/src/action.ts';
 import { readsOf } from '../../ledger/src/answers.cjs';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
+import { wholeOf } from '../../ledger/src/transcript.ts';
 import { makeBook } from './book.ts';
 import { SandboxError, type TaskName } from './docker.ts';
 import { resultOf } from './result.ts';
@@ -35,6 +36,7 @@ export function startExecutor(o: {
   const timers = new Map<string, NodeJS.Timeout>();
   const graces = new Map<string, NodeJS.Timeout>();
   let caughtUp = false;
+  let frozenAt = 0; // number of the last freeze
   let stopping = false;
 
   const placeOf = (id: string): TaskName => {
@@ -88,9 +90,25 @@ export function startExecutor(o: {
     }
   }
 
-  function script(id: string): Script | string {
+  /** The bytes that came with the request of a file to add; held against its action before anything is run. */
+  async function sent(id: string): Promise<Uint8Array | undefined> {
+    const { action } = book.request(id);
+    const [requested] = book.story(id);
+    if (action.kind !== 'put_file' || !requested?.transcript || action.args.size > mostSent) return undefined;
+    for (let wait = 200; ; wait = Math.min(2 * wait, 5000)) {
+      try {
+        return await wholeOf(ledger.transcript(requested), action.args.size);
+      } catch (error) {
+        if (!isPassing(error)) return undefined;
+        if (stopping || !isDecided(book.state(id))) throw error;
+        await pause(wait);
+      }
+    }
+  }
+
+  async function script(id: string): Promise<Script | string> {
     try {
-      return scriptOf(book.request(id).action, book.state(id) === 'leased');
+      return scriptOf(book.request(id).action, book.state(id) === 'leased', await sent(id));
     } catch (error) {
       if (error instanceof ScriptError) return error.message;
       throw error;
@@ -99,7 +117,7 @@ export function startExecutor(o: {
 
   async function execute(id: string): Promise<void> {
     if (!isDecided(book.state(id))) return;
-    const what = script(id);
+    const what = await script(id);
     const missing = await container(id);
     if (!isDecided(book.state(id))) return;
     const place = placeOf(id);
@@ -118,13 +136,13 @@ export function startExecutor(o: {
     const reads = grantReads(id);
     if (typeof what === 'string' || missing) {
       await Promise.all([insist({ kind: 'running', action: id, body: { digest } }), reads]);
-      return record(id, digest, notRun(typeof what === 'string' ? what : missing));
+      return record(id, digest, notRun(typeof what === 'string' ? what : missing), 0);
     }
     // The run must not wait for the entry that tells of it: the claim has already made it this executor's.
     const ending = tasks.run(place, id, what, carried(id));
     const running = insist({ kind: 'running', action: id, body: { digest } });
     const [outcome] = await Promise.all([ending, running, reads]); // no result before them: they could follow nothing that is over
-    await record(id, digest, outcome);
+    await record(id, digest, outcome, what.timeout);
     await tasks.drop(place, id).catch(() => {});
   }
 
@@ -149,10 +167,20 @@ export function startExecutor(o: {
     };
   }
 
-  async function record(id: string, digest: string, outcome: Outcome): Promise<void> {
+  /** One result with a file at a time: the ledger keeps a part of each in memory while it comes. */
+  let files = Promise.resolve<unknown>(undefined);
+  function insistInTurn(entry: Append): Promise<Entry> {
+    if (!entry.transcript) return insist(entry);
+    const sent = files.then(() => insist(entry));
+    files = sent.catch(() => {});
+    return sent;
+  }
+
+  async function record(id: string, digest: string, outcome: Outcome, timeout: number): Promise<void> {
     let entry: Entry;
     try {
-      entry = await insist({ action: id, ...resultOf(digest, outcome) });
+      const under = { limits: tasks.limits, timeout };
+      entry = await insistInTurn({ action: id, ...resultOf(digest, outcome, under) });
     } catch (error) {
       if (stopping) throw error;
       const why = error instanceof Error ? error.message : String(error);
@@ -169,12 +197,17 @@ export function startExecutor(o: {
     const { digest } = book.request(id);
     const state = book.state(id);
     log.info({ action: id, state }, 'taken up again');
-    const adopted = tasks.adopt(place, id, carried(id));
-    if (book.story(id).some((e) => e.kind === 'stop')) await tasks.kill(place, id);
+    const what = await script(id);
+    const timeout = typeof what === 'string' ? 0 : what.timeout;
+    const claimed = book.story(id).find((e) => e.kind === 'claimed');
+    const left = timeout - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
+    const adopted = tasks.adopt(place, id, left, carried(id));
+    const undone = (claimed?.seq ?? 0) < frozenAt || book.story(id).some((e) => e.kind === 'stop');
+    if (undone) await tasks.kill(place, id);
     const outcome = await adopted;
     if (outcome.end === 'done' && state === 'claimed')
       await insist({ kind: 'running', action: id, body: { digest } });
-    await record(id, digest, outcome);
+    await record(id, digest, outcome, timeout);
     await tasks.drop(place, id).catch(() => {});
   }
 
@@ -208,12 +241,26 @@ export function startExecutor(o: {
     );
   }
 
+  function stop(id: string): void {
+    tasks
+      .kill(placeOf(id), id)
+      .catch((error: unknown) => log.warn({ action: id, err: error }, 'not stopped'));
+  }
+
+  /** A freeze ends what this executor runs, whoever asked for it. */
+  function freeze(seq: number): void {
+    frozenAt = seq;
+    if (caughtUp) for (const id of book.open()) if (mine(id)) stop(id);
+  }
+
+  const mine = (id: string): boolean => {
+    const claim = book.story(id).find((e) => e.kind === 'claimed');
+    return claim !== undefined && JSON.parse(claim.body).executor === name;
+  };
+
   function act(id: string, kind: string): void {
     if (kind === 'posted' && book.request(id).action.class !== 'control') warm(id);
-    else if (kind === 'stop')
-      tasks
-        .kill(placeOf(id), id)
-        .catch((error: unknown) => log.warn({ action: id, err: error }, 'not stopped'));
+    else if (kind === 'stop') stop(id);
     else if (isDecided(kind)) begin(id);
     if (isDecided(kind) || kind === 'posted' || kind === 'stop') return;
     for (const waiting of [timers, graces]) {
@@ -226,9 +273,8 @@ export function startExecutor(o: {
     caughtUp = true;
     for (const id of book.open()) {
       const state = book.state(id);
-      const claim = book.story(id).find((e) => e.kind === 'claimed');
-      if (!claim) act(id, state);
-      else if (JSON.parse(claim.body).executor === name) inLane(id, () => adopt(id));
+      if (mine(id)) inLane(id, () => adopt(id));
+      else if (!book.story(id).some((e) => e.kind === 'claimed')) act(id, state);
     }
   }
 
@@ -245,6 +291,7 @@ export function startExecutor(o: {
         insist({ kind: 'alarm', body: { reason } }).catch(() => {}); // a ledger like that may refuse it
       }
       try {
+        if (entry.kind === 'frozen') freeze(entry.seq);
         if (caughtUp && entry.action) act(entry.action, entry.kind);
       } catch (error) {
         log.error({ action: entry.action, err: error }, 'entry left aside'); // the chain goes on
@@ -273,11 +320,11 @@ const isDecided = (state: string): boolean => state === 'approved' || state === 
 
 /** An action that was claimed and then could not even be started: the reason stands where its output would. */
 function notRun(why: string): Outcome {
-  const output = Buffer.from(`${why}\n`);
+  const bytes = Buffer.from(`${why}\n`);
+  const size = bytes.length;
   return {
     end: 'done',
-    status: { how: 'broken', number: 0, size: output.length },
-    output,
-    sha256: sha256(output),
+    status: { how: 'broken', number: 0, size, left: 0, memory: 0, processes: 0 },
+    output: { size, sha256: sha256(bytes), bytes, read: () => [bytes] },
   };
 }

@@ -16,6 +16,8 @@ export type Feeder = {
   follow(id: string, frame: Buffer, onOutput: OnOutput): Promise<End>;
   /** Sends a frame that has no answer (kill, drop). */
   send(frame: Buffer): void;
+  /** Whether this stream has told that the followed action has a live runner. */
+  runs(id: string): boolean;
   /** Ends the stream; what runs in the container runs on. */
   close(): void;
   readonly open: boolean;
@@ -25,7 +27,7 @@ export type Feeder = {
 export async function openFeeder(
   connect: (onBytes: (bytes: Uint8Array) => void) => Promise<Duplex>,
 ): Promise<Feeder> {
-  const followed = new Map<string, { onOutput: OnOutput; settle: (end: End) => void }>();
+  const followed = new Map<string, { onOutput: OnOutput; settle: (end: End) => void; runs: boolean }>();
   let open = true;
   let stream: Duplex | undefined;
 
@@ -44,6 +46,7 @@ export async function openFeeder(
     else if (u.type === 'status') finish(u.id, { end: 'done', status: u.status });
     else if (u.type === 'refused') finish(u.id, { end: 'refused', why: u.why });
     else if (u.state !== 'running') finish(u.id, { end: u.state });
+    else Object.assign(followed.get(u.id) ?? {}, { runs: true });
   };
   const parse = updateParser(take);
   stream = await connect((bytes) => {
@@ -61,11 +64,12 @@ export async function openFeeder(
       finish(id, { end: 'lost' });
       return new Promise((settle) => {
         if (!open) return settle({ end: 'lost' });
-        followed.set(id, { onOutput, settle });
+        followed.set(id, { onOutput, settle, runs: false });
         wire.write(frame);
       });
     },
     send: (frame) => void (open && wire.write(frame)),
+    runs: (id) => followed.get(id)?.runs ?? false,
     close: lose,
     get open() {
       return open;

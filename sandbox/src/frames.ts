@@ -2,9 +2,15 @@
 import type { Script } from './script.ts';
 
 export type Status = {
-  how: 'exit' | 'signal' | 'timeout' | 'stopped' | 'flood' | 'broken';
+  how: 'exit' | 'signal' | 'timeout' | 'stopped' | 'flood' | 'full' | 'broken';
   number: number;
   size: number;
+  /** Processes that still ran when the script ended, and were ended. */
+  left: number;
+  /** Processes that the kernel ended because memory ran out. */
+  memory: number;
+  /** Times that a process was refused, for there were too many. */
+  processes: number;
 };
 export type Update =
   | { type: 'state'; id: string; state: 'running' | 'unknown' | 'never' }
@@ -14,14 +20,14 @@ export type Update =
 
 const idLength = 15;
 const states = { r: 'running', u: 'unknown', n: 'never' } as const;
-const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'broken'] as const;
+const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'full', 'broken'] as const;
 
-function frame(type: string, id: string, payload: Uint8Array = new Uint8Array()): Buffer {
+function frame(type: string, id: string, ...payload: Uint8Array[]): Buffer {
   if (!/^[a-z0-9]{15}$/.test(id)) throw new Error(`not an action id: ${JSON.stringify(id)}`);
   const head = Buffer.alloc(5);
-  head.writeUInt32BE(1 + idLength + payload.length);
+  head.writeUInt32BE(payload.reduce((sum, part) => sum + part.length, 1 + idLength));
   head.write(type, 4, 'latin1');
-  return Buffer.concat([head, Buffer.from(id, 'latin1'), payload]);
+  return Buffer.concat([head, Buffer.from(id, 'latin1'), ...payload]);
 }
 
 /** Start this script as the action `id`; refused for ever after the first time. */
@@ -31,11 +37,8 @@ export function runFrame(id: string, script: Script): Buffer {
   head.write(script.program === 'bash' ? 'b' : 'f', 0, 'latin1');
   head.writeUInt32BE(script.timeout, 1);
   head.writeUInt32BE(strings.length, 5);
-  return frame(
-    'R',
-    id,
-    Buffer.concat([head, Buffer.from(strings.map((s) => `${s}\0`).join('')), script.input]),
-  );
+  const { input, rest = new Uint8Array() } = script;
+  return frame('R', id, head, Buffer.from(strings.map((s) => `${s}\0`).join('')), input, rest);
 }
 
 /** Tell the action's state and send its output from `offset` on. */
@@ -52,11 +55,14 @@ export const killFrame = (id: string): Buffer => frame('K', id);
 export const dropFrame = (id: string): Buffer => frame('D', id);
 
 function status(text: string): Status {
-  const [word, number, size] = text.split(' ');
+  const [word, ...rest] = text.split(' ');
   const how = hows.find((h) => h === word);
-  if (!how || !Number.isInteger(Number(number)) || !Number.isInteger(Number(size)))
+  // A runner of an older image gave two numbers.
+  const [number = Number.NaN, size = Number.NaN, left = 0, memory = 0, processes = 0] = rest.map(Number);
+  const all = { number, size, left, memory, processes };
+  if (!how || !Object.values(all).every(Number.isInteger))
     throw new Error(`the feeder sent a status that is none: ${JSON.stringify(text)}`);
-  return { how, number: Number(number), size: Number(size) };
+  return { how, ...all };
 }
 
 function update(type: string, id: string, payload: Buffer): Update {

@@ -1,23 +1,32 @@
 /** From how an action ended to the entry that says so. */
 import { constants } from 'node:os';
 import type { Append } from '../../ledger/src/client.ts';
+import type { Limits } from './docker.ts';
 import type { Status } from './frames.ts';
-import type { Outcome } from './tasks.ts';
+import type { Outcome, Output } from './tasks.ts';
 
-/** Outputs up to this many bytes stand in the entry itself; longer ones, and such that are no text, are its file. */
-const inline = 4096;
+/** What the action ran under: the container's limits, and its own time limit in seconds. */
+export type Under = { limits: Limits; timeout: number };
 
 const signalName = (number: number): string =>
   Object.entries(constants.signals).find(([, n]) => n === number)?.[0] ?? `SIG${number}`;
 
-const reasons: Record<Status['how'], string | undefined> = {
-  exit: undefined,
-  signal: undefined,
-  timeout: 'timeout',
-  stopped: 'stopped',
-  flood: 'its output was larger than 64 MiB, or the disk was full',
-  broken: 'its container could not start it; nothing was run',
-};
+/** What a person has to know beside the exit status, in words; a limit is named with its setting. */
+function reasonOf({ how, left, memory, processes }: Status, { limits, timeout }: Under): string {
+  const ended = how === 'exit' || how === 'signal';
+  const words: (string | false)[] = [
+    how === 'timeout' && `its time limit of ${timeout} s was over`,
+    how === 'stopped' && 'stopped',
+    how === 'flood' && 'its output was larger than 64 MiB',
+    how === 'full' && 'the disk is full: its output could not be kept',
+    how === 'broken' && 'its container could not start it; nothing was run',
+    memory > 0 && `out of memory: the limit is ${limits.memory_mb} MB (setting sandbox.memory_mb)`,
+    processes > 0 && `too many processes: the limit is ${limits.pids} (setting sandbox.pids)`,
+    ended && left === 1 && '1 process still ran and was ended',
+    ended && left > 1 && `${left} processes still ran and were ended`,
+  ];
+  return words.filter(Boolean).join('; ');
+}
 
 /** The bytes as text, if the text is these bytes and nothing else. */
 function exactText(bytes: Uint8Array): string | undefined {
@@ -34,13 +43,23 @@ function endOf({ how, number }: Status) {
   return { kind: 'killed', exit: null, signal: signalName(how === 'signal' ? number : 9) };
 }
 
+/** A short output stands in the entry itself; a long one, and such that is no text, is its file. */
+function withOutput(kind: string, body: object, { size, sha256, bytes, read }: Output): Append {
+  const all = { ...body, bytes: size, sha256 };
+  const text = bytes && exactText(bytes);
+  return text === undefined
+    ? { kind, body: all, transcript: read }
+    : { kind, body: { ...all, output: text } };
+}
+
 /** The entry (without its action) for an outcome. `exit` and `signal` come from the runner's wait, never from text. */
-export function resultOf(digest: string, outcome: Outcome): Append {
+export function resultOf(digest: string, outcome: Outcome, under: Under): Append {
   if (outcome.end === 'unknown') return { kind: 'unknown', body: { digest, reason: outcome.why } };
-  const { status, output, sha256 } = outcome;
-  const { kind, ...how } = endOf(status);
-  const reason = reasons[status.how];
-  const text = output.length <= inline ? exactText(output) : undefined;
-  const body = { digest, ...how, bytes: output.length, sha256, ...(reason ? { reason } : {}) };
-  return text === undefined ? { kind, body, transcript: output } : { kind, body: { ...body, output: text } };
+  if (outcome.end === 'cut') {
+    const body = { digest, exit: null, signal: 'SIGKILL', reason: outcome.why };
+    return withOutput('killed', body, outcome.output);
+  }
+  const { kind, ...how } = endOf(outcome.status);
+  const reason = reasonOf(outcome.status, under);
+  return withOutput(kind, { digest, ...how, ...(reason && { reason }) }, outcome.output);
 }

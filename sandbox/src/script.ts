@@ -1,10 +1,12 @@
 /** From an approved action to exactly what the task's container is given to run. Pure: nothing is read or reached. */
-import type { Action } from '../../ledger/src/action.ts';
+import { type Action, mostSent, type RunArgs, sha256 } from '../../ledger/src/action.ts';
 
 export type Script = {
   /** bash reads `input` as its script; `file` is image/file.pl, which reads it as a list of byte strings. */
   program: 'bash' | 'file';
   input: Uint8Array;
+  /** The end of the input, where that is a file of its own: large, and not copied. */
+  rest?: Uint8Array;
   /** An absolute path below /workspace. */
   cwd: string;
   env: Readonly<Record<string, string>>;
@@ -76,12 +78,6 @@ function whole(value: number, least: number, most: number, what: string): number
   throw new ScriptError(`${what} must be a whole number from ${least} to ${most}; nothing was run`);
 }
 
-function fromBase64(text: string): Uint8Array {
-  const bytes = Buffer.from(String(text), 'base64');
-  if (bytes.toString('base64') === text) return bytes;
-  throw new ScriptError('the bytes of the file are not in base64; nothing was run');
-}
-
 function bytesOf(...texts: (string | Uint8Array)[]): void {
   if (texts.some((t) => typeof t !== 'string' && !(t instanceof Uint8Array)))
     throw new ScriptError('the action lacks an argument; nothing was run');
@@ -99,6 +95,13 @@ function file(
   return { program: 'file', input: input_, cwd: root, env: { ...base }, timeout: fileTimeout };
 }
 
+/** The bytes are what the approved action names, or nothing is run: they stand beside its text, where its digest does not reach. */
+function put({ path, sha256: sum, size }: RunArgs['put_file'], bytes: Uint8Array | undefined): Script {
+  if (!bytes || bytes.length > mostSent || bytes.length !== size || sha256(bytes) !== sum)
+    throw new ScriptError('the file in the ledger is not the one that the action names; nothing was run');
+  return { ...file(false, 'put', path), rest: bytes };
+}
+
 /** image/workspace.sh looks at the tree with git, and heeds nothing that stands in it. */
 function changes(form: string): Script {
   if (!['diff', 'patch', 'bundle'].includes(form))
@@ -110,10 +113,11 @@ function changes(form: string): Script {
 /**
  * What runs for this action: its exact bytes, nothing added to them and nothing interpreted. For `read_file`, `offset`
  * is the number of lines to skip and `limit` the most to give, 0 for all.
+ * @param sent the bytes that came with the request of a `put_file`
  * @param leased a lease stands for the answer: its path is then taken as it is written, through no symbolic link
  * @throws ScriptError when nothing can run
  */
-export function scriptOf(action: Action, leased = false): Script {
+export function scriptOf(action: Action, leased = false, sent?: Uint8Array): Script {
   switch (action.kind) {
     case 'bash': {
       const { script, cwd, env, timeout } = action.args;
@@ -138,7 +142,7 @@ export function scriptOf(action: Action, leased = false): Script {
     case 'get_file':
       return file(leased, 'get', action.args.path);
     case 'put_file':
-      return file(leased, 'put', action.args.path, fromBase64(action.args.content));
+      return put(action.args, sent);
     case 'diff':
       return changes('diff');
     case 'export':

@@ -1,12 +1,13 @@
 /** The executor's configuration file. */
 import { readFileSync } from 'node:fs';
-import type { Limits } from './docker.ts';
+import type { GitIdentity, Limits } from './docker.ts';
 
 export type Settings = {
   project: string;
   ledger: { url: string; password: string };
   task_image: string;
   limits: Limits;
+  git: GitIdentity;
 };
 
 /** The service cannot start. `message` says what is wrong and what to do. */
@@ -21,7 +22,7 @@ export function readSettings(path: string): Settings {
     const why = error instanceof Error ? error.message : String(error);
     throw new SettingsError(`cannot read ${path}: ${why}; run the set-up again`);
   }
-  const { project, ledger, task_image, limits } = value;
+  const { project, ledger, task_image, limits, git } = value;
   const wrong = (what: string) => new SettingsError(`${path}: ${what}; run the set-up again`);
   const isText = (v: unknown) => typeof v === 'string' && v !== '';
   if (!isText(project)) throw wrong('"project" must be a name');
@@ -31,5 +32,6 @@ export function readSettings(path: string): Settings {
   if (!(limits?.memory_mb >= 64)) throw wrong('"limits.memory_mb" must be at least 64');
   if (!(limits.pids >= 32)) throw wrong('"limits.pids" must be at least 32');
   if (!(limits.cpus > 0)) throw wrong('"limits.cpus" must be more than 0');
-  return { project, ledger, task_image, limits };
+  if (!isText(git?.name) || !isText(git?.email)) throw wrong('"git" must have "name" and "email"');
+  return { project, ledger, task_image, limits, git };
 }

@@ -85,7 +85,7 @@ const rows: readonly Row[] = [
   [
     20,
     'a stranger starts a verification',
-    'only the operator’s window, the person named, and what was compared or scanned there enrol',
+    'only the operator’s window, the person named, and what was compared there enrol',
     'tested',
   ],
   [
@@ -163,6 +163,12 @@ const rows: readonly Row[] = [
     52,
     'a part opens the engine’s socket or another’s files',
     'each part is a container of its own',
+    'tested',
+  ],
+  [
+    53,
+    'a script that keeps its killer from its work',
+    'what ends scripts is out of their reach; where a stop or a limit brings no end within 10 s, the whole container is ended',
     'tested',
   ],
 ];

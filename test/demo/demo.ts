@@ -23,7 +23,6 @@ const report = (step: string, facts: object = {}): void => {
 };
 
 const { home, clean, cleaning } = ownHome('demo', () => screen.progress('cleaning up …'));
-process.stdout.on('error', () => {});
 
 async function setUp() {
   screen.title('Set-up');

@@ -44,9 +44,8 @@ export function consoleOf(path: string) {
       };
       try {
         say({ cmd: 'pair', user: phone.user });
-        await next();
         let shown = await next();
-        if (shown.event === 'qr') shown = await next(); // not for a phone that compares
+        while (shown.event === 'waiting') shown = await next();
         const verification = await phone.verification();
         const same = shown.emoji?.map((e) => e.symbol).join(' ') === verification.emoji.join(' ');
         const confirmed = verification.confirm();

@@ -63,6 +63,7 @@ export function startDesk(
       return `$${posted.length}`;
     },
     edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
+    sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},

@@ -20,14 +20,27 @@ type ToolCall = { tool: string; args: object };
 export type Step = { say?: string; call?: ToolCall; and?: readonly ToolCall[] };
 export type Scripts = Readonly<Record<string, readonly Step[]>>;
 /** What came: the key that was shown, and of a conversation the names of the offered tools and its messages. */
-export type Seen = { path: string; key: string; tools: string[]; messages: Message[] };
-export type Mode = 'ok' | 'refuse-key' | 'down' | 'slow';
+export type Seen = { path: string; key: string; tools: string[]; messages: Message[]; output: number };
+export type Mode = 'ok' | 'refuse-key' | 'down' | 'slow' | keyof typeof refusals;
 export type ScriptedModel = {
   port: number;
   seen: Seen[];
-  /** `down` breaks every connection; `slow` waits a fifth of a second before each word. */
+  /** `down` breaks every connection; `slow` waits a fifth of a second before each word; the others refuse, as providers do. */
   mode: Mode;
   stop(): Promise<void>;
+};
+
+/** What providers answer with 400: a conversation that is too long, and an answer that may be longer than they write. */
+const refusals = {
+  'too-long': {
+    message:
+      "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens. Please reduce the length of the messages.",
+    code: 'context_length_exceeded',
+  },
+  'less-output': {
+    message: 'max_tokens is too large: this model supports at most 4096 completion tokens.',
+    code: 'invalid_value',
+  },
 };
 
 type Message = {
@@ -35,7 +48,38 @@ type Message = {
   content?: string | { text?: string }[] | null;
   tool_calls?: { function: { name: string; arguments: string } }[];
 };
-type Asked = { model: string; messages: Message[]; tools?: { function?: { name: string } }[] };
+type Asked = {
+  model: string;
+  messages: Message[];
+  max_tokens?: number;
+  tools?: { function?: { name: string; parameters?: Schema } }[];
+};
+export type Schema = {
+  type?: unknown;
+  properties?: Record<string, Schema>;
+  items?: Schema;
+  anyOf?: Schema[];
+  required?: string[];
+};
+
+/**
+ * Where a tool's schema is one that strict providers refuse, or '': each node has one type, an object names its properties,
+ * a list what is in it, and what is required is there.
+ */
+export function schemaFault(schema: Schema, at = '$'): string {
+  if (schema.anyOf)
+    return schema.anyOf.map((one, i) => schemaFault(one, `${at}.anyOf[${i}]`)).find(Boolean) ?? '';
+  const { type, properties = {}, items, required = [] } = schema;
+  const inner = Object.entries(properties);
+  if (typeof type !== 'string') return `${at} has no type`;
+  if (type === 'object' && at !== '$' && inner.length === 0) return `${at} is an object without properties`;
+  if (type === 'array' && !items) return `${at} is a list of nothing`;
+  const absent = required.find((name) => !Object.hasOwn(properties, name));
+  if (absent !== undefined) return `${at}.${absent} is required and not there`;
+  const parts: [string, Schema][] = inner.map(([name, one]) => [`${at}.${name}`, one]);
+  if (items) parts.push([`${at}[]`, items]);
+  return parts.map(([where, one]) => schemaFault(one, where)).find(Boolean) ?? '';
+}
 
 const waiting = 'I wait for the owner.';
 const textOf = (m?: Message): string =>
@@ -72,13 +116,27 @@ export async function startModel(
     const given = String(authorization ?? other ?? third ?? '').replace(/^Bearer /, '');
     const asked = body ? (JSON.parse(body) as Partial<Asked>) : {};
     const tools = asked.tools?.flatMap((t) => t.function?.name ?? []) ?? [];
-    model.seen.push({ path: req.url ?? '', key: given, tools, messages: asked.messages ?? [] });
-    if (model.mode === 'refuse-key' || (o.key !== undefined && given !== o.key)) {
-      res.writeHead(401, { 'content-type': 'application/json' });
-      return res.end('{"error":{"message":"Incorrect API key provided","type":"invalid_request_error"}}');
-    }
+    model.seen.push({
+      path: req.url ?? '',
+      key: given,
+      tools,
+      messages: asked.messages ?? [],
+      output: asked.max_tokens ?? 0,
+    });
+    const refuse = (status: number, error: object) => {
+      res.writeHead(status, { 'content-type': 'application/json' });
+      res.end(JSON.stringify({ error: { type: 'invalid_request_error', ...error } }));
+    };
+    if (model.mode === 'refuse-key' || (o.key !== undefined && given !== o.key))
+      return refuse(401, { message: 'Incorrect API key provided' });
     if (req.url?.endsWith('/models'))
       return res.end('{"object":"list","data":[{"id":"scripted","object":"model"}]}');
+    if ((model.mode === 'too-long' && tools.length > 0) || model.mode === 'less-output')
+      return refuse(400, refusals[model.mode]);
+    for (const { function: of } of asked.tools ?? []) {
+      const fault = schemaFault(of?.parameters ?? {});
+      if (fault) return refuse(400, { message: `Invalid schema for function '${of?.name}': ${fault}` });
+    }
     const step = tools.length ? next(asked.messages ?? [], o.scripts ?? {}) : { say: 'A title' };
     await stream(res, asked.model ?? '', step, tools);
   }

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { checkout } from '../../config/src/paths.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';
-import { photograph } from './camera.ts';
 
 export type PairedOptions = {
   /** Where Element would sign in. */
@@ -16,45 +15,13 @@ export type PairedOptions = {
   home: string;
 };
 
-/** Starts `pocketcoder pair` as soon as the phone is in the room. */
-async function operator(phone: Phone, home: string, ...more: string[]) {
-  await phone.until('an invitation to the room', (p) => {
-    try {
-      return p.room();
-    } catch {
-      return false;
-    }
-  });
-  const child = spawn(join(checkout, 'pocketcoder'), ['pair', ...more], {
+/** Runs `pocketcoder pair` against a phone that is signed in already. Resolves when its device is enrolled. */
+export async function pairPhone(phone: Phone, home: string): Promise<void> {
+  const child = spawn(join(checkout, 'pocketcoder'), ['pair', '--json'], {
     env: { ...process.env, POCKETCODER_HOME: home },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-  return { child, ended };
-}
-
-/** Pairs a phone that can scan by the code that is drawn. Resolves when its device is enrolled. */
-export async function scanPhone(phone: Phone, home: string): Promise<void> {
-  const { child, ended } = await operator(phone, home);
-  let screen = '';
-  let scanning: Promise<void> | undefined;
-  let answered = false;
-  for await (const text of child.stdout.setEncoding('utf8')) {
-    screen += text;
-    const code = !scanning && screen.includes('Scan this with Element') && photograph(screen);
-    if (code) scanning = phone.scan(code).then(({ done }) => done);
-    if (answered || !screen.includes(`Device ${phone.device} scanned the code`)) continue;
-    answered = true;
-    child.stdin.end('yes\n');
-  }
-  assert.equal(await ended, 0, screen);
-  assert.ok(scanning && answered, screen);
-  await scanning;
-}
-
-/** Runs `pocketcoder pair` against a phone that is signed in already. Resolves when its device is enrolled. */
-export async function pairPhone(phone: Phone, home: string): Promise<void> {
-  const { child, ended } = await operator(phone, home, '--json');
   let last = '';
   for await (const line of createInterface({ input: child.stdout })) {
     last = line;

@@ -105,6 +105,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         ledger: { url: ledger.url, password: ledger.passwords.executor },
         task_image: await ensureImage('task'),
         limits: { memory_mb: 512, pids: 256, cpus: 2 },
+        git: { name: 'Test', email: 'test@localhost' },
       }),
       { mode: 0o600 },
     );
@@ -139,13 +140,9 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 
     const operatorConsole = consoleOf(join(state, 'console.sock'));
     async function pair(which: Phone, role: Role = 'owner'): Promise<void> {
-      // Whoever is not in the room is invited by the first try, which tells the operator so.
-      if (!which.rooms().includes(room)) await operatorConsole.pair(which).catch(() => {});
-      await which.until('the invitation', (p) => p.rooms().includes(room));
       const device = await operatorConsole.pair(which);
       await operator.append({ kind: 'identity.enrolled', body: { ...device, role } });
     }
-    await phone.until('the invitation', (p) => p.rooms().includes(room));
     await pair(phone);
     await phone.until('the bot’s first words', (p) =>
       p.timeline().some((e) => String(e.content['body'] ?? '').includes('Paired.')),

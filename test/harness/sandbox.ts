@@ -6,7 +6,7 @@ import { ensureImage } from '../../config/src/images.ts';
 import { newId } from '../../ledger/src/action.ts';
 import { type Limits, type Place, strongestRuntime } from '../../sandbox/src/docker.ts';
 import { type Script, scriptOf } from '../../sandbox/src/script.ts';
-import { makeTasks, type Outcome, type Tasks } from '../../sandbox/src/tasks.ts';
+import { makeTasks, type Outcome, type Output, type Tasks } from '../../sandbox/src/tasks.ts';
 
 export type Ran = { how: string; number: number; output: Buffer; text: string; sha256: string };
 export type Sandbox = {
@@ -43,12 +43,30 @@ export const bashScript = (
     devices: 1,
   });
 
-/** What an outcome says, or a throw that says why there is none. */
+/** What an outcome of `startSandbox`'s tasks says, or a throw that says why there is none. */
 export function ran(outcome: Outcome): Ran {
-  if (outcome.end !== 'done') throw new Error(`outcome unknown: ${outcome.why}`);
-  const output = Buffer.from(outcome.output);
+  if (outcome.end !== 'done') throw new Error(`outcome ${outcome.end}: ${outcome.why}`);
+  const output = Buffer.from(outcome.output.bytes ?? []);
   const { how, number } = outcome.status;
-  return { how, number, output, text: output.toString('utf8'), sha256: outcome.sha256 };
+  return { how, number, output, text: output.toString('utf8'), sha256: outcome.output.sha256 };
+}
+
+/** The same tasks, with the whole output in each outcome. */
+function gathering(tasks: Tasks): Tasks {
+  async function whole(running: Promise<Outcome>): Promise<Outcome> {
+    const outcome = await running;
+    if (outcome.end === 'unknown') return outcome;
+    const output: Output = {
+      ...outcome.output,
+      bytes: Buffer.concat(await Array.fromAsync(outcome.output.read())),
+    };
+    return { ...outcome, output };
+  }
+  return {
+    ...tasks,
+    run: (...args) => whole(tasks.run(...args)),
+    adopt: (...args) => whole(tasks.adopt(...args)),
+  };
 }
 
 /** Removes every container and volume of a project. */
@@ -66,8 +84,10 @@ export async function startSandbox(
   const { docker } = findEngine();
   const runtime = await strongestRuntime(docker);
   const project = `test-${newId()}`;
-  const place = { project, image: await ensureImage('task'), limits, ...(runtime ? { runtime } : {}) };
-  const tasks = makeTasks(docker, place);
+  const git = { name: 'T"e\\s;t', email: 'test@localhost' };
+  const image = await ensureImage('task');
+  const place = { project, image, limits, git, ...(runtime ? { runtime } : {}) };
+  const tasks = gathering(makeTasks(docker, place));
   const name = { task: newId(), workspace: newId() };
   await tasks.warm(name);
   const container = docker.getContainer(`${project}-task-${name.task}`);

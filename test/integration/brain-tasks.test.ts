@@ -61,7 +61,7 @@ test('a prompt becomes an action at the gateway, its outcome the final text, str
     task: hands.task,
     requester: 'brain',
   });
-  assert.match(saidOf(session), /succeeded[\s\S]*hello from the sandbox/);
+  assert.match(saidOf(session), /ended with exit 0[\s\S]*hello from the sandbox/);
   const words = textsOf(session).at(-1);
   const parts = textsOf(session).filter((e) => e.part === words?.part);
   assert.ok(parts.length > 3, `${parts.length} text events are no stream`);
@@ -150,7 +150,7 @@ test('PENDING when nobody decides in time; the late outcome is prompted and unde
   const late = await until('it is settled', () => settled.find((s) => s.action === action));
   assert.equal(late.delivered, false);
   await stack.turn(session, describeOutcome(action, late.outcome));
-  assert.match(saidOf(session), /You said: Action a\d+ succeeded[\s\S]*built/);
+  assert.match(saidOf(session), /You said: Action a\d+ ended with exit 0[\s\S]*built/);
 });
 
 test('a denial reaches the model with its reason', async () => {
@@ -227,13 +227,18 @@ test('a task whose address was opened anew (the bot was restarted) gets its hand
   );
 });
 
-test('a wrong key and a model that is down are told in words', async () => {
+test('a wrong key, a model that writes less at once, and one that is down are told in words', async () => {
   const { session } = await task();
   const errors = () => of(session).flatMap((e) => (e.type === 'error' ? [e] : []));
   stack.model.mode = 'refuse-key';
   await stack.turn(session, 'hello');
   await until('it is told', () => errors().at(-1)?.code === 'model_key');
   assert.match(errors().at(-1)?.message ?? '', /refused our key/);
+  stack.model.mode = 'less-output';
+  await stack.turn(session, 'hello');
+  await until('it is told', () => errors().at(-1)?.code === 'output_limit');
+  assert.match(errors().at(-1)?.message ?? '', /Set model\.output in pocketcoder\.yaml/);
+  assert.equal(stack.model.seen.at(-1)?.output, 8192);
   stack.model.mode = 'down';
   await stack.brain.prompt(session, '!say back again');
   await until('it is told', () => errors().at(-1)?.code === 'model_unreachable');

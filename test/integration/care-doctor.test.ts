@@ -132,7 +132,13 @@ test('an executor that ends again and again is seen to, with its reason, by doct
   const { Config } = await container('executor').inspect();
   const ledger = { url: 'http://ledger:8090', password: 'not-the-password-of-the-executor' };
   const limits = { memory_mb: 512, pids: 256, cpus: 2 };
-  const content = JSON.stringify({ project, ledger, task_image: 'none', limits });
+  const content = JSON.stringify({
+    project,
+    ledger,
+    task_image: 'none',
+    limits,
+    git: { name: 'n', email: 'e' },
+  });
   const { out } = await instance.run(['logs', 'executor']);
   assert.match(out, /executor +ready /);
   const file = { service: 'executor', name: 'executor.json', uid: 0, content };

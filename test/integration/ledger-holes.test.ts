@@ -1,9 +1,11 @@
 /** Every known way around append-only, tried on a real ledger, each beside the genuine way that works. */
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { digestOf, newId, sha256 } from '../../ledger/src/action.ts';
+import { type Asked, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
 import { auditLedger } from '../../ledger/src/audit.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
+import { defaultPolicy } from '../../ledger/src/policy.cjs';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 
@@ -191,7 +193,7 @@ test('a result has exactly the output that its body names', async () => {
       kind: 'succeeded',
       action: action.id,
       body: { digest, ...body },
-      ...(transcript ? { transcript } : {}),
+      ...(transcript ? { transcript: () => [transcript] } : {}),
     });
   const refused = { name: 'LedgerError', code: 'transcript' };
   await assert.rejects(result(truth), refused);
@@ -200,9 +202,38 @@ test('a result has exactly the output that its body names', async () => {
   await assert.rejects(result({ ...truth, output: 'out\n' }), refused);
   await assert.rejects(result({ ...truth, output: 'out\n' }, output), refused);
   const entry = await result(truth, output);
-  assert.deepEqual(Buffer.from(await auditor.transcript(entry)), Buffer.from(output));
+  const read = async (from?: number, to?: number) =>
+    Buffer.concat(await Array.fromAsync(auditor.transcript(entry, from, to)));
+  assert.deepEqual(await read(), Buffer.from(output));
+  assert.deepEqual(await read(1, 3), Buffer.from(output).subarray(1, 3));
   const open = await fetch(`${ledger.url}/api/files/entries/${entry.id}/${entry.transcript}`);
   assert.equal(open.status, 404);
+});
+
+test('a request to add a file has exactly the bytes that it names; no other request has any', async () => {
+  const [bytes, most] = [Buffer.from('genuine'), 32 << 20];
+  const asking = (args: object, file?: Uint8Array, kind = 'put_file') => {
+    const asked = { ...{ kind, args, workspace: 'w', task: 't' }, requester: '@owner:test' };
+    const action = makeAction(asked as unknown as Asked, defaultPolicy);
+    return bot.append({
+      ...{ kind: 'requested', action: action.id, body: action },
+      ...(file && { transcript: () => [file] }),
+    });
+  };
+  const named = (file: Uint8Array) => ({ path: 'a', sha256: sha256(file), size: file.length });
+  const refused = { name: 'LedgerError', code: 'transcript' };
+  const large = Buffer.alloc(most + 1);
+  await assert.rejects(asking(named(bytes)), refused);
+  await assert.rejects(asking(named(bytes), Buffer.from('another')), refused);
+  await assert.rejects(asking({ ...named(bytes), size: 8 }, bytes), refused);
+  await assert.rejects(asking({ path: 'a', content: 'eA==' }, bytes), refused);
+  await assert.rejects(asking(named(large), large), refused);
+  await assert.rejects(asking({ path: '.' }, bytes, 'list'), refused);
+  for (const file of [bytes, Buffer.alloc(0), large.subarray(1)]) {
+    const entry = await asking(named(file), file);
+    const read = Buffer.concat(await Array.fromAsync(auditor.transcript(entry)));
+    assert.ok(read.equals(file), `${file.length} bytes`);
+  }
 });
 
 test('lone surrogates are refused by the hook as by every other judge', async () => {
@@ -217,6 +248,17 @@ test('lone surrogates are refused by the hook as by every other judge', async ()
 test('after all of it the ledger audits clean', async () => {
   const report = await auditLedger(auditor);
   assert.equal(report.ok, true, JSON.stringify(report.off));
-  assert.equal(report.actions, 2);
-  assert.equal(report.transcripts, 1);
+  assert.equal(report.actions, 5);
+  assert.equal(report.transcripts, 4);
+  // The file that came with a request is not what it was: the audit names the request.
+  const lying: Ledger = {
+    ...auditor,
+    transcript: (entry) =>
+      entry.kind === 'requested' ? Readable.from([Buffer.from('another')]) : auditor.transcript(entry),
+  };
+  const { off } = await auditLedger(lying);
+  assert.deepEqual(
+    [off?.kind, off?.why],
+    ['requested', 'its file does not have the SHA-256 that the entry states'],
+  );
 });

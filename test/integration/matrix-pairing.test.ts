@@ -4,8 +4,8 @@ import { RefusedLeak, RefusedPlain } from '../../bot/src/matrix/post.ts';
 import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
 import { hostileHomeserver } from '../harness/hostile.ts';
 import { until } from '../harness/wait.ts';
-import { createPhone } from '../phone/phone.ts';
-import { readOn, startWorld, type World } from './matrix-world.ts';
+import { createPhone, type Phone } from '../phone/phone.ts';
+import { comparing, readOn, startWorld, type World } from './matrix-world.ts';
 
 let w: World;
 before(async () => {
@@ -29,22 +29,35 @@ test('the bot has one device, signed by an identity of its own', async () => {
   assert.equal(Object.keys(signatures).length, 2, 'by the device itself and by the self-signing key');
 });
 
-test('pairing with nobody there, or with somebody without an identity, says what to do', async () => {
+test('pairing waits for the invitation to be accepted, and for an identity, and goes on by itself', async (t) => {
   const other = await w.homeserver.register('other');
-  const never = async () => true;
-  await assert.rejects(w.matrix.pair(w.room, other.user as UserId, never), /has not joined the room yet/);
-  const room = await w.matrix.createWorkspaceRoom({ name: 'second', invite: [other.user as UserId] });
-  const phone = await createPhone({ homeserver: w.homeserver.url, ...other });
-  await phone.until('the invitation', (p) => p.rooms().includes(room));
-  await assert.rejects(w.matrix.pair(room, other.user as UserId, never), /no cross-signing identity yet/);
-  await phone.close();
+  const user = other.user as UserId;
+  const room = await w.matrix.createWorkspaceRoom({ name: 'second', invite: [user] });
+  const told: string[] = [];
+  const phone = Promise.withResolvers<Phone>();
+  const paired = w.matrix.pair(room, user, {
+    waits: (what) => void told.push(what),
+    compare: async (emoji) => comparing(await phone.promise).compare(emoji),
+  });
+  const waitsFor = (what: string) => until(what, () => told.includes(what));
+  await waitsFor('invitation');
+  const fresh = await createPhone({ homeserver: w.homeserver.url, ...other });
+  t.after(() => fresh.close());
+  await waitsFor('identity');
+  await fresh.setUpCrossSigning();
+  phone.resolve(fresh);
+  assert.equal((await paired).device, fresh.device);
+  assert.deepEqual([...new Set(told)], ['invitation', 'identity', 'phone', 'emoji']);
 });
 
 test('attack-20 a refused pairing leaves nothing behind; a stranger’s request is never taken up', async () => {
   await w.phone.send('m.key.verification.start', { from_device: w.phone.device, method: 'm.sas.v1' });
-  const refused = w.matrix.pair(w.room, w.owner.user as UserId, async () => {
-    await w.phone.verification();
-    return false;
+  const refused = w.matrix.pair(w.room, w.owner.user as UserId, {
+    waits: () => {},
+    async compare() {
+      await w.phone.verification();
+      return false;
+    },
   });
   await assert.rejects(refused, /not confirmed/);
   const identity = await w.matrix.identityNow(w.owner.user as UserId);
@@ -76,11 +89,7 @@ test('attack-20 what a phone begins by itself is answered while the operator wai
   await other.verify(w.bot.user, w.matrix.device);
   await w.took(await w.phone.say('after it'));
   assert.equal(said.length, 0, 'the bot says nothing to it');
-  const paired = w.matrix.pair(room, user, async (emoji) => {
-    const shown = await phone.verification();
-    void shown.confirm().catch(() => {});
-    return shown.emoji.join() === emoji.map((e) => e.symbol).join();
-  });
+  const paired = w.matrix.pair(room, user, comparing(phone));
   await until('the request that never reaches the phone', () => request.held.length > 0);
   await phone.verify(w.bot.user, w.matrix.device);
   assert.equal((await paired).device, phone.device);
@@ -206,7 +215,9 @@ test('a sealed chip shows on the phone and its key is nowhere outside the cipher
 test('a file goes up encrypted and comes down whole', async () => {
   const bytes = Buffer.from('all of it\n'.repeat(1000));
   const content = await w.matrix.uploadEncrypted(bytes, 'a.txt', 'text/plain');
-  assert.deepEqual(Buffer.from(await w.matrix.downloadEncrypted(content['file'] as typeof content)), bytes);
+  const file = content['file'] as typeof content;
+  assert.deepEqual(Buffer.from(await w.matrix.downloadEncrypted(file, bytes.length)), bytes);
+  await assert.rejects(w.matrix.downloadEncrypted(file, bytes.length - 1), /was not taken/);
 });
 
 test('posting is quick', async (t) => {

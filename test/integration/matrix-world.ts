@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { connectMatrix } from '../../bot/src/matrix/connect.ts';
-import type { Emoji, Enrolled, EventId, Matrix, RoomId, Taken, UserId } from '../../bot/src/matrix/types.ts';
+import type {
+  Enrolled,
+  EventId,
+  Matrix,
+  Operator,
+  RoomId,
+  Taken,
+  UserId,
+} from '../../bot/src/matrix/types.ts';
 import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
 import { type Hostile, hostileHomeserver } from '../harness/hostile.ts';
 import { until } from '../harness/wait.ts';
@@ -82,12 +90,7 @@ export async function startWorld(): Promise<World> {
       return second;
     },
     async pair(which = phone) {
-      return matrix.pair(room, owner.user as UserId, async (emoji: readonly Emoji[]) => {
-        const shown = await which.verification();
-        if (shown.emoji.join() !== emoji.map((e) => e.symbol).join()) return false;
-        void shown.confirm().catch(() => {});
-        return true;
-      });
+      return matrix.pair(room, owner.user as UserId, comparing(which));
     },
     async stop() {
       for (const each of phones) await each.close();
@@ -98,6 +101,17 @@ export async function startWorld(): Promise<World> {
     },
   };
 }
+
+/** An operator who compares with what that phone shows, and whose other hand taps on it. @param told what it waits for */
+export const comparing = (phone: Phone, told: (what: string) => void = () => {}): Operator => ({
+  waits: told,
+  async compare(emoji) {
+    const shown = await phone.verification();
+    if (shown.emoji.join() !== emoji.map((e) => e.symbol).join()) return false;
+    void shown.confirm().catch(() => {});
+    return true;
+  },
+});
 
 /** Text of the last event with that id on a phone, or why it can't be read. */
 export const readOn = (phone: Phone, event: EventId, seconds = 20): Promise<string> =>

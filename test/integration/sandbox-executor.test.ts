@@ -1,10 +1,12 @@
 /** The executor with a real ledger and real containers: what it runs, what it doesn't, and how often. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, afterEach, before, test } from 'node:test';
 import { pino } from 'pino';
 import {
@@ -53,9 +55,9 @@ const enrol = () =>
     body: { user: owner, master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' },
   });
 
-async function startOne(name = 'one'): Promise<Executor> {
+async function startOne(name = 'one', over: Partial<Ledger> = {}): Promise<Executor> {
   const executor = startExecutor({
-    ledger: await server.connect('executor'),
+    ledger: { ...(await server.connect('executor')), ...over },
     tasks: makeTasks(box.docker, box.place),
     name,
     log: quiet,
@@ -71,13 +73,19 @@ async function stopExecutors(): Promise<void> {
 }
 
 type Asking = { clocks?: Partial<Action>; task?: string };
-async function post<K extends Kind>(kind: K, args: Args[K], o: Asking = {}): Promise<Action> {
+async function post<K extends Kind>(
+  kind: K,
+  args: Args[K],
+  o: Asking = {},
+  file?: Uint8Array,
+): Promise<Action> {
   const { workspace } = box.name;
   const asked = { kind, args, workspace, task: o.task ?? box.name.task, requester: '@owner:test' as const };
   const clocks = { decide_within: 60, execute_within: 60, ...o.clocks } as Partial<Term>;
   const action = makeAction(asked as Parameters<typeof makeAction>[0], aPolicy(clocks));
   const digest = digestOf(action);
-  await bot.append({ kind: 'requested', action: action.id, body: action });
+  const transcript = file && { transcript: () => [file] };
+  await bot.append({ kind: 'requested', action: action.id, body: action, ...transcript });
   await bot.append({
     kind: 'posted',
     action: action.id,
@@ -138,10 +146,33 @@ test('output that is long or no text is the entry’s file, byte for byte', asyn
     const { body, entry } = await over(await approve(await bash(script)));
     assert.equal(body.bytes, bytes, script);
     assert.equal(body.output === undefined, isFile, script);
-    const content = isFile ? await bot.transcript(entry) : Buffer.from(body.output ?? '');
+    const pieces = isFile ? await Array.fromAsync(bot.transcript(entry)) : [Buffer.from(body.output ?? '')];
+    const content = Buffer.concat(pieces);
     assert.equal(content.length, bytes);
     assert.equal(sha256(content), body.sha256, script);
   }
+});
+
+test('a file that came with its request is written where it is the one that the action names, else nothing is', async () => {
+  const bytes = randomBytes(32 << 20);
+  const asked = () =>
+    post('put_file', { path: 'up/large', sha256: sha256(bytes), size: bytes.length }, {}, bytes);
+  const other = Buffer.from(bytes);
+  other[1] = Number(bytes[1]) ^ 1;
+  for (const served of [other, bytes.subarray(1), Buffer.concat([bytes, Buffer.from('x')])]) {
+    await startOne('one', { transcript: () => Readable.from([served]) });
+    const { kind, body } = await over(await approve(await asked()));
+    assert.equal(kind, 'failed');
+    assert.match(body.output ?? '', /not the one that the action names; nothing was run/);
+    await stopExecutors();
+  }
+  assert.match((await box.root('ls', '/workspace/up')).text, /No such file/);
+  await startOne();
+  const { kind, body } = await over(await approve(await asked()));
+  assert.deepEqual([kind, body.output], ['succeeded', 'wrote 33554432 bytes to /workspace/up/large\n']);
+  const there = await box.root('sha256sum', '/workspace/up/large');
+  assert.equal(there.text.slice(0, 64), sha256(bytes));
+  await box.root('rm', '-r', '/workspace/up');
 });
 
 test('files are written, edited and read by approved actions', async () => {
@@ -204,6 +235,24 @@ test('what is denied, expired, frozen or revoked before the claim never runs; it
   assert.match(await lines('never'), /cannot open|No such file/);
 });
 
+test('a freeze ends what runs, also where the executor was away when it came', async () => {
+  await startOne();
+  const first = await approve(await bash('echo up; sleep 600', { timeout: 900 }));
+  await until('it to run', async () => (await bot.story(first.id)).some((e) => e.kind === 'running'));
+  await operator.append({ kind: 'frozen', body: { reason: 'test' } });
+  const end = await over(first);
+  assert.deepEqual([end.kind, end.body.reason], ['killed', 'stopped']);
+  await operator.append({ kind: 'thawed', body: { reason: 'test' } });
+  const second = await approve(await bash('echo up; sleep 600', { timeout: 900 }));
+  await until('it to run', async () => (await bot.story(second.id)).some((e) => e.kind === 'running'));
+  await stopExecutors();
+  await operator.append({ kind: 'frozen', body: { reason: 'test' } });
+  await operator.append({ kind: 'thawed', body: { reason: 'test' } });
+  await startOne();
+  assert.equal((await over(second)).kind, 'killed');
+  assert.equal((await over(await approve(await bash('true')))).kind, 'succeeded');
+});
+
 test('a no while a grace runs ends it and nothing else; what nobody undid begins when it is over', async () => {
   await startOne();
   const clocks = { grace: 1 };
@@ -246,11 +295,11 @@ test('two executors race for every action and each runs once', async () => {
 
 async function startProcess(): Promise<{ child: ChildProcess; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'executor-'));
-  const { project, image, limits } = box.place;
+  const { project, image, limits, git } = box.place;
   const ledger = { url: server.url, password: server.passwords.executor };
   await writeFile(
     join(folder, 'executor.json'),
-    JSON.stringify({ project, ledger, task_image: image, limits }),
+    JSON.stringify({ project, ledger, task_image: image, limits, git }),
   );
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const child = spawn(process.execPath, [main, join(folder, 'executor.json')], {
@@ -315,7 +364,8 @@ test('the service says what is wrong and exits with 1', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'executor-'));
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const ledger = { url: server.url, password: server.passwords.executor };
-  const good = { project: 'p', ledger, task_image: 'x', limits: { memory_mb: 512, pids: 128, cpus: 1 } };
+  const limits = { memory_mb: 512, pids: 128, cpus: 1 };
+  const good = { project: 'p', ledger, task_image: 'x', limits, git: { name: 'n', email: 'e' } };
   const faults = [
     ['missing', undefined, {}, /cannot read .*ENOENT.*run the set-up again/],
     ['json', '{', {}, /cannot read .*JSON/],

@@ -41,14 +41,14 @@ test('a client that comes later finds a running action and all of its output', a
   await until('output', () => seen > 100);
   first.close();
   await rejected;
-  assert.equal(ran(await box.tasks.adopt(box.name, id, () => {})).text, counted);
+  assert.equal(ran(await box.tasks.adopt(box.name, id, 30, () => {})).text, counted);
   // And one that is over.
-  assert.equal(ran(await box.tasks.adopt(box.name, id, () => {})).text, counted);
+  assert.equal(ran(await box.tasks.adopt(box.name, id, 30, () => {})).text, counted);
   assert.equal((await box.bash('wc -l < times; rm times')).text, '1\n');
 });
 
 test('an action that never started is told from one that did', async () => {
-  const outcome = await box.tasks.adopt(box.name, newId(), () => {});
+  const outcome = await box.tasks.adopt(box.name, newId(), 30, () => {});
   assert.deepEqual(
     outcome.end === 'unknown' && outcome.why,
     'it was claimed, but its container has no trace of a start',
@@ -70,7 +70,7 @@ test('a container that is killed leaves its action unknown and an earlier result
     outcome.end === 'unknown' ? outcome.why : outcome.end,
     /its runner ended without leaving a status/,
   );
-  const earlier = ran(await box.tasks.adopt(box.name, done, () => {}));
+  const earlier = ran(await box.tasks.adopt(box.name, done, 30, () => {}));
   assert.deepEqual([earlier.number, earlier.text], [3, 'kept\n']);
   assert.equal((await box.bash('echo again')).text, 'again\n');
 });

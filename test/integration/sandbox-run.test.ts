@@ -1,8 +1,8 @@
 /** What a script is given and what comes back, in a real container. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { newId, type RunArgs } from '../../ledger/src/action.ts';
+import { newId, type RunArgs, sha256 } from '../../ledger/src/action.ts';
 import { scriptOf } from '../../sandbox/src/script.ts';
 import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';
@@ -13,11 +13,13 @@ before(async () => {
 });
 after(() => box?.stop());
 
-async function file<K extends keyof RunArgs>(kind: K, args: RunArgs[K], leased = false) {
+async function file<K extends keyof RunArgs>(kind: K, args: RunArgs[K], leased = false, sent?: Uint8Array) {
   const rest = { workspace: 'w', task: 't', requester: 'brain', class: 'write', grade: 'sealed' } as const;
   const action = { id: newId(), kind, args, decide_within: 60, execute_within: 60, ...rest };
-  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, leased), () => {}));
+  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, leased, sent), () => {}));
 }
+const put = (path: string, bytes: Uint8Array) =>
+  file('put_file', { path, sha256: sha256(bytes), size: bytes.length }, false, bytes);
 
 test('the exit status is the one of the main process', async () => {
   for (const [script, how, number] of [
@@ -203,8 +205,6 @@ test('get_file gives every byte of a plain file, put_file adds one and replaces 
     assert.notEqual(result.number, 0, path);
     assert.match(result.text, why);
   }
-  const put = (path: string, text: Uint8Array) =>
-    file('put_file', { path, content: Buffer.from(text).toString('base64') });
   await box.bash('mkdir -p up; ln -s ../bytes up/link.txt; echo mine > up/a.tar.gz');
   assert.match(
     (await put('up/a.tar.gz', got.output)).text,
@@ -213,6 +213,10 @@ test('get_file gives every byte of a plain file, put_file adds one and replaces 
   assert.match((await put('up/link.txt', Buffer.from('x'))).text, /up\/link-2\.txt/);
   assert.match((await put('up/link.txt', Buffer.from(''))).text, /^wrote 0 bytes to .*link-3\.txt/);
   assert.match((await put('new/b', Buffer.from('\0ü'))).text, /new\/b\n/);
+  const large = randomBytes(32 << 20);
+  assert.match((await put('new/large', large)).text, /^wrote 33554432 bytes/);
+  const sum = await box.bash('sha256sum new/large; rm new/large');
+  assert.equal(sum.text, `${sha256(large)}  new/large\n`);
   assert.equal(
     (
       await box.bash(
@@ -224,16 +228,16 @@ test('get_file gives every byte of a plain file, put_file adds one and replaces 
 });
 
 test('put_file adds a file where its path says: in no directory that a link makes of it', async () => {
-  const put = () => file('put_file', { path: 'sent/in/b', content: 'eA==' });
+  const one = () => put('sent/in/b', Buffer.from('x'));
   await box.bash('mkdir -p elsewhere/in sent; ln -s ../elsewhere/in sent/in');
   for (const links of ['', 'rm -r sent; ln -s elsewhere sent']) {
     await box.bash(links);
-    const refused = await put();
+    const refused = await one();
     assert.notEqual(refused.number, 0);
     assert.match(refused.text, /is a symbolic link/);
   }
   assert.equal((await box.bash('find elsewhere -type f; rm sent')).text, '');
-  assert.equal((await put()).text, 'wrote 1 bytes to /workspace/sent/in/b\n');
+  assert.equal((await one()).text, 'wrote 1 bytes to /workspace/sent/in/b\n');
 });
 
 test('edit_file changes nothing unless the old text is there exactly once', async () => {

@@ -10,7 +10,7 @@ import { checkout } from '../../config/src/paths.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { approve, askAndSee, chipsOf, endsWith, sees } from '../harness/answers.ts';
 import { type Instance, type Ran, startInstance } from '../harness/instance.ts';
-import { pairPhone, scanPhone } from '../harness/paired.ts';
+import { pairPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
 import { createPhone } from '../phone/phone.ts';
 import type { Card, Phone } from '../phone/types.ts';
@@ -30,9 +30,9 @@ before(async () => {
     identity: 'auditor',
     password: instance.secrets.passwords.ledger.auditor,
   });
-  phone = await createPhone({ homeserver: address, ...owner, scans: true });
+  phone = await createPhone({ homeserver: address, ...owner });
   recoveryKey = await phone.setUpCrossSigning();
-  await scanPhone(phone, home);
+  await pairPhone(phone, home);
   await sees(phone, 'Paired.');
   second = await phone.secondLogin();
   await second.restore(recoveryKey);

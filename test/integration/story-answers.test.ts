@@ -246,7 +246,7 @@ test('the commands answer', async () => {
   await hears(rig.phone, 'what is in this folder?', '!run COMMAND works without one');
   await hears(rig.phone, '!poll 999', 'There is no #999');
   await hears(rig.phone, '!code', 'Which one? !code N');
-  await hears(rig.phone, '!frobnicate', 'There is no !frobnicate. !help lists what there is.');
+  await hears(rig.phone, '!frobnicate', 'There is no !frobnicate, and nothing was done. !help');
   await hears(rig.phone, '!run', 'What should run?');
   await rig.phone.tap(card.id, '❌');
   await endsWith(rig.phone, card, 'denied');

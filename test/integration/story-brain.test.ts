@@ -69,7 +69,7 @@ test('plain words become a card; approved, its output comes back to the room and
   await sees(phone, `#${numberOf(card)} output\n| 42`);
   await endsWith(phone, card, '✅ ended with exit 0');
   await sees(phone, 'The answer is there.', 30);
-  assert.ok(toldModel().includes('succeeded (exit 0)') && toldModel().includes('42'));
+  assert.ok(toldModel().includes('ended with exit 0') && toldModel().includes('42'));
   assert.deepEqual(await kindsOf(card), ran);
 });
 
@@ -191,7 +191,7 @@ test('bot killed while a call of the agent is open: the outcome is told to the m
   await endsWith(phone, card, 'exit 0', 30);
   await until(
     'the model is told',
-    () => toldModel().includes('after-the-bot\\n') && toldModel().includes('succeeded (exit 0)'),
+    () => toldModel().includes('after-the-bot\\n') && toldModel().includes('ended with exit 0'),
     { seconds: 60 },
   );
   await sees(phone, 'You said: Action', 30);

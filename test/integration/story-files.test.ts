@@ -28,11 +28,11 @@ async function decidedBy(event: string): Promise<{ kinds: string[]; approval: Re
 const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded'];
 
 test('a file that is sent lands in uploads and comes back byte for byte, without a card', async () => {
-  const bytes = randomBytes(600_000);
+  const bytes = randomBytes(2_600_000);
   for (const [i, path] of ['uploads/photo-1.jpg', 'uploads/photo-1-2.jpg'].entries()) {
     const content = await attachment(rig.phone, rig.homeserver.url, 'photo 1.jpg', bytes);
     const event = await rig.phone.send('m.room.message', content);
-    await sees(rig.phone, `wrote 600000 bytes to /workspace/${path}`);
+    await sees(rig.phone, `wrote 2600000 bytes to /workspace/${path}`);
     const { kinds, approval } = await decidedBy(event);
     assert.deepEqual(kinds, ran);
     assert.deepEqual(
@@ -44,6 +44,32 @@ test('a file that is sent lands in uploads and comes back byte for byte, without
     assert.ok(bytes.equals(await fileOf(rig.phone, rig.homeserver.url, name)), String(i));
   }
   assert.equal(rig.phone.cards().length, 0);
+});
+
+test('32 MiB come and go, an empty file too; one byte more, a voice message and a location have their sentence', async () => {
+  const { phone, homeserver } = rig;
+  const bytes = randomBytes(32 << 20);
+  await phone.send('m.room.message', await attachment(phone, homeserver.url, 'all.bin', bytes));
+  await sees(phone, 'wrote 33554432 bytes to /workspace/uploads/all.bin', 60);
+  await phone.say('!get uploads/all.bin');
+  assert.ok(bytes.equals(await fileOf(phone, homeserver.url, 'all.bin')));
+  const empty = await attachment(phone, homeserver.url, 'empty.txt', Buffer.alloc(0));
+  await phone.send('m.room.message', empty);
+  await sees(phone, 'wrote 0 bytes to /workspace/uploads/empty.txt');
+
+  const lying = await attachment(phone, homeserver.url, 'more.bin', Buffer.concat([bytes, Buffer.from('x')]));
+  await phone.send('m.room.message', { ...lying, info: { size: 1 } });
+  await sees(phone, 'A file of more than 32 MiB');
+  const voice = { ...empty, msgtype: 'm.audio', 'org.matrix.msc3245.voice': {} };
+  await phone.send('m.room.message', voice);
+  await sees(phone, 'Nobody here can hear a voice message');
+  await phone.send('m.room.message', { msgtype: 'm.location', body: 'here', geo_uri: 'geo:1,2' });
+  await sees(phone, 'A location is not looked at here');
+  const { file: _, ...open } = empty;
+  await phone.send('m.room.message', { ...open, url: 'mxc://x/y' });
+  await sees(phone, 'That file was not encrypted');
+  const asked = (await rig.entries('requested')).filter((e) => e.body.includes('put_file'));
+  assert.equal(asked.filter((e) => /all\.bin|more\.bin|empty/.test(e.body)).length, 2);
 });
 
 test('what was tampered with is not taken: the file is not what its message says', async () => {

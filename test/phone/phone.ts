@@ -3,7 +3,6 @@ import { ClientEvent, type MatrixEvent, MatrixEventEvent, RoomEvent, RoomMemberE
 import {
   AllDevicesIsolationMode,
   OnlySignedDevicesIsolationMode,
-  type VerificationRequest,
 } from 'matrix-js-sdk/lib/crypto-api/index.js';
 import { logIn, openClient, request } from './login.ts';
 import type { Content, Phone, PhoneOptions, Shown, Verification } from './types.ts';
@@ -44,26 +43,12 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
     changed();
   });
   client.on(RoomEvent.LocalEchoUpdated, changed);
-  const scannable: VerificationRequest[] = [];
-  const { begin } = takeVerifications(
-    client,
-    (v) => {
-      verifications.push(v);
-      changed();
-    },
-    (request) => {
-      if (!o.scans) return false;
-      scannable.push(request);
-      changed();
-      return true;
-    },
-  );
+  const { begin } = takeVerifications(client, (v) => {
+    verifications.push(v);
+    changed();
+  });
   const join = async (room: string): Promise<void> => {
     await client.joinRoom(room);
-    // A verification request by somebody whose devices are not known yet is dropped: know them before anything comes.
-    const path = `/rooms/${encodeURIComponent(room)}/joined_members`;
-    const { joined } = await request(o.homeserver, account.token, 'GET', path);
-    await crypto.getUserDeviceInfo(Object.keys(joined as object), true);
     if (!rooms.includes(room)) rooms.push(room);
     changed();
   };
@@ -101,12 +86,6 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
     readBackup,
     async verification(seconds = 30) {
       return phone.until('emoji to compare', () => verifications.shift(), seconds);
-    },
-    async scan(code) {
-      const request = await phone.until('something to scan', () => scannable.shift());
-      const done = (await request.scanQRCode(new Uint8ClampedArray(code))).verify();
-      done.catch(() => {}); // told to whoever awaits it
-      return { done };
     },
     verify: begin,
     timeline: () => [...events].map(shown),

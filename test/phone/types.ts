@@ -44,8 +44,6 @@ export type PhoneOptions = {
   password: string;
   /** Refuses to send to or read from devices their owner did not sign, as Element can be told to. */
   strict?: boolean;
-  /** Scans a code where the other side shows one, instead of comparing emoji. */
-  scans?: boolean;
 };
 
 export type Phone = {
@@ -64,10 +62,8 @@ export type Phone = {
   backUp(): Promise<void>;
   /** Fetches the room keys from the backup that the recovery key opens. After `restore`. */
   readBackup(): Promise<void>;
-  /** Waits for a verification to show its emoji; requests are accepted by themselves. */
+  /** Waits for a verification to show its emoji; requests are taken up by themselves, comparisons started by the other side. */
   verification(seconds?: number): Promise<Verification>;
-  /** Scans a code. Resolves when the other side was told; `done` when both sides are. */
-  scan(code: Uint8Array): Promise<{ done: Promise<void> }>;
   /** Begins a verification of that device by to-device messages. */
   verify(user: string, device: string): Promise<void>;
   timeline(): Shown[];

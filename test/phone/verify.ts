@@ -21,49 +21,46 @@ const toPerson = (sas: ShowSasCallbacks, done: Promise<void>): Verification => (
 });
 
 /**
+ * Takes up what it is asked, as a person does who taps at once, and starts nothing: Element's engine leaves that to the side
+ * that asked.
  * @param show called each time a verification has emoji to compare
- * @param ready called each time one could be scanned; where it takes it, no comparison is started
  * @returns a way to begin a verification by to-device messages
  */
 export function takeVerifications(
   client: MatrixClient,
   show: (v: Verification) => void,
-  ready: (request: VerificationRequest) => boolean,
 ): { begin(user: string, device: string): Promise<void> } {
-  function follow(request: VerificationRequest): void {
+  function follow(request: VerificationRequest, starts: boolean): void {
     let begun = false;
     const run = (v: Verifier): void => {
+      begun = true;
       const done = v.verify();
       done.catch(() => {}); // told to whoever awaits confirm()
       const present = (sas: ShowSasCallbacks) => show(toPerson(sas, done));
       v.once(VerifierEvent.ShowSas, present);
-      // On a slow machine they are there before the sending of our own start is answered, which brings us here.
+      // On a slow machine they are there before this is asked.
       const there = v.getShowSasCallbacks();
       if (there) present(there);
     };
     request.on(VerificationRequestEvent.Change, () => {
       if (begun) return;
-      begun = request.phase === VerificationPhase.Ready || request.phase === VerificationPhase.Started;
-      if (begun && ready(request)) return;
-      if (request.phase === VerificationPhase.Ready)
+      if (request.verifier) run(request.verifier);
+      else if (starts && request.phase === VerificationPhase.Ready) {
+        begun = true;
         request.startVerification('m.sas.v1').then(run, () => {});
-      else if (begun && request.verifier) run(request.verifier);
+      }
     });
   }
   client.on(CryptoEvent.VerificationRequestReceived, (request: VerificationRequest) => {
-    follow(request);
-    // Who has just come into the room may not know the other side's devices yet; a person's Element has had time for that.
-    const known = client.getCrypto()?.getUserDeviceInfo([request.otherUserId], true);
-    Promise.resolve(known)
-      .then(() => request.accept())
-      .catch(() => {});
+    follow(request, false);
+    request.accept().catch(() => {});
   });
   return {
     async begin(user, device) {
       const crypto = client.getCrypto();
       await crypto?.getUserDeviceInfo([user], true);
       const request = await crypto?.requestDeviceVerification(user, device);
-      if (request) follow(request);
+      if (request) follow(request, true);
     },
   };
 }

@@ -120,8 +120,9 @@ const verdict = async (t: Taken, g: Gate) => {
 test('attack-01 a plain approving reaction allows nothing; the sealed chip of this very card does', async () => {
   const g = gate();
   g.cards.add(card(1));
-  for (const key of ['✅', '👍', '🦊', 'yes', '', '🦊 ', '✔️'])
-    assert.equal(await verdict(tap('$card1', key), g), 'ignore', key);
+  for (const key of ['✅', '👍', '🦊', 'yes', '🦊 ', '✔️'])
+    assert.equal(await verdict(tap('$card1', key), g), 'explain action1', key);
+  for (const key of ['', '👀', '4F7KQ2Z1']) assert.equal(await verdict(tap('$card1', key), g), 'ignore', key);
   assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), g), 'approve action1');
 });
 
@@ -274,8 +275,10 @@ test('a card that asks for a word takes its code with that word alone, and one t
 test('what is no plain text, a state event, or approved already, decides nothing', async () => {
   const g = gate();
   g.cards.add(card(1));
-  for (const msgtype of ['m.notice', 'm.emote', 'm.file', undefined])
+  for (const msgtype of ['m.notice', 'm.emote', undefined])
     assert.equal(await verdict(sealed('m.room.message', { msgtype, body: 'AAAA-BBB1' }), g), 'ignore');
+  const unsealed = sealed('m.room.message', { msgtype: 'm.file', body: 'AAAA-BBB1' });
+  assert.equal(await verdict(unsealed, g), 'tell');
   const state = tap('$card1', '🦊 4F7KQ2Z1', { wire: { state_key: '' } as Taken['wire'] });
   assert.equal(await verdict(state, g), 'ignore');
   const again = tap('$card1', '🦊 4F7KQ2Z1');
@@ -298,7 +301,28 @@ test('❌ denies, 🛑 stops, a removed tap or card denies', async () => {
   const g = gate();
   g.cards.add(card(1));
   g.cards.set('action1', { approval: '$tap' });
-  for (const key of ['❌', '👎', '⛔', '⛔️'])
+  for (const key of [
+    ...[
+      '❌',
+      '👎',
+      '⛔',
+      '⛔️',
+      '❎',
+      '✖️',
+      '✖',
+      '✗',
+      '✘',
+      '🚫',
+      '🙅',
+      '🙅🏿‍♀️',
+      '✋🏻',
+      'no',
+      'No.',
+      '×',
+      ' ❌',
+    ],
+    ...['🏻', '🏼', '🏽', '🏾', '🏿'].map((tone) => `👎${tone}`),
+  ])
     assert.equal(await verdict(tap('$card1', key), g), 'deny action1', key);
   assert.equal(await verdict(tap('$anything', '🛑'), g), 'stop');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$tap' }), g), 'deny action1');
@@ -325,4 +349,205 @@ test('whatever an event holds, judging it neither throws nor approves', async ()
     ),
     { numRuns: 2000 },
   );
+});
+
+test('what looks like a yes approves nothing and is told what counts, on an open card alone', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  const yes = [
+    '👍',
+    '👍🏽',
+    '👍🏿',
+    '✅',
+    '✔️',
+    '✔',
+    '☑️',
+    '👌🏻',
+    '💯',
+    '🦊',
+    '🦊\uFE0F',
+    'yes',
+    'OK',
+    'Approve!',
+  ];
+  for (const key of yes) {
+    const told = await judge(tap('$card1', key), g);
+    assert.ok(told.do === 'explain' && told.why.includes('names: it carries a key'), key);
+    assert.ok(!told.why.includes('🦊'), 'which chip it is the card alone says');
+    const heard = await judge(text(key), g);
+    assert.ok(heard.do === 'hear' && heard.yesTo?.action === 'action1', key);
+  }
+  for (const words of ['yes, and add a README', 'which one?', '🐙', 'no'])
+    assert.equal(((await judge(text(words), g)) as { yesTo?: Card }).yesTo, undefined, words);
+  const elsewhere = text('yes', { room: '!other:x' as Taken['room'] });
+  assert.equal(((await judge(elsewhere, g)) as { yesTo?: Card }).yesTo, undefined, 'no card of another room');
+  const asks = { ...g, people: () => [{ ...device, role: 'asks' as const }] };
+  assert.equal(
+    ((await judge(text('yes'), asks)) as { yesTo?: Card }).yesTo,
+    undefined,
+    'theirs is no answer',
+  );
+  g.cards.set('action1', { open: false });
+  for (const key of yes) {
+    assert.equal(await verdict(tap('$card1', key), g), 'ignore', key);
+    const heard = await judge(text(key), g);
+    assert.ok(heard.do === 'hear' && !heard.yesTo, `${key} is for the agent`);
+  }
+  for (const [form, says] of [
+    ['poll', /its poll/],
+    ['code', /its file/],
+    ['word', /!code 2/],
+  ] as const) {
+    const other = gate();
+    other.cards.add(card(2, { form, key: '', decoy: '' }));
+    const told = await judge(tap('$card2', '👍'), other);
+    assert.ok(told.do === 'explain' && says.test(told.why), form);
+  }
+});
+
+const replying = (to: string, more: object = {}) => ({
+  'm.relates_to': { 'm.in_reply_to': { event_id: to }, ...more },
+});
+const reply = (body: string, to: string, more?: object) =>
+  sealed('m.room.message', { msgtype: 'm.text', body, ...replying(to, more) });
+
+test('a no in reply to an open card denies it; a yes to what is no card, and a no to nobody, are words', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  g.cards.add(card(2));
+  for (const no of ['no', 'No.', 'NO!', '👎🏽', '> <@bot:x> tap 🦊\n\nno'])
+    assert.equal(await verdict(reply(no, '$card1'), g), 'deny action1', no);
+  assert.equal(await verdict(text('no'), g), 'hear');
+  assert.equal(await verdict(reply('no, use yarn', '$card1'), g), 'hear');
+  const first = await judge(reply('yes', '$card1'), g);
+  assert.ok(first.do === 'hear' && first.yesTo?.action === 'action1', 'the card that it replies to');
+  const last = await judge(text('yes'), g);
+  assert.ok(last.do === 'hear' && last.yesTo?.action === 'action2', 'else the latest');
+  const agents = await judge(reply('yes', '$said-by-the-agent'), g);
+  assert.ok(agents.do === 'hear' && !agents.yesTo && agents.replyTo === '$said-by-the-agent');
+  const threaded = { rel_type: 'm.thread', event_id: '$t', is_falling_back: true };
+  const falling = await judge(reply('why?', '$card1', threaded), g);
+  assert.ok(falling.do === 'hear' && falling.replyTo === undefined, 'a thread is no reply');
+  const asks = { ...g, people: () => [{ ...device, role: 'asks' as const }] };
+  assert.equal(await verdict(reply('no', '$card1'), asks), 'hear');
+});
+
+test('attack-17 an edit decides nothing and is told once, whatever it makes of its message; the message itself counts', async () => {
+  const g = gate();
+  g.cards.add(card(1));
+  const { ok } = pollAnswers(card(1));
+  const edited = (body: string, more: object = {}) => ({
+    ...{ msgtype: 'm.text', body: `* ${body}`, 'm.new_content': { msgtype: 'm.text', body }, ...more },
+    'm.relates_to': { rel_type: 'm.replace', event_id: '$first' },
+  });
+  const answer = { answers: [ok] };
+  const response = 'org.matrix.msc3381.poll.response';
+  for (const t of [
+    ...['do NOT delete old/', '!stop', '!get a', 'AAAA-BBB1', '', 'yes'].map((b) =>
+      sealed('m.room.message', edited(b)),
+    ),
+    sealed('m.room.message', { ...edited('a file'), msgtype: 'm.file', file: {} }),
+    sealed(response, { ...edited(''), [response]: answer }),
+  ]) {
+    const told = await judge(t, g);
+    assert.ok(told.do === 'tell' && told.below === '$first' && told.about === 'edit of $first', told.do);
+    assert.match(told.why, /^✏️ Edits are not heard/);
+  }
+  const new_content = { msgtype: 'm.text', body: 'x', 'm.new_content': {} };
+  const alone = await judge(sealed('m.room.message', new_content), g);
+  assert.ok(
+    alone.do === 'tell' && alone.below.startsWith('$e'),
+    'below itself where it does not say of what',
+  );
+  const strange = sealed('m.room.message', edited('!stop'), {
+    evidence: { ...sealed('', {}).evidence, device: 'TABLET' } as NonNullable<Taken['evidence']>,
+  });
+  assert.equal(await verdict(strange, g), 'ignore', 'nobody else is answered');
+  assert.equal(await verdict(text('AAAA-BBB1'), g), 'approve action1');
+});
+
+test('what shows nothing is nothing, and what is no text neither', async () => {
+  const g = gate();
+  const blank = [
+    '',
+    ' ',
+    '\n\t ',
+    '\u200B',
+    '\uFEFF',
+    '\u00AD',
+    '\u2800',
+    '\u3164',
+    '\u{E0041}',
+    '\uFE0F',
+    '\uD800',
+  ];
+  for (const body of [...blank, ...blank.map((b) => `> <@bot:x> quoted\n> more\n\n${b}`)])
+    assert.equal(await verdict(text(body), g), 'ignore', JSON.stringify(body));
+  for (const body of [undefined, null, 5, {}, ['x'], true])
+    assert.equal(await verdict(sealed('m.room.message', { msgtype: 'm.text', body }), g), 'ignore');
+  for (const body of ['.', '0', '?', '🐙', 'ا', '！'])
+    assert.equal(await verdict(text(body), g), 'hear', body);
+});
+
+test('a word card’s code may be followed by its word and a full stop; a code that is none is not passed on', async () => {
+  const g = gate();
+  g.cards.add(card(1, { word: 'build' }));
+  for (const [body, means] of [
+    ['AAAA-BBB1 build.', 'approve action1'],
+    ['aaaabbb1 build', 'approve action1'],
+    ['AAAA–BBB1. build', 'approve action1'],
+    ['AAAA-BBB1 bild', 'explain action1'],
+    ['AAAA-BBB2 build', 'tell'],
+    ['AAAA-BBB1 build it', 'hear'],
+    ['AAAA-BBB2', 'tell'],
+    ['AAAA-BBBB2', 'hear'],
+    ['deadline', 'hear'],
+  ])
+    assert.equal(await verdict(text(body as string), g), means, body);
+  g.cards.set('action1', { open: false });
+  assert.equal(await verdict(text('AAAA-BBB2'), g), 'hear', 'where none waits it is words');
+});
+
+test('MSC4392: an encrypted reaction with the right key is signed where it passes the rules, and no yes where it does not', async () => {
+  const g = gate();
+  const react = (n: number, key: string, over: Partial<Taken> = {}) =>
+    sealed('m.reaction', { 'm.relates_to': { rel_type: 'm.annotation', event_id: `$card${n}`, key } }, over);
+  const from = (device: string) => ({
+    evidence: { ...sealed('', {}).evidence, device } as NonNullable<Taken['evidence']>,
+  });
+  g.cards.add(card(1));
+  const good = await judge(react(1, '🦊 4F7KQ2Z1'), g);
+  assert.ok(good.do === 'approve' && good.grade === 'signed');
+  const { form, device: of, session, index: at } = good.evidence;
+  assert.deepEqual([form, of, session, typeof at], ['chip', 'PHONE', 'S', 'number']);
+
+  let asked = 0;
+  const dead = {
+    ...g.matrix,
+    forceQuery: () => Promise.reject(new Error(`${++asked}`)),
+  } as unknown as Matrix;
+  const off: [string, Taken, Gate][] = [
+    ['another device', react(1, '🦊 4F7KQ2Z1', from('TABLET')), g],
+    ['no keys stated', react(1, '🦊 4F7KQ2Z1'), { ...g, matrix: dead }],
+    [
+      'replayed',
+      react(1, '🦊 4F7KQ2Z1', { evidence: text('').evidence as never }),
+      { ...g, matrix: { ...g.matrix, replay: () => false } as unknown as Matrix },
+    ],
+    ['not decrypted', event('m.room.encrypted', {}, { encrypted: true, failed: 'no key' }), g],
+  ];
+  for (const [what, t, to] of off) assert.equal(await verdict(t, to), 'ignore', what);
+  assert.equal(asked, 1);
+  assert.equal(await verdict(react(2, '🦊 4F7KQ2Z1'), g), 'explain action1', 'on another card');
+  assert.equal(await verdict(react(1, '🦊 00000000'), g), 'suspect action1');
+  for (const key of ['👎🏽', '❌', '🌵 M2XT9QR1'])
+    for (const over of [{}, from('TABLET')])
+      assert.equal(await verdict(react(1, key, over), g), 'deny action1', 'a no takes no rules');
+  assert.equal(await verdict(react(1, '🛑', from('TABLET')), g), 'stop');
+  assert.equal(await verdict(react(1, '🦊'), g), 'explain action1');
+  g.cards.set('action1', { dropped: true });
+  assert.equal(await verdict(tap('$card1', '🦊 4F7KQ2Z1'), g), 'explain action1', 'taps no longer count');
+  assert.equal(await verdict(react(1, '🦊 4F7KQ2Z1'), g), 'approve action1', 'a signed answer does');
+  g.cards.set('action1', { open: false });
+  assert.equal(await verdict(react(1, '🦊 4F7KQ2Z1'), g), 'explain action1', 'decided');
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { isNo } from '../../bot/src/approval/said.ts';
 import {
   crockford,
   digestText,
@@ -28,6 +29,7 @@ test('there are more than a thousand emoji, each one code point and none a denia
   assert.equal(new Set(emojis).size, emojis.length);
   for (const emoji of emojis) assert.equal([...emoji].length, 1, emoji);
   for (const refused of '❌👎🛑⛔✅👍') assert.ok(!emojis.includes(refused), refused);
+  for (const emoji of emojis) assert.ok(!isNo(emoji), `${emoji} would deny`);
 });
 
 test('a chip and its decoy differ and are not among the recent ones', () => {

@@ -180,8 +180,8 @@ test('attack-17 an edit of the owner’s approves nothing', async () => {
   const edit = { 'm.relates_to': { rel_type: 'm.replace', event_id: '$before' } };
   const inner = { 'm.new_content': { msgtype: 'm.text', body: c.code } };
   for (const more of [edit, inner, { ...edit, ...inner }]) {
-    assert.equal(await judged(await say(w.owner, c.code, more)), 'ignore');
-    assert.equal(await judged(await vote(w.owner, c, more)), 'ignore');
+    assert.equal(await judged(await say(w.owner, c.code, more)), 'tell');
+    assert.equal(await judged(await vote(w.owner, c, more)), 'tell');
   }
   await twin(c);
 });
@@ -238,7 +238,7 @@ test('attack-45 chat and commands in the clear, from an unenrolled device, or re
   assert.equal(await judged(genuine), 'hear');
   assert.equal(await judged({ ...genuine, event_id: '$replayed' } as WireEvent), 'ignore');
   for (const more of [{ 'm.new_content': {} }, { 'm.relates_to': { rel_type: 'm.replace' } }])
-    assert.equal(await judged(await say(w.owner, '!run x', more)), 'ignore', 'an edit');
+    assert.equal(await judged(await say(w.owner, '!run x', more)), 'tell', 'an edit');
 });
 
 test('attack-47 a device hidden from the bot that reads the cards from the key backup can sign nothing', async (t) => {

@@ -1,8 +1,7 @@
-/** A verification that the phone begins itself, and a code that it scans: only while an operator waits, only by the keys shown. */
+/** Pairing: whoever takes up the bot's request, or begins by himself, only while an operator waits, only by the keys compared. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import type { Enrolled, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
+import { after, before, mock, test } from 'node:test';
+import type { Enrolled, Operator, UserId } from '../../bot/src/matrix/types.ts';
 import { forged } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';
@@ -22,83 +21,30 @@ async function person(name: string): Promise<Device> {
   return device;
 }
 const verified = async (d: Device) => (await w.gate.matrix.identityNow(d.user as UserId))?.verified ?? false;
+const enrolled = async (d: Device) => ({ ...(await w.enrolledAs(d)), role: 'owner' });
+const asRole = (end: unknown) => ({ ...(end as Enrolled), role: 'owner' });
+const same = (bots: string, phones: string) => bots === phones && bots.split(' ').length === 7;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-type Scene = {
-  /** What the phone makes of the code that it sees. */
-  seen?(code: Uint8Array): Uint8Array;
-  /** Who holds the phone that scans it. */
-  by?: Device;
-  /** Stands in the room instead of what the phone says when it has scanned. */
-  instead?(flow: string, start: WireEvent): WireEvent[] | Promise<WireEvent[]>;
-  answer?: boolean;
-};
-
-/** A pairing by code: the phone takes the request up, the operator's screen draws the code, the phone scans it. */
-async function byCode(phone: Device, { seen = (c) => c, by = phone, instead, answer = true }: Scene = {}) {
-  const from = w.sent.length;
-  const codes: Uint8Array[] = [];
-  const asked: string[] = [];
-  let over = false;
-  const never = () => Promise.reject(new Error('no emoji'));
-  const ended = w
-    .start(w.room, phone.user as UserId, never, {
-      show: (code) => codes.push(code),
-      scanned: async (device) => asked.push(device) > 0 && answer,
-    })
-    .finally(() => {
-      over = true;
-    });
-  ended.catch(() => {});
-  let failed = '';
-  for (let heard = from, scanned = false; !over || heard < w.sent.length; await turn()) {
-    const wire = w.sent[heard];
-    const flow = String(w.sent[from]?.event_id);
-    if (wire) {
-      await w.deliver((await phone.verify(wire, flow, true)).says);
-      heard++;
-    }
-    const [code] = codes;
-    if (!code || scanned) continue;
-    scanned = true;
-    try {
-      const says = await by.scan(w.botUser, flow, seen(code));
-      await w.deliver(says[0] && instead ? await instead(flow, says[0]) : says);
-    } catch (error) {
-      failed = String(error);
-      by.machine.getVerificationRequest(new W.UserId(w.botUser), flow)?.cancel();
-      await w.deliver([cancel(phone, flow)]);
-    }
-  }
-  const end = await ended.catch((error: Error) => error.message);
-  return { end, codes: codes.length, asked, failed };
-}
-const related = (flow: string) => ({ 'm.relates_to': { rel_type: 'm.reference', event_id: flow } });
-const cancel = (from: Device, flow: string): WireEvent =>
-  forged(
-    'm.key.verification.cancel',
-    { code: 'm.user', reason: 'no', ...related(flow) },
-    { sender: from.user as UserId },
-  );
 
 /** A pairing that the phone begins itself: what stands in the room never reaches it. */
 async function bySelf(phone: Device, answer: (bots: string, phones: string) => boolean) {
   const phones = Promise.withResolvers<string>();
+  const asked = Promise.withResolvers<void>();
   let over = false;
-  const ended = w
-    .start(w.room, phone.user as UserId, async (emoji) =>
-      answer(emoji.map((e) => e.symbol).join(' '), await phones.promise),
-    )
-    .finally(() => {
-      over = true;
-    });
+  const operator: Operator = {
+    waits: () => asked.resolve(),
+    compare: async (emoji) => answer(emoji.map((e) => e.symbol).join(' '), await phones.promise),
+  };
+  const ended = w.start(w.room, phone.user as UserId, operator).finally(() => {
+    over = true;
+  });
   ended.catch(() => {});
-  await turn();
+  await asked.promise;
   const flow = await phone.begin(w.botUser, 'BOT');
   for (; !over; await turn()) {
     await w.deliver([]);
     await phone.receive();
-    const { emoji } = await phone.step(w.botUser, flow);
+    const { emoji } = await phone.step(w.botUser, flow, true);
     if (emoji) phones.resolve(emoji);
   }
   await phone.receive();
@@ -108,7 +54,6 @@ const mailOf = async (d: Device): Promise<string[]> =>
   w.directory.take({ user: d.user, device: d.device }).map(({ type }) => type);
 
 test('attack-20 a phone may begin by itself while the operator waits for that person, and else begins nothing', async () => {
-  const same = (bots: string, phones: string) => bots === phones && bots.split(' ').length === 7;
   const [phone, early] = [await person('bea'), await person('abe')];
   // No window.
   await early.begin(w.botUser, 'BOT');
@@ -122,90 +67,84 @@ test('attack-20 a phone may begin by itself while the operator waits for that pe
   const start = { from_device: mallory.device, transaction_id: 'x', method: 'm.none' };
   w.directory.sendToDevice(mallory, 'm.key.verification.start', { [w.botUser]: { BOT: start } });
   await mallory.whisper(w.botUser, 'BOT', 'm.key.verification.start', start);
-  const enrolled = await open;
-  assert.deepEqual({ ...(enrolled as Enrolled), role: 'owner' }, await w.enrolledAs(other));
+  assert.deepEqual(asRole(await open), await enrolled(other));
   assert.deepEqual(await mailOf(mallory), []);
   assert.equal(await verified(mallory), false);
   // The right person, but the operator says no; then yes.
   assert.match(String(await bySelf(phone, () => false)), /emoji were not confirmed.*nobody enrolled/);
   assert.equal(await verified(phone), false);
-  assert.deepEqual(
-    { ...((await bySelf(phone, same)) as Enrolled), role: 'owner' },
-    await w.enrolledAs(phone),
-  );
+  assert.deepEqual(asRole(await bySelf(phone, same)), await enrolled(phone));
 });
 
 test('attack-20 a request by to-device messages does not end what the phone took up in the room', async () => {
   const phone = await person('dan');
-  const twin = await byCode(phone, {
-    async instead(_, start) {
+  const twin = await w.pair(phone, {
+    answer: same,
+    meanwhile(_, step) {
       // The homeserver, or whoever has the account’s token.
       const body = { from_device: phone.device, methods: ['m.sas.v1'], timestamp: Date.now() };
       const request = { ...body, transaction_id: 'thief' };
-      w.directory.sendToDevice(phone, 'm.key.verification.request', { [w.botUser]: { BOT: request } });
-      return [start];
+      if (step > 0)
+        w.directory.sendToDevice(phone, 'm.key.verification.request', { [w.botUser]: { BOT: request } });
+      return [];
     },
   });
-  assert.deepEqual({ ...(twin.end as Enrolled), role: 'owner' }, await w.enrolledAs(phone));
+  assert.deepEqual(asRole(twin), await enrolled(phone));
 });
 
-test('attack-20 a scanned code enrols the device that the person confirms; unconfirmed it enrols nobody', async () => {
+test('attack-20 a phone that was asked and starts the comparison as well is compared by one of the two', async () => {
   const phone = await person('eve');
-  const refused = await byCode(phone, { answer: false });
-  assert.match(String(refused.end), /scan was not confirmed.*nobody enrolled/);
-  assert.equal(await verified(phone), false);
-  const { end, asked } = await byCode(phone);
-  assert.deepEqual({ ...(end as Enrolled), role: 'owner' }, await w.enrolledAs(phone));
-  assert.deepEqual(asked, [phone.device]);
-  assert.equal(await verified(phone), true);
+  assert.deepEqual(asRole(await w.pair(phone, { answer: same, starts: true })), await enrolled(phone));
 });
 
-test('attack-20 a code with other keys is refused by the phone, and by another account', async () => {
+test('attack-20 a request that nobody took up is withdrawn and made anew, and only the newest one can be taken up', async (t) => {
   const phone = await person('fay');
-  // MATRIX, version, mode, length of the flow's id in two bytes, that id, the two master keys, the secret.
-  const at = (code: Uint8Array, key: 0 | 1) => 10 + (code[8] ?? 0) * 256 + (code[9] ?? 0) + 32 * key;
-  const others = Buffer.from((await w.enrolledAs(mallory)).master, 'base64');
-  for (const key of [0, 1] as const) {
-    const seen = (code: Uint8Array) => {
-      const changed = code.slice();
-      changed.set(others, at(code, key));
-      return changed;
-    };
-    const { end, failed, asked } = await byCode(phone, { seen });
-    assert.match(failed, /keys? mismatch|did.?n.t match|isn.t/i);
-    assert.match(String(end), /phone ended the verification/);
-    assert.deepEqual(asked, []);
+  const from = w.sent.length;
+  const told: string[] = [];
+  const operator: Operator = {
+    waits: (what, asked) => void told.push(`${what} ${asked}`),
+    compare: async () => true,
+  };
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const leave = new AbortController();
+  const ended = w.start(w.room, phone.user as UserId, operator, leave.signal).catch(String);
+  let seconds = 0;
+  for (; w.sent.length < from + 3; await turn()) {
+    mock.timers.tick(1000); // from the beginning: the key store has timers, too
+    if (w.sent.length > from) seconds++;
   }
-  const { end, failed, asked } = await byCode(phone, { by: mallory });
-  assert.match(failed, /nothing to scan for/);
-  assert.deepEqual(asked, []);
-  assert.equal(typeof end, 'string');
+  mock.timers.reset();
+  assert.ok(seconds >= 15, `after ${seconds} s`);
+  const [first, cancel, second] = w.sent.slice(from);
+  assert.deepEqual(
+    [first, cancel, second].map((e) => e?.content['msgtype'] ?? e?.type),
+    ['m.key.verification.request', 'm.key.verification.cancel', 'm.key.verification.request'],
+  );
+  assert.deepEqual(told, ['phone 1', 'phone 2']);
+  // What the homeserver held back until now.
+  const related = { 'm.relates_to': { rel_type: 'm.reference', event_id: first?.event_id } };
+  const late = { from_device: phone.device, methods: ['m.sas.v1'], ...related };
+  await w.deliver([forged('m.key.verification.ready', late, { sender: phone.user as UserId })]);
+  assert.deepEqual(told, ['phone 1', 'phone 2'], 'nothing begins');
+  if (!second) throw new Error('no second request');
+  const { says } = await phone.verify(second, String(second.event_id));
+  await w.deliver(says);
+  assert.equal(told.at(-1), 'emoji 0');
+  leave.abort();
+  assert.match(String(await ended), /nobody is at the console any more/);
   assert.equal(await verified(phone), false);
 });
 
-test('attack-20 without the code’s secret nothing is scanned, nor in another’s name', async () => {
+test('attack-20 a request of the phone in the room is taken up in place of the bot’s; nobody else’s is', async () => {
   const phone = await person('gus');
-  const wrong = await byCode(phone, {
-    instead: (_, start) => [{ ...start, content: { ...start.content, secret: 'AAAAAAAAAAAAAAAAAAAAAA' } }],
+  const theirs = await mallory.ask(w.botUser);
+  const twin = await w.pair(phone, {
+    answer: same,
+    begins: await phone.ask(w.botUser),
+    meanwhile: (_, step) => (step === 0 ? [theirs] : []),
   });
-  assert.deepEqual(wrong.asked, []);
-  assert.match(String(wrong.end), /ended the verification/);
-  assert.equal(await verified(phone), false);
-  const twin = await byCode(phone, {
-    instead: (_, start) => [forged(start.type, start.content, { sender: mallory.user as UserId }), start],
-  });
-  assert.deepEqual(twin.asked, [phone.device]);
-  assert.deepEqual({ ...(twin.end as Enrolled), role: 'owner' }, await w.enrolledAs(phone));
-});
-
-test('attack-03 no code where a second device is signed, nor one that is signed meanwhile', async () => {
-  const phone = await person('hal');
-  const second = await w.device(phone.user, 'SECOND');
-  const meanwhile = await byCode(phone, {
-    async instead(_, start) {
-      await second.signWith(await phone.secrets());
-      return [start];
-    },
-  });
-  assert.match(String(meanwhile.end), /beside it changed meanwhile.*Nobody was enrolled/);
+  assert.deepEqual(asRole(twin), await enrolled(phone));
+  assert.equal(await verified(mallory), false);
+  assert.ok(!w.sent.some((e) => JSON.stringify(e.content).includes(theirs.event_id)), 'nobody answers hers');
 });

@@ -1,7 +1,13 @@
 /** What the brain and the proxy are configured with, for every provider. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ModelChoice, placeholder, renderModel, renderOpencode } from '../../config/brain/render.ts';
+import {
+  listOf,
+  type ModelChoice,
+  placeholder,
+  renderModel,
+  renderOpencode,
+} from '../../config/brain/render.ts';
 
 const choices: (ModelChoice & { npm: string; upstream: string })[] = [
   {
@@ -53,8 +59,24 @@ for (const { npm, upstream, ...model } of choices)
     assert.equal(files['password'], 'pw');
     assert.ok(files['opencode/.gitignore']);
     if (model.key) assert.ok(!JSON.stringify(files).includes(model.key));
-    assert.deepEqual(renderModel(model), { upstream, secret: { placeholder, key: model.key ?? '' } });
+    const { routes, ...rest } = renderModel(model);
+    assert.deepEqual(rest, { upstream, secret: { placeholder, key: model.key ?? '' } });
+    assert.ok(routes?.includes(`GET ${listOf(model).path.split('?')[0]}`), 'the doctor asks for the list');
   });
+
+test('how much the model takes and writes at once is as the settings say, else what nearly every model takes', () => {
+  const limit = (o: Partial<ModelChoice>) => {
+    const model = { provider: 'openai-compatible', name: 'm', url: 'http://x/v1', ...o } as const;
+    const config = JSON.parse(
+      renderOpencode({ model, password: 'pw' }).files['opencode/opencode.json'] ?? '',
+    );
+    return config.provider.model.models.m.limit;
+  };
+  assert.deepEqual(limit({}), { context: 128_000, output: 8192 });
+  assert.deepEqual(limit({ output: 4096 }), { context: 128_000, output: 4096 });
+  assert.deepEqual(limit({ context: 8192 }), { context: 8192, output: 2048 });
+  assert.deepEqual(limit({ context: 200_000, output: 32_000 }), { context: 200_000, output: 32_000 });
+});
 
 test('what is missing is named', () => {
   assert.throws(() => renderModel({ provider: 'openai-compatible', name: 'm' }), /model\.url is missing/);

@@ -55,6 +55,21 @@ test('text is told as it grows, and once when it is done', () => {
   assert.deepEqual([told[0]?.type, told.at(-1)?.type], ['busy', 'idle']);
 });
 
+test('an answer that ended at its limit is told once; a summary that the brain makes for itself is not', () => {
+  const { feed, texts, told } = setUp();
+  const of = (id: string, more: object): Event =>
+    ({
+      ...message(id, 'assistant'),
+      properties: { sessionID: session, info: { ...info(id, 'assistant'), sessionID: session, ...more } },
+    }) as Event;
+  feed(status('busy'), of('a', {}), update(part('a', 'and so', 2)));
+  feed(of('a', { finish: 'length' }), of('a', { finish: 'length' }));
+  feed(of('s', { summary: true }), update(part('s', '## Goal', 2)), status('idle'));
+  assert.deepEqual(texts(), ['and so|and so|true']);
+  const errors = told.flatMap((e) => (e.type === 'error' ? [e.code] : []));
+  assert.deepEqual(errors, ['cut']);
+});
+
 test('the owner’s words, reasoning and other sessions are not told', () => {
   const { t, feed, told } = setUp();
   feed(message('u', 'user'), update(part('u', 'secret')), delta('u', 'x'));

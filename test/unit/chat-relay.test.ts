@@ -13,7 +13,7 @@ import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
 
 function scene() {
-  const state = { off: '' as string | undefined, master: owner.master, downFor: '' };
+  const state = { off: '' as string | undefined, master: owner.master, downFor: '', told: [] as string[][] };
   let troubled = () => '';
   const d = startDesk({ trouble: () => troubled() });
   const { append } = d.ledger;
@@ -28,14 +28,17 @@ function scene() {
   const conversation = {
     interrupt: async () => {},
     currentTask: () => ({ id: 'task' }),
-    hear: async () => 'heard',
+    async hear(_: string, ...told: string[]) {
+      state.told.push(told);
+      return 'heard';
+    },
   } as unknown as Conversation;
   const tour = { first() {}, did() {} } as unknown as Tour;
   /** As after a restart: what is on the disk stays. */
   const start = () => {
     const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
     troubled = () => troubles.why(room);
-    return createRelay({ ...d, conversation, troubles, tour, health: () => [], log });
+    return createRelay({ ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log });
   };
   let events = 0;
   const event = (over: Partial<Taken> = {}, device = owner.device): Taken => ({
@@ -90,10 +93,8 @@ test('attack-45 what is not heard is told once a kind and device, with what to d
   assert.ok(s.said.at(-1)?.includes('an old message of yours'));
   s.matrix.replay = () => true;
   const before = [s.said.length, s.alarms().length];
-  const edit = { 'm.new_content': {}, 'm.relates_to': { rel_type: 'm.replace', event_id: '$1' } };
-  await s.relay.take(s.event({ content: { msgtype: 'm.text', body: 'x', ...edit } }));
   await s.relay.take(s.event({ ...clear, type: 'm.reaction', content: { 'm.relates_to': { key: '👍' } } }));
-  await s.relay.take(s.event({ content: { msgtype: 'm.image', body: 'x' } }));
+  await s.relay.take(s.event({ content: { msgtype: 'm.notice', body: 'x' } }));
   await s.relay.take(s.event({ ...clear, wire: { sender: '@stranger:x' } as Taken['wire'] }));
   assert.deepEqual([s.said.length, s.alarms().length], before);
   await s.relay.take(s.event());
@@ -209,5 +210,122 @@ test('attack-13 an event set aside is told in one short line, whatever its sende
   await s.relay.setAside(s.event(), new Error('the card store is full'));
   const start = `⚠️ What ${owner.user} said or tapped could not be handled (the card store is full), and`;
   assert.ok(s.said.at(-1)?.startsWith(start), 'its genuine twin');
+  s.stop();
+});
+
+const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
+
+test('an edit is answered once a message, below it, and does nothing', async () => {
+  const s = scene();
+  const edit = (of: string, body: string) => {
+    const relation = { rel_type: 'm.replace', event_id: of };
+    const content = {
+      msgtype: 'm.text',
+      body: `* ${body}`,
+      'm.new_content': { body },
+      'm.relates_to': relation,
+    };
+    return s.relay.take(s.event({ content }));
+  };
+  const { action } = await s.desk.ask(asked('echo'));
+  const before = s.posted.length;
+  for (const body of ['do NOT delete old/', '!stop', '!run ls']) await edit('$mine', body);
+  await edit('$other', 'x');
+  const told = s.posted.slice(before);
+  assert.deepEqual(
+    told.map(({ content }) => content['m.relates_to']),
+    ['$mine', '$other'].map((to) => replying(to)['m.relates_to']),
+  );
+  for (const { content } of told) assert.match(String(content['body']), /^✏️ Edits are not heard/);
+  assert.deepEqual(s.kinds(action), ['requested', 'posted']);
+  assert.deepEqual([s.state.told, s.alarms()], [[], []]);
+  s.stop();
+});
+
+test('what looks like a yes gets one line below its card; said again in words it goes to the agent', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('echo'));
+  const card = s.cards.get(action)?.event ?? '';
+  const react = (key: string) => {
+    const content = { 'm.relates_to': { rel_type: 'm.annotation', event_id: card, key } };
+    return s.relay.take(s.event({ ...clear, type: 'm.reaction', content }));
+  };
+  const before = s.posted.length;
+  for (const key of ['👍', '✅', '👍🏽', '💯']) await react(key);
+  await s.relay.take(s.say('yes'));
+  assert.deepEqual(s.state.told, []);
+  assert.deepEqual(
+    s.posted
+      .slice(before)
+      .map(({ content }) => [content['m.relates_to'], /not approved by that/.test(String(content['body']))]),
+    [
+      [replying(card)['m.relates_to'], true],
+      [replying(card)['m.relates_to'], true],
+    ],
+    'one for the reactions, one that says what became of the words',
+  );
+  assert.match(s.said.at(-1) ?? '', /send it again\.$/);
+  await s.relay.take(s.say('yes'));
+  assert.deepEqual(s.state.told, [['yes', '']]);
+  await react('👎🏿');
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'denied']);
+  await s.relay.take(s.say('Yes!'));
+  assert.deepEqual(s.state.told.at(-1), ['Yes!', ''], 'no card waits');
+  s.stop();
+});
+
+test('the agent is told what words reply to: an action by any message on it, else the quote', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('npm test\necho "done"'));
+  const card = s.cards.get(action)?.event ?? '';
+  const output = await s.matrix.post(room, 'm.room.message', {}, { txn: `output-${action}` });
+  const end = await s.matrix.post(room, 'm.room.message', {}, { txn: `end-${action}` });
+  const words = (body: string, to: string) =>
+    s.relay.take(s.event({ content: { msgtype: 'm.text', body, ...replying(to) } }));
+  for (const to of [card, output, end]) {
+    await words('why?', to);
+    const line = '(in reply to #1, bash “npm test\\u{A}echo "done"”, posted)';
+    assert.deepEqual(s.state.told.at(-1), [`${line}\n\nwhy?`, action]);
+  }
+  await words('> <@bot:x> agent:\n> > it works\n\nreally?', '$agent');
+  assert.deepEqual(s.state.told.at(-1), ['(in reply to: “<@bot:x> agent:\\u{A}> it works”)\n\nreally?', '']);
+  await words('and this?', '$unknown');
+  assert.deepEqual(s.state.told.at(-1), ['and this?', '']);
+  await words('> <@bot:x> x\n\n!pending', card);
+  assert.match(s.said.at(-1) ?? '', /^#1 run a command/);
+  assert.deepEqual(s.state.told.length, 5);
+  s.stop();
+});
+
+test('a command that is none is not done and not told to the agent; the nearest one is named', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('echo'));
+  for (const [typo, meant] of [
+    ['!stpo', 'stop'],
+    ['!Satus', 'status'],
+    ['!runn ls', 'run'],
+    ['!run,ls', 'run'],
+    ['！hlep', 'help'],
+    ['!people2', 'people'],
+  ]) {
+    await s.relay.take(s.say(typo as string));
+    assert.match(
+      s.said.at(-1) ?? '',
+      new RegExp(`^There is no !.*nothing was done\\. Did you mean !${meant}\\?`),
+      typo,
+    );
+  }
+  for (const other of ['!', '!!!', '!somethingelse', '!ls', `!${'x'.repeat(10_000)}`]) {
+    await s.relay.take(s.say(other));
+    assert.match(s.said.at(-1) ?? '', /^There is no !.{0,40}, and nothing was done\. !help/, other);
+  }
+  assert.deepEqual([s.kinds(action), s.state.told], [['requested', 'posted'], []]);
+  await s.relay.take(s.say('!poll 1.'));
+  assert.equal(s.posted.at(-1)?.txn, `poll-${action}`);
+  await s.relay.take(s.say('```\n!run echo a.  b.\n```'));
+  const request = s.memory.entries.findLast((e) => e.kind === 'requested');
+  assert.deepEqual(JSON.parse(request?.body ?? '').args.script, 'echo a.  b.');
+  await s.relay.take(s.say(' ！Stop.'));
+  assert.match(s.said.at(-1) ?? '', /^Stopped: 2/);
   s.stop();
 });

@@ -134,7 +134,11 @@ async function outputOf(bytes: Buffer): Promise<Content> {
     decideBy: 0,
   };
   const outcomes = createOutcomes({
-    ledger: { transcript: async () => bytes },
+    ledger: {
+      transcript: async function* () {
+        yield bytes;
+      },
+    },
     matrix: r.matrix,
     cards: { unended: () => [], get: () => card, set() {} },
     book: {
@@ -187,7 +191,7 @@ async function leasedMeanwhile(script: string) {
   const denied = { ...page, action: { ...action, id: 'other' }, story: [{ ...story[0], kind: 'denied' }] };
   const over: string[] = [];
   const outcomes = createOutcomes({
-    ledger: { transcript: async () => Buffer.alloc(0) },
+    ledger: { transcript: async function* () {} },
     matrix: r.matrix,
     cards: { unended: () => [], get: () => undefined },
     book: {

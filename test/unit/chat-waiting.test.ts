@@ -76,9 +76,9 @@ test('an outcome whose output the ledger cannot give now is shown, and the agent
   };
   const outcomes = createOutcomes({
     ledger: {
-      transcript: () => {
+      transcript: async function* () {
         asked++;
-        return answer();
+        yield await answer();
       },
     },
     matrix: { post: async (_: string, __: string, content: Content) => posted.push(String(content['body'])) },

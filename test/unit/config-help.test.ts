@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { commands, help } from '../../config/src/commands.ts';
+import { checkout } from '../../config/src/paths.ts';
 import { makeReport } from '../../config/src/report.ts';
 
 test('the help names every command, and each has a help of its own', () => {
@@ -37,4 +42,42 @@ test('what a failure quotes moves no terminal’s cursor', () => {
   assert.equal(status, 64);
   assert.match(stderr, /^There is no command "\\u\{1B\}\[2Jx\\u\{9B\}1A"\.\n\n\S/);
   assert.doesNotMatch(stderr, /[^\P{Cc}\n]/u);
+});
+
+/** Runs it with an output that nobody reads. */
+async function unread(file: string, ...args: string[]): Promise<{ code: number | null; stderr: string }> {
+  const warnings = '--disable-warning=ExperimentalWarning';
+  const child = spawn(process.execPath, [warnings, file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (bytes) => {
+    stderr += bytes;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stderr };
+}
+
+test('whoever reads the output may go: the program ends quietly, as a pipe’s writer does', async () => {
+  const cli = join(checkout, 'config/src/cli.ts');
+  for (const args of [['--help'], ['doctor', '--help'], ['nonsense', '--json'], ['--help', '--json']])
+    assert.deepEqual(await unread(cli, ...args), { code: 141, stderr: '' }, args.join(' '));
+  // The twin: what is read ends as it always did.
+  const read = spawnSync(process.execPath, [cli, '--help'], { encoding: 'utf8' });
+  assert.equal(read.status, 0);
+  assert.match(read.stdout, /Usage/);
+});
+
+test('what has to take away again what it started goes on to its end, read or not', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'unread-'));
+  try {
+    const script = `import { outliveReader } from ${JSON.stringify(join(checkout, 'config/src/reader.ts'))};
+      outliveReader();
+      for (let i = 0; i < 100; i++) process.stdout.write('a line\\n');
+      setTimeout(() => process.exit(7), 200);`;
+    const program = join(dir, 'program.ts');
+    writeFileSync(program, script);
+    assert.deepEqual(await unread(program), { code: 7, stderr: '' });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 });

@@ -63,6 +63,16 @@ const wrong: [string, string, RegExp][] = [
     /line 1: model must have required property 'name'/,
   ],
   [
+    'a model that writes all that it takes',
+    '\nmodel: { provider: google, name: g, key: k, context: 8192, output: 8192 }\n',
+    /line 2: model\.output \(8192\) must be at most half of model\.context \(8192\)/,
+  ],
+  [
+    'more of an answer than is ever asked for',
+    'model:\n  provider: google\n  name: g\n  output: 64000\n',
+    /line 4: model\.output must be <= 32000/,
+  ],
+  [
     'an owner of another server',
     existing('https://m.x.org', '@pc:x.org', '@me:y.org'),
     /line 4: .* another server/,

@@ -48,7 +48,7 @@ test('an outcome in time is the answer and counts as delivered', async () => {
   const answer = start();
   await until('it is asked, and progress told', () => open.length === 1 && said.length > 2);
   open[0]?.(done);
-  assert.match((await answer).text, /a1 succeeded/);
+  assert.match((await answer).text, /a1 ended with exit 0/);
   await until('settled', () => settled.length === 1);
   assert.equal(settled[0]?.delivered, true);
   assert.match(said.at(-1) ?? '', /action a1 waits for the owner/);
@@ -146,7 +146,7 @@ test('only what is of one kind goes together, in the order it came, and no more 
     assert.equal(scriptOf(asks[i]), what);
     open[i]?.(what === 'plan' ? applied : done);
   }
-  for (const answer of answers) assert.match((await answer).text, /succeeded/);
+  for (const answer of answers) assert.match((await answer).text, /ended with exit 0/);
 });
 
 test('a no to the list is a no to each of its calls; what else was on its way is not asked', async () => {
@@ -187,7 +187,7 @@ test('what needs no card waits behind none', async () => {
   const answers = Array.from({ length: mostOpen + 2 }, () => start(read));
   await until('all were asked', () => asks.length === mostOpen + 3);
   for (const decide of open) decide(done);
-  for (const answer of [first, ...answers]) assert.match((await answer).text, /succeeded/);
+  for (const answer of [first, ...answers]) assert.match((await answer).text, /ended with exit 0/);
 });
 
 test('attack-28 calls beyond the limit give up without a card when nobody decides', async () => {

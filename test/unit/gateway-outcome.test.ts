@@ -8,8 +8,13 @@ const said = (o: Partial<Outcome>) =>
   describeOutcome('a1', { state: 'succeeded', output: '', truncated: false, ...o });
 
 const cases: [Partial<Outcome>, RegExp][] = [
-  [{ exit: 0, output: 'hi\n' }, /^Action a1 succeeded \(exit 0\)\.\nIts output .*:\n```\nhi\n```$/],
+  [{ exit: 0, output: 'hi\n' }, /^Action a1 ended with exit 0\.\nIts output .*:\n```\nhi\n```$/],
   [{ exit: 0 }, /wrote no output/],
+  [
+    { exit: 0, reason: '1 process still ran and was ended' },
+    /exit 0\. Note: 1 process still ran and was ended\.\n/,
+  ],
+  [{ state: 'failed', exit: 137, reason: 'out of memory' }, /FAILED \(exit 137\)\. Note: out of memory\.\n/],
   [{ state: 'failed', exit: 3, output: 'no' }, /FAILED \(exit 3\)[\s\S]*no/],
   [{ state: 'killed', signal: 'SIGKILL', reason: 'timeout' }, /KILLED \(SIGKILL\)\. Reason: timeout/],
   [{ state: 'denied', reason: 'not on Fridays' }, /DENIED.*did not run.*not on Fridays/],

@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { actionText, makeAction } from '@pocketcoder/ledger/src/action.ts';
 import { defaultPolicy } from '@pocketcoder/ledger/src/policy.cjs';
 import fc from 'fast-check';
+import { planTool } from '../../bot/src/gateway/plan.ts';
 import { askedBy, described, tools } from '../../bot/src/gateway/tools.ts';
+import { type Schema, schemaFault } from '../harness/model.ts';
 
 const where = { workspace: 'main', task: 'abcdefgh' };
 const wrong = (name: string, args: unknown): string => {
@@ -119,4 +121,19 @@ test('the schema a model reads names exactly the arguments that are taken', () =
     for (const name of Object.keys(inputSchema.properties))
       assert.equal(inputSchema.required.includes(name), missing.includes(`"${name}" is missing`));
   }
+});
+
+test('every node of every schema is one that a strict provider takes', () => {
+  for (const { name, inputSchema } of [...tools.map(described), planTool])
+    assert.equal(schemaFault(inputSchema as Schema), '', name);
+  const refused: [Schema & { enum?: string[] }, string][] = [
+    [{ type: 'object', properties: { a: { enum: ['x'] } as Schema } }, '$.a has no type'],
+    [{ type: 'object', properties: { a: { type: 'object' } } }, '$.a is an object without properties'],
+    [{ type: 'object', properties: { a: { type: 'array' } } }, '$.a is a list of nothing'],
+    [{ type: 'object', properties: { a: { type: 'array', items: {} } } }, '$.a[] has no type'],
+    [{ anyOf: [{ type: 'string' }, {}] }, '$.anyOf[1] has no type'],
+    [{ type: 'object', properties: {}, required: ['b'] }, '$.b is required and not there'],
+    [{ type: ['string', 'null'] }, '$ has no type'],
+  ];
+  for (const [schema, fault] of refused) assert.equal(schemaFault(schema), fault);
 });

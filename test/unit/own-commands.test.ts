@@ -1,11 +1,13 @@
 /** A command that is its own decision: what the ledger and the executor take as one, and from whom the relay does. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { idOf } from '@pocketcoder/ledger/src/id.cjs';
 import type { Person } from '../../bot/src/approval/book.ts';
 import type { Conversation } from '../../bot/src/chat/conversation.ts';
 import { safeName } from '../../bot/src/chat/files.ts';
 import { createRelay } from '../../bot/src/chat/relay.ts';
+import { createSentFiles } from '../../bot/src/chat/sent.ts';
 import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
 import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
 import { canonical } from '../../ledger/src/canonical.cjs';
@@ -64,7 +66,11 @@ const rows: [string, Forged, string][] = [
   ['a whole file', { asked: { ...list, kind: 'get_file', args: { path: 'a' } } }, ''],
   ['what changed', { asked: { ...list, kind: 'diff', args: {} } }, ''],
   ['what changed, as a file', { asked: { ...list, kind: 'export', args: { as: 'patch' } } }, ''],
-  ['a new file', { asked: { ...list, kind: 'put_file', args: { path: 'a', content: '' } } }, ''],
+  [
+    'a new file',
+    { asked: { ...list, kind: 'put_file', args: { path: 'a', sha256: sha256(''), size: 0 } } },
+    '',
+  ],
   ['a script', { asked: bash }, 'command'],
   [
     'a file replaced',
@@ -117,11 +123,12 @@ const bob = person('bob');
 function scene() {
   const d = startDesk();
   const files: unknown[] = [];
-  const state = { keys: true };
+  const state = { keys: true, most: 0 };
   Object.assign(d.matrix, {
-    downloadEncrypted: async (file: unknown) => {
+    downloadEncrypted: async (file: unknown, most: number) => {
       files.push(file);
-      return Buffer.from('\x89PNG');
+      state.most = most;
+      return png;
     },
     async forceQuery() {
       if (!state.keys) throw new Error('no answer');
@@ -131,9 +138,36 @@ function scene() {
     currentTask: () => ({ id: 'task' }),
     hear: async () => 'heard',
   } as unknown as Conversation;
+  const told: string[] = [];
+  const again = () =>
+    createSentFiles({
+      ...{ file: join(d.dir, 'sent.sqlite'), book: d.book, matrix: d.matrix, log },
+      async tell(task, text) {
+        told.push(`${task}: ${text}`);
+        return '';
+      },
+      say: async () => {},
+    });
+  const sentFiles = again();
+  /** The executor's part, as its entries tell it. */
+  function ends(action: string, kind: string, output: string): void {
+    const digest = d.book.page(action)?.digest;
+    for (const step of ['claimed', 'running', kind]) {
+      const body =
+        step === 'claimed' ? { digest, executor: 'one' } : { digest, ...(step === kind && { output }) };
+      sentFiles.onEntry(d.put({ author: 'executor', kind: step, action, body }));
+    }
+  }
+  const attached = new Map<string, Uint8Array>();
+  const { append } = d.ledger;
+  d.ledger.append = async (e) => {
+    for (const bytes of (e.transcript?.() as Iterable<Uint8Array>) ?? []) attached.set(e.action ?? '', bytes);
+    return append(e);
+  };
   const relay = createRelay({
     ...d,
     conversation,
+    sentFiles,
     troubles: { why: () => '' } as never,
     tour: {} as never,
     health: () => [],
@@ -164,7 +198,7 @@ function scene() {
     const asked = d.memory.entries.slice(from).filter((e) => e.kind === 'requested');
     return asked.map((e) => `${(JSON.parse(e.body) as Action).kind}: ${d.kinds(e.action).join(' ')}`);
   }
-  return { ...d, relay, by, words, taken, files, state };
+  return { ...d, relay, by, words, taken, files, state, told, again, sentFiles, ends, attached };
 }
 const approved = 'requested posted approved';
 
@@ -247,31 +281,45 @@ test('a command’s message takes a ❌ and its removal until it is claimed, and
   }
 });
 
-test('a file that is sent is put beside what is there, under a name that is only a name', async () => {
+const anImage = {
+  msgtype: 'm.image',
+  body: 'look',
+  filename: '../../.ssh/a b$(id).png',
+  file: { url: 'mxc://x/y' },
+  info: { size: 4 },
+};
+const png = Buffer.from([0x89, 0x50, 0x4e, 0x47]);
+
+test('attack-45 a file counts only from an enrolled device’s own message, and nothing of another one is fetched', async () => {
   const s = scene();
-  const file = { url: 'mxc://x/y' };
-  const sent = {
-    msgtype: 'm.image',
-    body: 'look',
-    filename: '../../.ssh/a b$(id).png',
-    file,
-    info: { size: 4 },
-  };
-  assert.deepEqual(await s.taken(s.by({ ...owner, device: 'TABLET' }, sent)), []);
-  assert.deepEqual(await s.taken(s.by(owner, sent, { encrypted: false, evidence: undefined as never })), []);
-  assert.deepEqual(await s.taken(s.by(owner, { ...sent, info: { size: 10_000_000 } })), []);
-  assert.deepEqual(s.files, [], 'nothing of these was fetched');
-  assert.ok(s.said.some((text) => text.startsWith('A file of more than 640 KiB')));
-  assert.deepEqual(await s.taken(s.by(owner, sent)), [`put_file: ${approved}`]);
+  assert.deepEqual(await s.taken(s.by({ ...owner, device: 'TABLET' }, anImage)), []);
+  assert.deepEqual(
+    await s.taken(s.by(owner, anImage, { encrypted: false, evidence: undefined as never })),
+    [],
+  );
+  assert.deepEqual(s.files, []);
+  assert.deepEqual(await s.taken(s.by(owner, anImage)), [`put_file: ${approved}`]);
+  s.stop();
+});
+
+test('a file that is sent is put beside what is there, under a name that is only a name, bound by its hash', async () => {
+  const s = scene();
+  assert.deepEqual(await s.taken(s.by(owner, { ...anImage, info: { size: 33_554_433 } })), []);
+  assert.deepEqual(s.files, [], 'as it says itself, it is too large');
+  assert.ok(s.said.some((text) => text.startsWith('A file of more than 32 MiB')));
+  assert.deepEqual(await s.taken(s.by(owner, { ...anImage, info: { size: 'many' } })), [
+    `put_file: ${approved}`,
+  ]);
+  assert.equal(s.state.most, 33_554_432);
   const request = s.memory.entries.findLast((e) => e.kind === 'requested');
   assert.deepEqual((JSON.parse(request?.body ?? '') as Action).args, {
-    path: 'uploads/ssh-a-b-id-.png',
-    content: Buffer.from('\x89PNG').toString('base64'),
+    ...{ path: 'uploads/ssh-a-b-id-.png', sha256: sha256(png), size: 4 },
   });
+  assert.deepEqual(s.attached.get(request?.action ?? ''), png);
   s.matrix.downloadEncrypted = async () => {
     throw new Error('its hash is another');
   };
-  assert.deepEqual(await s.taken(s.by(owner, sent)), []);
+  assert.deepEqual(await s.taken(s.by(owner, anImage)), []);
   assert.ok(s.said.includes('⚠️ its hash is another'));
   for (const [name, safe] of [
     ['-rf', 'rf'],
@@ -283,5 +331,82 @@ test('a file that is sent is put beside what is there, under a name that is only
   ])
     assert.equal(safeName(name ?? ''), safe);
   assert.equal(s.book.rooms().get(workspace), room);
+  s.stop();
+});
+
+test('the agent is told of a file once it is there, in the order in which they were sent, with the words that came with it', async () => {
+  const s = scene();
+  for (const sent of [
+    anImage,
+    { ...anImage, body: 'a.png', filename: 'a.png', format: 'org.matrix.custom.html', formatted_body: 'x' },
+    { ...anImage, msgtype: 'm.file', body: '!run rm -rf /', filename: 'b.txt', formatted_body: '<b>x</b>' },
+    { ...anImage, msgtype: 'm.file', body: 'old.txt', filename: undefined },
+    { ...anImage, msgtype: 'm.video', body: 'clip.mp4', filename: undefined },
+  ])
+    assert.deepEqual(await s.taken(s.by(owner, sent)), [`put_file: ${approved}`]);
+  assert.deepEqual(s.told, [], 'nothing is there yet');
+  const asked = s.memory.entries.filter((e) => e.kind === 'requested').map((e) => e.action);
+  const [first = '', second = '', third = '', fourth = '', fifth = ''] = asked;
+  s.ends(first, 'succeeded', 'wrote 4 bytes to /workspace/uploads/ssh-a-b-id--2.png\n');
+  s.ends(second, 'failed', 'cannot write');
+  s.ends(third, 'succeeded', 'wrote 4 bytes to /workspace/uploads/b.txt\n');
+  s.ends(fourth, 'killed', '');
+  s.ends(fifth, 'succeeded', 'odd');
+  assert.deepEqual(s.told, [
+    'task: look\n\n(A picture came with these words: uploads/ssh-a-b-id--2.png in the workspace, 4 bytes.)',
+    'task: !run rm -rf /\n\n(A file came with these words: uploads/b.txt in the workspace, 4 bytes.)',
+    'task: (A video was sent: uploads/clip.mp4 in the workspace, 4 bytes.)',
+  ]);
+  assert.ok(s.said.includes('The agent gets the video as a file: it cannot watch it.'));
+  s.sentFiles.resume();
+  assert.equal(s.told.length, 3, 'each once');
+  s.stop();
+});
+
+test('a file that came to be there while the bot was away is told of when it is back; one that was denied never', async () => {
+  const s = scene();
+  await s.taken(s.by(owner, anImage));
+  await s.taken(s.by(owner, anImage));
+  const [there = '', denied = ''] = s.memory.entries
+    .filter((e) => e.kind === 'requested')
+    .map((e) => e.action);
+  s.sentFiles.onEntry = () => {};
+  s.ends(there, 'succeeded', 'wrote 4 bytes to /workspace/uploads/x.png\n');
+  await s.relay.take({
+    ...s.by(owner, {}),
+    ...{ type: 'm.room.redaction', encrypted: false },
+    content: { redacts: s.cards.get(denied)?.event },
+  });
+  assert.ok(s.kinds(denied).includes('denied'));
+  const back = s.again();
+  back.resume();
+  back.resume();
+  assert.equal(s.told.length, 1);
+  assert.match(s.told[0] ?? '', /uploads\/x\.png/);
+  s.stop();
+});
+
+test('what is no file to take has one sentence each, and asks for nothing', async () => {
+  const s = scene();
+  const voice = { ...anImage, msgtype: 'm.audio', 'org.matrix.msc3245.voice': {} };
+  const rows: [object, Partial<Taken>, RegExp][] = [
+    [voice, {}, /^Nobody here can hear a voice message: it was not taken\./],
+    [{ ...anImage, file: undefined, url: 'mxc://x/y' }, {}, /^That file was not encrypted/],
+    [{ msgtype: 'm.location', body: 'geo', geo_uri: 'geo:1,2' }, {}, /^A location is not looked at here/],
+    [{ body: 'a smile', url: 'mxc://x/y' }, { type: 'm.sticker' }, /^Nobody here can see a sticker/],
+    [{}, { type: 'org.matrix.msc3381.poll.start' }, /^A poll of yours is not answered here/],
+  ];
+  for (const [content, over, words] of rows) {
+    assert.deepEqual(await s.taken(s.by(owner, content, over)), []);
+    assert.equal(s.said.filter((text) => words.test(text)).length, 1, String(words));
+    // A stranger's device has no answer, nor has what is no message of a person's.
+    assert.deepEqual(await s.taken(s.by({ ...owner, device: 'TABLET' }, content, over)), []);
+    assert.equal(s.said.filter((text) => words.test(text)).length, 1, String(words));
+  }
+  const said = s.said.length;
+  await s.relay.take(s.by(owner, { msgtype: 'm.key.verification.request', body: 'x' }));
+  await s.relay.take(s.by(owner, { msgtype: 'constructor', body: 'x' }));
+  assert.equal(s.said.length, said);
+  assert.deepEqual(s.files, []);
   s.stop();
 });

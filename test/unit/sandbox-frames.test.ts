@@ -32,7 +32,8 @@ test('updates come out whole and in order however the stream is cut', () => {
     fc.property(outputs, fc.array(fc.integer({ min: 1, max: 97 }), { minLength: 1 }), (chunks, cuts) => {
       const stream = Buffer.concat([
         ...chunks.map((c, i) => output(i, c)),
-        sent('S', Buffer.from('exit 3 17')),
+        sent('S', Buffer.from('exit 3 17 1 2 4')),
+        sent('S', Buffer.from('exit 3 17')), // of a runner before the last three
       ]);
       const got: Update[] = [];
       const parse = updateParser((u) => got.push(u));
@@ -44,7 +45,14 @@ test('updates come out whole and in order however the stream is cut', () => {
       const expected = chunks.map((c, offset) => ({ type: 'output', id, offset, bytes: Buffer.from(c) }));
       assert.deepEqual(got, [
         ...expected,
-        { type: 'status', id, status: { how: 'exit', number: 3, size: 17 } },
+        ...[
+          [1, 2, 4],
+          [0, 0, 0],
+        ].map(([left, memory, processes]) => ({
+          type: 'status',
+          id,
+          status: { how: 'exit', number: 3, size: 17, left, memory, processes },
+        })),
       ]);
     }),
   );

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Asked, makeAction } from '../../ledger/src/action.ts';
+import { type Asked, makeAction, mostSent, sha256 } from '../../ledger/src/action.ts';
 import { defaultPolicy } from '../../ledger/src/policy.cjs';
 import { fields, ScriptError, scriptOf, workspacePath } from '../../sandbox/src/script.ts';
 
 type Ask = { [K in Asked['kind']]: Pick<Extract<Asked, { kind: K }>, 'kind' | 'args'> }[Asked['kind']];
-const script = (asked: Ask) =>
-  scriptOf(makeAction({ ...asked, workspace: 'w', task: 't', requester: 'brain' } as Asked, defaultPolicy));
+const script = (asked: Ask, sent?: Uint8Array) => {
+  const whole = { ...asked, workspace: 'w', task: 't', requester: 'brain' } as Asked;
+  return scriptOf(makeAction(whole, defaultPolicy), false, sent);
+};
+/** A file to add, as its action names it. */
+const putting = (path: string, bytes: Uint8Array): Ask => ({
+  ...{ kind: 'put_file', args: { path, sha256: sha256(bytes), size: bytes.length } },
+});
 const bash = { script: 'true', cwd: '', env: {}, timeout: 5 };
 const wellFormed = fc.string({ unit: 'binary', maxLength: 200 });
 
@@ -57,9 +63,10 @@ test('file operations carry path and contents unchanged', () => {
       assert.deepEqual(unpack(list.input), ['list', `/workspace/${path}`]);
       const get = script({ kind: 'get_file', args: { path } });
       assert.deepEqual(unpack(get.input), ['get', `/workspace/${path}`]);
-      const content = Buffer.from(fresh).toString('base64');
-      const put = script({ kind: 'put_file', args: { path, content } });
-      assert.deepEqual(unpack(put.input), ['put', `/workspace/${path}`, fresh]);
+      const bytes = Buffer.from(fresh);
+      const put = script(putting(path, bytes), bytes);
+      assert.deepEqual(unpack(put.input), ['put', `/workspace/${path}`]);
+      assert.equal(put.rest, bytes);
       const grep = script({ kind: 'grep', args: { pattern: old, path } });
       assert.deepEqual(unpack(grep.input), ['grep', `/workspace/${path}`, old]);
     }),
@@ -115,11 +122,30 @@ test('what no process could be given is refused before anything runs', () => {
     { kind: 'bash', args: { ...bash, env: { A: 'x\0y' } } },
     { kind: 'bash', args: { ...bash, script: 'x'.repeat((16 << 20) + 1) } },
     { kind: 'read_file', args: { path: 'a', offset: -1, limit: 0 } },
-    { kind: 'put_file', args: { path: 'a', content: 'no base64' } },
-    { kind: 'put_file', args: { path: '../a', content: '' } },
+    putting('a', Buffer.from('x')),
     { kind: 'export', args: { as: 'diff; id' as 'patch' } },
     { kind: 'write_file', args: { path: '../a', content: '' } },
   ];
   for (const asked of bad)
     assert.throws(() => script(asked), { constructor: ScriptError, message: /nothing was run/ });
+});
+
+test('a file is added only where its bytes are those that the action names', () => {
+  const [bytes, other] = [Buffer.from('genuine'), Buffer.from('another')];
+  const asked = putting('a', bytes);
+  assert.equal(script(asked, bytes).rest, bytes);
+  const large = Buffer.alloc(mostSent + 1);
+  const named = (size: number) => ({ ...asked, args: { path: 'a', sha256: sha256(bytes), size } }) as Ask;
+  for (const [ask, sent] of [
+    [asked, undefined],
+    [asked, other],
+    [asked, bytes.subarray(1)],
+    [asked, Buffer.concat([bytes, bytes])],
+    [named(8), bytes],
+    [named(Number.NaN), bytes],
+    [putting('a', large), large],
+    [{ kind: 'put_file', args: { path: 'a' } } as Ask, bytes],
+  ] as const)
+    assert.throws(() => script(ask, sent), { constructor: ScriptError, message: /nothing was run/ });
+  assert.throws(() => script(putting('../a', bytes), bytes), { constructor: ScriptError });
 });

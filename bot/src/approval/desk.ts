@@ -37,8 +37,9 @@ export type Desk = {
   /**
    * Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered.
    * @param command the signed message that asks: where its kind, its sender and the policy let it, it is the decision too
+   * @param file the bytes that the action names
    */
-  ask(asked: Asked, command?: Evidence): Promise<{ action: string; number: number }>;
+  ask(asked: Asked, command?: Evidence, file?: Uint8Array): Promise<{ action: string; number: number }>;
   /** Carries out a verdict of the gatekeeper. Returns what a person should be told, or ''. */
   apply(verdict: Verdict): Promise<string>;
   addPoll(number: number): Promise<string>;
@@ -163,7 +164,7 @@ export function createDesk(o: DeskOptions): Desk {
   };
 
   return {
-    async ask(asked, command) {
+    async ask(asked, command, file) {
       const brain = asked.requester === 'brain';
       const why = o.trouble(asked.workspace) || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
@@ -179,6 +180,7 @@ export function createDesk(o: DeskOptions): Desk {
         kind: 'requested',
         action: action.id,
         body: JSON.parse(actionText(action)) as object,
+        ...(file && { transcript: () => [file] }),
       });
       await book.reached(entry.seq);
       const page = book.page(action.id);

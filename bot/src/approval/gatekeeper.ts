@@ -4,11 +4,13 @@
  */
 
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
-import { violated } from '../matrix/rules.ts';
+import { anEdit, violated } from '../matrix/rules.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import type { Person } from './book.ts';
+import { isBlank, isNo, isYes, plainEmoji, type Said, saidIn } from './said.ts';
+import { type Sent, sentIn, unheardOf } from './sent.ts';
 import type { Card, CardStore } from './store.ts';
-import { looksSealed } from './tokens.ts';
+import { looksSealed, typedCode } from './tokens.ts';
 
 export type Evidence = {
   user: string;
@@ -18,8 +20,6 @@ export type Evidence = {
   session?: string;
   index?: number;
 };
-/** A file from an enrolled device: its name and size as stated, where it lies and how it is opened. */
-export type Sent = { name: string; size: number; file: Record<string, unknown> };
 export type Verdict =
   | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
   | { do: 'deny'; card: Card; evidence: Evidence; why: string }
@@ -29,10 +29,25 @@ export type Verdict =
   | { do: 'explain'; card: Card; why: string }
   /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
   | { do: 'suspect'; card: Card; why: string }
-  /** Text from an enrolled device: for the brain or a command. `evidence` with a command that may decide what it asks for. */
-  | { do: 'hear'; text: string; from: Person; evidence?: Evidence }
+  /** Something of an enrolled device's that does nothing: say why, once of each subject, below that event. */
+  | { do: 'tell'; about: string; why: string; below: string }
+  | Heard
   | { do: 'receive'; sent: Sent; from: Person; evidence: Evidence }
   | { do: 'ignore'; why: string };
+
+/**
+ * Text from an enrolled device: for the brain or a command. What it replies to and the quote above it are context, no evidence.
+ * `evidence` with a command that may decide what it asks for; `yesTo` the open card that it looks like a yes to.
+ */
+export type Heard = {
+  do: 'hear';
+  text: string;
+  from: Person;
+  replyTo?: string;
+  quote?: string;
+  evidence?: Evidence;
+  yesTo?: Card;
+};
 
 export type Gate = {
   matrix: Matrix;
@@ -48,16 +63,43 @@ export type Gate = {
 };
 
 const ignore = (why: string): Verdict => ({ do: 'ignore', why });
+const tell = ({ wire: { event_id } }: Taken, why: string): Verdict => ({
+  ...{ do: 'tell', about: event_id, why, below: event_id },
+});
 /** Commands that are their own decision: they read, and name exactly what. */
 const deciding = /^!(files|get|diff|export)(?!\S)/i;
-const files = ['m.file', 'm.image', 'm.video', 'm.audio'];
-const denials = ['❌', '👎', '⛔'];
 /** Clients add a variation selector to some emoji. */
 const bare = (key: string): string => key.replace(/\uFE0F/g, '');
 
 type Relation = { rel_type?: unknown; event_id?: unknown; key?: unknown };
 const relation = (content: Record<string, unknown>): Relation => (content['m.relates_to'] as Relation) ?? {};
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
+
+/** An event that fails the rules does nothing; who edits something with an enrolled device learns that. */
+function failing(why: string, t: Taken): Verdict {
+  if (why !== anEdit) return ignore(why);
+  const edited = text(relation(t.content).event_id) || t.wire.event_id;
+  return {
+    do: 'tell',
+    about: `edit of ${edited}`,
+    why: '✏️ Edits are not heard. What counts is this message as you first sent it, and it may be under way already. Say it anew in a message of its own; !stop ends what runs.',
+    below: edited,
+  };
+}
+
+/** What approves this card instead of what looks like a yes. */
+export function onlyThat({ number, form, dropped }: Card): string {
+  const how = {
+    chip: dropped
+      ? `Answer by !poll ${number}`
+      : 'Tap the chip below the card whose emoji the card names: it carries a key that only a reader of the card has',
+    poll: 'Vote in its poll: the vote names this card',
+    code: 'Send the code in the last line of its file',
+    word: `!code ${number} says how`,
+    command: '',
+  }[form];
+  return `#${number} is not approved by that: anybody could have sent a plain reaction, and a plain yes names no card. ${how}.`;
+}
 
 /** Why a card takes no approval now, or ''. A no is never held against it: it counts until the claim. */
 function shut(card: Card, gate: Gate): string {
@@ -73,7 +115,11 @@ async function isPinned(gate: Gate, room: RoomId, user: UserId): Promise<boolean
   return gate.people(room).some((a) => a.user === user && a.master === now.master);
 }
 
-/** A reaction, encrypted or not: its one proof is a sealed key, and that only on the very card that names it. */
+/**
+ * A reaction: its one proof is a sealed key, and that only on the very card that names it. An encrypted one (MSC4392) with
+ * that key is a signed answer where it passes the rules, and none where it fails them: a key from a device that could not have
+ * read it is no yes of its owner's.
+ */
 async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
   const { event_id, key } = relation(t.content);
   const chosen = bare(text(key));
@@ -89,6 +135,10 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
     if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'the decoy was tapped' };
     const late = shut(card, gate);
     if (late) return { do: 'explain', card, why: late };
+    if (t.encrypted) {
+      const why = await unproven(t, gate);
+      return why ? failing(why, t) : { do: 'approve', card, grade: 'signed', evidence: signedBy(t, 'chip') };
+    }
     if (card.dropped)
       return { do: 'explain', card, why: 'taps no longer count here: answer by !poll or !code' };
     if (!(await isPinned(gate, t.room, user)))
@@ -101,7 +151,7 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
   }
   if (chosen === '🛑') return { do: 'stop', room: t.room, evidence: { ...evidence, form: 'reaction' } };
   if (!target || target.room !== t.room) return ignore('a reaction to no card');
-  if (denials.includes(chosen))
+  if (isNo(chosen))
     return {
       do: 'deny',
       card: target,
@@ -109,6 +159,8 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
       why: `${chosen} on the card`,
     };
   if (looksSealed(chosen)) return { do: 'suspect', card: target, why: 'a key that was never issued' };
+  const named = plainEmoji(chosen) === target.key.split(' ')[0];
+  if (target.open && (isYes(chosen) || named)) return { do: 'explain', card: target, why: onlyThat(target) };
   return ignore('a plain reaction allows nothing');
 }
 
@@ -144,7 +196,7 @@ async function unproven(t: Taken, gate: Gate): Promise<string | undefined> {
   return violated(t, gate.people(t.room), gate.matrix);
 }
 
-const signedBy = (t: Taken, form: 'poll' | 'code' | 'command'): Evidence => ({
+const signedBy = (t: Taken, form: 'chip' | 'poll' | 'code' | 'command'): Evidence => ({
   user: t.wire.sender,
   device: t.evidence?.device,
   event: t.wire.event_id,
@@ -166,34 +218,70 @@ async function vote(t: Taken, gate: Gate): Promise<Verdict> {
   const late = shut(card, gate);
   if (late) return { do: 'explain', card, why: late };
   const why = await unproven(t, gate);
-  return why ? ignore(why) : { do: 'approve', card, grade: 'signed', evidence };
+  return why ? failing(why, t) : { do: 'approve', card, grade: 'signed', evidence };
+}
+
+/** A code with a wrong letter in it holds most of a right one, so nobody is told it, where one was given out and waits. */
+const looksTyped = (body: string, rest: string, room: string, gate: Gate): boolean =>
+  /\p{Nd}/u.test(body) &&
+  gate.cards
+    .open()
+    .some((c) => c.room === room && (c.notice || c.form === 'code' || c.word) && (!rest || c.word));
+
+/** Words that pass the rules and are no code: a no to the card they reply to, or for the brain and the commands. */
+function heard(t: Taken, gate: Gate, from: Person, said: Said, evidence: Evidence | undefined): Verdict {
+  const { text: words, replyTo, quote } = said;
+  if (isBlank(words)) return ignore('nothing in it');
+  const open = gate.cards.open().filter((c) => c.room === t.room);
+  // Where a card stands in the room the homeserver says; a no costs nothing, and a yes only brings one line.
+  const card = replyTo ? open.find((c) => c.action === gate.cards.byEvent(replyTo)?.action) : open.at(-1);
+  const answers = card && atLeast(from.role, 'approves') ? card : undefined;
+  if (answers && replyTo && isNo(words))
+    return {
+      do: 'deny',
+      card: answers,
+      evidence: { user: from.user, event: t.wire.event_id, form: 'reaction' },
+      why: 'a no in reply to the card',
+    };
+  const yes = answers && (isYes(words) || plainEmoji(words) === answers.key.split(' ')[0]);
+  return {
+    ...{ do: 'hear', text: words, from },
+    ...(replyTo && { replyTo }),
+    ...(quote && { quote }),
+    ...(evidence && { evidence }),
+    ...(yes && { yesTo: answers }),
+  };
 }
 
 /** A typed code is the whole message. Anything else that is said, or sent, goes on to the brain or the commands. */
 async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
-  const body = text(t.content['body']);
-  const [, code = '', word = ''] = /^([0-9A-Z]{4}-[0-9A-Z]{4})(?: +(\S+))?$/i.exec(body.trim()) ?? [];
-  const issued = code ? gate.cards.issued(code.toUpperCase()) : undefined;
+  const words = saidIn(t.content);
+  const typed = typedCode(words.text);
+  const issued = typed && gate.cards.issued(typed.code);
   const card = issued?.by === 'code' ? gate.cards.get(issued.action) : undefined;
   if (card && card.room !== t.room) return ignore('code of another room');
   const kind = text(t.content['msgtype']);
-  const decides = card || deciding.test(body) || files.includes(kind);
+  const sent = sentIn(t.content);
+  const decides = card || deciding.test(words.text) || sent;
   const why = decides ? await unproven(t, gate) : await violated(t, gate.people(t.room), gate.matrix);
-  if (why) return ignore(why);
+  if (why) return failing(why, t);
   const evidence = signedBy(t, 'command');
-  const { file, filename, info } = t.content as {
-    file?: Sent['file'];
-    filename?: unknown;
-    info?: Partial<Sent>;
-  };
-  if (files.includes(kind) && file) {
-    const sent = { name: text(filename) || body, size: Number(info?.size) || 0, file };
-    return { do: 'receive', sent, from, evidence };
-  }
+  if (typeof sent === 'string') return tell(t, sent);
+  if (sent) return { do: 'receive', sent, from, evidence };
   if (kind !== 'm.text') return ignore(`a message of kind ${kind}`);
-  if (!card) return { do: 'hear', text: body, from, ...(decides && { evidence }) };
+  if (!card) {
+    if (!typed || !looksTyped(words.text, typed.rest, t.room, gate))
+      return heard(t, gate, from, words, decides ? evidence : undefined);
+    return {
+      do: 'tell',
+      about: t.wire.event_id,
+      why: 'That is no card’s code, so it approved nothing, and the agent was not told it: read the code again.',
+      below: t.wire.event_id,
+    };
+  }
   if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
-  if (word !== card.word)
+  const { rest = '' } = typed ?? {};
+  if (![card.word, `${card.word}.`].includes(rest))
     return {
       do: 'explain',
       card,
@@ -220,5 +308,10 @@ export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
   if (!t.encrypted || t.failed) return ignore(t.failed ?? 'not encrypted');
   if (t.type === 'org.matrix.msc3381.poll.response') return vote(t, gate);
   if (t.type === 'm.room.message') return said(t, gate, from);
+  const unheard = unheardOf(t.type);
+  if (unheard) {
+    const why = await violated(t, gate.people(t.room), gate.matrix);
+    return why ? ignore(why) : tell(t, unheard);
+  }
   return ignore(`an event of type ${t.type}`);
 }

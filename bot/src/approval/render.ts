@@ -88,7 +88,7 @@ function body(action: Act | Action): Shown {
     case 'put_file':
       return labelled([
         ['add a file, under a further name where there is one already', action.args.path],
-        ['with these bytes, in base64', action.args.content],
+        [`of ${action.args.size} bytes, with the SHA-256`, action.args.sha256],
       ]);
     case 'diff':
       return { blocks: [{ line: 'show what changed since the import' }], hidden: 0 };

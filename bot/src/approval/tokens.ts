@@ -1,5 +1,6 @@
 /** The secrets of a card: emoji that name its chips, sealed tokens, nonces and codes. */
 import { randomBytes, randomInt } from 'node:crypto';
+import { noes } from './said.ts';
 
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
@@ -17,8 +18,7 @@ export function crockford(bytes: Uint8Array): string {
 }
 
 /** What a person's tap must not be mistaken for, and what newer than most phones' fonts (Unicode 15.1 and later). */
-const unfit =
-  '❌✅❎👎👍🛑⛔🚫✋🛘🪉🪊🪎🪏🪾🫆🫈🫍🫜🫟🫩🫪🫯⏩⏪⏫⏬◽◾⚪⚫⬛⬜⭕🔘🆎🆑🆒🆓🆔🆕🆖🆗🆘🆙🆚🈁🈚🈯🈲🈳🈴🈵🈶🈸🈹🈺🉐🉑🖕';
+const unfit = `${noes.join('')}✅👍🛑🛘🪉🪊🪎🪏🪾🫆🫈🫍🫜🫟🫩🫪🫯⏩⏪⏫⏬◽◾⚪⚫⬛⬜⭕🔘🆎🆑🆒🆓🆔🆕🆖🆗🆘🆙🆚🈁🈚🈯🈲🈳🈴🈵🈶🈸🈹🈺🉐🉑`;
 
 /** Single code points that every phone draws as one emoji: more than a thousand. */
 export const emojis: readonly string[] = (() => {
@@ -64,6 +64,36 @@ export const newNonce = (): string => crockford(randomBytes(8));
 export function newCode(): string {
   const code = crockford(randomBytes(5));
   return `${code.slice(0, 4)}-${code.slice(4)}`;
+}
+
+/**
+ * A text as secrets in it are compared: letters and digits alone, as Crockford's base32 reads what people type for them.
+ * Both what counts as a code and what must not leave are judged by this, so that no form is the one and not the other.
+ */
+export const folded = (text: string): string =>
+  text
+    .normalize('NFKD')
+    .toUpperCase()
+    .replace(/[^\p{L}\p{N}]/gu, '')
+    .replaceAll('O', '0')
+    .replace(/[IL]/g, '1');
+
+/**
+ * A message that may be a code, in whatever case, with whatever stands between and around its letters.
+ * @returns the code as it is given out, and the one word that follows it, or ''
+ */
+export function typedCode(text: string): { code: string; rest: string } | undefined {
+  let code = '';
+  let end = 0;
+  for (const letter of text) {
+    if (code.length >= 8) break;
+    code += folded(letter);
+    end += letter.length;
+  }
+  const after = text.slice(end);
+  const [, rest = ''] = /^[^\p{L}\p{N}\s]*\s+(\S+)\s*$/u.exec(after) ?? [];
+  if (!/^[0-9A-HJKMNP-TV-Z]{8}$/.test(code) || (!rest && /[\p{L}\p{N}]/u.test(after))) return undefined;
+  return { code: `${code.slice(0, 4)}-${code.slice(4)}`, rest };
 }
 
 /** A digest as people see it: base32 of the SHA-256 that is given in hex. */

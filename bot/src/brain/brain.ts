@@ -10,6 +10,8 @@ export type ErrorCode =
   | 'model_limit'
   | 'model_failed'
   | 'too_long'
+  | 'output_limit'
+  | 'cut'
   | 'aborted';
 
 export type BrainEvent =

@@ -1,7 +1,7 @@
 /** From OpenCode's events to ours: what a session's parts, roles and states were is kept here, nothing else. */
 import type { Event, Message, Part } from '@opencode-ai/sdk/v2';
 import type { BrainEvent, Todo } from './brain.ts';
-import { troubleOf, troubleOfRetry } from './errors.ts';
+import { cutOff, troubleOf, troubleOfRetry } from './errors.ts';
 
 export type Translator = {
   take(event: Event): void;
@@ -15,8 +15,8 @@ export function translator(
   tell: (event: BrainEvent) => void,
 ): Translator {
   const busy = new Set<string>();
-  /** Messages of the turn that are the brain's own, with their session. */
-  const assistant = new Map<string, string>();
+  /** Messages of the turn that are the brain's own: their session, and whether they ended at the limit. */
+  const assistant = new Map<string, { session: string; cut: boolean }>();
   const texts = new Map<string, { session: string; text: string; done: boolean }>();
   const costs = new Map<string, string>();
 
@@ -27,7 +27,7 @@ export function translator(
     // At the start of a turn, not at its end: the last words may come after that was told.
     if (is) {
       for (const [id, part] of texts) if (part.session === session) texts.delete(id);
-      for (const [id, its] of assistant) if (its === session) assistant.delete(id);
+      for (const [id, its] of assistant) if (its.session === session) assistant.delete(id);
     }
     tell({ type: is ? 'busy' : 'idle', session });
   };
@@ -45,13 +45,20 @@ export function translator(
     grow(p.id, p.sessionID, p.text, p.time?.end !== undefined);
   };
 
+  /** A summary of what was said, made where a conversation gets long, is for the model alone. */
+  const message = (info: Message) => {
+    if (info.role !== 'assistant' || info.summary) return;
+    const cut = info.finish === 'length';
+    if (cut && !assistant.get(info.id)?.cut) tell({ type: 'error', session: info.sessionID, ...cutOff() });
+    assistant.set(info.id, { session: info.sessionID, cut });
+  };
+
   const take = (event: Event) => {
     const of = 'sessionID' in event.properties ? event.properties.sessionID : undefined;
     if (typeof of !== 'string' || !known(of)) return;
     switch (event.type) {
       case 'message.updated':
-        if (event.properties.info.role === 'assistant') assistant.set(event.properties.info.id, of);
-        return;
+        return message(event.properties.info);
       case 'message.part.updated':
         return part(event.properties.part);
       case 'message.part.delta': {
@@ -92,8 +99,8 @@ export function translator(
       const was = busy.has(session);
       if (is) state(session, true);
       for (const { info, parts } of turn) {
-        if (info.role !== 'assistant' || !(is || was)) continue;
-        assistant.set(info.id, session);
+        if (!(is || was)) continue;
+        message(info);
         parts.forEach(part);
       }
       if (!is) state(session, false);

@@ -8,6 +8,7 @@ import type { Desk } from '../approval/desk.ts';
 import type { Evidence } from '../approval/gatekeeper.ts';
 import { clock, wishes } from '../approval/render.ts';
 import type { CardStore } from '../approval/store.ts';
+import { oneLine } from '../approval/visible.ts';
 import type { DeviceNow } from '../matrix/types.ts';
 import { controlCommands } from './control-commands.ts';
 import type { Conversation } from './conversation.ts';
@@ -46,6 +47,8 @@ export type Command = {
   least?: Role;
   /** Done before its message counts as taken: no crash may lose it. It is repeated after one. */
   control?: true;
+  /** Its arguments are somebody's text or a path, of which a full stop at the end may be part. */
+  verbatim?: true;
   /** Returns what to say, or '' when the room shows it already. */
   run(args: string, c: CommandContext): Promise<string> | string;
 };
@@ -124,6 +127,7 @@ export const commands: readonly Command[] = [
     usage: '!run COMMAND',
     summary: 'run a command in the sandbox, after your approval',
     everyday: true,
+    verbatim: true,
     async run(args, c) {
       if (!args) return 'What should run? !run COMMAND';
       const task = c.conversation.currentTask(c.workspace);
@@ -200,6 +204,7 @@ export const commands: readonly Command[] = [
     usage: '!new [TITLE]',
     summary: 'start a new task: a fresh conversation and a fresh container',
     everyday: true,
+    verbatim: true,
     async run(args, c) {
       await c.desk.endTask(c.workspace);
       c.conversation.newTask(c.workspace, args);
@@ -218,16 +223,45 @@ export const commands: readonly Command[] = [
 
 function parsed(line: string): { name: string; args: string; command: Command | undefined } {
   const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
-  return { name, args, command: commands.find((x) => x.name === name.toLowerCase()) };
+  const command = commands.find((x) => x.name === name.toLowerCase());
+  return { name, args: command?.verbatim ? args : args.replace(/[.,;:!?…。]+$/, ''), command };
 }
 
 /** Whether a message is a command that has to be done before it counts as taken. */
 export const isControl = (line: string): boolean => parsed(line).command?.control === true;
 
+/** How many letters have to be put in, taken out or changed to make the one from the other (Levenshtein). */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...to].entries()) {
+      const [changed = 0, without = 0] = row.slice(j, j + 2);
+      next.push(Math.min(without + 1, (next[j] ?? 0) + 1, changed + Number(letter !== other)));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}
+
+/** The command that somebody may have meant: one that differs in a letter or two, or begins what they wrote. */
+function nearest(name: string): string | undefined {
+  const most = name.length < 3 ? 1 : 2;
+  const near = commands
+    .map((c) => ({ name: c.name, far: name.startsWith(c.name) ? 1 : distance(name, c.name) }))
+    .filter(({ far }) => far <= most)
+    .sort((a, b) => a.far - b.far || b.name.length - a.name.length);
+  return near[0]?.name;
+}
+
 /** Runs a line that starts with `!`. Returns what to say. */
 export async function runCommand(line: string, c: CommandContext): Promise<string> {
   const { name, args, command } = parsed(line);
-  if (!command) return `There is no !${name}. !help lists what there is.`;
+  if (!command) {
+    const meant = nearest(name.toLowerCase().slice(0, 20));
+    const hint = meant ? `Did you mean !${meant}? ` : '';
+    return `There is no !${oneLine(name, 40)}, and nothing was done. ${hint}!help lists what there is.`;
+  }
   if (!atLeast(c.role, command.least ?? 'asks'))
     return `!${command.name} is for who ${command.least}; your role here is ${c.role}. Nothing was done.`;
   return command.run(args.trim(), c);

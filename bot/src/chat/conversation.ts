@@ -27,8 +27,10 @@ export type ConversationOptions = {
 export type Conversation = {
   currentTask(workspace: string): Task;
   newTask(workspace: string, title: string): Task;
-  /** Words of an enrolled device. Returns what to say at once, or ''. */
-  hear(workspace: string, text: string): Promise<string>;
+  /** Words of an enrolled device. Returns what to say at once, or ''. @param about the action that they reply to, or '' */
+  hear(workspace: string, text: string, about?: string): Promise<string>;
+  /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
+  tell(task: string, text: string, action: string): Promise<string>;
   /**
    * An action of the brain is over. `delivered` when its open tool call carried the outcome to it already; otherwise the
    * brain is prompted with it, as soon as it is there.
@@ -50,6 +52,9 @@ const kept = 'The agent does not take that now. It is kept, and told to it as so
 const payAgain = 10_000;
 /** Bytes of the brain's words in one message: an edit carries them four times, and a homeserver takes 65,536 in all. */
 const mostSaid = 8000;
+
+/** What is owed of a file that was sent goes by this name. */
+const sentKey = (action: string): string => `sent-${action}`;
 
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
@@ -206,6 +211,14 @@ export function createConversation(o: ConversationOptions): Conversation {
       tasks.owe(task.id, denied ? `${denied} The owner's reason: ${text}` : text);
       await pay();
       return tasks.owed().some((owed) => owed.task === task.id) ? kept : '';
+    },
+    async tell(task, text, action) {
+      if (!brain) return noModel;
+      const leak = o.leak(text);
+      if (leak) return `⚠️ Not told to the agent: ${leak}.`;
+      tasks.owe(task, text, sentKey(action));
+      await pay();
+      return tasks.owed().some((owed) => owed.task === task) ? kept : '';
     },
     async over(page, outcome, delivered) {
       const task = tasks.get(page.action.task);

@@ -1,11 +1,7 @@
-/** Files between the room and the workspace: commands that read it, and what a person sends. */
+/** Commands that read files of the workspace, each its own decision. */
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
-import type { Sent } from '../approval/gatekeeper.ts';
-import type { Matrix } from '../matrix/types.ts';
 import type { Command, CommandContext } from './commands.ts';
 
-/** An entry of the ledger holds a million characters, of which these bytes take seven eighths. */
-const mostSent = 640 * 1024;
 /** Leaves room for what tells two files of one name apart, in a name of at most 255 bytes. */
 const longestName = 60;
 
@@ -28,30 +24,19 @@ async function ask(c: CommandContext, what: Pick<Asked, 'kind' | 'args'>): Promi
   return '';
 }
 
-/** A file that was sent: into `uploads`, beside what is there. @returns what to say, or '' */
-export async function receive(
-  { name, size, file }: Sent,
-  matrix: Pick<Matrix, 'downloadEncrypted'>,
-  c: CommandContext,
-): Promise<string> {
-  const path = `uploads/${safeName(name)}`;
-  const bytes = size > mostSent ? undefined : await matrix.downloadEncrypted(file);
-  if (!bytes || bytes.length > mostSent)
-    return `A file of more than ${mostSent >> 10} KiB can’t be sent here: it was not taken. Bring it in at the console.`;
-  return ask(c, { kind: 'put_file', args: { path, content: Buffer.from(bytes).toString('base64') } });
-}
-
 export const fileCommands: readonly Command[] = [
   {
     name: 'files',
     usage: '!files [PATH]',
     summary: 'what is in the workspace, or in a directory of it',
+    verbatim: true,
     run: (path, c) => ask(c, { kind: 'list', args: { path: path || '.' } }),
   },
   {
     name: 'get',
     usage: '!get PATH',
     summary: 'a file of the workspace; a file that you send is put into uploads',
+    verbatim: true,
     run: (path, c) => (path ? ask(c, { kind: 'get_file', args: { path } }) : 'Which file? !get PATH'),
   },
   {

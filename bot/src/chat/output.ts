@@ -65,7 +65,7 @@ type Ending = Partial<Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' |
 export async function outcomeOf(ledger: Pick<Ledger, 'transcript'>, entry: Entry): Promise<Whole> {
   const body = JSON.parse(entry.body) as Ending;
   const bytes = entry.transcript
-    ? await ledger.transcript(entry)
+    ? Buffer.concat(await Array.fromAsync(ledger.transcript(entry)))
     : Buffer.from(typeof body.output === 'string' ? body.output : '');
   return {
     state: entry.kind as Outcome['state'],

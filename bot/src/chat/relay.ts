@@ -9,15 +9,15 @@ import type { Attention } from '../approval/attention.ts';
 import type { Book } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
-import { type Gate, judge, removedBy, type Verdict } from '../approval/gatekeeper.ts';
+import { type Gate, type Heard, judge, onlyThat, removedBy, type Verdict } from '../approval/gatekeeper.ts';
 import type { CardStore } from '../approval/store.ts';
 import { oneLine } from '../approval/visible.ts';
-import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
+import type { EventId, Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import { type CommandContext, isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
-import { receive } from './files.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
+import type { SentFiles } from './sent.ts';
 import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
 
@@ -32,10 +32,11 @@ export type RelayOptions = {
   /** Rooms in which nothing is asked or approved, and why. */
   troubles: Troubles;
   tour: Tour;
+  sentFiles: SentFiles;
   health(): string[];
   log: Logger;
 };
-type Heard = Extract<Verdict, { do: 'hear' | 'receive' }>;
+type Received = Extract<Verdict, { do: 'receive' }>;
 export type Relay = Guard & {
   /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
   take(t: Taken): Promise<void>;
@@ -97,24 +98,51 @@ export function createRelay(o: RelayOptions): Relay {
     return why;
   }
 
+  /**
+   * What words are about, for the agent alone: the relation of a reply stands in the clear, so it proves nothing.
+   * @returns the action replied to, or '', and a line on what it was, or ''
+   */
+  function context({ replyTo = '', quote = '' }: Heard): { about: string; line: string } {
+    const txn = matrix.sentAs(replyTo as EventId);
+    const about =
+      cards.byEvent(replyTo)?.action ?? /^(?:output|output-file|end)-(.+)$/.exec(txn ?? '')?.[1] ?? '';
+    const number = cards.get(about)?.number ?? book.number(about);
+    const action = book.page(about)?.action;
+    if (number === undefined) return { about: '', line: quote && `(in reply to: “${oneLine(quote, 300)}”)` };
+    const args: object = action?.args ?? {};
+    const first = 'script' in args ? args.script : 'path' in args ? args.path : '';
+    const what = [
+      action?.kind,
+      typeof first === 'string' && first.trim() && `“${oneLine(first.trim(), 80)}”`,
+    ];
+    const line = [`(in reply to #${number}`, what.filter(Boolean).join(' '), book.state(about)];
+    return { about, line: `${line.filter(Boolean).join(', ')})` };
+  }
+
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
-  async function hear(room: RoomId, workspace: string, v: Heard): Promise<void> {
+  async function hear(room: RoomId, workspace: string, v: Heard | Received): Promise<void> {
     const { ledger, attention, health, tour } = o;
     const { from, evidence } = v;
     const user = from.user as string as CommandContext['user'];
     const devices = (of: string) => matrix.devicesNow(of as UserId);
     const recheck = () => guard.recheck(room);
-    const parts = { desk, book, cards, conversation, ledger, attention, health, devices, recheck, tour };
-    const context = { ...parts, workspace, user, role: from.role, evidence };
+    const parts: CommandContext = {
+      ...{ desk, book, cards, conversation, ledger, attention, health, devices, recheck, tour },
+      ...{ workspace, user, role: from.role, evidence },
+    };
     attention.heard();
     const text = v.do === 'hear' ? v.text : '';
-    if (isControl(text)) return say(room, await runCommand(text, context));
+    if (isControl(text)) return say(room, await runCommand(text, parts));
+    const words = (to: Heard) => {
+      const { about, line } = context(to);
+      return conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
+    };
     const answer =
       v.do === 'receive'
-        ? receive(v.sent, matrix, context)
+        ? o.sentFiles.receive(v.sent, v.evidence, parts)
         : text.startsWith('!')
-          ? runCommand(text, context)
-          : conversation.hear(workspace, text);
+          ? runCommand(text, parts)
+          : words(v);
     answer
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
@@ -158,7 +186,13 @@ export function createRelay(o: RelayOptions): Relay {
       await noteRemoval(t);
       const verdict = await judge(t, gate);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
+      if (verdict.do === 'tell')
+        return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
       if (verdict.do === 'hear' || verdict.do === 'receive') {
+        // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
+        const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
+        const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
+        if (yes) return say(t.room, yes, { replyTo: card.event });
         void matrix.readMarker(t.room, t.wire.event_id);
         return hear(t.room, workspace, verdict);
       }

@@ -16,8 +16,8 @@ export type TaskStore = {
    * @param owed what the brain has yet to be prompted with; nothing when its open call carried it
    */
   tell(action: string, owed?: { task: string; text: string }): boolean;
-  /** Notes words that a task's brain is to be told. */
-  owe(task: string, text: string): void;
+  /** Notes words that a task's brain is to be told. @param key the same words again are noted once */
+  owe(task: string, text: string, key?: string): void;
   /** What brains have yet to be told, oldest first. */
   owed(): { action: string; task: string; text: string }[];
   paid(action: string): void;
@@ -54,8 +54,8 @@ export function taskStore(file: string): TaskStore {
       db.exec('COMMIT');
       return first;
     },
-    owe: (task, text) =>
-      void db.prepare('INSERT INTO owed VALUES(?, ?, ?)').run(`said-${randomUUID()}`, task, text),
+    owe: (task, text, key = `said-${randomUUID()}`) =>
+      void db.prepare('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)').run(key, task, text),
     owed: () =>
       db.prepare('SELECT action, task, text FROM owed ORDER BY rowid').all() as ReturnType<TaskStore['owed']>,
     paid: (action) => void db.prepare('DELETE FROM owed WHERE action = ?').run(action),

@@ -1,7 +1,7 @@
 /** Checks of single tool arguments: the JSON schema a model reads and the test its value must pass, side by side. */
 
 export type Check = {
-  schema: Readonly<Record<string, unknown>>;
+  schema: Readonly<Record<string, unknown>> & { type: string };
   /** What an absent argument stands for; an argument without one is required. */
   fallback?: string | number;
   /** What is wrong with a value, to follow the argument's name in a sentence; '' when nothing is. */

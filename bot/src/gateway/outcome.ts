@@ -23,6 +23,7 @@ export const ran = (o: Outcome): boolean => ['succeeded', 'failed', 'killed', 'a
  */
 export function describeOutcome(action: string, o: Outcome): string {
   const why = o.reason ? ` Reason: ${o.reason}` : '';
+  const notes = o.reason ? ` Note: ${o.reason}.` : '';
   switch (o.state) {
     case 'denied':
       return `Action ${action} was DENIED by the owner and did not run.${why || ' No reason was given.'} Do not ask for the same again; go by the reason, or ask the owner in words.`;
@@ -35,9 +36,9 @@ export function describeOutcome(action: string, o: Outcome): string {
     case 'unknown':
       return `It is UNKNOWN whether action ${action} ran to its end.${why} Look at the workspace before doing it again.`;
     case 'succeeded':
-      return `Action ${action} succeeded (exit ${o.exit ?? 0}).\n${output(o)}`;
+      return `Action ${action} ended with exit ${o.exit ?? 0}.${notes}\n${output(o)}`;
     case 'failed':
-      return `Action ${action} FAILED (exit ${o.exit ?? 'unknown'}).${why}\n${output(o)}`;
+      return `Action ${action} FAILED (exit ${o.exit ?? 'unknown'}).${notes}\n${output(o)}`;
     case 'killed':
       return `Action ${action} was KILLED${o.signal ? ` (${o.signal})` : ''}.${why}\n${output(o)}`;
   }

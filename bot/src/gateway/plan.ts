@@ -1,10 +1,20 @@
 /** The brain's `plan` tool: an ordered list of exact calls, put to the owner as one card. */
 import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
-import { askedBy, tools } from './tools.ts';
+import { askedBy, described, tools } from './tools.ts';
 
 export const mostSteps = 50;
 /** Seconds within which the steps of an approved plan have to begin. */
 const seconds = 3600;
+
+/**
+ * What a step's arguments may be called, with their types and nothing else: of one name, tools differ in the rest. An object
+ * without properties, or a node without a type, makes strict providers refuse the whole request.
+ */
+const properties = Object.fromEntries(
+  tools.flatMap((tool) =>
+    Object.entries(described(tool).inputSchema.properties).map(([name, { type }]) => [name, { type }]),
+  ),
+);
 
 export const planTool = {
   name: 'plan',
@@ -20,7 +30,15 @@ export const planTool = {
         maxItems: mostSteps,
         items: {
           type: 'object',
-          properties: { tool: { enum: tools.map((t) => t.kind) }, arguments: { type: 'object' } },
+          properties: {
+            tool: { type: 'string', enum: tools.map((t) => t.kind) },
+            arguments: {
+              type: 'object',
+              description: 'As that tool takes them.',
+              properties,
+              additionalProperties: false,
+            },
+          },
           required: ['tool', 'arguments'],
           additionalProperties: false,
         },

@@ -1,5 +1,5 @@
 /** matrix-bot-sdk's API calls over our own requests. Its sync loop and its encryption are never started. */
-import { LogLevel, LogService, MatrixClient } from 'matrix-bot-sdk';
+import { LogLevel, LogService, MatrixClient, MatrixError } from 'matrix-bot-sdk';
 import type { Http, RequestOptions } from './http.ts';
 import type { Content, EventId, RoomId, UserId } from './types.ts';
 
@@ -47,6 +47,15 @@ export class Client extends MatrixClient {
     const path = [room, 'send', type, txn].map(encodeURIComponent).join('/');
     const { event_id } = await this.api<{ event_id: EventId }>('PUT', `/rooms/${path}`, { body: content });
     return event_id;
+  }
+
+  /** @param url an mxc address @param most bytes, at most @throws MatrixError where there is none, or more */
+  async media(url: string, most: number): Promise<Buffer> {
+    const [, server, id] = /^mxc:\/\/([^/?#]+)\/([^/?#]+)$/.exec(url) ?? [];
+    if (!server || !id) throw new MatrixError({ errcode: 'M_NOT_FOUND', error: 'no mxc address' }, 404);
+    const path = `/_matrix/client/v1/media/download/${encodeURIComponent(server)}/${encodeURIComponent(id)}`;
+    const o = { timeout: 120_000, patience: 60_000, most, token: this.#token };
+    return (await this.#http('GET', path, o)).bytes;
   }
 
   async sendToDevice(type: string, txn: string, messages: object): Promise<void> {

@@ -188,11 +188,12 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     async redact(room, event, reason) {
       await client.redactEvent(room, event, reason ?? null);
     },
+    sentAs: journal.sentAs,
     typing: (room, on) =>
       passing('PUT', [room, 'typing', user], on ? { typing: true, timeout: 30_000 } : { typing: false }),
     readMarker: (room, event) => passing('POST', [room, 'receipt', 'm.read', event], {}),
     uploadEncrypted: (bytes, name, mime) => uploadEncrypted(client, bytes, name, mime),
-    downloadEncrypted: (file) => downloadEncrypted(client, file),
+    downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
     async createWorkspaceRoom(wish) {
       const room = await createWorkspaceRoom(client, journal, user, wish);
       await keys.track(wish.invite);

@@ -12,6 +12,8 @@ export type RequestOptions = {
   timeout?: number;
   /** Milliseconds to go on trying while the server is down; for ever if absent. */
   patience?: number;
+  /** Bytes of an answer, at most: where there are more, no more are read, and MatrixError M_TOO_LARGE is thrown. */
+  most?: number;
 };
 export type Answer = { status: number; headers: Headers; bytes: Buffer };
 export type Http = (method: string, path: string, o?: RequestOptions) => Promise<Answer>;
@@ -63,6 +65,18 @@ const words = (error: unknown): string => {
   return cause instanceof Error ? cause.message || cause.name : String(cause);
 };
 
+/** The server's bytes: what it says of their number is not believed. */
+async function bytesOf(response: Response, most = Number.POSITIVE_INFINITY): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of response.body ?? []) {
+    size += piece.length;
+    if (size > most) throw new MatrixError({ errcode: 'M_TOO_LARGE', error: `more than ${most} bytes` }, 413);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
 /** @returns a function that resolves with a 2xx answer and throws MatrixError for any other that is final */
 export function createHttp({ base, signal, onState }: HttpOptions): Http {
   let down = false;
@@ -85,7 +99,7 @@ export function createHttp({ base, signal, onState }: HttpOptions): Http {
       try {
         const response = await fetch(url(base, path, o.query), request(method, o, signal));
         const { status, headers } = response;
-        const answer = { status, headers, bytes: Buffer.from(await response.arrayBuffer()) };
+        const answer = { status, headers, bytes: await bytesOf(response, o.most) };
         if (status < 500) up();
         if (response.ok) return answer;
         const error = failure(answer);

@@ -13,6 +13,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS encrypted(room TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS expected(room TEXT, user TEXT, PRIMARY KEY(room, user)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS sent(room TEXT, txn TEXT, event TEXT NOT NULL, PRIMARY KEY(room, txn)) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS sent_event ON sent(event);
   CREATE TABLE IF NOT EXISTS seen(room TEXT, session TEXT, at INTEGER, event TEXT NOT NULL,
     PRIMARY KEY(room, session, at)) STRICT, WITHOUT ROWID;`;
 
@@ -45,6 +46,7 @@ export function openJournal(dir: string) {
     expected: sql.prepare('SELECT user FROM expected WHERE room=?'),
     sent: sql.prepare('SELECT event FROM sent WHERE room=? AND txn=?'),
     setSent: sql.prepare('INSERT OR IGNORE INTO sent VALUES(?,?,?)'),
+    sentAs: sql.prepare('SELECT txn FROM sent WHERE event=?'),
     see: sql.prepare('INSERT OR IGNORE INTO seen VALUES(?,?,?,?)'),
     seen: sql.prepare('SELECT event FROM seen WHERE room=? AND session=? AND at=?'),
   };
@@ -89,6 +91,7 @@ export function openJournal(dir: string) {
     sent: (room: RoomId, txn: string): EventId | undefined =>
       (q.sent.get(room, txn) as { event: EventId } | undefined)?.event,
     setSent: (room: RoomId, txn: string, event: EventId): void => void q.setSent.run(room, txn, event),
+    sentAs: (event: EventId): string | undefined => (q.sentAs.get(event) as { txn: string } | undefined)?.txn,
     /** True where this message of this session was never seen under another event id. The first one seen stays. */
     replay(room: RoomId, session: string, index: number, event: EventId): boolean {
       q.see.run(room, session, index, event);

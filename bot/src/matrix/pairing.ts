@@ -1,6 +1,6 @@
 /**
- * Verification, open while an operator waits for it: started by the bot in the room, because the phone hides the button in
- * a direct chat, or by the phone's own to-device messages. By emoji (SAS), or by a code that the phone scans.
+ * Verification by emoji (SAS), open while an operator waits for it. The bot asks in the room, because the phone hides the
+ * button in a direct chat, and starts the comparison once the phone took that up: an app that was asked never starts it.
  */
 import { randomUUID } from 'node:crypto';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
@@ -10,17 +10,7 @@ import { isObject } from './intake.ts';
 import type { Keys } from './keys.ts';
 import { masterOf } from './keys.ts';
 import { createLock } from './lock.ts';
-import type {
-  AskEmoji,
-  Content,
-  DeviceId,
-  Enrolled,
-  Member,
-  RoomId,
-  ShowCode,
-  Taken,
-  UserId,
-} from './types.ts';
+import type { Content, DeviceId, Enrolled, Member, Operator, RoomId, Taken, UserId } from './types.ts';
 
 export type PairingOptions = {
   crypto: Crypto;
@@ -34,28 +24,38 @@ export type PairingOptions = {
 type Flow = {
   room: RoomId;
   user: UserId;
-  ask: AskEmoji;
-  /** Absent: no code is offered. */
-  code: ShowCode | undefined;
-  /** The request's id: an event once it stands in the room, or what the phone chose for its own. */
-  begun: Promise<string>;
+  operator: Operator;
+  /** The request that stands now: an event once it stands in the room, or what the phone chose for its own. */
+  id: string;
   /** Begun by the phone itself. */
   phones: boolean;
+  /** Somebody took the request up: from now on it ends well, or the pairing does not. */
+  taken: boolean;
   /** The library forgets it when it is done. */
-  running?: W.Sas | W.Qr;
-  /** The phone's keys when the verification took it up: those that the emoji or the code stand for. */
+  sas?: W.Sas;
+  /** The phone's keys when the comparison began: those that the emoji stand for. */
   known?: Enrolled;
   asked: boolean;
+  /** Ends the wait for the next request. */
+  wake(): void;
   done(device: Enrolled): void;
   fail(error: Error): void;
 };
 
-/** Minutes for a person to take up the phone and compare. */
-const patience = 5;
+/** Minutes for a person to install the app, sign in, take up the phone and compare. */
+const patience = 15;
+/**
+ * Milliseconds. A phone drops a request for good while it does not know the bot's devices, and shows nothing: so one that
+ * nobody took up is withdrawn and made again, at first soon, then leaving a slow reader time. In between the phone is
+ * nudged, so that it learns the keys.
+ */
+const again = { first: 15_000, later: 30_000, soonest: 2000, nudge: 3000 };
 const nudges = { every: 500, most: 12 };
 const keyNames = ['master', 'ed25519', 'curve25519'] as const;
 const nothing = 'Nothing was verified and nobody enrolled';
 const steps = 'm.key.verification.';
+const pause = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
+const methods = (): W.VerificationMethod[] => [W.VerificationMethod.SasV1];
 
 export function createPairing({ crypto, client, keys, log, members, nudge }: PairingOptions) {
   const { machine } = crypto;
@@ -64,17 +64,14 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
 
   const send = (r: W.OutgoingVerificationRequest | undefined) =>
     r ? keys.carry(r as W.RoomMessageRequest) : undefined;
+  const requestOf = (f: Flow) => machine.getVerificationRequest(new W.UserId(f.user), f.id);
+  const isOpen = (r: W.VerificationRequest | undefined): r is W.VerificationRequest =>
+    r !== undefined && !r.isCancelled() && !r.isDone();
 
-  const requestOf = async (f: Flow) => machine.getVerificationRequest(new W.UserId(f.user), await f.begun);
-  const methods = (code: unknown): W.VerificationMethod[] => {
-    const { SasV1, QrCodeShowV1, ReciprocateV1 } = W.VerificationMethod;
-    return code ? [SasV1, QrCodeShowV1, ReciprocateV1] : [SasV1];
-  };
-
-  /** A code holds the keys of persons, not of devices: it can stand for a device only where there is no other one. */
-  async function isOnly(user: UserId, device: string): Promise<boolean> {
-    const signed = (await keys.devicesNow(user)).filter((d) => d.crossSigned && !d.dehydrated);
-    return signed.length === 1 && signed[0]?.device === device;
+  async function withdraw(f: Flow): Promise<void> {
+    const request = requestOf(f);
+    f.id = '';
+    if (isOpen(request)) await send(request.cancel());
   }
 
   /** The phone trusts us only after its own encryption sync came round: keep it awake for some seconds. */
@@ -83,29 +80,52 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       setTimeout(() => void nudge(user).then(() => keepAwake(user, left - 1)), nudges.every).unref();
   }
 
-  async function begin(room: RoomId, user: UserId, code: unknown): Promise<string> {
-    const there = await members(room);
-    if (!there.some((m) => m.user === user && m.membership === 'join'))
-      throw new Error(
-        `${user} has not joined the room yet: open Element, accept the invitation, then pair again. ${nothing}.`,
-      );
-    await machine.updateTrackedUsers([new W.UserId(user)]);
-    await keys.forceQuery(user);
-    const identity = await machine.getIdentity(new W.UserId(user));
-    if (!(identity instanceof W.OtherUserIdentity))
-      throw new Error(
-        `${user} has no cross-signing identity yet: open Element, let it set up encryption ` +
-          `(Settings, Encryption), then pair again. ${nothing}.`,
-      );
-    const content = JSON.parse(identity.verificationRequestContent(methods(code))) as Content;
-    const event = await client.sendWire(room, 'm.room.message', content, randomUUID());
-    return identity.requestVerification(new W.RoomId(room), new W.EventId(event), methods(code)).flowId;
+  /** Asks in the room. @returns what the operator is to be told that this waits for */
+  async function ask(f: Flow): Promise<'invitation' | 'identity' | 'phone'> {
+    const there = await members(f.room);
+    if (!there.some((m) => m.user === f.user && m.membership === 'join')) return 'invitation';
+    await machine.updateTrackedUsers([new W.UserId(f.user)]);
+    await keys.forceQuery(f.user);
+    const identity = await machine.getIdentity(new W.UserId(f.user));
+    if (!(identity instanceof W.OtherUserIdentity)) return 'identity';
+    await withdraw(f);
+    f.phones = false;
+    // It comes after the withdrawal: of a room that is not open, an app is given only the newest event.
+    const content = JSON.parse(identity.verificationRequestContent(methods())) as Content;
+    const event = await client.sendWire(f.room, 'm.room.message', content, randomUUID());
+    f.id = identity.requestVerification(new W.RoomId(f.room), new W.EventId(event), methods()).flowId;
+    await nudge(f.user);
+    return 'phone';
   }
 
-  async function finish(f: Flow, running: W.Sas | W.Qr): Promise<void> {
+  /** Asks until somebody takes it up. */
+  async function insist(f: Flow): Promise<void> {
+    for (let asked = 0; flow === f && !f.taken; ) {
+      let early = false;
+      const woken = new Promise<void>((resolve) => {
+        f.wake = () => {
+          early = true;
+          resolve();
+        };
+      });
+      const waits = await lock('flow', async () => (flow === f && !f.taken ? ask(f) : undefined));
+      if (!waits) return;
+      if (waits === 'phone') asked++;
+      f.operator.waits(waits, asked);
+      // Nobody tells when an identity is there.
+      const wait = waits === 'identity' ? again.nudge : asked < 3 ? again.first : again.later;
+      for (let left = wait; left > 0 && !early && flow === f && !f.taken; left -= again.nudge) {
+        await Promise.race([woken, pause(again.nudge)]);
+        if (waits === 'phone') await nudge(f.user);
+      }
+      if (early && waits === 'phone') await pause(again.soonest);
+    }
+  }
+
+  async function finish(f: Flow, sas: W.Sas): Promise<void> {
     await keys.pump();
     await keys.forceQuery(f.user); // our signature counts only once the server has shown it back
-    const device = running.otherDeviceId.toString() as DeviceId;
+    const device = sas.otherDeviceId.toString() as DeviceId;
     const identity = await machine.getIdentity(new W.UserId(f.user));
     const now = await keys.deviceNow(f.user, device);
     if (!identity?.isVerified() || !now?.crossSigned)
@@ -114,10 +134,9 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       );
     const found = { ...now, master: masterOf(identity.masterKey) };
     const { known } = f;
-    const same = known && keyNames.every((name) => found[name] === known[name]);
-    if (!same || (running instanceof W.Qr && !(await isOnly(f.user, device))))
+    if (!known || known.device !== device || keyNames.some((name) => found[name] !== known[name]))
       throw new Error(
-        `the keys of ${device} or beside it changed meanwhile, perhaps by somebody else’s hand: look at the devices of that ` +
+        `the keys of ${device} changed meanwhile, perhaps by somebody else’s hand: look at the devices of that ` +
           'account before you pair again. Nobody was enrolled.',
       );
     await crypto.renew(f.room); // what was said before stays closed to the new device
@@ -125,51 +144,82 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     keepAwake(f.user);
   }
 
-  async function isRight(f: Flow, running: W.Sas | W.Qr): Promise<boolean> {
-    if (running instanceof W.Qr)
-      return f.code?.scanned(running.otherDeviceId.toString() as DeviceId) ?? false;
-    const emoji = (running.emoji() ?? []).map((e) => ({ symbol: e.symbol, name: e.description }));
-    return emoji.length === 7 && f.ask(emoji);
-  }
-
-  async function compare(f: Flow, running: W.Sas | W.Qr): Promise<void> {
-    const right = await isRight(f, running).catch(() => false);
-    await lock('step', async () => {
+  async function compare(f: Flow, sas: W.Sas): Promise<void> {
+    const emoji = (sas.emoji() ?? []).map((e) => ({ symbol: e.symbol, name: e.description }));
+    const right = emoji.length === 7 && (await f.operator.compare(emoji).catch(() => false));
+    await lock('flow', async () => {
       if (flow !== f) return;
-      const byEmoji = running instanceof W.Sas;
       if (!right) {
-        await send(running.cancelWithCode(byEmoji ? 'm.mismatched_sas' : 'm.user'));
-        throw new Error(`the ${byEmoji ? 'emoji were' : 'scan was'} not confirmed. ${nothing}.`);
+        await send(sas.cancelWithCode('m.mismatched_sas'));
+        throw new Error(`the emoji were not confirmed. ${nothing}.`);
       }
-      for (const request of byEmoji ? await running.confirm() : [running.confirmScanning()])
-        await send(request);
+      for (const request of await sas.confirm()) await send(request);
       await keys.pump();
+      await step(f);
     });
-    await step(f);
   }
 
-  const step = (f: Flow): Promise<void> =>
-    lock('step', async () => {
-      const request = await requestOf(f);
-      if (flow !== f) return;
-      // The machine forgets a request as soon as it is done, perhaps before this looks: what ran still knows.
-      const reason = request?.cancelInfo ?? f.running?.cancelInfo();
-      if (reason) throw new Error(`the phone ended the verification (${reason.reason()}). ${nothing}.`);
-      if (request?.phase() === W.VerificationRequestPhase.Requested)
-        await send(request.acceptWithMethods(methods(f.code)));
-      const { running } = f;
-      if (!running) return;
-      if (running instanceof W.Sas && !running.hasBeenAccepted()) await send(running.accept());
-      const ready = running instanceof W.Sas ? running.canBePresented() : running.hasBeenScanned();
-      if (ready && !f.asked) {
-        f.asked = true;
-        compare(f, running).catch(f.fail);
-      }
-      if (running.isDone()) await finish(f, running);
-    });
+  /** The keys that a comparison with that device stands for, as the library has them now. */
+  async function keysOf(f: Flow, device: DeviceId): Promise<Enrolled> {
+    const now = await keys.deviceNow(f.user, device);
+    const identity = await machine.getIdentity(new W.UserId(f.user));
+    if (!identity || !now) throw new Error(`the keys of ${device} are not known. ${nothing}.`);
+    const { ed25519, curve25519 } = now;
+    return { user: f.user, master: masterOf(identity.masterKey), device, ed25519, curve25519 };
+  }
+
+  /**
+   * The side that asked starts. The keys are noted first: had they changed before the library looked, then what it compares
+   * is not what is noted, and `finish` refuses.
+   */
+  async function start(f: Flow, request: W.VerificationRequest): Promise<void> {
+    f.known = await keysOf(f, request.otherDeviceId?.toString() as DeviceId);
+    const [sas, first] = (await request.startSas()) ?? [];
+    if (sas) f.sas = sas;
+    await send(first);
+  }
+
+  /** What the phone started: its own request, or ours at the same moment, where the library keeps one of the two. */
+  async function noteStart(f: Flow): Promise<void> {
+    const sas = requestOf(f)?.getVerification();
+    if (!(sas instanceof W.Sas)) return;
+    const known = await keysOf(f, sas.otherDeviceId.toString() as DeviceId);
+    if (f.known && keyNames.some((name) => known[name] !== f.known?.[name]))
+      throw new Error(`the keys of ${known.device} changed meanwhile: pair again. ${nothing}.`);
+    f.known = known;
+    f.sas = sas;
+  }
+
+  async function step(f: Flow): Promise<void> {
+    const request = requestOf(f);
+    // The machine forgets a request as soon as it is done, perhaps before this looks: what ran still knows.
+    const reason = request?.cancelInfo ?? f.sas?.cancelInfo();
+    if (reason && !f.taken) return f.wake(); // Two at once end each other: the next one finds the phone free.
+    if (reason) throw new Error(`the phone ended the verification (${reason.reason()}). ${nothing}.`);
+    if (request?.phase() === W.VerificationRequestPhase.Requested)
+      await send(request.acceptWithMethods(methods()));
+    if (request?.isReady() && !f.taken) {
+      f.taken = true;
+      f.wake();
+      f.operator.waits('emoji', 0);
+    }
+    if (request?.isReady() && !f.phones && !f.sas) await start(f, request);
+    const { sas } = f;
+    if (!sas) return;
+    if (!sas.hasBeenAccepted()) await send(sas.accept());
+    if (sas.canBePresented() && !f.asked) {
+      f.asked = true;
+      compare(f, sas).catch(f.fail);
+    }
+    if (sas.isDone()) await finish(f, sas);
+  }
 
   /** Anybody with the owner's token, or the server, can send what is no step: that must not end the flow. */
-  async function feed(t: Taken): Promise<void> {
+  async function feed(f: Flow, t: Taken): Promise<void> {
+    const from = t.content['from_device'];
+    // The library ignores a step of a device that it does not know, and it may have been signed in a moment ago.
+    if (typeof from === 'string' && !(await keys.deviceNow(f.user, from as DeviceId)))
+      await keys.forceQuery(f.user);
     const event = { ...t.wire, type: t.type, content: t.content, room_id: t.room };
     try {
       await machine.receiveVerificationEvent(JSON.stringify(event), new W.RoomId(t.room));
@@ -178,30 +228,10 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     }
   }
 
-  /** Before any newer keys are asked for: the library compares by those it has when the phone begins, or when it makes a code. */
-  async function remember(f: Flow): Promise<void> {
-    const request = await requestOf(f);
-    const running = request?.getVerification();
-    const begins = running instanceof W.Sas && !(f.running instanceof W.Sas);
-    const scans =
-      f.code &&
-      request?.isReady() &&
-      request.theirSupportedMethods?.includes(W.VerificationMethod.QrCodeScanV1);
-    if (!request || !(begins || scans)) return;
-    const device = (running ?? request).otherDeviceId?.toString() as DeviceId;
-    if (scans && !(await isOnly(f.user, device))) return;
-    const identity = await machine.getIdentity(new W.UserId(f.user));
-    const now = await keys.deviceNow(f.user, device);
-    if (!identity || !now) throw new Error(`the keys of ${device} are not known. ${nothing}.`);
-    const { ed25519, curve25519 } = now;
-    f.known = { user: f.user, master: masterOf(identity.masterKey), device, ed25519, curve25519 };
-    f.running = running ?? (await request.generateQrCode());
-    if (f.running instanceof W.Qr) f.code?.show(Uint8Array.from(f.running.toBytes()));
-  }
-
-  async function goOn(f: Flow): Promise<void> {
+  /** What the phone started is noted before any newer keys are asked for: the library compares by those it had then. */
+  async function goOn(f: Flow, started: boolean): Promise<void> {
     try {
-      await remember(f);
+      if (started) await noteStart(f);
       await keys.pump();
       await step(f);
       await nudge(f.user);
@@ -210,71 +240,80 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     }
   }
 
+  /** The phone's own request, in place of ours as long as nobody took that up: the library would end both. */
+  async function adopt(f: Flow, id: string): Promise<boolean> {
+    if (f.taken) return false;
+    await withdraw(f);
+    f.id = id;
+    f.phones = true;
+    return true;
+  }
+
   return {
     /** Feeds one event of the running verification. False: it is none. Others' are never looked at. */
     async take(t: Taken): Promise<boolean> {
-      if (!t.type.startsWith(steps)) return false;
       const f = flow;
-      if (!f || t.wire.sender !== f.user || t.room !== f.room || !(await f.begun.catch(() => '')))
-        return true;
-      await feed(t);
-      await goOn(f);
+      const { type, content } = t;
+      const request = type === 'm.room.message' && content['msgtype'] === `${steps}request`;
+      const theirs = f !== undefined && t.wire.sender === f.user && t.room === f.room;
+      if (theirs && type === 'm.room.member' && content['membership'] === 'join') f.wake();
+      if (!type.startsWith(steps) && !(request && theirs)) return false;
+      if (!theirs) return true;
+      await lock('flow', async () => {
+        if (flow !== f) return;
+        if (request && !(await adopt(f, t.wire.event_id))) return;
+        await feed(f, t);
+        if (f.id) await goOn(f, type === `${steps}start`);
+      });
       return true;
     },
 
     /**
      * Whether the machine may see this to-device event. Of a verification none but those of the running one, which the
-     * phone may begin itself as long as it did not take up what stands in the room: the library would end both.
+     * phone may begin itself as long as it did not take up what stands in the room.
      */
     async admits(event: unknown): Promise<boolean> {
       if (!isObject(event) || !String(event['type']).startsWith(steps)) return true;
       const f = flow;
       const id = isObject(event['content']) ? event['content']['transaction_id'] : undefined;
       if (!f || event['sender'] !== f.user || typeof id !== 'string' || !id) return false;
-      if (event['type'] !== `${steps}request`) return id === (await f.begun.catch(() => ''));
-      const inRoom = await requestOf(f).catch(() => undefined);
-      if (inRoom?.phase() !== W.VerificationRequestPhase.Created) return false;
-      await send(inRoom.cancel());
-      f.begun = Promise.resolve(id);
-      f.phones = true;
-      return true;
+      return lock('flow', async () => (event['type'] === `${steps}request` ? adopt(f, id) : id === f.id));
     },
 
     /** Goes on with a verification that the phone began, after to-device events. */
     async advance(): Promise<void> {
-      if (flow?.phones) await goOn(flow);
+      const f = flow;
+      if (f?.phones) await lock('flow', () => goOn(f, !f.sas));
     },
 
-    /** Verifies the user and names the device that did it. One at a time, and no longer than the operator is there. @throws Error with words for the operator */
-    async start(
-      room: RoomId,
-      user: UserId,
-      ask: AskEmoji,
-      code?: ShowCode,
-      left?: AbortSignal,
-    ): Promise<Enrolled> {
+    /**
+     * Verifies the user and names the device that did it. One at a time, and no longer than the operator is there.
+     * @throws Error with words for the operator
+     */
+    async start(room: RoomId, user: UserId, operator: Operator, left?: AbortSignal): Promise<Enrolled> {
       if (flow) throw new Error('a pairing is already under way: finish or cancel it first');
-      const begun = begin(room, user, code);
-      const ended = Promise.withResolvers<Enrolled>();
-      const { resolve: done, reject: fail } = ended;
-      const f: Flow = { room, user, ask, code, begun, phones: false, asked: false, done, fail };
+      const { promise, resolve: done, reject: fail } = Promise.withResolvers<Enrolled>();
+      const f: Flow = {
+        ...{ room, user, operator, id: '', phones: false, taken: false, asked: false },
+        ...{ wake: () => {}, done, fail },
+      };
       flow = f;
       keys.verify(user);
-      begun.then(() => nudge(user), f.fail);
+      insist(f).catch(fail);
       const late = new Error(`nobody took up the verification within ${patience} minutes. ${nothing}.`);
-      const timer = setTimeout(() => f.fail(late), patience * 60_000);
-      const leave = () => f.fail(new Error(`nobody is at the console any more. ${nothing}.`));
+      const timer = setTimeout(() => fail(late), patience * 60_000);
+      const leave = () => fail(new Error(`nobody is at the console any more. ${nothing}.`));
       left?.addEventListener('abort', leave);
       try {
-        return await ended.promise;
+        return await promise;
       } catch (error) {
-        const request = await requestOf(f).catch(() => undefined);
-        if (request && !request.isCancelled() && !request.isDone()) await send(request.cancel());
+        await lock('flow', () => withdraw(f));
         throw error;
       } finally {
         clearTimeout(timer);
         left?.removeEventListener('abort', leave);
         flow = undefined;
+        f.wake();
         keys.verify(undefined);
       }
     },

@@ -4,6 +4,9 @@ import type { DeviceNow, Enrolled, Evidence, IdentityNow, Matrix, Taken } from '
 /** The library caches this warning per room key; rules 3 and 4 ask for the truth of now. */
 const stale = 'UnverifiedIdentity';
 
+/** The last rule, failed alone: all that shows who made the event holds. */
+export const anEdit = '6: an edit';
+
 const enrolledAs = (approvers: readonly Enrolled[], e: Evidence): Enrolled | undefined =>
   approvers.find(
     (a) =>
@@ -62,6 +65,6 @@ export async function violated(
   if (t.wire.sender !== enrolled.user) return `5: sent as ${t.wire.sender}, encrypted by ${enrolled.user}`;
 
   if (!m.replay(t.room, e.session, e.index, t.wire.event_id)) return '6: seen before under another event id';
-  if (edits(t)) return '6: an edit';
+  if (edits(t)) return anEdit;
   return undefined;
 }

@@ -72,15 +72,15 @@ export type IdentityNow = { verified: boolean; violation: boolean; master: strin
 
 /** One of the seven symbols that both sides of a verification compare. */
 export type Emoji = { symbol: string; name: string };
-/** Shows the emoji to a person. True means: both sides show the same. */
-export type AskEmoji = (emoji: readonly Emoji[]) => Promise<boolean>;
-
-/** A code for the phone to scan, offered where the phone can. */
-export type ShowCode = {
-  /** @param code the bytes to draw as a QR code */
-  show(code: Uint8Array): void;
-  /** Asks a person. True means: their phone, which is that device, says that it scanned the code. */
-  scanned(device: DeviceId): Promise<boolean>;
+/** Who waits at the console while a device is verified. */
+export type Operator = {
+  /**
+   * Told what the pairing waits for now: that the invitation is accepted, that the account has an identity, that the phone
+   * takes up the request (made so often), or that both sides have emoji.
+   */
+  waits(what: 'invitation' | 'identity' | 'phone' | 'emoji', asked: number): void;
+  /** Shows the emoji to the person. True means: both sides show the same. */
+  compare(emoji: readonly Emoji[]): Promise<boolean>;
 };
 
 export type Member = { user: UserId; membership: 'join' | 'invite' };
@@ -100,14 +100,20 @@ export type Matrix = {
   /** Shows `content` in place of an own message. Clients show the latest edit. */
   edit(room: RoomId, event: EventId, content: Content, opts?: Pick<PostOptions, 'txn'>): Promise<EventId>;
   redact(room: RoomId, event: EventId, reason?: string): Promise<void>;
+  /** The transaction id under which the bot sent that event, if it was given one. */
+  sentAs(event: EventId): string | undefined;
   /** Never throws: what is only for comfort must not fail an action. */
   typing(room: RoomId, on: boolean): Promise<void>;
   /** Never throws. */
   readMarker(room: RoomId, event: EventId): Promise<void>;
   /** Encrypts, uploads, and returns the content of an m.file message. */
   uploadEncrypted(bytes: Uint8Array, name: string, mime: string): Promise<Content>;
-  /** @param file the `file` block of a received attachment. @throws where its hash does not match */
-  downloadEncrypted(file: Content): Promise<Uint8Array>;
+  /**
+   * @param file the `file` block of a received attachment
+   * @param most bytes, at most: the homeserver may send without end
+   * @throws Error with words for a person, where its hash does not match, it is larger or can't be had
+   */
+  downloadEncrypted(file: Content, most: number): Promise<Uint8Array>;
   /**
    * A room that only the bot can change: encrypted, invite-only, history from joining. Latched encrypted for ever. The
    * same name is the same room, also where its making was cut off.
@@ -127,11 +133,8 @@ export type Matrix = {
   identityNow(user: UserId): Promise<IdentityNow | undefined>;
   /** True where this ciphertext was never seen under another event id. Durable before it returns. */
   replay(room: RoomId, session: string, index: number, event: EventId): boolean;
-  /**
-   * Verifies the user, asked by the bot in that room: by emoji, or where there is `code` by scanning, if the phone can.
-   * @throws Error with words for the operator
-   */
-  pair(room: RoomId, user: UserId, ask: AskEmoji, code?: ShowCode, left?: AbortSignal): Promise<Enrolled>;
+  /** Verifies the user in that room, until the operator has `left`. @throws Error with words for the operator */
+  pair(room: RoomId, user: UserId, operator: Operator, left?: AbortSignal): Promise<Enrolled>;
   /** Wakes the user's devices' encryption sync. Never throws. */
   nudge(user: UserId): Promise<void>;
   /** Ends syncing; resolves when nothing is being handled any more. */

@@ -50,21 +50,20 @@ export async function openDevice(directory: Directory, user: string, device: str
       directory.request(who, '/keys/device_signing/upload', JSON.parse(made.uploadSigningKeysRequest.body));
     await carry(made.uploadSignaturesRequest);
   }
-  const methods = (scans: boolean) => {
-    const { SasV1, QrCodeScanV1, ReciprocateV1 } = W.VerificationMethod;
-    return scans ? [SasV1, QrCodeScanV1, ReciprocateV1] : [SasV1];
-  };
+  const methods = () => [W.VerificationMethod.SasV1];
   async function step(
     of: string,
     flow: string,
-    scans = false,
+    starts = false,
   ): Promise<{ says: WireEvent[]; emoji?: string }> {
     const request = machine.getVerificationRequest(new W.UserId(of), flow);
     const send = async (r: unknown) => void (r && (await carry(r as Outgoing)));
     if (request?.phase() === W.VerificationRequestPhase.Requested)
-      await send(request.acceptWithMethods(methods(scans)));
-    if (request?.isReady() && !scans) await send((await request.startSas())?.[1]);
+      await send(request.acceptWithMethods(methods()));
+    if (request?.isReady() && starts) await send((await request.startSas())?.[1]);
     const sas = request?.getVerification();
+    if (sas instanceof W.Sas && !sas.hasBeenAccepted()) await send(sas.accept());
+    await pump(); // there are emoji once its key is on the way
     let emoji: string | undefined;
     if (sas instanceof W.Sas && sas.canBePresented() && !sas.haveWeConfirmed()) {
       emoji = (sas.emoji() ?? []).map((e) => e.symbol).join(' ');
@@ -123,26 +122,35 @@ export async function openDevice(directory: Directory, user: string, device: str
       return (JSON.parse(clear) as { content: Content }).content;
     },
     /**
-     * Hears one step of a verification that somebody else began in the room, and goes on with it: takes it up, starts the
-     * comparison, and says that the emoji match. @returns what it says, and the emoji once there are any
+     * Hears one step of a verification that somebody else began in the room, and goes on with it: takes it up, and says
+     * that the emoji match. @param starts it begins the comparison, though it was asked. @returns what it says, and the
+     * emoji once there are any
      */
     async verify(
       wire: WireEvent,
       flow: string,
-      scans = false,
+      starts = false,
     ): Promise<{ says: WireEvent[]; emoji?: string }> {
       const event = JSON.stringify({ ...wire, room_id: room });
       await machine.receiveVerificationEvent(event, new W.RoomId(room));
-      return step(wire.sender, flow, scans);
+      return step(wire.sender, flow, starts);
     },
-    /** Goes on with a verification, whoever began it: as `verify` does. @param scans it can scan, and waits for a code */
+    /** Goes on with a verification, whoever began it: as `verify` does. */
     step,
+    /** Asks for a verification in the room. @returns the request, for the homeserver to serve */
+    async ask(of: string): Promise<WireEvent> {
+      const identity = await machine.getIdentity(new W.UserId(of));
+      if (!(identity instanceof W.OtherUserIdentity)) throw new Error(`no identity of ${of}`);
+      const wire = inRoom('m.room.message', JSON.parse(identity.verificationRequestContent(methods())));
+      identity.requestVerification(new W.RoomId(room), new W.EventId(wire.event_id), methods());
+      return wire;
+    },
     /** Begins a verification of its own, by to-device messages. @returns its id */
     async begin(of: string, its: string): Promise<string> {
       await query(of);
       const other = await machine.getDevice(new W.UserId(of), new W.DeviceId(its));
       if (!other) throw new Error(`no ${of} ${its}`);
-      const [request, first] = other.requestVerification(methods(true));
+      const [request, first] = other.requestVerification(methods());
       await carry(first);
       return request.flowId;
     },
@@ -153,15 +161,6 @@ export async function openDevice(directory: Directory, user: string, device: str
       const other = await machine.getDevice(new W.UserId(of), new W.DeviceId(its));
       const sealed = await other?.encryptToDeviceEvent(type, content);
       directory.sendToDevice(who, 'm.room.encrypted', { [of]: { [its]: JSON.parse(sealed ?? '') } });
-    },
-    /** Scans a code and says so. @throws where it is not for this verification. @returns what it says */
-    async scan(of: string, flow: string, code: Uint8Array): Promise<WireEvent[]> {
-      const request = machine.getVerificationRequest(new W.UserId(of), flow);
-      const qr = await request?.scanQrCode(W.QrCodeScan.fromBytes(new Uint8ClampedArray(code)));
-      const first = qr?.reciprocate();
-      if (!first) throw new Error('nothing to scan for');
-      await carry(first as Outgoing);
-      return said.splice(0);
     },
     close: () => machine.close(),
   };

@@ -1,0 +1,66 @@
+/** What a person's message says, however a phone dressed it up: an old client's quote, a fence, blanks, full stops. */
+
+type Content = Record<string, unknown>;
+/** `text` is what they wrote: without the quote, and a command as `!name arguments`. */
+export type Said = {
+  text: string;
+  /** What an old client quoted above their words, or ''. */
+  quote: string;
+  /** The event that they answer, or ''. It stands in the clear, so it says what is talked about and decides nothing. */
+  replyTo: string;
+};
+
+const isText = (v: unknown): v is string => typeof v === 'string';
+/** What shows nothing. */
+const unseen = '\\s\\p{Cc}\\p{Cf}\\p{Cs}\\p{Z}\\p{M}\\p{DI}\\u2800\\uFFFC';
+const allUnseen = new RegExp(`^[${unseen}]*$`, 'u');
+export const isBlank = (text: string): boolean => allUnseen.test(text);
+
+/** The plain form of a reply in old clients: the sender and their lines behind `> `, then the words. */
+const fallback = /^> (?:\* )?<@[^>\n]+>.*(?:\n>.*)*\n*/;
+
+/** A whole message in backticks or in a fence, of which the first line may name a language. */
+const fences = [/^\s*(`{3,}|~{3,})(?:[^\n`!！﹗]*\n)?([\s\S]*?)\n?\1\s*$/, /^\s*(`)([\s\S]*)`\s*$/];
+const marked = new RegExp(`^[${unseen}]*[!！﹗][${unseen}]*(\\S*)([\\s\\S]*)$`, 'u');
+
+/** A text with a command's mark in front, as `!name arguments`; undefined for any other. Arguments stay to the letter. */
+function commandIn(text: string): string | undefined {
+  const inner = fences.map((fence) => fence.exec(text)?.[2]).find((found) => found && marked.test(found));
+  const [, written, args = ''] = marked.exec(inner ?? text) ?? [];
+  if (written === undefined) return undefined;
+  const name = written.normalize('NFKC').replace(/\p{Cf}/gu, '');
+  return `!${name.replace(/\p{Po}+$/u, '')} ${args.trim()}`.trim();
+}
+
+/** @param content of a decrypted m.room.message, whatever it holds */
+export function saidIn(content: Content): Said {
+  const body = isText(content['body']) ? content['body'] : '';
+  const quoted = fallback.exec(body)?.[0] ?? '';
+  const words = body.slice(quoted.length);
+  const relation = content['m.relates_to'] as { 'm.in_reply_to'?: unknown; is_falling_back?: unknown } | null;
+  const { event_id } = (relation?.['m.in_reply_to'] ?? {}) as { event_id?: unknown };
+  return {
+    text: commandIn(words) ?? words,
+    quote: quoted.replace(/^> ?/gm, '').trim(),
+    replyTo: isText(event_id) && relation?.is_falling_back !== true ? event_id : '',
+  };
+}
+
+/** Clients add variation selectors, skin tones, and who it is. */
+export const plainEmoji = (key: string): string =>
+  key.replace(/[\uFE0E\uFE0F]|\p{Emoji_Modifier}|\u200D[♀♂]/gu, '').trim();
+
+/** Reactions that deny. None of them is ever a chip's name. */
+export const noes: readonly string[] = [...'❌❎✖✗✘✕☒🗙🗴🗵🗶🗷👎🚫⛔🙅✋🖐🤚🖕×'];
+const yeses: readonly string[] = [...'👍✅✔✓☑🗸🗹👌💯🆗🙆🤝👏🙌🙏💪🚀🎉❤💚🟢🫡▶'];
+const word = (text: string): string =>
+  plainEmoji(text)
+    .toLowerCase()
+    .replace(/[\s\p{Po}]+$/u, '');
+const yesWords =
+  /^(y|yes+|yep|yeah|ok|okay|okey|sure|approved?|allow|accept|confirm|go|go ahead|do it|lgtm)$/;
+const noWords = /^(n|no+|nope|x|deny|denied|reject|refuse)$/;
+
+export const isNo = (text: string): boolean => noes.includes(plainEmoji(text)) || noWords.test(word(text));
+/** What looks like a yes, though it proves nothing. */
+export const isYes = (text: string): boolean => yeses.includes(plainEmoji(text)) || yesWords.test(word(text));

@@ -1,0 +1,54 @@
+/** What a person sent that is no text: a file to take, or a sentence on why nothing is done with it. */
+
+type Content = Record<string, unknown>;
+/** A file from an enrolled device: name and size as stated, where it lies and how it is opened, and the words that came with it. */
+export type Sent = {
+  what: 'file' | 'picture' | 'video' | 'sound';
+  name: string;
+  size: number;
+  file: Content;
+  words: string;
+};
+
+const kinds: Readonly<Record<string, Sent['what']>> = {
+  'm.file': 'file',
+  'm.image': 'picture',
+  'm.video': 'video',
+  'm.audio': 'sound',
+};
+
+/** Types of events and kinds of messages that people send and nobody here makes anything of. */
+const unheard: Readonly<Record<string, string>> = {
+  'm.location': 'A location is not looked at here',
+  'm.sticker': 'Nobody here can see a sticker',
+  'm.poll.start': 'A poll of yours is not answered here',
+  'org.matrix.msc3381.poll.start': 'A poll of yours is not answered here',
+};
+
+/** What is said of an event or message of that type, or undefined. */
+export function unheardOf(type: string): string | undefined {
+  const what = Object.hasOwn(unheard, type) ? unheard[type] : undefined;
+  return what && `${what}: nothing was done. Say it in words.`;
+}
+
+const isText = (v: unknown): v is string => typeof v === 'string';
+const isObject = (v: unknown): v is Content => typeof v === 'object' && v !== null;
+
+/**
+ * @param content of a decrypted m.room.message, whatever it holds
+ * @returns a file, words for a person on what is no file to take, or undefined for any other message. A body beside another file name
+ * is a caption (MSC2530): words, never a command
+ */
+export function sentIn(content: Content): Sent | string | undefined {
+  const { msgtype, body, filename, file, info } = content;
+  if (!isText(msgtype)) return undefined;
+  const what = Object.hasOwn(kinds, msgtype) ? kinds[msgtype] : undefined;
+  if (!what) return unheardOf(msgtype);
+  if ('org.matrix.msc3245.voice' in content || 'm.voice' in content)
+    return 'Nobody here can hear a voice message: it was not taken. Say it in words.';
+  if (!isObject(file))
+    return 'That file was not encrypted, so nobody can tell whose it is: it was not taken. Send it again.';
+  const [words, name] = [isText(body) ? body : '', isText(filename) ? filename : ''];
+  const size = isObject(info) ? Number(info['size']) || 0 : 0;
+  return { what, name: name || words, size, file, words: name && name !== words ? words.trim() : '' };
+}
