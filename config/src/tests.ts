@@ -1,4 +1,5 @@
 /** `pocketcoder test`: all tests through Node's own runner, and one last line with its counts. */
+import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { run } from 'node:test';
@@ -9,10 +10,17 @@ import { outliveReader } from './reader.ts';
 
 type Counts = { passed: number; failed: number; skipped: number };
 
+type Group = {
+  folders: readonly string[];
+  concurrency: number;
+  /** A program that runs before them, with no limit of time. */
+  first?: string;
+};
 /** Those that start containers share the machine and the engine, so only one of their files runs at a time. */
-const groups = [
+const groups: readonly Group[] = [
   { folders: ['unit'], concurrency: 2 },
   { folders: ['connection', 'integration', 'adversary'], concurrency: 1 },
+  { folders: ['element'], concurrency: 1, first: 'test/element/build.ts' },
 ];
 
 /** Once its tests are over a file ends, whatever it left open; one that hangs in a test ends here. In milliseconds. */
@@ -41,13 +49,15 @@ export async function runTests(words: readonly string[]): Promise<void> {
   outliveReader();
   const named = words.map((word) => resolve(word));
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const { folders, concurrency } of groups) {
+  for (const { folders, concurrency, first } of groups) {
     const files = folders
       .flatMap((folder) => globSync(`test/${folder}/**/*.test.ts`, { cwd: checkout }))
       .map((file) => join(checkout, file))
       .filter((file) => named.length === 0 || named.includes(file))
       .sort();
     if (files.length === 0) continue;
+    // Where it fails, the tests that need it say so.
+    if (first) spawnSync(process.execPath, [join(checkout, first)], { stdio: 'inherit' });
     const counts = await runFiles(files, concurrency);
     for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
   }

@@ -1,0 +1,172 @@
+/** Pairing as people do it, with a phone that does what Element X does when it is asked, and nothing more. */
+import assert from 'node:assert/strict';
+import { after, before } from 'node:test';
+import { ensureAccount } from '../../config/src/accounts.ts';
+import type { Ledger } from '../../ledger/src/client.ts';
+import { type Instance, startInstance } from '../harness/instance.ts';
+import { until } from '../harness/wait.ts';
+import { openPhone } from './phone.ts';
+import { compares, enrolled, ledgerOf, missing, operator, path, story, takesUp } from './story.ts';
+import type { Phone } from './types.ts';
+
+let instance: Instance;
+let ledger: Ledger;
+let phone: Phone;
+const phones: Phone[] = [];
+
+before(async () => {
+  if (missing) return;
+  instance = await startInstance();
+  ledger = await ledgerOf(instance);
+});
+after(async () => {
+  for (const one of phones) await one.destroy();
+  await instance?.destroy();
+});
+
+const password = 'a password of this test alone';
+/** Somebody with an account and the app, who was not invited yet. */
+async function person(name: string): Promise<Phone> {
+  await ensureAccount(instance.address, instance.secrets.homeserver.registration, {
+    user: name,
+    password,
+    admin: false,
+  });
+  return signIn(name, password);
+}
+async function signIn(user: string, password: string): Promise<Phone> {
+  const one = await openPhone(path, { homeserver: instance.address, user, password });
+  phones.push(one);
+  return one;
+}
+/** Waits for the app to ask whether it wants to verify. */
+const isAsked = (one: Phone): Promise<{ user: string; flow: string }> =>
+  until<{ user: string; flow: string }>(`a request on ${one.device}`, () => one.take('asked'), {
+    seconds: again,
+  });
+/** The requests to this person that stand in the room, withdrawn ones too. */
+async function requestsTo(user: string): Promise<number> {
+  const url = `${instance.address}/_matrix/client/v3/rooms/${encodeURIComponent(instance.room)}/messages?dir=b&limit=100`;
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${phone.token}` } });
+  const { chunk } = (await answer.json()) as { chunk: { content: { msgtype?: string; to?: string } }[] };
+  return chunk.filter(
+    ({ content }) => content.msgtype === 'm.key.verification.request' && content.to === user,
+  ).length;
+}
+/** Seconds of this. */
+async function timed<T>(play: () => Promise<T>): Promise<{ took: number; is: T }> {
+  const from = performance.now();
+  const is = await play();
+  return { took: (performance.now() - from) / 1000, is };
+}
+/** A phone that was in the room, which was open, is paired within this many seconds on a busy machine. */
+const atOnce = 15;
+/** One whose first request was lost, after the next one: about every 15 s. */
+const again = 40;
+
+story('the phone is in the room and the room is open: paired at once', async () => {
+  const { user, password } = instance.owner;
+  phone = await signIn(user, password);
+  assert.equal(phone.verified, true, 'the app makes an identity as it signs in');
+  await phone.join(instance.room);
+  const room = await phone.open(instance.room);
+  const { took, is: device } = await timed(() => compares(phone, operator(instance.home)));
+  assert.equal(device, phone.device);
+  assert.deepEqual(await enrolled(ledger), [phone.device]);
+  assert.ok(took < atOnce, `it took ${took} s`);
+  await room.sees('Paired.');
+});
+
+story(
+  'the console comes first: the invitation is accepted after it began, and the room is never opened',
+  async () => {
+    const ann = await person('ann');
+    const console = operator(instance.home, ann.user, 'approves');
+    await console.hears('waiting');
+    await ann.join(instance.room);
+    assert.equal(await compares(ann, console), ann.device);
+    assert.deepEqual(await enrolled(ledger), [phone.device, ann.device]);
+  },
+);
+
+story('a first request that the app never saw is asked again, once the room is opened', async () => {
+  const bea = await person('bea');
+  const console = operator(instance.home, bea.user, 'approves');
+  await bea.join(instance.room);
+  const { took, is: device } = await timed(async () => {
+    await until('the first request', () => bea.take('lost') !== undefined || bea.take('asked') !== undefined);
+    await bea.open(instance.room);
+    return compares(bea, console);
+  });
+  assert.equal(device, bea.device);
+  assert.ok(took < again, `it took ${took} s`);
+});
+
+story('an app in the background is asked when it comes back', async () => {
+  const carl = await person('carl');
+  const console = operator(instance.home, carl.user, 'approves');
+  await console.hears('waiting');
+  await carl.join(instance.room);
+  await carl.open(instance.room);
+  await isAsked(carl);
+  await carl.offline();
+  const asked = await requestsTo(carl.user);
+  await until('the next request', async () => (await requestsTo(carl.user)) > asked, { seconds: again });
+  await carl.online();
+  assert.equal(await compares(carl, console), carl.device);
+});
+
+story('of two phones the one that compares is enrolled, and the other one is not', async () => {
+  const dora = await person('dora');
+  const key = await dora.setUpRecovery();
+  const other = await signIn('dora', password);
+  assert.equal(other.verified, false);
+  assert.equal((await other.recover(key)).verified, true);
+  const console = operator(instance.home, dora.user, 'approves');
+  await dora.join(instance.room);
+  await Promise.all([dora.open(instance.room), other.open(instance.room)]);
+  await isAsked(dora);
+  assert.equal(await compares(other, console), other.device);
+  assert.ok(!(await enrolled(ledger)).includes(dora.device));
+});
+
+story('somebody else in the room is not asked, and cannot take up what is not for them', async () => {
+  const erik = await person('erik');
+  const console = operator(instance.home, erik.user, 'approves');
+  await erik.join(instance.room);
+  await erik.open(instance.room);
+  const asked = await isAsked(erik);
+  await assert.rejects(phone.accept({ ...asked, user: instance.bot }), /not there any more/);
+  await erik.accept(asked);
+  assert.equal(await compares(erik, console), erik.device);
+});
+
+for (const who of ['phone', 'console'] as const)
+  story(`emoji refused at the ${who}: nobody is enrolled, and it can be begun anew`, async () => {
+    const fay = await person(`fay-${who}`);
+    const before = await enrolled(ledger);
+    const console = operator(instance.home, fay.user, 'approves');
+    await fay.join(instance.room);
+    await fay.open(instance.room);
+    await takesUp(fay);
+    await console.hears('emoji');
+    if (who === 'phone') await fay.refuse();
+    else console.answer('no');
+    assert.notEqual((await console.ended()).code, 0);
+    await until('the phone to say that it ended', () => fay.take('ended'));
+    assert.deepEqual(await enrolled(ledger), before);
+    assert.equal(await compares(fay, operator(instance.home, fay.user, 'approves')), fay.device);
+  });
+
+story('a console that is closed withdraws the request, and the next one pairs', async () => {
+  const gil = await person('gil');
+  const console = operator(instance.home, gil.user, 'approves');
+  await gil.join(instance.room);
+  await gil.open(instance.room);
+  const asked = await isAsked(gil);
+  await console.leave();
+  await until('the request to be withdrawn', () =>
+    gil.told.find((one) => one.event === 'ended' && one.flow === asked.flow),
+  );
+  assert.equal(await compares(gil, operator(instance.home, gil.user, 'approves')), gil.device);
+});
