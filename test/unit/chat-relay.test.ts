@@ -326,7 +326,7 @@ test('the agent is told what words reply to: an action by any message on it, els
   await words('and this?', '$unknown');
   assert.deepEqual(s.state.told.at(-1), ['and this?', '']);
   await words('> <@bot:x> x\n\n!pending', card);
-  assert.match(s.said.at(-1) ?? '', /^#1 bash/);
+  assert.match(s.said.at(-1) ?? '', /^#1 run a command/);
   assert.deepEqual(s.state.told.length, 6);
   s.stop();
 });
