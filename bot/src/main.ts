@@ -16,6 +16,7 @@ import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { connectOpenCode } from './brain/opencode.ts';
+import { pictureIn } from './brain/pictures.ts';
 import { createAsks } from './chat/asks.ts';
 import { createConversation } from './chat/conversation.ts';
 import { createOutages, type State } from './chat/outages.ts';
@@ -183,6 +184,7 @@ async function main(log: Logger): Promise<void> {
   const conversation = createConversation({
     brain,
     model: c.brain?.model ?? '',
+    ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
     hands: (task, of) => gateway.open({ task, workspace: of }),
     tasks,
     matrix,
@@ -299,10 +301,10 @@ async function main(log: Logger): Promise<void> {
     () => outages.look({ ...states(), disk: shortOfSpace(stateDir) ? 'down' : 'up' }, Date.now()),
     5000,
   );
+  sentFiles.resume(); // while the pages of what is over are still there
   await desk.resume();
   await outcomes.catchUp();
   tour.resume();
-  sentFiles.resume();
   if (savedIn(stateDir)) {
     const content = message([{ line: restoredText(matrix.device, head) }]);
     for (const room of book.rooms().values())

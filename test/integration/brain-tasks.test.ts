@@ -7,6 +7,7 @@ import type { Settled } from '../../bot/src/gateway/calls.ts';
 import { describeOutcome, type Outcome } from '../../bot/src/gateway/outcome.ts';
 import { alone } from '../harness/alone.ts';
 import { type BrainStack, startBrain } from '../harness/brain.ts';
+import { picturesIn, pixel } from '../harness/picture.ts';
 import { until } from '../harness/wait.ts';
 
 const ended = (o: Partial<Outcome> = {}): Outcome => ({
@@ -107,6 +108,19 @@ test('an action is never attributed to another task, whatever the model calls', 
     asked.slice(before).map((a) => a.workspace),
     ['mine'],
   );
+});
+
+test('a picture reaches the model as one, in the words’ own message; a prompt without has none', async () => {
+  const { session } = await task();
+  await stack.turn(session, '!say nothing to see');
+  assert.deepEqual(picturesIn(stack.model.seen.at(-1)?.messages ?? []), []);
+  const idle = of(session).filter((e) => e.type === 'idle').length;
+  await stack.brain.prompt(session, 'look\n!say I see it', [{ mime: 'image/png', bytes: pixel }]);
+  await until('the answer', () => of(session).filter((e) => e.type === 'idle').length > idle);
+  const asked = stack.model.seen.at(-1)?.messages ?? [];
+  assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);
+  assert.match(JSON.stringify(asked.at(-1)), /look/);
+  assert.equal(saidOf(session), 'I see it');
 });
 
 test('built-in tools do nothing, the todo list works', async () => {

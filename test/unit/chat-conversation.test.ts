@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
+import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
 import { createConversation } from '../../bot/src/chat/conversation.ts';
 import { taskStore } from '../../bot/src/chat/tasks.ts';
 import type { Matrix } from '../../bot/src/matrix/types.ts';
@@ -24,9 +24,9 @@ function scene() {
       made.push(Promise.withResolvers<string>());
       return made.at(-1)?.promise;
     },
-    async prompt(session: string, text: string) {
+    async prompt(session: string, text: string, pictures: readonly Picture[] = []) {
       if (refuses.has(session)) throw new Error('no such session');
-      prompts.push(`${session}: ${text}`);
+      prompts.push(`${session}: ${text}${pictures.map(({ mime }) => ` [${mime}]`).join('')}`);
     },
     resume() {},
     events: (fn: (event: BrainEvent) => void) => {
@@ -51,6 +51,8 @@ function scene() {
     matrix,
     roomOf: () => room,
     leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),
+    picture: async (action) =>
+      action === 'seen' ? { mime: 'image/png', bytes: Buffer.from('x') } : undefined,
     log,
   });
   const tell = (event: BrainEvent) => {
@@ -139,4 +141,21 @@ test('attack-49 words with an open secret in them do not go to the brain; the ne
   made[0]?.resolve('s1');
   await next;
   assert.deepEqual(prompts, ['s1: never mind']);
+});
+
+test('a file that was sent is told once, with its picture where it is one, also when the brain takes it later', async () => {
+  const { conversation, tasks, prompts, refuses } = scene();
+  tasks.add({ id: 'task', workspace: 'main', session: 's1', title: 't', createdAt: 0 });
+  refuses.add('s1');
+  assert.match(await conversation.tell('task', 'look', 'seen'), /It is kept/);
+  await conversation.tell('task', 'look', 'seen');
+  await conversation.tell('task', 'read', 'other');
+  refuses.clear();
+  assert.equal(await conversation.hear('main', 'seen'), '');
+  assert.deepEqual(prompts, ['s1: look [image/png]', 's1: read', 's1: seen']);
+  assert.match(
+    await conversation.tell('task', 'AAAA-BBBB', 'code'),
+    /Not told to the agent: it holds a secret/,
+  );
+  assert.deepEqual(tasks.owed(), []);
 });

@@ -36,13 +36,16 @@ export type Snapshot = {
 
 export type Model = { id: string; name: string };
 
+/** For a model that sees. */
+export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp'; bytes: Uint8Array };
+
 export type Brain = {
   /** Starts a conversation whose only hands are this task's. Returns its id, which outlives the brain's process. */
   createSession(o: { title: string; task: Hands }): Promise<string>;
   /** Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again. */
   resume(o: { session: string; task: Hands }): void;
   /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
-  prompt(session: string, text: string): Promise<void>;
+  prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
   models(): Promise<Model[]>;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2';
 import type { Logger } from 'pino';
 import type { Hands } from '../gateway/server.ts';
-import type { Brain, BrainEvent } from './brain.ts';
+import type { Brain, BrainEvent, Picture } from './brain.ts';
 import { handsName, handsOf } from './hands.ts';
 import { sum, todo, translator } from './translate.ts';
 
@@ -109,11 +109,11 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       sessions.set(session, task);
       if (up) void catchUp();
     },
-    async prompt(session, text) {
+    async prompt(session, text, pictures = []) {
       const hands = sessions.get(session);
       if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
       await attach(hands);
-      const parts = [{ type: 'text' as const, text }];
+      const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
       const sent = await client.session.promptAsync({ sessionID: session, agent: 'task', parts }, soon());
       need('the message', sent, true);
     },
@@ -158,6 +158,12 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     },
   };
 }
+
+/** The bytes themselves: a part that named a file would have OpenCode read one of its own. */
+const filePart = ({ mime, bytes }: Picture) => ({
+  ...{ type: 'file' as const, mime },
+  url: `data:${mime};base64,${Buffer.from(bytes).toString('base64')}`,
+});
 
 /** What an answer carries, or an error that says what was asked for. */
 function need<T>(

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Page } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
 import { visible } from '../approval/visible.ts';
-import type { Brain, BrainEvent, Todo } from '../brain/brain.ts';
+import type { Brain, BrainEvent, Picture, Todo } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Hands } from '../gateway/server.ts';
 import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
@@ -22,6 +22,8 @@ export type ConversationOptions = {
   roomOf(workspace: string): RoomId;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
+  /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
+  picture?(action: string): Promise<Picture | undefined>;
   log: Logger;
 };
 export type Conversation = {
@@ -53,8 +55,8 @@ const payAgain = 10_000;
 /** Bytes of the brain's words in one message: an edit carries them four times, and a homeserver takes 65,536 in all. */
 const mostSaid = 8000;
 
-/** What is owed of a file that was sent goes by this name. */
-const sentKey = (action: string): string => `sent-${action}`;
+/** What is owed of a file that was sent goes by this and its action. */
+const sentPrefix = 'sent-';
 
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
@@ -169,10 +171,13 @@ export function createConversation(o: ConversationOptions): Conversation {
     return begun;
   }
 
-  async function prompt(task: Task, text: string): Promise<void> {
+  async function prompt(task: Task, text: string, owed: string): Promise<void> {
     const leak = o.leak(`${task.title}\n${text}`);
     if (leak) throw new Error(`Not told to the agent: ${leak}.`);
-    if (brain) await brain.prompt(await sessionOf(brain, task), text);
+    if (!brain) return;
+    const sent = owed.startsWith(sentPrefix) ? owed.slice(sentPrefix.length) : '';
+    const picture = sent ? await o.picture?.(sent) : undefined;
+    await brain.prompt(await sessionOf(brain, task), text, picture ? [picture] : []);
   }
 
   let paying: Promise<void> = Promise.resolve();
@@ -185,7 +190,7 @@ export function createConversation(o: ConversationOptions): Conversation {
         if (stuck.has(id)) continue; // in order
         const task = tasks.get(id);
         try {
-          if (task) await prompt(task, text);
+          if (task) await prompt(task, text, action);
           tasks.paid(action);
         } catch (error) {
           stuck.add(id);
@@ -216,7 +221,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (!brain) return noModel;
       const leak = o.leak(text);
       if (leak) return `⚠️ Not told to the agent: ${leak}.`;
-      tasks.owe(task, text, sentKey(action));
+      tasks.owe(task, text, sentPrefix + action);
       await pay();
       return tasks.owed().some((owed) => owed.task === task) ? kept : '';
     },

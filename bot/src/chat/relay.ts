@@ -115,11 +115,12 @@ export function createRelay(o: RelayOptions): Relay {
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
     // Before words count as taken they are with the conversation, so what they reply to is looked up here.
-    const { about, line } =
-      v.do === 'hear' && !text.startsWith('!') ? await repliedTo(o, room, v) : unrelated;
+    const { about, line } = text.startsWith('!')
+      ? unrelated
+      : await repliedTo(o, room, v.do === 'receive' ? v.sent : v);
     const answer =
       v.do === 'receive'
-        ? o.sentFiles.receive(v.sent, v.evidence, parts)
+        ? o.sentFiles.receive(v.sent, line, v.evidence, parts)
         : text.startsWith('!')
           ? runCommand(text, parts)
           : conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
