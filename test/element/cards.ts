@@ -27,7 +27,8 @@ export function cardOf(row: Row): Card | undefined {
   return { id: row.id, number: numberIn(row), text: row.body ?? '', named, decoy };
 }
 
-function pollOf(row: Row): Poll | undefined {
+/** A poll that waits for an answer. */
+export function pollOf(row: Row): Poll | undefined {
   const answer = (text: string) => row.answers?.find((one) => one.text === text)?.id;
   const [approve, deny] = [answer('Approve'), answer('Deny')];
   if (row.own || !row.id || row.ended || !approve || !deny) return undefined;
