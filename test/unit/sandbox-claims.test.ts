@@ -51,13 +51,16 @@ async function scene() {
   let warm = Promise.resolve();
   const output = Buffer.from('done\n');
   const tasks = {
+    limits: { memory_mb: 512, pids: 64, cpus: 1 },
     warm({ task }: { task: string }) {
       warmed.push(task);
       return warm;
     },
     async run(_: unknown, id: string, script: Script) {
       runs.push({ id, script });
-      return { end: 'done', status: { how: 'exit', number: 0, size: 5 }, output, sha256: sha256(output) };
+      const status = { how: 'exit', number: 0, size: 5, left: 0, memory: 0, processes: 0 };
+      const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
+      return { end: 'done', status, output: bytes };
     },
     drop: async () => {},
     close() {},
