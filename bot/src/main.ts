@@ -146,6 +146,7 @@ async function main(log: Logger): Promise<void> {
       if (book.enrolled().length === 0) return unpaired;
       return troubles.why(roomOf(name)) || shortOfSpace(stateDir);
     },
+    halted: (task) => conversation.halted(task),
     log,
   });
   const tour = createTour({
@@ -172,6 +173,8 @@ async function main(log: Logger): Promise<void> {
     log,
     wait: heldOpen,
     ...asks,
+    halted: (task) => conversation.halted(task),
+    spoken: (task, call) => conversation.spoken(task, call),
     settled({ action, outcome, delivered }) {
       const page = book.page(action);
       if (page)

@@ -218,7 +218,8 @@ test('after kill -9 the session goes on by its id, with its hands', async () => 
   decide = async () => ended({ output: 'after the crash' });
   await stack.turn(session, '!call bash {"script":"three"}');
   assert.equal(asked.at(-1)?.task, hands.task);
-  assert.match(saidOf(session), /after the crash/);
+  // It may say idle once more of the turn that was cut off, so the words are waited for.
+  await until('the outcome in its words', () => saidOf(session).includes('after the crash'), { seconds: 30 });
   assert.match(JSON.stringify(stack.model.seen.at(-1)?.messages), /before/);
 });
 
@@ -239,6 +240,26 @@ test('a task whose address was opened anew (the bot was restarted) gets its hand
     asked.slice(before).map((a) => a.workspace),
     ['kept'],
   );
+});
+
+test('a model that goes on refusing a conversation as too long: the turn ends after a handful of requests, told once', async () => {
+  const { session } = await task();
+  await stack.turn(session, 'hello');
+  stack.model.mode = 'too-long';
+  const before = stack.model.seen.length;
+  await stack.turn(session, 'more please');
+  const told = of(session).flatMap((e) => (e.type === 'error' && e.code === 'too_long' ? [e.message] : []));
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? '', /too long for the model\. Start a new one with !new/);
+  const after = stack.model.seen.length;
+  assert.ok(after - before <= 8, `${after - before} requests`);
+  stack.model.mode = 'ok';
+  const other = await task();
+  await stack.turn(other.session, '!say another');
+  const since = stack.model.seen
+    .slice(after)
+    .filter((s) => JSON.stringify(s.messages).includes('more please'));
+  assert.deepEqual(since, [], 'it has ended');
 });
 
 test('a wrong key, a model that writes less at once, and one that is down are told in words', async () => {

@@ -137,6 +137,7 @@ function scene() {
   const conversation = {
     currentTask: () => ({ id: 'task' }),
     hear: async () => 'heard',
+    goOn() {},
   } as unknown as Conversation;
   const told: string[] = [];
   const again = () =>

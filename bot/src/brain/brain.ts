@@ -17,6 +17,8 @@ export type ErrorCode =
 export type BrainEvent =
   /** The brain's words. `text` is all of this part so far; `done` when no more of it comes. */
   | { type: 'text'; session: string; part: string; delta: string; text: string; done: boolean }
+  /** It makes this call now: all that it said before was told before. */
+  | { type: 'call'; session: string; tool: string; args: unknown }
   | { type: 'todo'; session: string; todos: Todo[] }
   | { type: 'busy' | 'idle'; session: string }
   /** What went wrong, for people: what happened and what to do. Work may go on by itself after `model_unreachable`. */

@@ -28,7 +28,12 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     for (const fn of listeners) fn(event);
   };
   let up = false;
-  const told = translator((session) => sessions.has(session), tell);
+  const told = translator(
+    (session) => sessions.has(session),
+    tell,
+    (session) =>
+      abort(session).catch((error: unknown) => log.warn({ session, err: error }, 'brain: not ended')),
+  );
   const soon = () => ({ signal: AbortSignal.any([over.signal, AbortSignal.timeout(patience)]) });
 
   async function health(): Promise<boolean> {
@@ -95,6 +100,10 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     attached.set(name, hands.token);
   }
 
+  async function abort(sessionID: string): Promise<void> {
+    need('the stop', await client.session.abort({ sessionID }, soon()));
+  }
+
   const following = follow();
   return {
     async createSession({ title, task }) {
@@ -117,9 +126,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       const sent = await client.session.promptAsync({ sessionID: session, agent: 'task', parts }, soon());
       need('the message', sent, true);
     },
-    async abort(session) {
-      need('the stop', await client.session.abort({ sessionID: session }, soon()));
-    },
+    abort,
     async models() {
       const { providers } = need('the models', await client.config.providers(undefined, soon()));
       return providers.flatMap((p) => Object.values(p.models).map((m) => ({ id: m.id, name: m.name })));

@@ -112,6 +112,7 @@ export function createRelay(o: RelayOptions): Relay {
       ...{ workspace, user, role: from.role, evidence },
     };
     attention.heard();
+    if (v.do === 'receive') conversation.goOn(workspace);
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
     // Before words count as taken they are with the conversation, so what they reply to is looked up here.
