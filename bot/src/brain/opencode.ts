@@ -1,6 +1,6 @@
 /** OpenCode's server as the brain. It is given text and hands; never tools, permissions or parts that name a file. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createOpencodeClient } from '@opencode-ai/sdk/v2';
+import { createOpencodeClient, type Message } from '@opencode-ai/sdk/v2';
 import type { Logger } from 'pino';
 import type { Hands } from '../gateway/server.ts';
 import type { Brain, BrainEvent } from './brain.ts';
@@ -61,15 +61,17 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
           for await (const event of stream) {
             if (event.type === 'server.connected') {
               // The stream has no replay: it runs before the state is read, so that nothing falls between.
-              void catchUp();
-              if (!up) tell({ type: 'up' });
-              up = true;
+              void catchUp().then(() => {
+                if (!up && !lost.signal.aborted) tell({ type: 'up' });
+                up = !lost.signal.aborted;
+              });
             } else told.take(event);
           }
         } catch (error) {
           if (!over.signal.aborted) log.warn({ err: error }, 'brain: event stream broke');
         } finally {
           clearInterval(pulse);
+          lost.abort();
         }
       }
       if (over.signal.aborted) return;
@@ -79,16 +81,28 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     }
   }
 
-  async function reread(): Promise<void> {
-    const states = need('the sessions', await client.session.status(undefined, soon()));
-    for (const sessionID of sessions.keys()) {
-      const read = await client.session.messages({ sessionID, limit: 50 }, soon());
-      const messages = need('messages', read);
-      const turn = messages.slice(messages.findLastIndex((m) => m.info.role === 'user') + 1);
-      told.catchUp(sessionID, (states[sessionID]?.type ?? 'idle') !== 'idle', turn);
+  async function reread(sessionID: string, busy: boolean): Promise<void> {
+    const read = await client.session.messages({ sessionID, limit: 50 }, soon());
+    const messages = need('messages', read);
+    const turn = messages.slice(messages.findLastIndex((m) => m.info.role === 'user') + 1);
+    told.catchUp(sessionID, busy, turn);
+    if (busy) return;
+    const prompts = messages.flatMap(({ info, parts }) =>
+      info.role === 'user' ? parts.flatMap((p) => (p.type === 'text' ? [p.text] : [])) : [],
+    );
+    tell({ type: 'rest', session: sessionID, prompts, whole: isWhole(messages.at(-1)?.info) });
+  }
+  /** Never throws: what could not be read of one session holds up no other. */
+  async function catchUp(): Promise<void> {
+    const failed = (error: unknown) => log.warn({ err: error }, 'brain: state not read');
+    try {
+      const states = need('the sessions', await client.session.status(undefined, soon()));
+      for (const id of sessions.keys())
+        await reread(id, (states[id]?.type ?? 'idle') !== 'idle').catch(failed);
+    } catch (error) {
+      failed(error);
     }
   }
-  const catchUp = () => reread().catch((error: unknown) => log.warn({ err: error }, 'brain: state not read'));
 
   async function attach(hands: Hands): Promise<void> {
     const name = handsName(hands.task);
@@ -164,6 +178,13 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       await following;
     },
   };
+}
+
+/** Whether a session's last message ends a turn: a process that is ended leaves it open, or says that it was aborted. */
+function isWhole(last?: Message): boolean {
+  if (last?.role !== 'assistant' || last.summary) return false;
+  if (last.error) return last.error.name !== 'MessageAbortedError';
+  return last.time.completed !== undefined && last.finish !== 'tool-calls';
 }
 
 /** What an answer carries, or an error that says what was asked for. */
