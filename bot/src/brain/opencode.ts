@@ -24,6 +24,8 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
   const sessions = new Map<string, Hands>();
   /** Which token each task's server over there was given last. */
   const attached = new Map<string, string>();
+  /** Sessions that something was told of since they were last read: that they did nothing when they were read is no news then. */
+  const stirred = new Set<string>();
   const tell = (event: BrainEvent) => {
     for (const fn of listeners) fn(event);
   };
@@ -65,7 +67,10 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
                 if (!up && !lost.signal.aborted) tell({ type: 'up' });
                 up = !lost.signal.aborted;
               });
-            } else told.take(event);
+            } else {
+              if ('sessionID' in event.properties) stirred.add(String(event.properties.sessionID));
+              told.take(event);
+            }
           }
         } catch (error) {
           if (!over.signal.aborted) log.warn({ err: error }, 'brain: event stream broke');
@@ -85,6 +90,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     const read = await client.session.messages({ sessionID, limit: 50 }, soon());
     const messages = need('messages', read);
     const turn = messages.slice(messages.findLastIndex((m) => m.info.role === 'user') + 1);
+    if (!busy && stirred.has(sessionID)) return;
     told.catchUp(sessionID, busy, turn);
     if (busy) return;
     const prompts = messages.flatMap(({ info, parts }) =>
@@ -92,13 +98,20 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     );
     tell({ type: 'rest', session: sessionID, prompts, whole: isWhole(messages.at(-1)?.info) });
   }
-  /** Never throws: what could not be read of one session holds up no other. */
-  async function catchUp(): Promise<void> {
+  let catching: Promise<void> = Promise.resolve();
+  /** Never throws. */
+  const catchUp = (): Promise<void> => {
+    catching = catching.then(rereadAll);
+    return catching;
+  };
+  /** What could not be read of one session holds up no other. */
+  async function rereadAll(): Promise<void> {
     const failed = (error: unknown) => log.warn({ err: error }, 'brain: state not read');
+    stirred.clear();
     try {
       const states = need('the sessions', await client.session.status(undefined, soon()));
-      for (const id of sessions.keys())
-        await reread(id, (states[id]?.type ?? 'idle') !== 'idle').catch(failed);
+      const one = (id: string) => reread(id, (states[id]?.type ?? 'idle') !== 'idle').catch(failed);
+      await Promise.all(Array.from(sessions.keys(), one));
     } catch (error) {
       failed(error);
     }
