@@ -192,6 +192,8 @@ async function main(log: Logger): Promise<void> {
     tasks,
     matrix,
     roomOf,
+    waits: (task) =>
+      book.unfinished().some(({ action }) => action.task === task && action.requester === 'brain'),
     leak,
     log,
   });
