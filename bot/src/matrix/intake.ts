@@ -181,7 +181,7 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
     const session = String(next.wire.content['session_id']);
     journal.keep(next, session, Date.now());
     const { missingKey } = await takeIn(crypto, journal, next.room, next.wire);
-    if (!missingKey) journal.wake(next.room, session, Date.now());
+    if (!missingKey) journal.wake(Date.now(), { room: next.room, session });
   }
 
   async function one(next: Waiting): Promise<void> {
@@ -213,9 +213,10 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
   }
   crypto.machine.registerRoomKeyUpdatedCallback(async (keys) => {
     if (signal.aborted) return;
-    const woken = keys.filter((k) => journal.wake(k.roomId.toString(), k.sessionId, Date.now()));
-    if (woken.length > 0) kick();
+    const came = keys.map((k) => ({ room: k.roomId.toString(), session: k.sessionId }));
+    if (came.filter((key) => journal.wake(Date.now(), key)).length > 0) kick();
   });
+  journal.wake(Date.now()); // a crash may have come between a key and this
 
   return {
     kick,

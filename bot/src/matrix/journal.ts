@@ -50,7 +50,7 @@ export function openJournal(dir: string) {
       (SELECT seq FROM unread WHERE room=?2 ORDER BY seq DESC LIMIT ${patience.most}))`),
     forgetEvent: sql.prepare('DELETE FROM unread WHERE seq=(SELECT seq FROM event WHERE event=?)'),
     wake: sql.prepare(`UPDATE event SET wire=(SELECT wire FROM unread WHERE seq=event.seq) WHERE wire IS NULL AND seq IN
-      (SELECT seq FROM unread WHERE room=? AND session=? AND at>=?)`),
+      (SELECT seq FROM unread WHERE at>=? AND (?2 IS NULL OR (room=?2 AND session=?3)))`),
     latch: sql.prepare('INSERT OR IGNORE INTO encrypted VALUES(?)'),
     latched: sql.prepare('SELECT 1 FROM encrypted WHERE room=?'),
     rooms: sql.prepare('SELECT room FROM encrypted'),
@@ -103,9 +103,9 @@ export function openJournal(dir: string) {
     kept: (seq: number): boolean => q.kept.get(seq) !== undefined,
     /** It was removed from its room, so it is not to be heard later. */
     forget: (event: string): void => void q.forgetEvent.run(event),
-    /** The key of that session came. @returns whether something waited for it, which comes next now, in its order */
-    wake: (room: string, session: string, now: number): boolean =>
-      q.wake.run(room, session, now - patience.time).changes > 0,
+    /** The key of that session came, or those of any may have. @returns whether something waited, which comes next now, in its order */
+    wake: (now: number, key?: { room: string; session: string }): boolean =>
+      q.wake.run(now - patience.time, key?.room ?? null, key?.session ?? null).changes > 0,
     /** From now on, for ever, nothing goes to that room in the clear. */
     latch: (room: RoomId): void => void q.latch.run(room),
     latched: (room: RoomId): boolean => q.latched.get(room) !== undefined,
