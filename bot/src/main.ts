@@ -43,6 +43,12 @@ const readyFile = process.env['BOT_READY'] ?? '/tmp/ready';
 const heldOpen = 120;
 /** Milliseconds: the executor says every ten seconds that it is there. */
 const silence = 30_000;
+/** What a person wants to know first: whether something is down. */
+function healthLines(states: Record<string, State>): string[] {
+  const those = (state: State) => Object.keys(states).filter((part) => states[part] === state);
+  const line = (mark: string, parts: string[]) => (parts.length > 0 ? [`${mark}: ${parts.join(', ')}`] : []);
+  return [...line('⚠️ down', those('down')), ...line('✅ up', those('up'))];
+}
 const unpaired = 'no device is paired: run ./pocketcoder pair at the console';
 
 async function main(log: Logger): Promise<void> {
@@ -186,6 +192,8 @@ async function main(log: Logger): Promise<void> {
     tasks,
     matrix,
     roomOf,
+    waits: (task) =>
+      book.unfinished().some(({ action }) => action.task === task && action.requester === 'brain'),
     leak,
     log,
   });
@@ -200,9 +208,8 @@ async function main(log: Logger): Promise<void> {
     brain: !brain ? 'unknown' : conversation.brainIsUp() ? 'up' : 'down',
   });
   const health = () => [
-    Object.entries({ ...states(), ...(!brain && { brain: 'not configured' }) })
-      .map(([part, state]) => `${part} ${state}`)
-      .join(' · '),
+    ...healthLines(states()),
+    ...(brain ? [] : ['No model is configured: only !run and files work.']),
     ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
     ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
       .filter(Boolean)

@@ -69,6 +69,7 @@ export function startDesk(
     },
     edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
+    read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},

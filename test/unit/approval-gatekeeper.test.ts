@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import type { Person } from '../../bot/src/approval/book.ts';
 import { pollAnswers } from '../../bot/src/approval/card.ts';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
+import { leakIn } from '../../bot/src/approval/leaks.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Enrolled, Matrix, Taken } from '../../bot/src/matrix/types.ts';
 
@@ -330,6 +331,21 @@ test('❌ denies, 🛑 stops, a removed tap or card denies', async () => {
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$else' }), g), 'ignore');
 });
 
+test('a text that is made to take long takes no time', async () => {
+  const g = gate();
+  g.cards.add(card(1, { notice: '$notice' }));
+  const many = 1_000_000;
+  const start = performance.now();
+  for (const piece of ['.', ' ', '!', '`', '~', '\\', '\\u{', '> <@a:b>', '\n> ', '👎\uFE0F', '\u200B', '-'])
+    for (const body of [piece.repeat(many), `no${piece.repeat(many)}x`, `\`\`\`${piece.repeat(many)}x`]) {
+      assert.notEqual(await verdict(tap('$card1', body), g), 'deny action1');
+      await verdict(text(body), g);
+      leakIn(g.cards, body);
+    }
+  const ms = performance.now() - start;
+  assert.ok(ms < 60_000, `${ms}`); // hours, by the square
+});
+
 test('whatever an event holds, judging it neither throws nor approves', async () => {
   const g = gate();
   g.cards.add(card(1));
@@ -432,7 +448,7 @@ test('a no in reply to an open card denies it; a yes to what is no card, and a n
   assert.equal(await verdict(reply('no', '$card1'), asks), 'hear');
 });
 
-test('attack-17 an edit decides nothing and is told once, whatever it makes of its message; the message itself counts', async () => {
+test('an edit decides nothing and is told once, whatever it makes of its message; the message itself counts', async () => {
   const g = gate();
   g.cards.add(card(1));
   const { ok } = pollAnswers(card(1));

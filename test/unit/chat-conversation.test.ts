@@ -22,6 +22,7 @@ function scene() {
   const prompts: string[] = [];
   const aborted: string[] = [];
   const refuses = new Set<string>();
+  const waiting = new Set<string>();
   const brain = {
     createSession() {
       made.push(Promise.withResolvers<string>());
@@ -57,6 +58,7 @@ function scene() {
       tasks: of,
       matrix,
       roomOf: () => room,
+      waits: (task) => waiting.has(task),
       leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),
       log,
     });
@@ -71,7 +73,7 @@ function scene() {
     tell({ type: 'up' });
     await settled();
   };
-  return { conversation, tasks, made, prompts, aborted, refuses, tell, said, underWay, start };
+  return { conversation, tasks, made, prompts, aborted, refuses, waiting, tell, said, underWay, start };
 }
 const settled = () => new Promise(setImmediate);
 let actions = 0;
@@ -297,6 +299,81 @@ test('a call waits for the words before it to stand in the room, and no longer t
   assert.equal(s.said.length, 1, 'what stands already is not sent again');
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const lost = s.conversation.spoken('main', { tool: 'list', args: {} });
-  t.mock.timers.tick(2000);
+  t.mock.timers.tick(3000);
   await lost;
+});
+
+test('what was being answered when the brain was restarted is asked again, once, before what was said meanwhile', async () => {
+  const s = scene();
+  await s.underWay();
+  const session = 's-main';
+  const restart = async (o: { prompts?: string[]; whole?: boolean } = {}) => {
+    s.tell({ type: 'down' });
+    await settled();
+    s.tell({ type: 'idle', session });
+    s.tell({ type: 'rest', session, prompts: [], whole: true, ...o });
+    s.tell({ type: 'up' });
+    await settled();
+  };
+  const turn = async (...end: BrainEvent[]) => {
+    for (const e of [{ type: 'busy', session } as const, ...end]) s.tell(e);
+    await settled();
+  };
+  const idle = { type: 'idle', session } as const;
+  await s.conversation.hear('main', 'Why?');
+  await turn();
+  await restart({ prompts: ['Why?'], whole: false });
+  assert.match(s.prompts[1] ?? '', /^s-main: You were restarted[\s\S]*\n\nWhy\?$/);
+  assert.match(s.said.at(-1) ?? '', /It is asked again/);
+  const again = s.prompts[1]?.replace('s-main: ', '') ?? '';
+  await turn();
+  await restart({ prompts: ['Why?', again], whole: false });
+  assert.equal(s.prompts.length, 2, 'what ends the brain each time is not asked for ever');
+  assert.match(s.said.at(-1) ?? '', /not asked a third time: say it again/);
+  const quiet = s.said.length;
+  await s.conversation.hear('main', 'And now?');
+  await turn(idle);
+  await restart({ whole: false });
+  await s.conversation.hear('main', 'Answered.');
+  await turn();
+  await restart({ prompts: ['Answered.'] });
+  assert.deepEqual([s.prompts.length, s.said.length], [4, quiet], 'what was answered is not');
+  await s.conversation.hear('main', 'Never arrived.');
+  s.refuses.add(session);
+  s.tell({ type: 'down' });
+  await settled();
+  await s.conversation.hear('main', 'Said meanwhile.');
+  s.refuses.clear();
+  await restart({ prompts: ['Answered.'] });
+  assert.match(s.prompts[5] ?? '', /You were restarted[\s\S]*\n\nNever arrived\.\n\nSaid meanwhile\.$/);
+  await turn({ type: 'error', session, code: 'aborted', message: '' }, idle);
+  await restart({ whole: false });
+  assert.match(
+    s.said.at(-1) ?? '',
+    /not asked a third time/,
+    'a brain that is told to end says it was aborted',
+  );
+});
+
+test('a restarted brain is not asked again what it goes on with by an outcome, or what was stopped', async () => {
+  const s = scene();
+  await s.underWay();
+  const rest = { type: 'rest', session: 's-main', prompts: ['Go.'], whole: false } as const;
+  const ask = async () => {
+    await s.conversation.hear('main', 'Go.');
+    s.tell({ type: 'busy', session: 's-main' });
+    s.tell({ type: 'down' });
+    await settled();
+  };
+  await ask();
+  s.waiting.add('main');
+  s.tell(rest);
+  await settled();
+  s.waiting.clear();
+  await ask();
+  await s.conversation.interrupt('main');
+  s.tell(rest);
+  s.tell({ type: 'up' });
+  await settled();
+  assert.deepEqual(s.prompts, ['s-main: Go.', 's-main: Go.']);
 });

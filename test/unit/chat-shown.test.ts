@@ -35,7 +35,9 @@ function room() {
     matrix: {
       post: (_room: string, _type: string, content: Content) => take(content),
       edit: (_room: string, _event: string, content: Content) => take(content),
-      uploadEncrypted: async () => ({ msgtype: 'm.file' }),
+      async uploadEncrypted(pieces: AsyncIterable<Uint8Array>, name: string) {
+        return { msgtype: 'm.file', body: name, size: Buffer.concat(await Array.fromAsync(pieces)).length };
+      },
     },
     async until(found: (content: Content) => boolean): Promise<Content> {
       for (;;) {
@@ -119,7 +121,7 @@ async function outputOf(bytes: Buffer): Promise<Content> {
     kind: 'succeeded',
     seq: 9,
     hash: 'cd'.repeat(32),
-    body: '{"exit":0}',
+    body: JSON.stringify({ exit: 0, bytes: bytes.length }),
     transcript: 't',
   };
   const card = {
@@ -133,8 +135,8 @@ async function outputOf(bytes: Buffer): Promise<Content> {
   };
   const outcomes = createOutcomes({
     ledger: {
-      transcript: async function* () {
-        yield bytes;
+      transcript: async function* (_: unknown, from = 0, to = bytes.length) {
+        yield bytes.subarray(from, to);
       },
     },
     matrix: r.matrix,
@@ -157,7 +159,7 @@ test('attack-25 hostile output shows no escape, no line of the bot’s own and n
   const content = await outputOf(Buffer.from(hostile));
   const { own, quoted } = lines(String(content['body']));
   assert.deepEqual(own, ['#12 output']);
-  assert.ok(quoted.startsWith('oneredlink\\u{D}over\\u{8}'), quoted);
+  assert.ok(quoted.startsWith('ove\\u{202E}edlink\n'), quoted);
   assert.ok(!/(?!\n)[\p{Cc}\p{Cf}]/u.test(quoted));
   assert.deepEqual(parsed(String(content['formatted_body'])), [
     { tag: 'p', text: '#12 output' },

@@ -19,12 +19,17 @@ export type BrainEvent =
   | { type: 'text'; session: string; part: string; delta: string; text: string; done: boolean }
   /** It makes this call now: all that it said before was told before. */
   | { type: 'call'; session: string; tool: string; args: unknown }
+  /**
+   * Read anew after `down` it does nothing: which prompts it has, of the last ones, and whether its last turn came to an end
+   * of its own.
+   */
+  | { type: 'rest'; session: string; prompts: readonly string[]; whole: boolean }
   | { type: 'todo'; session: string; todos: Todo[] }
   | { type: 'busy' | 'idle'; session: string }
   /** What went wrong, for people: what happened and what to do. Work may go on by itself after `model_unreachable`. */
   | { type: 'error'; session: string; code: ErrorCode; message: string }
   | { type: 'cost'; session: string; dollars: number; tokens: number }
-  /** Whether the brain is there at all. After `up`, what was missed of each known session is told again. */
+  /** Whether the brain is there at all. What was missed of each known session is told before `up`. */
   | { type: 'up' | 'down' };
 
 export type Snapshot = {

@@ -2,11 +2,13 @@
 import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/book.ts';
+import { message } from '../approval/card.ts';
 import type { Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Hands } from '../gateway/server.ts';
 import type { Matrix, RoomId } from '../matrix/types.ts';
 import type { Owed, Task, TaskStore } from './tasks.ts';
+import { createTurns } from './turns.ts';
 import { createVoice, type Made } from './voice.ts';
 
 export type ConversationOptions = {
@@ -18,6 +20,8 @@ export type ConversationOptions = {
   tasks: TaskStore;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;
+  /** Whether an action that a task's brain asked for is still to end. */
+  waits(task: string): boolean;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
   /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
@@ -70,12 +74,13 @@ const taskId = (): string =>
 export function createConversation(o: ConversationOptions): Conversation {
   const { brain, tasks, log } = o;
   const voice = createVoice(o);
+  const turns = createTurns(tasks, o.waits);
   let up = false;
 
   async function onEvent(e: BrainEvent): Promise<void> {
     if (!('session' in e)) {
       up = e.type === 'up';
-      if (!up) return;
+      if (!up) return turns.down();
       // A stop that did not reach it counts all the same.
       const workspaces = new Set(tasks.withSession().map(({ workspace }) => workspace));
       for (const workspace of workspaces) if (tasks.stopped(workspace)) void end(workspace);
@@ -85,7 +90,9 @@ export function createConversation(o: ConversationOptions): Conversation {
     const task = tasks.bySession(e.session);
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
-    await voice.take(task, e);
+    const say = turns.take(task, e);
+    if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message([{ line: say }]));
+    else if (e.type !== 'rest') await voice.take(task, e);
   }
 
   const isCurrent = (task: Task): boolean => tasks.current(task.workspace)?.id === task.id;
@@ -158,6 +165,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     const pictures = await Promise.all(sent.map(({ id }) => o.picture?.(id.slice(sentPrefix.length))));
     const seen = pictures.filter((picture) => picture !== undefined);
     await brain.prompt(await sessionOf(brain, task), text, seen);
+    turns.asked(task, text);
   }
 
   let paying: Promise<void> = Promise.resolve();
@@ -248,7 +256,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       brain ? `The model is ${o.model}. It is chosen in pocketcoder.yaml, at the console.` : noModel,
     brainIsUp: () => up,
     listen() {
-      for (const task of tasks.withSession())
+      for (const task of tasks.withSession().filter(isCurrent))
         brain?.resume({ session: task.session, task: o.hands(task.id, task.workspace) });
       // One after the other: two parts of one answer must not overtake each other.
       let chain: Promise<void> = Promise.resolve();

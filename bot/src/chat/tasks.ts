@@ -22,9 +22,15 @@ export type TaskStore = {
   tell(action: string, owed?: { task: string; text: string }): boolean;
   /** Notes words that a task's brain is to be told. Returns their key. @param key the same words again are noted once */
   owe(task: string, text: string, key?: string): string;
+  /** As `owe`, before all else. */
+  oweFirst(task: string, text: string): void;
   /** What brains have yet to be told, oldest first. */
   owed(): Owed[];
   paid(id: string): void;
+  /** What a task's brain was prompted with and has not answered to the end, oldest first. */
+  asked(task: string): string[];
+  ask(task: string, text: string): void;
+  answered(task: string): void;
   /** The person stopped the work of this workspace, or spoke again: until then its brain is told nothing. */
   stop(workspace: string): void;
   goOn(workspace: string): void;
@@ -47,6 +53,7 @@ export function taskStore(file: string): TaskStore {
     CREATE TABLE IF NOT EXISTS task(id TEXT PRIMARY KEY, workspace TEXT, session TEXT, title TEXT, createdAt INTEGER) STRICT;
     CREATE TABLE IF NOT EXISTS told(action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS owed(action TEXT PRIMARY KEY, task TEXT, text TEXT) STRICT;
+    CREATE TABLE IF NOT EXISTS asked(task TEXT, text TEXT) STRICT;
     CREATE TABLE IF NOT EXISTS stopped(workspace TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS denied(action TEXT PRIMARY KEY, task TEXT, next INTEGER) STRICT;`);
   const task = (where: string) =>
@@ -59,7 +66,8 @@ export function taskStore(file: string): TaskStore {
   return {
     add(t) {
       db.prepare('INSERT INTO task VALUES(:id, :workspace, :session, :title, :createdAt)').run(t);
-      run(`DELETE FROM owed WHERE task <> ? AND task IN ${tasksOf}`, t.id, t.workspace);
+      for (const table of ['owed', 'asked'])
+        run(`DELETE FROM ${table} WHERE task <> ? AND task IN ${tasksOf}`, t.id, t.workspace);
     },
     get: (id) => byId.get(id) as Task | undefined,
     bySession: (session) => bySession.get(session) as Task | undefined,
@@ -85,10 +93,25 @@ export function taskStore(file: string): TaskStore {
           'outcome'
         >[]
       ).map((o) => ({ ...o, outcome: !/^(said|sent)-/.test(o.id) })),
+    oweFirst: (of, text) =>
+      void run(
+        'INSERT INTO owed(rowid, action, task, text) SELECT coalesce(min(rowid), 1) - 1, ?, ?, ? FROM owed',
+        `said-${randomUUID()}`,
+        of,
+        text,
+      ),
+    asked: (of) =>
+      db
+        .prepare('SELECT text FROM asked WHERE task = ? ORDER BY rowid')
+        .all(of)
+        .map(({ text }) => String(text)),
+    ask: (of, text) => void run('INSERT INTO asked VALUES(?, ?)', of, text),
+    answered: (of) => void run('DELETE FROM asked WHERE task = ?', of),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
     stop(workspace) {
       run('INSERT OR IGNORE INTO stopped VALUES(?)', workspace);
-      run(`DELETE FROM denied WHERE task IN ${tasksOf}`, workspace);
+      for (const table of ['denied', 'asked'])
+        run(`DELETE FROM ${table} WHERE task IN ${tasksOf}`, workspace);
     },
     goOn: (workspace) => void run('DELETE FROM stopped WHERE workspace = ?', workspace),
     stopped: (workspace) =>

@@ -8,7 +8,7 @@ import { spoken } from './prose.ts';
 import { type Status, statusMessage } from './status.ts';
 import type { Task, TaskStore } from './tasks.ts';
 
-type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' }>;
+type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' | 'rest' }>;
 /** A call of the brain as it was made: which tool, with what. */
 export type Made = { tool: string; args: unknown };
 export type Voice = {
@@ -21,7 +21,7 @@ export type Voice = {
 };
 
 /** Milliseconds that a card waits for the words before it: what tells of them may be broken. */
-const patience = 2000;
+const patience = 3000;
 
 export function createVoice(o: {
   matrix: Matrix;
