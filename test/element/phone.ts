@@ -57,9 +57,9 @@ export async function openPhone(path: string, o: Options): Promise<Phone> {
     confirm: () => command<null>('confirm'),
     refuse: () => command<null>('refuse'),
     notification: (room: string, event: string) => command<Notified>('notification', [room, event]),
-    async restart(): Promise<Phone> {
+    async restart(settings) {
       await end();
-      return openPhone(path, { ...o, store });
+      return openPhone(path, { ...o, store, ...settings });
     },
     async destroy(): Promise<void> {
       await end();

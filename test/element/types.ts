@@ -94,7 +94,7 @@ export type Phone = Who & {
   refuse(): Promise<null>;
   notification(room: string, event: string): Promise<Notified>;
   /** Closes the app and starts it again, with its data. */
-  restart(): Promise<Phone>;
+  restart(settings?: { threads: boolean }): Promise<Phone>;
   /** Ends the app and throws its data away. */
   destroy(): Promise<void>;
 };

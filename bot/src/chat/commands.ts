@@ -7,6 +7,7 @@ import type { Book } from '../approval/book.ts';
 import type { Desk } from '../approval/desk.ts';
 import type { Evidence } from '../approval/gatekeeper.ts';
 import { clock, wishes } from '../approval/render.ts';
+import { unended } from '../approval/said.ts';
 import type { CardStore } from '../approval/store.ts';
 import { oneLine } from '../approval/visible.ts';
 import type { DeviceNow } from '../matrix/types.ts';
@@ -224,7 +225,7 @@ export const commands: readonly Command[] = [
 function parsed(line: string): { name: string; args: string; command: Command | undefined } {
   const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
   const command = commands.find((x) => x.name === name.toLowerCase());
-  return { name, args: command?.verbatim ? args : args.replace(/[.,;:!?…。]+$/, ''), command };
+  return { name, args: command?.verbatim ? args : unended(args, /[.,;:!?…。]/), command };
 }
 
 /** Whether a message is a command that has to be done before it counts as taken. */

@@ -193,7 +193,10 @@ export const controlCommands: readonly Command[] = [
     control: true,
     async run(_, c) {
       await c.desk.freeze(c.user);
-      for (const workspace of c.book.rooms().keys()) await c.desk.stop(workspace, c.user);
+      for (const workspace of c.book.rooms().keys()) {
+        void c.conversation.interrupt(workspace);
+        await c.desk.stop(workspace, c.user);
+      }
       return '🧊 Frozen: nothing is approved or begun, and leases are over. !thaw, or ./pocketcoder thaw at the console.';
     },
   },

@@ -50,7 +50,7 @@ impl Phone {
 
     /// Whose phone this is, and whether the account's identity signed it: what the app calls a verified device.
     pub async fn who(&self) -> Result<Value> {
-        let signed = self.client.encryption().get_own_device().await?.context("no device of its own")?.is_verified();
+        let signed = self.client.encryption().get_own_device().await?.context("no device of its own")?.is_cross_signed_by_owner();
         Ok(json!({
             "user": self.client.user_id(),
             "device": self.client.device_id(),
