@@ -164,16 +164,16 @@ export async function* readOutput(container: Docker.Container, id: string): Asyn
     AttachStderr: true,
     Tty: false,
   });
-  yield* stdoutOf(await exec.start({}));
+  yield* stdoutOf((await exec.start({})) as AsyncIterable<Buffer>);
   await exec.inspect();
 }
 
 /** The first of the two streams that the engine sends as one: pieces behind u8 stream, 3 bytes of zero, u32 length. */
-async function* stdoutOf(stream: AsyncIterable<Buffer | string>): AsyncGenerator<Uint8Array> {
+async function* stdoutOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
   let head = Buffer.alloc(0);
   let left = 0;
   for await (const part of stream)
-    for (let rest = Buffer.from(part as Buffer); rest.length > 0; ) {
+    for (let rest = part; rest.length > 0; ) {
       const taken = rest.subarray(0, left > 0 ? left : 8 - head.length);
       rest = rest.subarray(taken.length);
       if (left > 0) {

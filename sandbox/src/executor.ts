@@ -12,7 +12,7 @@ import { wholeOf } from '../../ledger/src/transcript.ts';
 import { makeBook } from './book.ts';
 import { SandboxError, type TaskName } from './docker.ts';
 import { resultOf } from './result.ts';
-import { type Script, ScriptError, scriptOf } from './script.ts';
+import { type Script, ScriptError, scriptOf, timeoutOf } from './script.ts';
 import type { Outcome, Tasks } from './tasks.ts';
 
 export type Executor = { ready: Promise<void>; stop(): Promise<void> };
@@ -197,8 +197,7 @@ export function startExecutor(o: {
     const { digest } = book.request(id);
     const state = book.state(id);
     log.info({ action: id, state }, 'taken up again');
-    const what = await script(id);
-    const timeout = typeof what === 'string' ? 0 : what.timeout;
+    const timeout = timeoutOf(book.request(id).action);
     const claimed = book.story(id).find((e) => e.kind === 'claimed');
     const left = timeout - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
     const adopted = tasks.adopt(place, id, left, carried(id));

@@ -102,6 +102,12 @@ function put({ path, sha256: sum, size }: RunArgs['put_file'], bytes: Uint8Array
   return { ...file(false, 'put', path), rest: bytes };
 }
 
+/** Seconds that what runs for this action may take. */
+export function timeoutOf({ kind, args }: Action): number {
+  if (kind === 'bash') return args.timeout;
+  return kind === 'diff' || kind === 'export' ? gitTimeout : fileTimeout;
+}
+
 /** image/workspace.sh looks at the tree with git, and heeds nothing that stands in it. */
 function changes(form: string): Script {
   if (!['diff', 'patch', 'bundle'].includes(form))

@@ -171,6 +171,12 @@ const rows: readonly Row[] = [
     'what ends scripts is out of their reach; where a stop or a limit brings no end within 10 s, the whole container is ended',
     'tested',
   ],
+  [
+    54,
+    'outputs as large as they may be, several at once',
+    'no part holds one whole: they go from file to ledger, one at a time; the phone gets what it can take',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -1,5 +1,6 @@
 /** One of our services as a process of the test's own, to be killed and started again at will. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { until } from './wait.ts';
 
 export type LogLine = { msg?: string; time?: number; [more: string]: unknown };
@@ -10,6 +11,8 @@ export type Service = {
   said(msg: string, seconds?: number): Promise<LogLine>;
   kill(signal?: NodeJS.Signals): Promise<number | null>;
   start(): Promise<void>;
+  /** The most memory that its present life has held at once, in MiB. */
+  peak(): number;
 };
 
 /** @param ready the message that says it is up */
@@ -57,6 +60,10 @@ export function service(args: readonly string[], env: NodeJS.ProcessEnv, ready: 
         errors += text;
       });
       await said(ready);
+    },
+    peak() {
+      const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
+      return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
     },
   };
 }

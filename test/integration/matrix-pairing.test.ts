@@ -214,7 +214,11 @@ test('a sealed chip shows on the phone and its key is nowhere outside the cipher
 
 test('a file goes up encrypted and comes down whole', async () => {
   const bytes = Buffer.from('all of it\n'.repeat(1000));
-  const content = await w.matrix.uploadEncrypted(bytes, 'a.txt', 'text/plain');
+  const content = await w.matrix.uploadEncrypted(
+    [bytes.subarray(0, 1), bytes.subarray(1)],
+    'a.txt',
+    'text/plain',
+  );
   const file = content['file'] as typeof content;
   assert.deepEqual(Buffer.from(await w.matrix.downloadEncrypted(file, bytes.length)), bytes);
   await assert.rejects(w.matrix.downloadEncrypted(file, bytes.length - 1), /was not taken/);

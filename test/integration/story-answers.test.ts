@@ -239,8 +239,8 @@ test('an action too long for a card comes as a file whose last line has the code
 test('the commands answer', async () => {
   const card = await askAndSee(rig.phone, '!run echo never');
   const number = numberOf(card);
-  await hears(rig.phone, '!pending', `#${number} bash · waits for you until`);
-  await hears(rig.phone, '!status', 'homeserver up · ledger up · executor up · brain not configured');
+  await hears(rig.phone, '!pending', `#${number} run a command · waits for you until`);
+  await hears(rig.phone, '!status', '✅ up: homeserver, ledger, executor\nNo model is configured');
   await hears(rig.phone, '!help', '!run COMMAND: run a command in the sandbox');
   await hears(rig.phone, '!model', 'No model is configured');
   await hears(rig.phone, 'what is in this folder?', '!run COMMAND works without one');

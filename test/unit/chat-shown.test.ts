@@ -8,7 +8,7 @@ import { toText } from '../../bot/src/approval/render.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
 import { type ConversationOptions, createConversation } from '../../bot/src/chat/conversation.ts';
 import { createOutcomes, type OutcomesOptions } from '../../bot/src/chat/outcomes.ts';
-import { bash, lines, parsed, secrets } from '../harness/shown.ts';
+import { bash, framed, lines, parsed, secrets } from '../harness/shown.ts';
 
 const log = pino({ level: 'silent' });
 const fake = [
@@ -35,7 +35,9 @@ function room() {
     matrix: {
       post: (_room: string, _type: string, content: Content) => take(content),
       edit: (_room: string, _event: string, content: Content) => take(content),
-      uploadEncrypted: async () => ({ msgtype: 'm.file' }),
+      async uploadEncrypted(pieces: AsyncIterable<Uint8Array>, name: string) {
+        return { msgtype: 'm.file', body: name, size: Buffer.concat(await Array.fromAsync(pieces)).length };
+      },
     },
     async until(found: (content: Content) => boolean): Promise<Content> {
       for (;;) {
@@ -55,7 +57,7 @@ function talking() {
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
     hands: () => ({}),
-    tasks: { withSession: () => [], bySession: () => task },
+    tasks: { withSession: () => [], bySession: () => task, current: () => task, spoke() {} },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,
@@ -78,10 +80,8 @@ test('attack-22 what the agent says is marked as its words, line by line, in bot
   for (const content of [words, list]) {
     const { own, said, quoted } = lines(String(content['body']));
     assert.deepEqual([own, quoted], [['agent:'], '']);
-    const [label, quote, ...more] = parsed(String(content['formatted_body']));
-    assert.deepEqual(label, { tag: 'p', text: 'agent:' });
-    assert.deepEqual(quote, { tag: 'blockquote', text: said });
-    assert.deepEqual(more, []);
+    const frame = framed(String(content['formatted_body']));
+    assert.deepEqual([frame.own, frame.text], [['agent:'], said]);
     assert.ok(said.includes('\\u{202E}\\u{1B}[2K') && said.includes('\n| echo hi\n'));
     assert.deepEqual(content['m.mentions'], {});
   }
@@ -121,7 +121,7 @@ async function outputOf(bytes: Buffer): Promise<Content> {
     kind: 'succeeded',
     seq: 9,
     hash: 'cd'.repeat(32),
-    body: '{"exit":0}',
+    body: JSON.stringify({ exit: 0, bytes: bytes.length }),
     transcript: 't',
   };
   const card = {
@@ -135,8 +135,8 @@ async function outputOf(bytes: Buffer): Promise<Content> {
   };
   const outcomes = createOutcomes({
     ledger: {
-      transcript: async function* () {
-        yield bytes;
+      transcript: async function* (_: unknown, from = 0, to = bytes.length) {
+        yield bytes.subarray(from, to);
       },
     },
     matrix: r.matrix,
@@ -159,7 +159,7 @@ test('attack-25 hostile output shows no escape, no line of the bot’s own and n
   const content = await outputOf(Buffer.from(hostile));
   const { own, quoted } = lines(String(content['body']));
   assert.deepEqual(own, ['#12 output']);
-  assert.ok(quoted.startsWith('oneredlink\\u{D}over\\u{8}'), quoted);
+  assert.ok(quoted.startsWith('ove\\u{202E}edlink\n'), quoted);
   assert.ok(!/(?!\n)[\p{Cc}\p{Cf}]/u.test(quoted));
   assert.deepEqual(parsed(String(content['formatted_body'])), [
     { tag: 'p', text: '#12 output' },

@@ -56,7 +56,7 @@ test('an outcome whose output the ledger cannot give now is shown, and the agent
     kind: 'succeeded',
     seq: 9,
     hash: '',
-    body: '{"exit":0}',
+    body: '{"exit":0,"bytes":3}',
     transcript: 't',
   };
   const card = {

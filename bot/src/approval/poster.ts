@@ -110,7 +110,7 @@ export function createPoster(o: PosterOptions): Poster {
     content['m.mentions'] = { user_ids: approvers() };
     const event = await post(card, 'card', 'm.room.message', content);
     const name = `action-${card.number}.txt`;
-    const attached = await matrix.uploadEncrypted(Buffer.from(file), name, 'text/plain');
+    const attached = await matrix.uploadEncrypted([Buffer.from(file)], name, 'text/plain');
     await post(card, 'file', 'm.room.message', attached);
     return event;
   }

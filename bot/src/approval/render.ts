@@ -165,8 +165,8 @@ export function actionBlocks(action: Action): Block[] {
   ];
 }
 
-/** What each kind of action is called in a card's first line. */
-const wishes: Record<Kind, string> = {
+/** What each kind of action is called where people read of it: `#12 · ann wants to …`. */
+export const wishes: Readonly<Record<Kind, string>> = {
   bash: 'run a command',
   read_file: 'read a file',
   list: 'list a directory',

@@ -43,7 +43,7 @@ export function createOutcomes(o: OutcomesOptions) {
       { line: proofOf(page, entry, book).join(' · ') },
     ]);
     await progress.finish(card, { ...content, ...checkpoint(entry) });
-    await outputs.attach(page, card, outcome, cut);
+    await outputs.attach(page, card, outcome, cut, entry);
     cards.set(card.action, { open: false, ended: true });
   }
 
@@ -77,7 +77,7 @@ export function createOutcomes(o: OutcomesOptions) {
     if (card) {
       if (card.open) cards.set(card.action, { open: false });
       await outputs
-        .show(page, card, outcome)
+        .show(page, card, outcome, entry)
         .catch((error: unknown) =>
           log.error({ action: page.action.id, err: error }, 'the output could not be shown'),
         );

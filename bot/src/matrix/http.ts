@@ -35,7 +35,7 @@ function url(base: string, path: string, query: Record<string, unknown> = {}): s
 
 function request(method: string, o: RequestOptions, stop: AbortSignal): RequestInit {
   const bytes = o.body instanceof Uint8Array;
-  const body = bytes ? Buffer.from(o.body as Uint8Array) : JSON.stringify(o.body);
+  const body = bytes ? (o.body as Uint8Array<ArrayBuffer>) : JSON.stringify(o.body);
   return {
     method,
     redirect: 'error', // the token goes to this server and no other

@@ -1,29 +1,55 @@
 /** Attachments: encrypted before they are uploaded, checked when they come down. (Client-server API, "Extensions to m.room.message msgtypes") */
-import { createDecipheriv, createHash } from 'node:crypto';
-import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { MatrixError } from 'matrix-bot-sdk';
 import { oneLine } from '../approval/visible.ts';
 import type { Client } from './client.ts';
 import type { Content } from './types.ts';
 
-/** @returns the content of an m.file message */
+/**
+ * Encrypts the pieces as they come, outside of the wasm, which would hold the whole thrice (client-server API, "Sending
+ * encrypted attachments": AES-256-CTR, a counter of 64 bits that begins at 0, SHA-256 of what is uploaded).
+ * @returns the content of an m.file message
+ */
 export async function uploadEncrypted(
-  client: Client,
-  bytes: Uint8Array,
+  client: Pick<Client, 'uploadContent'>,
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   name: string,
   mime: string,
 ): Promise<Content> {
-  const sealed = W.Attachment.encrypt(bytes);
-  const file = JSON.parse(sealed.mediaEncryptionInfo ?? '{}') as Content;
-  const url = await client.uploadContent(Buffer.from(sealed.encryptedData), 'application/octet-stream');
+  const key = randomBytes(32);
+  const iv = Buffer.concat([randomBytes(8), Buffer.alloc(8)]);
+  const cipher = createCipheriv('aes-256-ctr', key, iv);
+  const hash = createHash('sha256');
+  const sealed: Buffer[] = [];
+  for await (const piece of pieces) {
+    const part = cipher.update(piece);
+    hash.update(part);
+    sealed.push(part);
+  }
+  const bytes = Buffer.concat(sealed);
+  const url = await client.uploadContent(bytes, 'application/octet-stream');
   return {
     msgtype: 'm.file',
     body: name,
     filename: name,
     info: { mimetype: mime, size: bytes.length },
-    file: { ...file, url },
+    file: {
+      v: 'v2',
+      url,
+      key: {
+        kty: 'oct',
+        key_ops: ['encrypt', 'decrypt'],
+        alg: 'A256CTR',
+        k: key.toString('base64url'),
+        ext: true,
+      },
+      iv: unpadded(iv),
+      hashes: { sha256: unpadded(hash.digest()) },
+    },
   };
 }
+
+const unpadded = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');
 
 const decoded = (text: unknown): Buffer => Buffer.from(typeof text === 'string' ? text : '', 'base64');
 

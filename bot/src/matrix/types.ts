@@ -45,6 +45,8 @@ export type Taken = {
   evidence?: Evidence;
   /** Why it could not be decrypted. Then `content` is empty. */
   failed?: string;
+  /** It was taken in before and could not be read: its key came since. */
+  late?: true;
 };
 
 /** A device that may read and be heard, and the identity it belongs to. Keys are unpadded base64. */
@@ -102,12 +104,18 @@ export type Matrix = {
   redact(room: RoomId, event: EventId, reason?: string): Promise<void>;
   /** The transaction id under which the bot sent that event, if it was given one. */
   sentAs(event: EventId): string | undefined;
+  /** What an encrypted message of the room says now: context, no evidence. {} where it can't be read. Never throws. */
+  read(room: RoomId, event: EventId): Promise<Content>;
   /** Never throws: what is only for comfort must not fail an action. */
   typing(room: RoomId, on: boolean): Promise<void>;
   /** Never throws. */
   readMarker(room: RoomId, event: EventId): Promise<void>;
-  /** Encrypts, uploads, and returns the content of an m.file message. */
-  uploadEncrypted(bytes: Uint8Array, name: string, mime: string): Promise<Content>;
+  /** Encrypts, uploads, and returns the content of an m.file message. @throws MatrixError, M_TOO_LARGE for one */
+  uploadEncrypted(
+    pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    name: string,
+    mime: string,
+  ): Promise<Content>;
   /**
    * @param file the `file` block of a received attachment
    * @param most bytes, at most: the homeserver may send without end
