@@ -7,7 +7,8 @@ export type Configuration = {
   ledger: { url: string; password: string };
   homeserver: { url: string; server_name: string; user: string; password: string };
   owner: UserId;
-  brain: { url: string; password: string; model: string } | null;
+  /** `pictures`: its model sees them. */
+  brain: { url: string; password: string; model: string; pictures?: boolean } | null;
   /** `host` is what to listen on: a name that only the brain's network has. */
   gateway: { host: string; port: number; url: string };
   /** Seconds from a card within which an approval counts as unread; 0 for never. */

@@ -16,6 +16,7 @@ import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { connectOpenCode } from './brain/opencode.ts';
+import { pictureIn } from './brain/pictures.ts';
 import { createAsks } from './chat/asks.ts';
 import { createConversation } from './chat/conversation.ts';
 import { createOutages, type State } from './chat/outages.ts';
@@ -42,6 +43,12 @@ const readyFile = process.env['BOT_READY'] ?? '/tmp/ready';
 const heldOpen = 120;
 /** Milliseconds: the executor says every ten seconds that it is there. */
 const silence = 30_000;
+/** What a person wants to know first: whether something is down. */
+function healthLines(states: Record<string, State>): string[] {
+  const those = (state: State) => Object.keys(states).filter((part) => states[part] === state);
+  const line = (mark: string, parts: string[]) => (parts.length > 0 ? [`${mark}: ${parts.join(', ')}`] : []);
+  return [...line('⚠️ down', those('down')), ...line('✅ up', those('up'))];
+}
 const unpaired = 'no device is paired: run ./pocketcoder pair at the console';
 
 async function main(log: Logger): Promise<void> {
@@ -139,6 +146,7 @@ async function main(log: Logger): Promise<void> {
       if (book.enrolled().length === 0) return unpaired;
       return troubles.why(roomOf(name)) || shortOfSpace(stateDir);
     },
+    halted: (task) => conversation.halted(task),
     log,
   });
   const tour = createTour({
@@ -165,6 +173,8 @@ async function main(log: Logger): Promise<void> {
     log,
     wait: heldOpen,
     ...asks,
+    halted: (task) => conversation.halted(task),
+    spoken: (task, call) => conversation.spoken(task, call),
     settled({ action, outcome, delivered }) {
       const page = book.page(action);
       if (page)
@@ -177,10 +187,13 @@ async function main(log: Logger): Promise<void> {
   const conversation = createConversation({
     brain,
     model: c.brain?.model ?? '',
+    ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
     hands: (task, of) => gateway.open({ task, workspace: of }),
     tasks,
     matrix,
     roomOf,
+    waits: (task) =>
+      book.unfinished().some(({ action }) => action.task === task && action.requester === 'brain'),
     leak,
     log,
   });
@@ -195,9 +208,8 @@ async function main(log: Logger): Promise<void> {
     brain: !brain ? 'unknown' : conversation.brainIsUp() ? 'up' : 'down',
   });
   const health = () => [
-    Object.entries({ ...states(), ...(!brain && { brain: 'not configured' }) })
-      .map(([part, state]) => `${part} ${state}`)
-      .join(' · '),
+    ...healthLines(states()),
+    ...(brain ? [] : ['No model is configured: only !run and files work.']),
     ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
     ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
       .filter(Boolean)
@@ -294,10 +306,10 @@ async function main(log: Logger): Promise<void> {
     () => outages.look({ ...states(), disk: shortOfSpace(stateDir) ? 'down' : 'up' }, Date.now()),
     5000,
   );
+  sentFiles.resume(); // while the pages of what is over are still there
   await desk.resume();
   await outcomes.catchUp();
   tour.resume();
-  sentFiles.resume();
   if (savedIn(stateDir)) {
     const content = message([{ line: restoredText(matrix.device, head) }]);
     for (const room of book.rooms().values())

@@ -14,6 +14,8 @@ export type ModelChoice = {
   /** Tokens: how much it takes at once, with its answer, and how long an answer may be. */
   context?: number;
   output?: number;
+  /** It sees pictures; one that does not might refuse a conversation that has one, for good. */
+  pictures?: boolean;
 };
 
 /** What nearly every model of the day takes: whoever asks for more than a model writes is refused each turn. */
@@ -70,7 +72,8 @@ export const listOf = ({ provider }: ModelChoice): Provider['list'] => providers
  */
 export function renderOpencode({ model, password }: { model: ModelChoice; password: string }): Rendered {
   const { npm } = providers[model.provider];
-  const entry = { name: model.name, tool_call: true, limit: limitOf(model) };
+  const sees = { attachment: true, modalities: { input: ['text', 'image'], output: ['text'] } };
+  const entry = { name: model.name, tool_call: true, limit: limitOf(model), ...(model.pictures && sees) };
   const opencode = {
     $schema: 'https://opencode.ai/config.json',
     provider: {

@@ -224,12 +224,12 @@ export const commands: readonly Command[] = [
     name: 'bench',
     takes: 'NAME',
     summary:
-      "measures; NAME is tap (from the tap to the output), decide (the gatekeeper's own work) or cards (how many a task costs)",
+      "measures; NAME is tap (from the tap to the output), pair, decide (the gatekeeper's own work) or cards (how many a task costs)",
     options: [],
     run(_report, options, words) {
       const [name = ''] = words;
-      if (!['tap', 'decide', 'cards'].includes(name))
-        throw new Fault('usage', 'bench takes the name of a measurement: tap, decide or cards.');
+      if (!['tap', 'pair', 'decide', 'cards'].includes(name))
+        throw new Fault('usage', 'bench takes the name of a measurement: tap, pair, decide or cards.');
       return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
   },

@@ -96,7 +96,10 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
     },
     owner: ownerOf(instance),
     brain: settings.model
-      ? { url: 'http://brain:4096', password: passwords.brain, model: settings.model.name }
+      ? {
+          ...{ url: 'http://brain:4096', password: passwords.brain, model: settings.model.name },
+          pictures: settings.model.pictures === true,
+        }
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     quick: settings.approvals?.quick ?? 1.5,

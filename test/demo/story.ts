@@ -155,7 +155,7 @@ export async function play(instance: Instance, { screen, report, breath }: Stage
     screen.answer(`HTTP ${answer.status}`);
     screen.note('The homeserver took it, in the owner’s name. Does it count?');
     screen.mine('!pending');
-    const still = `#${numberOf(card)} read_file · waits for you`;
+    const still = `#${numberOf(card)} read a file · waits for you`;
     screen.message(bot, await hears(phone, '!pending', still));
     report('forged', { card: numberOf(card), status: answer.status, effect: 'none' });
     await breath();

@@ -15,11 +15,15 @@ export type Poll = { id: string; number: number; text: string; approve: string; 
 const numberIn = (row: Row): number => Number(/^#(\d+) /.exec(row.body ?? '')?.[1] ?? 0);
 const emojiOf = (key: string): string => key.split(' ')[0] ?? key;
 
-/** A row with its three chips is a card that waits for an answer. */
-export function cardOf(row: Row): Card | undefined {
-  const keys = Object.entries(row.taps)
+/** The keys of the chips that stand below it. */
+const keysOf = (row: Row): string[] =>
+  Object.entries(row.taps)
     .filter(([, by]) => by.includes(row.sender))
     .map(([key]) => key);
+
+/** A row with its three chips is a card that waits for an answer. */
+export function cardOf(row: Row): Card | undefined {
+  const keys = keysOf(row);
   const sealed = keys.filter((key) => key !== '❌');
   const [named, ...more] = sealed.filter((key) => row.body?.includes(emojiOf(key)));
   const decoy = sealed.find((key) => key !== named);
@@ -27,7 +31,8 @@ export function cardOf(row: Row): Card | undefined {
   return { id: row.id, number: numberIn(row), text: row.body ?? '', named, decoy };
 }
 
-function pollOf(row: Row): Poll | undefined {
+/** A poll that waits for an answer. */
+export function pollOf(row: Row): Poll | undefined {
   const answer = (text: string) => row.answers?.find((one) => one.text === text)?.id;
   const [approve, deny] = [answer('Approve'), answer('Deny')];
   if (row.own || !row.id || row.ended || !approve || !deny) return undefined;
@@ -60,13 +65,7 @@ export async function asksForPoll(room: Room, card: Card): Promise<Poll> {
 export async function isOver(room: Room, card: Card, seconds = 30): Promise<string> {
   const row = await room.until(
     `the end of #${card.number}`,
-    (rows) =>
-      rows.find(
-        (one) =>
-          one.id === card.id &&
-          one.edited &&
-          !Object.keys(one.taps).some((key) => key !== '❌' && key !== '🛑'),
-      ),
+    (rows) => rows.find((one) => one.id === card.id && one.edited && keysOf(one).length === 0),
     seconds,
   );
   return row.body ?? '';

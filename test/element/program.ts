@@ -19,8 +19,11 @@ export function startProgram(path: string): Program {
   let ended: string | undefined;
   createInterface({ input: child.stdout }).on('line', (line) => {
     const said = JSON.parse(line) as (Answer & { id: number }) | Told;
-    if ('event' in said) told.push(said);
-    else waiting.get(said.id)?.(said);
+    if ('event' in said) {
+      if (process.env['TOLD'])
+        process.stderr.write(`${new Date().toISOString().slice(14, 23)} ${child.pid} ${line}\n`);
+      told.push(said);
+    } else waiting.get(said.id)?.(said);
   });
   const gone = once(child, 'close').then(([code]) => {
     ended = `the phone's program ended with ${code}`;

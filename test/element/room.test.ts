@@ -4,6 +4,8 @@ import { closeStage, openStage, type Stage } from './stage.ts';
 import { absence } from './stories/absence.ts';
 import { answers } from './stories/answers.ts';
 import { messages } from './stories/messages.ts';
+import { notifications } from './stories/notifications.ts';
+import { threads } from './stories/threads.ts';
 import { missing } from './story.ts';
 
 let stage: Stage;
@@ -16,3 +18,5 @@ const on = (): Stage => stage;
 answers(on);
 messages(on);
 absence(on);
+notifications(on);
+threads(on);

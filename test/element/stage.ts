@@ -19,7 +19,7 @@ export type Stage = {
   /** Stops a service while `meanwhile` is done. */
   without(service: string, meanwhile: () => Promise<void>): Promise<void>;
   /** Closes the app and starts it again, in the same room. */
-  restart(): Promise<void>;
+  restart(settings?: { threads: boolean }): Promise<void>;
 };
 
 export const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded'];
@@ -59,8 +59,8 @@ export async function openStage(): Promise<Stage> {
         await container.start();
       }
     },
-    async restart() {
-      stage.phone = await stage.phone.restart();
+    async restart(settings) {
+      stage.phone = await stage.phone.restart(settings);
       stage.room = await stage.phone.open(instance.room);
     },
   };

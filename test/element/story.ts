@@ -1,9 +1,9 @@
 /** What the stories share: the program or why there is none, the operator's console, a person who compares emoji. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { checkout } from '../../config/src/paths.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
@@ -41,6 +41,12 @@ export async function kindsOf(ledger: Ledger, number: number): Promise<string[]>
 
 type Line = { event: string; emoji?: { symbol: string }[]; device?: string };
 
+const consoles = new Set<ChildProcess>();
+// A pairing of a story that failed must not stand in the way of the next one's.
+afterEach(() => {
+  for (const child of consoles) child.kill('SIGINT');
+});
+
 /** `./pocketcoder pair` in a terminal. */
 export function operator(home: string, ...more: string[]) {
   const child = spawn(join(checkout, 'pocketcoder'), ['pair', ...more, '--json'], {
@@ -53,17 +59,18 @@ export function operator(home: string, ...more: string[]) {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;
   });
-  const closed = once(child, 'close');
+  consoles.add(child);
+  const closed = once(child, 'close').finally(() => consoles.delete(child));
   return {
     said,
-    hears: (event: string, seconds = 60): Promise<Line> =>
-      until(
-        `the console to say ${event} (${JSON.stringify(said)} ${complaint})`,
-        () => said.findLast((line) => line.event === event),
-        {
-          seconds,
-        },
-      ),
+    async hears(event: string): Promise<Line> {
+      const heard = (): Line | undefined => said.findLast((line) => line.event === event);
+      try {
+        return await until(`the console to say ${event}`, heard, { seconds: 60 });
+      } catch (error) {
+        throw new Error(`${String(error)}; it said ${JSON.stringify(said)} ${complaint}`);
+      }
+    },
     answer: (word: 'yes' | 'no'): void => void child.stdin.end(`${word}\n`),
     /** The code with which it ended, and what it complained of. */
     async ended(): Promise<{ code: number | null; complaint: string }> {
@@ -83,18 +90,20 @@ export type Operator = ReturnType<typeof operator>;
  * A person with the phone in hand: accepts what the app asks, also when it asks once more, until the app shows emoji.
  * @returns the emoji
  */
-export const takesUp = (phone: Phone, seconds = 60): Promise<string[]> =>
-  until(
-    `emoji on ${phone.device} (${JSON.stringify(phone.told)})`,
-    async () => {
-      const shown = phone.take('emoji');
-      if (shown) return shown.emoji;
-      const asked = phone.take('asked');
-      if (asked) await phone.accept(asked);
-      return undefined;
-    },
-    { seconds },
-  );
+export async function takesUp(phone: Phone, seconds = 60): Promise<string[]> {
+  const look = async (): Promise<string[] | undefined> => {
+    const shown = phone.take('emoji');
+    if (shown) return shown.emoji;
+    const asked = phone.take('asked');
+    if (asked) await phone.accept(asked);
+    return undefined;
+  };
+  try {
+    return await until(`emoji on ${phone.device}`, look, { seconds });
+  } catch (error) {
+    throw new Error(`${String(error)}; it was told ${JSON.stringify(phone.told)}`);
+  }
+}
 
 /** Both compare, and both say yes where it is the same. @returns the enrolled device */
 export async function compares(phone: Phone, console: Operator): Promise<string> {

@@ -45,8 +45,7 @@ export type Notified = {
   noisy?: boolean;
   event?: { type: string; content: Record<string, unknown> };
 };
-/** `verified`: the account's identity signed this device. */
-export type Who = { user: string; device: string; token: string; verified: boolean };
+export type Who = { user: string; device: string; token: string };
 export type Attachment = { kind: 'file' | 'picture' | 'voice'; path: string; mime: string; caption?: string };
 
 /** An open room, or a thread of it. What sends resolves with the event once the server has it. */
@@ -80,7 +79,9 @@ export type Phone = Who & {
   take<E extends Told['event']>(event: E): Extract<Told, { event: E }> | undefined;
   /** @returns the recovery key */
   setUpRecovery(): Promise<string>;
-  recover(key: string): Promise<Who>;
+  /** Enters the recovery key, and waits until the account's identity has signed this device. */
+  recover(key: string): Promise<void>;
+  isVerified(): Promise<boolean>;
   offline(): Promise<null>;
   online(): Promise<null>;
   rooms(): Promise<Listed[]>;
@@ -94,7 +95,7 @@ export type Phone = Who & {
   refuse(): Promise<null>;
   notification(room: string, event: string): Promise<Notified>;
   /** Closes the app and starts it again, with its data. */
-  restart(): Promise<Phone>;
+  restart(settings?: { threads: boolean }): Promise<Phone>;
   /** Ends the app and throws its data away. */
   destroy(): Promise<void>;
 };

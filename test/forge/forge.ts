@@ -86,7 +86,7 @@ async function play(instance: Instance): Promise<Row[]> {
       report({ who, ...attempt });
     });
     // Events are taken in order: when this is answered, all of that was judged.
-    const pending = await hears(phone, '!pending', `#${numberOf(card)} bash · waits for you`);
+    const pending = await hears(phone, '!pending', `#${numberOf(card)} run a command · waits for you`);
     screen.message('PocketCoder', pending);
     const after = await whatRan(ledger, project);
     const row: Row = {

@@ -1,2 +1,7 @@
-/** How the gateway asks where nothing spares a card: no lease stands, and nothing is put together. */
-export const alone = { covered: () => false, together: () => undefined };
+/** How the gateway asks where nothing spares a card: no lease stands, nothing is put together, said before or stopped. */
+export const alone = {
+  covered: () => false,
+  together: () => undefined,
+  halted: () => '',
+  spoken: async () => {},
+};

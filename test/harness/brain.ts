@@ -78,6 +78,7 @@ export async function startBrain(
       name: 'scripted',
       url: `http://${machine}:${model.port}/v1`,
       key,
+      pictures: true,
     } as const;
     const password = randomBytes(16).toString('hex');
     const filesOf = (service: string, uid: number, files: Record<string, string>) =>

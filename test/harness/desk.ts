@@ -34,7 +34,12 @@ export type Posted = { type: string; content: Content; txn: string };
  * @param o.onEntry takes each entry of the chain, once the book has read it
  */
 export function startDesk(
-  o: { posting?(p: Posted): void | Promise<void>; trouble?(): string; onEntry?(entry: Entry): void } = {},
+  o: {
+    posting?(p: Posted): void | Promise<void>;
+    trouble?(): string;
+    halted?(): string;
+    onEntry?(entry: Entry): void;
+  } = {},
 ) {
   const dir = mkdtempSync(join(tmpdir(), 'desk-'));
   const memory = memoryLedger();
@@ -64,6 +69,7 @@ export function startDesk(
     },
     edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
+    read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},
@@ -79,7 +85,8 @@ export function startDesk(
   const poster = createPoster({ ledger, matrix, cards, book, attention });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
-  const desk = createDesk({ ledger, cards, book, poster, attention, say, trouble, log });
+  const halted = o.halted ?? (() => '');
+  const desk = createDesk({ ledger, cards, book, poster, attention, say, trouble, halted, log });
   return {
     dir,
     memory,

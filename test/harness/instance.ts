@@ -94,7 +94,9 @@ async function modelOnBridge(scripts: Scripts): Promise<{ model: ScriptedModel; 
   const url = `http://host.docker.internal:${model.port}/v1`;
   return {
     model,
-    settings: { model: { provider: 'openai-compatible', name: 'scripted', url, key: 'test-key' } },
+    settings: {
+      model: { provider: 'openai-compatible', name: 'scripted', url, key: 'test-key', pictures: true },
+    },
   };
 }
 

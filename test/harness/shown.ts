@@ -72,3 +72,40 @@ export const actionOf = <K extends Kind>(kind: K, args: Args[K]): Action =>
   }) as unknown as Action;
 
 export const bash = (script: string): Action => actionOf('bash', { script, cwd: '.', env: {}, timeout: 600 });
+
+/** What a frame of the agent's words may hold: a tag, and the one attribute that it may have. */
+const ofProse: Readonly<Record<string, string>> = {
+  ...{ p: '', br: '', b: '', i: '', del: '', code: '', pre: '', ul: '', ol: 'start', li: '', blockquote: '' },
+  a: 'href',
+};
+
+/**
+ * A message with the agent's words: the bot's own lines, and what stands in the frame, as text and as the addresses of links.
+ * @throws Error where anything stands outside of the frame that is not a line of ours, or in it that is none of our tags
+ */
+export function framed(html: string): { own: string[]; text: string; links: string[] } {
+  const links: string[] = [];
+  const read = (node: Node): string => {
+    if (node.type === 'text') return (node as Node & { data: string }).data;
+    if (!('attribs' in node) || !Object.hasOwn(ofProse, node.name)) throw new Error('none of our tags');
+    for (const name of Object.keys(node.attribs))
+      if (name !== ofProse[node.name]) throw new Error(`${name} on ${node.name}`);
+    if (node.name === 'br') return '\n';
+    const text = node.children.map(read).join('');
+    if (node.name === 'a') {
+      links.push(String(node.attribs['href']));
+      if (text !== node.attribs['href']) throw new Error(`${text} leads to ${node.attribs['href']}`);
+    }
+    return /^(p|pre|li|ul|ol|blockquote)$/.test(node.name) ? `${text.replace(/\n$/, '')}\n` : text;
+  };
+  const own: string[] = [];
+  const said: string[] = [];
+  for (const node of parseDocument(html).children) {
+    if (!('attribs' in node)) throw new Error(`${node.type} outside of a block`);
+    if (node.name === 'blockquote') said.push(read(node));
+    else if (node.name === 'p') own.push(node.children.map(textOf).join(''));
+    else throw new Error(`${node.name} outside of the frame`);
+  }
+  if (said.length > 1) throw new Error('two frames');
+  return { own, text: said.join('').replace(/\n+$/, ''), links };
+}

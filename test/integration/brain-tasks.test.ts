@@ -7,6 +7,7 @@ import type { Settled } from '../../bot/src/gateway/calls.ts';
 import { describeOutcome, type Outcome } from '../../bot/src/gateway/outcome.ts';
 import { alone } from '../harness/alone.ts';
 import { type BrainStack, startBrain } from '../harness/brain.ts';
+import { picturesIn, pixel } from '../harness/picture.ts';
 import { until } from '../harness/wait.ts';
 
 const ended = (o: Partial<Outcome> = {}): Outcome => ({
@@ -109,6 +110,19 @@ test('an action is never attributed to another task, whatever the model calls', 
   );
 });
 
+test('a picture reaches the model as one, in the words’ own message; a prompt without has none', async () => {
+  const { session } = await task();
+  await stack.turn(session, '!say nothing to see');
+  assert.deepEqual(picturesIn(stack.model.seen.at(-1)?.messages ?? []), []);
+  const idle = of(session).filter((e) => e.type === 'idle').length;
+  await stack.brain.prompt(session, 'look\n!say I see it', [{ mime: 'image/png', bytes: pixel }]);
+  await until('the answer', () => of(session).filter((e) => e.type === 'idle').length > idle);
+  const asked = stack.model.seen.at(-1)?.messages ?? [];
+  assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);
+  assert.match(JSON.stringify(asked.at(-1)), /look/);
+  assert.equal(saidOf(session), 'I see it');
+});
+
 test('built-in tools do nothing, the todo list works', async () => {
   const { session } = await task();
   const before = asked.length;
@@ -204,7 +218,8 @@ test('after kill -9 the session goes on by its id, with its hands', async () => 
   decide = async () => ended({ output: 'after the crash' });
   await stack.turn(session, '!call bash {"script":"three"}');
   assert.equal(asked.at(-1)?.task, hands.task);
-  assert.match(saidOf(session), /after the crash/);
+  // It may say idle once more of the turn that was cut off, so the words are waited for.
+  await until('the outcome in its words', () => saidOf(session).includes('after the crash'), { seconds: 30 });
   assert.match(JSON.stringify(stack.model.seen.at(-1)?.messages), /before/);
 });
 
@@ -225,6 +240,26 @@ test('a task whose address was opened anew (the bot was restarted) gets its hand
     asked.slice(before).map((a) => a.workspace),
     ['kept'],
   );
+});
+
+test('a model that goes on refusing a conversation as too long: the turn ends after a handful of requests, told once', async () => {
+  const { session } = await task();
+  await stack.turn(session, 'hello');
+  stack.model.mode = 'too-long';
+  const before = stack.model.seen.length;
+  await stack.turn(session, 'more please');
+  const told = of(session).flatMap((e) => (e.type === 'error' && e.code === 'too_long' ? [e.message] : []));
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? '', /too long for the model\. Start a new one with !new/);
+  const after = stack.model.seen.length;
+  assert.ok(after - before <= 8, `${after - before} requests`);
+  stack.model.mode = 'ok';
+  const other = await task();
+  await stack.turn(other.session, '!say another');
+  const since = stack.model.seen
+    .slice(after)
+    .filter((s) => JSON.stringify(s.messages).includes('more please'));
+  assert.deepEqual(since, [], 'it has ended');
 });
 
 test('a wrong key, a model that writes less at once, and one that is down are told in words', async () => {

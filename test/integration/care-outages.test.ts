@@ -30,7 +30,7 @@ test('an executor that is gone is told, and what was approved meanwhile runs whe
     await sees(phone, 'Nothing is heard of the executor', 90),
     /starts when it is back, or expires/,
   );
-  assert.match(await hears(phone, '!status', 'executor'), /ledger up · executor down/);
+  assert.match(await hears(phone, '!status', 'executor'), /^⚠️ down: executor\n✅ up: .*ledger/);
   await executor.start();
   await endsWith(phone, card, 'exit 0', 30);
   assert.match(await sees(phone, 'The executor is back', 90), / \(\d\d:\d\d to \d\d:\d\d\)/);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
+import { hostileHomeserver } from '../harness/hostile.ts';
 import { type Service, service } from '../harness/service.ts';
 import { until } from '../harness/wait.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';
@@ -139,6 +140,34 @@ test('a lost state directory is refused: no second device, no new identity', asy
   assert.deepEqual(await devices(), was);
   const wrong = { BOT_STATE: join(dir, 'wrong'), BOT_PASSWORD: 'wrong' };
   assert.match(await refusal(wrong), /Invalid username or password/);
+});
+
+test('a homeserver that states other keys for the bot’s device is refused, and is given nothing; its genuine twin is not', async () => {
+  await bot.kill();
+  const hostile = await hostileHomeserver(homeserver.url);
+  const own = { HOMESERVER: hostile.url };
+  try {
+    for (const kind of ['ed25519', 'curve25519']) {
+      const given: string[] = [];
+      const end = hostile.onAnswer((e) => {
+        if (e.method !== 'GET' && !e.path.includes('/keys/query')) given.push(e.path);
+        const answer = e.response as {
+          device_keys?: Record<string, Record<string, { keys: Record<string, string> }>>;
+        };
+        for (const [id, { keys }] of Object.entries(answer.device_keys?.[account.user] ?? {}))
+          keys[`${kind}:${id}`] = 'A'.repeat(43);
+      });
+      assert.match(await refusal(own), new RegExp(`another ${kind} key .*The bot was not started`));
+      assert.deepEqual(given, []);
+      end();
+    }
+    const twin = child(own);
+    await twin.start();
+    await twin.kill();
+  } finally {
+    await hostile.stop();
+  }
+  await bot.start();
 });
 
 test('a session that somebody ended is not: whoever did that may have taken its device as well', async () => {

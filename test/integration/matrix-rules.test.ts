@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { violated } from '../../bot/src/matrix/rules.ts';
 import type { Taken, UserId } from '../../bot/src/matrix/types.ts';
+import { until } from '../harness/wait.ts';
 import type { Phone } from '../phone/phone.ts';
 import { startWorld, type World } from './matrix-world.ts';
 
@@ -82,6 +83,28 @@ test('attack-08 rule 6: a replay counts for nothing, and a second delivery is no
   await twin();
   assert.equal(w.taken.length, before + 1, 'the second delivery was left out');
   assert.equal(await violated(genuine, w.enrolled, w.matrix), undefined, 'judged again it still holds');
+});
+
+test('what came before its key is heard when the key comes, once, and passes the rules then', async () => {
+  const keys: unknown[] = [];
+  const end = w.hostile.onSync((sync) => {
+    keys.push(...(sync.to_device?.events?.splice(0) ?? []));
+  });
+  await w.phone.newRoomKey();
+  const id = await w.phone.say('held back');
+  assert.match((await judged(id)) ?? '', /^1: not decrypted: MissingRoomKey/);
+  end();
+  await w.hostile.push((sync) => {
+    sync.to_device = { events: keys };
+  });
+  const all = () => w.taken.filter((t) => t.wire.event_id === id);
+  const late = await until('it is taken again', () => all()[1]);
+  assert.deepEqual([late.late, late.content['body']], [true, 'held back']);
+  assert.equal(await violated(late, w.enrolled, w.matrix), undefined);
+  await served(late, {});
+  await twin();
+  assert.equal(all().length, 2, 'and not a third time');
+  assert.equal((await w.matrix.read(w.room, late.wire.event_id))['body'], 'held back', 'looked up again');
 });
 
 test('attack-17 rule 6: an edit counts for nothing', async () => {

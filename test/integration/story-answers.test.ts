@@ -40,7 +40,7 @@ test('a tap on the named chip runs the script once and shows its output', async 
   const tap = await approve(rig.phone, card);
   await sees(rig.phone, '| by-42\n| 1000');
   const ended = await endsWith(rig.phone, card, '✅ ended with exit 0 (');
-  assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · exec · digest \w{10}$/);
+  assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · digest \w{10}$/);
   assert.deepEqual(await rig.storyOf(await actionOf(card)), [...ran, 'succeeded']);
   const { grade, evidence } = await approvalOf(card);
   assert.deepEqual([grade, evidence['form'], evidence['event']], ['sealed', 'chip', tap]);
@@ -239,8 +239,8 @@ test('an action too long for a card comes as a file whose last line has the code
 test('the commands answer', async () => {
   const card = await askAndSee(rig.phone, '!run echo never');
   const number = numberOf(card);
-  await hears(rig.phone, '!pending', `#${number} bash · waits for you until`);
-  await hears(rig.phone, '!status', 'homeserver up · ledger up · executor up · brain not configured');
+  await hears(rig.phone, '!pending', `#${number} run a command · waits for you until`);
+  await hears(rig.phone, '!status', '✅ up: homeserver, ledger, executor\nNo model is configured');
   await hears(rig.phone, '!help', '!run COMMAND: run a command in the sandbox');
   await hears(rig.phone, '!model', 'No model is configured');
   await hears(rig.phone, 'what is in this folder?', '!run COMMAND works without one');

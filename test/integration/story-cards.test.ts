@@ -72,7 +72,7 @@ test('the first card of a task leases its reads: the other calls of its turn, an
   await ask(`!call ${read('./src//b')}`, '!say Once more.');
   await sees(phone, 'Once more.', 30);
   assert.deepEqual(await lastStories(1), [leased]);
-  const used = `#${numberOf(first)} reads of this workspace in its task: used 3 of 100`;
+  const used = `#${numberOf(first)} reads of this workspace in its task: 3 of 100 used`;
   await hears(phone, '!leases', used);
 });
 

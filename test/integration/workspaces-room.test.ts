@@ -48,7 +48,7 @@ test('each room has its own cards and words: no answer in one counts in another'
     '!workspaces',
     'main, this room: 1 waiting or under way\nshop: 1 waiting or under way',
   );
-  await hears(rig.phone, '!pending', `#${numberOf(here)} bash · waits`);
+  await hears(rig.phone, '!pending', `#${numberOf(here)} run a command · waits`);
   // The right key, tapped in the other room: it is a reaction to a card of this one.
   const tap = { rel_type: 'm.annotation', event_id: here.id, key: chipsOf(there).named };
   await rig.phone.send('m.reaction', { 'm.relates_to': tap }, rig.room);

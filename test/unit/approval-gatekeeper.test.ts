@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import type { Person } from '../../bot/src/approval/book.ts';
 import { pollAnswers } from '../../bot/src/approval/card.ts';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
+import { leakIn } from '../../bot/src/approval/leaks.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Enrolled, Matrix, Taken } from '../../bot/src/matrix/types.ts';
 
@@ -275,10 +276,10 @@ test('a card that asks for a word takes its code with that word alone, and one t
 test('what is no plain text, a state event, or approved already, decides nothing', async () => {
   const g = gate();
   g.cards.add(card(1));
-  for (const msgtype of ['m.notice', 'm.emote', undefined])
+  for (const msgtype of ['m.notice', undefined])
     assert.equal(await verdict(sealed('m.room.message', { msgtype, body: 'AAAA-BBB1' }), g), 'ignore');
-  const unsealed = sealed('m.room.message', { msgtype: 'm.file', body: 'AAAA-BBB1' });
-  assert.equal(await verdict(unsealed, g), 'tell');
+  for (const msgtype of ['m.file', 'm.emote'])
+    assert.equal(await verdict(sealed('m.room.message', { msgtype, body: 'AAAA-BBB1' }), g), 'tell');
   const state = tap('$card1', '🦊 4F7KQ2Z1', { wire: { state_key: '' } as Taken['wire'] });
   assert.equal(await verdict(state, g), 'ignore');
   const again = tap('$card1', '🦊 4F7KQ2Z1');
@@ -328,6 +329,21 @@ test('❌ denies, 🛑 stops, a removed tap or card denies', async () => {
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$tap' }), g), 'deny action1');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$card1' }), g), 'deny action1');
   assert.equal(await verdict(event('m.room.redaction', { redacts: '$else' }), g), 'ignore');
+});
+
+test('a text that is made to take long takes no time', async () => {
+  const g = gate();
+  g.cards.add(card(1, { notice: '$notice' }));
+  const many = 1_000_000;
+  const start = performance.now();
+  for (const piece of ['.', ' ', '!', '`', '~', '\\', '\\u{', '> <@a:b>', '\n> ', '👎\uFE0F', '\u200B', '-'])
+    for (const body of [piece.repeat(many), `no${piece.repeat(many)}x`, `\`\`\`${piece.repeat(many)}x`]) {
+      assert.notEqual(await verdict(tap('$card1', body), g), 'deny action1');
+      await verdict(text(body), g);
+      leakIn(g.cards, body);
+    }
+  const ms = performance.now() - start;
+  assert.ok(ms < 60_000, `${ms}`); // hours, by the square
 });
 
 test('whatever an event holds, judging it neither throws nor approves', async () => {
@@ -432,7 +448,7 @@ test('a no in reply to an open card denies it; a yes to what is no card, and a n
   assert.equal(await verdict(reply('no', '$card1'), asks), 'hear');
 });
 
-test('attack-17 an edit decides nothing and is told once, whatever it makes of its message; the message itself counts', async () => {
+test('an edit decides nothing and is told once, whatever it makes of its message; the message itself counts', async () => {
   const g = gate();
   g.cards.add(card(1));
   const { ok } = pollAnswers(card(1));

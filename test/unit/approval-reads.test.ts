@@ -156,7 +156,7 @@ test('!revoke, a ❌ on the card, 🛑 and !new end reads that stand; what had b
     const d = offering();
     await offers(d, step('make'));
     const id = await approved(d);
-    assert.match(await run(d, '!leases'), /reads of this workspace in its task: used 0 of 2/);
+    assert.match(await run(d, '!leases'), /reads of this workspace in its task: 0 of 2 used/);
     assert.match(String(await way(d, id)), said, name);
     assert.equal(d.book.standing().length, 0, name);
     assert.ok(d.kinds(id).includes('claimed') && !d.kinds(id).includes('denied'), name);

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import type { Card } from '../../bot/src/approval/store.ts';
 import type { UserId, WireEvent } from '../../bot/src/matrix/types.ts';
-import { brief, forged, say, tap, vote } from '../adversary/small/answers.ts';
+import { brief, forged, react, say, tap, vote } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';
 
@@ -26,6 +26,7 @@ const answers = async (c: Card): Promise<WireEvent[]> => [
   tap(c.event, c.key),
   await vote(w.owner, c),
   await say(w.owner, c.code),
+  await react(w.owner, c.event, c.key),
 ];
 async function each(events: readonly WireEvent[], verdict: string): Promise<void> {
   for (const event of events) assert.equal(await judged(event), verdict, event.type);
@@ -137,6 +138,8 @@ test('attack-29 of two cards alike each takes its own chip alone, and a decoy de
   assert.equal(await judged(tap(other.event, one.key)), `explain ${one.action}`);
   assert.equal(await judged(tap(other.event, one.decoy)), `explain ${one.action}`);
   assert.equal(await judged(tap(one.event, one.decoy)), `deny ${one.action}`);
+  assert.equal(await judged(await react(w.owner, other.event, one.key)), `explain ${one.action}`);
+  assert.equal(await judged(await react(w.owner, one.event, one.decoy)), `deny ${one.action}`);
   assert.equal(await judged(await vote(w.owner, other)), `approve ${other.action}`);
   assert.equal(await judged(tap(other.event, other.key)), `approve ${other.action}`);
 });

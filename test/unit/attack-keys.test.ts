@@ -7,9 +7,10 @@ import type { Card } from '../../bot/src/approval/store.ts';
 import { RefusedPlain } from '../../bot/src/matrix/post.ts';
 import { violated } from '../../bot/src/matrix/rules.ts';
 import type { Content, DeviceId, RoomId, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
-import { brief, forged, say, tap, vote } from '../adversary/small/answers.ts';
+import { brief, forged, react, say, tap, vote } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';
+import { until } from '../harness/wait.ts';
 
 let w: SmallWorld;
 let mallory: Device;
@@ -30,12 +31,14 @@ const approved = (c: Card): string => `approve ${c.action}`;
 async function decidesNothing(from: Device, c: Card): Promise<void> {
   assert.equal(await judged(await say(from, c.code)), 'ignore');
   assert.equal(await judged(await vote(from, c)), 'ignore');
+  assert.equal(await judged(await react(from, c.event, c.key)), 'ignore');
 }
-/** The genuine twin: the owner's own device, by a code and by a vote. */
+/** The genuine twin: the owner's own device, by a code, by a vote and by an encrypted reaction. */
 async function twin(c: Card, from = w.owner): Promise<void> {
   assert.equal(await judged(await say(from, 'hello')), 'hear');
   assert.equal(await judged(await vote(from, c)), approved(c));
   assert.equal(await judged(await say(from, c.code)), approved(c));
+  assert.equal(await judged(await react(from, c.event, c.key)), approved(c));
 }
 /** Enrols it for the length of a test, however that ends. */
 function enrolFor(t: TestContext, device: Person): void {
@@ -81,7 +84,12 @@ test('attack-03 a device signed with the stolen recovery key reads nothing and d
 
 test('attack-05 another member’s ciphertext is served with the owner as its sender', async () => {
   const c = card();
-  for (const made of [await say(mallory, c.code), await vote(mallory, c), await say(mallory, '!run x')])
+  for (const made of [
+    await say(mallory, c.code),
+    await vote(mallory, c),
+    await react(mallory, c.event, c.key),
+    await say(mallory, '!run x'),
+  ])
     assert.equal(await judged({ ...made, sender: w.owner.user } as WireEvent), 'ignore');
   const genuine = await vote(w.owner, c);
   const outside = { ...genuine, sender: mallory.user } as WireEvent;
@@ -175,6 +183,49 @@ test('attack-13 a ghost member whom the homeserver added gets no key of what the
   await twin(c);
 });
 
+test('attack-10 what could not be read is heard once its key comes, once, and by all the rules; what was removed is not', async (t) => {
+  w.waits.forKeys = true;
+  t.after(() => {
+    w.waits.forKeys = false;
+  });
+  const mail: ReturnType<typeof w.directory.take> = [];
+  const bot = { user: w.botUser, device: 'BOT' };
+  /** Something of the owner's under a room key of its own, which is held back. */
+  const unread = async (make: () => Promise<WireEvent>): Promise<WireEvent> => {
+    await w.owner.machine.invalidateGroupSession(new W.RoomId(w.room));
+    const event = await make();
+    mail.push(...w.directory.take(bot));
+    return event;
+  };
+  const [c, late] = [card(), card()];
+  const words = await unread(() => say(w.owner, 'hello'));
+  const yes = await unread(() => vote(w.owner, c));
+  const tooLate = await unread(() => vote(w.owner, late));
+  const removed = await unread(() => say(w.owner, '!run x'));
+  const events = [words, yes, tooLate, removed];
+  const verdicts = (): string[] =>
+    w.taken.flatMap((t) =>
+      events.some((e) => e.event_id === t.wire.event_id) ? [`${t.late} ${t.failed?.slice(0, 14)}`] : [],
+    );
+  await w.serve(...events, await say(w.owner, 'no key came with this one either'));
+  assert.deepEqual(verdicts(), Array(4).fill('undefined MissingRoomKey'));
+  await w.deliver([forged('m.room.redaction', { redacts: removed.event_id })]);
+  w.gate.cards.set(late.action, { open: false });
+  w.directory.put(bot, mail);
+  await w.deliver([]);
+  await until('what could be read now was taken', () => verdicts().length === 7);
+  assert.deepEqual(verdicts().slice(4), Array(3).fill('true undefined'), 'all but the one that was removed');
+  for (const [event, means] of [
+    [words, 'hear'],
+    [yes, approved(c)],
+    [tooLate, `explain ${late.action}`],
+  ] as const)
+    assert.equal(brief(w.verdict(event)), means);
+  await w.deliver([words, yes]);
+  assert.equal(verdicts().length, 7, 'served again they are no news');
+  await twin(card());
+});
+
 test('attack-17 an edit of the owner’s approves nothing', async () => {
   const c = card();
   const edit = { 'm.relates_to': { rel_type: 'm.replace', event_id: '$before' } };
@@ -184,6 +235,30 @@ test('attack-17 an edit of the owner’s approves nothing', async () => {
     assert.equal(await judged(await vote(w.owner, c, more)), 'tell');
   }
   await twin(c);
+});
+
+test('attack-09 an encrypted reaction counts for what stands inside it, whatever relation stands beside it', async () => {
+  const [c, other] = [card(), card()];
+  const on = (of: Card, key: string) => ({ rel_type: 'm.annotation', event_id: of.event, key });
+  for (const outer of [
+    undefined,
+    { rel_type: 'm.reference', event_id: c.event },
+    on(c, c.key),
+    on(other, other.key),
+  ]) {
+    const verdict = await w.serve(await react(w.owner, c.event, c.key, outer));
+    assert.ok(verdict.do === 'approve' && verdict.card.action === c.action && verdict.grade === 'signed');
+    assert.deepEqual([verdict.evidence.form, verdict.evidence.device], ['chip', w.owner.device]);
+  }
+  // One without a relation inside, onto which the homeserver put a key that it saw: no better than what it makes up itself.
+  const empty = await w.owner.send('m.reaction', {}, [w.botUser]);
+  assert.equal(await judged({ ...empty, event_id: '$bare' } as WireEvent), 'ignore');
+  const grafted = await w.owner.send('m.reaction', {}, [w.botUser]);
+  grafted.content['m.relates_to'] = on(other, other.key);
+  const verdict = await w.serve(grafted);
+  assert.ok(verdict.do === 'approve' && verdict.grade === 'sealed' && !verdict.evidence.device);
+  assert.equal(await judged(await react(w.owner, c.event, '❌')), `deny ${c.action}`);
+  assert.equal(await judged(await react(w.owner, c.event, '🛑')), 'stop');
 });
 
 test('attack-20 a stranger’s verification is not taken up, and what the operator did not confirm enrols nobody', async () => {

@@ -38,13 +38,15 @@ const status = (type: 'busy' | 'idle'): Event => ({
 
 function setUp() {
   const told: BrainEvent[] = [];
+  const ended: string[] = [];
   const t = translator(
     (s) => s === session,
     (e) => told.push(e),
+    (s) => ended.push(s),
   );
   const feed = (...events: Event[]) => events.forEach(t.take);
   const texts = () => told.flatMap((e) => (e.type === 'text' ? [`${e.delta}|${e.text}|${e.done}`] : []));
-  return { t, told, feed, texts };
+  return { t, told, ended, feed, texts };
 }
 
 test('text is told as it grows, and once when it is done', () => {
@@ -68,6 +70,27 @@ test('an answer that ended at its limit is told once; a summary that the brain m
   assert.deepEqual(texts(), ['and so|and so|true']);
   const errors = told.flatMap((e) => (e.type === 'error' ? [e.code] : []));
   assert.deepEqual(errors, ['cut']);
+});
+
+const failure = (error: object): Event =>
+  ({ id: '', type: 'session.error', properties: { sessionID: session, error } }) as Event;
+const tooLong = failure({ name: 'ContextOverflowError', data: { message: 'x' } });
+const wrongKey = failure({ name: 'APIError', data: { message: 'x', statusCode: 401 } });
+
+test('a conversation refused as too long again and again: its turn is ended at the second refusal, told once', () => {
+  const { feed, told, ended } = setUp();
+  const errors = () => told.flatMap((e) => (e.type === 'error' ? [e.code] : []));
+  feed(status('busy'), tooLong);
+  assert.deepEqual([errors(), ended], [[], []], 'its summary may help');
+  feed(tooLong, tooLong);
+  assert.deepEqual(errors(), ['too_long']);
+  assert.deepEqual(ended, [session, session], 'ended again where that did not reach it');
+  feed(status('idle'), status('busy'), wrongKey, status('idle'));
+  assert.deepEqual(errors(), ['too_long', 'model_key']);
+  assert.equal(ended.length, 2, 'the next turn begins anew');
+  feed(status('busy'), wrongKey, wrongKey);
+  assert.deepEqual(errors(), ['too_long', 'model_key', 'model_key']);
+  assert.equal(ended.length, 3);
 });
 
 test('the owner’s words, reasoning and other sessions are not told', () => {

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
+import type { Page } from '../../bot/src/approval/book.ts';
+import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
 import { createConversation } from '../../bot/src/chat/conversation.ts';
 import { taskStore } from '../../bot/src/chat/tasks.ts';
+import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import type { Matrix } from '../../bot/src/matrix/types.ts';
 import { log, room } from '../harness/desk.ts';
 
@@ -18,15 +20,20 @@ function scene() {
   const tasks = taskStore(join(dir, `tasks-${files++}.sqlite`));
   const made: PromiseWithResolvers<string>[] = [];
   const prompts: string[] = [];
+  const aborted: string[] = [];
   const refuses = new Set<string>();
+  const waiting = new Set<string>();
   const brain = {
     createSession() {
       made.push(Promise.withResolvers<string>());
       return made.at(-1)?.promise;
     },
-    async prompt(session: string, text: string) {
+    async prompt(session: string, text: string, pictures: readonly Picture[] = []) {
       if (refuses.has(session)) throw new Error('no such session');
-      prompts.push(`${session}: ${text}`);
+      prompts.push(`${session}: ${text}${pictures.map(({ mime }) => ` [${mime}]`).join('')}`);
+    },
+    async abort(session: string) {
+      aborted.push(session);
     },
     resume() {},
     events: (fn: (event: BrainEvent) => void) => {
@@ -43,21 +50,36 @@ function scene() {
       said.push(`edit of ${event}: ${content.body}`);
     },
   } as unknown as Matrix;
-  const conversation = createConversation({
-    brain,
-    model: '',
-    hands: (task) => ({ task, url: '', token: '' }),
-    tasks,
-    matrix,
-    roomOf: () => room,
-    leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),
-    log,
-  });
+  const start = (of = tasks) =>
+    createConversation({
+      brain,
+      model: '',
+      hands: (task) => ({ task, url: '', token: '' }),
+      tasks: of,
+      matrix,
+      roomOf: () => room,
+      waits: (task) => waiting.has(task),
+      leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),
+      log,
+    });
+  const conversation = start();
   const tell = (event: BrainEvent) => {
     for (const fn of ears) fn(event);
   };
-  return { conversation, tasks, made, prompts, refuses, tell, said };
+  /** A conversation that is under way, in session `s-main`. */
+  const underWay = async () => {
+    tasks.add({ id: 'main', workspace: 'main', session: 's-main', title: 'first', createdAt: 0 });
+    conversation.listen();
+    tell({ type: 'up' });
+    await settled();
+  };
+  return { conversation, tasks, made, prompts, aborted, refuses, waiting, tell, said, underWay, start };
 }
+const settled = () => new Promise(setImmediate);
+let actions = 0;
+const page = (task = 'main') =>
+  ({ action: { id: `a${++actions}`, task, requester: 'brain' } }) as unknown as Page;
+const ended = (state: Outcome['state']): Outcome => ({ state, output: '', truncated: false });
 
 test('two quick first messages make one session of the brain, and both go to it, in order', async () => {
   const { conversation, tasks, made, prompts } = scene();
@@ -67,7 +89,7 @@ test('two quick first messages make one session of the brain, and both go to it,
   made[0]?.resolve('s1');
   await Promise.all(both);
   await conversation.hear('main', 'third');
-  assert.deepEqual(prompts, ['s1: first', 's1: second', 's1: third']);
+  assert.equal(prompts.join('\n\n').replaceAll('s1: ', ''), 'first\n\nsecond\n\nthird');
   assert.equal(made.length, 1);
   assert.equal(tasks.current('main')?.session, 's1');
 });
@@ -86,7 +108,7 @@ test('what a brain that is away was told is kept, and told in order as soon as i
   await new Promise(setImmediate);
   made[1]?.resolve('s2');
   assert.equal(await next, '');
-  assert.deepEqual(prompts, ['s2: first', 's2: again']);
+  assert.deepEqual(prompts, ['s2: first\n\nagain'], 'at once, in one turn');
   assert.deepEqual(tasks.owed(), []);
 });
 
@@ -139,4 +161,219 @@ test('attack-49 words with an open secret in them do not go to the brain; the ne
   made[0]?.resolve('s1');
   await next;
   assert.deepEqual(prompts, ['s1: never mind']);
+});
+
+test('ten quick messages are all told, and not one is said to be kept; where the brain takes nothing that is said once', async () => {
+  const { conversation, prompts, refuses, underWay } = scene();
+  await underWay();
+  const quick = Array.from({ length: 10 }, (_, i) => conversation.hear('main', `message ${i}`));
+  assert.deepEqual([...new Set(await Promise.all(quick))], ['']);
+  const all = Array.from({ length: 10 }, (_, i) => `message ${i}`);
+  assert.deepEqual(prompts.join('\n').match(/message \d/g), all);
+  refuses.add('s-main');
+  const refused = await Promise.all(all.map((text) => conversation.hear('main', text)));
+  assert.deepEqual(refused.filter(Boolean).length, 1);
+  assert.match(refused.find(Boolean) ?? '', /It is kept/);
+  refuses.clear();
+  assert.equal(await conversation.hear('main', 'now'), '');
+  refuses.add('s-main');
+  assert.match(await conversation.hear('main', 'again'), /It is kept/, 'another outage is told again');
+});
+
+test('after a stop the brain is told nothing before the owner speaks, also over a restart; then all of it at once', async () => {
+  const s = scene();
+  await s.underWay();
+  const old = { id: 'old', workspace: 'main', session: 's-old', title: 'old', createdAt: -1 };
+  s.tasks.add(old);
+  await s.conversation.interrupt('main');
+  assert.deepEqual([...new Set(s.aborted)].sort(), ['s-main', 's-old'], 'every session of the room ends');
+  await s.conversation.over(page(), ended('killed'), false);
+  await s.conversation.over(page(), ended('denied'), false);
+  await settled();
+  assert.deepEqual(s.prompts, []);
+  assert.match(s.conversation.halted('main'), /the owner stopped everything/);
+  const again = s.start();
+  s.aborted.length = 0;
+  again.listen();
+  s.tell({ type: 'up' });
+  await settled();
+  assert.deepEqual(s.prompts, []);
+  assert.ok(s.aborted.includes('s-main'), 'a stop that did not reach the brain counts all the same');
+  assert.equal(await again.hear('main', 'Do it otherwise.'), '');
+  assert.equal(s.prompts.length, 1);
+  assert.match(s.prompts[0] ?? '', /was KILLED[\s\S]*was DENIED[\s\S]*\n\nDo it otherwise\.$/);
+  assert.equal(again.halted('main'), '');
+  await again.over(page(), ended('succeeded'), false);
+  await settled();
+  assert.match(s.prompts[1] ?? '', /ended with exit 0/, 'its genuine twin: outcomes are told as they come');
+});
+
+test('what was on its way to the brain when it was stopped is ended as well', async () => {
+  const s = scene();
+  await s.underWay();
+  const going = s.conversation.hear('main', 'go');
+  const stopping = s.conversation.interrupt('main');
+  await Promise.all([going, stopping]);
+  await settled();
+  assert.equal(s.aborted.length, 2, 'once at once, once more after what was on its way');
+});
+
+test('a new task ends the old one: nothing more is told to it, it may ask for nothing, its words bear its name', async () => {
+  const s = scene();
+  await s.underWay();
+  s.refuses.add('s-main');
+  await s.conversation.hear('main', 'for the first');
+  const task = s.conversation.newTask('main', 'second');
+  s.refuses.clear();
+  await s.conversation.over(page(), ended('succeeded'), false);
+  await settled();
+  assert.deepEqual([s.prompts, s.tasks.owed()], [[], []]);
+  assert.ok(s.aborted.includes('s-main'));
+  assert.match(s.conversation.halted('main'), /this task is over/);
+  assert.equal(s.conversation.halted(task.id), '');
+  const says = { type: 'text', part: 'p', delta: '', text: 'still here', done: true } as const;
+  s.said.length = 0;
+  s.tell({ ...says, session: 's-main' });
+  s.tell({ type: 'error', session: 's-main', code: 'model_key', message: 'refused' });
+  await settled();
+  assert.deepEqual(s.said, ['agent (first):\n> still here', '⚠️ first: refused']);
+  const next = s.conversation.hear('main', 'hello');
+  await settled();
+  s.made[0]?.resolve('s2');
+  await next;
+  s.said.length = 0;
+  s.tell({ ...says, session: 's2' });
+  await settled();
+  assert.deepEqual([s.prompts, s.said], [['s2: hello'], ['agent:\n> still here']]);
+});
+
+test('only a reply to the card, or the next words before the agent spoke, are the reason of a denial', async () => {
+  const s = scene();
+  await s.underWay();
+  const told = async (text: string, about?: string): Promise<string> => {
+    s.prompts.length = 0;
+    await s.conversation.hear('main', text, about);
+    return s.prompts.join('');
+  };
+  const deny = async (): Promise<string> => {
+    const denied = page();
+    await s.conversation.over(denied, ended('denied'), true);
+    return denied.action.id;
+  };
+  const first = await deny();
+  const reason = `s-main: About action ${first}, which was denied. The owner's reason: `;
+  assert.equal(await told('Too wide.'), `${reason}Too wide.`);
+  assert.equal(await told('Next.'), 's-main: Next.', 'once');
+  assert.equal(await told('And it lies.', first), `${reason}And it lies.`, 'a reply says it at any time');
+  await deny();
+  s.tell({ type: 'text', session: 's-main', part: 'p', delta: '', text: 'I see.', done: true });
+  await settled();
+  assert.equal(await told('Thanks. Now add a README.'), 's-main: Thanks. Now add a README.');
+  const stopped = await deny();
+  await s.conversation.interrupt('main');
+  assert.equal(await told('Go on.'), 's-main: Go on.', 'not across a stop');
+  assert.equal(await told('Go on.', stopped), 's-main: Go on.');
+  const last = await deny();
+  s.tasks.add({ id: 'next', workspace: 'main', session: 's-next', title: '', createdAt: 9 });
+  assert.equal(await told('Hello.'), 's-next: Hello.', 'not across tasks');
+  assert.equal(await told('Hello.', last), 's-next: Hello.');
+});
+
+test('a call waits for the words before it to stand in the room, and no longer than a moment', async (t) => {
+  const s = scene();
+  await s.underWay();
+  const call = { tool: 'bash', args: { script: 'ls' } };
+  const order: string[] = [];
+  const waits = s.conversation.spoken('main', call).then(() => order.push(`card after ${s.said.length}`));
+  await settled();
+  assert.deepEqual(order, []);
+  const text = { type: 'text', session: 's-main', part: 'p', delta: '', done: false } as const;
+  s.tell({ ...text, text: 'I look ' });
+  s.tell({ ...text, text: 'I look first.' });
+  s.tell({ type: 'call', session: 's-main', ...call });
+  await waits;
+  assert.deepEqual(s.said, ['agent:\n> I look first.'], 'whole, though more might have come');
+  await s.conversation.spoken('main', call);
+  s.tell({ ...text, text: 'I look first.', done: true });
+  await settled();
+  assert.equal(s.said.length, 1, 'what stands already is not sent again');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const lost = s.conversation.spoken('main', { tool: 'list', args: {} });
+  t.mock.timers.tick(3000);
+  await lost;
+});
+
+test('what was being answered when the brain was restarted is asked again, once, before what was said meanwhile', async () => {
+  const s = scene();
+  await s.underWay();
+  const session = 's-main';
+  const restart = async (o: { prompts?: string[]; whole?: boolean } = {}) => {
+    s.tell({ type: 'down' });
+    await settled();
+    s.tell({ type: 'idle', session });
+    s.tell({ type: 'rest', session, prompts: [], whole: true, ...o });
+    s.tell({ type: 'up' });
+    await settled();
+  };
+  const turn = async (...end: BrainEvent[]) => {
+    for (const e of [{ type: 'busy', session } as const, ...end]) s.tell(e);
+    await settled();
+  };
+  const idle = { type: 'idle', session } as const;
+  await s.conversation.hear('main', 'Why?');
+  await turn();
+  await restart({ prompts: ['Why?'], whole: false });
+  assert.match(s.prompts[1] ?? '', /^s-main: You were restarted[\s\S]*\n\nWhy\?$/);
+  assert.match(s.said.at(-1) ?? '', /It is asked again/);
+  const again = s.prompts[1]?.replace('s-main: ', '') ?? '';
+  await turn();
+  await restart({ prompts: ['Why?', again], whole: false });
+  assert.equal(s.prompts.length, 2, 'what ends the brain each time is not asked for ever');
+  assert.match(s.said.at(-1) ?? '', /not asked a third time: say it again/);
+  const quiet = s.said.length;
+  await s.conversation.hear('main', 'And now?');
+  await turn(idle);
+  await restart({ whole: false });
+  await s.conversation.hear('main', 'Answered.');
+  await turn();
+  await restart({ prompts: ['Answered.'] });
+  assert.deepEqual([s.prompts.length, s.said.length], [4, quiet], 'what was answered is not');
+  await s.conversation.hear('main', 'Never arrived.');
+  s.refuses.add(session);
+  s.tell({ type: 'down' });
+  await settled();
+  await s.conversation.hear('main', 'Said meanwhile.');
+  s.refuses.clear();
+  await restart({ prompts: ['Answered.'] });
+  assert.match(s.prompts[5] ?? '', /You were restarted[\s\S]*\n\nNever arrived\.\n\nSaid meanwhile\.$/);
+  await turn({ type: 'error', session, code: 'aborted', message: '' }, idle);
+  await restart({ whole: false });
+  assert.match(
+    s.said.at(-1) ?? '',
+    /not asked a third time/,
+    'a brain that is told to end says it was aborted',
+  );
+});
+
+test('a restarted brain is not asked again what it goes on with by an outcome, or what was stopped', async () => {
+  const s = scene();
+  await s.underWay();
+  const rest = { type: 'rest', session: 's-main', prompts: ['Go.'], whole: false } as const;
+  const ask = async () => {
+    await s.conversation.hear('main', 'Go.');
+    s.tell({ type: 'busy', session: 's-main' });
+    s.tell({ type: 'down' });
+    await settled();
+  };
+  await ask();
+  s.waiting.add('main');
+  s.tell(rest);
+  await settled();
+  s.waiting.clear();
+  await ask();
+  await s.conversation.interrupt('main');
+  s.tell(rest);
+  s.tell({ type: 'up' });
+  await settled();
+  assert.deepEqual(s.prompts, ['s-main: Go.', 's-main: Go.']);
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Card } from '../../bot/src/approval/store.ts';
 import type { Conversation } from '../../bot/src/chat/conversation.ts';
 import { quiet } from '../../bot/src/chat/ignored.ts';
 import { createRelay } from '../../bot/src/chat/relay.ts';
@@ -9,6 +10,7 @@ import type { Tour } from '../../bot/src/chat/tour.ts';
 import { troubleStore } from '../../bot/src/chat/troubles.ts';
 import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
+import { makeBook } from '../../sandbox/src/book.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
 
@@ -69,6 +71,7 @@ function scene() {
     d.memory.entries.filter((e) => e.kind === 'alarm').map((e) => JSON.parse(e.body) as { reason: string });
   return { ...d, state, relay: start(), start, event, say, alarms };
 }
+const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
 const clear = { encrypted: false, evidence: undefined } as Partial<Taken>;
 
 test('attack-45 what is not heard is told once a kind and device, with what to do; what is usual is not', async () => {
@@ -78,7 +81,8 @@ test('attack-45 what is not heard is told once a kind and device, with what to d
     [s.event({ content: { msgtype: 'm.file', body: 'x' } }, 'LAPTOP'), 'not paired (LAPTOP)'],
     [s.event({ failed: 'UnsignedSenderDevice: x', evidence: undefined }), 'not paired. Only'],
     [s.event(clear), 'not encrypted'],
-    [s.event({ failed: 'MissingRoomKey: x', evidence: undefined }), 'could not be decrypted'],
+    [s.event({ failed: 'MissingRoomKey: x', evidence: undefined }), 'its key has not come here'],
+    [s.event({ failed: 'Unknown: x', evidence: undefined }), 'could not be decrypted'],
     [s.event({ failed: 'MismatchedSender: x', evidence: undefined }), 'did not make'],
   ];
   for (const [t, says] of strange) {
@@ -108,6 +112,31 @@ test('attack-45 however many devices somebody signs, the room and the ledger get
   for (let i = 0; i < 100; i++) await s.relay.take(s.event({}, `D${i}\u202e\n`));
   assert.equal(s.alarms().length, quiet.most);
   assert.ok(s.said[0]?.includes('(D0\\u{202E}'), s.said[0]);
+  s.stop();
+});
+
+test('what cannot be read is told below it, once a room key, and a flood of it uses up nothing of the other alarms', async () => {
+  const s = scene();
+  const sealed = (session_id: unknown) =>
+    s.event({
+      failed: 'MissingRoomKey: x',
+      evidence: undefined,
+      wire: { content: { session_id } } as unknown as Taken['wire'],
+    });
+  const [first, second] = [sealed('A'), sealed('B')];
+  for (const t of [first, sealed('A'), second, sealed('B')]) await s.relay.take(t);
+  assert.deepEqual(
+    s.posted.map(({ content }) => content['m.relates_to']),
+    [first, second].map((t) => replying(t.wire.event_id)['m.relates_to']),
+  );
+  for (let i = 0; i < 100; i++) await s.relay.take(sealed(`C${i}`));
+  for (const odd of [undefined, null, {}, 'x'.repeat(1000)]) await s.relay.take(sealed(odd));
+  assert.equal(s.alarms().length, quiet.most);
+  await s.relay.take(s.event({}, 'TABLET'));
+  assert.match(s.said.at(-1) ?? '', /not paired \(TABLET\)/, 'its genuine twin is told');
+  await s.relay.take({ ...s.say('hello'), late: true });
+  await new Promise(setImmediate);
+  assert.deepEqual(s.said.slice(-2), ['🔑 Its key came: this is heard now.', 'heard']);
   s.stop();
 });
 
@@ -213,8 +242,6 @@ test('attack-13 an event set aside is told in one short line, whatever its sende
   s.stop();
 });
 
-const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
-
 test('an edit is answered once a message, below it, and does nothing', async () => {
   const s = scene();
   const edit = (of: string, body: string) => {
@@ -284,16 +311,23 @@ test('the agent is told what words reply to: an action by any message on it, els
     s.relay.take(s.event({ content: { msgtype: 'm.text', body, ...replying(to) } }));
   for (const to of [card, output, end]) {
     await words('why?', to);
-    const line = '(in reply to #1, bash “npm test\\u{A}echo "done"”, posted)';
+    const line = '(in reply to #1, bash “npm test …”, posted)';
     assert.deepEqual(s.state.told.at(-1), [`${line}\n\nwhy?`, action]);
   }
   await words('> <@bot:x> agent:\n> > it works\n\nreally?', '$agent');
-  assert.deepEqual(s.state.told.at(-1), ['(in reply to: “<@bot:x> agent:\\u{A}> it works”)\n\nreally?', '']);
+  assert.deepEqual(s.state.told.at(-1), [
+    '(in reply to this message)\n> <@bot:x> agent:\n> > it works\n\nreally?',
+    '',
+  ]);
+  const said = await s.matrix.post(room, 'm.room.message', { body: `I\u202Ee ${'x'.repeat(400)}` });
+  await words('why so?', said);
+  const quote = `> I\\u{202E}e ${'x'.repeat(289)}…`;
+  assert.deepEqual(s.state.told.at(-1), [`(in reply to this message)\n${quote}\n\nwhy so?`, '']);
   await words('and this?', '$unknown');
   assert.deepEqual(s.state.told.at(-1), ['and this?', '']);
   await words('> <@bot:x> x\n\n!pending', card);
-  assert.match(s.said.at(-1) ?? '', /^#1 bash/);
-  assert.deepEqual(s.state.told.length, 5);
+  assert.match(s.said.at(-1) ?? '', /^#1 run a command/);
+  assert.deepEqual(s.state.told.length, 6);
   s.stop();
 });
 
@@ -327,5 +361,33 @@ test('a command that is none is not done and not told to the agent; the nearest 
   assert.deepEqual(JSON.parse(request?.body ?? '').args.script, 'echo a.  b.');
   await s.relay.take(s.say(' ！Stop.'));
   assert.match(s.said.at(-1) ?? '', /^Stopped: 2/);
+  s.stop();
+});
+
+test('MSC4392: an encrypted reaction with the card’s key is approved as signed, by ledger and executor too', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask(asked('echo'));
+  const { event, key } = s.cards.get(action) as Card;
+  const content = { 'm.relates_to': { rel_type: 'm.annotation', event_id: event, key } };
+  await s.relay.take(s.event({ type: 'm.reaction', content }, 'TABLET'));
+  assert.deepEqual(s.kinds(action), ['requested', 'posted'], 'not from a device that is not enrolled');
+  assert.match(s.said.at(-1) ?? '', /not paired \(TABLET\)/);
+  const tap = s.event({ type: 'm.reaction', content });
+  await s.relay.take(tap);
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'approved']);
+  const approved = JSON.parse(s.memory.entries.at(-1)?.body ?? '');
+  const { device, session, index } = tap.evidence as Evidence;
+  assert.deepEqual(
+    [approved.grade, approved.evidence],
+    ['signed', { user: owner.user, device, event: tap.wire.event_id, form: 'chip', session, index }],
+  );
+  const book = makeBook();
+  for (const entry of s.memory.entries) assert.equal(book.add(entry), '');
+  const claim = { digest: approved.digest, executor: 'one' };
+  assert.equal(book.claimRefusal(action, claim, Date.now()), '');
+  await s.relay.take(
+    s.event({ ...clear, type: 'm.room.redaction', content: { redacts: tap.wire.event_id } }),
+  );
+  assert.deepEqual(s.kinds(action), ['requested', 'posted', 'approved', 'denied'], 'taken back');
   s.stop();
 });

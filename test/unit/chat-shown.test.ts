@@ -8,7 +8,7 @@ import { toText } from '../../bot/src/approval/render.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
 import { type ConversationOptions, createConversation } from '../../bot/src/chat/conversation.ts';
 import { createOutcomes, type OutcomesOptions } from '../../bot/src/chat/outcomes.ts';
-import { bash, lines, parsed, secrets } from '../harness/shown.ts';
+import { bash, framed, lines, parsed, secrets } from '../harness/shown.ts';
 
 const log = pino({ level: 'silent' });
 const fake = [
@@ -57,7 +57,7 @@ function talking() {
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
     hands: () => ({}),
-    tasks: { withSession: () => [], bySession: () => task },
+    tasks: { withSession: () => [], bySession: () => task, current: () => task, spoke() {} },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,
@@ -80,10 +80,8 @@ test('attack-22 what the agent says is marked as its words, line by line, in bot
   for (const content of [words, list]) {
     const { own, said, quoted } = lines(String(content['body']));
     assert.deepEqual([own, quoted], [['agent:'], '']);
-    const [label, quote, ...more] = parsed(String(content['formatted_body']));
-    assert.deepEqual(label, { tag: 'p', text: 'agent:' });
-    assert.deepEqual(quote, { tag: 'blockquote', text: said });
-    assert.deepEqual(more, []);
+    const frame = framed(String(content['formatted_body']));
+    assert.deepEqual([frame.own, frame.text], [['agent:'], said]);
     assert.ok(said.includes('\\u{202E}\\u{1B}[2K') && said.includes('\n| echo hi\n'));
     assert.deepEqual(content['m.mentions'], {});
   }
@@ -217,7 +215,7 @@ test('a leased action that ended while the bot was down is told when it starts, 
   assert.deepEqual(more, []);
   assert.match(
     told ?? '',
-    /^#12 ✅ ended with exit 0 \(1 s\)\n\| echo hi\n.*\nby #7, use 3 · ⛓ 4 cdcdcdcdcdcd · exec · digest \w+$/,
+    /^#12 ✅ ended with exit 0 \(1 s\)\n\| echo hi\n.*\nby #7, use 3 · ⛓ 4 cdcdcdcdcdcd · digest \w+$/,
   );
   for (const unit of ['x', '日', '🦊', '"', '\n']) {
     const { posted } = await leasedMeanwhile(`echo head;${unit.repeat(60_000)};echo tail`);

@@ -4,14 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { type Crypto, openCrypto, type wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { MatrixError } from 'matrix-bot-sdk';
 import pino from 'pino';
 import type { Client } from '../../bot/src/matrix/client.ts';
 import { createIntake, type IntakeOptions } from '../../bot/src/matrix/intake.ts';
-import { type Journal, openJournal } from '../../bot/src/matrix/journal.ts';
+import { type Journal, openJournal, patience } from '../../bot/src/matrix/journal.ts';
 import { createSync } from '../../bot/src/matrix/sync.ts';
-import type { RoomId, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
+import type { RoomId, Taken, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
 import { until } from '../harness/wait.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'intake-'));
@@ -44,8 +44,7 @@ const unreadable = (id: string) =>
     ...{ session_id: `session of ${id}`, device_id: 'PHONE' },
   });
 
-function intake(wires: readonly WireEvent[], over: Partial<IntakeOptions>) {
-  const journal = openJournal(folder());
+function intake(wires: readonly WireEvent[], over: Partial<IntakeOptions>, journal = openJournal(folder())) {
   const handled: string[] = [];
   const aside: string[] = [];
   const it = createIntake({
@@ -133,4 +132,50 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
   await follow(second, async () => {}).catchUp();
   await until('the gap is dealt with', () => second.gaps().length === 0);
   assert.deepEqual(told, ['not to be had', 'not to be had']);
+});
+
+test('after a restart what waits for its key is tried again: told once, and heard late where the key is there', async () => {
+  const first = intake([unreadable('$a'), unreadable('$b')], {});
+  await first.it.idle();
+  assert.deepEqual(first.handled, ['$a', '$b']);
+  const late: unknown[] = [];
+  const clear = { event: JSON.stringify({ type: 'm.room.message', content: {} }), sender: '@owner:x' };
+  const opened = { ...clear, senderCurve25519Key: 'C', shieldState: () => ({}) };
+  const decrypt: Crypto['decrypt'] = async (of, wire) =>
+    (wire as WireEvent).event_id === '$b'
+      ? (opened as unknown as W.DecryptedRoomEvent)
+      : crypto.decrypt(of, wire);
+  const handle = async (t: Taken) => void late.push([t.wire.event_id, t.late]);
+  for (const _ of [1, 2])
+    await intake([], { handle, crypto: { ...crypto, decrypt } }, first.journal).it.idle();
+  assert.deepEqual(late, [['$b', true]]);
+  assert.equal(first.journal.next(), undefined);
+});
+
+test('only the newest of what cannot be read wait, and not for ever', () => {
+  const journal = openJournal(folder());
+  const all = Array.from({ length: patience.most + 5 }, (_, i) => unreadable(`$${i}`));
+  journal.accept(
+    all.map((wire) => ({ room, wire })),
+    [],
+    'token',
+  );
+  for (let next = journal.next(); next; next = journal.next()) journal.keep(next, 'S', 1000);
+  assert.equal(journal.wake(1000, { room, session: 'another' }), false);
+  assert.equal(journal.wake(1001 + patience.time, { room, session: 'S' }), false, 'too late');
+  journal.forget('$50');
+  assert.equal(journal.wake(1000, { room, session: 'S' }), true);
+  const woken: string[] = [];
+  for (let next = journal.next(); next; next = journal.next()) {
+    woken.push(next.wire.event_id);
+    journal.done(next.seq);
+  }
+  assert.deepEqual(
+    woken,
+    all
+      .slice(5)
+      .map((e) => e.event_id)
+      .filter((id) => id !== '$50'),
+  );
+  assert.equal(journal.wake(1000, { room, session: 'S' }), false, 'each once');
 });

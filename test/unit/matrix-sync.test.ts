@@ -25,6 +25,7 @@ function scene(...answers: unknown[]) {
   const failed: string[] = [];
   const served: unknown[] = [];
   const keys: string[] = [];
+  const counted: unknown[] = [];
   const sync = createSync({
     me: '@bot:x',
     client: {
@@ -36,7 +37,19 @@ function scene(...answers: unknown[]) {
         return answers[served.length - 1];
       },
     },
-    crypto: { machine: { receiveSyncChanges: async (events: string) => void keys.push(events) } },
+    crypto: {
+      machine: {
+        async receiveSyncChanges(
+          events: string,
+          _: unknown,
+          counts: Map<string, number>,
+          unused?: Set<string>,
+        ) {
+          keys.push(events);
+          counted.push([Object.fromEntries(counts), unused && [...unused]]);
+        },
+      },
+    },
     journal,
     log: {
       error({ err }: { err: Error }) {
@@ -51,7 +64,7 @@ function scene(...answers: unknown[]) {
     pump: async () => {},
     onGap: async () => {},
   } as unknown as SyncOptions);
-  return { sync, journal, failed, served, keys, end: () => rmSync(dir, { recursive: true }) };
+  return { sync, journal, failed, served, keys, counted, end: () => rmSync(dir, { recursive: true }) };
 }
 
 test('to-device messages reach the machine, all of them, but what is nested too deep to be written down', async () => {
@@ -63,6 +76,27 @@ test('to-device messages reach the machine, all of them, but what is nested too 
     s.keys.map((text) => JSON.parse(text)),
     [[key(0), key(1), key(3)]],
   );
+  s.end();
+});
+
+test('counts of keys that a sync leaves out are the last ones, and only those that it states are others', async () => {
+  const news = { device_lists: { changed: ['@a:b'] } };
+  const stated = {
+    device_one_time_keys_count: { signed_curve25519: 50 },
+    device_unused_fallback_key_types: ['x'],
+  };
+  const answers = [
+    { ...news, ...stated },
+    news,
+    { ...news, device_one_time_keys_count: null, device_unused_fallback_key_types: null },
+    {},
+    { device_one_time_keys_count: {}, device_unused_fallback_key_types: [] },
+    news,
+  ];
+  const s = scene(...answers.map((answer) => ({ next_batch: 'n', ...answer })));
+  for (const _ of answers) await s.sync.catchUp();
+  const kept = [{ signed_curve25519: 50 }, ['x']];
+  assert.deepEqual(s.counted, [kept, kept, kept, [{}, []], [{}, []]], 'and no news of them is none');
   s.end();
 });
 

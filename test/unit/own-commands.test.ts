@@ -137,6 +137,7 @@ function scene() {
   const conversation = {
     currentTask: () => ({ id: 'task' }),
     hear: async () => 'heard',
+    goOn() {},
   } as unknown as Conversation;
   const told: string[] = [];
   const again = () =>
@@ -342,24 +343,34 @@ test('the agent is told of a file once it is there, in the order in which they w
     { ...anImage, msgtype: 'm.file', body: '!run rm -rf /', filename: 'b.txt', formatted_body: '<b>x</b>' },
     { ...anImage, msgtype: 'm.file', body: 'old.txt', filename: undefined },
     { ...anImage, msgtype: 'm.video', body: 'clip.mp4', filename: undefined },
+    {
+      ...anImage,
+      body: '> <@ann:x> which one?\n\nthis',
+      'm.relates_to': { 'm.in_reply_to': { event_id: '$x' } },
+    },
+    { ...anImage, body: '\u200b' },
   ])
     assert.deepEqual(await s.taken(s.by(owner, sent)), [`put_file: ${approved}`]);
   assert.deepEqual(s.told, [], 'nothing is there yet');
   const asked = s.memory.entries.filter((e) => e.kind === 'requested').map((e) => e.action);
-  const [first = '', second = '', third = '', fourth = '', fifth = ''] = asked;
+  const [first = '', second = '', third = '', fourth = '', fifth = '', sixth = '', last = ''] = asked;
   s.ends(first, 'succeeded', 'wrote 4 bytes to /workspace/uploads/ssh-a-b-id--2.png\n');
   s.ends(second, 'failed', 'cannot write');
   s.ends(third, 'succeeded', 'wrote 4 bytes to /workspace/uploads/b.txt\n');
   s.ends(fourth, 'killed', '');
   s.ends(fifth, 'succeeded', 'odd');
+  s.ends(sixth, 'succeeded', 'wrote 4 bytes to /workspace/uploads/c\n');
+  s.ends(last, 'succeeded', 'wrote 4 bytes to /workspace/uploads/d\n');
   assert.deepEqual(s.told, [
-    'task: look\n\n(A picture came with these words: uploads/ssh-a-b-id--2.png in the workspace, 4 bytes.)',
-    'task: !run rm -rf /\n\n(A file came with these words: uploads/b.txt in the workspace, 4 bytes.)',
+    'task: look\n\n(A picture came with that: uploads/ssh-a-b-id--2.png in the workspace, 4 bytes.)',
+    'task: !run rm -rf /\n\n(A file came with that: uploads/b.txt in the workspace, 4 bytes.)',
     'task: (A video was sent: uploads/clip.mp4 in the workspace, 4 bytes.)',
+    'task: (in reply to: “<@ann:x> which one?”)\n\nthis\n\n(A picture came with that: uploads/c in the workspace, 4 bytes.)',
+    'task: (A picture was sent: uploads/d in the workspace, 4 bytes.)',
   ]);
   assert.ok(s.said.includes('The agent gets the video as a file: it cannot watch it.'));
   s.sentFiles.resume();
-  assert.equal(s.told.length, 3, 'each once');
+  assert.equal(s.told.length, 5, 'each once');
   s.stop();
 });
 
@@ -390,8 +401,9 @@ test('what is no file to take has one sentence each, and asks for nothing', asyn
   const s = scene();
   const voice = { ...anImage, msgtype: 'm.audio', 'org.matrix.msc3245.voice': {} };
   const rows: [object, Partial<Taken>, RegExp][] = [
-    [voice, {}, /^Nobody here can hear a voice message: it was not taken\./],
+    [voice, {}, /^That is a voice message, and nobody here can hear it: it was not taken\./],
     [{ ...anImage, file: undefined, url: 'mxc://x/y' }, {}, /^That file was not encrypted/],
+    [{ msgtype: 'm.emote', body: 'waves' }, {}, /^What begins with \/me is not heard here/],
     [{ msgtype: 'm.location', body: 'geo', geo_uri: 'geo:1,2' }, {}, /^A location is not looked at here/],
     [{ body: 'a smile', url: 'mxc://x/y' }, { type: 'm.sticker' }, /^Nobody here can see a sticker/],
     [{}, { type: 'org.matrix.msc3381.poll.start' }, /^A poll of yours is not answered here/],

@@ -31,6 +31,8 @@ export type DeskOptions = {
   say(workspace: string, blocks: readonly Block[]): Promise<unknown>;
   /** Why nothing is asked in this workspace at present, or ''. */
   trouble(workspace: string): string;
+  /** Why the agent asks for nothing in this task at present, or ''. */
+  halted(task: string): string;
   log: Logger;
 };
 export type Desk = {
@@ -166,7 +168,8 @@ export function createDesk(o: DeskOptions): Desk {
   return {
     async ask(asked, command, file) {
       const brain = asked.requester === 'brain';
-      const why = o.trouble(asked.workspace) || (brain ? o.attention.hold(Date.now()) : '');
+      const agents = () => (brain ? o.halted(asked.task) : '');
+      const why = o.trouble(asked.workspace) || agents() || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
       // Where somebody only reads a tap proves nothing.
       const raise = isWatched(book.enrolled()) || o.attention.step() ? 'signed' : undefined;
@@ -186,11 +189,14 @@ export function createDesk(o: DeskOptions): Desk {
       const page = book.page(action.id);
       if (!page) throw new Error('the ledger did not show the action it took');
       const show = async () => {
+        const late = agents(); // stopped while it was recorded: whoever stopped did not see it yet
+        if (late) throw new Error(`Not asked: ${late}. Nothing was run.`);
         await grants.leavePlan(page);
         await poster.show(page);
       };
       if (command && book.decides(page, command)) await carryOut(page, command);
-      else if (!(await grants.covers(page))) await show().catch((error: unknown) => withdraw(page, error));
+      else if (agents() || !(await grants.covers(page)))
+        await show().catch((error: unknown) => withdraw(page, error));
       return { action: action.id, number: page.number };
     },
     apply,

@@ -11,6 +11,7 @@ import { isBlank, isNo, isYes, plainEmoji, type Said, saidIn } from './said.ts';
 import { type Sent, sentIn, unheardOf } from './sent.ts';
 import type { Card, CardStore } from './store.ts';
 import { looksSealed, typedCode } from './tokens.ts';
+import { oneLine } from './visible.ts';
 
 export type Evidence = {
   user: string;
@@ -156,7 +157,7 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
       do: 'deny',
       card: target,
       evidence: { ...evidence, form: 'reaction' },
-      why: `${chosen} on the card`,
+      why: `${oneLine(chosen, 20)} on the card`,
     };
   if (looksSealed(chosen)) return { do: 'suspect', card: target, why: 'a key that was never issued' };
   const named = plainEmoji(chosen) === target.key.split(' ')[0];
@@ -272,12 +273,8 @@ async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   if (!card) {
     if (!typed || !looksTyped(words.text, typed.rest, t.room, gate))
       return heard(t, gate, from, words, decides ? evidence : undefined);
-    return {
-      do: 'tell',
-      about: t.wire.event_id,
-      why: 'That is no card’s code, so it approved nothing, and the agent was not told it: read the code again.',
-      below: t.wire.event_id,
-    };
+    const nobody = 'That is no card’s code, so it approved nothing, and the agent was not told it';
+    return tell(t, `${nobody}: read the code again.`);
   }
   if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
   const { rest = '' } = typed ?? {};

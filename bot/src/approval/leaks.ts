@@ -11,7 +11,7 @@ const carriers: Readonly<Record<string, (card: Card) => string[]>> = {
 };
 
 /** What JSON, or a text made visible, writes for a character that would split a secret: its letters are not the secret's. */
-const escapes = /\\+(?:[bfnrt]|u[0-9a-f]{4}|u\{[^}]*\})/gi;
+const escapes = /\\(?:[bfnrt]|u[0-9a-f]{4}|u\{[^}]{0,16}\})/gi;
 
 /**
  * Looks for open secrets in what is about to leave, in every form in which a code would count.

@@ -73,7 +73,7 @@ function body(action: Act | Action): Shown {
     case 'read_file': {
       const { path, offset, limit } = action.args;
       const shown = labelled([['read', path]]);
-      shown.blocks.push({ line: `${limit} lines from line ${offset + 1}` });
+      shown.blocks.push({ line: `at most ${limit} lines, from line ${offset + 1}` });
       return shown;
     }
     case 'list':
@@ -165,8 +165,8 @@ export function actionBlocks(action: Action): Block[] {
   ];
 }
 
-/** What each kind of action is called in a card's first line. */
-const wishes: Record<Kind, string> = {
+/** What each kind of action is called where people read of it: `#12 · ann wants to …`. */
+export const wishes: Readonly<Record<Kind, string>> = {
   bash: 'run a command',
   read_file: 'read a file',
   list: 'list a directory',

@@ -19,17 +19,31 @@ export const isBlank = (text: string): boolean => allUnseen.test(text);
 /** The plain form of a reply in old clients: the sender and their lines behind `> `, then the words. */
 const fallback = /^> (?:\* )?<@[^>\n]+>.*(?:\n>.*)*\n*/;
 
-/** A whole message in backticks or in a fence, of which the first line may name a language. */
-const fences = [/^\s*(`{3,}|~{3,})(?:[^\n`!！﹗]*\n)?([\s\S]*?)\n?\1\s*$/, /^\s*(`)([\s\S]*)`\s*$/];
+/** Without these at its end. Not by a pattern, which takes the square of the time for a text that is made for that. */
+export function unended(text: string, ends: RegExp): string {
+  let end = text.length;
+  while (end > 0 && ends.test(text.charAt(end - 1))) end--;
+  return text.slice(0, end);
+}
+const stops = /[\s\p{Po}]/u;
+
+/** What stands in backticks or a fence, of which the first line may name a language; else the text. */
+function unfenced(text: string): string {
+  const all = text.trim();
+  const fence = /^(?:`{1,8}|~{3,8})/.exec(all)?.[0] ?? '';
+  if (!fence || !all.endsWith(fence) || all.length < 2 * fence.length) return text;
+  const inner = all.slice(fence.length, -fence.length);
+  return fence.length < 3 ? inner : inner.replace(/^[^\n`!！﹗]*\n/, '');
+}
+
 const marked = new RegExp(`^[${unseen}]*[!！﹗][${unseen}]*(\\S*)([\\s\\S]*)$`, 'u');
 
 /** A text with a command's mark in front, as `!name arguments`; undefined for any other. Arguments stay to the letter. */
 function commandIn(text: string): string | undefined {
-  const inner = fences.map((fence) => fence.exec(text)?.[2]).find((found) => found && marked.test(found));
-  const [, written, args = ''] = marked.exec(inner ?? text) ?? [];
+  const [, written, args = ''] = marked.exec(unfenced(text)) ?? [];
   if (written === undefined) return undefined;
   const name = written.normalize('NFKC').replace(/\p{Cf}/gu, '');
-  return `!${name.replace(/\p{Po}+$/u, '')} ${args.trim()}`.trim();
+  return `!${unended(name, stops)} ${args.trim()}`.trim();
 }
 
 /** @param content of a decrypted m.room.message, whatever it holds */
@@ -53,14 +67,16 @@ export const plainEmoji = (key: string): string =>
 /** Reactions that deny. None of them is ever a chip's name. */
 export const noes: readonly string[] = [...'❌❎✖✗✘✕☒🗙🗴🗵🗶🗷👎🚫⛔🙅✋🖐🤚🖕×'];
 const yeses: readonly string[] = [...'👍✅✔✓☑🗸🗹👌💯🆗🙆🤝👏🙌🙏💪🚀🎉❤💚🟢🫡▶'];
-const word = (text: string): string =>
-  plainEmoji(text)
-    .toLowerCase()
-    .replace(/[\s\p{Po}]+$/u, '');
+const word = (text: string): string => unended(plainEmoji(text).toLowerCase(), stops);
 const yesWords =
   /^(y|yes+|yep|yeah|ok|okay|okey|sure|approved?|allow|accept|confirm|go|go ahead|do it|lgtm)$/;
 const noWords = /^(n|no+|nope|x|deny|denied|reject|refuse)$/;
 
-export const isNo = (text: string): boolean => noes.includes(plainEmoji(text)) || noWords.test(word(text));
+/** Characters: no answer is longer. */
+const longest = 40;
+
+export const isNo = (text: string): boolean =>
+  text.length <= longest && (noes.includes(plainEmoji(text)) || noWords.test(word(text)));
 /** What looks like a yes, though it proves nothing. */
-export const isYes = (text: string): boolean => yeses.includes(plainEmoji(text)) || yesWords.test(word(text));
+export const isYes = (text: string): boolean =>
+  text.length <= longest && (yeses.includes(plainEmoji(text)) || yesWords.test(word(text)));

@@ -1,8 +1,10 @@
 /** What a person sent that is no text: a file to take, or a sentence on why nothing is done with it. */
 
+import { isBlank, type Said, saidIn } from './said.ts';
+
 type Content = Record<string, unknown>;
 /** A file from an enrolled device: name and size as stated, where it lies and how it is opened, and the words that came with it. */
-export type Sent = {
+export type Sent = Pick<Said, 'quote' | 'replyTo'> & {
   what: 'file' | 'picture' | 'video' | 'sound';
   name: string;
   size: number;
@@ -19,6 +21,7 @@ const kinds: Readonly<Record<string, Sent['what']>> = {
 
 /** Types of events and kinds of messages that people send and nobody here makes anything of. */
 const unheard: Readonly<Record<string, string>> = {
+  'm.emote': 'What begins with /me is not heard here',
   'm.location': 'A location is not looked at here',
   'm.sticker': 'Nobody here can see a sticker',
   'm.poll.start': 'A poll of yours is not answered here',
@@ -45,10 +48,12 @@ export function sentIn(content: Content): Sent | string | undefined {
   const what = Object.hasOwn(kinds, msgtype) ? kinds[msgtype] : undefined;
   if (!what) return unheardOf(msgtype);
   if ('org.matrix.msc3245.voice' in content || 'm.voice' in content)
-    return 'Nobody here can hear a voice message: it was not taken. Say it in words.';
+    return 'That is a voice message, and nobody here can hear it: it was not taken. Say it in words.';
   if (!isObject(file))
     return 'That file was not encrypted, so nobody can tell whose it is: it was not taken. Send it again.';
-  const [words, name] = [isText(body) ? body : '', isText(filename) ? filename : ''];
   const size = isObject(info) ? Number(info['size']) || 0 : 0;
-  return { what, name: name || words, size, file, words: name && name !== words ? words.trim() : '' };
+  const { text, quote, replyTo } = saidIn(content);
+  const named = isText(filename) && filename !== '';
+  const words = named && body !== filename && !isBlank(text) ? text.trim() : '';
+  return { what, name: named ? filename : text, size, file, words, quote, replyTo };
 }

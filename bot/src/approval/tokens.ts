@@ -18,7 +18,7 @@ export function crockford(bytes: Uint8Array): string {
 }
 
 /** What a person's tap must not be mistaken for, and what newer than most phones' fonts (Unicode 15.1 and later). */
-const unfit = `${noes.join('')}✅👍🛑🛘🪉🪊🪎🪏🪾🫆🫈🫍🫜🫟🫩🫪🫯⏩⏪⏫⏬◽◾⚪⚫⬛⬜⭕🔘🆎🆑🆒🆓🆔🆕🆖🆗🆘🆙🆚🈁🈚🈯🈲🈳🈴🈵🈶🈸🈹🈺🉐🉑`;
+const unfit = `${noes.join('')}✅👍🛑⏳⌛➕❓🛘🪉🪊🪎🪏🪾🫆🫈🫍🫜🫟🫩🫪🫯⏩⏪⏫⏬◽◾⚪⚫⬛⬜⭕🔘🆎🆑🆒🆓🆔🆕🆖🆗🆘🆙🆚🈁🈚🈯🈲🈳🈴🈵🈶🈸🈹🈺🉐🉑`;
 
 /** Single code points that every phone draws as one emoji: more than a thousand. */
 export const emojis: readonly string[] = (() => {
@@ -78,11 +78,15 @@ export const folded = (text: string): string =>
     .replaceAll('O', '0')
     .replace(/[IL]/g, '1');
 
+/** Characters of a message that is a code: with a word of its action, and room for what a phone puts between. */
+const mostTyped = 200;
+
 /**
  * A message that may be a code, in whatever case, with whatever stands between and around its letters.
  * @returns the code as it is given out, and the one word that follows it, or ''
  */
 export function typedCode(text: string): { code: string; rest: string } | undefined {
+  if (text.length > mostTyped) return undefined;
   let code = '';
   let end = 0;
   for (const letter of text) {

@@ -17,12 +17,19 @@ export type ErrorCode =
 export type BrainEvent =
   /** The brain's words. `text` is all of this part so far; `done` when no more of it comes. */
   | { type: 'text'; session: string; part: string; delta: string; text: string; done: boolean }
+  /** It makes this call now: all that it said before was told before. */
+  | { type: 'call'; session: string; tool: string; args: unknown }
+  /**
+   * Read anew after `down` it does nothing: which prompts it has, of the last ones, and whether its last turn came to an end
+   * of its own.
+   */
+  | { type: 'rest'; session: string; prompts: readonly string[]; whole: boolean }
   | { type: 'todo'; session: string; todos: Todo[] }
   | { type: 'busy' | 'idle'; session: string }
   /** What went wrong, for people: what happened and what to do. Work may go on by itself after `model_unreachable`. */
   | { type: 'error'; session: string; code: ErrorCode; message: string }
   | { type: 'cost'; session: string; dollars: number; tokens: number }
-  /** Whether the brain is there at all. After `up`, what was missed of each known session is told again. */
+  /** Whether the brain is there at all. What was missed of each known session is told before `up`. */
   | { type: 'up' | 'down' };
 
 export type Snapshot = {
@@ -36,13 +43,16 @@ export type Snapshot = {
 
 export type Model = { id: string; name: string };
 
+/** For a model that sees. */
+export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp'; bytes: Uint8Array };
+
 export type Brain = {
   /** Starts a conversation whose only hands are this task's. Returns its id, which outlives the brain's process. */
   createSession(o: { title: string; task: Hands }): Promise<string>;
   /** Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again. */
   resume(o: { session: string; task: Hands }): void;
   /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
-  prompt(session: string, text: string): Promise<void>;
+  prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
   models(): Promise<Model[]>;

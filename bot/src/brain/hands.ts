@@ -12,6 +12,9 @@ import type { Hands } from '../gateway/server.ts';
 export const handsName = (task: string): string =>
   `t${createHash('sha256').update(task).digest('hex').slice(0, 12)}`;
 
+/** A tool as the gateway calls it, of the name that OpenCode gives it. */
+export const toolOf = (name: string): string => name.replace(/^t[0-9a-f]{12}_/, '');
+
 /** The server as OpenCode connects to it. Without a timeout of a day it drops calls after a minute. */
 export const handsOf = ({ url, token }: Hands): McpRemoteConfig => ({
   type: 'remote',

@@ -1,9 +1,9 @@
 /** OpenCode's server as the brain. It is given text and hands; never tools, permissions or parts that name a file. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createOpencodeClient } from '@opencode-ai/sdk/v2';
+import { createOpencodeClient, type Message } from '@opencode-ai/sdk/v2';
 import type { Logger } from 'pino';
 import type { Hands } from '../gateway/server.ts';
-import type { Brain, BrainEvent } from './brain.ts';
+import type { Brain, BrainEvent, Picture } from './brain.ts';
 import { handsName, handsOf } from './hands.ts';
 import { sum, todo, translator } from './translate.ts';
 
@@ -24,11 +24,18 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
   const sessions = new Map<string, Hands>();
   /** Which token each task's server over there was given last. */
   const attached = new Map<string, string>();
+  /** Sessions that something was told of since they were last read: that they did nothing when they were read is no news then. */
+  const stirred = new Set<string>();
   const tell = (event: BrainEvent) => {
     for (const fn of listeners) fn(event);
   };
   let up = false;
-  const told = translator((session) => sessions.has(session), tell);
+  const told = translator(
+    (session) => sessions.has(session),
+    tell,
+    (session) =>
+      abort(session).catch((error: unknown) => log.warn({ session, err: error }, 'brain: not ended')),
+  );
   const soon = () => ({ signal: AbortSignal.any([over.signal, AbortSignal.timeout(patience)]) });
 
   async function health(): Promise<boolean> {
@@ -56,15 +63,20 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
           for await (const event of stream) {
             if (event.type === 'server.connected') {
               // The stream has no replay: it runs before the state is read, so that nothing falls between.
-              void catchUp();
-              if (!up) tell({ type: 'up' });
-              up = true;
-            } else told.take(event);
+              void catchUp().then(() => {
+                if (!up && !lost.signal.aborted) tell({ type: 'up' });
+                up = !lost.signal.aborted;
+              });
+            } else {
+              if ('sessionID' in event.properties) stirred.add(String(event.properties.sessionID));
+              told.take(event);
+            }
           }
         } catch (error) {
           if (!over.signal.aborted) log.warn({ err: error }, 'brain: event stream broke');
         } finally {
           clearInterval(pulse);
+          lost.abort();
         }
       }
       if (over.signal.aborted) return;
@@ -74,16 +86,36 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     }
   }
 
-  async function reread(): Promise<void> {
-    const states = need('the sessions', await client.session.status(undefined, soon()));
-    for (const sessionID of sessions.keys()) {
-      const read = await client.session.messages({ sessionID, limit: 50 }, soon());
-      const messages = need('messages', read);
-      const turn = messages.slice(messages.findLastIndex((m) => m.info.role === 'user') + 1);
-      told.catchUp(sessionID, (states[sessionID]?.type ?? 'idle') !== 'idle', turn);
+  async function reread(sessionID: string, busy: boolean): Promise<void> {
+    const read = await client.session.messages({ sessionID, limit: 50 }, soon());
+    const messages = need('messages', read);
+    const turn = messages.slice(messages.findLastIndex((m) => m.info.role === 'user') + 1);
+    if (!busy && stirred.has(sessionID)) return;
+    told.catchUp(sessionID, busy, turn);
+    if (busy) return;
+    const prompts = messages.flatMap(({ info, parts }) =>
+      info.role === 'user' ? parts.flatMap((p) => (p.type === 'text' ? [p.text] : [])) : [],
+    );
+    tell({ type: 'rest', session: sessionID, prompts, whole: isWhole(messages.at(-1)?.info) });
+  }
+  let catching: Promise<void> = Promise.resolve();
+  /** Never throws. */
+  const catchUp = (): Promise<void> => {
+    catching = catching.then(rereadAll);
+    return catching;
+  };
+  /** What could not be read of one session holds up no other. */
+  async function rereadAll(): Promise<void> {
+    const failed = (error: unknown) => log.warn({ err: error }, 'brain: state not read');
+    stirred.clear();
+    try {
+      const states = need('the sessions', await client.session.status(undefined, soon()));
+      const one = (id: string) => reread(id, (states[id]?.type ?? 'idle') !== 'idle').catch(failed);
+      await Promise.all(Array.from(sessions.keys(), one));
+    } catch (error) {
+      failed(error);
     }
   }
-  const catchUp = () => reread().catch((error: unknown) => log.warn({ err: error }, 'brain: state not read'));
 
   async function attach(hands: Hands): Promise<void> {
     const name = handsName(hands.task);
@@ -93,6 +125,10 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     if (now[name]?.status !== 'connected')
       throw new Error('The brain cannot reach its tools (the gateway). The message was not sent; try again.');
     attached.set(name, hands.token);
+  }
+
+  async function abort(sessionID: string): Promise<void> {
+    need('the stop', await client.session.abort({ sessionID }, soon()));
   }
 
   const following = follow();
@@ -109,17 +145,15 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       sessions.set(session, task);
       if (up) void catchUp();
     },
-    async prompt(session, text) {
+    async prompt(session, text, pictures = []) {
       const hands = sessions.get(session);
       if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
       await attach(hands);
-      const parts = [{ type: 'text' as const, text }];
+      const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
       const sent = await client.session.promptAsync({ sessionID: session, agent: 'task', parts }, soon());
       need('the message', sent, true);
     },
-    async abort(session) {
-      need('the stop', await client.session.abort({ sessionID: session }, soon()));
-    },
+    abort,
     async models() {
       const { providers } = need('the models', await client.config.providers(undefined, soon()));
       return providers.flatMap((p) => Object.values(p.models).map((m) => ({ id: m.id, name: m.name })));
@@ -157,6 +191,19 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       await following;
     },
   };
+}
+
+/** The bytes themselves: a part that named a file would have OpenCode read one of its own. */
+const filePart = ({ mime, bytes }: Picture) => ({
+  ...{ type: 'file' as const, mime },
+  url: `data:${mime};base64,${Buffer.from(bytes).toString('base64')}`,
+});
+
+/** Whether a session's last message ends a turn: a process that is ended leaves it open, or says that it was aborted. */
+function isWhole(last?: Message): boolean {
+  if (last?.role !== 'assistant' || last.summary) return false;
+  if (last.error) return last.error.name !== 'MessageAbortedError';
+  return last.time.completed !== undefined && last.finish !== 'tool-calls';
 }
 
 /** What an answer carries, or an error that says what was asked for. */

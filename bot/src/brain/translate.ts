@@ -1,7 +1,8 @@
 /** From OpenCode's events to ours: what a session's parts, roles and states were is kept here, nothing else. */
 import type { Event, Message, Part } from '@opencode-ai/sdk/v2';
-import type { BrainEvent, Todo } from './brain.ts';
-import { cutOff, troubleOf, troubleOfRetry } from './errors.ts';
+import type { BrainEvent, ErrorCode, Todo } from './brain.ts';
+import { cutOff, type Trouble, troubleOf, troubleOfRetry } from './errors.ts';
+import { toolOf } from './hands.ts';
 
 export type Translator = {
   take(event: Event): void;
@@ -9,16 +10,22 @@ export type Translator = {
   catchUp(session: string, busy: boolean, turn: readonly { info: Message; parts: Part[] }[]): void;
 };
 
-/** @param known whether a session is one of ours: nothing else on that server is told */
+/**
+ * @param known whether a session is one of ours: nothing else on that server is told
+ * @param end ends a session's turn, which would go on for ever
+ */
 export function translator(
   known: (session: string) => boolean,
   tell: (event: BrainEvent) => void,
+  end: (session: string) => void,
 ): Translator {
   const busy = new Set<string>();
   /** Messages of the turn that are the brain's own: their session, and whether they ended at the limit. */
   const assistant = new Map<string, { session: string; cut: boolean }>();
   const texts = new Map<string, { session: string; text: string; done: boolean }>();
   const costs = new Map<string, string>();
+  /** How often a turn met each kind of refusal. */
+  const refusals = new Map<string, Map<ErrorCode, number>>();
 
   const state = (session: string, is: boolean) => {
     if (is === busy.has(session)) return;
@@ -26,6 +33,7 @@ export function translator(
     else busy.delete(session);
     // At the start of a turn, not at its end: the last words may come after that was told.
     if (is) {
+      refusals.delete(session);
       for (const [id, part] of texts) if (part.session === session) texts.delete(id);
       for (const [id, its] of assistant) if (its.session === session) assistant.delete(id);
     }
@@ -41,6 +49,8 @@ export function translator(
   };
 
   const part = (p: Part) => {
+    if (p.type === 'tool' && p.state.status === 'running')
+      tell({ type: 'call', session: p.sessionID, tool: toolOf(p.tool), args: p.state.input });
     if (p.type !== 'text' || p.synthetic || !assistant.has(p.messageID)) return;
     grow(p.id, p.sessionID, p.text, p.time?.end !== undefined);
   };
@@ -51,6 +61,19 @@ export function translator(
     const cut = info.finish === 'length';
     if (cut && !assistant.get(info.id)?.cut) tell({ type: 'error', session: info.sessionID, ...cutOff() });
     assistant.set(info.id, { session: info.sessionID, cut });
+  };
+
+  /**
+   * A refusal of one kind ends a turn where it comes again. The first one as too long is not told: OpenCode goes on from a
+   * summary by itself, and where that is refused as well it does so again, for ever.
+   */
+  const refused = (session: string, trouble: Trouble) => {
+    const mine = refusals.get(session) ?? new Map<ErrorCode, number>();
+    refusals.set(session, mine);
+    const times = (mine.get(trouble.code) ?? 0) + 1;
+    mine.set(trouble.code, times);
+    if (times > 1 && trouble.code !== 'aborted') end(session);
+    if (times === (trouble.code === 'too_long' ? 2 : 1)) tell({ type: 'error', session, ...trouble });
   };
 
   const take = (event: Event) => {
@@ -81,8 +104,7 @@ export function translator(
       case 'session.idle':
         return state(of, false);
       case 'session.error':
-        if (event.properties.error)
-          tell({ type: 'error', session: of, ...troubleOf(event.properties.error) });
+        if (event.properties.error) refused(of, troubleOf(event.properties.error));
         return;
       case 'session.updated': {
         const { cost, tokens } = event.properties.info;

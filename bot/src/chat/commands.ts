@@ -6,13 +6,15 @@ import type { Attention } from '../approval/attention.ts';
 import type { Book } from '../approval/book.ts';
 import type { Desk } from '../approval/desk.ts';
 import type { Evidence } from '../approval/gatekeeper.ts';
-import { clock } from '../approval/render.ts';
+import { clock, wishes } from '../approval/render.ts';
+import { unended } from '../approval/said.ts';
 import type { CardStore } from '../approval/store.ts';
 import { oneLine } from '../approval/visible.ts';
 import type { DeviceNow } from '../matrix/types.ts';
 import { controlCommands } from './control-commands.ts';
 import type { Conversation } from './conversation.ts';
 import { fileCommands } from './files.ts';
+import { standsText } from './progress.ts';
 import type { Tour } from './tour.ts';
 
 export type CommandContext = {
@@ -40,6 +42,8 @@ export type Command = {
   name: string;
   usage: string;
   summary: string;
+  /** Told whole by `!help`, which names the others. */
+  everyday?: true;
   /** The role it takes; any that may ask where there is none. */
   least?: Role;
   /** Done before its message counts as taken: no crash may lose it. It is repeated after one. */
@@ -88,25 +92,42 @@ function pending({ book, workspace }: CommandContext): string {
     .unfinished()
     .filter((p) => p.action.workspace === workspace)
     .map((p) => {
-      const state = book.state(p.action.id);
       const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
-      return `#${p.number} ${p.action.kind} · ${state === 'posted' ? `waits for you until ${until}` : state}`;
+      const stands = standsText(p, book) || `waits for you until ${until}`;
+      return `#${p.number} ${wishes[p.action.kind]} · ${stands}`;
     });
   return lines.length > 0 ? lines.join('\n') : 'Nothing waits.';
+}
+
+/** Few lines on a phone: what is used every day in full, the rest by name. */
+function help(args: string): string {
+  const one = commands.find((c) => c.name === args.replace(/^!/, '').toLowerCase());
+  if (one) return `${one.usage}: ${one.summary}`;
+  const names = (some: readonly Command[]) => some.map((c) => `!${c.name}`).join(' ');
+  const grouped = [...fileCommands, ...controlCommands];
+  return [
+    'Say to the agent what should be done, or send:',
+    ...commands.filter((c) => c.everyday).map((c) => `${c.usage}: ${c.summary}`),
+    `Files: ${names(fileCommands)}`,
+    `Who may do what: ${names(controlCommands)}`,
+    `Also: ${names(commands.filter((c) => !c.everyday && !grouped.includes(c)))}`,
+    '!help COMMAND says more, such as !help lease.',
+  ].join('\n');
 }
 
 export const commands: readonly Command[] = [
   {
     name: 'help',
-    usage: '!help',
-    summary: 'this list',
-    run: () =>
-      `${commands.map((c) => `${c.usage}: ${c.summary}`).join('\n')}\nAnything else goes to the agent.`,
+    usage: '!help [COMMAND]',
+    summary: 'this list, or more about one of them',
+    everyday: true,
+    run: help,
   },
   {
     name: 'run',
     usage: '!run COMMAND',
     summary: 'run a command in the sandbox, after your approval',
+    everyday: true,
     verbatim: true,
     async run(args, c) {
       if (!args) return 'What should run? !run COMMAND';
@@ -119,9 +140,16 @@ export const commands: readonly Command[] = [
     name: 'status',
     usage: '!status',
     summary: 'how every part is, and what waits',
+    everyday: true,
     run: (_, c) => [...c.health(), ...c.conversation.describe(c.workspace), pending(c)].join('\n'),
   },
-  { name: 'pending', usage: '!pending', summary: 'what waits for your answer', run: (_, c) => pending(c) },
+  {
+    name: 'pending',
+    usage: '!pending',
+    summary: 'what waits for your answer',
+    everyday: true,
+    run: (_, c) => pending(c),
+  },
   {
     name: 'workspaces',
     usage: '!workspaces',
@@ -144,6 +172,7 @@ export const commands: readonly Command[] = [
     name: 'stop',
     usage: '!stop',
     summary: 'end what runs, deny what waits, interrupt the agent',
+    everyday: true,
     control: true,
     async run(_, c) {
       void c.conversation.interrupt(c.workspace);
@@ -175,6 +204,7 @@ export const commands: readonly Command[] = [
     name: 'new',
     usage: '!new [TITLE]',
     summary: 'start a new task: a fresh conversation and a fresh container',
+    everyday: true,
     verbatim: true,
     async run(args, c) {
       await c.desk.endTask(c.workspace);
@@ -195,7 +225,7 @@ export const commands: readonly Command[] = [
 function parsed(line: string): { name: string; args: string; command: Command | undefined } {
   const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
   const command = commands.find((x) => x.name === name.toLowerCase());
-  return { name, args: command?.verbatim ? args : args.replace(/[.,;:!?…。]+$/, ''), command };
+  return { name, args: command?.verbatim ? args : unended(args, /[.,;:!?…。]/), command };
 }
 
 /** Whether a message is a command that has to be done before it counts as taken. */

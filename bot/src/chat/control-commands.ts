@@ -3,8 +3,9 @@ import type { Act, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
 import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import { roles } from '@pocketcoder/ledger/src/identities.cjs';
 import { classes } from '@pocketcoder/ledger/src/policy.cjs';
-import { duration, endsText, fingerprint, policyText } from '../approval/control.ts';
+import { fingerprint, policyText, roughly } from '../approval/control.ts';
 import { refused } from '../approval/refusals.ts';
+import { wishes } from '../approval/render.ts';
 import type { Command, CommandContext } from './commands.ts';
 
 /** Asks for a control action by its own card; the room shows the rest. */
@@ -67,15 +68,14 @@ function lease(args: string, c: CommandContext): Promise<string> | string {
 function leases({ book }: CommandContext): string {
   const lines = book.standing().map((g) => {
     const { steps, acts, of, path, uses, seconds } = g.args;
-    const name = `#${g.number}`;
-    const left = duration(Math.max(0, Math.round((Date.parse(g.at) + seconds * 1000 - Date.now()) / 1000)));
-    if (steps) return `${name} plan: ${g.used} of ${steps.length} steps done · ${left} left`;
-    if (g.kind === 'reads')
-      return `${name} reads of this workspace in its task: used ${g.used} of ${uses} · ${left} left`;
+    const left = roughly(Math.max(0, (Date.parse(g.at) + seconds * 1000 - Date.now()) / 1000));
+    if (steps) return `#${g.number} plan: ${g.used} of ${steps.length} steps done, ${left} left`;
+    const used = `${g.used} of ${uses} used, ${left} left`;
+    if (g.kind === 'reads') return `#${g.number} reads of this workspace in its task: ${used}`;
     const what = acts
-      ? acts.map((a: Act) => a.kind).join(', ')
-      : `${of} below ${path || 'the whole workspace'}`;
-    return `${name} lease: ${what} · used ${g.used} of ${uses} · ${left} left (${endsText({ uses, seconds })})`;
+      ? acts.map((a: Act) => wishes[a.kind]).join(', ')
+      : `${wishes[of as Act['kind']]} below ${path || 'the whole workspace'}`;
+    return `#${g.number} lease to ${what}: ${used}`;
   });
   return lines.length > 0 ? lines.join('\n') : 'No lease and no plan stands: every action is asked for.';
 }
@@ -193,7 +193,10 @@ export const controlCommands: readonly Command[] = [
     control: true,
     async run(_, c) {
       await c.desk.freeze(c.user);
-      for (const workspace of c.book.rooms().keys()) await c.desk.stop(workspace, c.user);
+      for (const workspace of c.book.rooms().keys()) {
+        void c.conversation.interrupt(workspace);
+        await c.desk.stop(workspace, c.user);
+      }
       return '🧊 Frozen: nothing is approved or begun, and leases are over. !thaw, or ./pocketcoder thaw at the console.';
     },
   },

@@ -3,13 +3,13 @@ import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
-import { visible } from '../approval/visible.ts';
-import type { Brain, BrainEvent, Todo } from '../brain/brain.ts';
+import type { Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Hands } from '../gateway/server.ts';
-import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
-import { type Status, statusMessage } from './status.ts';
-import type { Task, TaskStore } from './tasks.ts';
+import type { Matrix, RoomId } from '../matrix/types.ts';
+import type { Owed, Task, TaskStore } from './tasks.ts';
+import { createTurns } from './turns.ts';
+import { createVoice, type Made } from './voice.ts';
 
 export type ConversationOptions = {
   /** Absent where no model is configured. */
@@ -20,24 +20,38 @@ export type ConversationOptions = {
   tasks: TaskStore;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;
+  /** Whether an action that a task's brain asked for is still to end. */
+  waits(task: string): boolean;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
+  /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
+  picture?(action: string): Promise<Picture | undefined>;
   log: Logger;
 };
 export type Conversation = {
   currentTask(workspace: string): Task;
+  /** Begins a conversation anew: those before it end, and nothing more is told to them. */
   newTask(workspace: string, title: string): Task;
   /** Words of an enrolled device. Returns what to say at once, or ''. @param about the action that they reply to, or '' */
   hear(workspace: string, text: string, about?: string): Promise<string>;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
   tell(task: string, text: string, action: string): Promise<string>;
+  /** Somebody of an enrolled device turned to the agent again, by a file: a stop is over. */
+  goOn(workspace: string): void;
   /**
    * An action of the brain is over. `delivered` when its open tool call carried the outcome to it already; otherwise the
-   * brain is prompted with it, as soon as it is there.
+   * brain is prompted with it, as soon as it is there and was not told to stop.
    */
   over(page: Page, outcome: Outcome, delivered: boolean): Promise<void>;
-  /** Never throws: a brain that is not there does nothing either. */
+  /**
+   * Ends every turn of this workspace's brain; it is told nothing more before somebody speaks, also over a restart. It
+   * stands at once; the promise is for the turns' ends. Never throws: a brain that is not there does nothing either.
+   */
   interrupt(workspace: string): Promise<void>;
+  /** Why a task's brain is neither asked for nor told anything now, or ''. */
+  halted(task: string): string;
+  /** Resolves when what the brain said before this call stands in the room. */
+  spoken(task: string, call: Made): Promise<void>;
   describe(workspace: string): string[];
   modelName(): string;
   /** Takes up the sessions of before a restart and begins to show what the brain says. */
@@ -50,93 +64,66 @@ const noModel =
 const kept = 'The agent does not take that now. It is kept, and told to it as soon as it does.';
 /** Milliseconds until a brain that is up and did not take something is told it again. */
 const payAgain = 10_000;
-/** Bytes of the brain's words in one message: an edit carries them four times, and a homeserver takes 65,536 in all. */
-const mostSaid = 8000;
 
-/** What is owed of a file that was sent goes by this name. */
-const sentKey = (action: string): string => `sent-${action}`;
+/** What is owed of a file that was sent goes by this and its action. */
+const sentPrefix = 'sent-';
 
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
 
 export function createConversation(o: ConversationOptions): Conversation {
-  const { brain, tasks, matrix, log } = o;
-  const answers = new Map<string, { part: string; status: Status; text: string }>();
-  const lists = new Map<string, Status>();
-  const costs = new Map<string, number>();
-  /** The message in each room that the model cannot be reached: one an outage, edited once it answers. */
-  const unreachable = new Map<RoomId, EventId>();
-  const busy = new Set<string>();
+  const { brain, tasks, log } = o;
+  const voice = createVoice(o);
+  const turns = createTurns(tasks, o.waits);
   let up = false;
-
-  const say = (workspace: string, text: string) =>
-    matrix.post(o.roomOf(workspace), 'm.room.message', message([{ line: text }], 'm.text'));
-  /** The brain's own words: visible characters only, as text and never as markup, every line marked as not the bot's. */
-  function words(text: string, kind: 'm.text' | 'm.notice' = 'm.text') {
-    const bytes = Buffer.from(text);
-    const said = visible(bytes.subarray(0, mostSaid).toString()).text;
-    const cut = bytes.length > mostSaid ? [{ line: 'cut here: it was longer' }] : [];
-    return message([{ line: 'agent:' }, { said }, ...cut], kind);
-  }
-  const checklist = (items: readonly Todo[]) => {
-    const marks = { completed: '☑', in_progress: '▶', cancelled: '☒', pending: '☐' };
-    return words(items.map((i) => `${marks[i.state]} ${i.text}`).join('\n'), 'm.notice');
-  };
-
-  async function finishAnswer(session: string): Promise<void> {
-    const answer = answers.get(session);
-    answers.delete(session);
-    if (answer?.text.trim()) await answer.status.finish(words(answer.text));
-  }
 
   async function onEvent(e: BrainEvent): Promise<void> {
     if (!('session' in e)) {
       up = e.type === 'up';
-      if (up) void pay();
+      if (!up) return turns.down();
+      // A stop that did not reach it counts all the same.
+      const workspaces = new Set(tasks.withSession().map(({ workspace }) => workspace));
+      for (const workspace of workspaces) if (tasks.stopped(workspace)) void end(workspace);
+      void pay();
       return;
     }
     const task = tasks.bySession(e.session);
     if (!task) return;
-    const room = o.roomOf(task.workspace);
-    switch (e.type) {
-      case 'text': {
-        const outage = unreachable.get(room);
-        unreachable.delete(room);
-        if (outage) await matrix.edit(room, outage, message([{ line: '✅ The model answers again.' }]));
-        if (answers.get(e.session)?.part !== e.part) await finishAnswer(e.session);
-        const answer = answers.get(e.session) ?? {
-          part: e.part,
-          status: statusMessage(matrix, room, log),
-          text: '',
-        };
-        answer.text = e.text;
-        answers.set(e.session, answer);
-        if (e.done) await finishAnswer(e.session);
-        else if (e.text.trim()) answer.status.show(words(e.text));
-        return;
+    if (e.type === 'text') tasks.spoke(task.id);
+    if (e.type === 'rest' && halted(task.id)) return tasks.answered(task.id);
+    const say = turns.take(task, e);
+    if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message([{ line: say }]));
+    else if (e.type !== 'rest') await voice.take(task, e);
+  }
+
+  const isCurrent = (task: Task): boolean => tasks.current(task.workspace)?.id === task.id;
+  function halted(id: string): string {
+    const task = tasks.get(id);
+    if (!task) return '';
+    if (tasks.stopped(task.workspace))
+      return 'the owner stopped everything; end your turn and wait for their words';
+    return isCurrent(task) ? '' : 'this task is over: the owner began another';
+  }
+
+  /** Sessions of earlier tasks that were ended: nothing begins a turn of theirs again. */
+  const over = new Set<string>();
+  /** Ends what the sessions of a workspace do, now and once more when nothing is on its way to them any longer. */
+  function end(workspace: string): Promise<void> {
+    const one = async (task: Task) => {
+      try {
+        await brain?.abort(task.session);
+        if (!isCurrent(task)) over.add(task.session);
+      } catch (error) {
+        log.warn({ task: task.id, err: error }, 'the brain was not interrupted');
       }
-      case 'todo': {
-        const list = lists.get(e.session) ?? statusMessage(matrix, room, log);
-        lists.set(e.session, list);
-        if (e.todos.length > 0) list.show(checklist(e.todos));
-        return;
-      }
-      case 'busy':
-        busy.add(e.session);
-        return matrix.typing(room, true);
-      case 'idle':
-        busy.delete(e.session);
-        await finishAnswer(e.session);
-        return matrix.typing(room, false);
-      case 'error':
-        await finishAnswer(e.session);
-        if (e.code === 'aborted') return;
-        if (e.code !== 'model_unreachable') await say(task.workspace, `⚠️ ${e.message}`);
-        else if (!unreachable.has(room)) unreachable.set(room, await say(task.workspace, `⚠️ ${e.message}`));
-        return;
-      case 'cost':
-        costs.set(e.session, e.dollars);
-    }
+    };
+    const all = async () => {
+      const some = tasks.withSession(workspace).filter(({ session }) => !over.has(session));
+      await Promise.all(some.map(one));
+    };
+    const now = all();
+    paying = paying.then(all);
+    return now;
   }
 
   function newTask(workspace: string, title: string): Task {
@@ -149,6 +136,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       createdAt: Date.now(),
     };
     tasks.add(task);
+    void end(workspace);
     return task;
   }
   const currentTask = (workspace: string): Task => tasks.current(workspace) ?? newTask(workspace, '');
@@ -169,85 +157,107 @@ export function createConversation(o: ConversationOptions): Conversation {
     return begun;
   }
 
-  async function prompt(task: Task, text: string): Promise<void> {
+  async function prompt(task: Task, some: readonly Owed[]): Promise<void> {
+    const text = some.map((owed) => owed.text).join('\n\n');
     const leak = o.leak(`${task.title}\n${text}`);
     if (leak) throw new Error(`Not told to the agent: ${leak}.`);
-    if (brain) await brain.prompt(await sessionOf(brain, task), text);
+    if (!brain) return;
+    const sent = some.filter(({ id }) => id.startsWith(sentPrefix));
+    const pictures = await Promise.all(sent.map(({ id }) => o.picture?.(id.slice(sentPrefix.length))));
+    const seen = pictures.filter((picture) => picture !== undefined);
+    await brain.prompt(await sessionOf(brain, task), text, seen);
+    turns.asked(task, text);
   }
 
   let paying: Promise<void> = Promise.resolve();
   let again: NodeJS.Timeout | undefined;
-  /** Tells brains what they are owed; what can't be told now is told when the brain is up, or takes it, again. */
+  /** Tells each brain at once all that it is owed; what can't be told now is told when the brain is up, or takes it, again. */
   function pay(): Promise<void> {
     const all = async () => {
-      const stuck = new Set<string>();
-      for (const { action, task: id, text } of tasks.owed()) {
-        if (stuck.has(id)) continue; // in order
-        const task = tasks.get(id);
-        try {
-          if (task) await prompt(task, text);
-          tasks.paid(action);
-        } catch (error) {
-          stuck.add(id);
-          log.warn({ task: id, err: error }, 'the brain was not told something yet');
-        }
-      }
+      let stuck = false;
+      const owed = Map.groupBy(tasks.owed(), ({ task }) => task);
+      for (const [id, some] of owed) stuck = !(await payTask(id, some)) || stuck;
       clearTimeout(again);
-      if (up && stuck.size > 0) again = setTimeout(pay, payAgain).unref();
+      if (up && stuck) again = setTimeout(pay, payAgain).unref();
     };
     paying = paying.then(all);
     return paying;
   }
 
+  /** @returns false where it is to be tried again by itself */
+  async function payTask(id: string, some: readonly Owed[]): Promise<boolean> {
+    const task = tasks.get(id);
+    const isOver = task && !isCurrent(task);
+    if (halted(id) && !isOver) return true;
+    try {
+      if (task && !isOver) await prompt(task, some);
+    } catch (error) {
+      log.warn({ task: id, err: error }, 'the brain was not told something yet');
+      return false;
+    }
+    for (const owed of some) tasks.paid(owed.id);
+    toldKept.delete(id);
+    return true;
+  }
+  /** Tasks whose brain takes nothing at present, and where that was said. */
+  const toldKept = new Set<string>();
+  /** Notes words and tells them. Returns what to say: that they are kept, once as long as nothing is taken. */
+  async function owe(task: string, text: string, key?: string): Promise<string> {
+    const id = tasks.owe(task, text, key);
+    await pay();
+    // What came after it may be on its way still.
+    const isKept = tasks.owed().some((owed) => owed.id === id) && !halted(task);
+    if (!isKept || toldKept.has(task)) return '';
+    toldKept.add(task);
+    return kept;
+  }
+
   return {
     currentTask,
     newTask,
-    async hear(workspace, text) {
+    async hear(workspace, text, about) {
       if (!brain) return noModel;
       const task = currentTask(workspace);
       const leak = o.leak(`${task.title}\n${text}`);
       if (leak) throw new Error(`Not told to the agent: ${leak}.`);
-      const denied = tasks.takeReason(workspace);
-      tasks.owe(task.id, denied ? `${denied} The owner's reason: ${text}` : text);
-      await pay();
-      return tasks.owed().some((owed) => owed.task === task.id) ? kept : '';
+      tasks.goOn(workspace);
+      const denied = tasks.denied(task.id, about);
+      const words = denied ? `About action ${denied}, which was denied. The owner's reason: ${text}` : text;
+      return owe(task.id, words);
     },
     async tell(task, text, action) {
       if (!brain) return noModel;
       const leak = o.leak(text);
-      if (leak) return `⚠️ Not told to the agent: ${leak}.`;
-      tasks.owe(task, text, sentKey(action));
-      await pay();
-      return tasks.owed().some((owed) => owed.task === task) ? kept : '';
+      return leak ? `⚠️ Not told to the agent: ${leak}.` : owe(task, text, sentPrefix + action);
     },
+    goOn: tasks.goOn,
     async over(page, outcome, delivered) {
-      const task = tasks.get(page.action.task);
-      if (!task || page.action.requester !== 'brain') return;
-      const owed = { task: task.id, text: describeOutcome(page.action.id, outcome) };
-      if (!tasks.tell(page.action.id, delivered ? undefined : owed)) return;
-      if (outcome.state === 'denied')
-        tasks.expectReason(task.workspace, `About action ${page.action.id}, which was denied.`);
+      const { id: action, task: of, requester } = page.action;
+      const task = tasks.get(of);
+      if (!task || requester !== 'brain') return;
+      const owed = { task: of, text: describeOutcome(action, outcome) };
+      if (!tasks.tell(action, delivered || !isCurrent(task) ? undefined : owed) || halted(of)) return;
+      if (outcome.state === 'denied') tasks.deny(action, of);
       void pay();
     },
-    async interrupt(workspace) {
-      const task = tasks.current(workspace);
-      if (!brain || !task?.session) return;
-      await brain
-        .abort(task.session)
-        .catch((error: unknown) => log.warn({ err: error }, 'the brain was not interrupted'));
+    interrupt(workspace) {
+      tasks.stop(workspace);
+      return end(workspace);
+    },
+    halted,
+    async spoken(task, call) {
+      const session = tasks.get(task)?.session;
+      if (session) await voice.before(session, call);
     },
     describe(workspace) {
       const task = tasks.current(workspace);
-      if (!task) return ['no task yet'];
-      const cost = costs.get(task.session);
-      const state = busy.has(task.session) ? 'working' : 'idle';
-      return [`task ${task.title}: ${state}${cost ? ` · ${cost.toFixed(4)} $` : ''}`];
+      return [task ? voice.describe(task) : 'no task yet'];
     },
     modelName: () =>
       brain ? `The model is ${o.model}. It is chosen in pocketcoder.yaml, at the console.` : noModel,
     brainIsUp: () => up,
     listen() {
-      for (const task of tasks.withSession())
+      for (const task of tasks.withSession().filter(isCurrent))
         brain?.resume({ session: task.session, task: o.hands(task.id, task.workspace) });
       // One after the other: two parts of one answer must not overtake each other.
       let chain: Promise<void> = Promise.resolve();

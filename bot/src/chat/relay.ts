@@ -10,13 +10,15 @@ import type { Book } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
 import { type Gate, type Heard, judge, onlyThat, removedBy, type Verdict } from '../approval/gatekeeper.ts';
+import { nameOf } from '../approval/render.ts';
 import type { CardStore } from '../approval/store.ts';
 import { oneLine } from '../approval/visible.ts';
-import type { EventId, Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
+import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
 import { type CommandContext, isControl, runCommand } from './commands.ts';
 import type { Conversation } from './conversation.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
+import { repliedTo } from './replies.ts';
 import type { SentFiles } from './sent.ts';
 import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
@@ -36,6 +38,7 @@ export type RelayOptions = {
   health(): string[];
   log: Logger;
 };
+const unrelated = { about: '', line: '' };
 type Received = Extract<Verdict, { do: 'receive' }>;
 export type Relay = Guard & {
   /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
@@ -47,12 +50,12 @@ export type Relay = Guard & {
 
 /** What the room is told when a device was just enrolled. */
 function welcome({ user, device, role = 'owner' }: { user: string; device: string; role?: string }): string {
-  const start = `Paired. ${device} of ${user} is enrolled; their role here is ${role}.`;
-  if (!atLeast(role, 'asks')) return `${start} They read what is said and decide nothing.`;
-  const asks = 'Say what should be done, or !help for the commands.';
+  const start = `Paired. ${nameOf(user)}’s device ${device} is enrolled; role: ${role}.\n`;
+  if (!atLeast(role, 'asks')) return `${start}They read what is said and decide nothing.`;
+  const asks = `${start}Say what should be done, or !help for the commands.\n`;
   return atLeast(role, 'approves')
-    ? `${start} ${asks} A card shows the whole action: tap the emoji that the card names to approve it, or vote in its poll; ❌ denies it.`
-    : `${start} ${asks} Others decide.`;
+    ? `${asks}Each action comes as a card that shows the whole of it: tap the emoji that it names, or vote in its poll, to approve it; ❌ denies it.`
+    : `${asks}Others decide.`;
 }
 
 /** What the operator did at the console, told in every room. */
@@ -98,27 +101,6 @@ export function createRelay(o: RelayOptions): Relay {
     return why;
   }
 
-  /**
-   * What words are about, for the agent alone: the relation of a reply stands in the clear, so it proves nothing.
-   * @returns the action replied to, or '', and a line on what it was, or ''
-   */
-  function context({ replyTo = '', quote = '' }: Heard): { about: string; line: string } {
-    const txn = matrix.sentAs(replyTo as EventId);
-    const about =
-      cards.byEvent(replyTo)?.action ?? /^(?:output|output-file|end)-(.+)$/.exec(txn ?? '')?.[1] ?? '';
-    const number = cards.get(about)?.number ?? book.number(about);
-    const action = book.page(about)?.action;
-    if (number === undefined) return { about: '', line: quote && `(in reply to: “${oneLine(quote, 300)}”)` };
-    const args: object = action?.args ?? {};
-    const first = 'script' in args ? args.script : 'path' in args ? args.path : '';
-    const what = [
-      action?.kind,
-      typeof first === 'string' && first.trim() && `“${oneLine(first.trim(), 80)}”`,
-    ];
-    const line = [`(in reply to #${number}`, what.filter(Boolean).join(' '), book.state(about)];
-    return { about, line: `${line.filter(Boolean).join(', ')})` };
-  }
-
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
   async function hear(room: RoomId, workspace: string, v: Heard | Received): Promise<void> {
     const { ledger, attention, health, tour } = o;
@@ -131,18 +113,19 @@ export function createRelay(o: RelayOptions): Relay {
       ...{ workspace, user, role: from.role, evidence },
     };
     attention.heard();
+    if (v.do === 'receive') conversation.goOn(workspace);
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
-    const words = (to: Heard) => {
-      const { about, line } = context(to);
-      return conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
-    };
+    // Before words count as taken they are with the conversation, so what they reply to is looked up here.
+    const { about, line } = text.startsWith('!')
+      ? unrelated
+      : await repliedTo(o, room, v.do === 'receive' ? v.sent : v);
     const answer =
       v.do === 'receive'
-        ? o.sentFiles.receive(v.sent, v.evidence, parts)
+        ? o.sentFiles.receive(v.sent, line, v.evidence, parts)
         : text.startsWith('!')
           ? runCommand(text, parts)
-          : words(v);
+          : conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
     answer
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
@@ -166,7 +149,7 @@ export function createRelay(o: RelayOptions): Relay {
       body: { reason: `ignored: ${kind}`, room: t.room, user: t.wire.sender, device },
     });
     news.told();
-    await say(t.room, news.said);
+    await say(t.room, news.said, news.below ? { replyTo: t.wire.event_id } : {});
   }
 
   /** The room is the audit trail: what is gone from it stands in the ledger, once a card however often it is removed. */
@@ -194,6 +177,7 @@ export function createRelay(o: RelayOptions): Relay {
         const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
         if (yes) return say(t.room, yes, { replyTo: card.event });
         void matrix.readMarker(t.room, t.wire.event_id);
+        if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
         return hear(t.room, workspace, verdict);
       }
       if (verdict.do === 'stop') {

@@ -24,9 +24,14 @@ export type SentFilesOptions = {
   log: Logger;
 };
 export type SentFiles = {
-  /** Asks for what the message itself decides, where it may; else a card asks. @returns what to say, or '' */
+  /**
+   * Asks for what the message itself decides, where it may; else a card asks.
+   * @param about a line on what it replies to, or ''
+   * @returns what to say, or ''
+   */
   receive(
     sent: Sent,
+    about: string,
     evidence: Evidence,
     c: Pick<CommandContext, 'desk' | 'conversation' | 'workspace' | 'user'>,
   ): Promise<string>;
@@ -48,9 +53,7 @@ const unseen: Partial<Record<Sent['what'], string>> = {
 function told({ what, words }: Row, { args }: Action<'put_file'>, output: unknown): string {
   const path = /^wrote \d+ bytes to \/workspace\/(.+)\n$/.exec(String(output))?.[1] ?? args.path;
   const where = `${path} in the workspace, ${args.size} bytes`;
-  return words
-    ? `${words}\n\n(A ${what} came with these words: ${where}.)`
-    : `(A ${what} was sent: ${where}.)`;
+  return words ? `${words}\n\n(A ${what} came with that: ${where}.)` : `(A ${what} was sent: ${where}.)`;
 }
 
 export function createSentFiles(o: SentFilesOptions): SentFiles {
@@ -63,21 +66,19 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
 
   async function take(
     { what, name, size, file, words }: Sent,
+    about: string,
     evidence: Evidence,
-    { desk, conversation, workspace, user }: Parameters<SentFiles['receive']>[2],
+    { desk, conversation, workspace, user }: Parameters<SentFiles['receive']>[3],
   ): Promise<string> {
     if (size > mostSent) return tooLarge(mostSent);
     const bytes = await o.matrix.downloadEncrypted(file, mostSent);
     const args = { path: `uploads/${safeName(name)}`, sha256: sha256(bytes), size: bytes.length };
     const task = conversation.currentTask(workspace).id;
     const action = idOf(evidence.event, sha256); // the one that this event decides
-    db.prepare('INSERT OR REPLACE INTO sent VALUES(?, ?, ?)').run(action, what, words);
-    try {
-      await desk.ask({ kind: 'put_file', args, workspace, task, requester: user }, evidence, bytes);
-    } catch (error) {
-      drop(action);
-      throw error;
-    }
+    const all = [about, words].filter(Boolean).join('\n\n');
+    // Where asking fails it stays until the next start: the ledger may have taken it all the same.
+    db.prepare('INSERT OR REPLACE INTO sent VALUES(?, ?, ?)').run(action, what, all);
+    await desk.ask({ kind: 'put_file', args, workspace, task, requester: user }, evidence, bytes);
     return unseen[what] ?? '';
   }
 
@@ -95,8 +96,8 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
   }
 
   return {
-    receive(sent, evidence, c) {
-      const taken = line.then(() => take(sent, evidence, c));
+    receive(...one) {
+      const taken = line.then(() => take(...one));
       line = taken.catch(() => {});
       return taken;
     },

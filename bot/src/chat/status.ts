@@ -4,8 +4,8 @@ import type { Content } from '../approval/card.ts';
 import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
 
 export type Status = {
-  /** Shows this as soon as the pace allows; what comes before then replaces it. */
-  show(content: Content): void;
+  /** Shows this as soon as the pace allows; what comes before then replaces it. Only what is shown is drawn. */
+  show(content: Content | (() => Content)): void;
   /** Forgets what is not shown yet. */
   drop(): void;
   /** Shows this for good. Resolves when it is sent, and throws when it can't be. */
@@ -30,7 +30,7 @@ export function statusMessage(
   o: { txn?: string; begun?: boolean; event?: EventId; replyTo?: EventId; after?: number } = {},
 ): Status {
   let { event } = o;
-  let next: Content | undefined;
+  let next: Content | (() => Content) | undefined;
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<unknown> = Promise.resolve();
   let last = o.after === undefined ? 0 : Date.now() + o.after - pace;
@@ -55,7 +55,7 @@ export function statusMessage(
       .then(async () => {
         const content = next;
         next = undefined;
-        if (content) await send(content);
+        if (content) await send(typeof content === 'function' ? content() : content);
       })
       // An intermediate state that is lost is replaced by the next one.
       .catch((error: unknown) => log.warn({ room, err: error }, 'a status was not shown'));

@@ -25,6 +25,10 @@ export type Settled = {
 export type CallsOptions = LineOptions & {
   /** Seconds a call is held open before it answers PENDING. */
   wait: number;
+  /** Why a task's brain is told nothing now, or '': its calls are then left to be taken back. */
+  halted(task: string): string;
+  /** Resolves when what the brain said before this call stands in the room: a card comes after its reason. */
+  spoken(task: string, call: { tool: string; args: unknown }): Promise<void>;
   /** Seconds between two notices that the call still waits. */
   beat?: number;
 };
@@ -40,7 +44,7 @@ export type Call = (
 ) => Promise<Answer>;
 
 export function openCalls(o: CallsOptions): Call {
-  const { settled, wait, beat = 5 } = o;
+  const { settled, halted, wait, beat = 5 } = o;
   const lines = new Map<string, Line>();
 
   return async (asked, { signal, sent, progress }) => {
@@ -49,23 +53,31 @@ export function openCalls(o: CallsOptions): Call {
     const over = AbortSignal.any([signal, AbortSignal.timeout(wait * 1000)]);
     let stage = 'other actions of this task wait for the owner; this one is next';
     const ticker = setInterval(() => progress(stage), beat * 1000);
+    /** Whoever was stopped must not go on by an answer: its brain takes the call back, or it ends with its time. */
+    const answer = async (text: string, isError: boolean): Promise<Answer> => {
+      if (!halted(asked.task)) return { text, isError };
+      await ended(over);
+      return refused(`NOT ASKED: ${halted(asked.task) || 'the owner stopped this'}.`);
+    };
     const open = await line.enter(asked, signal, over);
     try {
       if (open === undefined)
-        return refused(
+        return await answer(
           'NOT ASKED: other actions of this task already wait for the owner, so this one was not put to them and did not run. End your turn; ask again when you were told an outcome.',
+          true,
         );
-      if (open instanceof Error) return refused(`NOT ASKED: ${open.message}. Nothing ran.`);
+      if (open instanceof Error) return await answer(`NOT ASKED: ${open.message}. Nothing ran.`, true);
       const { action, outcome } = open;
       stage = `action ${action} waits for the owner`;
       progress(stage);
       const first = await Promise.race([outcome, ended(over)]);
+      const carried = first !== undefined && !halted(asked.task);
       void outcome.then(async (o) => {
-        const delivered = first !== undefined && (await sent) && !signal.aborted;
+        const delivered = carried && (await sent) && !signal.aborted;
         settled({ task: asked.task, action, outcome: o, delivered });
       });
-      if (first === undefined) return { text: describePending(action), isError: false };
-      return { text: describeOutcome(action, first), isError: !ran(first) };
+      if (first === undefined) return await answer(describePending(action), false);
+      return await answer(describeOutcome(action, first), !ran(first));
     } finally {
       clearInterval(ticker);
       if (open) line.leave();

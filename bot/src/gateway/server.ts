@@ -94,7 +94,7 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
   }
 
   async function connect(opened: Opened): Promise<StreamableHTTPServerTransport> {
-    const mcp = toolServer(opened, call);
+    const mcp = toolServer(opened, call, o);
     const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomBytes(16).toString('hex'),
       onsessioninitialized: (id) => void opened.sessions.set(id, { transport, server: mcp }),
@@ -140,7 +140,7 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
 }
 
 /** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
-function toolServer({ hands, workspace }: Opened, call: Call): Server {
+function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOptions, 'spoken'>): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools.map(described), planTool] }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
@@ -154,6 +154,7 @@ function toolServer({ hands, workspace }: Opened, call: Call): Server {
     const signal = AbortSignal.any([extra.signal, gone]);
     const progressToken = params._meta?.progressToken;
     let progress = 0;
+    await o.spoken(hands.task, { tool: params.name, args: given });
     const answer = await call(asked.asked, {
       signal,
       sent,

@@ -14,7 +14,8 @@ export const tools: readonly Tool[] = [
     kind: 'bash',
     description:
       'Run a bash script in the workspace, in a sandbox without network. The owner reads the whole script on a ' +
-      'phone and approves or denies it; so write one complete script rather than many small ones.',
+      'phone and approves or denies it; so write one complete script rather than many small ones. What it leaves running ' +
+      'in the background (`&`) is ended when the script ends: start what needs it in the same script.',
     parameters: {
       script: text('The script. It is shown and run exactly as given.', { most: 64 * 1024 }),
       cwd: path('Directory to run in, relative to the workspace. Default: its root.', { fallback: '.' }),

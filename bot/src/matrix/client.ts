@@ -70,8 +70,12 @@ export class Client extends MatrixClient {
   }
 }
 
+type DeviceKeys = {
+  keys?: Record<string, string>;
+  signatures?: Record<string, Record<string, string>>;
+};
 export type KeysAnswer = {
-  device_keys?: Record<string, Record<string, { signatures?: Record<string, Record<string, string>> }>>;
+  device_keys?: Record<string, Record<string, DeviceKeys>>;
   master_keys?: Record<string, { keys: Record<string, string> }>;
   self_signing_keys?: Record<string, { keys: Record<string, string> }>;
 };

@@ -14,6 +14,7 @@ import { createKeys } from './keys.ts';
 import { downloadEncrypted, uploadEncrypted } from './media.ts';
 import { createPairing } from './pairing.ts';
 import { createPost, editOf } from './post.ts';
+import { readEvent } from './read.ts';
 import { endOtherDevices, saidSince, savedIn } from './restored.ts';
 import { createWorkspaceRoom, stateOf, troubleIn, troubleWith } from './room.ts';
 import { openSession } from './session.ts';
@@ -189,6 +190,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       await client.redactEvent(room, event, reason ?? null);
     },
     sentAs: journal.sentAs,
+    read: (room, event) => readEvent(crypto, client, room, event),
     typing: (room, on) =>
       passing('PUT', [room, 'typing', user], on ? { typing: true, timeout: 30_000 } : { typing: false }),
     readMarker: (room, event) => passing('POST', [room, 'receipt', 'm.read', event], {}),

@@ -7,10 +7,22 @@ import type { DeviceId, UserId } from './types.ts';
 
 const first = (keys: Record<string, string> | undefined): string => Object.values(keys ?? {})[0] ?? '';
 
+/** @throws where the server states other keys for this device than this store holds: whoever sends to it would send to those */
+function mustBeOurs(stated: Record<string, string>, held: W.IdentityKeys, device: DeviceId, dir: string) {
+  const ours = { ed25519: held.ed25519.toBase64(), curve25519: held.curve25519.toBase64() };
+  for (const [kind, key] of Object.entries(ours))
+    if (stated[`${kind}:${device}`] !== key)
+      throw new Error(
+        `the homeserver states another ${kind} key for the bot’s device ${device} than ${dir} holds. The bot was not started: nothing was ` +
+          'sent, read or approved. Either that state directory is an old one, then restore the newest; or somebody put keys of theirs in ' +
+          'the bot’s place: look after the homeserver first.',
+      );
+}
+
 /**
  * Makes the identity and signs this device with it, or finishes what was cut off, or finds all in order.
  * @param saved the identity of a bot that was restored: taken over, never made
- * @throws where the server has an identity that this store does not hold: nothing is uploaded then
+ * @throws where the server has an identity that this store does not hold, or other keys of this device: nothing is uploaded then
  */
 export async function ensureIdentity(
   me: { user: UserId; device: DeviceId; stateDir: string },
@@ -21,6 +33,9 @@ export async function ensureIdentity(
 ): Promise<'kept' | 'made' | 'finished'> {
   const { machine } = crypto;
   const served = await client.keysOf(me.user);
+  const device = served.device_keys?.[me.user]?.[me.device];
+  // At the first start it has none yet.
+  if (device) mustBeOurs(device.keys ?? {}, machine.identityKeys, me.device, me.stateDir);
   const theirs = first(served.master_keys?.[me.user]?.keys);
   let status = await machine.crossSigningStatus();
   if (saved && !status.hasMaster) {
@@ -35,7 +50,6 @@ export async function ensureIdentity(
         'The bot does not replace it and was not started: restore that state directory, or give the bot a new account.',
     );
   const signer = `ed25519:${first(served.self_signing_keys?.[me.user]?.keys)}`;
-  const device = served.device_keys?.[me.user]?.[me.device];
   if (theirs && device?.signatures?.[me.user]?.[signer]) return 'kept';
   const requests = await machine.bootstrapCrossSigning(false); // false: keeps the keys that are in the store
   if (requests.uploadKeysRequest) await keys.carry(requests.uploadKeysRequest as W.KeysUploadRequest);

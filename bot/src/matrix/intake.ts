@@ -77,6 +77,14 @@ function evidenceOf(wire: WireEvent, d: W.DecryptedRoomEvent): Evidence {
   };
 }
 
+/** @throws MegolmDecryptionError, or Error where it is opened and holds no event */
+async function opened(crypto: Crypto, room: RoomId, wire: WireEvent) {
+  const decrypted = await crypto.decrypt(room, { ...wire, room_id: room });
+  const { type, content } = JSON.parse(decrypted.event) as { type?: unknown; content?: unknown };
+  if (typeof type !== 'string' || !isObject(content)) throw new Error('no event inside');
+  return { type, content, evidence: evidenceOf(wire, decrypted) };
+}
+
 /** Decrypts one event. Whatever stands in it, the answer is a Taken: `failed` says why nothing came out. */
 export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wire: WireEvent) {
   if (wire.type !== 'm.room.encrypted' || wire.state_key !== undefined)
@@ -86,12 +94,17 @@ export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wir
     };
   const sealed = { room, wire, encrypted: true };
   try {
-    const decrypted = await crypto.decrypt(room, { ...wire, room_id: room });
-    const clear = JSON.parse(decrypted.event) as { type?: unknown; content?: unknown };
-    if (typeof clear.type !== 'string' || !isObject(clear.content)) throw new Error('no event inside');
-    const evidence = evidenceOf(wire, decrypted);
+    const clear = await opened(crypto, room, wire);
+    const { type, content, evidence } = clear;
     journal.replay(room, evidence.session, evidence.index, wire.event_id); // the first id it is seen under
-    return { taken: { ...sealed, type: clear.type, content: clear.content, evidence }, missingKey: false };
+    const { 'm.relates_to': outside, ...rest } = wire.content;
+    if (type !== 'm.reaction' || outside === undefined)
+      return { taken: { ...sealed, type, content, evidence }, missingKey: false };
+    // The library puts the clear relation into an event that has none inside: all that a reaction says may be the server's then.
+    const alone = await opened(crypto, room, { ...wire, content: rest });
+    const inside = 'm.relates_to' in alone.content;
+    const reaction = inside ? { ...sealed, ...alone } : { room, wire, encrypted: false, type, content };
+    return { taken: reaction, missingKey: false };
   } catch (error) {
     const known = error instanceof W.MegolmDecryptionError;
     const failed = known
@@ -103,6 +116,10 @@ export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wir
     return { taken: { ...sealed, type: wire.type, content: {}, failed }, missingKey };
   }
 }
+
+/** The event that a redaction takes away; rooms of older versions say it outside the content. */
+const removedBy = ({ content, wire }: Taken): string =>
+  String(content['redacts'] ?? (wire as { redacts?: unknown }).redacts);
 
 /** @returns `kick`, to be called when events were written, and `idle`, which resolves when none is being handled */
 export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<void> } {
@@ -117,12 +134,13 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
    * A key that comes a sync later than its event is waited for, a little: order matters more than speed here. All that
    * has arrived by now waits together, so that no amount of what nobody can read holds up a tap for longer.
    */
-  async function take({ seq, room, wire }: Waiting): Promise<Taken> {
+  async function take({ seq, room, wire }: Waiting): Promise<{ taken: Taken; missingKey: boolean }> {
     if (seq > shared.seq) shared = { seq: journal.newest(), until: performance.now() + late.most };
     if (wire.type === 'm.room.encrypted' && o.mayBeLate(room, wire.sender)) o.onSealed(wire.sender);
     for (;;) {
       const { taken, missingKey } = await takeIn(crypto, journal, room, wire);
-      if (!missingKey || performance.now() > shared.until || !o.mayBeLate(room, wire.sender)) return taken;
+      if (!missingKey || !o.mayBeLate(room, wire.sender)) return { taken, missingKey: false };
+      if (performance.now() > shared.until || journal.kept(seq)) return { taken, missingKey };
       await pause(late.wait, undefined, { signal });
     }
   }
@@ -158,28 +176,50 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
     }
   }
 
+  /** Handled once as what can't be read, and once more if its key comes: that may be at any moment, so it is looked at again. */
+  async function keep(next: Waiting): Promise<void> {
+    const session = String(next.wire.content['session_id']);
+    journal.keep(next, session, Date.now());
+    const { missingKey } = await takeIn(crypto, journal, next.room, next.wire);
+    if (!missingKey) journal.wake(Date.now(), { room: next.room, session });
+  }
+
+  async function one(next: Waiting): Promise<void> {
+    const { taken, missingKey } = await take(next);
+    const late = journal.kept(next.seq);
+    if (!late || !missingKey) await handle(late ? { ...taken, late } : taken);
+    if (taken.type === 'm.room.redaction') journal.forget(removedBy(taken));
+    if (missingKey) await keep(next);
+    else journal.done(next.seq); // lost by a crash right before, it comes again: its decision is then confirmed or no news
+  }
+
   async function drain(): Promise<void> {
     do {
       again = false;
-      for (let next = journal.next(); next && !signal.aborted; next = journal.next()) {
-        await handle(await take(next));
-        journal.done(next.seq); // lost by a crash right before, it comes again: its decision is then confirmed or no news
-      }
+      for (let next = journal.next(); next && !signal.aborted; next = journal.next()) await one(next);
     } while (again && !signal.aborted);
   }
 
+  function kick(): void {
+    again = true;
+    running ??= drain()
+      .catch((error: unknown) => {
+        if (!signal.aborted) log.fatal({ err: error }, 'events are no longer handled');
+        if (!signal.aborted) throw error; // unhandled: ends the process, which takes up again where it stopped
+      })
+      .finally(() => {
+        running = undefined;
+      });
+  }
+  crypto.machine.registerRoomKeyUpdatedCallback(async (keys) => {
+    if (signal.aborted) return;
+    const came = keys.map((k) => ({ room: k.roomId.toString(), session: k.sessionId }));
+    if (came.filter((key) => journal.wake(Date.now(), key)).length > 0) kick();
+  });
+  journal.wake(Date.now()); // a crash may have come between a key and this
+
   return {
-    kick() {
-      again = true;
-      running ??= drain()
-        .catch((error: unknown) => {
-          if (!signal.aborted) log.fatal({ err: error }, 'events are no longer handled');
-          if (!signal.aborted) throw error; // unhandled: ends the process, which takes up again where it stopped
-        })
-        .finally(() => {
-          running = undefined;
-        });
-    },
+    kick,
     idle: async () => void (await running?.catch(() => {})),
   };
 }

@@ -9,6 +9,8 @@ const schema = `
   CREATE TABLE IF NOT EXISTS event(seq INTEGER PRIMARY KEY AUTOINCREMENT, room TEXT NOT NULL,
     event TEXT NOT NULL UNIQUE, wire TEXT) STRICT;
   CREATE INDEX IF NOT EXISTS waiting ON event(seq) WHERE wire IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS unread(seq INTEGER PRIMARY KEY, room TEXT NOT NULL, session TEXT NOT NULL,
+    wire TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS gap(room TEXT PRIMARY KEY, why TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS encrypted(room TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS expected(room TEXT, user TEXT, PRIMARY KEY(room, user)) STRICT, WITHOUT ROWID;
@@ -22,6 +24,8 @@ export type Arrival = { room: RoomId; wire: WireEvent };
 /** Events of a room that were missed and can't be had. */
 export type Gap = { room: RoomId; why: string };
 export type Waiting = Arrival & { seq: number };
+/** How many events of a room wait for their keys, the newest ones, and for how many milliseconds. */
+export const patience = { most: 100, time: 6 * 3_600_000 };
 export type Journal = ReturnType<typeof openJournal>;
 
 /** Opens or makes the file. What a function wrote has reached the disk when it returns. */
@@ -39,6 +43,14 @@ export function openJournal(dir: string) {
     known: sql.prepare('SELECT 1 FROM event WHERE event=?'),
     next: sql.prepare('SELECT seq, room, wire FROM event WHERE wire IS NOT NULL ORDER BY seq LIMIT 1'),
     done: sql.prepare('UPDATE event SET wire=NULL WHERE seq=?'),
+    unread: sql.prepare('INSERT OR IGNORE INTO unread VALUES(?,?,?,?,?)'),
+    kept: sql.prepare('SELECT 1 FROM unread WHERE seq=?'),
+    forget: sql.prepare('DELETE FROM unread WHERE seq=?'),
+    forgetOld: sql.prepare(`DELETE FROM unread WHERE at<? OR (room=?2 AND seq NOT IN
+      (SELECT seq FROM unread WHERE room=?2 ORDER BY seq DESC LIMIT ${patience.most}))`),
+    forgetEvent: sql.prepare('DELETE FROM unread WHERE seq=(SELECT seq FROM event WHERE event=?)'),
+    wake: sql.prepare(`UPDATE event SET wire=(SELECT wire FROM unread WHERE seq=event.seq) WHERE wire IS NULL AND seq IN
+      (SELECT seq FROM unread WHERE at>=? AND (?2 IS NULL OR (room=?2 AND session=?3)))`),
     latch: sql.prepare('INSERT OR IGNORE INTO encrypted VALUES(?)'),
     latched: sql.prepare('SELECT 1 FROM encrypted WHERE room=?'),
     rooms: sql.prepare('SELECT room FROM encrypted'),
@@ -78,7 +90,22 @@ export function openJournal(dir: string) {
       return row && { seq: row.seq, room: row.room as RoomId, wire: JSON.parse(row.wire) as WireEvent };
     },
     newest: (): number => (q.newest.get() as { seq: number | null }).seq ?? 0,
-    done: (seq: number): void => void q.done.run(seq),
+    done(seq: number): void {
+      q.forget.run(seq);
+      q.done.run(seq);
+    },
+    /** Instead of done: it was handled as one that can't be read, and is handled again when the key of its session comes. */
+    keep({ seq, room, wire }: Waiting, session: string, now: number): void {
+      q.unread.run(seq, room, session, JSON.stringify(wire), now);
+      q.forgetOld.run(now - patience.time, room);
+      q.done.run(seq);
+    },
+    kept: (seq: number): boolean => q.kept.get(seq) !== undefined,
+    /** It was removed from its room, so it is not to be heard later. */
+    forget: (event: string): void => void q.forgetEvent.run(event),
+    /** The key of that session came, or those of any may have. @returns whether something waited, which comes next now, in its order */
+    wake: (now: number, key?: { room: string; session: string }): boolean =>
+      q.wake.run(now - patience.time, key?.room ?? null, key?.session ?? null).changes > 0,
     /** From now on, for ever, nothing goes to that room in the clear. */
     latch: (room: RoomId): void => void q.latch.run(room),
     latched: (room: RoomId): boolean => q.latched.get(room) !== undefined,

@@ -46,10 +46,10 @@ type Flow = {
 const patience = 15;
 /**
  * Milliseconds. A phone drops a request for good while it does not know the bot's devices, and shows nothing: so one that
- * nobody took up is withdrawn and made again, at first soon, then leaving a slow reader time. In between the phone is
+ * nobody took up is withdrawn and made again, at first soon, after some of them leaving a slow reader more time. In between the phone is
  * nudged, so that it learns the keys.
  */
-const again = { first: 15_000, later: 30_000, soonest: 2000, nudge: 3000 };
+const again = { first: 15_000, often: 4, later: 30_000, soonest: 2000, nudge: 3000 };
 const nudges = { every: 500, most: 12 };
 const keyNames = ['master', 'ed25519', 'curve25519'] as const;
 const nothing = 'Nothing was verified and nobody enrolled';
@@ -113,7 +113,7 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       if (waits === 'phone') asked++;
       f.operator.waits(waits, asked);
       // Nobody tells when an identity is there.
-      const wait = waits === 'identity' ? again.nudge : asked < 3 ? again.first : again.later;
+      const wait = waits === 'identity' ? again.nudge : asked <= again.often ? again.first : again.later;
       for (let left = wait; left > 0 && !early && flow === f && !f.taken; left -= again.nudge) {
         await Promise.race([woken, pause(again.nudge)]);
         if (waits === 'phone') await nudge(f.user);

@@ -98,23 +98,28 @@ export function createSync(o: SyncOptions) {
   const { client, crypto, journal, log, signal } = o;
 
   let counted = '';
+  /** What the server said last of this device's keys: an answer without them says that nothing changed, not that none are left. */
+  let counts: Record<string, number> = {};
+  let unused: string[] | undefined;
   /** Not without news: the machine writes its whole account down each time, before the events that came are looked at. */
   async function giveKeys(s: SyncAnswer): Promise<void> {
     const changed = usersOf(s.device_lists?.changed);
     const left = usersOf(s.device_lists?.left);
-    const counts = JSON.stringify([s.device_one_time_keys_count, s.device_unused_fallback_key_types]);
+    counts = s.device_one_time_keys_count ?? counts;
+    unused = s.device_unused_fallback_key_types ?? unused;
+    const now = JSON.stringify([counts, unused]);
     const events: unknown[] = [];
     for (const event of s.to_device?.events ?? [])
       if (isShallow(event) && (await o.admits(event))) events.push(event);
-    if (events.length + changed.length + left.length === 0 && counts === counted) return;
+    if (events.length + changed.length + left.length === 0 && now === counted) return;
     await crypto.machine.receiveSyncChanges(
       JSON.stringify(events),
       new W.DeviceLists(changed, left),
-      new Map(Object.entries(s.device_one_time_keys_count ?? {})),
-      s.device_unused_fallback_key_types ? new Set(s.device_unused_fallback_key_types) : undefined,
+      new Map(Object.entries(counts)),
+      unused && new Set(unused),
       new W.DecryptionSettings(W.TrustRequirement.CrossSigned),
     );
-    counted = counts;
+    counted = now;
     if (events.length > 0) await o.advance();
   }
 

@@ -45,6 +45,8 @@ export type Taken = {
   evidence?: Evidence;
   /** Why it could not be decrypted. Then `content` is empty. */
   failed?: string;
+  /** It was taken in before and could not be read: its key came since. */
+  late?: true;
 };
 
 /** A device that may read and be heard, and the identity it belongs to. Keys are unpadded base64. */
@@ -102,6 +104,8 @@ export type Matrix = {
   redact(room: RoomId, event: EventId, reason?: string): Promise<void>;
   /** The transaction id under which the bot sent that event, if it was given one. */
   sentAs(event: EventId): string | undefined;
+  /** What an encrypted message of the room says now: context, no evidence. {} where it can't be read. Never throws. */
+  read(room: RoomId, event: EventId): Promise<Content>;
   /** Never throws: what is only for comfort must not fail an action. */
   typing(room: RoomId, on: boolean): Promise<void>;
   /** Never throws. */

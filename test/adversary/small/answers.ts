@@ -28,6 +28,15 @@ export const say = (from: Device, body: string, more: Content = {}): Promise<Wir
 export const vote = (from: Device, card: Card, more: Content = {}): Promise<WireEvent> =>
   from.send(response, { [response]: { answers: [pollAnswers(card).ok] }, ...more }, bot);
 
+/** An encrypted reaction (MSC4392). @param outer what stands beside the ciphertext in place of its whole relation */
+export async function react(from: Device, on: string, key: string, outer?: Content): Promise<WireEvent> {
+  const relation = { rel_type: 'm.annotation', event_id: on, key };
+  const wire = await from.send('m.reaction', { 'm.relates_to': relation }, bot);
+  if (outer) wire.content['m.relates_to'] = outer;
+  else delete wire.content['m.relates_to'];
+  return wire;
+}
+
 /** An event as the homeserver writes it, in anybody's name. */
 export const forged = (type: string, content: Content, over: Partial<WireEvent> = {}): WireEvent =>
   ({

@@ -112,6 +112,10 @@ export function keyDirectory() {
       mail.delete(at(who));
       return box;
     },
+    /** Puts back into a mailbox what was taken out of it. */
+    put(who: Who, letters: readonly ToDevice[]): void {
+      mail.set(at(who), [...(mail.get(at(who)) ?? []), ...letters]);
+    },
     count,
     /** Rewrites every answer about keys, until taken back. */
     tamper(lie: (answer: KeysAnswer) => void): () => void {

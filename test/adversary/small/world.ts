@@ -50,7 +50,11 @@ export type SmallWorld = {
   enrolledAs(device: Device): Promise<Person>;
   /** Serves these events to the bot in one sync. @returns its verdict on the last one */
   serve(...events: WireEvent[]): Promise<Verdict>;
+  /** Its last verdict on that event. */
+  verdict(event: WireEvent): Verdict;
   taken: Taken[];
+  /** Whether room keys may come later than their events. */
+  waits: { forKeys: boolean };
   /** Opens a pairing and lets this device take it up. @throws where nobody was enrolled */
   pair(device: Device, compare: Compare): Promise<Enrolled>;
   /** The operator's way to a pairing, step by step. */
@@ -101,6 +105,7 @@ export async function smallWorld(): Promise<SmallWorld> {
 
   const opened: Device[] = [];
   const taken: Taken[] = [];
+  const waits = { forKeys: false };
   const verdicts = new Map<string, Verdict>();
   const signal = new AbortController().signal;
   const members = async () => opened.map((d) => ({ user: d.user as UserId, membership: 'join' as const }));
@@ -115,7 +120,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   };
   const intake = createIntake({
     ...{ crypto, journal, log, signal, handle, setAside },
-    ...{ mayBeLate: () => false, onSealed: () => {}, isDown: () => false },
+    ...{ mayBeLate: () => waits.forKeys, onSealed: () => {}, isDown: () => false },
   });
   const onGap = async () => {};
   const space = async () => {};
@@ -139,6 +144,12 @@ export async function smallWorld(): Promise<SmallWorld> {
     await sync.catchUp();
     intake.kick();
     await intake.idle();
+  }
+
+  function verdict(event: WireEvent | undefined): Verdict {
+    const found = verdicts.get(event?.event_id ?? '');
+    if (!found) throw new Error('the bot did not take it in');
+    return found;
   }
 
   async function device(user: string, id: string): Promise<Device> {
@@ -182,16 +193,16 @@ export async function smallWorld(): Promise<SmallWorld> {
     device,
     enrolledAs,
     taken,
+    waits,
     sent,
     pair,
     start: verification.start,
     deliver,
     async serve(...events) {
       await deliver(events);
-      const verdict = verdicts.get(events.at(-1)?.event_id ?? '');
-      if (!verdict) throw new Error('the bot did not take it in');
-      return verdict;
+      return verdict(events.at(-1));
     },
+    verdict,
     async say(type, content, o = {}, to = room) {
       await sync.catchUp(); // whose keys changed is known before anything is said
       await post(to, type, content, o);

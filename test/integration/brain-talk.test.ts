@@ -1,0 +1,139 @@
+/** The conversation between room and agent, with OpenCode in its container and the real gateway; the room is in memory. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { Page } from '../../bot/src/approval/book.ts';
+import { type Conversation, createConversation } from '../../bot/src/chat/conversation.ts';
+import { taskStore } from '../../bot/src/chat/tasks.ts';
+import type { Outcome } from '../../bot/src/gateway/outcome.ts';
+import type { Content, Matrix } from '../../bot/src/matrix/types.ts';
+import { alone } from '../harness/alone.ts';
+import { type BrainStack, startBrain } from '../harness/brain.ts';
+import { log, room } from '../harness/desk.ts';
+import { until } from '../harness/wait.ts';
+
+let stack: BrainStack;
+let conversation: Conversation;
+const dir = mkdtempSync(join(tmpdir(), 'talk-'));
+/** What the room shows, in the order of its events: an edit replaces what stands there. A card is `card N`. */
+const timeline: string[] = [];
+const cards: { asked: Asked; decide(state: Outcome['state']): void }[] = [];
+const said = (text: string) => timeline.some((line) => line.includes(text));
+const requests = () => stack.model.seen.length;
+
+before(async () => {
+  stack = await startBrain({
+    ...alone,
+    wait: 60,
+    halted: (task) => conversation.halted(task),
+    spoken: (task, call) => conversation.spoken(task, call),
+    settled: ({ task, action, outcome, delivered }) => {
+      const page = { action: { id: action, task, requester: 'brain' } } as unknown as Page;
+      void conversation.over(page, outcome, delivered);
+    },
+    async ask(asked) {
+      const why = conversation.halted(asked.task);
+      if (why) throw new Error(why);
+      const { promise, resolve } = Promise.withResolvers<Outcome>();
+      const decide = (state: Outcome['state']) => resolve({ state, output: '', truncated: false });
+      const number = cards.push({ asked, decide });
+      timeline.push(`card ${number}`);
+      return { action: `a${number}`, outcome: promise };
+    },
+  });
+  const matrix = {
+    async post(_: string, __: string, content: Content) {
+      return `$${timeline.push(String(content['body'])) - 1}`;
+    },
+    async edit(_: string, event: string, content: Content) {
+      timeline[Number(event.slice(1))] = String(content['body']);
+    },
+    typing: async () => {},
+  } as unknown as Matrix;
+  conversation = createConversation({
+    brain: stack.brain,
+    model: 'scripted',
+    hands: (task, workspace) => stack.gateway.open({ task, workspace }),
+    tasks: taskStore(join(dir, 'tasks.sqlite')),
+    matrix,
+    roomOf: () => room,
+    waits: () => false,
+    leak: () => '',
+    log,
+  });
+  conversation.listen();
+});
+after(async () => {
+  await stack?.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('the words of a turn stand before its card, each of twenty times', async () => {
+  for (let i = 1; i <= 20; i++) {
+    const from = timeline.length;
+    await conversation.hear('main', `!call bash {"script":"echo ${i}"}\n!say The end of ${i}.`);
+    await until(`card ${i}`, () => cards.length === i, { seconds: 30 });
+    assert.deepEqual(timeline.slice(from), ['agent:\n> I call bash. ', `card ${i}`]);
+    cards[i - 1]?.decide('succeeded');
+    await until('the end', () => said(`The end of ${i}.`), { seconds: 30 });
+  }
+});
+
+test('after a stop there is no new card and no request to the model, whatever ends, before the owner speaks', async () => {
+  const before = cards.length;
+  const lines = [
+    'Please.',
+    '!call bash {"script":"one"}',
+    '!with bash {"script":"two"}',
+    '!call bash {"script":"three"}',
+  ];
+  await conversation.hear('main', lines.join('\n'));
+  await until('a card', () => cards.length > before, { seconds: 30 });
+  await conversation.interrupt('main');
+  const asked = requests();
+  cards.at(-1)?.decide('killed');
+  const task = conversation.currentTask('main');
+  const page = { action: { id: 'late', task: task.id, requester: 'brain' } } as unknown as Page;
+  await conversation.over(page, { state: 'denied', reason: 'stopped', output: '', truncated: false }, false);
+  const other = await stack.brain.createSession({
+    title: 'another',
+    task: stack.gateway.open({ task: 'another', workspace: 'elsewhere' }),
+  });
+  await stack.turn(other, '!say meanwhile');
+  assert.equal(requests(), asked + 1, 'the other task’s alone');
+  assert.equal(cards.length, before + 1);
+  await conversation.hear('main', '!say Now I know.');
+  await until('the answer', () => said('Now I know.'), { seconds: 30 });
+  const told = JSON.stringify(stack.model.seen.at(-1)?.messages.at(-1));
+  for (const what of ['was KILLED', 'Action late was DENIED']) assert.ok(told.includes(what), told);
+  assert.ok(told.endsWith('!say Now I know."}'), told);
+  assert.equal(cards.length, before + 1);
+});
+
+test('!new ends a turn that goes on', async () => {
+  stack.model.mode = 'slow';
+  await conversation.hear('main', `!say ${'on and '.repeat(200)}on.`);
+  await until('its first words', () => said('on and on and'), { seconds: 30 });
+  const old = conversation.currentTask('main');
+  conversation.newTask('main', 'the next');
+  await until('it is idle', async () => (await stack.brain.snapshot(old.session)).state === 'idle');
+  stack.model.mode = 'ok';
+  await conversation.hear('main', '!say Here I am.');
+  await until('the answer', () => said('agent:\n> Here I am.'), { seconds: 30 });
+  assert.ok(said(`agent (${old.title}):`), 'what the old one said last bears its name');
+});
+
+test('a question that was being answered when the brain was killed is asked again and answered', async () => {
+  stack.model.mode = 'down';
+  await conversation.hear('main', '!say The answer is 42.');
+  await until('the model is asked', () => said('The model cannot be reached'), { seconds: 30 });
+  await stack.kill();
+  stack.model.mode = 'ok';
+  await until('it is away', () => !conversation.brainIsUp(), { seconds: 30 });
+  await stack.start();
+  await until('the answer', () => said('The answer is 42.'), { seconds: 60 });
+  assert.ok(said('🔁 The agent was restarted in the middle of its answer. It is asked again.'));
+});
