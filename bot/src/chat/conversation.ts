@@ -90,6 +90,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     const task = tasks.bySession(e.session);
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
+    if (e.type === 'rest' && halted(task.id)) return tasks.answered(task.id);
     const say = turns.take(task, e);
     if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message([{ line: say }]));
     else if (e.type !== 'rest') await voice.take(task, e);
