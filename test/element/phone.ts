@@ -36,7 +36,11 @@ export async function openPhone(path: string, o: Options): Promise<Phone> {
       return at < 0 ? undefined : (told.splice(at, 1)[0] as Extract<Told, { event: E }>);
     },
     setUpRecovery: () => command<string>('set_up_recovery'),
-    recover: (key: string) => command<Who>('recover', key),
+    async recover(key) {
+      await command('recover', key);
+      await until('the identity to sign this phone', phone.isVerified, { every: 100 });
+    },
+    isVerified: () => command<boolean>('is_verified'),
     offline: () => command<null>('offline'),
     online: () => command<null>('online'),
     rooms: () => command<Listed[]>('rooms'),

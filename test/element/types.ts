@@ -45,8 +45,7 @@ export type Notified = {
   noisy?: boolean;
   event?: { type: string; content: Record<string, unknown> };
 };
-/** `verified`: the account's identity signed this device. */
-export type Who = { user: string; device: string; token: string; verified: boolean };
+export type Who = { user: string; device: string; token: string };
 export type Attachment = { kind: 'file' | 'picture' | 'voice'; path: string; mime: string; caption?: string };
 
 /** An open room, or a thread of it. What sends resolves with the event once the server has it. */
@@ -80,7 +79,9 @@ export type Phone = Who & {
   take<E extends Told['event']>(event: E): Extract<Told, { event: E }> | undefined;
   /** @returns the recovery key */
   setUpRecovery(): Promise<string>;
-  recover(key: string): Promise<Who>;
+  /** Enters the recovery key, and waits until the account's identity has signed this device. */
+  recover(key: string): Promise<void>;
+  isVerified(): Promise<boolean>;
   offline(): Promise<null>;
   online(): Promise<null>;
   rooms(): Promise<Listed[]>;

@@ -40,7 +40,7 @@ test('a tap on the named chip runs the script once and shows its output', async 
   const tap = await approve(rig.phone, card);
   await sees(rig.phone, '| by-42\n| 1000');
   const ended = await endsWith(rig.phone, card, '✅ ended with exit 0 (');
-  assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · exec · digest \w{10}$/);
+  assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · digest \w{10}$/);
   assert.deepEqual(await rig.storyOf(await actionOf(card)), [...ran, 'succeeded']);
   const { grade, evidence } = await approvalOf(card);
   assert.deepEqual([grade, evidence['form'], evidence['event']], ['sealed', 'chip', tap]);

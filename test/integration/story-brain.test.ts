@@ -99,7 +99,7 @@ test('reading, writing and editing a file are actions like any other', async () 
     '!say The list is changed.',
   );
   const cards: Card[] = [];
-  for (const part of ['with this content', '| - milk\n| + oat milk', 'lines from line 1']) {
+  for (const part of ['with this content', '| - milk\n| + oat milk', 'lines, from line 1']) {
     const card = await nextCard();
     assert.ok(card.text.includes(part), card.text);
     await approve(phone, card);

@@ -6,7 +6,7 @@ use matrix_sdk::{
     Client, ThreadingSupport,
     authentication::matrix::MatrixSession,
     config::RequestConfig,
-    encryption::{BackupDownloadStrategy, EncryptionSettings},
+    encryption::{BackupDownloadStrategy, EncryptionSettings, VerificationState},
 };
 use matrix_sdk_base::crypto::{CollectStrategy, DecryptionSettings, TrustRequirement};
 use matrix_sdk_ui::{sync_service::SyncService, timeline::Timeline};
@@ -48,15 +48,14 @@ impl Phone {
         Ok(Self { client, sync, threads: options.threads, open: HashMap::new(), verification })
     }
 
-    /// Whose phone this is, and whether the account's identity signed it: what the app calls a verified device.
-    pub async fn who(&self) -> Result<Value> {
-        let signed = self.client.encryption().get_own_device().await?.context("no device of its own")?.is_cross_signed_by_owner();
-        Ok(json!({
-            "user": self.client.user_id(),
-            "device": self.client.device_id(),
-            "token": self.client.access_token(),
-            "verified": signed,
-        }))
+    /// Whose phone this is.
+    pub fn who(&self) -> Value {
+        json!({"user": self.client.user_id(), "device": self.client.device_id(), "token": self.client.access_token()})
+    }
+
+    /// Whether the account's identity signed this device: else the app asks for the recovery key before it shows anything.
+    pub fn is_verified(&self) -> bool {
+        self.client.encryption().verification_state().get() == VerificationState::Verified
     }
 
     pub async fn leave_screen(&self) {

@@ -27,7 +27,7 @@ pub fn say(line: Value) {
 async fn carry_out(phone: &mut Option<Phone>, command: Command) -> Result<Value> {
     if let Command::SignIn(options) = command {
         let signed_in = Phone::sign_in(options).await?;
-        let who = signed_in.who().await?;
+        let who = signed_in.who();
         *phone = Some(signed_in);
         return Ok(who);
     }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { asksFor, asksForPoll, isOver } from '../cards.ts';
 import { ran, refused, type Stage } from '../stage.ts';
-import { story } from '../story.ts';
+import { kindsOf, story } from '../story.ts';
 
 export function answers(on: () => Stage): void {
   story(
@@ -87,13 +87,18 @@ export function answers(on: () => Stage): void {
     assert.deepEqual(ended.votes?.[poll.approve], [phone.user]);
   });
 
-  story('a vote for both answers of a poll runs nothing', async () => {
-    const { room } = on();
+  story('a vote for both answers of a poll runs nothing; the one for its yes that follows does', async () => {
+    const { room, ledger } = on();
     const claims = await on().claims();
     const card = await asksFor(room, 'echo both');
     const poll = await asksForPoll(room, card);
     await room.vote(poll.id, [poll.approve, poll.deny]);
-    await on().reaches(card.number, 'denied');
-    assert.equal(await on().claims(), claims);
+    // The answer to what is said next comes after the vote was judged.
+    await room.say('!pending');
+    await room.sees(`#${card.number} bash · waits for you`);
+    assert.deepEqual(await kindsOf(ledger, card.number), ['requested', 'posted']);
+    await room.vote(poll.id, [poll.approve]);
+    assert.deepEqual(await on().reaches(card.number, 'succeeded'), ran);
+    assert.equal(await on().claims(), claims + 1);
   });
 }

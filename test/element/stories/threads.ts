@@ -20,7 +20,6 @@ export function threads(on: () => Stage): void {
     const thread = await phone.open(room.room, root);
     await thread.say('!run echo said-in-a-thread');
     const card = await nextCard(room, 'said-in-a-thread');
-    console.log(await thread.print());
     await room.tap(card.id, card.named);
     assert.deepEqual(await on().reaches(card.number, 'succeeded'), ran);
   });
