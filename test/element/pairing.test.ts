@@ -64,6 +64,10 @@ const isAsked = (one: Phone): Promise<{ user: string; flow: string }> =>
   until<{ user: string; flow: string }>(`a request on ${one.device}`, () => one.take('asked'), {
     seconds: again,
   });
+const isEmoji = ({ event }: { event: string }): boolean => event === 'emoji';
+/** Whether the app says that this one is over. */
+const isEnded = (one: Phone, flow?: string): boolean =>
+  one.told.some((line) => line.event === 'ended' && line.flow === flow);
 /** The requests to this person that stand in the room, withdrawn ones too. */
 async function requestsTo(user: string): Promise<number> {
   const url = `${instance.address}/_matrix/client/v3/rooms/${encodeURIComponent(instance.room)}/messages?dir=b&limit=100`;
@@ -176,7 +180,7 @@ for (const who of ['phone', 'console'] as const)
     if (who === 'phone') await fay.refuse();
     else console.answer('no');
     assert.notEqual((await console.ended()).code, 0);
-    await until('the phone to say that it ended', () => fay.take('ended'));
+    await until('the phone to say that it ended', () => isEnded(fay, fay.told.find(isEmoji)?.flow));
     assert.deepEqual(await enrolled(ledger), before);
     assert.equal(await compares(fay, operator(instance.home, fay.user, 'approves')), fay.device);
   });
@@ -188,9 +192,7 @@ story('a console that is closed withdraws the request, and the next one pairs', 
   await gil.open(instance.room);
   const asked = await isAsked(gil);
   await console.leave();
-  await until('the request to be withdrawn', () =>
-    gil.told.find((one) => one.event === 'ended' && one.flow === asked.flow),
-  );
+  await until('the request to be withdrawn', () => isEnded(gil, asked.flow));
   assert.equal(await compares(gil, operator(instance.home, gil.user, 'approves')), gil.device);
 });
 
