@@ -73,12 +73,13 @@ async function requestsTo(user: string): Promise<string[]> {
     .filter(({ content }) => content.msgtype === 'm.key.verification.request' && content.to === user)
     .map(({ event_id }) => event_id);
 }
+type Asked = { user: string; flow: string };
 /** Waits for the app to ask this person whether they want to verify: it also shows what is meant for others in the room. */
-const isAsked = (one: Phone): Promise<{ user: string; flow: string }> =>
-  until(
+const isAsked = (one: Phone): Promise<Asked> =>
+  until<Asked>(
     `a request on ${one.device}`,
     async () => {
-      const asked = one.take('asked');
+      const asked: Asked | undefined = one.take('asked');
       return asked !== undefined && (await requestsTo(one.user)).includes(asked.flow) && asked;
     },
     { seconds: again },
