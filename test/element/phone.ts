@@ -28,12 +28,14 @@ export async function openPhone(path: string, o: Options): Promise<Phone> {
     throw error;
   });
 
+  const taken = new Set<Told>();
   const phone: Phone = {
     ...who,
     told,
     take<E extends Told['event']>(event: E): Extract<Told, { event: E }> | undefined {
-      const at = told.findIndex((one) => one.event === event);
-      return at < 0 ? undefined : (told.splice(at, 1)[0] as Extract<Told, { event: E }>);
+      const next = told.find((one) => one.event === event && !taken.has(one));
+      if (next) taken.add(next);
+      return next as Extract<Told, { event: E }> | undefined;
     },
     setUpRecovery: () => command<string>('set_up_recovery'),
     async recover(key) {

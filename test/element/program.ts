@@ -6,24 +6,21 @@ import type { Told } from './types.ts';
 
 type Answer = { is?: unknown; error?: string };
 export type Program = {
-  told: Told[];
+  told: (Told & { at: string })[];
   command<T>(name: string, parameters?: unknown): Promise<T>;
   end(): Promise<void>;
 };
 
 export function startProgram(path: string): Program {
   const child = spawn(path, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const told: Told[] = [];
+  const told: Program['told'] = [];
   const waiting = new Map<number, (answer: Answer) => void>();
   let last = 0;
   let ended: string | undefined;
   createInterface({ input: child.stdout }).on('line', (line) => {
     const said = JSON.parse(line) as (Answer & { id: number }) | Told;
-    if ('event' in said) {
-      if (process.env['TOLD'])
-        process.stderr.write(`${new Date().toISOString().slice(14, 23)} ${child.pid} ${line}\n`);
-      told.push(said);
-    } else waiting.get(said.id)?.(said);
+    if ('event' in said) told.push({ ...said, at: new Date().toISOString().slice(14, 23) });
+    else waiting.get(said.id)?.(said);
   });
   const gone = once(child, 'close').then(([code]) => {
     ended = `the phone's program ended with ${code}`;

@@ -73,8 +73,8 @@ export type Room = {
 };
 
 export type Phone = Who & {
-  /** What came unasked and was not taken yet. */
-  readonly told: readonly Told[];
+  /** All that came unasked, with minutes and seconds. */
+  readonly told: readonly (Told & { at: string })[];
   /** Takes the oldest of this kind that was not taken yet. */
   take<E extends Told['event']>(event: E): Extract<Told, { event: E }> | undefined;
   /** @returns the recovery key */

@@ -55,22 +55,6 @@ const container = (service: string) => findEngine().docker.getContainer(instance
 const botIsUp = () =>
   until('the bot to be up', async () => (await instance.run(['status'])).code === 0, { seconds: 60 });
 
-test('a picture with words is one message to the model, which sees it and reads where it lies', async () => {
-  const words = 'this button is broken, fix it';
-  const file = await attachment(phone, instance.address, 'shot 1.png', pixel);
-  const picture = { ...file, msgtype: 'm.image', body: `${words}\n!say I see the button.` };
-  await phone.send('m.room.message', picture);
-  await sees(phone, 'I see the button.', 60);
-  const asked = instance.model?.seen.findLast((s) => s.tools.length > 0)?.messages ?? [];
-  assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);
-  const last = JSON.stringify(asked.at(-1));
-  assert.ok(last.includes(words) && last.includes('uploads/shot-1.png in the workspace, 70 bytes'), last);
-  // A second one, that a model cannot see, comes as words and path alone.
-  await phone.send('m.room.message', await attachment(phone, instance.address, 'a.txt', Buffer.from('text')));
-  await until('the model is told', () => toldModel().includes('A file was sent: uploads/a.txt'));
-  assert.equal(picturesIn(instance.model?.seen.at(-1)?.messages ?? []).length, 1);
-});
-
 test('plain words become a card; approved, its output comes back to the room and to the model', async () => {
   await ask(call('bash', { script: 'echo $((6 * 7)) > answer; cat answer' }), '!say The answer is there.');
   const card = await nextCard();
@@ -89,6 +73,22 @@ test('plain words become a card; approved, its output comes back to the room and
   await sees(phone, 'The answer is there.', 30);
   assert.ok(toldModel().includes('ended with exit 0') && toldModel().includes('42'));
   assert.deepEqual(await kindsOf(card), ran);
+});
+
+test('a picture with words is one message to the model, which sees it and reads where it lies', async () => {
+  const words = 'this button is broken, fix it';
+  const file = await attachment(phone, instance.address, 'shot 1.png', pixel);
+  const picture = { ...file, msgtype: 'm.image', body: `${words}\n!say I see the button.` };
+  await phone.send('m.room.message', picture);
+  await sees(phone, 'I see the button.', 60);
+  const asked = instance.model?.seen.findLast((s) => s.tools.length > 0)?.messages ?? [];
+  assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);
+  const last = JSON.stringify(asked.at(-1));
+  assert.ok(last.includes(words) && last.includes('uploads/shot-1.png in the workspace, 70 bytes'), last);
+  // A second one, that a model cannot see, comes as words and path alone.
+  await phone.send('m.room.message', await attachment(phone, instance.address, 'a.txt', Buffer.from('text')));
+  await until('the model is told', () => toldModel().includes('A file was sent: uploads/a.txt'));
+  assert.equal(picturesIn(instance.model?.seen.at(-1)?.messages ?? []).length, 1);
 });
 
 test('reading, writing and editing a file are actions like any other', async () => {

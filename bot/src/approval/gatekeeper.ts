@@ -210,10 +210,12 @@ const signedBy = (t: Taken, form: 'chip' | 'poll' | 'code' | 'command'): Evidenc
 async function vote(t: Taken, gate: Gate): Promise<Verdict> {
   const response = t.content['org.matrix.msc3381.poll.response'] as { answers?: unknown } | undefined;
   const answers = response?.answers;
-  if (!Array.isArray(answers) || answers.length !== 1) return ignore('a vote without exactly one answer');
-  const issued = gate.cards.issued(text(answers[0]));
+  const [first, second] = Array.isArray(answers) ? answers : [];
+  const issued = gate.cards.issued(text(first));
   const card = issued?.by === 'poll' ? gate.cards.get(issued.action) : undefined;
   if (!issued || !card || card.room !== t.room) return ignore('a vote for nothing that was asked');
+  if (second !== undefined)
+    return { do: 'explain', card, why: `#${card.number} takes one answer: vote for one of the two` };
   const evidence = signedBy(t, 'poll');
   if (issued.means === 'deny') return { do: 'deny', card, evidence, why: 'voted against' };
   const late = shut(card, gate);

@@ -93,9 +93,7 @@ export function answers(on: () => Stage): void {
     const card = await asksFor(room, 'echo both');
     const poll = await asksForPoll(room, card);
     await room.vote(poll.id, [poll.approve, poll.deny]);
-    // The answer to what is said next comes after the vote was judged.
-    await room.say('!pending');
-    await room.sees(`#${card.number} bash · waits for you`);
+    await room.sees('takes one answer: vote for one of the two');
     assert.deepEqual(await kindsOf(ledger, card.number), ['requested', 'posted']);
     await room.vote(poll.id, [poll.approve]);
     assert.deepEqual(await on().reaches(card.number, 'succeeded'), ran);
