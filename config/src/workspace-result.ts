@@ -15,7 +15,7 @@ export function staysInside(name: string, target: string): boolean {
 
 /**
  * Unpacks the tar's `result`, a file or a directory, as `into`, which must not be there.
- * @returns the bytes written and the symbolic links that lead out of it, which are left out
+ * @returns the bytes written, and what is left out: symbolic links that lead out of it, and names that are no UTF-8
  */
 export async function writeResult(
   tar: NodeJS.ReadableStream,
@@ -29,6 +29,12 @@ export async function writeResult(
     const { type, mode, linkname } = entry.header;
     const [root, ...parts] = entry.header.name.replace(/\/$/, '').split('/');
     const name = parts.join('/');
+    if (name.includes('\ufffd')) {
+      const parent = done.left.at(-1);
+      if (!parent || !name.startsWith(`${parent}/`)) done.left.push(name);
+      entry.resume();
+      continue;
+    }
     const wrong = parts.some((part) => ['', '.', '..'].includes(part) || part.toLowerCase() === '.git');
     // A parent that is no directory made here could be a link.
     if (root !== 'result' || wrong || (name !== '' && !made.has(dirname(`/${name}`))))

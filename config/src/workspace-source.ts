@@ -1,6 +1,6 @@
 /** What is brought into a workspace: a directory of this machine, or a repository. It is only read, and never mounted. */
 import { constants, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
-import { lstat, open, readdir, readlink } from 'node:fs/promises';
+import { access, lstat, open, readdir, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -52,6 +52,12 @@ export function sourceOf(named: string, home: string): Source {
   return { form: 'git', from: named, name: shown.href };
 }
 
+const opens = (path: string, kind: 'file' | 'directory'): Promise<boolean> =>
+  access(path, kind === 'file' ? constants.R_OK : constants.R_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+
 /** Nothing is opened, and no symbolic link followed. @param skip names that are left out wherever they stand */
 async function find(root: string, tops: readonly string[], skip: RegExp | undefined): Promise<Found> {
   const found: Found = { entries: [], left: [] };
@@ -68,6 +74,7 @@ async function find(root: string, tops: readonly string[], skip: RegExp | undefi
     const target = kind === 'symlink' ? await readlink(join(root, name)) : '';
     // The engine takes no link that leads out, and it would lead nowhere.
     if (!kind || (kind === 'symlink' && !staysInside(name, target))) return void found.left.push(name);
+    if (kind !== 'symlink' && !(await opens(join(root, name), kind))) return void found.left.push(name);
     const size = kind === 'file' ? stat.size : 0;
     bytes += size;
     found.entries.push({ name, kind, size, mode: stat.mode & 0o111 ? 0o755 : 0o644, target });
@@ -79,8 +86,12 @@ async function find(root: string, tops: readonly string[], skip: RegExp | undefi
     if (kind === 'directory') await list(name);
   }
   async function list(name: string): Promise<void> {
-    for (const child of (await readdir(join(root, name))).sort())
-      if (!skip?.test(child)) await look(name ? `${name}/${child}` : child);
+    for (const child of (await readdir(join(root, name))).sort()) {
+      const path = name ? `${name}/${child}` : child;
+      if (child.includes('\ufffd'))
+        found.left.push(path); // no UTF-8: it can't be named
+      else if (!skip?.test(child)) await look(path);
+    }
   }
   for (const top of tops) await (top ? look(top) : list(''));
   return found;

@@ -9,8 +9,15 @@ import { Fault, messageOf } from './fault.ts';
 
 /** The instance's project, the image of a task's container, and the workspace. */
 export type Where = { docker: Docker; project: string; image: string; workspace: string };
-/** What sandbox/image/workspace.sh says of a tree; `left` counts what git does not take along. */
-export type Facts = { commit: string; tree: string; files: number; bytes: number; left: number };
+/** What sandbox/image/workspace.sh says of a tree; `left` counts repositories in it, `odd` names what can't be read; both stay out. */
+export type Facts = {
+  commit: string;
+  tree: string;
+  files: number;
+  bytes: number;
+  left: number;
+  odd: string[];
+};
 export type Box = {
   /** Unpacks a tar there, before `run`. */
   put(path: '/workspace' | '/base', tar: Readable): Promise<void>;
@@ -21,6 +28,7 @@ export type Box = {
 };
 
 const label = 'org.pocketcoder';
+const patience = 15; // minutes
 const labelsOf = ({ project, workspace }: Where) => ({
   [label]: project,
   [`${label}.helper`]: workspace,
@@ -93,13 +101,21 @@ export async function withTree<T>(
         }),
       async run() {
         await container.start();
+        let late = false;
+        const clock = setTimeout(() => {
+          late = true;
+          container.kill().catch(() => {});
+        }, patience * 60_000);
         const words: Buffer[] = [];
         for await (const part of await container.logs({ follow: true, stdout: true, stderr: true }))
           words.push(Buffer.from(part));
         const said = Buffer.concat(words).toString('utf8').trim().split(/\r?\n/);
         const { StatusCode } = (await container.wait()) as { StatusCode: number };
+        clearTimeout(clock);
+        if (late) throw new Fault('failed', `It was not done within ${patience} minutes, and was given up.`);
         if (StatusCode !== 0) throw new Fault('failed', said.slice(-4).join('\n  '));
-        return JSON.parse(said.at(-1) ?? '') as Facts;
+        const facts = JSON.parse(said.at(-1) ?? '') as Facts;
+        return { ...facts, odd: facts.odd.map((name) => Buffer.from(name, 'hex').toString('utf8')) };
       },
       result: () => container.getArchive({ path: '/home/agent/result' }),
     });

@@ -146,7 +146,7 @@ async function exportTo(instance: Instance, report: Report, name: string, out: s
       });
       renameSync(part, out);
       report.event(
-        { event: 'exported', workspace: name, form, out, tree, files, bytes, left },
+        { event: 'exported', workspace: name, form, out, tree, files, bytes, left: [...left, ...facts.odd] },
         told(out, facts, left),
       );
     });
@@ -157,10 +157,13 @@ async function exportTo(instance: Instance, report: Report, name: string, out: s
   }
 }
 
-function told(out: string, { files, left: nested }: Facts, left: readonly string[]): string {
+function told(out: string, { files, left: nested, odd }: Facts, left: readonly string[]): string {
   return [
     `${out}: ${files} files.`,
+    ...(odd.length > 0 ? [`Left out, as they can't be read: ${quoted(odd)}`] : []),
     ...(nested > 0 ? [`Left out: ${nested} repositories inside of the workspace.`] : []),
-    ...(left.length > 0 ? [`Left out, as they lead out of it: ${quoted(left)}`] : []),
+    ...(left.length > 0
+      ? [`Left out, as they lead out of it or have no name that can be written: ${quoted(left)}`]
+      : []),
   ].join('\n');
 }

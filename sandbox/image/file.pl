@@ -70,6 +70,9 @@ if ($leased or $operation eq 'put') {
         die "$so_far is a symbolic link, which is not followed here; nothing was done\n" if -l $so_far;
     }
 }
+# Opening a pipe would wait for whoever writes into it.
+die "cannot read $path: it is no plain file\n"
+  if $operation =~ m{^(?:read|edit|grep)\z} and -e $path and not(-f _ or -d _);
 binmode STDOUT;
 
 if ($operation eq 'read') {
@@ -137,7 +140,9 @@ elsif ($operation eq 'edit') {
     my ($old, $new) = (field($input), field($input));
     my $bytes = slurp($path);
     my $at    = length $old ? index($bytes, $old) : -1;
-    die "the text to replace is not in $path; nothing was changed\n" if $at < 0;
+    # A model is shown no carriage return, so it can't know.
+    my $ends = $old =~ m{(?<!\r)\n} && $bytes =~ m{\r\n} ? ', whose lines end with \\r\\n' : '';
+    die "the text to replace is not in $path$ends; nothing was changed\n" if $at < 0;
     die "the text to replace occurs more than once in $path; nothing was changed\n"
       if index($bytes, $old, $at + 1) >= 0;
     substr($bytes, $at, length $old) = $new;

@@ -26,24 +26,69 @@ use() { # repository, over the files of /workspace
   rm -f "$GIT_INDEX_FILE"
 }
 
+# What git can't read, or would wait for without end: names from /workspace on, of directories with a slash. One whose .gitignore
+# or .gitattributes is no file is among them, for git opens those.
+find_odd() {
+  find . -mindepth 1 -name .git -prune \
+    -o -type d \( ! -readable -o ! -executable \) -printf './%P/\0' -prune \
+    -o \( -type f ! -readable -o ! -type f ! -type d ! -type l \) \
+    \( \( -name .gitignore -o -name .gitattributes \) -printf '%h/\0' -o -printf './%P\0' \) |
+    sed -z 's|^\./||' | LC_ALL=C sort -zu > $scratch/odd
+  if grep -qzx '' $scratch/odd; then
+    echo "the .gitignore or .gitattributes of the workspace's root is no file that can be read: take it away, nothing was exported"
+    exit 1
+  fi
+}
+
+odd() { # in|out [entries]: of the names on stdin (or ls-tree's entries) those that are odd or below what is, or the others
+  perl -0 -e '
+    my ($list, $in, $entries) = @ARGV;
+    open my $file, "<", $list or die;
+    my %odd = map { chomp; $_ => 1 } <$file>;
+    while (<STDIN>) {
+      chomp;
+      my $name = $entries ? s/^[^\t]*\t//r : $_;
+      my ($found, $so_far) = ($odd{$name}, "");
+      for my $part (split m{/}, $name) { $so_far .= "$part/"; $found ||= $odd{$so_far} }
+      print "$_\0" if ($found xor $in eq "out");
+    }' $scratch/odd "$@"
+}
+
 # The tree of the files there are now. What .gitignore names is not part of it unless it was from the start; neither is a
 # repository inside of the workspace. Git is given names, so it never looks at a submodule, whose configuration it would heed.
+# What is odd is as it was.
 tree() { # [commit]
-  git ls-files -z -o --exclude-standard > $scratch/all
-  sed -z '/\/$/d' $scratch/all > $scratch/names
-  left=$(($(tr -cd '\0' < $scratch/all | wc -c) - $(tr -cd '\0' < $scratch/names | wc -c)))
+  find_odd
+  sed -nz '/\/$/{s/[*?[\\]/\\&/g;s|^|--exclude=/|p}' $scratch/odd > $scratch/excluded
+  mapfile -d '' excluded < $scratch/excluded
+  git ls-files -z -o --exclude-standard "${excluded[@]}" > $scratch/all
+  sed -z '/\/$/d' $scratch/all | odd out > $scratch/names
+  left=$(sed -nz '/\/$/p' $scratch/all | tr -cd '\0' | wc -c)
   if [ -n "${1-}" ]; then
     git read-tree "$1"
-    git ls-files -z -c -i --exclude-standard >> $scratch/names
+    git ls-files -z -c | odd in | git update-index -z --force-remove --stdin # lest a .gitignore among them is opened
+    git ls-files -z -c -i --exclude-standard "${excluded[@]}" | odd out >> $scratch/names
     rm -f "$GIT_INDEX_FILE"
     git ls-tree -r -z "$1" | sed -nz '/^160000 /p' | git update-index -z --index-info
   fi
   git update-index -z --add --remove --replace --stdin < $scratch/names
+  [ -z "${1-}" ] || git ls-tree -r -z "$1" | odd in entries | git update-index -z --index-info
   tree=$(git write-tree)
 }
 
+# The odd ones for a person: at most twenty, one a line, control characters by their code.
+odd_names() {
+  perl -0 -ne 'chomp; s/([\x00-\x1f\x7f\\])/sprintf "\\x%02x", ord $1/ge; print "left out, as it cannot be read: $_\n" if $. <= 20' \
+    $scratch/odd
+  local all
+  all=$(tr -cd '\0' < $scratch/odd | wc -c)
+  [ "$all" -le 20 ] || echo "left out: $((all - 20)) more"
+}
+
 say() { # commit tree files bytes [left]
-  printf '{"commit":"%s","tree":"%s","files":%d,"bytes":%d,"left":%d}\n' "$1" "$2" "$3" "$4" "${5-0}"
+  local odd
+  odd=$(perl -0 -ne 'chomp; print $sep, "\"", unpack("H*", $_), "\""; $sep = ","' $scratch/odd 2> /dev/null || true)
+  printf '{"commit":"%s","tree":"%s","files":%d,"bytes":%d,"left":%d,"odd":[%s]}\n' "$1" "$2" "$3" "$4" "${5-0}" "$odd"
 }
 
 case $1 in
@@ -83,25 +128,26 @@ export) # bundle|patch|diff|directory, and git where the other side has the comm
   tree $base
   before=$(git rev-parse -q --verify "$base^{tree}" || git hash-object -w -t tree /dev/null)
   files=$(git diff-tree -r -z --no-renames --name-only "$before" "$tree" | tr -cd '\0' | wc -c)
-  commit=$(git commit-tree ${base:+-p $base} -m 'As it is in the workspace' "$tree")
+  commit=$({ echo 'As it is in the workspace'; echo; odd_names; } | git commit-tree ${base:+-p $base} "$tree")
   case $2 in
   bundle)
     git update-ref refs/heads/pocketcoder "$commit"
     [ "$files" = 0 ] || git bundle create -q $scratch/result refs/heads/pocketcoder ${3:+^$base}
     ;;
   patch)
-    git diff-tree -p --binary --full-index --no-renames --no-ext-diff --no-textconv "$before" "$tree" > $scratch/result
+    { odd_names; git diff-tree -p --binary --full-index --no-renames --no-ext-diff --no-textconv "$before" "$tree"; } > $scratch/result
     ;;
   diff)
     {
       [ -n "$base" ] || echo 'nothing was imported here: every file is new'
       [ "$left" = 0 ] || echo "left out: $left repositories inside of the workspace"
+      odd_names
       git diff-tree -r --patch-with-stat --stat=60 --no-color --no-renames --no-ext-diff --no-textconv "$before" "$tree"
     } > $scratch/result
     ;;
   directory)
     mkdir $scratch/result
-    git checkout-index -q -a --prefix=$scratch/result/
+    (cd $scratch/result && GIT_WORK_TREE=$scratch/result git checkout-index -q -a) # which looks for attributes there
     files=$(git ls-files -z | tr -cd '\0' | wc -c)
     ;;
   esac
@@ -109,6 +155,7 @@ export) # bundle|patch|diff|directory, and git where the other side has the comm
     say "$commit" "$tree" "$files" 0 "$left"
   elif [ "$files" = 0 ]; then
     echo 'nothing has changed'
+    odd_names
     [ "$shown" = diff ]
   elif [ "$(stat -c %s $scratch/result)" -gt $((32 << 20)) ]; then
     echo 'it is larger than 32 MiB: ./pocketcoder workspace export at the console takes it out'

@@ -156,6 +156,21 @@ export async function removeContainer(docker: Docker, place: Place, name: TaskNa
   await docker.getContainer(names(place, name).container).remove({ force: true }).catch(ignoring(404, 409));
 }
 
+/** The tasks of this instance that have a container. */
+export async function tasksWithContainer(docker: Docker, place: Place): Promise<TaskName[]> {
+  const filters = { label: [`${label}=${place.project}`, `${label}.task`] };
+  const found = await docker.listContainers({ all: true, filters });
+  return found.map(({ Labels }) => ({
+    task: Labels[`${label}.task`] ?? '',
+    workspace: Labels[`${label}.workspace`] ?? '',
+  }));
+}
+
+/** Removes what the task's container has written of outputs. Of one that is still in use nothing is removed. */
+export async function removeStore(docker: Docker, place: Place, name: TaskName): Promise<void> {
+  await docker.getVolume(names(place, name).store).remove().catch(ignoring(404, 409));
+}
+
 /** What the action has written so far, read no faster than it is taken. Ends early where there is less of it, and throws without the engine. */
 export async function* readOutput(container: Docker.Container, id: string): AsyncGenerator<Uint8Array> {
   const exec = await container.exec({

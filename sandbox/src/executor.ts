@@ -14,6 +14,7 @@ import { SandboxError, type TaskName } from './docker.ts';
 import { resultOf } from './result.ts';
 import { type Script, ScriptError, scriptOf, timeoutOf } from './script.ts';
 import type { Outcome, Tasks } from './tasks.ts';
+import { makeUse } from './use.ts';
 
 export type Executor = { ready: Promise<void>; stop(): Promise<void> };
 
@@ -35,6 +36,7 @@ export function startExecutor(o: {
   const lanes = new Map<string, Promise<void>>();
   const timers = new Map<string, NodeJS.Timeout>();
   const graces = new Map<string, NodeJS.Timeout>();
+  const use = makeUse();
   let caughtUp = false;
   let frozenAt = 0; // number of the last freeze
   let stopping = false;
@@ -58,14 +60,40 @@ export function startExecutor(o: {
     }
   }
 
+  let tidying = false;
+  /** Takes away the containers that nobody needs any more. */
+  async function tidy(): Promise<void> {
+    if (tidying || !caughtUp || stopping) return;
+    tidying = true;
+    try {
+      for (const name of await tasks.standing()) {
+        const busy = lanes.has(name.task) || book.open().some((id) => placeOf(id).task === name.task);
+        const state = use.of(name, busy, Date.now());
+        if (state === 'kept') continue;
+        await tasks.retire(name, state === 'ended');
+        log.info({ task: name.task, state }, 'its container was taken away');
+      }
+    } catch (error) {
+      log.warn({ err: error }, 'containers that nobody needs may stand'); // until the next time
+    } finally {
+      tidying = false;
+    }
+  }
+  const tidies = setInterval(() => void tidy(), 60_000).unref();
+
   /** Actions of a task run one after the other, in the order of their approvals. */
   function inLane(id: string, work: () => Promise<void>): void {
-    const { task } = placeOf(id);
+    const place = placeOf(id);
+    const { task } = place;
     const next = (lanes.get(task) ?? Promise.resolve()).then(work).catch((error: unknown) => {
       if (!stopping) log.error({ action: id, err: error }, 'action left as it stands');
     });
     lanes.set(task, next);
-    next.finally(() => lanes.get(task) === next && lanes.delete(task));
+    next.finally(() => {
+      if (lanes.get(task) === next) lanes.delete(task);
+      use.seen(place, Date.now());
+      void tidy();
+    });
   }
 
   /** A container before it is needed, so that a tap finds it running. */
@@ -275,6 +303,7 @@ export function startExecutor(o: {
       if (mine(id)) inLane(id, () => adopt(id));
       else if (!book.story(id).some((e) => e.kind === 'claimed')) act(id, state);
     }
+    void tidy();
   }
 
   const following = ledger.follow({
@@ -291,6 +320,7 @@ export function startExecutor(o: {
       }
       try {
         if (entry.kind === 'frozen') freeze(entry.seq);
+        if (entry.kind === 'requested') use.seen(placeOf(entry.action), Date.parse(entry.at));
         if (caughtUp && entry.action) act(entry.action, entry.kind);
       } catch (error) {
         log.error({ action: entry.action, err: error }, 'entry left aside'); // the chain goes on
@@ -306,6 +336,7 @@ export function startExecutor(o: {
     ready: following.ready.then(takeUp),
     async stop() {
       stopping = true;
+      clearInterval(tidies);
       for (const timer of [...timers.values(), ...graces.values()]) clearTimeout(timer);
       await following.stop();
       tasks.close();

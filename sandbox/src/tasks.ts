@@ -10,7 +10,9 @@ import {
   type Place,
   readOutput,
   removeContainer,
+  removeStore,
   type TaskName,
+  tasksWithContainer,
 } from './docker.ts';
 import { type Feeder, openFeeder } from './feeder.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
@@ -49,6 +51,13 @@ export type Tasks = {
   kill(name: TaskName, id: string): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */
   drop(name: TaskName, id: string): Promise<void>;
+  /** The tasks that have a container. */
+  standing(): Promise<TaskName[]>;
+  /**
+   * Takes a task's container away, where nothing is carried out of it.
+   * @param outputs its copies of outputs go too: all of them are recorded
+   */
+  retire(name: TaskName, outputs: boolean): Promise<void>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
   readonly limits: Limits;
@@ -137,9 +146,17 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     for (const [other, that] of carried)
       if (keyOf(that.name) === keyOf(name))
         that.cut ??= other === id ? { mine: true, why } : { mine: false, why: unsure.beside };
-    const gone = untilGone(name).finally(() => removals.delete(keyOf(name)));
+    await remove(name, false);
+  }
+
+  /** Whoever wants the container from now on waits until it is gone, and makes another. */
+  function remove(name: TaskName, outputs: boolean): Promise<void> {
+    feeders.delete(keyOf(name));
+    const gone = untilGone(name)
+      .then(() => (outputs ? removeStore(docker, place, name) : undefined))
+      .finally(() => removals.delete(keyOf(name)));
     removals.set(keyOf(name), gone);
-    await gone;
+    return gone;
   }
 
   async function untilGone(name: TaskName): Promise<void> {
@@ -223,6 +240,12 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       stops.add(id);
       endAfter(id, patience, why.stop);
       (await feederOf(name)).send(killFrame(id));
+    },
+    standing: () => tasksWithContainer(docker, place),
+    async retire(name, outputs) {
+      const key = keyOf(name);
+      if (removals.has(key) || [...carried.values()].some((one) => keyOf(one.name) === key)) return;
+      await remove(name, outputs);
     },
     drop: async (name, id) => (await feederOf(name)).send(dropFrame(id)),
     close() {

@@ -4,7 +4,7 @@ import type Docker from 'dockerode';
 import { findEngine } from '../../config/src/engine.ts';
 import { ensureImage } from '../../config/src/images.ts';
 import { newId } from '../../ledger/src/action.ts';
-import { type Limits, type Place, strongestRuntime } from '../../sandbox/src/docker.ts';
+import { ensureContainer, type Limits, type Place, strongestRuntime } from '../../sandbox/src/docker.ts';
 import { type Script, scriptOf } from '../../sandbox/src/script.ts';
 import { makeTasks, type Outcome, type Output, type Tasks } from '../../sandbox/src/tasks.ts';
 
@@ -99,6 +99,7 @@ export async function startSandbox(
     container,
     bash: async (script, o) => ran(await tasks.run(name, newId(), bashScript(script, o), () => {})),
     async root(...Cmd) {
+      await ensureContainer(docker, place, name); // an executor may have taken it away
       const exec = await container.exec({ Cmd, AttachStdout: true, AttachStderr: true, Tty: true });
       const stream = await exec.start({ Tty: true });
       const parts: Buffer[] = [];

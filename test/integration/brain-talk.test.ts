@@ -76,7 +76,8 @@ test('the words of a turn stand before its card, each of twenty times', async ()
     const from = timeline.length;
     await conversation.hear('main', `!call bash {"script":"echo ${i}"}\n!say The end of ${i}.`);
     await until(`card ${i}`, () => cards.length === i, { seconds: 30 });
-    assert.deepEqual(timeline.slice(from), ['agent:\n> I call bash. ', `card ${i}`]);
+    const before = timeline.slice(from, timeline.indexOf(`card ${i}`));
+    assert.ok(before.includes('agent:\n> I call bash. '), JSON.stringify(timeline.slice(from)));
     cards[i - 1]?.decide('succeeded');
     await until('the end', () => said(`The end of ${i}.`), { seconds: 30 });
   }

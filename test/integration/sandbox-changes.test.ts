@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pack } from 'tar-stream';
+import { writeResult } from '../../config/src/workspace-result.ts';
 import { emptyVolumes, withTree } from '../../config/src/workspace-tree.ts';
 import { newId, type RunArgs } from '../../ledger/src/action.ts';
 import { scriptOf } from '../../sandbox/src/script.ts';
@@ -107,4 +108,73 @@ test('where nothing was imported every file is new, and that is said', async () 
   assert.match(diff.text, /\n\+hello\n$/);
   const patch = await changes('patch', bare);
   assert.match(patch.text, /^diff --git a\/a b\/a\nnew file mode/);
+});
+
+/** What git cannot read, would wait for without end, or could not be named; and beside it what it can. */
+const odd = `set -e; chmod 000 locked.txt; mkdir shut; echo x > shut/x; chmod 000 shut; mkfifo pipe 'a "b'; ln -s nowhere dangling
+  python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")'; printf x > $'latin-\\xfc'; printf x > $'two\\nlines'; printf x > $'tab\\tname'
+  mkdir -p deep/er; mkfifo deep/.gitignore deep/er/.gitattributes; echo x > deep/x; echo x > deep/er/x; echo new > fresh; echo two > plain.txt`;
+const leftOut = ['a "b', 'deep/', 'deep/er/', 'locked.txt', 'pipe', 'shut/', 'sock'];
+
+test('what cannot be read or named is left out and named, and the rest goes; nothing waits for a pipe', async () => {
+  const where = { docker: box.docker, ...box.place, workspace: 'odd' };
+  const of = { workspace: 'odd', task: 'odd' };
+  const before = { 'locked.txt': 'was\n', 'plain.txt': 'one\n', 'shut/x': 'was\n', 'deep/x': 'was\n' };
+  await emptyVolumes(where);
+  await withTree(where, ['import', 'directory'], async (tree) => {
+    const tar = pack();
+    for (const [path, text] of Object.entries(before)) tar.entry({ name: path, uid: 1000, gid: 1000 }, text);
+    for (const path of ['shut', 'deep']) tar.entry({ name: path, type: 'directory', uid: 1000, gid: 1000 });
+    tar.finalize();
+    await tree.put('/workspace', tar);
+    await tree.run();
+  });
+  assert.equal((await bash('rm -r deep shut; echo ready', of)).text, 'ready\n');
+  assert.deepEqual((await bash(odd, of)).text, '');
+  const named = leftOut.map((path) => `left out, as it cannot be read: ${path}\n`);
+  const diff = await changes('diff', of);
+  assert.equal(diff.how, 'exit', diff.text);
+  assert.equal(diff.number, 0, diff.text);
+  for (const line of named) assert.ok(diff.text.includes(line), `${line} in ${diff.text}`);
+  assert.match(diff.text, / plain\.txt +\| +2 \+-\n/);
+  assert.match(diff.text, /6 files changed, /); // plain.txt, fresh, dangling, and the three of strange names
+  assert.doesNotMatch(diff.text, /was/); // what cannot be read is not called gone
+  const patch = await changes('patch', of);
+  assert.ok(patch.text.startsWith(named[0] ?? '?'), patch.text.slice(0, 200));
+  const at = join(dir, 'odd');
+  mkdirSync(join(at, 'shut'), { recursive: true });
+  mkdirSync(join(at, 'deep'));
+  for (const [path, text] of Object.entries(before)) writeFileSync(join(at, path), text);
+  execFileSync('git', ['init', '-q'], { cwd: at });
+  execFileSync('git', ['apply', '-'], { cwd: at, input: patch.output });
+  assert.equal(readFileSync(join(at, 'plain.txt'), 'utf8'), 'two\n');
+  assert.equal((await changes('bundle', of)).number, 0);
+  // And at the console.
+  const { facts, left } = await withTree(where, ['export', 'directory'], async (tree) => {
+    const facts = await tree.run();
+    return { facts, ...(await writeResult(await tree.result(), join(dir, 'out'))) };
+  });
+  assert.deepEqual(facts.odd.sort(), leftOut);
+  assert.deepEqual(left, ['latin-\ufffd']);
+  assert.equal(readFileSync(join(dir, 'out/plain.txt'), 'utf8'), 'two\n');
+  assert.equal(readFileSync(join(dir, 'out/two\nlines'), 'utf8'), 'x');
+  // Where git could look at nothing at all, that is said.
+  await bash('mkfifo .gitignore', of);
+  const none = await changes('diff', of);
+  assert.deepEqual([none.number, none.how], [1, 'exit']);
+  assert.match(none.text, /\.gitignore .* of the workspace's root is no file that can be read: take it away/);
+  for (const act of [
+    { kind: 'read_file', args: { path: 'pipe', offset: 0, limit: 0 } },
+    { kind: 'edit_file', args: { path: 'pipe', old: 'a', new: 'b' } },
+    { kind: 'grep', args: { path: 'pipe', pattern: 'x' } },
+  ])
+    assert.match(
+      ran(await box.tasks.run(of, newId(), scriptOf(act as never), () => {})).text,
+      /pipe: it is no plain file/,
+    );
+  // The genuine twin: with nothing odd, nothing is left out.
+  await bash('chmod 700 shut; rm -rf shut deep pipe sock .gitignore "a \\"b"; chmod 600 locked.txt', of);
+  const twin = await changes('diff', of);
+  assert.doesNotMatch(twin.text, /left out/);
+  assert.match(twin.text, /-was/);
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../ledger/src/action.ts';
 import { resultOf } from '../../sandbox/src/result.ts';
+import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';
 
@@ -71,13 +72,21 @@ test('attack-53 what nothing else ends is ended with its container; what is unsu
   await box.bash('echo kept > /workspace/kept');
   const before = await containerId();
   // Whatever a script may find to keep its runner from its work: here the runner and the killer stand still.
-  const held = await started('echo go; sleep 1000', 2);
-  const beside = box.tasks.run(box.name, newId(), bashScript('touch /workspace/beside'), () => {});
+  const held = await started('echo go; sleep 1000');
+  const waits = newId();
+  const beside = box.tasks.run(box.name, waits, bashScript('touch /workspace/beside'), () => {});
   // The first with its killer, and the second.
   const runners = async () => (await box.root('pgrep', '-fc', '^/usr/lib/pocketcoder/task run')).text.trim();
   await until('the second to wait', async () => (await runners()) === '3');
   await box.root('pkill', '-STOP', '-f', '^/usr/lib/pocketcoder/task run');
-  const [first, second] = await Promise.all([held.outcome, beside]);
+  // Who takes it up again when its time is over waits for no more than the ten seconds.
+  const later = makeTasks(box.docker, box.place);
+  const [first, second] = await Promise.all([
+    later.adopt(box.name, held.id, 0, () => {}),
+    later.adopt(box.name, waits, 600, () => {}),
+  ]);
+  later.close();
+  await Promise.all([held.outcome, beside]);
   assert.deepEqual(
     [first.end, first.end === 'cut' && first.why, first.end !== 'unknown' && first.output.size],
     ['cut', 'its container was ended, because it still ran 10 s after its time limit', 3],

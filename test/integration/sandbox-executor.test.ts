@@ -72,14 +72,14 @@ async function stopExecutors(): Promise<void> {
   await Promise.all(stopping.map((e) => e.stop()));
 }
 
-type Asking = { clocks?: Partial<Action>; task?: string };
+type Asking = { clocks?: Partial<Action>; task?: string; workspace?: string };
 async function post<K extends Kind>(
   kind: K,
   args: Args[K],
   o: Asking = {},
   file?: Uint8Array,
 ): Promise<Action> {
-  const { workspace } = box.name;
+  const workspace = o.workspace ?? box.name.workspace;
   const asked = { kind, args, workspace, task: o.task ?? box.name.task, requester: '@owner:test' as const };
   const clocks = { decide_within: 60, execute_within: 60, ...o.clocks } as Partial<Term>;
   const action = makeAction(asked as Parameters<typeof makeAction>[0], aPolicy(clocks));
@@ -251,6 +251,30 @@ test('a freeze ends what runs, also where the executor was away when it came', a
   await startOne();
   assert.equal((await over(second)).kind, 'killed');
   assert.equal((await over(await approve(await bash('true')))).kind, 'succeeded');
+});
+
+test('the container of a task that is over goes, and what it wrote is in the ledger; it is kept while it runs, and made again', async () => {
+  await startOne();
+  const workspace = newId();
+  const [old, next] = [newId(), newId()].map((task) => ({ task, workspace }));
+  const standing = async () => (await box.tasks.standing()).map(({ task }) => task);
+  const stores = async () => (await box.docker.listVolumes()).Volumes.map((v) => v.Name).join(' ');
+  const go = 'until [ -e /workspace/over ]; do sleep 0.02; done; rm /workspace/over; seq 10000';
+  const long = await approve(await bash(go, old));
+  await until('it to run', async () => (await bot.story(long.id)).some((e) => e.kind === 'running'));
+  assert.equal((await over(await approve(await bash('true', next)))).kind, 'succeeded');
+  assert.ok((await standing()).includes(old?.task ?? ''), 'it runs');
+  assert.equal((await over(await approve(await bash('touch over', next)))).kind, 'succeeded');
+  const end = await over(long);
+  await until('the old one to go', async () => !(await standing()).includes(old?.task ?? ''));
+  await until('its copies to go', async () => !(await stores()).includes(`-out-${old?.task}`));
+  assert.deepEqual(
+    [end.kind, (await Array.fromAsync(bot.transcript(end.entry))).length > 0],
+    ['succeeded', true],
+  );
+  assert.ok((await standing()).includes(next?.task ?? ''), 'the task that goes on');
+  const late = await over(await approve(await bash('echo back; ls /workspace | head -1', old)));
+  assert.match(late.body.output ?? '', /^back\n/);
 });
 
 test('a no while a grace runs ends it and nothing else; what nobody undid begins when it is over', async () => {

@@ -253,6 +253,10 @@ test('edit_file changes nothing unless the old text is there exactly once', asyn
     assert.equal(result.number === 0, why === null, old);
   }
   assert.equal((await file('read_file', { path: 'e', offset: 0, limit: 0 })).text, 'aXa c');
+  await file('write_file', { path: 'e', content: 'a\r\nb\r\n' });
+  const ends = await file('edit_file', { path: 'e', old: 'a\nb', new: 'c' });
+  assert.match(ends.text, /is not in \/workspace\/e, whose lines end with \\r\\n; nothing was changed/);
+  assert.equal((await file('edit_file', { path: 'e', old: 'a\r\nb', new: 'c' })).number, 0);
   // Overlapping occurrences are two.
   await file('write_file', { path: 'e', content: 'aaa' });
   assert.match((await file('edit_file', { path: 'e', old: 'aa', new: 'c' })).text, /more than once/);

@@ -39,8 +39,8 @@ test('a tap on the named chip runs the script once and shows its output', async 
   const card = await askAndSee(rig.phone, '!run echo by-$((40 + 2)); id -u');
   const tap = await approve(rig.phone, card);
   await sees(rig.phone, '| by-42\n| 1000');
-  const ended = await endsWith(rig.phone, card, '✅ ended with exit 0 (');
-  assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · exec · digest \w{10}$/);
+  const ended = await endsWith(rig.phone, card, '✅ ended with exit 0');
+  assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · digest \w{10}$/);
   assert.deepEqual(await rig.storyOf(await actionOf(card)), [...ran, 'succeeded']);
   const { grade, evidence } = await approvalOf(card);
   assert.deepEqual([grade, evidence['form'], evidence['event']], ['sealed', 'chip', tap]);
@@ -178,7 +178,7 @@ for (const { name, stop } of [
 test('a script that fails says so with its exit code and its output', async () => {
   const card = await askAndSee(rig.phone, '!run echo broken >&2; exit 7');
   await approve(rig.phone, card);
-  await endsWith(rig.phone, card, '⚠️ exit 7 (');
+  await endsWith(rig.phone, card, '⚠️ exit 7');
   await sees(rig.phone, `#${numberOf(card)} output\n| broken`);
   const { body } = await rig.reached(await actionOf(card), 'failed');
   assert.equal((JSON.parse(body) as { exit: number }).exit, 7);

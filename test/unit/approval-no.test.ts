@@ -70,3 +70,29 @@ test('a vote against, and the decoy, undo an approval that was not claimed yet',
   assert.deepEqual(d.kinds(action), ['requested', 'posted', 'approved'], 'left alone, the approval stands');
   d.stop();
 });
+
+test('after a stop the agent’s own wishes become no card, also the one that was on its way; a person’s does', async () => {
+  let halted = '';
+  const d = startDesk({ halted: () => halted });
+  const { append } = d.ledger;
+  d.ledger.append = async (entry) => {
+    const made = await append(entry);
+    if (entry.kind === 'requested' && entry.action === made.action && late)
+      halted = 'the owner stopped everything';
+    return made;
+  };
+  let late = true;
+  const wish = (script: string) => ({ ...asked(script), requester: 'brain' as const });
+  await assert.rejects(d.desk.ask(wish('echo on its way')), /Not asked: the owner stopped everything/);
+  const [first] = d.memory.entries.filter((e) => e.kind === 'requested');
+  assert.deepEqual(d.kinds(first?.action ?? ''), ['requested', 'void']);
+  late = false;
+  await assert.rejects(d.desk.ask(wish('echo later')), /Not asked: the owner stopped everything/);
+  assert.deepEqual(d.posted, []);
+  const own = await d.desk.ask(asked('echo mine'));
+  assert.deepEqual(d.kinds(own.action), ['requested', 'posted']);
+  halted = '';
+  const next = await d.desk.ask(wish('echo again'));
+  assert.deepEqual(d.kinds(next.action), ['requested', 'posted'], 'its genuine twin');
+  d.stop();
+});

@@ -72,6 +72,29 @@ test('an answer that ended at its limit is told once; a summary that the brain m
   assert.deepEqual(errors, ['cut']);
 });
 
+test('a call is told when it begins, by the tool’s own name, after the words before it', () => {
+  const { feed, told } = setUp();
+  const tool = (status: string) =>
+    update({
+      ...{
+        id: 'c',
+        sessionID: session,
+        messageID: 'a',
+        type: 'tool',
+        callID: 'c',
+        tool: 't0123456789ab_bash',
+      },
+      state: { status, input: { script: 'ls' } },
+    } as unknown as Part);
+  feed(status('busy'), message('a', 'assistant'), update(part('a', '')), delta('a', 'I look.'));
+  feed(tool('pending'), tool('running'), tool('completed'));
+  const call = { type: 'call', session, tool: 'bash', args: { script: 'ls' } };
+  assert.deepEqual(
+    told.map((e) => (e.type === 'call' ? e : e.type)),
+    ['busy', 'text', call],
+  );
+});
+
 const failure = (error: object): Event =>
   ({ id: '', type: 'session.error', properties: { sessionID: session, error } }) as Event;
 const tooLong = failure({ name: 'ContextOverflowError', data: { message: 'x' } });

@@ -216,3 +216,28 @@ test('after a restart a card says where its action stands now, in the message th
   await s.pass(10 * pace);
   assert.deepEqual(s.edits(), all, 'what has ended is told once');
 });
+
+test('what its own message decides is answered by one reply, which says since when it runs where that takes longer', async (t) => {
+  const s = scene(t);
+  const evidence = { user: owner.user, device: owner.device, event: '$files', form: 'command' } as const;
+  const list = { ...asked(''), kind: 'list', args: { path: '.' } } as Asked;
+  for (const [seconds, event] of [
+    [0.5, '$one'],
+    [5, '$two'],
+  ] as const) {
+    const before = s.posted.length;
+    const { action, number } = await s.desk.ask(list, { ...evidence, event });
+    const by = (kind: string, body: object) =>
+      s.put({ author: 'executor', kind, action, body: { digest: s.book.page(action)?.digest, ...body } });
+    for (const kind of ['claimed', 'running']) by(kind, { executor: 'one' });
+    await s.pass(seconds * 1000);
+    by('succeeded', { exit: 0, signal: null, output: 'src/\n' });
+    await s.pass(3000);
+    const mine = s.posted.slice(before);
+    const end = new RegExp(`^(\\* )?#${number} ✅ done \\(${seconds} s\\)\n\\| src/\n`);
+    assert.match(String(mine.at(-1)?.content['body']), end);
+    assert.deepEqual(mine[0]?.content['m.relates_to'], { 'm.in_reply_to': { event_id: event } });
+    assert.equal(mine.length, seconds < 1 ? 1 : 2);
+    if (seconds > 1) assert.equal(mine[0]?.content['body'], `#${number} ▶️ running since 12:00`);
+  }
+});

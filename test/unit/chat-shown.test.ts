@@ -215,7 +215,7 @@ test('a leased action that ended while the bot was down is told when it starts, 
   assert.deepEqual(more, []);
   assert.match(
     told ?? '',
-    /^#12 ✅ ended with exit 0 \(1 s\)\n\| echo hi\n.*\nby #7, use 3 · ⛓ 4 cdcdcdcdcdcd · exec · digest \w+$/,
+    /^#12 ✅ ended with exit 0 \(1 s\)\n\| echo hi\n.*\nby #7, use 3 · ⛓ 4 cdcdcdcdcdcd · digest \w+$/,
   );
   for (const unit of ['x', '日', '🦊', '"', '\n']) {
     const { posted } = await leasedMeanwhile(`echo head;${unit.repeat(60_000)};echo tail`);

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
-import { openCalls, type Settled } from '../../bot/src/gateway/calls.ts';
-import { type LineOptions, mostOpen } from '../../bot/src/gateway/line.ts';
+import { type CallsOptions, openCalls, type Settled } from '../../bot/src/gateway/calls.ts';
+import { mostOpen } from '../../bot/src/gateway/line.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { alone } from '../harness/alone.ts';
 import { until } from '../harness/wait.ts';
@@ -17,7 +17,7 @@ const asked = (task = 't', script = 'x'): Asked => ({
   requester: 'brain',
 });
 
-function setUp(wait: number, o: Partial<LineOptions> & { fails?: Error } = {}) {
+function setUp(wait: number, o: Partial<CallsOptions> & { fails?: Error } = {}) {
   const open: ((o: Outcome) => void)[] = [];
   const asks: Asked[] = [];
   const settled: Settled[] = [];
@@ -195,4 +195,24 @@ test('attack-28 calls beyond the limit give up without a card when nobody decide
   for (let i = 0; i < mostOpen; i++) assert.match((await start()).text, /^PENDING/);
   for (let i = 0; i < 3; i++) assert.match((await start()).text, /^NOT ASKED/);
   assert.equal(asks.length, mostOpen);
+});
+
+test('whoever was stopped hears nothing by an open call: it waits to be taken back, and the outcome is still to be told', async () => {
+  let halted = '';
+  const { open, settled, start } = setUp(5, { halted: () => halted });
+  const taken = new AbortController();
+  const answers: string[] = [];
+  for (const script of ['running', 'waiting'])
+    void start(asked('t', script), { signal: taken.signal }).then(({ text }) => answers.push(text));
+  await until('the first is asked', () => open.length === 1);
+  halted = 'the owner stopped everything';
+  open[0]?.({ ...done, state: 'denied' });
+  await until('settled', () => settled.length === 1);
+  assert.equal(settled[0]?.delivered, false);
+  await new Promise(setImmediate);
+  assert.deepEqual(answers, []);
+  taken.abort();
+  await until('both are over', () => answers.length === 2);
+  for (const text of answers) assert.match(text, /^NOT ASKED: the owner stopped everything/);
+  assert.equal(open.length, 1, 'no card comes of what waited');
 });

@@ -365,7 +365,7 @@ test('the agent is told of a file once it is there, in the order in which they w
     'task: look\n\n(A picture came with that: uploads/ssh-a-b-id--2.png in the workspace, 4 bytes.)',
     'task: !run rm -rf /\n\n(A file came with that: uploads/b.txt in the workspace, 4 bytes.)',
     'task: (A video was sent: uploads/clip.mp4 in the workspace, 4 bytes.)',
-    'task: (in reply to: “<@ann:x> which one?”)\n\nthis\n\n(A picture came with that: uploads/c in the workspace, 4 bytes.)',
+    'task: (in reply to this message)\n> <@ann:x> which one?\n\nthis\n\n(A picture came with that: uploads/c in the workspace, 4 bytes.)',
     'task: (A picture was sent: uploads/d in the workspace, 4 bytes.)',
   ]);
   assert.ok(s.said.includes('The agent gets the video as a file: it cannot watch it.'));

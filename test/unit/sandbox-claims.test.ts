@@ -52,6 +52,7 @@ async function scene() {
   const output = Buffer.from('done\n');
   const tasks = {
     limits: { memory_mb: 512, pids: 64, cpus: 1 },
+    standing: async () => [],
     warm({ task }: { task: string }) {
       warmed.push(task);
       return warm;

@@ -34,9 +34,11 @@ export function message(blocks: readonly Block[], kind: 'm.text' | 'm.notice' = 
 
 type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
 
-/** What is for auditors: a card's last line, and a short one. @param more what else the ledger says of it */
+/** What is for auditors: a card's last line, and a short one. @param more what the ledger says of it */
 const proof = (action: Action, { digest }: Pick<Shown, 'digest'>, more: readonly string[] = []): Block => ({
-  line: [...more, action.class, `digest ${digestText(digest).slice(0, 10)}`].join(' · '),
+  line: [...(more.length > 0 ? more : [action.class]), `digest ${digestText(digest).slice(0, 10)}`].join(
+    ' · ',
+  ),
 });
 
 /** What every form of a card shows: header, the whole action, how to answer, digest. */

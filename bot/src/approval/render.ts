@@ -73,7 +73,7 @@ function body(action: Act | Action): Shown {
     case 'read_file': {
       const { path, offset, limit } = action.args;
       const shown = labelled([['read', path]]);
-      shown.blocks.push({ line: `${limit} lines from line ${offset + 1}` });
+      shown.blocks.push({ line: `at most ${limit} lines, from line ${offset + 1}` });
       return shown;
     }
     case 'list':

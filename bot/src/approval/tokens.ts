@@ -18,7 +18,7 @@ export function crockford(bytes: Uint8Array): string {
 }
 
 /** What a person's tap must not be mistaken for, and what newer than most phones' fonts (Unicode 15.1 and later). */
-const unfit = `${noes.join('')}✅👍🛑🛘🪉🪊🪎🪏🪾🫆🫈🫍🫜🫟🫩🫪🫯⏩⏪⏫⏬◽◾⚪⚫⬛⬜⭕🔘🆎🆑🆒🆓🆔🆕🆖🆗🆘🆙🆚🈁🈚🈯🈲🈳🈴🈵🈶🈸🈹🈺🉐🉑`;
+const unfit = `${noes.join('')}✅👍🛑⏳⌛➕❓🛘🪉🪊🪎🪏🪾🫆🫈🫍🫜🫟🫩🫪🫯⏩⏪⏫⏬◽◾⚪⚫⬛⬜⭕🔘🆎🆑🆒🆓🆔🆕🆖🆗🆘🆙🆚🈁🈚🈯🈲🈳🈴🈵🈶🈸🈹🈺🉐🉑`;
 
 /** Single code points that every phone draws as one emoji: more than a thousand. */
 export const emojis: readonly string[] = (() => {

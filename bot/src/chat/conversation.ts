@@ -90,6 +90,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     const task = tasks.bySession(e.session);
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
+    if (e.type === 'rest' && halted(task.id)) return tasks.answered(task.id);
     const say = turns.take(task, e);
     if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message([{ line: say }]));
     else if (e.type !== 'rest') await voice.take(task, e);
@@ -108,20 +109,20 @@ export function createConversation(o: ConversationOptions): Conversation {
   const over = new Set<string>();
   /** Ends what the sessions of a workspace do, now and once more when nothing is on its way to them any longer. */
   function end(workspace: string): Promise<void> {
-    const one = async (task: Task) => {
+    const one = async (task: Task, last: boolean) => {
       try {
         await brain?.abort(task.session);
-        if (!isCurrent(task)) over.add(task.session);
+        if (last && !isCurrent(task)) over.add(task.session);
       } catch (error) {
         log.warn({ task: task.id, err: error }, 'the brain was not interrupted');
       }
     };
-    const all = async () => {
+    const all = async (last: boolean) => {
       const some = tasks.withSession(workspace).filter(({ session }) => !over.has(session));
-      await Promise.all(some.map(one));
+      await Promise.all(some.map((task) => one(task, last)));
     };
-    const now = all();
-    paying = paying.then(all);
+    const now = all(false);
+    paying = paying.then(() => all(true));
     return now;
   }
 

@@ -10,6 +10,7 @@ import type { Book } from '../approval/book.ts';
 import { message } from '../approval/card.ts';
 import type { Desk } from '../approval/desk.ts';
 import { type Gate, type Heard, judge, onlyThat, removedBy, type Verdict } from '../approval/gatekeeper.ts';
+import { nameOf } from '../approval/render.ts';
 import type { CardStore } from '../approval/store.ts';
 import { oneLine } from '../approval/visible.ts';
 import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
@@ -49,12 +50,12 @@ export type Relay = Guard & {
 
 /** What the room is told when a device was just enrolled. */
 function welcome({ user, device, role = 'owner' }: { user: string; device: string; role?: string }): string {
-  const start = `Paired. ${device} of ${user} is enrolled; their role here is ${role}.`;
-  if (!atLeast(role, 'asks')) return `${start} They read what is said and decide nothing.`;
-  const asks = 'Say what should be done, or !help for the commands.';
+  const start = `Paired. ${nameOf(user)}’s device ${device} is enrolled; role: ${role}.\n`;
+  if (!atLeast(role, 'asks')) return `${start}They read what is said and decide nothing.`;
+  const asks = `${start}Say what should be done, or !help for the commands.\n`;
   return atLeast(role, 'approves')
-    ? `${start} ${asks} A card shows the whole action: tap the emoji that the card names to approve it, or vote in its poll; ❌ denies it.`
-    : `${start} ${asks} Others decide.`;
+    ? `${asks}Each action comes as a card that shows the whole of it: tap the emoji that it names, or vote in its poll, to approve it; ❌ denies it.`
+    : `${asks}Others decide.`;
 }
 
 /** What the operator did at the console, told in every room. */

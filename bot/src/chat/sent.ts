@@ -75,17 +75,10 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
     const args = { path: `uploads/${safeName(name)}`, sha256: sha256(bytes), size: bytes.length };
     const task = conversation.currentTask(workspace).id;
     const action = idOf(evidence.event, sha256); // the one that this event decides
-    db.prepare('INSERT OR REPLACE INTO sent VALUES(?, ?, ?)').run(
-      action,
-      what,
-      [about, words].filter(Boolean).join('\n\n'),
-    );
-    try {
-      await desk.ask({ kind: 'put_file', args, workspace, task, requester: user }, evidence, bytes);
-    } catch (error) {
-      drop(action);
-      throw error;
-    }
+    const all = [about, words].filter(Boolean).join('\n\n');
+    // Where asking fails it stays until the next start: the ledger may have taken it all the same.
+    db.prepare('INSERT OR REPLACE INTO sent VALUES(?, ?, ?)').run(action, what, all);
+    await desk.ask({ kind: 'put_file', args, workspace, task, requester: user }, evidence, bytes);
     return unseen[what] ?? '';
   }
 

@@ -15,11 +15,11 @@ function byWhom(by: unknown, book: Known): string {
   return book.enrolled().every((d) => d.user === by) ? ' by you' : ` by ${nameOf(by)}`;
 }
 
-/** How long it ran, by the ledger's clock, as ` (2 s)`; '' for what did not. */
+/** How long it ran, by the ledger's clock, as ` (2 s)`; '' for what did not, or for no time worth a word. */
 function took({ story }: Page): string {
   const claimed = story.find((e) => e.kind === 'claimed');
-  const last = story.at(-1);
-  return claimed && last ? ` (${roughly((Date.parse(last.at) - Date.parse(claimed.at)) / 1000)})` : '';
+  const seconds = (Date.parse(story.at(-1)?.at ?? '') - Date.parse(claimed?.at ?? '')) / 1000;
+  return seconds >= 0.1 ? ` (${roughly(seconds)})` : '';
 }
 
 /** One line that says how it ended. */

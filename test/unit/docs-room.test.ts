@@ -1,0 +1,146 @@
+/** docs/room.md shows what a phone shows: each of its blocks is a message, rendered here by the code that renders it there. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type CommandContext, runCommand } from '../../bot/src/chat/commands.ts';
+import { createOutages } from '../../bot/src/chat/outages.ts';
+import { createOutcomes } from '../../bot/src/chat/outcomes.ts';
+import type { Content } from '../../bot/src/matrix/types.ts';
+import { checkout } from '../../config/src/paths.ts';
+import { policyFrom } from '../../config/src/policy.ts';
+import { type Asked, makeAction } from '../../ledger/src/action.ts';
+import { readsOf } from '../../ledger/src/answers.cjs';
+import type { Entry } from '../../ledger/src/entry.ts';
+import { wrap } from '../demo/screen.ts';
+import { asked, log, startDesk, workspace } from '../harness/desk.ts';
+import { controlWay, owner, person } from '../harness/ledger-chain.ts';
+
+/** Characters of a line on a six-inch screen. */
+const columns = 38;
+
+/** What differs from one card to the next, made alike. */
+const alike = (text: string): string =>
+  text
+    .replace(/tap \S+ to approve/, 'tap 🦊 to approve')
+    .replace(/digest \w{10}/g, 'digest C6A9CNA0N1')
+    .replace(/⛓ \d+ [0-9a-f]{12}/g, '⛓ 8 84c8cb97e9e1');
+const onPhone = (text: string): string => wrap(alike(text), columns).join('\n');
+/** Of a message that was edited, what stands below the action now. */
+const below = (text: string): string => {
+  const lines = text.split('\n');
+  const last = lines.findLastIndex((line) => /^(\| |at most |➕ )/u.test(line));
+  return lines.slice(last + 1).join('\n');
+};
+
+test('docs/room.md shows the messages as they are', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T14:02:00') });
+  const ears: { take(entry: Entry): void } = { take() {} };
+  const d = startDesk({ onEntry: (entry) => ears.take(entry) });
+  const dir = mkdtempSync(join(tmpdir(), 'room-'));
+  t.after(() => {
+    d.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  Object.assign(ears, createOutcomes({ ...d, log, onOver: async () => {} }));
+  const pass = async (seconds: number) => {
+    for (let at = 0; at < seconds * 10; at++) {
+      t.mock.timers.tick(100);
+      d.memory.clock.now = Date.now();
+      await new Promise(setImmediate);
+    }
+  };
+  const shown: string[] = [];
+  const show = (text: string) => shown.push(onPhone(text));
+  const last = (): string => {
+    const { content = {} } = d.posted.findLast((p) => p.type !== 'm.reaction') ?? {};
+    const now = (content['m.new_content'] ?? content) as Content;
+    return String(now['body'] ?? now['org.matrix.msc1767.text']);
+  };
+  const setPolicy = (policy: ReturnType<typeof policyFrom>, by = [owner]) => {
+    const ask = { kind: 'policy', args: { policy }, workspace, task: 'task', requester: 'operator' };
+    for (const entry of controlWay(makeAction(ask as Asked, d.book.policy()), by)) d.put(entry);
+  };
+  const by = (action: string, kind: string, body: object = {}, author = 'executor') =>
+    d.put({ author, kind, action, body: { digest: d.book.page(action)?.digest, ...body } });
+  const answer = async (action: string, event: string, who = owner, form: 'chip' | 'poll' = 'chip') => {
+    const card = d.cards.get(action);
+    assert.ok(card);
+    const evidence = { user: who.user, event, form, ...(form === 'poll' && { device: who.device }) };
+    const grade = form === 'poll' ? 'signed' : 'sealed';
+    assert.equal(await d.desk.apply({ do: 'approve', card, grade, evidence }), '');
+  };
+  const begin = (action: string) => {
+    for (const kind of ['claimed', 'running']) by(action, kind, { executor: 'one' });
+  };
+  const ends = { exit: 0, signal: null };
+  setPolicy(policyFrom());
+
+  const content = '#!/bin/sh\nname="$1"\necho "Hello, $name!"\n';
+  const first = { kind: 'write_file', args: { path: 'hello.sh', content }, workspace, task: 'task' };
+  const write = await d.desk.ask({ ...first, requester: 'brain' } as Asked);
+  show(`${last()}\n[🦊 4F7KQ2ZD] [🌵 M2XT9QRB] [❌]`);
+  await answer(write.action, '$1');
+  begin(write.action);
+  const asks = d.book.page(write.action);
+  assert.ok(asks);
+  by(write.action, 'lease.granted', readsOf(asks.action, asks.digest, asks.story));
+  await pass(2);
+  show(below(last()));
+  by(write.action, 'succeeded', { ...ends, output: 'wrote 41 bytes to /workspace/hello.sh\n' });
+  await pass(2);
+  show(String(d.said.at(-2)));
+  show(below(last()));
+
+  const slow = await d.desk.ask({ ...asked('npm test'), requester: 'brain' });
+  const own = await d.desk.ask(asked('git status'));
+  await answer(slow.action, '$2');
+  begin(slow.action);
+  await pass(2);
+  await answer(own.action, '$3');
+  await pass(2);
+  show(below(last()));
+  const context = { ...d, workspace, role: 'owner' } as unknown as CommandContext;
+  show(await runCommand('!pending', context));
+  show(await runCommand('!leases', context));
+  await d.desk.stop(workspace, owner.user);
+  by(slow.action, 'killed', { exit: null, signal: 'SIGKILL', reason: 'stopped', output: '' });
+  await pass(3);
+  show(below(d.said.findLast((text) => text.includes('🛑 stopped')) ?? ''));
+  show(below(d.said.findLast((text) => text.includes('❌ denied')) ?? ''));
+
+  const [ann, bob] = [person('ann'), person('bob')];
+  for (const who of [ann, bob])
+    d.put({ author: 'operator', kind: 'identity.enrolled', body: { ...who, role: 'approves' } });
+  setPolicy(policyFrom({ classes: { exec: { grade: 'signed', approvers: 2 } } }));
+  const both = await d.desk.ask(asked('make release'));
+  show(`${last()}\n( ) Approve   ( ) Deny`);
+  await answer(both.action, '$4', ann, 'poll');
+  await pass(2);
+  show(last());
+  await answer(both.action, '$5', bob, 'poll');
+  begin(both.action);
+  await pass(75);
+  by(both.action, 'failed', { ...ends, exit: 2, output: '' });
+  await pass(2);
+  show(last());
+
+  const outages = createOutages({
+    ...{ file: join(dir, 'outages.sqlite'), matrix: d.matrix, log },
+    rooms: () => [...d.book.rooms().values()] as never,
+  });
+  const well = { ledger: 'up', brain: 'up', disk: 'up', homeserver: 'up' } as const;
+  for (const executor of ['down', 'up'] as const) {
+    for (let at = 0; at < 12; at++) {
+      outages.look({ ...well, executor }, Date.now());
+      await pass(5);
+    }
+    show(last());
+  }
+  show(await runCommand('!help', context));
+
+  const written = readFileSync(join(checkout, 'docs/room.md'), 'utf8');
+  const blocks = [...written.matchAll(/^```\n([\s\S]*?)\n```$/gm)].map(([, text]) => text);
+  assert.deepEqual(blocks, shown, `docs/room.md has to show:\n\n${shown.join('\n\n')}`);
+});
