@@ -79,7 +79,7 @@ const isAsked = (one: Phone): Promise<Asked> =>
   until<Asked>(
     `a request on ${one.device}`,
     async () => {
-      const asked = one.take('asked') as Asked | undefined;
+      const asked = one.take('asked');
       return asked !== undefined && (await requestsTo(one.user)).includes(asked.flow) && asked;
     },
     { seconds: again },

@@ -33,7 +33,8 @@ export type Row = {
 };
 /** What comes unasked. `lost`: a request that the engine did not take and the app never shows. */
 export type Told =
-  | { event: 'asked' | 'lost'; user: string; flow: string }
+  | { event: 'asked'; user: string; flow: string }
+  | { event: 'lost'; user: string; flow: string }
   | { event: 'emoji'; flow: string; emoji: string[] }
   | { event: 'verified'; flow: string }
   | { event: 'ended'; flow: string; why: string };

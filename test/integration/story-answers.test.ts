@@ -254,6 +254,29 @@ test('the commands answer', async () => {
   await hears(rig.phone, `!poll ${number}`, `#${number} is already denied`);
 });
 
+test('what phones make of answers: skin tones, a yes in passing, an edit, a code with its dash and full stop, commands in a fence', async () => {
+  const { phone } = rig;
+  const card = await askAndSee(phone, '```\n ！run echo heard\n```');
+  for (const key of ['👍🏽', '✅']) await phone.tap(card.id, key);
+  await sees(phone, `#${numberOf(card)} is not approved by that`);
+  await hears(phone, 'yes', 'If it was for the agent, send it again.');
+  await phone.edit(await phone.say('!pending'), 'yes, do it');
+  await sees(phone, '✏️ Edits are not heard');
+  const code = await codeOf(phone, numberOf(card));
+  await hears(phone, `${code.slice(0, -1)}${code.endsWith('0') ? '1' : '0'}`, 'That is no card’s code');
+  await phone.say(` ${code.toLowerCase().replace('-', ' – ').replaceAll('0', 'o').replaceAll('1', 'l')}.`);
+  await endsWith(phone, card, 'exit 0');
+  const said = (words: string) =>
+    phone.timeline().filter((e) => String(e.content['body']).includes(words)).length;
+  assert.equal(said('is not approved by that'), 2, 'one for the reactions, one for the words');
+  const other = await askAndSee(phone, '!run echo never');
+  await phone.tap(other.id, '👎🏿');
+  await endsWith(phone, other, 'Nothing was run');
+  assert.deepEqual(await rig.storyOf(await actionOf(other)), refused);
+  await hears(phone, '!stopp', 'Did you mean !stop?');
+  await hears(phone, ' !Stop.', 'Nothing was running or waiting.');
+});
+
 test('!new starts a task of its own: files stay, processes and /tmp do not', async () => {
   const first = await askAndSee(rig.phone, '!run echo kept > note; echo gone > /tmp/note; echo done');
   await approve(rig.phone, first);
