@@ -135,7 +135,7 @@ test('!stop denies what waits and interrupts the agent', async () => {
   await hears(phone, '!pending', 'Nothing waits.');
   const asked = instance.model?.seen.length;
   const before = phone.cards().length;
-  await hears(phone, '!run true', 'asked by owner');
+  await hears(phone, '!run true', 'owner wants to run a command');
   const own = await nextCard();
   await approve(phone, own);
   await endsWith(phone, own, 'exit 0');
