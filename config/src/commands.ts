@@ -224,12 +224,15 @@ export const commands: readonly Command[] = [
     name: 'bench',
     takes: 'NAME',
     summary:
-      "measures; NAME is tap (from the tap to the output), pair, decide (the gatekeeper's own work) or cards (how many a task costs)",
+      "measures; NAME is tap (from the tap to the output), pair, decide (the gatekeeper's own work), cards (how many a task costs) or growth (what a long ledger costs)",
     options: [],
     run(_report, options, words) {
       const [name = ''] = words;
-      if (!['tap', 'pair', 'decide', 'cards'].includes(name))
-        throw new Fault('usage', 'bench takes the name of a measurement: tap, pair, decide or cards.');
+      if (!['tap', 'pair', 'decide', 'cards', 'growth'].includes(name))
+        throw new Fault(
+          'usage',
+          'bench takes the name of a measurement: tap, pair, decide, cards or growth.',
+        );
       return runScript(`test/bench/${name}.ts`, options.json ? ['--json'] : []);
     },
   },

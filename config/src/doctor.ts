@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { misfit } from '../../ledger/src/entry.ts';
 import { enrolled } from '../../ledger/src/identities.cjs';
 import { isFrozen } from '../../ledger/src/lifecycle.cjs';
+import { stateAfter } from '../../ledger/src/state.cjs';
 import { observe, type Part, type Scene } from './doctor-scene.ts';
 import { Fault } from './fault.ts';
 import { seen } from './logs.ts';
@@ -214,10 +215,11 @@ export const checks: readonly Check[] = [
     name: 'devices',
     look({ ledger }) {
       if (!ledger || 'fault' in ledger) return undefined;
-      const count = enrolled(ledger.control).length;
+      const state = stateAfter(ledger.control);
+      const count = enrolled(state.people).length;
       return [
         count > 0 ? ok(`${count} may approve`) : warn('none may approve', './pocketcoder pair'),
-        ...(isFrozen(ledger.control) ? [warn('everything is frozen', './pocketcoder thaw')] : []),
+        ...(isFrozen(state) ? [warn('everything is frozen', './pocketcoder thaw')] : []),
       ];
     },
   },

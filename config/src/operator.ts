@@ -1,6 +1,7 @@
 /** What the operator decides by hand, as entries of the ledger; the bot and the executor obey them by themselves. */
 import { enrolled } from '../../ledger/src/identities.cjs';
 import { isFrozen } from '../../ledger/src/lifecycle.cjs';
+import { stateAfter } from '../../ledger/src/state.cjs';
 import { Fault } from './fault.ts';
 import type { Instance } from './instance.ts';
 import { ledgerAs } from './ledger.ts';
@@ -9,7 +10,7 @@ import type { Report } from './report.ts';
 /** From now on nothing is approved and nothing approved starts. Frozen already is no error. */
 export async function freeze(instance: Instance, report: Report): Promise<void> {
   const ledger = await ledgerAs(instance, 'operator');
-  if (!isFrozen(await ledger.control())) await ledger.append({ kind: 'frozen', body: {} });
+  if (!isFrozen(stateAfter(await ledger.control()))) await ledger.append({ kind: 'frozen', body: {} });
   report.event(
     { event: 'frozen' },
     'Frozen: nothing is approved, and nothing that was approved starts. What runs already runs on: !stop in the room or ' +
@@ -20,7 +21,7 @@ export async function freeze(instance: Instance, report: Report): Promise<void> 
 /** Approvals count again; those from before stay without effect. Not frozen is no error. */
 export async function thaw(instance: Instance, report: Report): Promise<void> {
   const ledger = await ledgerAs(instance, 'operator');
-  if (isFrozen(await ledger.control())) await ledger.append({ kind: 'thawed', body: {} });
+  if (isFrozen(stateAfter(await ledger.control()))) await ledger.append({ kind: 'thawed', body: {} });
   report.event(
     { event: 'thawed' },
     'Thawed: approvals count again. What was approved before the freeze has to be asked anew.',
@@ -36,7 +37,7 @@ export async function device(
   const ledger = await ledgerAs(instance, 'operator');
   const control = await ledger.control();
   const since = new Map(control.map(({ seq, at }) => [seq, at]));
-  const devices = enrolled(control).map((d) => ({ ...d, since: since.get(d.seq) ?? '' }));
+  const devices = enrolled(stateAfter(control).people).map((d) => ({ ...d, since: since.get(d.seq) ?? '' }));
   if (what === 'list') {
     const lines = devices.map(
       (d) =>

@@ -1,8 +1,8 @@
 /** The settings' policy and the one that the ledger goes by. */
 import { canonical } from '../../ledger/src/canonical.cjs';
 import { enrolled } from '../../ledger/src/identities.cjs';
-import { policyOf } from '../../ledger/src/leases.cjs';
 import type { Policy } from '../../ledger/src/policy.cjs';
+import { stateAfter } from '../../ledger/src/state.cjs';
 import type { Instance } from './instance.ts';
 import { ledgerAs } from './ledger.ts';
 import { policyFrom } from './policy.ts';
@@ -14,9 +14,9 @@ import { policyFrom } from './policy.ts';
 export async function ensurePolicy(instance: Instance): Promise<Policy | null> {
   const wanted = policyFrom(instance.settings.approvals);
   const ledger = await ledgerAs(instance, 'operator');
-  const control = await ledger.control();
-  if (canonical(policyOf(control)) === canonical(wanted)) return null;
-  if (enrolled(control).length > 0) return wanted;
+  const { people, policy } = stateAfter(await ledger.control());
+  if (canonical(policy) === canonical(wanted)) return null;
+  if (enrolled(people).length > 0) return wanted;
   await ledger.append({ kind: 'policy.set', body: { policy: wanted } });
   return null;
 }

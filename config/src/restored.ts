@@ -27,7 +27,7 @@ export async function closeOpen(instance: Instance, report: Report): Promise<Ins
   }
   const { seq, hash } = chain.head();
   // Frozen first: it ends every lease, and no approval of before counts after it.
-  if (!isFrozen([...chain.control()])) await ledger.append({ kind: 'frozen', body: {} });
+  if (!isFrozen(chain.state())) await ledger.append({ kind: 'frozen', body: {} });
   const reason = `restored from the backup of ${restored}`;
   for (const action of chain.open()) {
     const story = [...chain.story(action)];

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { isWorkspaceName, workspacesOf } from '../../ledger/src/workspaces.cjs';
+import { stateAfter } from '../../ledger/src/state.cjs';
+import { isWorkspaceName } from '../../ledger/src/workspaces.cjs';
 import { askBot } from './bot-console.ts';
 import { findEngine } from './engine.ts';
 import { Fault, messageOf } from './fault.ts';
@@ -37,7 +38,7 @@ export function workspace(instance: Instance, report: Report, words: readonly st
 
 async function workspaces(instance: Instance) {
   const ledger = await ledgerAs(instance, 'operator');
-  return { ledger, all: workspacesOf(await ledger.control()) };
+  return { ledger, all: stateAfter(await ledger.control()).workspaces };
 }
 
 async function list(instance: Instance, report: Report): Promise<void> {

@@ -1,10 +1,11 @@
 // Judges a proposed entry from the chain itself and links it, in one transaction. Runs in goja.
-const { controlKinds } = require('../src/lifecycle.cjs');
 const { hashed, refusal } = require('../src/rules.cjs');
+const { empty, fold, grantOf, judgedKinds, pass } = require('../src/state.cjs');
 const { project } = require('./projections.cjs');
 
 const columns = 'id, seq, prev, at, author, kind, action, body, hash';
 const row = { id: '', seq: 0, prev: '', at: '', author: '', kind: '', action: '', body: '', hash: '' };
+const judged = judgedKinds.map((kind) => `'${kind}'`).join(', ');
 
 function select(tx, rest, params) {
   const rows = arrayOf(new DynamicModel(row));
@@ -16,13 +17,28 @@ function select(tx, rest, params) {
   });
 }
 
-/** How often a lease was used: its entries are found by an index over the lease that their bodies name. */
-function countUses(tx, lease) {
-  const count = new DynamicModel({ uses: 0 });
-  const query =
-    "SELECT COUNT(*) AS uses FROM entries WHERE kind = 'leased' AND json_extract(body, '$.lease') = {:lease}";
-  tx.db().newQuery(query).bind({ lease }).one(count);
-  return count.uses;
+/** The state of the chain as this machine last folded it: never of an entry that may yet be rolled back. */
+let kept = empty();
+
+/**
+ * The state at the head. Other machines append too, so it goes on from what this one kept; where the chain does not have that, from
+ * the beginning.
+ */
+function stateAt(tx, head) {
+  if (!head) return empty();
+  if (head.hash === kept.hash) return kept;
+  const has =
+    select(tx, 'WHERE seq = {:seq} AND hash = {:hash}', { seq: kept.seq, hash: kept.hash }).length > 0;
+  const state = has ? kept : empty();
+  const after = { seq: state.seq };
+  kept = empty(); // until all of it is folded: what breaks off half-way is not gone on with
+  for (const entry of select(tx, `WHERE seq > {:seq} AND kind IN (${judged}) ORDER BY seq`, after))
+    fold(state, entry);
+  const latest = new DynamicModel({ at: '' });
+  tx.db().newQuery('SELECT MAX(at) AS at FROM entries WHERE seq > {:seq}').bind(after).one(latest);
+  pass(state, { seq: head.seq, hash: head.hash, at: latest.at });
+  kept = state;
+  return state;
 }
 
 /** Refuses with a code that reaches the client as `data.entry.code`: messages are reformatted on their way. */
@@ -40,10 +56,10 @@ function append(e) {
     try {
       const record = e.record;
       const [head] = select(tx, 'ORDER BY seq DESC LIMIT 1', {});
-      const kinds = controlKinds.map((kind) => `'${kind}'`).join(', ');
-      const control = select(tx, `WHERE kind IN (${kinds}) ORDER BY seq`, {});
+      const state = stateAt(tx, head);
       const action = record.getString('action');
-      const story = action ? select(tx, 'WHERE action = {:action} ORDER BY seq', { action }) : [];
+      const storyOf = (id) => select(tx, 'WHERE action = {:action} ORDER BY seq', { action: id });
+      const story = action ? storyOf(action) : [];
       const entry = {
         action,
         at: new Date().toISOString(),
@@ -55,13 +71,13 @@ function append(e) {
         seq: head ? head.seq + 1 : 1,
       };
       const sha256 = (text) => $security.sha256(text);
-      const uses = (lease) => countUses(tx, lease);
-      const code = refusal(entry, { story, control, head: head || null, now: entry.at, sha256, uses });
+      const given = (lease) => typeof lease === 'string' && lease !== '' && storyOf(lease).some(grantOf);
+      const code = refusal(entry, { story, state, now: entry.at, sha256, given });
       if (code) refuse(code);
       for (const name of ['at', 'prev', 'seq']) record.set(name, entry[name]);
       record.set('hash', sha256(hashed(entry)));
       e.next();
-      project(tx, entry, control);
+      project(tx, entry, state.people);
     } finally {
       e.app = outer;
     }

@@ -1,6 +1,7 @@
 // What people browse in the dashboard: derived from the chain in the entry's own transaction, never read by a judgement.
 const { enrolled } = require('../src/identities.cjs');
-const { controlKinds, lifecycle } = require('../src/lifecycle.cjs');
+const { lifecycle } = require('../src/lifecycle.cjs');
+const { peopleAfter } = require('../src/state.cjs');
 
 /** One line that tells an action from others in a list. */
 function summary(request) {
@@ -31,19 +32,20 @@ function projectAction(tx, entry) {
   tx.save(record);
 }
 
-function projectApprovers(tx, control) {
+function projectApprovers(tx, people) {
   for (const record of tx.findAllRecords('approvers')) tx.delete(record);
-  for (const device of enrolled(control)) {
+  for (const device of enrolled(people)) {
     const record = new Record(tx.findCachedCollectionByNameOrId('approvers'));
     for (const name of Object.keys(device)) record.set(name, device[name]);
     tx.save(record);
   }
 }
 
-/** @param entry as it was just written, `control` the control entries before it */
-function project(tx, entry, control) {
+/** @param entry as it was just written, `people` those before it */
+function project(tx, entry, people) {
   if (entry.action && Object.hasOwn(lifecycle, entry.kind)) projectAction(tx, entry);
-  if (controlKinds.indexOf(entry.kind) >= 0) projectApprovers(tx, control.concat([entry]));
+  const after = peopleAfter(people, entry);
+  if (after !== people) projectApprovers(tx, after);
 }
 
 module.exports = { project };

@@ -1,14 +1,15 @@
 // @ts-check
 // The answers to an action: whether one counts, whether they suffice, and whether what they decided may begin.
 const { idOf } = require('./id.cjs');
-const { distinct, mayApprove, rolesOf, tapsAreSpoilt } = require('./identities.cjs');
-const { grants, overSince, policyOf } = require('./leases.cjs');
+const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
+const { overSince } = require('./leases.cjs');
 const { bodyOf, isFrozen, last } = require('./lifecycle.cjs');
 const { rank, stricter, termOf } = require('./policy.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
- * @typedef {import('./rules.cjs').Context} Context
+ * @typedef {import('./state.cjs').State} State
+ * @typedef {Pick<import('./rules.cjs').Context, 'story' | 'state' | 'now' | 'sha256'>} Context
  * @typedef {Record<string, any>} Body
  */
 
@@ -59,19 +60,19 @@ function readsOf({ reads, workspace, task }, digest, story) {
 
 /**
  * What is asked of the answers to an action: the request's own terms and those of the policy in force.
- * @param {Body} request @param {Entry[]} control
+ * @param {Body} request @param {State} state
  */
-function termNow(request, control) {
-  const now = termOf(policyOf(control), { kind: request.kind, args: request.args });
+function termNow(request, state) {
+  const now = termOf(state.policy, { kind: request.kind, args: request.args });
   return now && stricter(termsOf(request), now);
 }
 
 /**
  * How many people and devices are still needed after these answers.
- * @param {Body} request @param {Body[]} given bodies of answers @param {Entry[]} control
+ * @param {Body} request @param {Body[]} given bodies of answers @param {State} state
  */
-function lacking(request, given, control) {
-  const { approvers = 1, devices = 1 } = termNow(request, control) ?? {};
+function lacking(request, given, state) {
+  const { approvers = 1, devices = 1 } = termNow(request, state) ?? {};
   const has = count(given);
   return { people: Math.max(0, approvers - has.people), devices: Math.max(0, devices - has.devices) };
 }
@@ -87,28 +88,27 @@ const isCommand = (a, request, { approvers, devices, grace }) =>
   approvers * devices === 1 &&
   grace === 0;
 
-/** Why one answer does not count now, or ''. @param {Body} a with its `seq` @param {Body} request @param {number} requested @param {Entry[]} control */
-function unfit(a, request, requested, control) {
-  const term = termNow(request, control);
+/** Why one answer does not count now, or ''. @param {Body} a with its `seq` @param {Body} request @param {number} requested @param {State} state */
+function unfit(a, request, requested, state) {
+  const term = termNow(request, state);
   if (!term || term.mode === 'never') return 'never';
   if (rank(a.grade) < rank(term.grade)) return 'grade';
-  if (!mayApprove(a, control, a.seq)) return 'revoked';
-  if (a.grade !== 'signed' && tapsAreSpoilt(control, requested)) return 'grade';
-  if (control.some((e) => e.kind === 'frozen' && e.seq > a.seq)) return 'frozen';
+  if (!mayApprove(a, state, a.seq)) return 'revoked';
+  if (a.grade !== 'signed' && tapsAreSpoilt(state, requested)) return 'grade';
+  if (state.frozenAt > a.seq) return 'frozen';
   if (a.evidence.form === 'command' && !isCommand(a, request, term)) return 'command';
   return term.approvers > 1 && a.evidence.user === request.requester ? 'own_request' : '';
 }
 
-/** Why these answers together do not suffice now, or ''. @param {Body[]} all @param {Body} request @param {number} requested @param {Entry[]} control */
-function insufficient(all, request, requested, control) {
+/** Why these answers together do not suffice now, or ''. @param {Body[]} all @param {Body} request @param {number} requested @param {State} state */
+function insufficient(all, request, requested, state) {
   for (const a of all) {
-    const why = unfit(a, request, requested, control);
+    const why = unfit(a, request, requested, state);
     if (why) return why;
   }
-  const { people, devices } = lacking(request, all, control);
+  const { people, devices } = lacking(request, all, state);
   if (people + devices > 0) return 'quorum';
-  const of = rolesOf(control);
-  const byOwner = all.some((a) => of[a.evidence.user] === 'owner');
+  const byOwner = all.some((a) => state.people.roles.get(a.evidence.user) === 'owner');
   const own = request.kind === 'device' && all.some((a) => a.evidence.user === request.args.user);
   return byOwner || own || !['policy', 'role', 'device', 'thaw'].includes(request.kind) ? '' : 'not_owner';
 }
@@ -118,22 +118,22 @@ function insufficient(all, request, requested, control) {
  * @param {string} kind endorsed or approved @param {Body} body @param {Body} request @param {Entry} requested @param {Context} c
  */
 function answerRefusal(kind, body, request, requested, c) {
-  if (isFrozen(c.control) && request.kind !== 'thaw') return 'frozen';
-  const term = termNow(request, c.control);
+  if (isFrozen(c.state) && request.kind !== 'thaw') return 'frozen';
+  const term = termNow(request, c.state);
   if (!term || term.mode === 'never') return 'never';
   if (Date.parse(c.now) > deadline(requested, term.decide_within)) return 'late';
-  if (!mayApprove(body, c.control)) return rank(body.grade) < rank(term.grade) ? 'grade' : 'not_enrolled';
+  if (!mayApprove(body, c.state)) return rank(body.grade) < rank(term.grade) ? 'grade' : 'not_enrolled';
   // The one action that this event may decide as a command, so that none decides two.
   if (body.evidence.form === 'command' && idOf(String(body.evidence.event), c.sha256) !== requested.id)
     return 'command';
   const mine = { ...body, seq: Infinity };
   const before = answers(c.story);
-  const why = unfit(mine, request, requested.seq, c.control);
+  const why = unfit(mine, request, requested.seq, c.state);
   if (why) return why;
   const all = [...before, mine];
   if (count(all).devices === count(before).devices) return 'counted_already';
-  if (kind === 'approved') return insufficient(all, request, requested.seq, c.control);
-  return before.map((a) => unfit(a, request, requested.seq, c.control)).find(Boolean) ?? '';
+  if (kind === 'approved') return insufficient(all, request, requested.seq, c.state);
+  return before.map((a) => unfit(a, request, requested.seq, c.state)).find(Boolean) ?? '';
 }
 
 /**
@@ -144,19 +144,19 @@ function beginRefusal(request, c) {
   const requested = last(c.story, 'requested');
   const decided = last(c.story, 'approved') || last(c.story, 'leased');
   if (!requested || !decided) return 'lifecycle';
-  const freezes = c.control.some((e) => e.kind === 'frozen' && e.seq > decided.seq);
-  if (freezes || (isFrozen(c.control) && request.kind !== 'thaw')) return 'frozen';
+  if (c.state.frozenAt > decided.seq || (isFrozen(c.state) && request.kind !== 'thaw')) return 'frozen';
   if (Date.parse(c.now) > deadline(decided, request.execute_within)) return 'late';
-  const mode = termNow(request, c.control)?.mode;
+  const mode = termNow(request, c.state)?.mode;
   if (mode === 'never') return 'never';
   if (decided.kind === 'leased') {
-    const grant = grants(c.control).find((g) => g.id === bodyOf(decided).lease);
-    if (!grant || (grant.kind === 'lease' && mode !== 'lease')) return 'not_leased';
+    const grant = c.state.grants.get(bodyOf(decided).lease);
+    if (!grant) return 'lease_over'; // it stood when it was used
+    if (grant.kind === 'lease' && mode !== 'lease') return 'not_leased';
     // Its count was taken and its time looked at when it was used; what ended it since still counts.
-    return overSince(grant, c.control, decided.at);
+    return overSince(grant, c.state, decided.at);
   }
   if (Date.parse(c.now) < deadline(decided, request.grace ?? 0)) return 'grace';
-  return insufficient(answers(c.story), request, requested.seq, c.control);
+  return insufficient(answers(c.story), request, requested.seq, c.state);
 }
 
 module.exports = { termsOf, answers, effectOf, readsOf, lacking, answerRefusal, beginRefusal };

@@ -1,40 +1,37 @@
 /** A ledger read from its entries alone: links, hashes, and that each entry was allowed where it stands. */
 import { sha256 } from './action.ts';
 import { type Entry, type Head, misfit } from './entry.ts';
-import { controlKinds, isOver } from './lifecycle.cjs';
+import { isOver } from './lifecycle.cjs';
 import { refusal } from './rules.cjs';
+import { empty, fold, grantOf, type State } from './state.cjs';
 
 export type Proposed = Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>;
 export type Chain = {
   /** Takes the next entry. Returns why it is wrong, and then takes nothing, or ''. */
   take(entry: Entry): string;
-  /** The entries of an action; of one that is over only the last. */
+  /** The entries of an action that is not over. */
   story(action: string): readonly Entry[];
   /** The actions that are not over, oldest first. */
   open(): string[];
-  control(): readonly Entry[];
-  /** How often a lease was used. */
-  uses(lease: string): number;
+  /** What judgements go by. To be read only; it moves on with each entry. */
+  state(): State;
   /** The code with which this would be refused as the next entry, or ''. @param now ISO 8601 */
   refusal(entry: Proposed, now: string): string;
-  head(): Head & { at: string };
+  head(): Head;
 };
 
 /** An empty chain, to feed with the entries one by one. */
 export function createChain(): Chain {
-  let head = { seq: 0, hash: '', at: '' };
+  const state = empty();
   const ids = new Set<string>();
   const stories = new Map<string, Entry[]>();
-  const open = new Set<string>();
-  const control: Entry[] = [];
-  const used = new Map<string, number>();
-  const uses = (lease: string): number => used.get(lease) ?? 0;
+  const given = new Set<string>();
   const story = (action: string): Entry[] => stories.get(action) ?? [];
   const refused = (entry: Proposed, now: string): string =>
-    refusal(entry, { story: story(entry.action), control, head: head.seq ? head : null, now, sha256, uses });
+    refusal(entry, { story: story(entry.action), state, now, sha256, given: (lease) => given.has(lease) });
 
   function wrong(entry: Entry): string {
-    const unlinked = misfit(entry, head);
+    const unlinked = misfit(entry, state);
     if (unlinked) return unlinked;
     if (ids.has(entry.id)) return `its id ${entry.id} was used before`;
     const moment = Date.parse(entry.at);
@@ -53,26 +50,18 @@ export function createChain(): Chain {
       const why = wrong(entry);
       if (why) return why;
       ids.add(entry.id);
-      if (controlKinds.includes(entry.kind)) control.push(entry);
-      if (entry.kind === 'leased') {
-        const { lease } = JSON.parse(entry.body) as { lease: string };
-        used.set(lease, uses(lease) + 1);
-      }
-      if (entry.action) {
-        // Nothing follows what is over, so its last entry is all that a judgement needs of it.
-        stories.set(entry.action, isOver(entry.kind) ? [entry] : [...story(entry.action), entry]);
-        if (isOver(entry.kind)) open.delete(entry.action);
-        else open.add(entry.action);
-      }
-      head = { seq: entry.seq, hash: entry.hash, at: entry.at };
+      if (grantOf(entry)) given.add(entry.action);
+      // What is over needs no story: nothing may follow it, and without one nothing may but a request, whose id was used.
+      if (isOver(entry.kind)) stories.delete(entry.action);
+      else if (entry.action) stories.set(entry.action, [...story(entry.action), entry]);
+      fold(state, entry);
       return '';
     },
     story,
-    open: () => [...open],
-    control: () => control,
-    uses,
+    open: () => [...stories.keys()],
+    state: () => state,
     refusal: refused,
-    head: () => head,
+    head: () => ({ seq: state.seq, hash: state.hash }),
   };
 }
 

@@ -5,9 +5,9 @@ import { canonical } from './canonical.cjs';
 import { type Entry, entryOf } from './entry.ts';
 import { LedgerError } from './errors.ts';
 import { type Follow, type Following, follow } from './follow.ts';
-import { controlKinds } from './lifecycle.cjs';
 import { type Live, makeLive } from './live.ts';
 import { type Login, makeSession, type Session } from './session.ts';
+import { judgedKinds } from './state.cjs';
 import { readTranscript, type Source, sendTranscript } from './transcript.ts';
 
 export type { Entry } from './entry.ts';
@@ -30,7 +30,7 @@ export type Ledger = {
   last(count: number): Promise<Entry[]>;
   /** All entries of one action, in order. */
   story(action: string): Promise<Entry[]>;
-  /** All entries that decide who may approve what, and whether anything runs, in order. */
+  /** All entries that decide who may approve what, and whether anything runs, in order: what `stateAfter` takes. */
   control(): Promise<Entry[]>;
   /** The bytes that stand beside an entry: of a result its output, of a request the file to add. Or those from one place to before another. */
   transcript(entry: Entry, from?: number, to?: number): AsyncIterable<Uint8Array>;
@@ -82,7 +82,7 @@ function reader(
         return items.map(entryOf).reverse();
       }),
     story: (action) => all(pb.filter('action = {:action}', { action })),
-    control: () => all(`(${controlKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
+    control: () => all(`(${judgedKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
     transcript: (entry, from, to) => readTranscript(session, entry, from, to),
     follow: (options) => follow(session, (after) => session.once(list(`seq > ${after}`)), options),
   };

@@ -3,22 +3,11 @@
 // kind of file action below one path; a plan covers its steps, each once, in their order; `reads`, leased by the card of
 // another action, whatever the agent reads of the workspace in that task. All are counted and end.
 const { canonical } = require('./canonical.cjs');
-const { bodyOf, last } = require('./lifecycle.cjs');
 const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
-const {
-  classes,
-  defaultPolicy,
-  longestWait,
-  mostUses,
-  rank,
-  readsTerm,
-  termOf,
-  whole,
-} = require('./policy.cjs');
-/** @typedef {import('./lifecycle.cjs').Entry} Entry */
-/** @typedef {Record<string, unknown>} Body */
+const { classes, longestWait, mostUses, rank, readsTerm, termOf, whole } = require('./policy.cjs');
+/** @typedef {import('./state.cjs').State} State */
+/** @typedef {import('./state.cjs').Grant} Grant */
 /** @typedef {{kind: string, args: Record<string, unknown>}} Act */
-/** @typedef {{id: string, kind: string, args: Record<string, any>, workspace: string, task: string, grade: string, by: Body[], seq: number, at: string}} Grant */
 
 /** Kinds of action that a path can stand for. */
 const fileKinds = ['read_file', 'list', 'grep', 'write_file', 'edit_file'];
@@ -43,7 +32,7 @@ function isBelow(path, folder) {
 
 /** A plan holds what the sandbox runs, and no further grants. @param {unknown} step */
 const isStep = (step) => {
-  const { kind, args, ...more } = /** @type {any} */ (step || {});
+  const { kind, args, ...more } = /** @type {Partial<Act>} */ (step || {});
   const runs = typeof kind === 'string' && Object.hasOwn(classes, kind) && classes[kind] !== 'control';
   return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
 };
@@ -68,45 +57,19 @@ function grantFault({ kind, args }) {
   return fileKinds.indexOf(String(of)) >= 0 && partsOf(path) && Object.keys(args).length === 4 ? '' : 'path';
 }
 
-/** Leases and plans that were approved, the ended ones among them. @param {Entry[]} control @returns {Grant[]} */
-function grants(control) {
-  return control.flatMap((entry) => {
-    if (entry.kind !== 'applied' && entry.kind !== 'lease.granted') return [];
-    const body = bodyOf(entry);
-    const { action: id, seq, at } = entry;
-    if (entry.kind === 'lease.granted') return [{ ...body, kind: 'reads', args: body.reads, id, seq, at }];
-    if (body.kind !== 'lease' && body.kind !== 'plan') return [];
-    return [{ ...body, grade: 'signed', id, seq, at }];
-  });
-}
-
-/** The policy in force. @param {Entry[]} control @returns {import('./policy.cjs').Policy} */
-function policyOf(control) {
-  for (let i = control.length - 1; i >= 0; i--) {
-    const entry = control[i];
-    if (entry?.kind !== 'policy.set' && entry?.kind !== 'applied') continue;
-    const body = bodyOf(entry);
-    if (entry.kind === 'policy.set') return body.policy;
-    if (body.kind === 'policy') return body.args.policy;
-  }
-  return defaultPolicy;
-}
-
 /**
- * Why a grant does not count at this moment, or ''. A freeze ends every grant there is, and so does the loss of any device
- * that approved it.
- * @param {Grant} grant @param {Entry[]} control @param {string} now
+ * Why a grant that was not ended does not count at this moment, or ''. A freeze ends every grant there is, and so does the loss of
+ * any device that approved it.
+ * @param {Grant} grant @param {State} state @param {string} now
  */
-function overSince(grant, control, now) {
+function overSince(grant, state, now) {
   if (Date.parse(now) > Date.parse(grant.at) + grant.args.seconds * 1000) return 'lease_over';
-  const frozen = last(control, 'frozen');
-  if (frozen && frozen.seq > grant.seq) return 'frozen';
-  if (control.some((e) => e.kind === 'lease.ended' && bodyOf(e).lease === grant.id)) return 'lease_over';
+  if (state.frozenAt > grant.seq) return 'frozen';
   const { grade } = grant;
-  if (!grant.by.every((evidence) => mayApprove({ evidence, grade }, control, grant.seq))) return 'revoked';
-  if (grade !== 'signed' && tapsAreSpoilt(control, grant.seq)) return 'revoked';
+  if (!grant.by.every((evidence) => mayApprove({ evidence, grade }, state, grant.seq))) return 'revoked';
+  if (grade !== 'signed' && tapsAreSpoilt(state, grant.seq)) return 'revoked';
   // A policy that asks for more by now is not satisfied by less from before.
-  const policy = policyOf(control);
+  const { policy } = state;
   const term = grant.kind === 'reads' ? readsTerm(policy) : termOf(policy, grant);
   const { people, devices } = distinct(grant.by);
   if (!term || people < term.approvers || devices < term.devices) return 'quorum';
@@ -116,33 +79,33 @@ function overSince(grant, control, now) {
 /**
  * Why this grant does not cover what is asked, or ''.
  * @param {Grant} grant @param {Act & {workspace?: unknown, task?: unknown, requester?: unknown}} asked
- * @param {{control: Entry[], now: string, uses(lease: string): number}} c
+ * @param {State} state @param {string} now
  */
-function uncovered(grant, asked, c) {
-  const over = overSince(grant, c.control, c.now);
+function uncovered(grant, asked, state, now) {
+  const over = overSince(grant, state, now);
   if (over) return over;
   if (asked.workspace !== grant.workspace) return 'not_covered';
-  const term = termOf(policyOf(c.control), asked);
-  const used = c.uses(grant.id);
+  const term = termOf(state.policy, asked);
+  const { used, args } = grant;
   const text = actText(asked, asked.workspace);
   if (grant.kind === 'plan') {
-    const step = grant.args.steps[used];
+    const step = args.steps?.[used];
     if (!step) return 'lease_over';
     if (!term || term.mode === 'never') return 'never';
     return asked.task === grant.task && actText(step, grant.workspace) === text ? '' : 'not_covered';
   }
-  if (used >= grant.args.uses) return 'lease_over';
+  if (used >= Number(args.uses)) return 'lease_over';
   if (term?.mode !== 'lease') return 'not_leased';
   if (grant.kind === 'reads') {
     const mine = asked.task === grant.task && asked.requester === 'brain';
     const reads = classes[asked.kind] === 'read' && fileKinds.indexOf(asked.kind) >= 0;
     return mine && reads && isBelow(asked.args.path, '') ? '' : 'not_covered';
   }
-  const { acts, of, path } = grant.args;
+  const { acts, of, path } = args;
   const covers = acts
     ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)
     : asked.kind === of && isBelow(asked.args.path, path);
   return covers ? '' : 'not_covered';
 }
 
-module.exports = { actText, grantFault, grants, policyOf, overSince, uncovered };
+module.exports = { actText, grantFault, overSince, uncovered };

@@ -31,21 +31,6 @@ const lifecycle = {
   unknown: [],
 };
 
-/** Entries that decide who may approve what, where, and whether anything runs; every judgement reads them. */
-const controlKinds = [
-  'identity.enrolled',
-  'identity.changed',
-  'identity.revoked',
-  'policy.set',
-  'applied',
-  'lease.granted',
-  'lease.ended',
-  'frozen',
-  'thawed',
-  'workspace.created',
-  'workspace.imported',
-];
-
 /** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
 const rights = {
   bot: [
@@ -95,13 +80,8 @@ function stateOf(story) {
 /** True for states that nothing follows. @param {string} state */
 const isOver = (state) => Object.hasOwn(lifecycle, state) && lifecycle[state]?.length === 0;
 
-/** @type {WeakMap<object, any>} */
-const parsed = new WeakMap();
-/** What an entry says. Parsed once: every judgement reads all control entries, many times. @param {Entry} entry @returns {any} */
-function bodyOf(entry) {
-  if (!parsed.has(entry)) parsed.set(entry, JSON.parse(entry.body));
-  return parsed.get(entry);
-}
+/** What an entry says. @param {Entry} entry */
+const bodyOf = (entry) => JSON.parse(entry.body);
 
 /** @param {Entry[]} entries @param {string} kind */
 function last(entries, kind) {
@@ -109,17 +89,7 @@ function last(entries, kind) {
   return undefined;
 }
 
-/** The moment of the last thaw, by the console or by an approved action. @param {Entry[]} control */
-const thawedAt = (control) =>
-  control.reduce((seq, e) => {
-    const thaws = e.kind === 'thawed' || (e.kind === 'applied' && bodyOf(e).kind === 'thaw');
-    return thaws ? e.seq : seq;
-  }, 0);
+/** True while the last of frozen and thawed is frozen. @param {import('./state.cjs').State} state */
+const isFrozen = ({ frozenAt, thawedAt }) => frozenAt > thawedAt;
 
-/** True while the last of frozen and thawed is frozen. @param {Entry[]} control */
-function isFrozen(control) {
-  const frozen = last(control, 'frozen');
-  return frozen !== undefined && thawedAt(control) < frozen.seq;
-}
-
-module.exports = { lifecycle, controlKinds, rights, stateOf, isOver, last, bodyOf, isFrozen };
+module.exports = { lifecycle, rights, stateOf, isOver, last, bodyOf, isFrozen };

@@ -5,7 +5,7 @@
 const { canonical } = require('./canonical.cjs');
 const { lifecycle, rights, stateOf, last, isFrozen } = require('./lifecycle.cjs');
 const { effectOf, readsOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
-const { atLeast, deviceKeys, distinct, enrolled, roles, rolesOf } = require('./identities.cjs');
+const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
 const {
   classes,
   isReads,
@@ -16,13 +16,13 @@ const {
   termOf,
   whole,
 } = require('./policy.cjs');
-const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
+const { grantFault, uncovered } = require('./leases.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
  * @typedef {Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>} Proposed
- * @typedef {{story: Entry[], control: Entry[], head: {seq: number, at: string} | null, now: string, sha256: (text: string) => string, uses: (lease: string) => number}} Context
+ * @typedef {{story: Entry[], state: import('./state.cjs').State, now: string, sha256: (text: string) => string, given: (lease: string) => boolean}} Context
  * @typedef {Record<string, any>} Body
  */
 
@@ -33,44 +33,43 @@ const hashed = ({ action, at, author, body, id, kind, prev, seq }) =>
 /** @param {unknown} v @param {number} most */
 const text = (v, most) => typeof v === 'string' && v.length > 0 && v.length <= most;
 
-/** Why a control action's effect can't be had where the chain stands, or ''. @param {Body} request @param {Entry[]} control */
-function effectRefusal(request, control) {
+/** Why a control action's effect can't be had where the chain stands, or ''. @param {Body} request @param {Context['state']} state */
+function effectRefusal(request, state) {
   const { kind, args } = request;
   if (kind === 'policy') {
     if (policyFault(args.policy) || Object.keys(args).length !== 1) return 'policy';
     // One that nobody here could satisfy could never be changed again.
-    const able = distinct(enrolled(control).filter((d) => atLeast(d.role, 'approves')));
+    const able = distinct(enrolled(state.people).filter((d) => atLeast(d.role, 'approves')));
     const { approvers, devices } = args.policy.control;
     return approvers > able.people || devices > able.devices ? 'too_few' : '';
   }
   if (kind === 'thaw')
-    return Object.keys(args).length > 0 ? 'body_invalid' : isFrozen(control) ? '' : 'not_frozen';
+    return Object.keys(args).length > 0 ? 'body_invalid' : isFrozen(state) ? '' : 'not_frozen';
   if (kind === 'device') {
     if (!deviceKeys.every((key) => text(args[key], 255)) || Object.keys(args).length !== 5)
       return 'body_invalid';
-    const known = enrolled(control).some((d) => d.user === args.user && d.master === args.master);
+    const known = enrolled(state.people).some((d) => d.user === args.user && d.master === args.master);
     return known ? '' : 'not_enrolled';
   }
   if (kind === 'role') {
-    const of = rolesOf(control);
     if (
       !text(args.user, 255) ||
-      !of[args.user] ||
+      !state.people.roles.get(args.user) ||
       roles.indexOf(args.role) < 0 ||
       Object.keys(args).length !== 2
     )
       return 'body_invalid';
-    const another = enrolled(control).some((d) => d.user !== args.user && d.role === 'owner');
+    const another = enrolled(state.people).some((d) => d.user !== args.user && d.role === 'owner');
     return args.role === 'owner' || another ? '' : 'last_owner';
   }
   if (kind === 'lease' || kind === 'plan') return grantFault({ kind, args }) ? 'body_invalid' : '';
   return '';
 }
 
-/** Why the reads that an action's card would lease besides can't be had, or ''. @param {Body} request @param {Entry[]} control */
-function readsRefusal(request, control) {
+/** Why the reads that an action's card would lease besides can't be had, or ''. @param {Body} request @param {Context['state']} state */
+function readsRefusal(request, state) {
   if (request.reads === undefined) return '';
-  const term = readsTerm(policyOf(control));
+  const term = readsTerm(state.policy);
   if (!term || request.requester !== 'brain' || request.class === 'control') return 'reads';
   if (!isReads(request.reads, term.reads)) return 'reads';
   return rank(request.grade) < rank(term.grade) ? 'grade' : '';
@@ -85,9 +84,9 @@ function requestRefusal(e, body, c) {
   if (!['brain', 'owner', 'operator'].includes(body.requester) && !/^@/.test(body.requester))
     return 'body_invalid';
   if (body.requester === 'brain' && body.class === 'control' && body.kind !== 'plan') return 'not_allowed';
-  const effect = effectRefusal(body, c.control);
+  const effect = effectRefusal(body, c.state);
   if (effect) return effect;
-  const term = termOf(policyOf(c.control), { kind: body.kind, args: body.args });
+  const term = termOf(c.state.policy, { kind: body.kind, args: body.args });
   if (!term) return 'class';
   if (term.mode === 'never') return 'never';
   const asked = termsOf(body);
@@ -100,14 +99,14 @@ function requestRefusal(e, body, c) {
     return 'clock';
   if (!whole(asked.grace, term.grace, longestWait)) return 'clock';
   if (!whole(asked.approvers, term.approvers, 9) || !whole(asked.devices, term.devices, 9)) return 'quorum';
-  return readsRefusal(body, c.control);
+  return readsRefusal(body, c.state);
 }
 
 /** @param {Body} body @param {Body} request @param {Context} c */
 function appliedRefusal(body, request, c) {
   if (request.class !== 'control') return 'lifecycle';
   if (canonical(body) !== canonical(effectOf(request, body.digest, c.story))) return 'body_invalid';
-  return beginRefusal(request, c) || effectRefusal(request, c.control);
+  return beginRefusal(request, c) || effectRefusal(request, c.state);
 }
 
 /** What a card leased besides is given once, while the action that it was approved with runs and nobody stopped it. @param {Body} body @param {Body} request @param {Context} c */
@@ -115,17 +114,17 @@ function grantedRefusal(body, request, c) {
   const given = c.story.some((e) => e.kind === 'lease.granted' || e.kind === 'stop');
   if (given || request.reads === undefined || !last(c.story, 'approved')) return 'lifecycle';
   if (canonical(body) !== canonical(readsOf(request, body.digest, c.story))) return 'body_invalid';
-  return readsRefusal(request, c.control) || beginRefusal(request, c);
+  return readsRefusal(request, c.state) || beginRefusal(request, c);
 }
 
 /** @param {Body} body @param {Body} request @param {Context} c */
 function leasedRefusal(body, request, c) {
-  const grant = grants(c.control).find((g) => g.id === body.lease);
-  if (!grant) return 'no_lease';
-  if (body.use !== c.uses(grant.id) + 1) return 'count';
-  return isFrozen(c.control)
+  const grant = c.state.grants.get(body.lease);
+  if (!grant) return c.given(body.lease) ? 'lease_over' : 'no_lease';
+  if (body.use !== grant.used + 1) return 'count';
+  return isFrozen(c.state)
     ? 'frozen'
-    : uncovered(grant, { ...request, kind: request.kind, args: request.args }, c);
+    : uncovered(grant, { ...request, kind: request.kind, args: request.args }, c.state, c.now);
 }
 
 /** Kinds beside an action's life. @param {Proposed} e @param {Body} body @param {Context} c */
@@ -138,16 +137,16 @@ function besideRefusal(e, body, c) {
   if (e.kind.indexOf('identity.') === 0) return text(body.user, 255) ? '' : 'body_invalid';
   if (e.kind === 'policy.set') {
     if (policyFault(body.policy)) return 'policy';
-    return enrolled(c.control).length > 0 ? 'needs_approval' : '';
+    return enrolled(c.state.people).length > 0 ? 'needs_approval' : '';
   }
-  if (e.kind === 'lease.ended') return grants(c.control).some((g) => g.id === body.lease) ? '' : 'no_lease';
-  return e.kind.indexOf('workspace.') === 0 ? workspaceRefusal(e.kind, body, c.control) : '';
+  if (e.kind === 'lease.ended') return c.given(body.lease) ? '' : 'no_lease';
+  return e.kind.indexOf('workspace.') === 0 ? workspaceRefusal(e.kind, body, c.state.workspaces) : '';
 }
 
 /**
  * Why an entry may not be written where the chain stands, as a code, or '' when it may.
  * @param {Proposed} e what somebody wants to write
- * @param {Context} c the action's story and all control entries in order, the head, the ledger's clock, how often a lease was used
+ * @param {Context} c the action's story and the state of the chain, the ledger's clock, whether a grant of this id was ever given
  * @returns {string}
  */
 function refusal(e, c) {
@@ -174,7 +173,7 @@ function refusal(e, c) {
   if (body.digest !== c.sha256(requested.body)) return 'digest';
   const request = JSON.parse(requested.body);
   // A clock that went back would give late decisions their time again: nothing is decided or begun then.
-  const back = c.head !== null && Date.parse(c.now) < Date.parse(c.head.at);
+  const back = Date.parse(c.now) < c.state.clock;
   if (back && ['endorsed', 'approved', 'leased', 'applied', 'claimed', 'lease.granted'].includes(e.kind))
     return 'clock_back';
   if (e.kind === 'endorsed' || e.kind === 'approved')

@@ -43,7 +43,7 @@ export function makeBook(): Book {
     claimRefusal(action, body, now) {
       if (broken) return 'broken';
       // The ledger's clock decides; this process may be a little behind it, and is never taken as proof of the contrary.
-      const time = new Date(Math.max(now, Date.parse(chain.head().at) || 0)).toISOString();
+      const time = new Date(Math.max(now, chain.state().clock)).toISOString();
       return chain.refusal(
         { id: '', author: 'executor', kind: 'claimed', action, body: canonical(body) },
         time,

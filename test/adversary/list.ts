@@ -177,6 +177,18 @@ const rows: readonly Row[] = [
     'no part holds one whole: they go from file to ledger, one at a time; the phone gets what it can take',
     'tested',
   ],
+  [
+    55,
+    'months of use make each judgement slower until nothing can be approved',
+    'judged by a folded state, which what is over leaves',
+    'tested',
+  ],
+  [
+    56,
+    'a clock that went back counts again after one other entry',
+    'it is compared with the latest moment that any entry states',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

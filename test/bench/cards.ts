@@ -5,7 +5,7 @@
  */
 import type { Action } from '../../ledger/src/action.ts';
 import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
-import { grants } from '../../ledger/src/leases.cjs';
+import { grantOf } from '../../ledger/src/state.cjs';
 import { answerOf, approve, askAndSee, endsWith, hears, sees } from '../harness/answers.ts';
 import { startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -135,7 +135,7 @@ function figure({ task, kind, turns }: Script, entries: readonly Entry[], from: 
   const mine = entries.filter((e) => e.seq > from);
   const actions = mine.filter((e) => e.kind === 'requested').map((e) => JSON.parse(e.body) as Action);
   const of = (id: string, what: string) => mine.find((e) => e.action === id && e.kind === what);
-  const given = grants(mine.filter((e) => e.kind === 'applied' || e.kind === 'lease.granted'));
+  const given = mine.flatMap((e) => grantOf(e) ?? []);
   const wide = given.filter((g) => g.kind === 'lease' && !g.args['acts']).length;
   const strays = actions.filter(({ id, class: risk }) => {
     const leased = of(id, 'leased');

@@ -2,9 +2,9 @@
 import { type Action, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
 import { canonical } from '../../ledger/src/canonical.cjs';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { controlKinds } from '../../ledger/src/lifecycle.cjs';
 import { defaultPolicy, type Policy, type Term } from '../../ledger/src/policy.cjs';
 import { hashed, refusal } from '../../ledger/src/rules.cjs';
+import { empty, fold, grantOf } from '../../ledger/src/state.cjs';
 
 export const owner = { user: '@owner:home', master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' };
 export const start = Date.parse('2026-11-01T12:00:00.000Z');
@@ -32,6 +32,7 @@ export type Wanted = { author: string; kind: string; action?: string; body: obje
 /** A ledger in memory: `put` appends or returns the code of the refusal; the clock is the caller's. */
 export function memoryLedger() {
   const entries: Entry[] = [];
+  const state = empty();
   const clock = { now: start };
   const put = (wanted: Wanted): string => {
     const head = entries.at(-1);
@@ -48,17 +49,18 @@ export function memoryLedger() {
     };
     const code = refusal(entry, {
       story: entries.filter((e) => e.action !== '' && e.action === entry.action),
-      control: entries.filter((e) => controlKinds.includes(e.kind)),
-      head: head ?? null,
+      state,
       now: at,
       sha256,
-      uses: (lease) =>
-        entries.filter((e) => e.kind === 'leased' && JSON.parse(e.body).lease === lease).length,
+      given: (lease) => entries.some((e) => e.action === lease && grantOf(e)),
     });
-    if (!code) entries.push({ ...entry, hash: sha256(hashed(entry)), transcript: '' });
-    return code;
+    if (code) return code;
+    const stored = { ...entry, hash: sha256(hashed(entry)), transcript: '' };
+    entries.push(stored);
+    fold(state, stored);
+    return '';
   };
-  return { entries, clock, put };
+  return { entries, state, clock, put };
 }
 
 /** What an action goes through from its request to its result, all of it allowed. */

@@ -44,6 +44,28 @@ test('of claims that race, one wins each action', async () => {
   assert.deepEqual(new Set(outcomes), new Set(['won', 'lifecycle']));
 });
 
+test('no machine of the hook judges by an old state, nor by what was refused or rolled back', async () => {
+  const operator = await ledger.connect('operator');
+  const ways = Array.from({ length: 40 }, () => wayOf(someAction()));
+  const together = async (kind: string, of: typeof ways) => {
+    const entries = of.flatMap((way) => way.filter((wanted) => wanted.kind === kind));
+    return new Set(await Promise.all(entries.map((entry) => write(entry).then(() => 'written', codeOf))));
+  };
+  for (const kind of ['requested', 'posted', 'approved'])
+    assert.deepEqual(await together(kind, ways), new Set(['written']));
+  const { id } = await bot.append({ kind: 'alarm', body: { reason: 'its id' } });
+  await assert.rejects(operator.append({ id, kind: 'frozen', body: {} }), { code: 'id_taken' });
+  await assert.rejects(executor.append({ kind: 'frozen', body: {} }), { code: 'not_allowed' });
+  assert.deepEqual(await together('claimed', ways.slice(0, 20)), new Set(['written']));
+  await operator.append({ kind: 'frozen', body: {} });
+  assert.deepEqual(await together('claimed', ways.slice(20)), new Set(['frozen']));
+  await operator.append({ kind: 'thawed', body: {} });
+  assert.deepEqual(await together('claimed', ways.slice(20)), new Set(['frozen']), 'from before the freeze');
+  const after = [wayOf(someAction())];
+  for (const kind of ['requested', 'posted', 'approved', 'claimed'])
+    assert.deepEqual(await together(kind, after), new Set(['written']));
+});
+
 test('the same id is the same entry, and another entry under it is refused', async () => {
   const entry = { id: newId(), kind: 'alarm', body: { reason: 'once' } };
   const all = await Promise.all(Array.from({ length: 5 }, () => bot.append(entry)));

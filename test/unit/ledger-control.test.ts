@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Action, type Asked, makeAction } from '../../ledger/src/action.ts';
-import { policyOf } from '../../ledger/src/leases.cjs';
 import { defaultPolicy, type Policy } from '../../ledger/src/policy.cjs';
 import {
   aPolicy,
@@ -131,9 +130,9 @@ test('kinds beside an action’s life have their own arguments', () => {
 test('the policy in force is the last one, whoever set it', () => {
   const [old, next] = [aPolicy({ decide_within: 100 }), aPolicy({ decide_within: 50 })];
   const s = scene(old);
-  assert.deepEqual(policyOf(s.entries), old);
+  assert.deepEqual(s.state.policy, old);
   s.ok(...controlWay(control('policy', { policy: next }, old)));
-  assert.deepEqual(policyOf(s.entries), next);
+  assert.deepEqual(s.state.policy, next);
 });
 
 test('a class that is closed while a card is open takes no answer for it', () => {

@@ -145,12 +145,12 @@ test('a device enrolled under a new master key replaces those under the old one'
   const ledger = memoryLedger();
   for (const body of [owner, { ...owner, device: 'TABLET' }]) ledger.put({ ...enrol, body });
   assert.deepEqual(
-    enrolled(ledger.entries).map((d) => d.device),
+    enrolled(ledger.state.people).map((d) => d.device),
     ['PHONE', 'TABLET'],
   );
   ledger.put({ ...enrol, body: { ...owner, master: 'NEW', device: 'THIRD' } });
   assert.deepEqual(
-    enrolled(ledger.entries).map((d) => d.device),
+    enrolled(ledger.state.people).map((d) => d.device),
     ['THIRD'],
   );
 });
@@ -159,7 +159,7 @@ test('frozen lasts until thawed', () => {
   const ledger = memoryLedger();
   const states = [frozen, thawed, frozen].map((entry) => {
     assert.equal(ledger.put(entry), '');
-    return isFrozen(ledger.entries);
+    return isFrozen(ledger.state);
   });
   assert.deepEqual(states, [true, false, true]);
 });

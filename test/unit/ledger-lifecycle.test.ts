@@ -4,6 +4,7 @@ import { digestOf, newId, sha256 } from '../../ledger/src/action.ts';
 import { canonical } from '../../ledger/src/canonical.cjs';
 import { lifecycle, rights } from '../../ledger/src/lifecycle.cjs';
 import { refusal } from '../../ledger/src/rules.cjs';
+import { empty } from '../../ledger/src/state.cjs';
 import { enrol, memoryLedger, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 
 const action = someAction();
@@ -114,11 +115,10 @@ test('kinds beside the lifecycle name no action, and lifecycle kinds must', () =
 test('a body must be the canonical text of an object', () => {
   const context = {
     story: [],
-    control: [],
-    head: null,
+    state: empty(),
     now: new Date().toISOString(),
     sha256,
-    uses: () => 0,
+    given: () => false,
   };
   const say = (body: string) =>
     refusal({ id: newId(), author: 'bot', kind: 'alarm', action: '', body }, context);

@@ -204,9 +204,9 @@ test('only an owner decides on policy, roles, devices of others and thawing', ()
     'approved: not_owner',
   );
   assert.equal(apply(s, control('role', { user: bob.user, role: 'approves' }), owner), '');
-  assert.equal(enrolled(s.entries).find((d) => d.user === bob.user)?.role, 'approves');
+  assert.equal(enrolled(s.state.people).find((d) => d.user === bob.user)?.role, 'approves');
   assert.equal(apply(s, control('device', person('ann', 'NEW')), ann), '', 'one’s own further device');
-  assert.ok(enrolled(s.entries).some((d) => d.device === 'NEW' && d.role === 'approves'));
+  assert.ok(enrolled(s.state.people).some((d) => d.device === 'NEW' && d.role === 'approves'));
 });
 
 test('the brain asks for no control, a device needs its user’s pinned identity, the last owner stays', () => {
@@ -220,7 +220,7 @@ test('the brain asks for no control, a device needs its user’s pinned identity
     'requested: last_owner',
   );
   assert.equal(apply(s, control('role', { user: ann.user, role: 'none' }), owner), '');
-  assert.ok(!enrolled(s.entries).some((d) => d.user === ann.user));
+  assert.ok(!enrolled(s.state.people).some((d) => d.user === ann.user));
 });
 
 test('a control action is applied as it was approved or not at all, and never claimed', () => {

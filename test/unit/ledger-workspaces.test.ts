@@ -1,8 +1,6 @@
 /** Who may write what about workspaces, and when: one room a name, one import a name, and that before its room. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { controlKinds } from '../../ledger/src/lifecycle.cjs';
-import { workspacesOf } from '../../ledger/src/workspaces.cjs';
 import { enrol, memoryLedger, type Wanted } from '../harness/ledger-chain.ts';
 
 const [tree, commit] = ['a', 'b'].map((c) => c.repeat(40));
@@ -84,12 +82,12 @@ for (const [name, wanted, code] of rows)
   });
 
 test('a tree comes in once, before its room; the room comes once, after it', () => {
-  const { put, entries } = memoryLedger();
+  const { put, state } = memoryLedger();
   const codes = [imported(), imported(), exported({ workspace: 'shop' }), created('shop', '!shop')].map(put);
   assert.deepEqual(codes, ['', 'workspace_known', 'workspace_unknown', '']);
   assert.deepEqual([imported(), created('shop', '!again')].map(put), ['workspace_known', 'workspace_known']);
   assert.equal(put(exported({ workspace: 'shop' })), '');
-  const shop = workspacesOf(entries.filter((e) => controlKinds.includes(e.kind))).get('shop');
+  const shop = state.workspaces.get('shop');
   const { workspace: _, ...what } = imported().body as Record<string, unknown>;
   assert.deepEqual(shop, { room: '!shop', imported: what });
 });

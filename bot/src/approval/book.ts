@@ -3,15 +3,16 @@ import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
 import { answerRefusal, answers, beginRefusal, lacking } from '@pocketcoder/ledger/src/answers.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { enrolled } from '@pocketcoder/ledger/src/identities.cjs';
-import { type Grant, grants, overSince, policyOf, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
-import { controlKinds, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/src/lifecycle.cjs';
+import { overSince, uncovered } from '@pocketcoder/ledger/src/leases.cjs';
+import { isFrozen, isOver, stateOf } from '@pocketcoder/ledger/src/lifecycle.cjs';
 import { type Policy, readsTerm } from '@pocketcoder/ledger/src/policy.cjs';
+import { empty, fold, type Grant } from '@pocketcoder/ledger/src/state.cjs';
 import type { Enrolled } from '../matrix/types.ts';
 
 /** An enrolled device and what its user may do. */
 export type Person = Enrolled & { role: Role };
-/** A lease or plan that still stands, and how often it was used. */
-export type Standing = Grant & { number: number; used: number };
+/** A lease or plan that still stands. */
+export type Standing = Grant & { number: number };
 export type Page = { action: Action; digest: string; number: number; requestedAt: number; story: Entry[] };
 export type Book = {
   /** Takes the next entry of the chain. */
@@ -65,16 +66,13 @@ export function createBook(
   const open = new Set<string>();
   /** Actions that are over and have a page, oldest first. */
   const over = new Set<string>();
-  const control: Entry[] = [];
+  const state = empty();
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
-  const used = new Map<string, number>();
   /** Tasks whose reads somebody said no to, or took back. */
   const refused = new Set<string>();
   /** Of actions whose effects outlive their pages. */
   const numbers = new Map<string, number>();
-  let devices: Person[] = [];
-  let read = 0;
   let requests = 0;
 
   function readAction(entry: Entry): void {
@@ -102,58 +100,48 @@ export function createBook(
   }
 
   const unfinished = (): Page[] => [...open].flatMap((id) => pages.get(id) ?? []);
-  const uses = (lease: string): number => used.get(lease) ?? 0;
-  const context = () => ({ control, uses, now: new Date().toISOString() });
-  const judging = (story: Entry[]) => ({ ...context(), story, head: null, sha256: digest });
-  function standing(): Standing[] {
-    const { now } = context();
-    return grants(control)
-      .filter((g) => !overSince(g, control, now) && uses(g.id) < (g.args['uses'] ?? g.args['steps'].length))
-      .map((g) => ({ ...g, number: numbers.get(g.id) ?? 0, used: uses(g.id) }));
-  }
+  const now = (): string => new Date().toISOString();
+  const judging = (story: Entry[]) => ({ state, now: now(), story, sha256: digest });
+  const isUsedUp = ({ used, args }: Grant): boolean => used >= (args.uses ?? args.steps?.length ?? 0);
+  const standing = (): Standing[] =>
+    [...state.grants.values()]
+      .filter((g) => !isUsedUp(g) && !overSince(g, state, now()))
+      .map((g) => ({ ...g, number: numbers.get(g.id) ?? 0 }));
 
   return {
     read(entry) {
-      if (entry.seq <= read) return;
-      read = entry.seq;
+      if (entry.seq <= state.seq) return;
       if (entry.action) readAction(entry);
       if (entry.kind === 'applied' || entry.kind === 'lease.granted')
         numbers.set(entry.action, pages.get(entry.action)?.number ?? 0);
       if (entry.kind === 'lease.ended') {
         const { lease } = JSON.parse(entry.body) as { lease: string };
-        const ended = grants(control).find((g) => g.id === lease);
+        const ended = state.grants.get(lease);
         if (ended?.kind === 'reads') refused.add(placeOf(ended));
-      }
-      if (controlKinds.includes(entry.kind)) {
-        control.push(entry);
-        devices = enrolled(control) as unknown as Person[]; // branded here: the ledger's rules know no Matrix
-      }
-      if (entry.kind === 'leased') {
-        const { lease } = JSON.parse(entry.body) as { lease: string };
-        used.set(lease, (used.get(lease) ?? 0) + 1);
       }
       if (entry.kind === 'workspace.created') {
         const { workspace, room } = JSON.parse(entry.body) as { workspace: string; room: string };
         rooms.set(workspace, room);
       }
+      fold(state, entry);
       for (let i = waiting.length - 1; i >= 0; i--)
         if ((waiting[i]?.seq ?? 0) <= entry.seq) waiting.splice(i, 1)[0]?.resolve();
     },
     reached: (seq) =>
-      seq <= read ? Promise.resolve() : new Promise((resolve) => waiting.push({ seq, resolve })),
+      seq <= state.seq ? Promise.resolve() : new Promise((resolve) => waiting.push({ seq, resolve })),
     page: (action) => pages.get(action),
     number: (action) => pages.get(action)?.number ?? numbers.get(action),
     byNumber: (number) => [...pages.values()].find((p) => p.number === number),
     state: (action) => stateOf(pages.get(action)?.story ?? []),
     unfinished,
     over: () => [...over].flatMap((id) => pages.get(id) ?? []),
-    enrolled: () => devices,
-    frozen: () => isFrozen(control),
-    policy: () => policyOf(control),
+    enrolled: () => enrolled(state.people) as unknown as Person[], // branded here: the ledger's rules know no Matrix
+    frozen: () => isFrozen(state),
+    policy: () => state.policy,
     lacking(action, evidence) {
       const page = pages.get(action);
       return page
-        ? lacking(page.action, [...answers(page.story), ...(evidence ? [{ evidence }] : [])], control)
+        ? lacking(page.action, [...answers(page.story), ...(evidence ? [{ evidence }] : [])], state)
         : { people: 0, devices: 0 };
     },
     held: ({ action, story }) => beginRefusal(action, judging(story)),
@@ -164,13 +152,13 @@ export function createBook(
     },
     standing,
     cover(asked) {
-      const covering = standing().filter((grant) => !uncovered(grant, asked, context()));
+      const covering = standing().filter((grant) => !uncovered(grant, asked, state, now()));
       // A plan first: its steps are counted by it, whatever else would cover them.
       return covering.find((grant) => grant.kind === 'plan') ?? covering[0];
     },
     offersReads(asked) {
       const here = (of: { workspace: string; task: string }) => placeOf(of) === placeOf(asked);
-      const given = asked.requester === 'brain' && readsTerm(policyOf(control));
+      const given = asked.requester === 'brain' && readsTerm(state.policy);
       if (!given || refused.has(placeOf(asked))) return false;
       const offered = unfinished().some(({ action }) => action.reads && here(action));
       return !offered && !standing().some((g) => g.kind === 'reads' && here(g));

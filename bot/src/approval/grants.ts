@@ -76,11 +76,12 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
       }),
     async leavePlan({ action }) {
       if (action.requester !== 'brain') return;
-      for (const { id, kind, task, workspace, used, args } of book.standing()) {
-        if (kind !== 'plan' || task !== action.task || workspace !== action.workspace) continue;
+      for (const { id, task, workspace, used, args } of book.standing()) {
+        const { steps } = args;
+        if (!steps || task !== action.task || workspace !== action.workspace) continue;
         await end(id, 'something else was asked for');
-        const left = `The agent left its plan after ${used} of ${args['steps'].length} steps, so the plan is over. Its next step was`;
-        const next = actBlocks(args['steps'][used]);
+        const left = `The agent left its plan after ${used} of ${steps.length} steps, so the plan is over. Its next step was`;
+        const next = steps.slice(used, used + 1).flatMap(actBlocks);
         const shown = toText(next).length > longest ? [{ line: '(too long to show here)' }] : next;
         await say(workspace, [{ line: left }, ...shown, { line: 'The card below asks for this instead:' }]);
       }

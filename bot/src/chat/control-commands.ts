@@ -73,7 +73,7 @@ function leases({ book }: CommandContext): string {
     const used = `${g.used} of ${uses} used, ${left} left`;
     if (g.kind === 'reads') return `#${g.number} reads of this workspace in its task: ${used}`;
     const what = acts
-      ? acts.map((a: Act) => wishes[a.kind]).join(', ')
+      ? acts.map((a) => wishes[a.kind]).join(', ')
       : `${wishes[of as Act['kind']]} below ${path || 'the whole workspace'}`;
     return `#${g.number} lease to ${what}: ${used}`;
   });

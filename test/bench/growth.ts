@@ -1,0 +1,139 @@
+/**
+ * What a long ledger costs: the two appends of a tap, `approved` and `claimed`, on a real ledger with 10,000 and with 50,000
+ * control entries, the floor being an empty one, in turns; the first append after its start; and the start of bot and executor,
+ * which read 100,000 entries. CONTROL names other sizes (`CONTROL=1000,2000`), ROUNDS the taps. One JSON object a figure.
+ */
+import { execFile } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { ensureImage } from '../../config/src/images.ts';
+import type { Ledger } from '../../ledger/src/client.ts';
+import { startLedger, type TestLedger } from '../harness/ledger.ts';
+import { enrol, type Wanted, wayOf } from '../harness/ledger-chain.ts';
+import { figure } from './figures.ts';
+import { action, history, policy } from './history.ts';
+
+const run = promisify(execFile);
+const sizes = (process.env['CONTROL'] ?? '10000,50000').split(',').map(Number);
+const rounds = Number(process.env['ROUNDS'] ?? 200);
+const startEntries = 100_000;
+const json = process.argv.includes('--json');
+const note = (text: string): void => void process.stderr.write(`bench growth: ${text}\n`);
+const print = (f: object, text: string): void => console.log(json ? JSON.stringify(f) : text);
+const folder = await mkdtemp(join(tmpdir(), 'growth-'));
+const columns = [
+  'id',
+  'seq',
+  'prev',
+  'at',
+  'author',
+  'kind',
+  'action',
+  'body',
+  'hash',
+  'transcript',
+] as const;
+
+/** Puts a history into a ledger's file, past its hook: through that it would take an hour. */
+async function fill(ledger: TestLedger, control: number): Promise<void> {
+  await ledger.kill();
+  await ledger.copy(':/data', folder);
+  const file = join(folder, 'data', 'data.db');
+  const db = new DatabaseSync(file);
+  const entry = db.prepare(`INSERT INTO entries (${columns}) VALUES (${columns.map(() => '?')})`);
+  const shown = db.prepare(
+    "INSERT INTO actions (id, number, state, workspace, summary, seq) VALUES (?, ?, 'succeeded', 'work', 'bash make test', ?)",
+  );
+  db.exec('BEGIN');
+  let number = 0;
+  for (const e of history(control / 2)) {
+    entry.run(...columns.map((name) => e[name]));
+    if (e.kind === 'succeeded') shown.run(e.action, ++number, e.seq);
+  }
+  db.exec('COMMIT');
+  db.close();
+  await ledger.copy(file, ':/data/data.db');
+  // What was in the log of the file before is in the file now.
+  const tidy = 'rm -f /data/data.db-wal /data/data.db-shm && chown 10001:10001 /data/data.db';
+  const volume = ['-v', `${ledger.container}:/data`, '--entrypoint', 'sh', await ensureImage('ledger')];
+  await run('docker', ['run', '--rm', '--user', '0', ...volume, '-c', tidy]);
+  await rm(join(folder, 'data'), { recursive: true });
+  await ledger.restart();
+}
+
+type Taps = { approved: number[]; claimed: number[] };
+type Room = { name: string; bot: Ledger; executor: Ledger; taps: Taps };
+
+async function open(ledger: TestLedger, name: string): Promise<Room> {
+  const [bot, executor] = await Promise.all([ledger.connect('bot'), ledger.connect('executor')]);
+  return { name, bot, executor, taps: { approved: [], claimed: [] } };
+}
+
+async function tap({ bot, executor, taps }: Room, counts: boolean): Promise<void> {
+  for (const { author, ...entry } of wayOf(action('now'))) {
+    const from = performance.now();
+    await (author === 'bot' ? bot : executor).append(entry);
+    if (counts && (entry.kind === 'approved' || entry.kind === 'claimed'))
+      taps[entry.kind].push(performance.now() - from);
+  }
+}
+
+const ledgers: TestLedger[] = [];
+try {
+  const empty = await startLedger();
+  ledgers.push(empty);
+  const operator = await empty.connect('operator');
+  const first: Wanted[] = [{ author: 'operator', kind: 'policy.set', body: { policy } }, enrol];
+  for (const { author: _, ...entry } of first) await operator.append(entry);
+  const rooms = [await open(empty, 'empty')];
+  for (const control of sizes) {
+    note(`filling a ledger with ${control} control entries, ${4 * control} in all`);
+    const ledger = await startLedger();
+    ledgers.push(ledger);
+    await fill(ledger, control);
+    const room = await open(ledger, String(control));
+    rooms.push(room);
+    const from = performance.now();
+    await room.bot.append({ kind: 'alarm', body: { reason: 'the first append after a start' } });
+    const ms = Math.round(performance.now() - from);
+    print({ bench: 'growth.first', control, ms }, `first append at ${control}: ${ms} ms`);
+  }
+  for (let i = -10; i < rounds; i++) for (const room of rooms) await tap(room, i >= 0);
+  const [floor, ...full] = rooms;
+  for (const { name, taps } of full)
+    for (const kind of ['approved', 'claimed'] as const) {
+      const f = figure(`growth.${kind}.${name}`, taps[kind], floor?.taps[kind] ?? []);
+      print(
+        f,
+        `${f.bench}: p50 ${f.p50} ms, p99 ${f.p99} ms, empty ${f.floor.p50} ms, ratio ${f.ratio} (n=${f.n})`,
+      );
+    }
+  note(`writing ${startEntries} entries for a start`);
+  const file = join(folder, 'entries.jsonl');
+  const lines = function* () {
+    for (const entry of history(startEntries / 8)) yield `${JSON.stringify(entry)}\n`;
+  };
+  await pipeline(Readable.from(lines()), createWriteStream(file));
+  for (const part of ['bot', 'executor']) {
+    const { stdout } = await run(process.execPath, [
+      join(import.meta.dirname, 'growth-start.ts'),
+      part,
+      file,
+    ]);
+    const f = JSON.parse(stdout) as { entries: number; seconds: number; mib: number };
+    print(f, `start of ${part}: ${f.entries} entries in ${f.seconds} s, ${f.mib} MiB`);
+  }
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  for (const ledger of ledgers) await ledger.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+process.exit();
