@@ -241,7 +241,7 @@ export const commands: readonly Command[] = [
     takes: '[NN…]',
     summary: 'takes one defence after the other out of a copy: its attack test has to fail',
     options: [],
-    run: (_report, _options, words) => runScript('test/mutations/run.ts', words),
+    run: (_report, _options, words) => runScript('test/mutants/run.ts', words),
   },
   {
     name: 'test',

@@ -22,10 +22,10 @@ function waiting({ user, for: what, asked }: Said): string {
   return 'Asked again, nobody took it up yet. Is that room open on the device that is to approve? Ctrl-C ends this.';
 }
 
-/** The next line that is typed or piped in; 'no' at the end of input. */
-function answer(): Promise<'yes' | 'no'> {
+/** The next line that is typed or piped in; 'no' at the end of input, or when the pairing is over. */
+function answer(over: AbortSignal): Promise<'yes' | 'no'> {
   return new Promise((resolve) => {
-    const input = createInterface({ input: process.stdin });
+    const input = createInterface({ input: process.stdin, signal: over });
     input.once('line', (line) => {
       resolve(line.trim().toLowerCase() === 'yes' ? 'yes' : 'no');
       input.close();
@@ -49,6 +49,7 @@ async function enrol(instance: Instance, verified: Said, role: string): Promise<
  */
 export async function pair(instance: Instance, report: Report, user?: string, role = 'owner'): Promise<void> {
   const bot = await openConsole(findEngine(), instance.state.project);
+  const over = new AbortController();
   try {
     bot.say({ cmd: 'pair', ...(user !== undefined && { user }) });
     for await (const said of bot.heard) {
@@ -61,7 +62,8 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
           `\n  ${shown}\n\nDoes Element show exactly these, in this order? If so, tap They match there and type yes here.\n` +
             'Anything else refuses:',
         );
-        bot.say({ answer: await answer() });
+        // Not waited for: the phone may refuse, or the bot give up, while this person still looks.
+        void answer(over.signal).then((word) => over.signal.aborted || bot.say({ answer: word }));
       }
       if (said.event === 'error')
         throw new Fault(
@@ -82,6 +84,7 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
       'The bot went away while pairing. Nothing was written; run ./pocketcoder pair again.',
     );
   } finally {
+    over.abort();
     bot.close();
   }
 }

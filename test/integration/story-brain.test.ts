@@ -103,7 +103,7 @@ test('reading, writing and editing a file are actions like any other', async () 
     const card = await nextCard();
     assert.ok(card.text.includes(part), card.text);
     await approve(phone, card);
-    await endsWith(phone, card, 'exit 0');
+    await endsWith(phone, card, '✅ done');
     cards.push(card);
   }
   await sees(phone, '| eggs\n| oat milk');
@@ -130,12 +130,12 @@ test('!stop denies what waits and interrupts the agent', async () => {
   await ask(call('bash', { script: 'echo never' }), call('bash', { script: 'echo never either' }));
   const card = await nextCard();
   await phone.say('!stop');
-  await endsWith(phone, card, 'denied (stopped). Nothing was run.');
+  await endsWith(phone, card, 'denied by you (stopped). Nothing was run.');
   assert.deepEqual(await kindsOf(card), ['requested', 'posted', 'denied']);
   await hears(phone, '!pending', 'Nothing waits.');
   const asked = instance.model?.seen.length;
   const before = phone.cards().length;
-  await hears(phone, '!run true', 'asked by owner');
+  await hears(phone, '!run true', 'owner wants to run a command');
   const own = await nextCard();
   await approve(phone, own);
   await endsWith(phone, own, 'exit 0');
@@ -237,7 +237,7 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
   await approve(phone, card);
   await sees(phone, `#${numberOf(card)} output\n| without-the-brain`);
   await endsWith(phone, card, 'exit 0', 30);
-  await hears(phone, '!status', 'brain down');
+  await hears(phone, '!status', '⚠️ down: brain');
   const run = await hears(phone, '!run echo still-mine', 'echo still-mine');
   assert.match(run, / · owner wants to run a command\n/);
   const own = await nextCard();

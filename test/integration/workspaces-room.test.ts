@@ -54,7 +54,7 @@ test('each room has its own cards and words: no answer in one counts in another'
   await rig.phone.send('m.reaction', { 'm.relates_to': tap }, rig.room);
   const stopped = await hears(rig.phone, '!stop', 'Stopped: 1.');
   assert.ok(stopped);
-  await endsWith(rig.phone, here, 'denied (stopped). Nothing was run.');
+  await endsWith(rig.phone, here, 'denied by you (stopped). Nothing was run.');
   assert.equal(await rig.claims(), 0);
   await approve(rig.phone, there);
   await endsWith(rig.phone, there, '✅ ended with exit 0');
