@@ -16,6 +16,7 @@ import { enrol, owner } from '../harness/ledger-chain.ts';
 
 function scene() {
   const state = { off: '' as string | undefined, master: owner.master, downFor: '', told: [] as string[][] };
+  const interrupted: string[] = [];
   let troubled = () => '';
   const d = startDesk({ trouble: () => troubled() });
   const { append } = d.ledger;
@@ -28,7 +29,7 @@ function scene() {
     identityNow: async () => ({ verified: true, violation: false, master: state.master }),
   });
   const conversation = {
-    interrupt: async () => {},
+    interrupt: async (workspace: string) => void interrupted.push(workspace),
     currentTask: () => ({ id: 'task' }),
     async hear(_: string, ...told: string[]) {
       state.told.push(told);
@@ -69,7 +70,7 @@ function scene() {
   const say = (body: string) => event({ content: { msgtype: 'm.text', body } });
   const alarms = () =>
     d.memory.entries.filter((e) => e.kind === 'alarm').map((e) => JSON.parse(e.body) as { reason: string });
-  return { ...d, state, relay: start(), start, event, say, alarms };
+  return { ...d, state, interrupted, relay: start(), start, event, say, alarms };
 }
 const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
 const clear = { encrypted: false, evidence: undefined } as Partial<Taken>;
@@ -389,5 +390,14 @@ test('MSC4392: an encrypted reaction with the card’s key is approved as signed
     s.event({ ...clear, type: 'm.room.redaction', content: { redacts: tap.wire.event_id } }),
   );
   assert.deepEqual(s.kinds(action), ['requested', 'posted', 'approved', 'denied'], 'taken back');
+  s.stop();
+});
+
+test('a freeze at the console interrupts every agent, as one in the room does; a thaw none', () => {
+  const s = scene();
+  s.relay.onEntry(s.put({ author: 'operator', kind: 'frozen', body: { by: 'operator' } }));
+  assert.deepEqual(s.interrupted, [...s.book.rooms().keys()]);
+  s.relay.onEntry(s.put({ author: 'operator', kind: 'thawed', body: { by: 'operator' } }));
+  assert.equal(s.interrupted.length, 1);
   s.stop();
 });

@@ -209,6 +209,7 @@ export function createRelay(o: RelayOptions): Relay {
         const room = book.rooms().get(workspace ?? '');
         if (room) void say(room as RoomId, `📤 Exported at the console as a ${form}; files: ${files}.`);
       }
+      if (entry.kind === 'frozen') for (const name of book.rooms().keys()) void conversation.interrupt(name);
       const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
       if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
       const [workspace] = book.rooms().keys();
