@@ -25,15 +25,15 @@ export function devices(on: Devices): void {
       seconds: 30,
     });
 
-  story('a second phone reads and decides nothing until the first one approves it', async () => {
+  story('a second phone is not heard until the first one approves it', async () => {
     const room = await on.phone().open(on.instance().room);
     key = await on.phone().setUpRecovery();
     second = await on.signIn();
     await second.recover(key);
     const other = await second.open(room.room);
     const early = await asksFor(room, 'echo before-it-was-enrolled');
-    await other.until('a row that it cannot read', (rows) => rows.find((row) => row.kind === 'unreadable'));
-    assert.ok(!(await other.rows()).some((row) => row.body?.includes('before-it-was-enrolled') && !row.own));
+    // It may read the card all the same, from the key backup that the recovery key opens: docs/approvals.md, "Not defended".
+    await other.queue('!run echo too-early');
 
     await room.say(`!device ${second.device}`);
     const poll = await room.until('the poll about the device', (rows) =>
@@ -49,6 +49,8 @@ export function devices(on: Devices): void {
     await nextCard(room, 'from-the-second-phone');
     await other.tap(card.id, card.named);
     await succeeds(card.number);
+    const asked = (await on.ledger().since(0)).filter((entry) => entry.kind === 'requested');
+    assert.ok(!asked.some((entry) => entry.body.includes('too-early')));
     await room.tap(early.id, '❌');
   });
 
