@@ -1,6 +1,6 @@
 /** What is enrolled are the keys that the emoji stood for: those that the crypto library had when the phone began. */
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { before, mock, test } from 'node:test';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
 import type { Client } from '../../bot/src/matrix/client.ts';
@@ -29,9 +29,11 @@ type Shown = { ed25519: string; curve25519: string; master: string };
 const genuine: Shown = { ed25519: 'E', curve25519: 'C', master: 'M' };
 
 /** A pairing whose library is played: the phone confirms whatever it is shown, and the server shows `later` from then on. */
-async function paired(later: Shown) {
+async function paired(later: Shown, looks: () => Promise<unknown> = async () => {}) {
   let shown = genuine;
+  let nudged = 0;
   let renewed = 0;
+  let whileLooking = 0;
   let confirmed = false;
   const like = <T extends object>(type: { prototype: T }, own: object): T =>
     Object.create(type.prototype, Object.getOwnPropertyDescriptors(own)) as T;
@@ -79,12 +81,15 @@ async function paired(later: Shown) {
     } as unknown as Keys,
     log: pino({ level: 'silent' }),
     members: async () => [{ user, membership: 'join' }],
-    nudge: async () => {},
+    nudge: async () => void nudged++,
   });
   const asked = Promise.withResolvers<void>();
   const result = pairing.start(room, user, {
     waits: () => asked.resolve(),
     async compare() {
+      const before = nudged;
+      await looks();
+      whileLooking = nudged - before;
       shown = later;
       return true;
     },
@@ -95,7 +100,7 @@ async function paired(later: Shown) {
     (device) => device,
     (error: unknown) => String(error),
   );
-  return { ended, renewed };
+  return { ended, renewed, whileLooking };
 }
 
 test('the twin: keys that stay as they were are enrolled', async () => {
@@ -110,3 +115,11 @@ for (const name of ['ed25519', 'curve25519', 'master'] as const)
     assert.match(String(ended), /keys of PHONE changed meanwhile.*Nobody was enrolled/);
     assert.equal(renewed, 0);
   });
+
+test('while people compare the phone is kept awake: its next step may wait for its own sync', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  t.after(() => mock.timers.reset());
+  const { ended, whileLooking } = await paired(genuine, async () => mock.timers.tick(30_000));
+  assert.equal(typeof ended, 'object');
+  assert.equal(whileLooking, 30);
+});

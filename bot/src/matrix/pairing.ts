@@ -49,7 +49,7 @@ const patience = 15;
  * nobody took up is withdrawn and made again, at first soon, after some of them leaving a slow reader more time. In between the phone is
  * nudged, so that it learns the keys.
  */
-const again = { first: 15_000, often: 4, later: 30_000, soonest: 2000, nudge: 3000 };
+const again = { first: 15_000, often: 4, later: 30_000, soonest: 2000, nudge: 3000, awake: 1000 };
 const nudges = { every: 500, most: 12 };
 const keyNames = ['master', 'ed25519', 'curve25519'] as const;
 const nothing = 'Nothing was verified and nobody enrolled';
@@ -198,7 +198,7 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     if (reason) throw new Error(`the phone ended the verification (${reason.reason()}). ${nothing}.`);
     if (request?.phase() === W.VerificationRequestPhase.Requested)
       await send(request.acceptWithMethods(methods()));
-    if (request?.isReady() && !f.taken) {
+    if ((request?.isReady() || f.sas) && !f.taken) {
       f.taken = true;
       f.wake();
       f.operator.waits('emoji', 0);
@@ -302,6 +302,8 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
       insist(f).catch(fail);
       const late = new Error(`nobody took up the verification within ${patience} minutes. ${nothing}.`);
       const timer = setTimeout(() => fail(late), patience * 60_000);
+      // One nudge a step can overtake the step itself, and then nothing else wakes the phone for half a minute.
+      const awake = setInterval(() => void (f.taken && nudge(user)), again.awake).unref();
       const leave = () => fail(new Error(`nobody is at the console any more. ${nothing}.`));
       left?.addEventListener('abort', leave);
       try {
@@ -311,6 +313,7 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
         throw error;
       } finally {
         clearTimeout(timer);
+        clearInterval(awake);
         left?.removeEventListener('abort', leave);
         flow = undefined;
         f.wake();
