@@ -138,7 +138,7 @@ export function createVoice(o: {
     },
     describe({ title, session }) {
       const cost = costs.get(session);
-      return `task ${title}: ${busy.has(session) ? 'working' : 'idle'}${cost ? ` · ${cost.toFixed(4)} $` : ''}`;
+      return `${title}: ${busy.has(session) ? 'working' : 'idle'}${cost ? ` · ${cost.toFixed(4)} $` : ''}`;
     },
   };
 }

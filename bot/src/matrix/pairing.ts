@@ -54,6 +54,7 @@ const nudges = { every: 500, most: 12 };
 const keyNames = ['master', 'ed25519', 'curve25519'] as const;
 const nothing = 'Nothing was verified and nobody enrolled';
 const steps = 'm.key.verification.';
+const asking = '🔑 The console pairs a phone: tap Start verification where Element asks for it.';
 const pause = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
 const methods = (): W.VerificationMethod[] => [W.VerificationMethod.SasV1];
 
@@ -92,6 +93,7 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     f.phones = false;
     // It comes after the withdrawal: of a room that is not open, an app is given only the newest event.
     const content = JSON.parse(identity.verificationRequestContent(methods())) as Content;
+    content['body'] = asking; // Element shows it as a line of the room, and the library's own says that the app cannot do this.
     const event = await client.sendWire(f.room, 'm.room.message', content, randomUUID());
     f.id = identity.requestVerification(new W.RoomId(f.room), new W.EventId(event), methods()).flowId;
     await nudge(f.user);
