@@ -1,10 +1,10 @@
 /** A real engine's task containers for tests: an image built once, a project of its own, all of it removed at the end. */
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { findEngine } from '../../config/src/engine.ts';
 import { ensureImage } from '../../config/src/images.ts';
 import { newId } from '../../ledger/src/action.ts';
-import { ensureContainer, type Limits, type Place, strongestRuntime } from '../../sandbox/src/docker.ts';
+import { type Limits, type Place, strongestRuntime } from '../../sandbox/src/docker.ts';
 import { type Script, scriptOf } from '../../sandbox/src/script.ts';
 import { makeTasks, type Outcome, type Output, type Tasks } from '../../sandbox/src/tasks.ts';
 
@@ -20,6 +20,8 @@ export type Sandbox = {
   bash(script: string, o?: { cwd?: string; env?: Record<string, string>; timeout?: number }): Promise<Ran>;
   /** Runs a command as the container's root, past the runner. */
   root(...command: string[]): Promise<{ code: number; text: string }>;
+  /** Runs a command as root on the workspace's files, in a container of its own: executors take those of tasks away. */
+  beside(...command: string[]): Promise<string>;
   stop(): Promise<void>;
 };
 
@@ -99,12 +101,24 @@ export async function startSandbox(
     container,
     bash: async (script, o) => ran(await tasks.run(name, newId(), bashScript(script, o), () => {})),
     async root(...Cmd) {
-      await ensureContainer(docker, place, name); // an executor may have taken it away
       const exec = await container.exec({ Cmd, AttachStdout: true, AttachStderr: true, Tty: true });
       const stream = await exec.start({ Tty: true });
       const parts: Buffer[] = [];
       for await (const part of Readable.from(stream)) parts.push(Buffer.from(part));
       return { code: (await exec.inspect()).ExitCode ?? -1, text: Buffer.concat(parts).toString('utf8') };
+    },
+    async beside(...command) {
+      const out = new PassThrough();
+      const text = Array.fromAsync(out.setEncoding('utf8'));
+      const files = `${project}-ws-${name.workspace}`;
+      const HostConfig = {
+        NetworkMode: 'none',
+        AutoRemove: true,
+        Mounts: [{ Type: 'volume' as const, Source: files, Target: '/workspace' }],
+      };
+      await docker.run(place.image, command, out, { Entrypoint: [], Tty: true, HostConfig });
+      out.end();
+      return (await text).join('');
     },
     async stop() {
       tasks.close();

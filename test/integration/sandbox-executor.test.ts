@@ -119,7 +119,7 @@ async function over(action: Action): Promise<{ kind: string; body: Result; entry
   const entry = story.find((e) => finals.includes(e.kind)) as Entry;
   return { kind: entry.kind, body: JSON.parse(entry.body), entry, kinds: story.map((e) => e.kind) };
 }
-const lines = async (file: string) => (await box.root('sh', '-c', `wc -l < /workspace/${file}`)).text.trim();
+const lines = async (file: string) => (await box.beside('sh', '-c', `wc -l < /workspace/${file}`)).trim();
 
 test('an approved action runs, and its entries tell how it ended', async () => {
   await startOne();
@@ -166,13 +166,13 @@ test('a file that came with its request is written where it is the one that the 
     assert.match(body.output ?? '', /not the one that the action names; nothing was run/);
     await stopExecutors();
   }
-  assert.match((await box.root('ls', '/workspace/up')).text, /No such file/);
+  assert.match(await box.beside('ls', '/workspace/up'), /No such file/);
   await startOne();
   const { kind, body } = await over(await approve(await asked()));
   assert.deepEqual([kind, body.output], ['succeeded', 'wrote 33554432 bytes to /workspace/up/large\n']);
-  const there = await box.root('sha256sum', '/workspace/up/large');
-  assert.equal(there.text.slice(0, 64), sha256(bytes));
-  await box.root('rm', '-r', '/workspace/up');
+  const there = await box.beside('sha256sum', '/workspace/up/large');
+  assert.equal(there.slice(0, 64), sha256(bytes));
+  await box.beside('rm', '-r', '/workspace/up');
 });
 
 test('files are written, edited and read by approved actions', async () => {
