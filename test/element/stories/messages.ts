@@ -90,7 +90,7 @@ export function messages(on: () => Stage): void {
   story('of a voice message it is said that nobody can hear it', async () => {
     const path = fileNamed('voice.ogg', 'OggS, more or less');
     await on().room.attach({ kind: 'voice', path, mime: 'audio/ogg' });
-    await on().room.sees('hear a voice message');
+    await on().room.sees('That is a voice message, and nobody here can hear it');
   });
 
   story('a reply tells the agent what it replies to', async () => {
