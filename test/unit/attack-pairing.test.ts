@@ -148,3 +148,40 @@ test('attack-20 a request of the phone in the room is taken up in place of the b
   assert.equal(await verified(mallory), false);
   assert.ok(!w.sent.some((e) => JSON.stringify(e.content).includes(theirs.event_id)), 'nobody answers hers');
 });
+
+test('what ends before there are emoji is asked anew, and then compared', async () => {
+  const phone = await person('hal');
+  const from = w.sent.length;
+  const told: string[] = [];
+  let over = false;
+  const shown = Promise.withResolvers<string>();
+  const operator: Operator = {
+    waits: (what) => void told.push(what),
+    compare: async (emoji) => same(emoji.map((e) => e.symbol).join(' '), await shown.promise),
+  };
+  const ended = w.start(w.room, phone.user as UserId, operator).finally(() => {
+    over = true;
+  });
+  let flow = '';
+  for (let heard = from; !over || heard < w.sent.length; await turn()) {
+    const wire = w.sent[heard];
+    if (!wire) continue;
+    heard++;
+    const asked = wire.content['msgtype'] === 'm.key.verification.request';
+    const first = asked && flow === '';
+    if (asked) flow = String(wire.event_id);
+    const { says, emoji } = await phone.verify(wire, flow);
+    if (emoji) shown.resolve(emoji);
+    // Another phone of the account, which still had a request of the bot’s.
+    const cancel = {
+      code: 'm.user',
+      reason: 'two at once',
+      'm.relates_to': { rel_type: 'm.reference', event_id: flow },
+    };
+    const sender = phone.user as UserId;
+    await w.deliver(first ? [...says, forged('m.key.verification.cancel', cancel, { sender })] : says);
+  }
+  assert.deepEqual(asRole(await ended), await enrolled(phone));
+  // This phone was not told either, so it ends the second one with the first.
+  assert.deepEqual(told, ['phone', 'emoji', 'phone', 'phone', 'emoji']);
+});

@@ -100,9 +100,20 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     return 'phone';
   }
 
-  /** Asks until somebody takes it up. */
+  /**
+   * Two at once end each other, on any phone of the account, and a phone may still have one that was meant for somebody else in
+   * the room: the next one finds it free.
+   */
+  function beginAnew(f: Flow): void {
+    f.taken = false;
+    delete f.sas;
+    delete f.known;
+    f.wake();
+  }
+
+  /** Asks until somebody takes it up, and again where that ends too early. */
   async function insist(f: Flow): Promise<void> {
-    for (let asked = 0; flow === f && !f.taken; ) {
+    for (let asked = 0; flow === f; ) {
       let early = false;
       const woken = new Promise<void>((resolve) => {
         f.wake = () => {
@@ -111,16 +122,15 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
         };
       });
       const waits = await lock('flow', async () => (flow === f && !f.taken ? ask(f) : undefined));
-      if (!waits) return;
-      if (waits === 'phone') asked++;
-      f.operator.waits(waits, asked);
+      if (waits) f.operator.waits(waits, waits === 'phone' ? ++asked : asked);
       // Nobody tells when an identity is there.
       const wait = waits === 'identity' ? again.nudge : asked <= again.often ? again.first : again.later;
-      for (let left = wait; left > 0 && !early && flow === f && !f.taken; left -= again.nudge) {
+      for (let left = wait; waits && left > 0 && !early; left -= again.nudge) {
         await Promise.race([woken, pause(again.nudge)]);
         if (waits === 'phone') await nudge(f.user);
       }
-      if (early && waits === 'phone') await pause(again.soonest);
+      if (!waits) await woken;
+      if (early && waits !== 'invitation') await pause(again.soonest);
     }
   }
 
@@ -196,7 +206,7 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
     const request = requestOf(f);
     // The machine forgets a request as soon as it is done, perhaps before this looks: what ran still knows.
     const reason = request?.cancelInfo ?? f.sas?.cancelInfo();
-    if (reason && !f.taken) return f.wake(); // Two at once end each other: the next one finds the phone free.
+    if (reason && !f.asked) return beginAnew(f);
     if (reason) throw new Error(`the phone ended the verification (${reason.reason()}). ${nothing}.`);
     if (request?.phase() === W.VerificationRequestPhase.Requested)
       await send(request.acceptWithMethods(methods()));

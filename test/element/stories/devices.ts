@@ -34,6 +34,7 @@ export function devices(on: Devices): void {
     const early = await asksFor(room, 'echo before-it-was-enrolled');
     // It may read the card all the same, from the key backup that the recovery key opens: docs/approvals.md, "Not defended".
     await other.queue('!run echo too-early');
+    await room.until('a word on it', (rows) => rows.find((row) => !row.own && row.body?.includes('⚠️')));
 
     await room.say(`!device ${second.device}`);
     const poll = await room.until('the poll about the device', (rows) =>
