@@ -66,13 +66,17 @@ export function createPairing({ crypto, client, keys, log, members, nudge }: Pai
   const send = (r: W.OutgoingVerificationRequest | undefined) =>
     r ? keys.carry(r as W.RoomMessageRequest) : undefined;
   const requestOf = (f: Flow) => machine.getVerificationRequest(new W.UserId(f.user), f.id);
-  const isOpen = (r: W.VerificationRequest | undefined): r is W.VerificationRequest =>
-    r !== undefined && !r.isCancelled() && !r.isDone();
 
+  /** Told to every phone of the account, also of what one of them ended: the others would end the next one for it. */
   async function withdraw(f: Flow): Promise<void> {
     const request = requestOf(f);
+    const { id } = f;
     f.id = '';
-    if (isOpen(request)) await send(request.cancel());
+    if (!request || request.isDone()) return;
+    if (!request.isCancelled() || f.phones) return send(request.cancel());
+    const relation = { 'm.relates_to': { rel_type: 'm.reference', event_id: id } };
+    const content = { code: 'm.user', reason: 'withdrawn', ...relation };
+    await client.sendWire(f.room, `${steps}cancel`, content, randomUUID());
   }
 
   /** The phone trusts us only after its own encryption sync came round: keep it awake for some seconds. */
