@@ -42,7 +42,12 @@ before(async () => {
   operator = await server.connect('operator');
   await enrol();
 });
+/** Executors as processes of their own: what a test that failed left running would hold the runner's output open. */
+const processes: ChildProcess[] = [];
 afterEach(stopExecutors);
+afterEach(() => {
+  for (const child of processes.splice(0)) child.kill('SIGKILL');
+});
 after(async () => {
   await stopExecutors();
   await box?.stop();
@@ -330,6 +335,7 @@ async function startProcess(): Promise<{ child: ChildProcess; folder: string }> 
     stdio: ['ignore', process.env['LOG'] ? 'inherit' : 'ignore', 'inherit'],
     env: { ...process.env, TMPDIR: folder },
   });
+  processes.push(child);
   return { child, folder };
 }
 
