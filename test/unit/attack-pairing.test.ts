@@ -76,7 +76,10 @@ test('attack-20 a phone may begin by itself while the operator waits for that pe
   assert.deepEqual(asRole(await bySelf(phone, same)), await enrolled(phone));
 });
 
-test('attack-20 a request by to-device messages does not end what the phone took up in the room', async () => {
+// Without the defence it would go on for ever.
+test('attack-20 a request by to-device messages does not end what the phone took up in the room', {
+  timeout: 60_000,
+}, async () => {
   const phone = await person('dan');
   const twin = await w.pair(phone, {
     answer: same,
