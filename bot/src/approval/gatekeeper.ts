@@ -5,7 +5,7 @@
 
 import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
 import { anEdit, violated } from '../matrix/rules.ts';
-import type { Matrix, RoomId, Taken, UserId } from '../matrix/types.ts';
+import { type Matrix, type RoomId, type Taken, takenAway, type UserId } from '../matrix/types.ts';
 import type { Person } from './book.ts';
 import { isBlank, isNo, isYes, plainEmoji, type Said, saidIn } from './said.ts';
 import { type Sent, sentIn, unheardOf } from './sent.ts';
@@ -164,10 +164,6 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
   if (target.open && (isYes(chosen) || named)) return { do: 'explain', card: target, why: onlyThat(target) };
   return ignore('a plain reaction allows nothing');
 }
-
-/** The event that a redaction takes away; rooms of older versions say it outside the content. */
-const takenAway = (t: Taken): string =>
-  text(t.content['redacts']) || text((t.wire as { redacts?: unknown }).redacts);
 
 /** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
 export const removedBy = (t: Taken, cards: CardStore): Card | undefined => {

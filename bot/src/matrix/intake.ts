@@ -3,7 +3,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
 import type { Journal, Waiting } from './journal.ts';
-import type { DeviceId, Evidence, RoomId, Taken, UserId, WireEvent } from './types.ts';
+import {
+  type DeviceId,
+  type Evidence,
+  type RoomId,
+  type Taken,
+  takenAway,
+  type UserId,
+  type WireEvent,
+} from './types.ts';
 
 export type IntakeOptions = {
   crypto: Crypto;
@@ -117,10 +125,6 @@ export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wir
   }
 }
 
-/** The event that a redaction takes away; rooms of older versions say it outside the content. */
-const removedBy = ({ content, wire }: Taken): string =>
-  String(content['redacts'] ?? (wire as { redacts?: unknown }).redacts);
-
 /** @returns `kick`, to be called when events were written, and `idle`, which resolves when none is being handled */
 export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<void> } {
   const { crypto, journal, log, signal } = o;
@@ -188,7 +192,7 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
     const { taken, missingKey } = await take(next);
     const late = journal.kept(next.seq);
     if (!late || !missingKey) await handle(late ? { ...taken, late } : taken);
-    if (taken.type === 'm.room.redaction') journal.forget(removedBy(taken));
+    if (taken.type === 'm.room.redaction') journal.forget(takenAway(taken));
     if (missingKey) await keep(next);
     else journal.done(next.seq); // lost by a crash right before, it comes again: its decision is then confirmed or no news
   }

@@ -49,6 +49,11 @@ export type Taken = {
   late?: true;
 };
 
+const text = (v: unknown): string => (typeof v === 'string' ? v : '');
+/** The event that a redaction takes away, or ''; rooms of older versions say it outside the content. */
+export const takenAway = ({ content, wire }: Taken): string =>
+  text(content['redacts']) || text((wire as { redacts?: unknown }).redacts);
+
 /** A device that may read and be heard, and the identity it belongs to. Keys are unpadded base64. */
 export type Enrolled = {
   user: UserId;
