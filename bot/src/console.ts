@@ -2,11 +2,11 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
-import { isWorkspaceName } from '@pocketcoder/ledger/src/workspaces.cjs';
+import type { Policy } from '@pocketcoder/ledger/rules/policy.cjs';
+import { isWorkspaceName } from '@pocketcoder/ledger/rules/workspaces.cjs';
 import type { Logger } from 'pino';
-import { isUserId } from './configuration.ts';
-import type { Enrolled, Operator, RoomId, UserId } from './matrix/types.ts';
+import { isUserId } from './settings.ts';
+import type { Enrolled, Operator, RoomId, UserId } from './types.ts';
 
 export type ConsoleOptions = {
   path: string;

@@ -1,6 +1,6 @@
 // Judges a proposed entry from the chain itself and links it, in one transaction. Runs in goja.
-const { hashed, refusal } = require('../src/rules.cjs');
-const { empty, fold, grantOf, judgedKinds, pass } = require('../src/state.cjs');
+const { hashed, refusal } = require('../rules/judge.cjs');
+const { empty, fold, grantOf, judgedKinds, pass } = require('../rules/state.cjs');
 const { project } = require('./projections.cjs');
 
 const columns = 'id, seq, prev, at, author, kind, action, body, hash';

@@ -1,7 +1,7 @@
 // What people browse in the dashboard: derived from the chain in the entry's own transaction, never read by a judgement.
-const { enrolled } = require('../src/identities.cjs');
-const { lifecycle } = require('../src/lifecycle.cjs');
-const { peopleAfter } = require('../src/state.cjs');
+const { enrolled } = require('../rules/identities.cjs');
+const { lifecycle } = require('../rules/lifecycle.cjs');
+const { peopleAfter } = require('../rules/state.cjs');
 
 /** One line that tells an action from others in a list. */
 function summary(request) {

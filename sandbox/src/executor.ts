@@ -4,13 +4,13 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { readsOf } from '../../ledger/rules/answers.cjs';
 import { mostSent, newId, sha256 } from '../../ledger/src/action.ts';
-import { readsOf } from '../../ledger/src/answers.cjs';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
 import { makeBook } from './book.ts';
-import { SandboxError, type TaskName } from './docker.ts';
+import { SandboxError, type TaskName } from './container.ts';
 import { resultOf } from './result.ts';
 import { type Script, ScriptError, scriptOf, timeoutOf } from './script.ts';
 import type { Outcome, Tasks } from './tasks.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { type Logger, pino } from 'pino';
 import { reachLedger } from '../../ledger/src/reach.ts';
-import { strongestRuntime } from './docker.ts';
+import { strongestRuntime } from './container.ts';
 import { startExecutor } from './executor.ts';
 import { readSettings, SettingsError } from './settings.ts';
 import { makeTasks } from './tasks.ts';

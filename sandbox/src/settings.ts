@@ -1,6 +1,6 @@
 /** The executor's configuration file. */
 import { readFileSync } from 'node:fs';
-import type { GitIdentity, Limits } from './docker.ts';
+import type { GitIdentity, Limits } from './container.ts';
 
 export type Settings = {
   project: string;

@@ -1,7 +1,7 @@
 /** What the homeserver does with order, relations, edits and redactions, against cards that are polls. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { auditLedger } from '../../ledger/src/audit.ts';
+import { auditLedger } from '../../ledger/audit/audit.ts';
 import { numberOf } from '../harness/answers.ts';
 import type { WireEvent } from '../harness/hostile.ts';
 import { type Rig, startRig } from '../harness/rig.ts';

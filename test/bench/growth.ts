@@ -12,7 +12,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { ensureImage } from '../../config/src/images.ts';
+import { ensureImage } from '../../console/engine/images.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, type Wanted, wayOf } from '../harness/ledger-chain.ts';

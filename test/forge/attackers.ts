@@ -4,7 +4,7 @@
  * itself: who has that has read the card.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { ensureAccount } from '../../config/src/accounts.ts';
+import { ensureAccount } from '../../console/instance/accounts.ts';
 import type { Instance } from '../harness/instance.ts';
 import { request } from '../phone/login.ts';
 import type { Content, Phone } from '../phone/types.ts';

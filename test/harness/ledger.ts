@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ensureImage } from '../../config/src/images.ts';
+import { ensureImage } from '../../console/engine/images.ts';
 import { connectLedger, type Identity, type Ledger } from '../../ledger/src/client.ts';
 import { until } from './wait.ts';
 

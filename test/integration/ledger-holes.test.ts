@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { auditLedger } from '../../ledger/audit/audit.ts';
+import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Asked, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
-import { auditLedger } from '../../ledger/src/audit.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
-import { defaultPolicy } from '../../ledger/src/policy.cjs';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 

@@ -13,9 +13,9 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findEngine } from '../../config/src/engine.ts';
-import { alone } from '../../config/src/lock.ts';
-import { projectOf } from '../../config/src/state.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { alone } from '../../console/instance/lock.ts';
+import { projectOf } from '../../console/instance/state.ts';
 import { launch } from '../harness/instance.ts';
 
 type Fault = {

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { pack } from 'tar-stream';
-import { findEngine } from '../../config/src/engine.ts';
-import { checkout } from '../../config/src/paths.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 
 const { docker } = findEngine();

@@ -1,7 +1,7 @@
 /** Every way to answer a card and every way an action ends, from the phone to the sandbox and back. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { auditLedger } from '../../ledger/src/audit.ts';
+import { auditLedger } from '../../ledger/audit/audit.ts';
 import {
   answerOf,
   approve,

@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { run } from 'node:test';
-import { checkout } from '../../config/src/paths.ts';
-import { fileArguments } from '../../config/src/tests.ts';
+import { checkout } from '../../console/instance/paths.ts';
+import { fileArguments } from '../../console/tests.ts';
 import { attackOf, attacks } from '../adversary/list.ts';
 import { attackTests } from '../adversary/tree.ts';
 import { type Mutant, mutants, mutated } from './mutant.ts';

@@ -1,7 +1,7 @@
 /** Taps too quick to have read anything, decoys and floods: what they ask of the next card. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createAttention } from '../../bot/src/approval/attention.ts';
+import { createAttention } from '../../bot/src/desk/attention.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 
 function scene(quick = 2) {

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import type { Person } from '../../bot/src/approval/book.ts';
-import { pollAnswers } from '../../bot/src/approval/card.ts';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { leakIn } from '../../bot/src/approval/leaks.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
-import type { Enrolled, Matrix, Taken } from '../../bot/src/matrix/types.ts';
+import type { Person } from '../../bot/src/approval/view.ts';
+import { pollAnswers } from '../../bot/src/show/card.ts';
+import type { Enrolled, Matrix, Taken } from '../../bot/src/types.ts';
 
 /**
  * The way from an event to a verdict, without a network: real card store, real judgement. The six rules on the crypto

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import fc from 'fast-check';
-import type { Person } from '../../bot/src/approval/book.ts';
-import { pollAnswers } from '../../bot/src/approval/card.ts';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
-import { takeIn, wellFormed } from '../../bot/src/matrix/intake.ts';
+import type { Person } from '../../bot/src/approval/view.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
-import type { Matrix, RoomId, Taken } from '../../bot/src/matrix/types.ts';
+import { takeIn, wellFormed } from '../../bot/src/proof/decrypt.ts';
+import { pollAnswers } from '../../bot/src/show/card.ts';
+import type { Matrix, RoomId, Taken } from '../../bot/src/types.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'malformed-'));
 after(() => rmSync(dir, { recursive: true, force: true }));

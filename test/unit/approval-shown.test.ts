@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import unhomoglyph from 'unhomoglyph';
+import { actionBlocks, toHtml, toText } from '../../bot/src/show/action.ts';
 import {
   canBeTapped,
   chipCard,
@@ -11,9 +12,8 @@ import {
   message,
   poll,
   wordOf,
-} from '../../bot/src/approval/card.ts';
-import { actionBlocks, toHtml, toText } from '../../bot/src/approval/render.ts';
-import { unmistakable } from '../../bot/src/approval/unmistakable.ts';
+} from '../../bot/src/show/card.ts';
+import { unmistakable } from '../../bot/src/show/unmistakable.ts';
 import { type Action, actionText, digestOf } from '../../ledger/src/action.ts';
 import { actionOf, bash, lines, parsed, readBack, secrets } from '../harness/shown.ts';
 

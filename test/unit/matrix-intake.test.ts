@@ -8,10 +8,10 @@ import { type Crypto, openCrypto, type wasm as W } from '@matrix-org/matrix-sdk-
 import { MatrixError } from 'matrix-bot-sdk';
 import pino from 'pino';
 import type { Client } from '../../bot/src/matrix/client.ts';
-import { createIntake, type IntakeOptions } from '../../bot/src/matrix/intake.ts';
 import { type Journal, openJournal, patience } from '../../bot/src/matrix/journal.ts';
 import { createSync } from '../../bot/src/matrix/sync.ts';
-import type { RoomId, Taken, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
+import { createIntake, type IntakeOptions } from '../../bot/src/proof/decrypt.ts';
+import type { RoomId, Taken, UserId, WireEvent } from '../../bot/src/types.ts';
 import { until } from '../harness/wait.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'intake-'));

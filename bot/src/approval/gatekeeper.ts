@@ -3,15 +3,15 @@
  * The homeserver is hostile: only what stands inside a ciphertext, or a secret that only a reader of one has, allows.
  */
 
-import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
-import { anEdit, violated } from '../matrix/rules.ts';
-import { type Matrix, type RoomId, type Taken, takenAway, type UserId } from '../matrix/types.ts';
-import type { Person } from './book.ts';
+import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
+import { anEdit, violated } from '../proof/rules.ts';
+import { oneLine } from '../show/visible.ts';
+import { type Matrix, type RoomId, type Taken, takenAway, type UserId } from '../types.ts';
 import { isBlank, isNo, isYes, plainEmoji, type Said, saidIn } from './said.ts';
 import { type Sent, sentIn, unheardOf } from './sent.ts';
 import type { Card, CardStore } from './store.ts';
 import { looksSealed, typedCode } from './tokens.ts';
-import { oneLine } from './visible.ts';
+import type { Person } from './view.ts';
 
 export type Evidence = {
   user: string;

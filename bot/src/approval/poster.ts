@@ -1,10 +1,9 @@
 /** Draws a card and shows it: message, chips, poll, code or file. Its secrets are stored before anything is sent. */
+
+import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
-import { atLeast } from '@pocketcoder/ledger/src/identities.cjs';
-import type { EventId, Matrix, RoomId } from '../matrix/types.ts';
-import type { Attention } from './attention.ts';
-import type { Book, Page } from './book.ts';
+import type { Attention } from '../desk/attention.ts';
 import {
   type Content,
   canBeTapped,
@@ -17,9 +16,11 @@ import {
   type Secrets,
   wordCard,
   wordOf,
-} from './card.ts';
+} from '../show/card.ts';
+import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Card, CardStore } from './store.ts';
 import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
+import type { Book, Page } from './view.ts';
 
 export type PosterOptions = {
   ledger: Ledger;

@@ -1,6 +1,6 @@
 /** The bot's own memory of cards: tokens, nonces and codes, written before anything that shows them is sent. */
 import { DatabaseSync } from 'node:sqlite';
-import type { RoomId } from '../matrix/types.ts';
+import type { RoomId } from '../types.ts';
 import { reuseAfter } from './tokens.ts';
 
 /** `word`: taps are off, the code takes a word of the action with it. `command`: no card, its asker's message decided it. */

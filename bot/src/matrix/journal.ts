@@ -1,7 +1,7 @@
 /** What the bot must not forget of the room: the sync token, events not yet handled, latches, sent ids, replays. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { EventId, RoomId, UserId, WireEvent } from './types.ts';
+import type { EventId, RoomId, UserId, WireEvent } from '../types.ts';
 
 const schema = `
   PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;

@@ -1,9 +1,9 @@
 /** The workspace's room: made so that only the bot can change it, and watched for whatever changes all the same. */
 import { isDeepStrictEqual } from 'node:util';
-import { oneLine } from '../approval/visible.ts';
+import { oneLine } from '../show/visible.ts';
+import type { Content, RoomId, UserId, WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
 import type { Journal } from './journal.ts';
-import type { Content, RoomId, UserId, WireEvent } from './types.ts';
 
 type State = Pick<WireEvent, 'type' | 'state_key' | 'content'>;
 

@@ -1,9 +1,9 @@
 /** What people send about a card in the small world, and what the homeserver makes up. */
 import { randomUUID } from 'node:crypto';
-import { pollAnswers } from '../../../bot/src/approval/card.ts';
 import type { Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import type { Card } from '../../../bot/src/approval/store.ts';
-import type { Content, RoomId, WireEvent } from '../../../bot/src/matrix/types.ts';
+import { pollAnswers } from '../../../bot/src/show/card.ts';
+import type { Content, RoomId, WireEvent } from '../../../bot/src/types.ts';
 import type { Device } from './device.ts';
 
 const bot = ['@bot:x'];

@@ -8,17 +8,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Crypto, openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
-import type { Person } from '../../../bot/src/approval/book.ts';
-import { pollAnswers } from '../../../bot/src/approval/card.ts';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
-import { ensureIdentity } from '../../../bot/src/matrix/identity.ts';
-import { createIntake } from '../../../bot/src/matrix/intake.ts';
+import type { Person } from '../../../bot/src/approval/view.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
-import { createKeys } from '../../../bot/src/matrix/keys.ts';
-import { createPairing } from '../../../bot/src/matrix/pairing.ts';
-import { createPost } from '../../../bot/src/matrix/post.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
+import { createIntake } from '../../../bot/src/proof/decrypt.ts';
+import { ensureIdentity } from '../../../bot/src/proof/identity.ts';
+import { createKeys } from '../../../bot/src/proof/keys.ts';
+import { createPairing } from '../../../bot/src/proof/pairing.ts';
+import { createPost } from '../../../bot/src/proof/post.ts';
+import { pollAnswers } from '../../../bot/src/show/card.ts';
 import type {
   Content,
   DeviceId,
@@ -29,7 +29,7 @@ import type {
   Taken,
   UserId,
   WireEvent,
-} from '../../../bot/src/matrix/types.ts';
+} from '../../../bot/src/types.ts';
 import { cardOf } from './answers.ts';
 import { smallClient } from './client.ts';
 import { type Device, openDevice } from './device.ts';
