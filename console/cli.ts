@@ -1,8 +1,9 @@
 /** The launcher's program: reads the command line, runs one command, and exits with a code that means something. */
 import { parseArgs } from 'node:util';
+import { messageOf } from '../ledger/src/retry.ts';
 import { seen } from './care/logs.ts';
 import { commands, help } from './commands.ts';
-import { type ExitName, exitCodes, Fault, messageOf } from './fault.ts';
+import { type ExitName, exitCodes, Fault } from './fault.ts';
 import { endWithReader } from './reader.ts';
 import { makeReport } from './report.ts';
 

@@ -20,6 +20,3 @@ export class Fault extends Error {
     this.exit = exit;
   }
 }
-
-/** The text of whatever was thrown. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
@@ -169,8 +170,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const troubleNow = (room: RoomId): Promise<string | undefined> =>
     stateOf(client, room).then(
       (state) => troubleIn(state, user, journal.expected(room)),
-      (error: unknown) =>
-        `its state can't be read (${oneLine(error instanceof Error ? error.message : String(error))})`,
+      (error: unknown) => `its state can't be read (${oneLine(messageOf(error))})`,
     );
   for (const room of journal.rooms()) {
     const why = await troubleNow(room);

@@ -1,5 +1,6 @@
 /** What the set-up hands to the bot: one JSON file, read once, checked before anything starts. */
 import { readFileSync } from 'node:fs';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { UserId } from './types.ts';
 
 export type Configuration = {
@@ -40,7 +41,7 @@ export function readConfiguration(path: string): Configuration {
   try {
     c = JSON.parse(readFileSync(path, 'utf8')) as Configuration;
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
+    return fail(messageOf(error));
   }
   if (!isUserId(c.owner))
     fail(`owner must be one Matrix user id like @you:example.org, not ${JSON.stringify(c.owner)}`);

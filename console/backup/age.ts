@@ -4,7 +4,8 @@ import { createInterface } from 'node:readline';
 import { Readable, Writable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Decrypter, Encrypter } from 'age-encryption';
-import { Fault, messageOf } from '../fault.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { Fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 
 const letters = 'abcdefghjkmnpqrstuvwxyz23456789';

@@ -5,10 +5,11 @@
 import { X509Certificate } from 'node:crypto';
 import { rootCertificates } from 'node:tls';
 import type Docker from 'dockerode';
+import { messageOf } from '../../ledger/src/retry.ts';
 import { execIn, rootOf } from '../engine/containers.ts';
 import { findEngine } from '../engine/engine.ts';
 import { pageOf, phoneAddressOf } from '../engine/services.ts';
-import { Fault, messageOf } from '../fault.ts';
+import { Fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import type { Report } from '../report.ts';
 import { seen } from './logs.ts';

@@ -1,9 +1,9 @@
 /** `pocketcoder status`: what runs, and what the bot says of itself. */
-
+import { messageOf } from '../../ledger/src/retry.ts';
 import { restartsOf, serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { ledgerUrlOf, phoneAddressOf, servicesOf } from '../engine/services.ts';
-import { Fault, messageOf } from '../fault.ts';
+import { Fault } from '../fault.ts';
 import { askBot, type Said } from '../instance/bot-console.ts';
 import type { Instance } from '../instance/instance.ts';
 import type { Report } from '../report.ts';

@@ -1,8 +1,9 @@
 /** `pocketcoder upgrade`: for a checkout that was updated. A backup first, then a start with what is new, then an audit. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../../ledger/src/retry.ts';
 import { backup } from '../backup/backup.ts';
-import { Fault, messageOf } from '../fault.ts';
+import { Fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { alone } from '../instance/lock.ts';
 import type { Report } from '../report.ts';

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
+import { messageOf } from '../../ledger/src/retry.ts';
 import { run } from '../engine/run.ts';
-import { Fault, messageOf } from '../fault.ts';
+import { Fault } from '../fault.ts';
 import { silent } from '../report.ts';
 import { staysInside } from './workspace-result.ts';
 

@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { Fault, messageOf } from '../fault.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { Fault } from '../fault.ts';
 
 /** The instance's project, the image of a task's container, and the workspace. */
 export type Where = { docker: Docker; project: string; image: string; workspace: string };

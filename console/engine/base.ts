@@ -4,7 +4,8 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { Fault, messageOf } from '../fault.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { Fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import { run } from './run.ts';
 

@@ -1,7 +1,8 @@
 /** Images of the parts: named by the hash of what they are made of, so that what is there already is never built again. */
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { Fault, messageOf } from '../fault.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { Fault } from '../fault.ts';
 import { collect, contextHash, tarOf } from '../instance/context.ts';
 import { checkout } from '../instance/paths.ts';
 import { type Report, silent } from '../report.ts';

@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Fault, messageOf } from '../fault.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { Fault } from '../fault.ts';
 
 /** Raised when an earlier release must not open what this one writes. 2: what was restored has to be closed first. */
 export const version = 2;

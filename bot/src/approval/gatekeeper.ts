@@ -2,8 +2,8 @@
  * What an event from the room may do. This is the whole way from an event to a decision: read it top to bottom.
  * The homeserver is hostile: only what stands inside a ciphertext, or a secret that only a reader of one has, allows.
  */
-
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import { anEdit, violated } from '../proof/rules.ts';
 import { oneLine } from '../show/visible.ts';
 import { type Matrix, type RoomId, type Taken, takenAway, type UserId } from '../types.ts';
@@ -188,7 +188,7 @@ async function unproven(t: Taken, gate: Gate): Promise<string | undefined> {
   try {
     await gate.matrix.forceQuery(t.wire.sender);
   } catch (error) {
-    return `the homeserver gave no keys for ${t.wire.sender}: ${error instanceof Error ? error.message : error}`;
+    return `the homeserver gave no keys for ${t.wire.sender}: ${messageOf(error)}`;
   }
   return violated(t, gate.people(t.room), gate.matrix);
 }

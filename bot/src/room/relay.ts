@@ -1,10 +1,10 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
-
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import { type Gate, type Heard, judge, onlyThat, removedBy, type Verdict } from '../approval/gatekeeper.ts';
 import type { CardStore } from '../approval/store.ts';
@@ -130,7 +130,7 @@ export function createRelay(o: RelayOptions): Relay {
     answer
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
-        return `⚠️ ${error instanceof Error ? error.message : String(error)}`;
+        return `⚠️ ${messageOf(error)}`;
       })
       .then((said) => say(room, said))
       .catch((error: unknown) => log.error({ err: error }, 'not answered'));
@@ -193,7 +193,7 @@ export function createRelay(o: RelayOptions): Relay {
       });
     },
     async setAside(t, error) {
-      const why = oneLine(error instanceof Error ? error.message : String(error));
+      const why = oneLine(messageOf(error));
       const event = oneLine(t.wire.event_id);
       const body = { reason: `an event was set aside: ${why}`, room: t.room, event };
       await o.ledger.append({ kind: 'alarm', body }).catch((refusal: unknown) => {
