@@ -1,7 +1,7 @@
 /** The `!` commands about who may approve what: policy, leases, people and devices, freezing. */
 
 import { roles } from '@pocketcoder/ledger/rules/identities.cjs';
-import { classes } from '@pocketcoder/ledger/rules/policy.cjs';
+import { kindsOf } from '@pocketcoder/ledger/rules/kinds.cjs';
 import type { Act, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
 import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import { refused } from '../desk/refusals.ts';
@@ -146,7 +146,6 @@ export const controlCommands: readonly Command[] = [
     usage: '!policy',
     summary: 'what each class of action needs',
     run: (_, { book }) => {
-      const kindsOf = (risk: string) => Object.keys(classes).filter((kind) => classes[kind] === risk);
       const where = 'It is changed in pocketcoder.yaml at the console, and takes your approval here.';
       return `${policyText(book.policy())}\n(${['read', 'write', 'exec'].map((r) => `${r}: ${kindsOf(r).join(', ')}`).join(' · ')})\n${where}`;
     },
