@@ -1,4 +1,5 @@
 /** Whatever the server, a stolen token or an enrolled phone sends: no crash and no approval. */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import fc from 'fast-check';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { takeIn, wellFormed } from '../../bot/src/proof/decrypt.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
@@ -26,7 +28,8 @@ const crypto = await openCrypto({
     throw error;
   },
 });
-const journal = openJournal(dir);
+const db = openDatabase(':memory:');
+const journal = openJournal(db);
 const room = '!r:x' as RoomId;
 const phone = {
   user: '@owner:x',
@@ -49,7 +52,7 @@ const card: Card = {
   },
   ...{ chips: '', decideBy: 5000, dropped: false, open: true, ended: false, approval: '' },
 };
-const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
+const cards = cardStore(db, pollAnswers);
 cards.add(card);
 const gate: Gate = {
   matrix: {

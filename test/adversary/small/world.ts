@@ -11,6 +11,7 @@ import pino from 'pino';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
 import type { Person } from '../../../bot/src/approval/view.ts';
+import { openDatabase } from '../../../bot/src/database.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
 import { createIntake } from '../../../bot/src/proof/decrypt.ts';
@@ -87,7 +88,8 @@ export async function smallWorld(): Promise<SmallWorld> {
   };
   const storeKey = new Uint8Array(32).fill(7);
   const crypto = await openCrypto({ dir, storeKey, ...me, recipients: () => enrolled, panic });
-  const journal = openJournal(dir);
+  const db = openDatabase(':memory:');
+  const journal = openJournal(db);
   const keys = createKeys(crypto, client, () => {});
   await keys.pump();
   await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
@@ -96,7 +98,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: journal.replay };
   const gate: Gate = {
     matrix: matrix as unknown as Matrix,
-    cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
+    cards: cardStore(db, pollAnswers),
     people: () => enrolled,
     answeredBy: () => undefined,
     trouble: () => '',
@@ -219,8 +221,7 @@ export async function smallWorld(): Promise<SmallWorld> {
       await intake.idle();
       for (const each of opened) each.close();
       crypto.close();
-      journal.close();
-      gate.cards.close();
+      db.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };
