@@ -48,7 +48,7 @@ function intake(wires: readonly WireEvent[], over: Partial<IntakeOptions>, journ
   const handled: string[] = [];
   const aside: string[] = [];
   const it = createIntake({
-    ...{ crypto, journal, log, signal: stop.signal },
+    ...{ crypto, journal, seen: { replay: () => true }, log, signal: stop.signal },
     mayBeLate: () => true,
     onSealed: () => {},
     handle: async (t) => void handled.push(t.wire.event_id),

@@ -12,10 +12,12 @@ import {
   type UserId,
   type WireEvent,
 } from '../types.ts';
+import type { Seen } from './seen.ts';
 
 export type IntakeOptions = {
   crypto: Crypto;
   journal: Journal;
+  seen: Pick<Seen, 'replay'>;
   log: Logger;
   signal: AbortSignal;
   /** Whose room keys may be a moment later than their events. */
@@ -94,7 +96,7 @@ async function opened(crypto: Crypto, room: RoomId, wire: WireEvent) {
 }
 
 /** Decrypts one event. Whatever stands in it, the answer is a Taken: `failed` says why nothing came out. */
-export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wire: WireEvent) {
+export async function takeIn(crypto: Crypto, seen: Pick<Seen, 'replay'>, room: RoomId, wire: WireEvent) {
   if (wire.type !== 'm.room.encrypted' || wire.state_key !== undefined)
     return {
       taken: { room, wire, encrypted: false, type: wire.type, content: wire.content },
@@ -104,7 +106,7 @@ export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wir
   try {
     const clear = await opened(crypto, room, wire);
     const { type, content, evidence } = clear;
-    journal.replay(room, evidence.session, evidence.index, wire.event_id); // the first id it is seen under
+    seen.replay(room, evidence.session, evidence.index, wire.event_id); // the first id it is seen under
     const { 'm.relates_to': outside, ...rest } = wire.content;
     if (type !== 'm.reaction' || outside === undefined)
       return { taken: { ...sealed, type, content, evidence }, missingKey: false };
@@ -127,7 +129,7 @@ export async function takeIn(crypto: Crypto, journal: Journal, room: RoomId, wir
 
 /** @returns `kick`, to be called when events were written, and `idle`, which resolves when none is being handled */
 export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<void> } {
-  const { crypto, journal, log, signal } = o;
+  const { crypto, journal, seen, log, signal } = o;
   let running: Promise<void> | undefined;
   let again = false;
 
@@ -142,7 +144,7 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
     if (seq > shared.seq) shared = { seq: journal.newest(), until: performance.now() + late.most };
     if (wire.type === 'm.room.encrypted' && o.mayBeLate(room, wire.sender)) o.onSealed(wire.sender);
     for (;;) {
-      const { taken, missingKey } = await takeIn(crypto, journal, room, wire);
+      const { taken, missingKey } = await takeIn(crypto, seen, room, wire);
       if (!missingKey || !o.mayBeLate(room, wire.sender)) return { taken, missingKey: false };
       if (performance.now() > shared.until || journal.kept(seq)) return { taken, missingKey };
       await pause(late.wait, undefined, { signal });
@@ -184,7 +186,7 @@ export function createIntake(o: IntakeOptions): { kick(): void; idle(): Promise<
   async function keep(next: Waiting): Promise<void> {
     const session = String(next.wire.content['session_id']);
     journal.keep(next, session, Date.now());
-    const { missingKey } = await takeIn(crypto, journal, next.room, next.wire);
+    const { missingKey } = await takeIn(crypto, seen, next.room, next.wire);
     if (!missingKey) journal.wake(Date.now(), { room: next.room, session });
   }
 

@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { type Crypto, openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
@@ -18,6 +19,7 @@ import { ensureIdentity } from '../../../bot/src/proof/identity.ts';
 import { createKeys } from '../../../bot/src/proof/keys.ts';
 import { createPairing } from '../../../bot/src/proof/pairing.ts';
 import { createPost } from '../../../bot/src/proof/post.ts';
+import { openSeen } from '../../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../../bot/src/show/card.ts';
 import type {
   Content,
@@ -88,12 +90,14 @@ export async function smallWorld(): Promise<SmallWorld> {
   const storeKey = new Uint8Array(32).fill(7);
   const crypto = await openCrypto({ dir, storeKey, ...me, recipients: () => enrolled, panic });
   const journal = openJournal(dir);
+  const remembered = new DatabaseSync(join(dir, 'seen.sqlite'));
+  const seen = openSeen(remembered);
   const keys = createKeys(crypto, client, () => {});
   await keys.pump();
   await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
-  journal.latch(room);
+  seen.latch(room);
   const { deviceNow, identityNow, forceQuery } = keys;
-  const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: journal.replay };
+  const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: seen.replay };
   const gate: Gate = {
     matrix: matrix as unknown as Matrix,
     cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
@@ -119,7 +123,7 @@ export async function smallWorld(): Promise<SmallWorld> {
     throw error;
   };
   const intake = createIntake({
-    ...{ crypto, journal, log, signal, handle, setAside },
+    ...{ crypto, journal, seen, log, signal, handle, setAside },
     ...{ mayBeLate: () => waits.forKeys, onSealed: () => {}, isDown: () => false },
   });
   const onGap = async () => {};
@@ -133,6 +137,7 @@ export async function smallWorld(): Promise<SmallWorld> {
     crypto,
     client,
     keys,
+    seen,
     journal,
     recipients: () => enrolled,
     leak: () => '',
@@ -220,6 +225,7 @@ export async function smallWorld(): Promise<SmallWorld> {
       for (const each of opened) each.close();
       crypto.close();
       journal.close();
+      remembered.close();
       gate.cards.close();
       rmSync(dir, { recursive: true, force: true });
     },
