@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
+import { createInbox, type Opened } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
@@ -14,7 +15,7 @@ import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, stateOf, troubleIn, troubleWith } from './matrix/room.ts';
 import { openSession } from './matrix/session.ts';
 import { createSync } from './matrix/sync.ts';
-import { createIntake } from './proof/decrypt.ts';
+import { takeIn } from './proof/decrypt.ts';
 import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
@@ -23,7 +24,7 @@ import { endOtherDevices, saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { oneLine } from './show/visible.ts';
 import { makeSpace } from './space.ts';
-import type { Content, Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, Member, RoomId, Taken, UserId, WireEvent } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -47,7 +48,7 @@ export type MatrixOptions = {
   /** Whether an error of `intake` means no more than that a part is down, and the event is to wait for it. */
   isDown(error: unknown): boolean;
   /** This event was tried in vain and is left: whatever it asked for was not done. The others wait for this, too. */
-  setAside(t: Taken, error: unknown): Promise<void>;
+  setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
   onState?(state: 'up' | 'down', why?: string): void;
   /** Events of that room are missing and can't be had. Told until it resolves, also after a restart. */
   onGap(room: RoomId, why: string): Promise<void>;
@@ -161,11 +162,13 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     }
   }
   const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
+  async function open(room: RoomId, wire: WireEvent): Promise<Opened> {
+    const t = await takeIn(crypto, seen, room, wire);
+    return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+  }
   const { isDown, setAside } = o;
-  const intake = createIntake({
-    ...{ crypto, journal, seen, log, signal, mayBeLate, onSealed },
-    ...{ handle, isDown, setAside },
-  });
+  const inbox = createInbox({ ...{ journal, log, signal, open, mayBeLate, onSealed }, isDown, setAside });
+  crypto.onRoomKeys(inbox.keysCame);
   const sync = createSync({
     me: user,
     client,
@@ -173,7 +176,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     journal,
     log,
     signal,
-    onArrivals: intake.kick,
+    onArrivals: inbox.kick,
     space,
     pump: keys.pump,
     admits: pairing.admits,
@@ -191,7 +194,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     if (why) o.onTrouble?.(room, why);
   }
   await sync.catchUp();
-  intake.kick();
+  inbox.kick();
   o.onState?.('up');
   const following = sync.follow().catch(die);
 
@@ -232,7 +235,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     async stop() {
       stopping.abort();
       await following;
-      await intake.idle();
+      await inbox.idle();
       crypto.close();
       journal.close();
       remembered.close();

@@ -10,7 +10,8 @@ import fc from 'fast-check';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
-import { takeIn, wellFormed } from '../../bot/src/proof/decrypt.ts';
+import { wellFormed } from '../../bot/src/matrix/wire.ts';
+import { takeIn } from '../../bot/src/proof/decrypt.ts';
 import { openSeen } from '../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Matrix, RoomId, Taken } from '../../bot/src/types.ts';
@@ -128,7 +129,7 @@ test('ten thousand malformed or random events are refused or ignored', async (t)
       fc.asyncProperty(served, async (event) => {
         const wire: unknown = { ...event, event_id: `$e${++events}`, origin_server_ts: 0 };
         if (!wellFormed(wire)) return count('dropped');
-        const { taken } = await takeIn(crypto, store, room, wire);
+        const taken = await takeIn(crypto, store, room, wire);
         const verdict = await judge(taken, gate);
         count(verdict.do);
         assert.ok(!['approve', 'hear'].includes(verdict.do), JSON.stringify([wire, verdict]));
@@ -171,6 +172,6 @@ test('the same gate approves the genuine tap', async () => {
     origin_server_ts: 0,
   };
   assert.ok(wellFormed(wire));
-  const { taken } = await takeIn(crypto, store, room, wire);
+  const taken = await takeIn(crypto, store, room, wire);
   assert.equal((await judge(taken, gate)).do, 'approve');
 });

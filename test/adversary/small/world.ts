@@ -12,9 +12,10 @@ import pino from 'pino';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
 import type { Person } from '../../../bot/src/approval/view.ts';
+import { createInbox } from '../../../bot/src/inbox.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
-import { createIntake } from '../../../bot/src/proof/decrypt.ts';
+import { takeIn } from '../../../bot/src/proof/decrypt.ts';
 import { ensureIdentity } from '../../../bot/src/proof/identity.ts';
 import { createKeys } from '../../../bot/src/proof/keys.ts';
 import { createPairing } from '../../../bot/src/proof/pairing.ts';
@@ -119,18 +120,23 @@ export async function smallWorld(): Promise<SmallWorld> {
     const step = await verification.take(t);
     verdicts.set(t.wire.event_id, step ? { do: 'ignore', why: 'of a verification' } : await judge(t, gate));
   };
-  const setAside = async (_: Taken, error: unknown) => {
+  const setAside = async (_: RoomId, __: WireEvent, error: unknown) => {
     throw error;
   };
-  const intake = createIntake({
-    ...{ crypto, journal, seen, log, signal, handle, setAside },
+  const inbox = createInbox({
+    ...{ journal, log, signal, setAside },
     ...{ mayBeLate: () => waits.forKeys, onSealed: () => {}, isDown: () => false },
+    async open(of, wire) {
+      const t = await takeIn(crypto, seen, of, wire);
+      return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+    },
   });
+  crypto.onRoomKeys(inbox.keysCame);
   const onGap = async () => {};
   const space = async () => {};
   const sync = createSync({
     ...{ me: botUser, client, crypto, journal, log, signal },
-    ...{ onArrivals: intake.kick, pump: keys.pump, onGap, space },
+    ...{ onArrivals: inbox.kick, pump: keys.pump, onGap, space },
     ...{ admits: verification.admits, advance: verification.advance },
   });
   const post = createPost({
@@ -147,8 +153,8 @@ export async function smallWorld(): Promise<SmallWorld> {
   async function deliver(events: readonly WireEvent[]): Promise<void> {
     serve(events);
     await sync.catchUp();
-    intake.kick();
-    await intake.idle();
+    inbox.kick();
+    await inbox.idle();
   }
 
   function verdict(event: WireEvent | undefined): Verdict {
@@ -221,7 +227,7 @@ export async function smallWorld(): Promise<SmallWorld> {
       return card;
     },
     async stop() {
-      await intake.idle();
+      await inbox.idle();
       for (const each of opened) each.close();
       crypto.close();
       journal.close();
