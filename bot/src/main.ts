@@ -134,7 +134,7 @@ async function main(log: Logger): Promise<void> {
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
-  const poster = createPoster({ ledger, matrix, cards, book, attention });
+  const poster = createPoster({ ledger, matrix, cards, book });
   const desk = createDesk({
     ledger,
     cards,

@@ -119,8 +119,8 @@ const wire = (n: number) => ({
 });
 const card = (number: number, isOpen: boolean): Card => ({
   ...{ action: `action${number}`, number, room, digest: String(number).padStart(64, '0'), form: 'chip' },
-  ...{ key: sealedKey('🦊'), decoy: sealedKey('🌵'), nonce: newNonce(), code: newCode(), word: '' },
-  ...{ event: `$card${number}`, poll: `$poll${number}`, notice: '', chips: '', dropped: false, approval: '' },
+  ...{ key: sealedKey('🦊'), decoy: sealedKey('🌵'), nonce: newNonce(), code: newCode() },
+  ...{ event: `$card${number}`, poll: `$poll${number}`, chips: '', dropped: false, approval: '' },
   ...{ decideBy: Date.now() + 86_400_000, open: isOpen, ended: !isOpen },
 });
 journal.accept(

@@ -70,6 +70,7 @@ export function startDesk(
     edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
     read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
+    uploadEncrypted: async (_: unknown, name: string) => ({ msgtype: 'm.file', body: name }),
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},
@@ -82,7 +83,7 @@ export function startDesk(
   put({ author: 'bot', kind: 'workspace.created', body: { workspace, room } });
   const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
   const attention = createAttention(0);
-  const poster = createPoster({ ledger, matrix, cards, book, attention });
+  const poster = createPoster({ ledger, matrix, cards, book });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
   const halted = o.halted ?? (() => '');

@@ -44,10 +44,8 @@ const card: Card = {
     decoy: '🌵 M2XT9QRB',
     nonce: 'NONCE',
     code: 'AAAA-BBBB',
-    word: '',
     event: '$card',
     poll: '$poll',
-    notice: '',
   },
   ...{ chips: '', decideBy: 5000, dropped: false, open: true, ended: false, approval: '' },
 };
