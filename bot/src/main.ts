@@ -121,7 +121,7 @@ async function main(log: Logger): Promise<void> {
     leak,
     intake: (taken) => assembled.promise.then(() => relay.take(taken)),
     isDown: isUnreachable,
-    setAside: (taken, error) => relay.setAside(taken, error),
+    setAside: (room, wire, error) => relay.setAside(room, wire, error),
     onState: (state) => {
       parts.homeserver = state;
     },
@@ -137,7 +137,7 @@ async function main(log: Logger): Promise<void> {
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
-  const poster = createPoster({ ledger, matrix, cards, book, attention });
+  const poster = createPoster({ ledger, matrix, cards, book });
   const desk = createDesk({
     ledger,
     cards,

@@ -116,8 +116,13 @@ test('!new ends a turn that goes on', async () => {
   await conversation.hear('main', `!say ${'on and '.repeat(200)}on.`);
   await until('its first words', () => said('on and on and'), { seconds: 30 });
   const old = conversation.currentTask('main');
+  const { session } = old;
   conversation.newTask('main', 'the next');
-  await until('it is idle', async () => (await stack.brain.snapshot(old.session)).state === 'idle');
+  const told = () =>
+    stack.events.findLast(
+      (e) => ['busy', 'idle'].includes(e.type) && 'session' in e && e.session === session,
+    );
+  await until('it is idle', () => told()?.type === 'idle');
   stack.model.mode = 'ok';
   await conversation.hear('main', '!say Here I am.');
   await until('the answer', () => said('agent:\n> Here I am.'), { seconds: 30 });

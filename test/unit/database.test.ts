@@ -59,11 +59,11 @@ test('of a process that is killed in a transaction nothing is kept but what was 
 
 test('a card comes back as it was kept, by all that it is looked up by', () => {
   const cards = cardStore(openDatabase(':memory:'), pollAnswers);
-  const card = cardOf('!r:x' as RoomId, 1, { event: '$one', poll: '$poll', notice: '$notice', approval: '' });
+  const card = cardOf('!r:x' as RoomId, 1, { event: '$one', poll: '$poll', approval: '' });
   cards.add(card);
   cards.add(cardOf('!r:x' as RoomId, 2));
   assert.deepEqual(cards.get(card.action), card);
-  for (const event of ['$one', '$poll', '$notice']) assert.deepEqual(cards.byEvent(event), card);
+  for (const event of ['$one', '$poll']) assert.deepEqual(cards.byEvent(event), card);
   assert.equal(cards.byApproval(''), undefined);
   const change = { open: false, ended: true, chips: '', approval: '$yes' };
   cards.set(card.action, change);

@@ -3,9 +3,9 @@ import type { Database } from '../database.ts';
 import type { RoomId } from '../types.ts';
 import { reuseAfter } from './tokens.ts';
 
-/** `word`: taps are off, the code takes a word of the action with it. `command`: no card, its asker's message decided it. */
-export type Form = 'chip' | 'poll' | 'code' | 'word' | 'command';
-/** One row a card. Times are milliseconds since 1970. `dropped`: taps no longer count, only votes and codes. */
+/** `code`: too long for a card, its file has the code. `command`: no card, its asker's message decided it. */
+export type Form = 'chip' | 'poll' | 'code' | 'command';
+/** One row a card; a secret that its form has not is ''. Times are milliseconds since 1970. `dropped`: taps no longer count, only votes and codes. */
 export type Card = {
   action: string;
   number: number;
@@ -16,11 +16,8 @@ export type Card = {
   decoy: string;
   nonce: string;
   code: string;
-  /** What has to follow the code: a word of the action, or ''. */
-  word: string;
   event: string;
   poll: string;
-  notice: string;
   /** Event ids of the bot's own chips, separated by spaces: removed when the card ends. */
   chips: string;
   decideBy: number;
@@ -39,9 +36,7 @@ export type CardStore = {
   add(card: Card): void;
   set(
     action: string,
-    change: Partial<
-      Pick<Card, 'event' | 'poll' | 'notice' | 'chips' | 'dropped' | 'open' | 'ended' | 'approval'>
-    >,
+    change: Partial<Pick<Card, 'event' | 'poll' | 'chips' | 'dropped' | 'open' | 'ended' | 'approval'>>,
   ): void;
   get(action: string): Card | undefined;
   byEvent(event: string): Card | undefined;
@@ -59,11 +54,10 @@ const schema = `
   CREATE TABLE IF NOT EXISTS card(card TEXT NOT NULL,
     action TEXT NOT NULL AS (card ->> 'action') UNIQUE, number INTEGER NOT NULL AS (card ->> 'number') UNIQUE,
     event TEXT NOT NULL AS (card ->> 'event'), poll TEXT NOT NULL AS (card ->> 'poll'),
-    notice TEXT NOT NULL AS (card ->> 'notice'), approval TEXT NOT NULL AS (card ->> 'approval'),
+    approval TEXT NOT NULL AS (card ->> 'approval'),
     open INTEGER NOT NULL AS (card ->> 'open'), ended INTEGER NOT NULL AS (card ->> 'ended')) STRICT;
   CREATE INDEX IF NOT EXISTS card_event ON card(event);
   CREATE INDEX IF NOT EXISTS card_poll ON card(poll);
-  CREATE INDEX IF NOT EXISTS card_notice ON card(notice);
   CREATE INDEX IF NOT EXISTS card_approval ON card(approval);
   CREATE INDEX IF NOT EXISTS card_open ON card(open) WHERE open = 1;
   CREATE INDEX IF NOT EXISTS card_unended ON card(ended) WHERE ended = 0;
@@ -79,7 +73,7 @@ export function cardStore(db: Database, answersOf: (card: Card) => { ok: string;
     db.prepare(`SELECT card FROM card WHERE ${where} ORDER BY ${order}`);
   const by = {
     action: find('action = ?'),
-    event: find('event = ?1 OR poll = ?1 OR notice = ?1'),
+    event: find('event = ?1 OR poll = ?1'),
     approval: find('approval = ?'),
     number: find('number = ?'),
     open: find('open = 1'),
@@ -101,7 +95,7 @@ export function cardStore(db: Database, answersOf: (card: Card) => { ok: string;
         }
         issue.run(answers.ok, card.action, 'approve', 'poll');
         issue.run(answers.no, card.action, 'deny', 'poll');
-        issue.run(card.code, card.action, 'approve', 'code');
+        if (card.code) issue.run(card.code, card.action, 'approve', 'code');
       });
     },
     set: (action, news) => void change.run(JSON.stringify(news), action),

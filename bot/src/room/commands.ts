@@ -164,12 +164,6 @@ export const commands: readonly Command[] = [
     run: (args, c) => numbered(args, '!poll N', (n) => c.desk.addPoll(n)),
   },
   {
-    name: 'code',
-    usage: '!code N',
-    summary: 'answer card N by a typed code',
-    run: (args, c) => numbered(args, '!code N', (n) => c.desk.addCode(n)),
-  },
-  {
     name: 'stop',
     usage: '!stop',
     summary: 'end what runs, deny what waits, interrupt the agent',
