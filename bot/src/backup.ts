@@ -7,7 +7,7 @@ import { copyFileSync, cpSync, existsSync, lstatSync, mkdtempSync, readdirSync, 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { keepSaved } from './matrix/restored.ts';
+import { keepSaved } from './proof/saved.ts';
 
 const isKeyStore = (name: string): boolean => /^(crypto\.sqlite|session\.json)/.test(name);
 

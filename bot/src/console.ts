@@ -2,11 +2,12 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import type { Policy } from '@pocketcoder/ledger/src/policy.cjs';
-import { isWorkspaceName } from '@pocketcoder/ledger/src/workspaces.cjs';
+import type { Policy } from '@pocketcoder/ledger/rules/policy.cjs';
+import { isWorkspaceName } from '@pocketcoder/ledger/rules/workspaces.cjs';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
-import { isUserId } from './configuration.ts';
-import type { Enrolled, Operator, RoomId, UserId } from './matrix/types.ts';
+import { isUserId } from './settings.ts';
+import type { Enrolled, Operator, RoomId, UserId } from './types.ts';
 
 export type ConsoleOptions = {
   path: string;
@@ -48,7 +49,7 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
       );
       say({ event: 'verified', ...device });
     } catch (error) {
-      say({ event: 'error', message: error instanceof Error ? error.message : String(error) });
+      say({ event: 'error', message: messageOf(error) });
     } finally {
       pairing = false;
     }
@@ -57,8 +58,7 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
   function serve(socket: Socket): void {
     socket.on('error', () => {}); // a console that goes away is no fault of ours
     const say = (line: object): void => void socket.write(`${JSON.stringify(line)}\n`);
-    const failed = (error: unknown): void =>
-      say({ event: 'error', message: error instanceof Error ? error.message : String(error) });
+    const failed = (error: unknown): void => say({ event: 'error', message: messageOf(error) });
     const waiting: ((line: unknown) => void)[] = [];
     const next = () => new Promise<unknown>((resolve) => waiting.push(resolve));
     const left = new AbortController();

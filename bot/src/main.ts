@@ -2,38 +2,38 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { canonical } from '@pocketcoder/ledger/rules/canonical.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
-import { canonical } from '@pocketcoder/ledger/src/canonical.cjs';
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
-import { createAttention } from './approval/attention.ts';
-import { createBook } from './approval/book.ts';
-import { message, pollAnswers } from './approval/card.ts';
-import { createDesk } from './approval/desk.ts';
 import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
+import { createBook } from './approval/view.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { pictureIn } from './brain/pictures.ts';
-import { createAsks } from './chat/asks.ts';
-import { createConversation } from './chat/conversation.ts';
-import { createOutages, type State } from './chat/outages.ts';
-import { createOutcomes } from './chat/outcomes.ts';
-import { createRelay } from './chat/relay.ts';
-import { restoredText, takenBack } from './chat/restored.ts';
-import { createSentFiles } from './chat/sent.ts';
-import { taskStore } from './chat/tasks.ts';
-import { createTour } from './chat/tour.ts';
-import { troubleStore } from './chat/troubles.ts';
-import { readConfiguration } from './configuration.ts';
+import { connectMatrix } from './connect.ts';
 import { serveConsole } from './console.ts';
+import { createAttention } from './desk/attention.ts';
+import { createDesk } from './desk/desk.ts';
+import { createAsks } from './gateway/asks.ts';
 import { startGateway } from './gateway/server.ts';
-import { connectMatrix } from './matrix/connect.ts';
-import { savedIn, settle } from './matrix/restored.ts';
-import type { RoomId } from './matrix/types.ts';
+import { savedIn, settle } from './proof/saved.ts';
+import { createOutages, type State } from './room/outages.ts';
+import { createOutcomes } from './room/outcomes.ts';
+import { createRelay } from './room/relay.ts';
+import { restoredText, takenBack } from './room/restored.ts';
+import { createSentFiles } from './room/sent.ts';
+import { createTour } from './room/tour.ts';
+import { troubleStore } from './room/troubles.ts';
+import { readConfiguration } from './settings.ts';
+import { message, pollAnswers } from './show/card.ts';
 import { makeSpace, shortOfSpace } from './space.ts';
+import { createConversation } from './tasks/conversation.ts';
+import { taskStore } from './tasks/tasks.ts';
+import type { RoomId } from './types.ts';
 import { createWorkspaces, mainWorkspace } from './workspaces.ts';
 
 const stateDir = process.env['BOT_STATE'] ?? '/var/lib/pocketcoder';
@@ -118,7 +118,7 @@ async function main(log: Logger): Promise<void> {
     leak,
     intake: (taken) => assembled.promise.then(() => relay.take(taken)),
     isDown: isUnreachable,
-    setAside: (taken, error) => relay.setAside(taken, error),
+    setAside: (room, wire, error) => relay.setAside(room, wire, error),
     onState: (state) => {
       parts.homeserver = state;
     },
@@ -134,7 +134,7 @@ async function main(log: Logger): Promise<void> {
   });
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
-  const poster = createPoster({ ledger, matrix, cards, book, attention });
+  const poster = createPoster({ ledger, matrix, cards, book });
   const desk = createDesk({
     ledger,
     cards,

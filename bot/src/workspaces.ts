@@ -1,9 +1,9 @@
 /** Workspaces as the bot keeps them: each a room of its own, in which everybody who is enrolled belongs. */
 import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Book } from './approval/book.ts';
-import { createLock } from './matrix/lock.ts';
-import type { Matrix, RoomId, UserId } from './matrix/types.ts';
+import type { Book } from './approval/view.ts';
+import { createLock } from './proof/lock.ts';
+import type { Matrix, RoomId, UserId } from './types.ts';
 
 /** The workspace that is always there: its room is where people are paired and the console's wishes are asked. */
 export const mainWorkspace = 'main';

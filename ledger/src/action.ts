@@ -1,8 +1,8 @@
 /** An action: one thing somebody wants done, its canonical text and its digest. No Matrix, no Docker, no LLM here. */
 import { createHash, randomBytes } from 'node:crypto';
-import { canonical } from './canonical.cjs';
-import { idFrom, length } from './id.cjs';
-import { classes, type Policy, type Reads, rank, readsTerm, termOf } from './policy.cjs';
+import { canonical } from '../rules/canonical.cjs';
+import { idFrom, length } from '../rules/id.cjs';
+import { classes, type Policy, type Reads, rank, readsTerm, termOf } from '../rules/policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
 export type RiskClass = 'read' | 'write' | 'exec' | 'network' | 'secret' | 'destructive' | 'control';

@@ -1,9 +1,10 @@
 /** A ledger read from its entries alone: links, hashes, and that each entry was allowed where it stands. */
+
+import { refusal } from '../rules/judge.cjs';
+import { isOver } from '../rules/lifecycle.cjs';
+import { empty, fold, grantOf, type State } from '../rules/state.cjs';
 import { sha256 } from './action.ts';
 import { type Entry, type Head, misfit } from './entry.ts';
-import { isOver } from './lifecycle.cjs';
-import { refusal } from './rules.cjs';
-import { empty, fold, grantOf, type State } from './state.cjs';
 
 export type Proposed = Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>;
 export type Chain = {

@@ -1,13 +1,13 @@
 /** The ledger as its users see it: append, read, follow. */
 import { EventSource } from 'eventsource';
+import { canonical } from '../rules/canonical.cjs';
+import { judgedKinds } from '../rules/state.cjs';
 import { newId } from './action.ts';
-import { canonical } from './canonical.cjs';
 import { type Entry, entryOf } from './entry.ts';
 import { LedgerError } from './errors.ts';
 import { type Follow, type Following, follow } from './follow.ts';
 import { type Live, makeLive } from './live.ts';
 import { type Login, makeSession, type Session } from './session.ts';
-import { judgedKinds } from './state.cjs';
 import { readTranscript, type Source, sendTranscript } from './transcript.ts';
 
 export type { Entry } from './entry.ts';

@@ -1,6 +1,7 @@
 /** An entry as it comes from the ledger, and the check that it is the chain's next link. */
+
+import { hashed } from '../rules/judge.cjs';
 import { sha256 } from './action.ts';
-import { hashed } from './rules.cjs';
 
 export type Entry = {
   id: string;

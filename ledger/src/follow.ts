@@ -1,6 +1,7 @@
 /** Follows the chain: every entry, in order, once. Realtime events bring them early, pulling makes sure of them. */
 import { type Entry, entryOf, type Head, misfit } from './entry.ts';
 import { isUnreachable } from './errors.ts';
+import { messageOf } from './retry.ts';
 import { backOff, type Session, sleep } from './session.ts';
 
 export type Follow = {
@@ -90,7 +91,7 @@ export function follow(session: Session, pull: Pull, options: Follow): Following
         clearTimeout(timer);
       } catch (error) {
         stale = true;
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         tell('down', why);
         const pause = isUnreachable(error) ? backOff(failures++) : pullEvery;
         await Promise.race([sleep(pause), stopping.promise]);

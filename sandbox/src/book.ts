@@ -1,9 +1,10 @@
 /** The executor's own reading of the ledger: every entry judged again, and every claim before it is made. */
+
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
-import { canonical } from '../../ledger/src/canonical.cjs';
 import { createChain } from '../../ledger/src/chain.ts';
 import type { Entry } from '../../ledger/src/client.ts';
-import { stateOf } from '../../ledger/src/lifecycle.cjs';
 
 export type Book = {
   /** Takes the next entry of the chain, in order; one that it has is left alone. Returns why the ledger had to refuse it, or ''. */

@@ -4,13 +4,14 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { readsOf } from '../../ledger/rules/answers.cjs';
 import { mostSent, newId, sha256 } from '../../ledger/src/action.ts';
-import { readsOf } from '../../ledger/src/answers.cjs';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
 import { makeBook } from './book.ts';
-import { SandboxError, type TaskName } from './docker.ts';
+import { SandboxError, type TaskName } from './container.ts';
 import { resultOf } from './result.ts';
 import { type Script, ScriptError, scriptOf, timeoutOf } from './script.ts';
 import type { Outcome, Tasks } from './tasks.ts';
@@ -211,7 +212,7 @@ export function startExecutor(o: {
       entry = await insistInTurn({ action: id, ...resultOf(digest, outcome, under) });
     } catch (error) {
       if (stopping) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       log.error({ action: id, err: error }, 'result not taken');
       const reason = `it ended, but its result could not be recorded: ${why}`;
       entry = await insist({ kind: 'unknown', action: id, body: { digest, reason } });

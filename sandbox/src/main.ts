@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { type Logger, pino } from 'pino';
 import { reachLedger } from '../../ledger/src/reach.ts';
-import { strongestRuntime } from './docker.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { strongestRuntime } from './container.ts';
 import { startExecutor } from './executor.ts';
 import { readSettings, SettingsError } from './settings.ts';
 import { makeTasks } from './tasks.ts';
@@ -23,7 +24,7 @@ async function engine(): Promise<{ docker: Docker; id: string }> {
     const info = (await docker.info()) as { ID: string };
     return { docker, id: info.ID };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new SettingsError(`Docker does not answer (${why}); start it and give this service its socket`);
   }
 }

@@ -1,7 +1,7 @@
 /** From how an action ended to the entry that says so. */
 import { constants } from 'node:os';
 import type { Append } from '../../ledger/src/client.ts';
-import type { Limits } from './docker.ts';
+import type { Limits } from './container.ts';
 import type { Status } from './frames.ts';
 import type { Outcome, Output } from './tasks.ts';
 

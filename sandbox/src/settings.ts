@@ -1,6 +1,7 @@
 /** The executor's configuration file. */
 import { readFileSync } from 'node:fs';
-import type { GitIdentity, Limits } from './docker.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import type { GitIdentity, Limits } from './container.ts';
 
 export type Settings = {
   project: string;
@@ -19,7 +20,7 @@ export function readSettings(path: string): Settings {
   try {
     value = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new SettingsError(`cannot read ${path}: ${why}; run the set-up again`);
   }
   const { project, ledger, task_image, limits, git } = value;

@@ -13,7 +13,7 @@ import {
   removeStore,
   type TaskName,
   tasksWithContainer,
-} from './docker.ts';
+} from './container.ts';
 import { type Feeder, openFeeder } from './feeder.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import type { Script } from './script.ts';

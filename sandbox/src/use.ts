@@ -1,5 +1,5 @@
 /** Which tasks' containers are needed: each has one while it works; made again where one is needed after all. */
-import type { TaskName } from './docker.ts';
+import type { TaskName } from './container.ts';
 
 /** Milliseconds after which the container of a task that goes on is in the way, and no longer kept warm. */
 const idleAfter = 3_600_000;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkout } from '../../config/src/paths.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { assurancePage } from './assurance.ts';
 import { attacks } from './list.ts';
 import { attackTests } from './tree.ts';

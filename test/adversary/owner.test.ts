@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { readConfiguration } from '../../bot/src/configuration.ts';
-import { checkout } from '../../config/src/paths.ts';
+import { readConfiguration } from '../../bot/src/settings.ts';
+import { checkout } from '../../console/instance/paths.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'owner-'));
 after(() => rmSync(dir, { recursive: true, force: true }));

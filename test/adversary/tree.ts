@@ -1,7 +1,7 @@
 /** The attack tests that stand in the tree, by reading it. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkout } from '../../config/src/paths.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { attackOf } from './list.ts';
 
 export type Standing = { file: string; name: string; number: number };

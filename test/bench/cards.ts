@@ -3,9 +3,10 @@
  * object a task: `calls` is what the agent had run, each of which asking every time would have made a card; `cards` is what
  * was shown; `wildcards` is what ran, or could have, by a grant that no card listed exactly. What counts: docs/testing.md.
  */
+
+import { grantOf } from '../../ledger/rules/state.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
-import { grantOf } from '../../ledger/src/state.cjs';
 import { answerOf, approve, askAndSee, endsWith, hears, sees } from '../harness/answers.ts';
 import { startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';

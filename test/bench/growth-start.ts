@@ -1,7 +1,7 @@
 /** Reads a chain as the bot or the executor does at its start: argv names which, and the file of its entries. One JSON line comes back. */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { createBook } from '../../bot/src/approval/book.ts';
+import { createBook } from '../../bot/src/approval/view.ts';
 import { sha256 } from '../../ledger/src/action.ts';
 import { entryOf } from '../../ledger/src/entry.ts';
 import { makeBook } from '../../sandbox/src/book.ts';

@@ -1,10 +1,11 @@
 /** A ledger of months: tasks that each were approved once, read by what their card leased besides, and ended that. */
+
+import { readsOf } from '../../ledger/rules/answers.cjs';
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { hashed } from '../../ledger/rules/judge.cjs';
+import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Asked, digestOf, makeAction, newId, sha256, withReads } from '../../ledger/src/action.ts';
-import { readsOf } from '../../ledger/src/answers.cjs';
-import { canonical } from '../../ledger/src/canonical.cjs';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { defaultPolicy, type Policy, type Term } from '../../ledger/src/policy.cjs';
-import { hashed } from '../../ledger/src/rules.cjs';
 import { enrol, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 
 const every = 600_000; // ms from task to task

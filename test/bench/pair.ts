@@ -3,7 +3,7 @@
  * room is open on the phone. `missed`: the person joins once the console waits, and opens the room when the app has dropped
  * the first request. One JSON object each; seconds, with the slowest. There is no floor: a person's own time is not in it.
  */
-import { ensureAccount } from '../../config/src/accounts.ts';
+import { ensureAccount } from '../../console/instance/accounts.ts';
 import { openPhone } from '../element/phone.ts';
 import { compares, missing, operator, path } from '../element/story.ts';
 import type { Phone } from '../element/types.ts';

@@ -4,8 +4,8 @@
  * the same Synapse and engine. One JSON object a figure.
  */
 import { randomBytes } from 'node:crypto';
-import { ensureAccount } from '../../config/src/accounts.ts';
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { ensureAccount } from '../../console/instance/accounts.ts';
 import { approve, askAndSee } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';

@@ -14,8 +14,8 @@ import {
   rootCertificates,
   setDefaultCACertificates,
 } from 'node:tls';
-import { askPush } from '../../config/src/doctor-phone.ts';
-import { findEngine } from '../../config/src/engine.ts';
+import { askPush } from '../../console/care/doctor-phone.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import { approve, askAndSee, sees } from '../harness/answers.ts';
 import { bridgeAddress, type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';

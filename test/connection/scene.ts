@@ -1,5 +1,5 @@
 /** A composed instance in which everything has happened once: a paired phone, a task of the brain, an approved action. */
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import { approve, askAndSee, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';

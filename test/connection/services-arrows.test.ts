@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { after, before, test } from 'node:test';
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import { until } from '../harness/wait.ts';
 import { bash, fingerprints, get, known, type Place, reached, thisMachine, unixSocket } from './inside.ts';
 import { type Scene, type Service, services, startScene } from './scene.ts';

@@ -4,7 +4,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ContainerInspectInfo } from 'dockerode';
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import { bash } from './inside.ts';
 import { type Scene, type Service, services, startScene } from './scene.ts';
 

@@ -1,7 +1,7 @@
 /** Pairing as people do it, with a phone that does what Element X does when it is asked, and nothing more. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
-import { ensureAccount } from '../../config/src/accounts.ts';
+import { ensureAccount } from '../../console/instance/accounts.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { until } from '../harness/wait.ts';

@@ -1,5 +1,5 @@
 /** An instance with a scripted model and a paired phone, on which stories are played one after the other. */
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { until } from '../harness/wait.ts';

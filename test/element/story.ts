@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, test } from 'node:test';
-import { checkout } from '../../config/src/paths.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
 import type { Instance } from '../harness/instance.ts';

@@ -1,7 +1,7 @@
 /** What really ran: asked of the ledger, which records every claim, and of the workspace, where a command leaves its mark. */
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 
 /** `claims`: actions that the executor took to run. `marks`: lines that commands left in the workspace. */

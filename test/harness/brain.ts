@@ -10,9 +10,9 @@ import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
 import type { CallsOptions } from '../../bot/src/gateway/calls.ts';
 import { type Gateway, startGateway } from '../../bot/src/gateway/server.ts';
 import { type ModelChoice, renderModel, renderOpencode } from '../../config/brain/render.ts';
-import { findEngine } from '../../config/src/engine.ts';
-import { ensureImage } from '../../config/src/images.ts';
-import { writeServiceFiles } from '../../config/src/volumes.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { ensureImage } from '../../console/engine/images.ts';
+import { writeServiceFiles } from '../../console/instance/volumes.ts';
 import { type ScriptedModel, startModel } from './model.ts';
 import { until } from './wait.ts';
 

@@ -3,15 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { createAttention } from '../../bot/src/approval/attention.ts';
-import { createBook, type Person } from '../../bot/src/approval/book.ts';
-import { message, pollAnswers } from '../../bot/src/approval/card.ts';
-import { createDesk } from '../../bot/src/approval/desk.ts';
 import { createPoster } from '../../bot/src/approval/poster.ts';
-import type { Block } from '../../bot/src/approval/render.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
-import { editOf } from '../../bot/src/matrix/post.ts';
-import type { Content, EventId, Matrix, PostOptions, RoomId } from '../../bot/src/matrix/types.ts';
+import { createBook, type Person } from '../../bot/src/approval/view.ts';
+import { createAttention } from '../../bot/src/desk/attention.ts';
+import { createDesk } from '../../bot/src/desk/desk.ts';
+import { editOf } from '../../bot/src/proof/post.ts';
+import type { Block } from '../../bot/src/show/action.ts';
+import { message, pollAnswers } from '../../bot/src/show/card.ts';
+import type { Content, EventId, Matrix, PostOptions, RoomId } from '../../bot/src/types.ts';
 import { type Asked, sha256 } from '../../ledger/src/action.ts';
 import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
@@ -70,6 +70,7 @@ export function startDesk(
     edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
     read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
+    uploadEncrypted: async (_: unknown, name: string) => ({ msgtype: 'm.file', body: name }),
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},
@@ -82,7 +83,7 @@ export function startDesk(
   put({ author: 'bot', kind: 'workspace.created', body: { workspace, room } });
   const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
   const attention = createAttention(0);
-  const poster = createPoster({ ledger, matrix, cards, book, attention });
+  const poster = createPoster({ ledger, matrix, cards, book });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
   const halted = o.halted ?? (() => '');

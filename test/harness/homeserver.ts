@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import { ensureImage } from '../../config/src/images.ts';
+import { ensureImage } from '../../console/engine/images.ts';
 import { until } from './wait.ts';
 
 const run = promisify(execFile);

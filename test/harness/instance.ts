@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { stringify } from 'yaml';
-import { findEngine } from '../../config/src/engine.ts';
-import { checkout } from '../../config/src/paths.ts';
-import type { Settings } from '../../config/src/settings.ts';
-import type { State } from '../../config/src/state.ts';
-import { removeProject as removeOf } from '../../config/src/uninstall.ts';
+import { removeProject as removeOf } from '../../console/care/uninstall.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { checkout } from '../../console/instance/paths.ts';
+import type { Settings } from '../../console/instance/settings.ts';
+import type { State } from '../../console/instance/state.ts';
 import { type ScriptedModel, type Scripts, startModel } from './model.ts';
 
 export type Ran = { code: number | null; out: string; err: string; events: Record<string, unknown>[] };

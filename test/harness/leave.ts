@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { projectOf } from '../../config/src/state.ts';
+import { projectOf } from '../../console/instance/state.ts';
 import { removeProject } from './instance.ts';
 
 /**

@@ -1,10 +1,11 @@
 /** Builds chains in memory the way the ledger does, for tests of what judges and verifies them. */
+
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { hashed, refusal } from '../../ledger/rules/judge.cjs';
+import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
+import { empty, fold, grantOf } from '../../ledger/rules/state.cjs';
 import { type Action, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
-import { canonical } from '../../ledger/src/canonical.cjs';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { defaultPolicy, type Policy, type Term } from '../../ledger/src/policy.cjs';
-import { hashed, refusal } from '../../ledger/src/rules.cjs';
-import { empty, fold, grantOf } from '../../ledger/src/state.cjs';
 
 export const owner = { user: '@owner:home', master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' };
 export const start = Date.parse('2026-11-01T12:00:00.000Z');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { checkout } from '../../config/src/paths.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';
 
 export type PairedOptions = {

@@ -1,12 +1,12 @@
 /** Chains as they might come about: people, clocks and parts that do what they may and what they may not, in any order. */
 import fc from 'fast-check';
+import { effectOf, readsOf } from '../../ledger/rules/answers.cjs';
+import { idOf } from '../../ledger/rules/id.cjs';
+import { lifecycle, rights, stateOf } from '../../ledger/rules/lifecycle.cjs';
+import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
+import type { State } from '../../ledger/rules/state.cjs';
 import { type Action, type Asked, makeAction, newId, sha256, withReads } from '../../ledger/src/action.ts';
-import { effectOf, readsOf } from '../../ledger/src/answers.cjs';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { idOf } from '../../ledger/src/id.cjs';
-import { lifecycle, rights, stateOf } from '../../ledger/src/lifecycle.cjs';
-import { defaultPolicy, type Policy, type Term } from '../../ledger/src/policy.cjs';
-import type { State } from '../../ledger/src/state.cjs';
 import { aPolicy, type Person, person, type Wanted } from './ledger-chain.ts';
 
 /** What is done, and four numbers that say how; `wait` is in seconds on the ledger's clock, which is wrong for one entry where it is below 0. */

@@ -6,12 +6,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureImage } from '../../config/src/images.ts';
-import { checkout } from '../../config/src/paths.ts';
-import { policyFrom } from '../../config/src/policy.ts';
+import { ensureImage } from '../../console/engine/images.ts';
+import { checkout } from '../../console/instance/paths.ts';
+import { policyFrom } from '../../console/instance/policy.ts';
+import type { Term } from '../../ledger/rules/policy.cjs';
 import { newId, type Role } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
-import type { Term } from '../../ledger/src/policy.cjs';
 import { createPhone, type Phone } from '../phone/phone.ts';
 import { consoleOf } from './console.ts';
 import { type Account, type Homeserver, startHomeserver } from './homeserver.ts';

@@ -1,10 +1,10 @@
 /** A real engine's task containers for tests: an image built once, a project of its own, all of it removed at the end. */
 import { PassThrough, Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { findEngine } from '../../config/src/engine.ts';
-import { ensureImage } from '../../config/src/images.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { ensureImage } from '../../console/engine/images.ts';
 import { newId } from '../../ledger/src/action.ts';
-import { type Limits, type Place, strongestRuntime } from '../../sandbox/src/docker.ts';
+import { type Limits, type Place, strongestRuntime } from '../../sandbox/src/container.ts';
 import { type Script, scriptOf } from '../../sandbox/src/script.ts';
 import { makeTasks, type Outcome, type Output, type Tasks } from '../../sandbox/src/tasks.ts';
 

@@ -1,6 +1,6 @@
 /** What a client makes of a message: its HTML parsed, and its plain text told apart into the bot's lines and others'. */
 import { parseDocument } from 'htmlparser2';
-import type { Secrets } from '../../bot/src/approval/card.ts';
+import type { Secrets } from '../../bot/src/show/card.ts';
 import type { Action, Args, Kind } from '../../ledger/src/action.ts';
 
 /** A card's secrets and where it stands, the same in every test of what is shown. */
@@ -12,7 +12,6 @@ export const secrets: Secrets = {
   decoy: '🌵 M2XT9QRB',
   nonce: '0123456789ABC',
   code: 'AAAA-BBBB',
-  word: '',
 };
 
 /** The only tags that Element on Android keeps and that we use. */

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
-import type { Page } from '../../bot/src/approval/book.ts';
-import { type Conversation, createConversation } from '../../bot/src/chat/conversation.ts';
-import { taskStore } from '../../bot/src/chat/tasks.ts';
+import type { Page } from '../../bot/src/approval/view.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
-import type { Content, Matrix } from '../../bot/src/matrix/types.ts';
+import { type Conversation, createConversation } from '../../bot/src/tasks/conversation.ts';
+import { taskStore } from '../../bot/src/tasks/tasks.ts';
+import type { Content, Matrix } from '../../bot/src/types.ts';
 import { alone } from '../harness/alone.ts';
 import { type BrainStack, startBrain } from '../harness/brain.ts';
 import { log, room } from '../harness/desk.ts';
@@ -119,8 +119,13 @@ test('!new ends a turn that goes on', async () => {
   await conversation.hear('main', `!say ${'on and '.repeat(200)}on.`);
   await until('its first words', () => said('on and on and'), { seconds: 30 });
   const old = conversation.currentTask('main');
+  const { session } = old;
   conversation.newTask('main', 'the next');
-  await until('it is idle', async () => (await stack.brain.snapshot(old.session)).state === 'idle');
+  const told = () =>
+    stack.events.findLast(
+      (e) => ['busy', 'idle'].includes(e.type) && 'session' in e && e.session === session,
+    );
+  await until('it is idle', () => told()?.type === 'idle');
   stack.model.mode = 'ok';
   await conversation.hear('main', '!say Here I am.');
   await until('the answer', () => said('agent:\n> Here I am.'), { seconds: 30 });

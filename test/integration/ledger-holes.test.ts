@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { auditLedger } from '../../ledger/audit/audit.ts';
+import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Asked, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
-import { auditLedger } from '../../ledger/src/audit.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
-import { defaultPolicy } from '../../ledger/src/policy.cjs';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 
@@ -105,7 +105,7 @@ const superuserWays: [string, string, string, unknown][] = [
     '/api/collections/bot/records',
     { email: 'b@x.invalid', password: 'another password', passwordConfirm: 'another password' },
   ],
-  ['write a projection', 'PATCH', '/api/collections/actions/records/{action}', { state: 'approved' }],
+  ['write a view', 'PATCH', '/api/collections/actions/records/{action}', { state: 'approved' }],
   ['make a backup, which holds the keys', 'POST', '/api/backups', { name: 'x.zip' }],
   ['restore a backup', 'POST', '/api/backups/x.zip/restore', undefined],
   ['upload a backup', 'POST', '/api/backups/upload', undefined],

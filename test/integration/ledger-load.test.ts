@@ -1,8 +1,8 @@
 /** Races, crashes and clocks against a real ledger. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { auditLedger } from '../../ledger/audit/audit.ts';
 import { digestOf, newId } from '../../ledger/src/action.ts';
-import { auditLedger } from '../../ledger/src/audit.ts';
 import { type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';

@@ -1,7 +1,7 @@
 /** The bot's Matrix part as a process of its own, to be killed: logs what it takes in, one line an event. */
 import pino from 'pino';
-import { connectMatrix } from '../../bot/src/matrix/connect.ts';
-import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
+import { connectMatrix } from '../../bot/src/connect.ts';
+import type { RoomId, UserId } from '../../bot/src/types.ts';
 
 const { HOMESERVER: homeserver = '', SERVER_NAME: serverName = '', BOT_USER: user = '' } = process.env;
 const {
@@ -31,8 +31,8 @@ const matrix = await connectMatrix({
     if (t.encrypted) log.info(line, 'taken');
   },
   isDown: () => false,
-  async setAside(t) {
-    log.info({ body: t.content['body'] }, 'set aside');
+  async setAside(room, wire) {
+    log.info({ room, event: wire.event_id }, 'set aside');
   },
   async onGap(room) {
     log.info({ room }, 'gap');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { RefusedLeak, RefusedPlain } from '../../bot/src/matrix/post.ts';
-import type { RoomId, UserId } from '../../bot/src/matrix/types.ts';
+import { RefusedLeak, RefusedPlain } from '../../bot/src/proof/post.ts';
+import type { RoomId, UserId } from '../../bot/src/types.ts';
 import { hostileHomeserver } from '../harness/hostile.ts';
 import { until } from '../harness/wait.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';

@@ -6,8 +6,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { settle } from '../../bot/src/matrix/restored.ts';
-import { checkout } from '../../config/src/paths.ts';
+import { settle } from '../../bot/src/proof/saved.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
 import { type Service, service } from '../harness/service.ts';
 import { until } from '../harness/wait.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { violated } from '../../bot/src/matrix/rules.ts';
-import type { Taken, UserId } from '../../bot/src/matrix/types.ts';
+import { violated } from '../../bot/src/proof/rules.ts';
+import type { Taken, UserId } from '../../bot/src/types.ts';
 import { until } from '../harness/wait.ts';
 import type { Phone } from '../phone/phone.ts';
 import { startWorld, type World } from './matrix-world.ts';

@@ -3,16 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { connectMatrix } from '../../bot/src/matrix/connect.ts';
-import type {
-  Enrolled,
-  EventId,
-  Matrix,
-  Operator,
-  RoomId,
-  Taken,
-  UserId,
-} from '../../bot/src/matrix/types.ts';
+import { connectMatrix } from '../../bot/src/connect.ts';
+import type { Enrolled, EventId, Matrix, Operator, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
 import { type Hostile, hostileHomeserver } from '../harness/hostile.ts';
 import { until } from '../harness/wait.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { spawn } from 'node-pty';
-import { checkout } from '../../config/src/paths.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { launch } from '../harness/instance.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'pocketcoder-asked-'));

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, afterEach, before, test } from 'node:test';
 import { pino } from 'pino';
+import type { Term } from '../../ledger/rules/policy.cjs';
 import {
   type Action,
   type Args,
@@ -19,7 +20,6 @@ import {
   sha256,
 } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
-import type { Term } from '../../ledger/src/policy.cjs';
 import { type Executor, startExecutor } from '../../sandbox/src/executor.ts';
 import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';

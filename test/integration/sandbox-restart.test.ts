@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../ledger/src/action.ts';
-import { containerOptions, ensureContainer, SandboxError } from '../../sandbox/src/docker.ts';
+import { containerOptions, ensureContainer, SandboxError } from '../../sandbox/src/container.ts';
 import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { answerOf, approve, askAndSee, numberOf, pollOf, sees } from '../harness/answers.ts';
 import { type Front, startFront } from '../harness/front.ts';

@@ -13,9 +13,9 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findEngine } from '../../config/src/engine.ts';
-import { alone } from '../../config/src/lock.ts';
-import { projectOf } from '../../config/src/state.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { alone } from '../../console/instance/lock.ts';
+import { projectOf } from '../../console/instance/state.ts';
 import { launch } from '../harness/instance.ts';
 
 type Fault = {
@@ -193,11 +193,11 @@ const usage: [string[], RegExp][] = [
   [['stop', '-d'], /stop takes no -d/],
   [['stop', '-f'], /stop takes no -f/],
   [['status', '--since', '1h'], /status takes no --since/],
-  [['doctor', 'nurse'], /doctor takes nothing, or the word phone/],
-  [['systemd', 'sometimes'], /systemd takes nothing, or the word user/],
+  [['doctor', 'nurse'], /doctor takes \[phone\]\. Nothing was done/],
+  [['systemd', 'sometimes'], /systemd takes \[user\]\. Nothing was done/],
   [['bench'], /bench takes the name of a measurement/],
-  [['device'], /device takes list, enrol, or revoke and the id of a device/],
-  [['device', 'revoke'], /device takes list, enrol, or revoke and the id of a device/],
+  [['device'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
+  [['device', 'revoke'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
 ];
 for (const [args, message] of usage)
   test(`pocketcoder ${args.join(' ')} is a usage error`, async () => {

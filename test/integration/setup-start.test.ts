@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { findEngine } from '../../config/src/engine.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 
 const { docker } = findEngine();

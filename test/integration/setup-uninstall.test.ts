@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pack } from 'tar-stream';
-import { findEngine } from '../../config/src/engine.ts';
-import { removeHome, removeImages } from '../../config/src/uninstall.ts';
+import { removeHome, removeImages } from '../../console/care/uninstall.ts';
+import { findEngine } from '../../console/engine/engine.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 
 const { docker } = findEngine();

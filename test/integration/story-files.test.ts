@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { auditLedger } from '../../ledger/src/audit.ts';
+import { auditLedger } from '../../ledger/audit/audit.ts';
 import { approve, askAndSee, endsWith, fileOf, hears, sees } from '../harness/answers.ts';
 import { attachment } from '../harness/attachment.ts';
 import { type Rig, startRig } from '../harness/rig.ts';

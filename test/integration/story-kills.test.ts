@@ -1,7 +1,7 @@
 /** Each process killed once mid-way and started again: nothing is lost, and nothing runs twice. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { auditLedger } from '../../ledger/src/audit.ts';
+import { auditLedger } from '../../ledger/audit/audit.ts';
 import { approve, askAndSee, chipsOf, endsWith, numberOf, sees } from '../harness/answers.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';

@@ -14,10 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { findEngine } from '../../config/src/engine.ts';
-import { ensureImage } from '../../config/src/images.ts';
-import { readSource } from '../../config/src/workspace-source.ts';
-import { withTree } from '../../config/src/workspace-tree.ts';
+import { readSource } from '../../console/code/workspace-source.ts';
+import { withTree } from '../../console/code/workspace-tree.ts';
+import { findEngine } from '../../console/engine/engine.ts';
+import { ensureImage } from '../../console/engine/images.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { approve, askAndSee, endsWith, sees } from '../harness/answers.ts';
 import { type Instance, type Ran, startInstance } from '../harness/instance.ts';

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setDefaultCACertificates } from 'node:tls';
-import { findInstance } from '../../config/src/instance.ts';
-import { pageOf, phoneAddressOf } from '../../config/src/services.ts';
+import { pageOf, phoneAddressOf } from '../../console/engine/services.ts';
+import { findInstance } from '../../console/instance/instance.ts';
 import { pairPhone } from '../harness/paired.ts';
 import { createPhone } from '../phone/phone.ts';
 

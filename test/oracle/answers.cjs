@@ -1,10 +1,10 @@
 // @ts-check
 // The answers to an action: whether one counts, whether they suffice, and whether what they decided may begin.
-const { idOf } = require('../../ledger/src/id.cjs');
+const { idOf } = require('../../ledger/rules/id.cjs');
 const { distinct, mayApprove, rolesOf, tapsAreSpoilt } = require('./identities.cjs');
 const { grants, overSince, policyOf } = require('./leases.cjs');
 const { bodyOf, isFrozen, last } = require('./lifecycle.cjs');
-const { rank, stricter, termOf } = require('../../ledger/src/policy.cjs');
+const { rank, stricter, termOf } = require('../../ledger/rules/policy.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
@@ -12,7 +12,7 @@ const { rank, stricter, termOf } = require('../../ledger/src/policy.cjs');
  * @typedef {Record<string, any>} Body
  */
 
-/** A request's terms; requests of before there were policies name fewer. @param {Body} r @returns {import('../../ledger/src/policy.cjs').Term} */
+/** A request's terms; requests of before there were policies name fewer. @param {Body} r @returns {import('../../ledger/rules/policy.cjs').Term} */
 const termsOf = (r) => ({
   mode: 'lease',
   grade: r.grade,
@@ -79,7 +79,7 @@ function lacking(request, given, control) {
 /** What its own signed message may decide: it reads, or adds a file and replaces none. */
 const commanded = ['list', 'get_file', 'put_file', 'diff', 'export'];
 
-/** Whether who asks may be who decides, by the one message. @param {Body} a @param {Body} request @param {import('../../ledger/src/policy.cjs').Term} term */
+/** Whether who asks may be who decides, by the one message. @param {Body} a @param {Body} request @param {import('../../ledger/rules/policy.cjs').Term} term */
 const isCommand = (a, request, { approvers, devices, grace }) =>
   commanded.indexOf(request.kind) >= 0 &&
   a.grade === 'signed' &&

@@ -2,7 +2,7 @@
 // Leases and plans: approved actions that let others run without a card of their own. A lease covers exact acts, or one
 // kind of file action below one path; a plan covers its steps, each once, in their order; `reads`, leased by the card of
 // another action, whatever the agent reads of the workspace in that task. All are counted and end.
-const { canonical } = require('../../ledger/src/canonical.cjs');
+const { canonical } = require('../../ledger/rules/canonical.cjs');
 const { bodyOf, last } = require('./lifecycle.cjs');
 const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
 const {
@@ -14,7 +14,7 @@ const {
   readsTerm,
   termOf,
   whole,
-} = require('../../ledger/src/policy.cjs');
+} = require('../../ledger/rules/policy.cjs');
 /** @typedef {import('./lifecycle.cjs').Entry} Entry */
 /** @typedef {Record<string, unknown>} Body */
 /** @typedef {{kind: string, args: Record<string, unknown>}} Act */
@@ -80,7 +80,7 @@ function grants(control) {
   });
 }
 
-/** The policy in force. @param {Entry[]} control @returns {import('../../ledger/src/policy.cjs').Policy} */
+/** The policy in force. @param {Entry[]} control @returns {import('../../ledger/rules/policy.cjs').Policy} */
 function policyOf(control) {
   for (let i = control.length - 1; i >= 0; i--) {
     const entry = control[i];

@@ -2,7 +2,7 @@
 // What may be written to the ledger, by whom and when. One module for the hook that enforces it, the executor that
 // checks it again before it runs anything, the audit and the tests. Plain CommonJS without imports of Node, because
 // PocketBase's hooks run in goja.
-const { canonical } = require('../../ledger/src/canonical.cjs');
+const { canonical } = require('../../ledger/rules/canonical.cjs');
 const { lifecycle, rights, stateOf, last, isFrozen } = require('./lifecycle.cjs');
 const { effectOf, readsOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles, rolesOf } = require('./identities.cjs');
@@ -15,7 +15,7 @@ const {
   readsTerm,
   termOf,
   whole,
-} = require('../../ledger/src/policy.cjs');
+} = require('../../ledger/rules/policy.cjs');
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 

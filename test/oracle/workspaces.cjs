@@ -1,7 +1,7 @@
 // @ts-check
 // Workspaces as the ledger has them: each is a name, one room, and at most one tree that was brought in before the room was.
 const { bodyOf } = require('./lifecycle.cjs');
-const { whole } = require('../../ledger/src/policy.cjs');
+const { whole } = require('../../ledger/rules/policy.cjs');
 
 /** @typedef {import('./lifecycle.cjs').Entry} Entry */
 /** @typedef {{form: string, source: string, commit: string, tree: string, files: number, bytes: number}} Imported */

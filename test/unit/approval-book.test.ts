@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createBook } from '../../bot/src/approval/book.ts';
+import { createBook } from '../../bot/src/approval/view.ts';
 import { newId, sha256 } from '../../ledger/src/action.ts';
 import { enrol, memoryLedger, someAction, wayOf } from '../harness/ledger-chain.ts';
 

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Evidence } from '../../bot/src/approval/gatekeeper.ts';
-import { createAsks } from '../../bot/src/chat/asks.ts';
-import { runCommand } from '../../bot/src/chat/commands.ts';
+import { createAsks } from '../../bot/src/gateway/asks.ts';
+import { runCommand } from '../../bot/src/room/commands.ts';
+import { readsOf } from '../../ledger/rules/answers.cjs';
+import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction } from '../../ledger/src/action.ts';
-import { readsOf } from '../../ledger/src/answers.cjs';
-import { defaultPolicy, type Term } from '../../ledger/src/policy.cjs';
 import { asked, startDesk, workspace } from '../harness/desk.ts';
 import { controlWay, owner, person } from '../harness/ledger-chain.ts';
 import { until } from '../harness/wait.ts';

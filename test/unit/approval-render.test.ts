@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answered, canBeTapped, chipCard, longCard, message, poll } from '../../bot/src/approval/card.ts';
-import { toHtml, toText } from '../../bot/src/approval/render.ts';
-import { visible } from '../../bot/src/approval/visible.ts';
-import { editOf } from '../../bot/src/matrix/post.ts';
-import type { EventId } from '../../bot/src/matrix/types.ts';
+import { editOf } from '../../bot/src/proof/post.ts';
+import { toHtml, toText } from '../../bot/src/show/action.ts';
+import { answered, canBeTapped, chipCard, longCard, message, poll } from '../../bot/src/show/card.ts';
+import { visible } from '../../bot/src/show/visible.ts';
+import type { EventId } from '../../bot/src/types.ts';
 import { type Action, makeAction } from '../../ledger/src/action.ts';
 import { aPolicy } from '../harness/ledger-chain.ts';
 import { secrets } from '../harness/shown.ts';

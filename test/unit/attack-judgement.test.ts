@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import type { Card } from '../../bot/src/approval/store.ts';
-import type { UserId, WireEvent } from '../../bot/src/matrix/types.ts';
+import type { UserId, WireEvent } from '../../bot/src/types.ts';
 import { brief, forged, react, say, tap, vote } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import type { Person } from '../../bot/src/approval/book.ts';
 import type { Card } from '../../bot/src/approval/store.ts';
-import { RefusedPlain } from '../../bot/src/matrix/post.ts';
-import { violated } from '../../bot/src/matrix/rules.ts';
-import type { Content, DeviceId, RoomId, UserId, WireEvent } from '../../bot/src/matrix/types.ts';
+import type { Person } from '../../bot/src/approval/view.ts';
+import { RefusedPlain } from '../../bot/src/proof/post.ts';
+import { violated } from '../../bot/src/proof/rules.ts';
+import type { Content, DeviceId, RoomId, UserId, WireEvent } from '../../bot/src/types.ts';
 import { brief, forged, react, say, tap, vote } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';

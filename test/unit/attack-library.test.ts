@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { checkout } from '../../config/src/paths.ts';
+import { checkout } from '../../console/instance/paths.ts';
 
 type Lock = { packages: Record<string, { version?: string; link?: boolean; resolved?: string }> };
 

@@ -1,7 +1,7 @@
 /** Pairing: whoever takes up the bot's request, or begins by himself, only while an operator waits, only by the keys compared. */
 import assert from 'node:assert/strict';
 import { after, before, mock, test } from 'node:test';
-import type { Enrolled, Operator, UserId } from '../../bot/src/matrix/types.ts';
+import type { Enrolled, Operator, UserId } from '../../bot/src/types.ts';
 import { forged } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { troubleIn, troubleWith } from '../../bot/src/matrix/room.ts';
-import type { Content, UserId } from '../../bot/src/matrix/types.ts';
+import type { Content, UserId } from '../../bot/src/types.ts';
 
 const me = '@bot:x' as UserId;
 const owner = '@owner:x' as UserId;

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { Page } from '../../bot/src/approval/book.ts';
+import type { Page } from '../../bot/src/approval/view.ts';
 import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
-import { createConversation } from '../../bot/src/chat/conversation.ts';
-import { taskStore } from '../../bot/src/chat/tasks.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
-import type { Matrix } from '../../bot/src/matrix/types.ts';
+import { createConversation } from '../../bot/src/tasks/conversation.ts';
+import { taskStore } from '../../bot/src/tasks/tasks.ts';
+import type { Matrix } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'conversation-'));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CommandContext, commands, runCommand } from '../../bot/src/chat/commands.ts';
+import { type CommandContext, commands, runCommand } from '../../bot/src/room/commands.ts';
 
 const help = (line: string) => runCommand(line, { role: 'owner' } as CommandContext);
 

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createOutages, type Outages, type PartName, type State } from '../../bot/src/chat/outages.ts';
-import type { RoomId } from '../../bot/src/matrix/types.ts';
+import { createOutages, type Outages, type PartName, type State } from '../../bot/src/room/outages.ts';
+import type { RoomId } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'outages-'));

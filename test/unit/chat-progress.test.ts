@@ -1,11 +1,11 @@
 /** A card lives: what its message says from the first answer to the end, in how many edits, and in which order. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { createOutcomes } from '../../bot/src/chat/outcomes.ts';
-import { pace } from '../../bot/src/chat/status.ts';
+import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import { pace } from '../../bot/src/room/status.ts';
+import type { Term } from '../../ledger/rules/policy.cjs';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import type { Term } from '../../ledger/src/policy.cjs';
 import { asked, log, startDesk, workspace } from '../harness/desk.ts';
 import { aPolicy, controlWay, owner, type Person, person } from '../harness/ledger-chain.ts';
 

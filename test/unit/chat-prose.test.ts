@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { proseHtml, readable, spoken } from '../../bot/src/chat/prose.ts';
+import { proseHtml, readable, spoken } from '../../bot/src/room/prose.ts';
 import { framed, lines } from '../harness/shown.ts';
 
 const shown = (text: string) => {

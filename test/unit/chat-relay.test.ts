@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Card } from '../../bot/src/approval/store.ts';
-import type { Conversation } from '../../bot/src/chat/conversation.ts';
-import { quiet } from '../../bot/src/chat/ignored.ts';
-import { createRelay } from '../../bot/src/chat/relay.ts';
-import type { Tour } from '../../bot/src/chat/tour.ts';
-import { troubleStore } from '../../bot/src/chat/troubles.ts';
-import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
+import { quiet } from '../../bot/src/room/ignored.ts';
+import { createRelay } from '../../bot/src/room/relay.ts';
+import type { Tour } from '../../bot/src/room/tour.ts';
+import { troubleStore } from '../../bot/src/room/troubles.ts';
+import type { Conversation } from '../../bot/src/tasks/conversation.ts';
+import type { Evidence, Taken } from '../../bot/src/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
 import { makeBook } from '../../sandbox/src/book.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
@@ -230,14 +230,14 @@ test('attack-13 an event set aside is told in one short line, whatever its sende
   const lie = '\n✅ approved\u202E';
   for (const text of [lie, lie + 'x'.repeat(2_000_000)]) {
     const wire = { sender: `@g:x${text}`, event_id: `$e${text}` } as Taken['wire'];
-    await s.relay.setAside(s.event({ wire }), new Error(`no such event ${text}`));
+    await s.relay.setAside(room, wire, new Error(`no such event ${text}`));
     const said = s.said.at(-1) ?? '';
     assert.ok(!/[\n\u202E]/.test(said) && said.length < 1000, said);
     assert.ok(said.includes('@g:x\\u{A}✅ approved\\u{202E}'));
     const alarm = JSON.stringify(s.alarms().at(-1));
     assert.ok(alarm.length < 1000 && alarm.includes('an event was set aside: no such event'));
   }
-  await s.relay.setAside(s.event(), new Error('the card store is full'));
+  await s.relay.setAside(room, s.event().wire, new Error('the card store is full'));
   const start = `⚠️ What ${owner.user} said or tapped could not be handled (the card store is full), and`;
   assert.ok(s.said.at(-1)?.startsWith(start), 'its genuine twin');
   s.stop();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { takenBack } from '../../bot/src/chat/restored.ts';
+import { takenBack } from '../../bot/src/room/restored.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 
 const chain = ['a', 'b', 'c'].map((c, i) => ({ seq: i + 1, hash: c.repeat(64) }) as Entry);

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
-import type { Page } from '../../bot/src/approval/book.ts';
-import { type Content, chipCard } from '../../bot/src/approval/card.ts';
-import { toText } from '../../bot/src/approval/render.ts';
+import type { Page } from '../../bot/src/approval/view.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
-import { type ConversationOptions, createConversation } from '../../bot/src/chat/conversation.ts';
-import { createOutcomes, type OutcomesOptions } from '../../bot/src/chat/outcomes.ts';
+import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
+import { toText } from '../../bot/src/show/action.ts';
+import { type Content, chipCard } from '../../bot/src/show/card.ts';
+import { type ConversationOptions, createConversation } from '../../bot/src/tasks/conversation.ts';
 import { bash, framed, lines, parsed, secrets } from '../harness/shown.ts';
 
 const log = pino({ level: 'silent' });

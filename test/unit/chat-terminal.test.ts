@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { forModel, onScreen } from '../../bot/src/chat/terminal.ts';
+import { forModel, onScreen } from '../../bot/src/room/terminal.ts';
 
 const cases: [what: string, written: string, shown: string][] = [
   ['progress by carriage returns', ' 10 %\r 50 %\r100 %\ndone\n', '100 %\ndone\n'],

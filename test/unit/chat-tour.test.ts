@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createTour } from '../../bot/src/chat/tour.ts';
+import { createTour } from '../../bot/src/room/tour.ts';
 import { log } from '../harness/desk.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'tour-'));

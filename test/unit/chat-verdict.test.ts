@@ -1,9 +1,9 @@
 /** How an action ended, in the words that a phone shows: what happened first, who let it and how last. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Page } from '../../bot/src/approval/book.ts';
-import { proofOf, verdictLine } from '../../bot/src/chat/verdict.ts';
+import type { Page } from '../../bot/src/approval/view.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
+import { proofOf, verdictLine } from '../../bot/src/room/verdict.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { actionOf, bash } from '../harness/shown.ts';
 

@@ -1,11 +1,11 @@
 /** What waits for a homeserver or a ledger that is away for hours: no more than is worth saying then, and none of it lost. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Page } from '../../bot/src/approval/book.ts';
-import { type Content, message } from '../../bot/src/approval/card.ts';
-import { createOutcomes, type OutcomesOptions } from '../../bot/src/chat/outcomes.ts';
-import { pace, statusMessage } from '../../bot/src/chat/status.ts';
-import type { Matrix } from '../../bot/src/matrix/types.ts';
+import type { Page } from '../../bot/src/approval/view.ts';
+import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
+import { pace, statusMessage } from '../../bot/src/room/status.ts';
+import { type Content, message } from '../../bot/src/show/card.ts';
+import type { Matrix } from '../../bot/src/types.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { log, room } from '../harness/desk.ts';

@@ -7,10 +7,10 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
-import { through } from '../../config/src/age.ts';
-import { type Manifest, readArchive, writeArchive } from '../../config/src/archive.ts';
-import { migrations } from '../../config/src/backup.ts';
-import { version } from '../../config/src/state.ts';
+import { through } from '../../console/backup/age.ts';
+import { migrations } from '../../console/backup/backup.ts';
+import { type Manifest, readArchive, writeArchive } from '../../console/engine/archive.ts';
+import { version } from '../../console/instance/state.ts';
 import { launch } from '../harness/instance.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'archive-'));

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { extract } from 'tar-stream';
-import { collect, contextHash, tarOf } from '../../config/src/context.ts';
-import { recipes } from '../../config/src/parts.ts';
-import { checkout } from '../../config/src/paths.ts';
+import { recipes } from '../../console/engine/parts.ts';
+import { collect, contextHash, tarOf } from '../../console/instance/context.ts';
+import { checkout } from '../../console/instance/paths.ts';
 
 let root: string;
 beforeEach(() => {

@@ -1,12 +1,12 @@
 /** What `doctor` makes of what it saw: one thing off at a time finds exactly that, and all well finds nothing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checks, type Found } from '../../config/src/doctor.ts';
-import type { Part, Scene } from '../../config/src/doctor-scene.ts';
-import type { Instance } from '../../config/src/instance.ts';
+import { checks, type Found } from '../../console/care/doctor.ts';
+import type { Part, Scene } from '../../console/care/doctor-scene.ts';
+import type { Instance } from '../../console/instance/instance.ts';
+import { hashed } from '../../ledger/rules/judge.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { hashed } from '../../ledger/src/rules.cjs';
 
 const gibi = 2 ** 30;
 const part = (name: string): Part => ({

@@ -1,8 +1,8 @@
 /** What `logs` shows of a line, whoever wrote it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lineOf, moment, readable } from '../../config/src/logs.ts';
-import { makeReport } from '../../config/src/report.ts';
+import { lineOf, moment, readable } from '../../console/care/logs.ts';
+import { makeReport } from '../../console/report.ts';
 
 const at = '2026-01-01T14:03:22.123456789Z';
 const pino = (more: object) =>

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { Fault } from '../../config/src/fault.ts';
-import { findInstance, openInstance } from '../../config/src/instance.ts';
-import { policyFrom } from '../../config/src/policy.ts';
-import { serviceFiles } from '../../config/src/services.ts';
-import { readSettings } from '../../config/src/settings.ts';
-import { newState, readState, writeState } from '../../config/src/state.ts';
+import { serviceFiles } from '../../console/engine/services.ts';
+import { Fault } from '../../console/fault.ts';
+import { findInstance, openInstance } from '../../console/instance/instance.ts';
+import { policyFrom } from '../../console/instance/policy.ts';
+import { readSettings } from '../../console/instance/settings.ts';
+import { newState, readState, writeState } from '../../console/instance/state.ts';
 
 let home: string;
 beforeEach(() => {

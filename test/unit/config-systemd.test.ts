@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkout } from '../../config/src/paths.ts';
-import { unitFor } from '../../config/src/systemd.ts';
+import { checkout } from '../../console/instance/paths.ts';
+import { unitFor } from '../../console/start/systemd.ts';
 
 const lines = (unit: string, name: string): string[] =>
   unit.split('\n').flatMap((line) => (line.startsWith(`${name}=`) ? [line.slice(name.length + 1)] : []));

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type Header, pack } from 'tar-stream';
-import { writeResult } from '../../config/src/workspace-result.ts';
-import { readSource, sourceOf } from '../../config/src/workspace-source.ts';
+import { writeResult } from '../../console/code/workspace-result.ts';
+import { readSource, sourceOf } from '../../console/code/workspace-source.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'workspace-unit-'));
 const home = join(dir, 'home');

@@ -1,8 +1,8 @@
 /** Tool calls as actions: what passes is exactly what was asked, what does not is explained. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultPolicy } from '@pocketcoder/ledger/rules/policy.cjs';
 import { actionText, makeAction } from '@pocketcoder/ledger/src/action.ts';
-import { defaultPolicy } from '@pocketcoder/ledger/src/policy.cjs';
 import fc from 'fast-check';
 import { planTool } from '../../bot/src/gateway/plan.ts';
 import { askedBy, described, tools } from '../../bot/src/gateway/tools.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonical } from '../../ledger/src/canonical.cjs';
+import { canonical } from '../../ledger/rules/canonical.cjs';
 
 const vectors: [name: string, value: unknown, text: string][] = [
   [

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hashed } from '../../ledger/rules/judge.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import { verifyChain } from '../../ledger/src/chain.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { hashed } from '../../ledger/src/rules.cjs';
 import { enrol, memoryLedger, someAction, start, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 
 /** Two whole actions, with the owner enrolled, a second apart each. */

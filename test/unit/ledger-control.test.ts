@@ -1,8 +1,8 @@
 /** Control actions between their answer and their effect, and what is none; answers that a policy overtakes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultPolicy, type Policy } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, makeAction } from '../../ledger/src/action.ts';
-import { defaultPolicy, type Policy } from '../../ledger/src/policy.cjs';
 import {
   aPolicy,
   controlWay,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { defaultPolicy, type Policy } from '../../ledger/rules/policy.cjs';
 import { type Act, type Action, type Asked, digestOf, makeAction, newId } from '../../ledger/src/action.ts';
-import { defaultPolicy, type Policy } from '../../ledger/src/policy.cjs';
 import { aPolicy, enrol, memoryLedger, owner, start, type Wanted } from '../harness/ledger-chain.ts';
 
 const where = { workspace: 'work', task: 'task' } as const;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { enrolled } from '../../ledger/rules/identities.cjs';
+import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { newId } from '../../ledger/src/action.ts';
-import { enrolled } from '../../ledger/src/identities.cjs';
-import { isFrozen } from '../../ledger/src/lifecycle.cjs';
 import {
   enrol,
   memoryLedger,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { refusal } from '../../ledger/rules/judge.cjs';
+import { lifecycle, rights } from '../../ledger/rules/lifecycle.cjs';
+import { empty } from '../../ledger/rules/state.cjs';
 import { digestOf, newId, sha256 } from '../../ledger/src/action.ts';
-import { canonical } from '../../ledger/src/canonical.cjs';
-import { lifecycle, rights } from '../../ledger/src/lifecycle.cjs';
-import { refusal } from '../../ledger/src/rules.cjs';
-import { empty } from '../../ledger/src/state.cjs';
 import { enrol, memoryLedger, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 
 const action = someAction();

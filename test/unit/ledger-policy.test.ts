@@ -10,7 +10,7 @@ import {
   stricter,
   type Term,
   termOf,
-} from '../../ledger/src/policy.cjs';
+} from '../../ledger/rules/policy.cjs';
 
 const term = (over: Partial<Term> = {}): Term => ({ ...(defaultPolicy['exec'] as Term), ...over });
 const withTerm = (risk: string, over: object): Policy => ({

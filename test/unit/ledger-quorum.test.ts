@@ -1,9 +1,9 @@
 /** Several people and devices: who may approve, how many it takes, and what only an owner decides. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { enrolled } from '../../ledger/rules/identities.cjs';
+import { defaultPolicy, type Policy, policyFault, risks } from '../../ledger/rules/policy.cjs';
 import { type Action, digestOf, makeAction, newId } from '../../ledger/src/action.ts';
-import { enrolled } from '../../ledger/src/identities.cjs';
-import { defaultPolicy, type Policy, policyFault, risks } from '../../ledger/src/policy.cjs';
 import {
   aPolicy,
   enrol,

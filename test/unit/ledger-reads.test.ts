@@ -1,6 +1,8 @@
 /** Reads that an action's card leases besides: what gives them, what they cover, what ends them, and that nothing else does. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readsOf } from '../../ledger/rules/answers.cjs';
+import { defaultPolicy, type Policy, policyFault, type Term } from '../../ledger/rules/policy.cjs';
 import {
   type Act,
   type Action,
@@ -9,9 +11,7 @@ import {
   makeAction,
   withReads,
 } from '../../ledger/src/action.ts';
-import { readsOf } from '../../ledger/src/answers.cjs';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { defaultPolicy, type Policy, policyFault, type Term } from '../../ledger/src/policy.cjs';
 import {
   controlWay,
   enrol,

@@ -1,8 +1,8 @@
 /** What a lease or a plan outlives, what it does not, and the bounds of what may be granted. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultPolicy, type Policy } from '../../ledger/rules/policy.cjs';
 import { type Act, type Action, type Asked, digestOf, makeAction } from '../../ledger/src/action.ts';
-import { defaultPolicy, type Policy } from '../../ledger/src/policy.cjs';
 import {
   aPolicy,
   controlWay,

@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { readsOf } from '../../ledger/rules/answers.cjs';
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { overSince } from '../../ledger/rules/grants.cjs';
+import { enrolled } from '../../ledger/rules/identities.cjs';
+import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
+import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
+import { judgedKinds, stateAfter } from '../../ledger/rules/state.cjs';
 import { makeAction, sha256, withReads } from '../../ledger/src/action.ts';
-import { readsOf } from '../../ledger/src/answers.cjs';
-import { canonical } from '../../ledger/src/canonical.cjs';
 import { createChain } from '../../ledger/src/chain.ts';
-import { enrolled } from '../../ledger/src/identities.cjs';
-import { overSince } from '../../ledger/src/leases.cjs';
-import { isFrozen } from '../../ledger/src/lifecycle.cjs';
-import { defaultPolicy, type Term } from '../../ledger/src/policy.cjs';
-import { judgedKinds, stateAfter } from '../../ledger/src/state.cjs';
 import { enrol, memoryLedger, someAction, start, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 import { type Step, steps, wantedBy } from '../harness/random-chain.ts';
 // The rules as they were when each judgement read all control entries again, kept as the oracle of this test alone.

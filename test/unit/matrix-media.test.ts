@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { Client } from '../../bot/src/matrix/client.ts';
 import { createHttp } from '../../bot/src/matrix/http.ts';
 import { downloadEncrypted } from '../../bot/src/matrix/media.ts';
-import type { Content } from '../../bot/src/matrix/types.ts';
+import type { Content } from '../../bot/src/types.ts';
 
 const stored = new Map<string, Buffer>();
 let sent = 0;

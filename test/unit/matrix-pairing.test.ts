@@ -4,9 +4,9 @@ import { before, mock, test } from 'node:test';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
 import type { Client } from '../../bot/src/matrix/client.ts';
-import type { Keys } from '../../bot/src/matrix/keys.ts';
-import { createPairing } from '../../bot/src/matrix/pairing.ts';
-import type { DeviceId, EventId, RoomId, Taken, UserId } from '../../bot/src/matrix/types.ts';
+import type { Keys } from '../../bot/src/proof/keys.ts';
+import { createPairing } from '../../bot/src/proof/pairing.ts';
+import type { DeviceId, EventId, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 
 before(() => W.initAsync());
 

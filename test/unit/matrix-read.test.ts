@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Client } from '../../bot/src/matrix/client.ts';
 import { readEvent } from '../../bot/src/matrix/read.ts';
-import type { WireEvent } from '../../bot/src/matrix/types.ts';
+import type { WireEvent } from '../../bot/src/types.ts';
 import { forged, say } from '../adversary/small/answers.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';
 

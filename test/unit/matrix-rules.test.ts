@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { violated } from '../../bot/src/matrix/rules.ts';
-import type { DeviceNow, Enrolled, IdentityNow, Matrix, Taken } from '../../bot/src/matrix/types.ts';
+import { violated } from '../../bot/src/proof/rules.ts';
+import type { DeviceNow, Enrolled, IdentityNow, Matrix, Taken } from '../../bot/src/types.ts';
 
 /** Every condition of the six rules by itself: one thing is off, all else is in order. */
 const enrolled = { user: '@o:x', master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' } as Enrolled;

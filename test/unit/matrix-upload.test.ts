@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { uploadEncrypted } from '../../bot/src/matrix/media.ts';
-import type { Content } from '../../bot/src/matrix/types.ts';
+import type { Content } from '../../bot/src/types.ts';
 
 /** Sends these pieces, and returns the message with what the homeserver then has. */
 async function sent(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {

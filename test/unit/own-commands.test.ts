@@ -2,18 +2,18 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { idOf } from '@pocketcoder/ledger/src/id.cjs';
-import type { Person } from '../../bot/src/approval/book.ts';
-import type { Conversation } from '../../bot/src/chat/conversation.ts';
-import { safeName } from '../../bot/src/chat/files.ts';
-import { createRelay } from '../../bot/src/chat/relay.ts';
-import { createSentFiles } from '../../bot/src/chat/sent.ts';
-import type { Evidence, Taken } from '../../bot/src/matrix/types.ts';
+import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
+import type { Person } from '../../bot/src/approval/view.ts';
+import { safeName } from '../../bot/src/room/files.ts';
+import { createRelay } from '../../bot/src/room/relay.ts';
+import { createSentFiles } from '../../bot/src/room/sent.ts';
+import type { Conversation } from '../../bot/src/tasks/conversation.ts';
+import type { Evidence, Taken } from '../../bot/src/types.ts';
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { hashed } from '../../ledger/rules/judge.cjs';
+import type { Policy } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
-import { canonical } from '../../ledger/src/canonical.cjs';
 import type { Entry } from '../../ledger/src/client.ts';
-import type { Policy } from '../../ledger/src/policy.cjs';
-import { hashed } from '../../ledger/src/rules.cjs';
 import { makeBook } from '../../sandbox/src/book.ts';
 import { log, room, startDesk, workspace } from '../harness/desk.ts';
 import {

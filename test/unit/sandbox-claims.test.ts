@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
+import { hashed } from '../../ledger/rules/judge.cjs';
+import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, sha256, withReads } from '../../ledger/src/action.ts';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import type { Follow } from '../../ledger/src/follow.ts';
-import { defaultPolicy, type Term } from '../../ledger/src/policy.cjs';
-import { hashed } from '../../ledger/src/rules.cjs';
 import { startExecutor } from '../../sandbox/src/executor.ts';
 import type { Script } from '../../sandbox/src/script.ts';
 import type { Tasks } from '../../sandbox/src/tasks.ts';

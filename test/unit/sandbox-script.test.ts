@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Asked, makeAction, mostSent, sha256 } from '../../ledger/src/action.ts';
-import { defaultPolicy } from '../../ledger/src/policy.cjs';
 import { fields, ScriptError, scriptOf, workspacePath } from '../../sandbox/src/script.ts';
 
 type Ask = { [K in Asked['kind']]: Pick<Extract<Asked, { kind: K }>, 'kind' | 'args'> }[Asked['kind']];

@@ -1,11 +1,11 @@
 /** The bot's own memory of cards: tokens, nonces and codes, written before anything that shows them is sent. */
 import { DatabaseSync } from 'node:sqlite';
-import type { RoomId } from '../matrix/types.ts';
+import type { RoomId } from '../types.ts';
 import { reuseAfter } from './tokens.ts';
 
-/** `word`: taps are off, the code takes a word of the action with it. `command`: no card, its asker's message decided it. */
-export type Form = 'chip' | 'poll' | 'code' | 'word' | 'command';
-/** One row a card. Times are milliseconds since 1970. `dropped`: taps no longer count, only votes and codes. */
+/** `code`: too long for a card, its file has the code. `command`: no card, its asker's message decided it. */
+export type Form = 'chip' | 'poll' | 'code' | 'command';
+/** One row a card; a secret that its form has not is ''. Times are milliseconds since 1970. `dropped`: taps no longer count, only votes and codes. */
 export type Card = {
   action: string;
   number: number;
@@ -16,11 +16,8 @@ export type Card = {
   decoy: string;
   nonce: string;
   code: string;
-  /** What has to follow the code: a word of the action, or ''. */
-  word: string;
   event: string;
   poll: string;
-  notice: string;
   /** Event ids of the bot's own chips, separated by spaces: removed when the card ends. */
   chips: string;
   decideBy: number;
@@ -39,9 +36,7 @@ export type CardStore = {
   add(card: Card): void;
   set(
     action: string,
-    change: Partial<
-      Pick<Card, 'event' | 'poll' | 'notice' | 'chips' | 'dropped' | 'open' | 'ended' | 'approval'>
-    >,
+    change: Partial<Pick<Card, 'event' | 'poll' | 'chips' | 'dropped' | 'open' | 'ended' | 'approval'>>,
   ): void;
   get(action: string): Card | undefined;
   byEvent(event: string): Card | undefined;
@@ -56,8 +51,8 @@ export type CardStore = {
 };
 
 const columns = [
-  ...['action', 'number', 'room', 'digest', 'form', 'key', 'decoy', 'nonce', 'code', 'word'],
-  ...['event', 'poll', 'notice', 'chips', 'decideBy', 'dropped', 'open', 'ended', 'approval'],
+  ...['action', 'number', 'room', 'digest', 'form', 'key', 'decoy', 'nonce', 'code'],
+  ...['event', 'poll', 'chips', 'decideBy', 'dropped', 'open', 'ended', 'approval'],
 ];
 
 /** @param answersOf the answer ids of a card's poll: they are secrets too, made from its digest and nonce */
@@ -65,11 +60,10 @@ export function cardStore(file: string, answersOf: (card: Card) => { ok: string;
   const db = new DatabaseSync(file);
   db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     CREATE TABLE IF NOT EXISTS card(action TEXT PRIMARY KEY, number INTEGER UNIQUE, room TEXT, digest TEXT, form TEXT, key TEXT,
-      decoy TEXT, nonce TEXT, code TEXT, word TEXT, event TEXT, poll TEXT, notice TEXT, chips TEXT, decideBy INTEGER, dropped INTEGER, open INTEGER, ended INTEGER,
+      decoy TEXT, nonce TEXT, code TEXT, event TEXT, poll TEXT, chips TEXT, decideBy INTEGER, dropped INTEGER, open INTEGER, ended INTEGER,
       approval TEXT) STRICT;
     CREATE INDEX IF NOT EXISTS card_event ON card(event);
     CREATE INDEX IF NOT EXISTS card_poll ON card(poll);
-    CREATE INDEX IF NOT EXISTS card_notice ON card(notice);
     CREATE INDEX IF NOT EXISTS card_approval ON card(approval);
     CREATE INDEX IF NOT EXISTS card_open ON card(open) WHERE open = 1;
     CREATE INDEX IF NOT EXISTS card_unended ON card(ended) WHERE ended = 0;
@@ -79,7 +73,7 @@ export function cardStore(file: string, answersOf: (card: Card) => { ok: string;
   const find = (where: string) => db.prepare(`SELECT * FROM card WHERE ${where} LIMIT 1`);
   const by = {
     action: find('action = ?'),
-    event: find('event = ?1 OR poll = ?1 OR notice = ?1'),
+    event: find('event = ?1 OR poll = ?1'),
     approval: find('approval = ?'),
     number: find('number = ?'),
   };
@@ -112,7 +106,7 @@ export function cardStore(file: string, answersOf: (card: Card) => { ok: string;
         }
         issue.run(answers.ok, card.action, 'approve', 'poll');
         issue.run(answers.no, card.action, 'deny', 'poll');
-        issue.run(card.code, card.action, 'approve', 'code');
+        if (card.code) issue.run(card.code, card.action, 'approve', 'code');
         db.exec('COMMIT');
       } catch (error) {
         db.exec('ROLLBACK');

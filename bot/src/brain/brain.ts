@@ -32,17 +32,6 @@ export type BrainEvent =
   /** Whether the brain is there at all. What was missed of each known session is told before `up`. */
   | { type: 'up' | 'down' };
 
-export type Snapshot = {
-  state: 'busy' | 'idle';
-  todos: Todo[];
-  dollars: number;
-  tokens: number;
-  /** The last text the brain wrote. */
-  text: string;
-};
-
-export type Model = { id: string; name: string };
-
 /** For a model that sees. */
 export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp'; bytes: Uint8Array };
 
@@ -55,10 +44,7 @@ export type Brain = {
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
-  models(): Promise<Model[]>;
-  snapshot(session: string): Promise<Snapshot>;
   /** Calls back for every event from now on, in order; first with `up` where it is. Returns the way to end that. */
   events(fn: (event: BrainEvent) => void): () => void;
-  health(): Promise<boolean>;
   stop(): Promise<void>;
 };

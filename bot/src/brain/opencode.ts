@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Hands } from '../gateway/server.ts';
 import type { Brain, BrainEvent, Picture } from './brain.ts';
 import { handsName, handsOf } from './hands.ts';
-import { sum, todo, translator } from './translate.ts';
+import { translator } from './translate.ts';
 
 export type OpenCodeOptions = { url: string; password: string; log: Logger };
 
@@ -154,37 +154,11 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       need('the message', sent, true);
     },
     abort,
-    async models() {
-      const { providers } = need('the models', await client.config.providers(undefined, soon()));
-      return providers.flatMap((p) => Object.values(p.models).map((m) => ({ id: m.id, name: m.name })));
-    },
-    async snapshot(session) {
-      const sessionID = session;
-      const [info, status, todos, messages] = await Promise.all([
-        client.session.get({ sessionID }, soon()),
-        client.session.status(undefined, soon()),
-        client.session.todo({ sessionID }, soon()),
-        client.session.messages({ sessionID, limit: 20 }, soon()),
-      ]);
-      const { cost, tokens } = need('the session', info);
-      const now = need('the sessions', status)[session];
-      const said = need('messages', messages)
-        .filter((m) => m.info.role === 'assistant')
-        .flatMap((m) => m.parts.flatMap((p) => (p.type === 'text' && p.text !== '' ? [p.text] : [])));
-      return {
-        state: now && now.type !== 'idle' ? 'busy' : 'idle',
-        todos: need('the list', todos).map(todo),
-        dollars: cost ?? 0,
-        tokens: sum(tokens),
-        text: said.at(-1) ?? '',
-      };
-    },
     events(fn) {
       listeners.add(fn);
       if (up) fn({ type: 'up' });
       return () => void listeners.delete(fn);
     },
-    health,
     async stop() {
       over.abort();
       listeners.clear();

@@ -131,13 +131,13 @@ export function translator(
 }
 
 /** Tokens of a session, in and out. */
-export const sum = (t?: { input: number; output: number; reasoning: number }): number =>
+const sum = (t?: { input: number; output: number; reasoning: number }): number =>
   t ? t.input + t.output + t.reasoning : 0;
 
 const states = ['pending', 'in_progress', 'completed', 'cancelled'] as const;
 
 /** An item of the brain's own list; its text is the brain's, its state one of ours. */
-export const todo = (t: { content: string; status: string }): Todo => ({
+const todo = (t: { content: string; status: string }): Todo => ({
   text: t.content,
   state: states.find((s) => s === t.status) ?? 'pending',
 });

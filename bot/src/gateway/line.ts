@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Ask, Settled } from './calls.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -54,7 +55,7 @@ export function createLine({ ask, covered, together, settled }: LineOptions): Li
       return { action, outcome: outcome.catch(unsure).then(over) };
     } catch (error) {
       open--;
-      return new Error(`the action could not be recorded (${reasonOf(error)})`);
+      return new Error(`the action could not be recorded (${messageOf(error)})`);
     }
   }
 
@@ -127,13 +128,11 @@ export function createLine({ ask, covered, together, settled }: LineOptions): Li
   };
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 const unsure = (error: unknown): Outcome => ({
   state: 'unknown',
   output: '',
   truncated: false,
-  reason: reasonOf(error),
+  reason: messageOf(error),
 });
 
 /** Resolves with nothing as soon as one of them is aborted. */

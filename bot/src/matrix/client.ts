@@ -1,7 +1,7 @@
 /** matrix-bot-sdk's API calls over our own requests. Its sync loop and its encryption are never started. */
 import { LogLevel, LogService, MatrixClient, MatrixError } from 'matrix-bot-sdk';
+import type { Content, EventId, RoomId, UserId } from '../types.ts';
 import type { Http, RequestOptions } from './http.ts';
-import type { Content, EventId, RoomId, UserId } from './types.ts';
 
 LogService.setLevel(LogLevel.ERROR);
 

@@ -1,9 +1,9 @@
 /** Attachments: encrypted before they are uploaded, checked when they come down. (Client-server API, "Extensions to m.room.message msgtypes") */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { MatrixError } from 'matrix-bot-sdk';
-import { oneLine } from '../approval/visible.ts';
+import { oneLine } from '../show/visible.ts';
+import type { Content } from '../types.ts';
 import type { Client } from './client.ts';
-import type { Content } from './types.ts';
 
 /**
  * Encrypts the pieces as they come, outside of the wasm, which would hold the whole thrice (client-server API, "Sending

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { MatrixError } from 'matrix-bot-sdk';
+import type { DeviceId, UserId } from '../types.ts';
 import type { Http } from './http.ts';
-import type { DeviceId, UserId } from './types.ts';
 
 type Saved = { device: DeviceId; storeKey: string; user?: UserId; token?: string };
 export type Session = { user: UserId; device: DeviceId; token: string; storeKey: Uint8Array };

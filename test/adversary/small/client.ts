@@ -1,6 +1,6 @@
 /** The bot's requests, answered by the key directory: what it says is kept, what is served stands in the next sync. */
 import type { Client } from '../../../bot/src/matrix/client.ts';
-import type { Content, RoomId, UserId, WireEvent } from '../../../bot/src/matrix/types.ts';
+import type { Content, RoomId, UserId, WireEvent } from '../../../bot/src/types.ts';
 import type { Directory, Who } from './directory.ts';
 
 export type SmallClient = {

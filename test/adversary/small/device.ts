@@ -1,7 +1,7 @@
 /** A person's device: the Rust crypto that Element runs, its keys in memory. */
 import { randomUUID } from 'node:crypto';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import type { Content, WireEvent } from '../../../bot/src/matrix/types.ts';
+import type { Content, WireEvent } from '../../../bot/src/types.ts';
 import type { Directory } from './directory.ts';
 
 const paths = new Map<W.RequestType, string>([

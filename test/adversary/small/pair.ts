@@ -1,6 +1,6 @@
 /** A pairing from both sides: the bot's request in the room, a device that takes it up, an operator who compares. */
-import type { createPairing } from '../../../bot/src/matrix/pairing.ts';
-import type { Enrolled, Operator, RoomId, UserId, WireEvent } from '../../../bot/src/matrix/types.ts';
+import type { createPairing } from '../../../bot/src/proof/pairing.ts';
+import type { Enrolled, Operator, RoomId, UserId, WireEvent } from '../../../bot/src/types.ts';
 import type { Device } from './device.ts';
 
 export type Compare = {

@@ -1,0 +1,273 @@
+/** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
+
+import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
+import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
+import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import {
+  type Action,
+  type Asked,
+  actionText,
+  makeAction,
+  sha256,
+  withReads,
+} from '@pocketcoder/ledger/src/action.ts';
+import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import type { Logger } from 'pino';
+import type { Evidence, Verdict } from '../approval/gatekeeper.ts';
+import type { Poster } from '../approval/poster.ts';
+import type { Card, CardStore } from '../approval/store.ts';
+import type { Book, Page } from '../approval/view.ts';
+import type { Block } from '../show/action.ts';
+import type { Attention } from './attention.ts';
+import { createGrants } from './grants.ts';
+import { refused, unless } from './refusals.ts';
+
+export type DeskOptions = {
+  ledger: Ledger;
+  cards: CardStore;
+  book: Book;
+  poster: Poster;
+  attention: Attention;
+  /** Tells a workspace's room something. */
+  say(workspace: string, blocks: readonly Block[]): Promise<unknown>;
+  /** Why nothing is asked in this workspace at present, or ''. */
+  trouble(workspace: string): string;
+  /** Why the agent asks for nothing in this task at present, or ''. */
+  halted(task: string): string;
+  log: Logger;
+};
+export type Desk = {
+  /**
+   * Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered.
+   * @param command the signed message that asks: where its kind, its sender and the policy let it, it is the decision too
+   * @param file the bytes that the action names
+   */
+  ask(asked: Asked, command?: Evidence, file?: Uint8Array): Promise<{ action: string; number: number }>;
+  /** Carries out a verdict of the gatekeeper. Returns what a person should be told, or ''. */
+  apply(verdict: Verdict): Promise<string>;
+  addPoll(number: number): Promise<string>;
+  /** Ends what runs and denies what waits in a workspace. Returns how many actions that were. */
+  stop(workspace: string, by: string): Promise<number>;
+  /** Ends what was granted for a workspace's task: it is over. */
+  endTask(workspace: string): Promise<unknown>;
+  /** Writes `expired` for every card whose decide-by has passed. */
+  expire(now: number): Promise<void>;
+  /** Takes the next entry of the chain: what a control action asked for takes effect once it is approved. */
+  onEntry(entry: Entry): void;
+  /** Nothing is approved or begun anywhere until an owner thaws it. */
+  freeze(by: string): Promise<void>;
+  /** After a restart: shows the cards that were recorded but not shown, or not with all their chips. */
+  resume(): Promise<void>;
+};
+
+export function createDesk(o: DeskOptions): Desk {
+  const { ledger, cards, book, poster, log } = o;
+  const grants = createGrants(o);
+
+  /** @param approval the event: taken again after a crash it makes the same entry, which is confirmed then, not refused */
+  async function decide(
+    kind: 'endorsed' | 'approved' | 'denied',
+    card: Card,
+    body: object,
+    approval?: string,
+  ): Promise<string> {
+    try {
+      const entry = await ledger.append({
+        ...(approval && { id: idOf(`${card.action} ${approval}`, sha256) }),
+        kind,
+        action: card.action,
+        body: { digest: card.digest, ...body },
+      });
+      if (kind === 'endorsed')
+        await book.reached(entry.seq); // the next answer is counted on top of this one
+      else cards.set(card.action, { open: false, ...(approval && { approval }) });
+      log.info({ action: card.action, kind, seq: entry.seq }, 'decision');
+      return '';
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
+      log.warn({ action: card.action, kind, code: error.code }, 'the ledger refused a decision');
+      // A no that was refused for any other reason than its time must come again: the action may still run.
+      if (kind === 'denied' && error.code !== 'lifecycle') throw error;
+      return refused[error.code] ?? `the ledger refused it (${error.code}): nothing was run`;
+    }
+  }
+
+  const voided = (action: string, digest: string, reason: string) =>
+    ledger.append({ kind: 'void', action, body: { digest, reason } });
+
+  /** A denial counts until the executor has claimed the action; the ledger knows which came first. */
+  async function denyCard(card: Card, by: string, why: string): Promise<string> {
+    if (book.state(card.action) !== 'requested')
+      return decide('denied', card, { grade: 'plain', by, reason: why });
+    // Its card stands in the room, but not yet in the ledger, which takes no denial before that.
+    await unless('lifecycle', voided(card.action, card.digest, why));
+    cards.set(card.action, { open: false });
+    return '';
+  }
+
+  /** One of several answers, or the one that suffices; the card itself says that it counted. */
+  async function answer(card: Card, grade: string, evidence: Evidence): Promise<string> {
+    const { people, devices } = book.lacking(card.action, evidence);
+    const kind = people + devices > 0 ? 'endorsed' : 'approved';
+    return decide(kind, card, { grade, evidence }, evidence.event);
+  }
+
+  async function apply(v: Verdict): Promise<string> {
+    switch (v.do) {
+      case 'approve':
+        return answer(v.card, v.grade, v.evidence);
+      case 'deny': {
+        const { action, number } = v.card;
+        // What it granted ends with it, and may still stand long after.
+        const ended = await grants.end(action, v.why);
+        if (book.page(action) && !isOver(book.state(action))) return denyCard(v.card, v.evidence.user, v.why);
+        return ended
+          ? `#${number} is over: what it covered is asked for again. What has run stays done.`
+          : '';
+      }
+      case 'suspect':
+        if (!v.card.open || v.card.dropped) return '';
+        cards.set(v.card.action, { dropped: true });
+        await ledger.append({ kind: 'alarm', body: { reason: 'token guessed', action: v.card.action } });
+        return `⚠️ #${v.card.number} got a tap with a key nobody was given. Taps no longer count for it: answer with !poll ${v.card.number}.`;
+      case 'explain':
+        return v.why;
+      default:
+        return '';
+    }
+  }
+
+  /** What could not be shown is taken back, so that "nothing ran" is true. Throws why, unless it was claimed already. */
+  async function withdraw(page: Page, error: unknown): Promise<void> {
+    log.error({ action: page.action.id, err: error }, 'a card could not be shown');
+    try {
+      await voided(page.action.id, page.digest, 'its card could not be shown');
+    } catch (refusal) {
+      if (refusal instanceof LedgerError && refusal.code === 'lifecycle') return;
+      throw refusal;
+    }
+    throw error;
+  }
+
+  /** The wish is the decision. */
+  async function carryOut(page: Page, evidence: Evidence): Promise<void> {
+    const card = await poster.adopt(page, evidence.event);
+    const why = await decide('approved', card, { grade: 'signed', evidence }, evidence.event);
+    if (!why) return;
+    await unless('lifecycle', voided(page.action.id, page.digest, why));
+  }
+
+  const waiting = (number: number): { card: Card; action: Action } | string => {
+    const card = cards.byNumber(number);
+    const page = card && book.page(card.action);
+    if (!card) return `There is no #${number}. !pending lists what waits.`;
+    if (!card.open || !page) return `#${number} is already ${book.state(card.action) || 'over'}.`;
+    return { card, action: page.action };
+  };
+
+  return {
+    async ask(asked, command, file) {
+      const brain = asked.requester === 'brain';
+      const agents = () => (brain ? o.halted(asked.task) : '');
+      const why = o.trouble(asked.workspace) || agents() || (brain ? o.attention.hold(Date.now()) : '');
+      if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
+      // Where somebody only reads a tap proves nothing.
+      const raise = isWatched(book.enrolled()) || o.attention.asksSigned() ? 'signed' : undefined;
+      const id = command && idOf(command.event, sha256);
+      const made = makeAction(asked, book.policy(), raise, id);
+      // Not where no card would show it.
+      const offers = book.offersReads(asked) && !book.cover(asked);
+      const action = offers ? withReads(made, book.policy()) : made;
+      const entry = await ledger.append({
+        id: action.id,
+        kind: 'requested',
+        action: action.id,
+        body: JSON.parse(actionText(action)) as object,
+        ...(file && { transcript: () => [file] }),
+      });
+      await book.reached(entry.seq);
+      const page = book.page(action.id);
+      if (!page) throw new Error('the ledger did not show the action it took');
+      const show = async () => {
+        const late = agents(); // stopped while it was recorded: whoever stopped did not see it yet
+        if (late) throw new Error(`Not asked: ${late}. Nothing was run.`);
+        await grants.leavePlan(page);
+        await poster.show(page);
+      };
+      if (command && book.decides(page, command)) await carryOut(page, command);
+      else if (agents() || !(await grants.covers(page)))
+        await show().catch((error: unknown) => withdraw(page, error));
+      return { action: action.id, number: page.number };
+    },
+    apply,
+    async addPoll(number) {
+      const found = waiting(number);
+      if (typeof found === 'string') return found;
+      if (found.card.form === 'code') return `#${number} is too long for a poll: its file has a code.`;
+      await poster.showPoll(found.card, found.action);
+      return '';
+    },
+    async stop(workspace, by) {
+      const plans = await grants.endOf(workspace, 'stopped'); // first, so that no further step is covered
+      const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
+      for (const { action, digest } of mine) {
+        const state = book.state(action.id);
+        const card = cards.get(action.id);
+        if (card && ['posted', 'endorsed', 'approved'].includes(state)) await denyCard(card, by, 'stopped');
+        if (state === 'leased')
+          await unless(
+            'lifecycle',
+            ledger.append({ kind: 'denied', action: action.id, body: { digest, by, reason: 'stopped' } }),
+          );
+        if (state === 'requested') await unless('lifecycle', voided(action.id, digest, 'stopped'));
+        // Claimed meanwhile, or long since: then it is the executor's to end.
+        else await unless('lifecycle', ledger.append({ kind: 'stop', action: action.id, body: { by } }));
+      }
+      return mine.length + plans;
+    },
+    endTask: (workspace) => grants.endOf(workspace, 'its task is over'),
+    async expire(now) {
+      // By the ledger's own state: a card may have been shut here without the ledger knowing.
+      for (const { action, digest, requestedAt } of book.unfinished()) {
+        const state = book.state(action.id);
+        if (now <= requestedAt + action.decide_within * 1000) continue;
+        if (!['requested', 'posted', 'endorsed'].includes(state)) continue;
+        const body = { digest, reason: 'not decided in time' };
+        // What was never shown can't expire: something went wrong half-way, and it is taken back.
+        const kind = state === 'requested' ? 'void' : 'expired';
+        await unless('lifecycle', ledger.append({ kind, action: action.id, body }));
+        cards.set(action.id, { open: false });
+      }
+    },
+    onEntry(entry) {
+      grants.onEntry(entry);
+      const page = entry.kind === 'approved' ? book.page(entry.action) : undefined;
+      if (page) grants.putInForce(page);
+    },
+    async freeze(by) {
+      await ledger.append({ kind: 'frozen', body: { by } });
+    },
+    async resume() {
+      for (const page of book.unfinished()) {
+        grants.putInForce(page);
+        const state = book.state(page.action.id);
+        const card = cards.get(page.action.id);
+        if (card?.form === 'command' && ['requested', 'posted'].includes(state)) {
+          await unless(
+            'lifecycle',
+            voided(page.action.id, page.digest, 'the bot was restarted: say it again'),
+          );
+          continue;
+        }
+        const shown =
+          state === 'requested'
+            ? poster.show(page)
+            : state === 'posted' && card?.form === 'chip' && !card.chips
+              ? poster.showChips(card)
+              : undefined;
+        // One card that can't be shown must not keep the bot from starting.
+        await shown?.catch((error: unknown) => withdraw(page, error)).catch(() => {});
+      }
+    },
+  };
+}

@@ -1,0 +1,120 @@
+/** A card lives: from the first answer on, one message says how its action stands, by edits, and at last how it ended. */
+import type { Logger } from 'pino';
+import type { Card, CardStore } from '../approval/store.ts';
+import type { Book, Page } from '../approval/view.ts';
+import { refused } from '../desk/refusals.ts';
+import { clock, nameOf } from '../show/action.ts';
+import { answered, type Content, message } from '../show/card.ts';
+import { duration } from '../show/control.ts';
+import type { EventId, Matrix } from '../types.ts';
+import { type Status, statusMessage } from './status.ts';
+
+export type ProgressOptions = { matrix: Matrix; cards: CardStore; book: Book; log: Logger };
+export type Progress = {
+  /** Looks at every open action again, after an entry of the chain or a restart. Never throws and holds nothing up. */
+  look(): void;
+  /** Shows this for good in that card's message. Resolves when it is sent, and throws when it can't be. */
+  finish(card: Card, content: Content): Promise<EventId>;
+};
+
+/** Milliseconds until a state is shown: most actions are over by then, and their end is what people wait for. */
+const soon = 300;
+/** The same for what its own message decided: there is no card that would be silent. */
+const later = 1000;
+
+/** Whether the card itself is a message that can be edited; a poll can't, and below a long action stands its file. */
+const isEdited = ({ form, event }: Card): boolean => form === 'chip' && event !== '';
+
+/** What the card of an action says, its number and action aside. */
+export const cardContent = (card: Card, page: Page, line: string, more?: readonly string[]): Content =>
+  isEdited(card)
+    ? message(answered(page.action, page, line, more))
+    : message([{ line: `#${page.number} ${line}` }, ...(more ? [{ line: more.join(' · ') }] : [])]);
+
+/** How an action stands between its first answer and its end; '' before and after. */
+export function standsText(
+  page: Page,
+  book: Pick<Book, 'state' | 'lacking' | 'held' | 'unfinished'>,
+): string {
+  const { action, story } = page;
+  const since = (kind: string) => story.findLast((e) => e.kind === kind)?.at ?? '';
+  switch (book.state(action.id)) {
+    case 'endorsed': {
+      const { people, devices } = book.lacking(action.id);
+      const names = story
+        .filter((e) => e.kind === 'endorsed')
+        .map((e) => nameOf((JSON.parse(e.body) as { evidence: { user: string } }).evidence.user));
+      const needs =
+        people > 0
+          ? `${people} more ${people === 1 ? 'person' : 'people'}`
+          : `${devices} more of your devices`;
+      return `👍 yes from ${[...new Set(names)].join(', ')} · still needs ${needs}`;
+    }
+    case 'approved': {
+      const why = book.held(page);
+      if (why === 'grace') return `⏳ approved · starts in ${duration(action.grace)}, ❌ stops it`;
+      if (why) return `⏸ approved, but does not start: ${refused[why] ?? why}`;
+      const first = book
+        .unfinished()
+        .find(
+          (p) => p.action.task === action.task && ['claimed', 'running'].includes(book.state(p.action.id)),
+        );
+      return first ? `👍 approved · waits for #${first.number}` : '👍 approved · not begun yet';
+    }
+    case 'claimed':
+    case 'running': {
+      const stopped = story.some((e) => e.kind === 'stop');
+      return stopped ? '🛑 is being stopped' : `▶️ running since ${clock(new Date(since('claimed')))}`;
+    }
+    default:
+      return '';
+  }
+}
+
+export function createProgress({ matrix, cards, book, log }: ProgressOptions): Progress {
+  const shown = new Map<string, { status: Status; line: string }>();
+  /** Answered before this process was started, so what they say may stand in the room already. */
+  const begun = new Set(cards.unended().map((card) => card.action));
+
+  const open = (card: Card): { status: Status; line: string } => ({
+    status: statusMessage(matrix, card.room, log, {
+      txn: `end-${card.action}`,
+      begun: begun.has(card.action),
+      after: card.form === 'command' ? later : soon,
+      ...(isEdited(card)
+        ? { event: card.event as EventId }
+        : card.event && { replyTo: card.event as EventId }),
+    }),
+    line: '',
+  });
+
+  function show(page: Page): void {
+    const line = standsText(page, book);
+    const card = line ? cards.get(page.action.id) : undefined;
+    if (!card || card.ended) return;
+    const now = shown.get(card.action) ?? open(card);
+    shown.set(card.action, now);
+    if (now.line === line) return;
+    now.line = line;
+    now.status.show(cardContent(card, page, line));
+  }
+
+  return {
+    look() {
+      const pages = book.unfinished();
+      const going = new Set(pages.map((page) => page.action.id));
+      for (const [action, { status }] of shown) if (!going.has(action)) status.drop();
+      for (const page of pages)
+        try {
+          show(page);
+        } catch (error) {
+          log.warn({ action: page.action.id, err: error }, 'a card does not say how its action stands');
+        }
+    },
+    finish(card, content) {
+      const { status } = shown.get(card.action) ?? open(card);
+      shown.delete(card.action);
+      return status.finish(content);
+    },
+  };
+}

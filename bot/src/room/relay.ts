@@ -1,0 +1,222 @@
+/** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
+import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
+import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
+import { sha256 } from '@pocketcoder/ledger/src/action.ts';
+import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import type { Logger } from 'pino';
+import { type Gate, type Heard, judge, onlyThat, removedBy, type Verdict } from '../approval/gatekeeper.ts';
+import type { CardStore } from '../approval/store.ts';
+import type { Book } from '../approval/view.ts';
+import type { Attention } from '../desk/attention.ts';
+import type { Desk } from '../desk/desk.ts';
+import { nameOf } from '../show/action.ts';
+import { message } from '../show/card.ts';
+import { oneLine } from '../show/visible.ts';
+import type { Conversation } from '../tasks/conversation.ts';
+import type { Matrix, RoomId, Taken, UserId, WireEvent } from '../types.ts';
+import { type CommandContext, isControl, runCommand } from './commands.ts';
+import { createGuard, type Guard } from './guard.ts';
+import { noticer } from './ignored.ts';
+import { repliedTo } from './replies.ts';
+import type { SentFiles } from './sent.ts';
+import type { Tour } from './tour.ts';
+import type { Troubles } from './troubles.ts';
+
+export type RelayOptions = {
+  matrix: Matrix;
+  cards: CardStore;
+  book: Book;
+  desk: Desk;
+  conversation: Conversation;
+  ledger: Ledger;
+  attention: Attention;
+  /** Rooms in which nothing is asked or approved, and why. */
+  troubles: Troubles;
+  tour: Tour;
+  sentFiles: SentFiles;
+  health(): string[];
+  log: Logger;
+};
+const unrelated = { about: '', line: '' };
+type Received = Extract<Verdict, { do: 'receive' }>;
+export type Relay = Guard & {
+  /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
+  take(t: Taken): Promise<void>;
+  /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
+  setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
+  onEntry(entry: Entry): void;
+};
+
+/** What the room is told when a device was just enrolled. */
+function welcome({ user, device, role = 'owner' }: { user: string; device: string; role?: string }): string {
+  const start = `Paired. ${nameOf(user)}’s device ${device} is enrolled; role: ${role}.\n`;
+  if (!atLeast(role, 'asks')) return `${start}They read what is said and decide nothing.`;
+  const asks = `${start}Say what should be done, or !help for the commands.\n`;
+  return atLeast(role, 'approves')
+    ? `${asks}Each action comes as a card that shows the whole of it: tap the emoji that it names, or vote in its poll, to approve it; ❌ denies it.`
+    : `${asks}Others decide.`;
+}
+
+/** What the operator did at the console, told in every room. */
+const told: Record<string, string> = {
+  'identity.revoked':
+    '🔒 A device was revoked at the console: it approves nothing more and reads nothing new.',
+  frozen: '🧊 Frozen at the console: nothing is approved and nothing starts until it is thawed.',
+  thawed: '☀️ Thawed at the console: approvals count again. What was approved before has to be asked anew.',
+};
+
+export function createRelay(o: RelayOptions): Relay {
+  const { matrix, cards, book, desk, conversation, log } = o;
+  const gate: Gate = {
+    matrix,
+    cards,
+    people: () => book.enrolled(),
+    answeredBy: book.answeredBy,
+    trouble: (room) => o.troubles.why(room as RoomId),
+    now: () => Date.now(),
+  };
+  const workspaceOf = (room: string): string | undefined =>
+    [...book.rooms()].find(([, r]) => r === room)?.[0];
+
+  /** Words to the room; where that fails the decision stands all the same. */
+  async function say(
+    room: RoomId,
+    text: string,
+    { replyTo = '', txn = '' }: { replyTo?: string; txn?: string } = {},
+  ): Promise<void> {
+    if (!text) return;
+    const content = message([{ line: text }]);
+    if (replyTo) content['m.relates_to'] = { 'm.in_reply_to': { event_id: replyTo } };
+    await matrix
+      .post(room, 'm.room.message', content, txn ? { txn } : {})
+      .catch((error: unknown) => log.warn({ room, err: error }, 'not said'));
+  }
+
+  /** Each explanation once a card: somebody who sends a spent or refused key over and over must not fill the room. */
+  const explained = new Set<string>();
+  function explain(about: string, why: string): string {
+    if (!why || explained.has(`${about} ${why}`)) return '';
+    explained.add(`${about} ${why}`);
+    return why;
+  }
+
+  /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
+  async function hear(room: RoomId, workspace: string, v: Heard | Received): Promise<void> {
+    const { ledger, attention, health, tour } = o;
+    const { from, evidence } = v;
+    const user = from.user as string as CommandContext['user'];
+    const devices = (of: string) => matrix.devicesNow(of as UserId);
+    const recheck = () => guard.recheck(room);
+    const parts: CommandContext = {
+      ...{ desk, book, cards, conversation, ledger, attention, health, devices, recheck, tour },
+      ...{ workspace, user, role: from.role, evidence },
+    };
+    attention.heard();
+    if (v.do === 'receive') conversation.goOn(workspace);
+    const text = v.do === 'hear' ? v.text : '';
+    if (isControl(text)) return say(room, await runCommand(text, parts));
+    // Before words count as taken they are with the conversation, so what they reply to is looked up here.
+    const { about, line } = text.startsWith('!')
+      ? unrelated
+      : await repliedTo(o, room, v.do === 'receive' ? v.sent : v);
+    const answer =
+      v.do === 'receive'
+        ? o.sentFiles.receive(v.sent, line, v.evidence, parts)
+        : text.startsWith('!')
+          ? runCommand(text, parts)
+          : conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
+    answer
+      .catch((error: unknown) => {
+        log.error({ room, err: error }, 'not done');
+        return `⚠️ ${messageOf(error)}`;
+      })
+      .then((said) => say(room, said))
+      .catch((error: unknown) => log.error({ err: error }, 'not answered'));
+  }
+
+  const notice = noticer();
+  /** Whoever has only a token, or the server, is not heard; the owner learns of it. */
+  async function ignored(t: Taken, why: string): Promise<void> {
+    if (t.wire.sender === matrix.user) return;
+    log.info({ event: t.wire.event_id, type: t.type, why }, 'ignored');
+    if (t.wire.state_key !== undefined || !book.enrolled().some((d) => d.user === t.wire.sender)) return;
+    const news = notice(t, why);
+    if (!news) return;
+    const { kind, device } = news;
+    await o.ledger.append({
+      kind: 'alarm',
+      body: { reason: `ignored: ${kind}`, room: t.room, user: t.wire.sender, device },
+    });
+    news.told();
+    await say(t.room, news.said, news.below ? { replyTo: t.wire.event_id } : {});
+  }
+
+  /** The room is the audit trail: what is gone from it stands in the ledger, once a card however often it is removed. */
+  async function noteRemoval(t: Taken): Promise<void> {
+    const card = removedBy(t, cards);
+    if (!card) return;
+    const body = { reason: 'card removed', action: card.action, room: t.room };
+    await o.ledger.append({ id: idOf(`removed ${card.action}`, sha256), kind: 'alarm', body });
+  }
+
+  const guard = createGuard({ ...o, say });
+  return {
+    ...guard,
+    async take(t) {
+      const workspace = workspaceOf(t.room);
+      if (!workspace) return;
+      await noteRemoval(t);
+      const verdict = await judge(t, gate);
+      if (verdict.do === 'ignore') return ignored(t, verdict.why);
+      if (verdict.do === 'tell')
+        return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
+      if (verdict.do === 'hear' || verdict.do === 'receive') {
+        // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
+        const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
+        const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
+        if (yes) return say(t.room, yes, { replyTo: card.event });
+        void matrix.readMarker(t.room, t.wire.event_id);
+        if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
+        return hear(t.room, workspace, verdict);
+      }
+      if (verdict.do === 'stop') {
+        // The sandbox first: a brain that hangs must not hold up a stop.
+        void conversation.interrupt(workspace);
+        const count = await desk.stop(workspace, verdict.evidence.user);
+        o.tour.did(workspace, 'stopped');
+        return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
+      }
+      await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), {
+        replyTo: verdict.card.event,
+      });
+    },
+    async setAside(room, wire, error) {
+      const why = oneLine(messageOf(error));
+      const event = oneLine(wire.event_id);
+      const body = { reason: `an event was set aside: ${why}`, room, event };
+      await o.ledger.append({ kind: 'alarm', body }).catch((refusal: unknown) => {
+        if (isUnreachable(refusal)) throw refusal; // the same is tried again
+        log.error({ room, err: refusal }, 'no alarm recorded');
+      });
+      const words = `⚠️ What ${oneLine(wire.sender)} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
+      await say(room, words, { replyTo: wire.event_id });
+    },
+    onEntry(entry) {
+      if (entry.author !== 'operator') return; // what was said in the room has its answer there
+      if (entry.kind === 'workspace.exported') {
+        const { workspace, form, files } = JSON.parse(entry.body) as Record<string, string>;
+        const room = book.rooms().get(workspace ?? '');
+        if (room) void say(room as RoomId, `📤 Exported at the console as a ${form}; files: ${files}.`);
+      }
+      if (entry.kind === 'frozen') for (const name of book.rooms().keys()) void conversation.interrupt(name);
+      const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
+      if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
+      const [workspace] = book.rooms().keys();
+      const [first, more] = book.enrolled();
+      const begins = entry.kind === 'identity.enrolled' && first && !more && atLeast(first.role, 'approves');
+      if (begins && workspace !== undefined) o.tour.first(workspace);
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** What is said after a restore: where the ledger ends now, and whether the room knows that it once went further. */
+import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { Content } from '../types.ts';
+
+type Mark = { seq: number; hash: string };
+
+const isMark = (v: unknown): v is Mark =>
+  typeof v === 'object' && v !== null && 'seq' in v && 'hash' in v && Number.isInteger(v.seq);
+const short = ({ seq, hash }: Mark): string => `⛓ ${seq} ${hash.slice(0, 12)}`;
+
+/** Why the ledger is not the one that this bot's own last checkpoint tells of, or undefined. @param head its last entry */
+export async function takenBack(
+  ledger: Pick<Ledger, 'since'>,
+  said: readonly Content[],
+  head: Entry | undefined,
+): Promise<string | undefined> {
+  const marks = said.map((content) => content['org.pocketcoder.checkpoint']).filter(isMark);
+  const [last] = marks.sort((a, b) => b.seq - a.seq);
+  if (!last || !head) return undefined;
+  const [there] = await ledger.since(last.seq - 1);
+  return there?.hash === last.hash
+    ? undefined
+    : `this room knows the ledger up to ${short(last)}, but it was taken back to a backup and ends at ${short(head)}: what was ` +
+        'decided and what ran in between is in this room’s history alone';
+}
+
+/** The room's first words after a restore. @param head the ledger's last entry */
+export const restoredText = (device: string, head: Entry | undefined): string =>
+  `♻️ Restored from a backup, with a new device (${device}) and the identity of before: no pairing anew. The ledger ends at ` +
+  `${head ? short(head) : 'its beginning'}. What waited or ran is void or unknown, and everything is frozen until ` +
+  './pocketcoder thaw at the console.';

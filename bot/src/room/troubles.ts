@@ -1,0 +1,33 @@
+/** Rooms that are not as the bot made them. Kept over restarts: a person who looked lifts a trouble, nothing else does. */
+import { DatabaseSync } from 'node:sqlite';
+import { newId } from '@pocketcoder/ledger/src/action.ts';
+import type { RoomId } from '../types.ts';
+
+/** `id` is that of its alarm in the ledger: one alarm a trouble, also after a crash. */
+export type Trouble = { room: RoomId; why: string; id: string };
+export type Troubles = {
+  /** Notes what is off in a room; a trouble that it has already stands. */
+  note(room: RoomId, why: string): Trouble;
+  /** Why nothing is asked or approved in that room, or ''. */
+  why(room: RoomId): string;
+  all(): Trouble[];
+  lift(room: RoomId): void;
+};
+
+export function troubleStore(file: string): Troubles {
+  const db = new DatabaseSync(file);
+  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+    CREATE TABLE IF NOT EXISTS trouble(room TEXT PRIMARY KEY, why TEXT NOT NULL, id TEXT NOT NULL) STRICT;`);
+  const add = db.prepare('INSERT OR IGNORE INTO trouble VALUES(?,?,?)');
+  const find = db.prepare('SELECT * FROM trouble WHERE room = ?');
+  const get = (room: RoomId) => find.get(room) as Trouble | undefined;
+  return {
+    note(room, why) {
+      add.run(room, why, newId());
+      return get(room) as Trouble;
+    },
+    why: (room) => get(room)?.why ?? '',
+    all: () => db.prepare('SELECT * FROM trouble').all() as Trouble[],
+    lift: (room) => void db.prepare('DELETE FROM trouble WHERE room = ?').run(room),
+  };
+}

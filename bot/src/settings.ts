@@ -1,0 +1,54 @@
+/** What the set-up hands to the bot: one JSON file, read once, checked before anything starts. */
+import { readFileSync } from 'node:fs';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import type { UserId } from './types.ts';
+
+export type Configuration = {
+  project: string;
+  ledger: { url: string; password: string };
+  homeserver: { url: string; server_name: string; user: string; password: string };
+  owner: UserId;
+  /** `pictures`: its model sees them. */
+  brain: { url: string; password: string; model: string; pictures?: boolean } | null;
+  /** `host` is what to listen on: a name that only the brain's network has. */
+  gateway: { host: string; port: number; url: string };
+  /** Seconds from a card within which an approval counts as unread; 0 for never. */
+  quick: number;
+  /** The owner's, by its IANA name: every time that the room is told is in it. */
+  timezone: string;
+};
+
+/** Exact Matrix user ids only: a blank, a pattern or a bare name would let somebody else own the bot. */
+const mxid = /^@[a-z0-9._=/+-]+:[A-Za-z0-9.:[\]-]+$/;
+
+export const isUserId = (v: unknown): v is UserId => typeof v === 'string' && mxid.test(v);
+
+/** Whether this is a time zone by its IANA name, such as Europe/Berlin. */
+export function isTimezone(v: unknown): v is string {
+  try {
+    return typeof v === 'string' && /^[A-Z]/i.test(v) && !!new Intl.DateTimeFormat('en', { timeZone: v });
+  } catch {
+    return false;
+  }
+}
+
+/** Reads and checks the file. Throws an error that says what is wrong and that nothing was started. */
+export function readConfiguration(path: string): Configuration {
+  const fail = (what: string): never => {
+    throw new Error(`${path}: ${what}. Nothing was started: run the set-up (npm start) again.`);
+  };
+  let c: Configuration;
+  try {
+    c = JSON.parse(readFileSync(path, 'utf8')) as Configuration;
+  } catch (error) {
+    return fail(messageOf(error));
+  }
+  if (!isUserId(c.owner))
+    fail(`owner must be one Matrix user id like @you:example.org, not ${JSON.stringify(c.owner)}`);
+  if (!(c.quick >= 0)) fail('quick must be seconds, 0 or more');
+  if (!isTimezone(c.timezone))
+    fail(`timezone must be one such as Europe/Berlin, not ${JSON.stringify(c.timezone)}`);
+  for (const part of ['ledger', 'homeserver', 'gateway'] as const)
+    if (!c[part]?.url) fail(`${part}.url is missing`);
+  return c;
+}

@@ -1,0 +1,174 @@
+/** The Matrix events of a card: message, sealed chips, poll, long file, and what stands there once it was answered. */
+import type { Action } from '@pocketcoder/ledger/src/action.ts';
+import { digestText } from '../approval/tokens.ts';
+import { actionBlocks, type Block, fitsPhone, header, toHtml, toText } from './action.ts';
+
+export type Content = Record<string, unknown>;
+/** A card's open secrets and where it stands; `key` and `decoy` are sealed keys, absent on poll and code cards. */
+export type Secrets = {
+  number: number;
+  digest: string;
+  decideBy: Date;
+  key: string;
+  decoy: string;
+  nonce: string;
+  code: string;
+};
+
+const pollStart = 'org.matrix.msc3381.poll.start';
+const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
+
+/** m.text or m.notice with both bodies from the same blocks. Notices never notify. */
+export function message(blocks: readonly Block[], kind: 'm.text' | 'm.notice' = 'm.notice'): Content {
+  return {
+    msgtype: kind,
+    body: toText(blocks),
+    format: 'org.matrix.custom.html',
+    formatted_body: toHtml(blocks),
+    // Stated, else `@room` or a name in somebody's text would count as a mention.
+    'm.mentions': {},
+  };
+}
+
+type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
+
+/** What is for auditors: a card's last line, and a short one. @param more what the ledger says of it */
+const proof = (action: Action, { digest }: Pick<Shown, 'digest'>, more: readonly string[] = []): Block => ({
+  line: [...(more.length > 0 ? more : [action.class]), `digest ${digestText(digest).slice(0, 10)}`].join(
+    ' · ',
+  ),
+});
+
+/** What every form of a card shows: header, the whole action, how to answer, digest. */
+const asking = (action: Action, s: Shown, how: readonly Block[] = []): Block[] => [
+  header(action, s.number, s.decideBy),
+  ...actionBlocks(action),
+  ...how,
+  proof(action, s),
+];
+
+/**
+ * A card that was answered: the action stays as it was, and below it stands how it goes or how it ended.
+ * @param more who approved it, and where the ledger then was
+ */
+export const answered = (
+  action: Action,
+  s: Omit<Shown, 'decideBy'>,
+  line: string,
+  more: readonly string[] = [],
+): Block[] => [header(action, s.number), ...actionBlocks(action), { line }, proof(action, s, more)];
+
+/** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
+export const chipCard = (action: Action, s: Secrets): Block[] =>
+  asking(action, s, [{ line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` }]);
+
+/**
+ * Bytes of an event's content before encryption. A homeserver takes 65,536 of the encrypted event, and clients were seen
+ * to take bodies of 45 KiB; an edit carries both bodies twice and is the largest of a card's events.
+ */
+const mostBytes = 40_000;
+
+/** Whether the card can show the whole action to its end; if not it goes along as a file and takes only its code. */
+export function canBeTapped(action: Action, s: Secrets): boolean {
+  const blocks = chipCard(action, s);
+  if (!fitsPhone(blocks)) return false;
+  const content = message(blocks);
+  return fitsEvent({ ...content, 'm.new_content': content });
+}
+
+/** The same before there are secrets: they are all of one length. */
+export const fitsCard = (action: Action): boolean =>
+  canBeTapped(action, {
+    ...{ number: 999_999, digest: '0'.repeat(64), decideBy: new Date(0) },
+    ...{ key: '🦊', decoy: '', nonce: '', code: '' },
+  });
+
+/** A sealed chip: the whole annotation inside, an empty reference outside, so that the server never sees the key. */
+export function chip(card: string, key: string): { content: Content; outer: Content } {
+  return {
+    content: { 'm.relates_to': { rel_type: 'm.annotation', event_id: card, key } },
+    outer: { rel_type: 'm.reference', event_id: card },
+  };
+}
+
+/** Answer ids that only a reader of the poll has, and that name the action they are for. */
+export const pollAnswers = (s: Pick<Secrets, 'digest' | 'nonce'>): { ok: string; no: string } => ({
+  ok: `ok.${digestText(s.digest)}.${s.nonce}`,
+  no: `no.${digestText(s.digest)}.${s.nonce}`,
+});
+
+/** MSC3381, unstable type: the one Element X handles. The question holds the whole action. */
+export function poll(
+  action: Action,
+  s: Secrets,
+  approvers: readonly string[],
+): { type: string; content: Content } {
+  const question = toText(asking(action, s));
+  const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
+  const { ok, no } = pollAnswers(s);
+  return {
+    type: pollStart,
+    content: {
+      [pollStart]: {
+        kind: 'org.matrix.msc3381.poll.disclosed',
+        max_selections: 1,
+        question: { ...words(question), body: question, msgtype: 'm.text' },
+        answers: [
+          { id: ok, ...words('Approve') },
+          { id: no, ...words('Deny') },
+        ],
+      },
+      'org.matrix.msc1767.text': question,
+      'm.mentions': { user_ids: approvers },
+    },
+  };
+}
+
+/** Ends a poll for the clients that show it. */
+export const pollEnd = (start: string, words: string): { type: string; content: Content } => ({
+  type: 'org.matrix.msc3381.poll.end',
+  content: {
+    'm.relates_to': { rel_type: 'm.reference', event_id: start },
+    'org.matrix.msc3381.poll.end': {},
+    'org.matrix.msc1767.text': words,
+  },
+});
+
+const cut = 1200;
+
+const fitsEvent = (content: Content): boolean => Buffer.byteLength(JSON.stringify(content)) <= mostBytes;
+
+/** An action's head and tail, where all of it is too long. */
+function headAndTail(action: Action): Block[] {
+  const whole = toText(actionBlocks(action));
+  return [
+    { line: `too long for a card (${whole.length} characters). It starts with` },
+    { quote: whole.slice(0, cut).toWellFormed() },
+    { line: 'and ends with' },
+    { quote: whole.slice(-cut).toWellFormed() },
+  ];
+}
+
+/** What ran without a card: how it ended, then the action, all of it or head and tail where an event cannot hold it. */
+export function told(
+  action: Action,
+  s: Omit<Shown, 'decideBy'>,
+  line: string,
+  more: readonly string[],
+): Content {
+  const last = proof(action, s, more);
+  const whole = message([{ line }, ...actionBlocks(action), last]);
+  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action), last]);
+}
+
+/** For what is too long for a card: its head and tail, and where the rest and the code are. */
+export function longCard(action: Action, s: Secrets): { card: Content; file: string } {
+  const blocks: Block[] = [
+    header(action, s.number, s.decideBy),
+    ...headAndTail(action),
+    { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },
+    proof(action, s),
+  ];
+  const file = `${toText(asking(action, s))}\nsend ${s.code} to approve #${s.number}\n`;
+  return { card: message(blocks, 'm.text'), file };
+}

@@ -1,0 +1,160 @@
+/** `pocketcoder restore`: an instance from a backup, in a state directory that is empty. */
+import {
+  accessSync,
+  constants,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Decrypter } from 'age-encryption';
+import type Docker from 'dockerode';
+import { pack } from 'tar-stream';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { type Archive, botVolume, type Manifest, places, readArchive, volumesOf } from '../engine/archive.ts';
+import { ensureBase } from '../engine/base.ts';
+import { ensureDocker } from '../engine/docker.ts';
+import { findEngine } from '../engine/engine.ts';
+import { Fault } from '../fault.ts';
+import { alone } from '../instance/lock.ts';
+import { choosePort } from '../instance/ports.ts';
+import { projectOf, type State, stateHome, version, writeState } from '../instance/state.ts';
+import { volumeContainer } from '../instance/volumes.ts';
+import type { Report } from '../report.ts';
+import { decrypterAsked, through } from './age.ts';
+import { made, migrations } from './backup.ts';
+
+const nothing = 'Nothing was changed';
+
+/** What age says, for a person. */
+function why(error: unknown): string {
+  const message = messageOf(error);
+  if (/no identity matched/.test(message)) return 'that passphrase or key does not open it';
+  return /no backup of/.test(message) ? message : `it is cut off, damaged or no backup (${message})`;
+}
+
+async function open(file: string, decrypter: Decrypter): Promise<Archive> {
+  const source = createReadStream(file);
+  return readArchive(await through(decrypter, source as Readable));
+}
+
+/** Reads all of it, so that what follows meets no bad end half-way. */
+async function checked(file: string, decrypter: Decrypter): Promise<Manifest> {
+  let manifest: Manifest;
+  try {
+    const archive = await open(file, decrypter);
+    manifest = archive.manifest;
+    for await (const { stream } of archive.parts()) for await (const _ of stream);
+  } catch (error) {
+    throw new Fault('failed', `${file} was not restored: ${why(error)}. ${nothing}.`);
+  }
+  const known = migrations();
+  if (manifest.version > version || !manifest.migrations.every((name) => known.includes(name)))
+    throw new Fault(
+      'config',
+      `${file} was written by a newer release than this one. ${nothing}: restore it with that release.`,
+    );
+  return manifest;
+}
+
+/** As the engine labels what it made for the old project, for the new one. */
+function labelsFor(labels: Record<string, string>, old: string, project: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([key, v]) => [key, v === old ? project : v]));
+}
+
+/** Its start looks for a file that says so. */
+const homeserverVolume = '_homeserver_data';
+
+async function fill(docker: Docker, image: string, project: string, archive: Archive): Promise<void> {
+  const { volumes } = archive.manifest;
+  const binds = volumes.map(({ name }) =>
+    name === botVolume ? `${project}${name}:${places.bot}` : `${project}${name}:${places.volumes}/${name}`,
+  );
+  const container = await volumeContainer(docker, image, project, binds);
+  try {
+    for await (const { part, stream } of archive.parts())
+      await container.putArchive(stream, { path: dirname(places[part]) });
+    if (!volumes.some(({ name }) => name === homeserverVolume)) return;
+    const tar = pack();
+    tar.entry({ name: `${homeserverVolume}/restored`, uid: 10004, gid: 10004 }, '');
+    tar.finalize();
+    await container.putArchive(tar, { path: places.volumes });
+  } finally {
+    await container.remove({ force: true });
+  }
+}
+
+/**
+ * Restores a backup without starting anything. It is read twice: the first time changes nothing.
+ * Throws a Fault where it cannot be read or something is in the way; what was begun is taken back then.
+ */
+export async function restore(report: Report, file: string): Promise<void> {
+  const home = stateHome();
+  if (existsSync(home) && readdirSync(home).length > 0)
+    throw new Fault(
+      'cannotCreate',
+      `${home} is not empty. ${nothing}: ./pocketcoder uninstall removes the instance that is there, or name another ` +
+        'directory by POCKETCODER_HOME.',
+    );
+  try {
+    accessSync(file, constants.R_OK); // before a passphrase is asked for
+  } catch (error) {
+    throw new Fault('failed', `${file} was not restored: ${messageOf(error)}. ${nothing}.`);
+  }
+  const decrypter = await decrypterAsked();
+  const manifest = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const engine = findEngine();
+  const { docker } = engine;
+  const project = projectOf(home);
+  await alone(home, async () => {
+    await ensureDocker(engine, home, report);
+    if ((await volumesOf(docker, project)).length > 0)
+      throw new Fault(
+        'cannotCreate',
+        `Volumes of an earlier instance in ${home} are there still (${project}…). ${nothing}: name another POCKETCODER_HOME.`,
+      );
+    const base = await ensureBase(docker, report);
+    const archive = await open(file, decrypter);
+    const state = JSON.parse(archive.home.get('secrets.json')?.toString() ?? '') as State;
+    try {
+      await report.phase('restore', 'writing volumes and settings', async () => {
+        for (const { name, labels } of manifest.volumes) {
+          const Labels = labelsFor(labels, state.project, project);
+          await docker.createVolume({ Name: `${project}${name}`, Labels });
+        }
+        await fill(docker, base.ref, project, archive);
+        for (const [written, bytes] of archive.home) {
+          const name = normalize(`/${written}`).slice(1);
+          if (made.test(name)) continue;
+          const path = join(home, name);
+          mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+          if (name !== 'secrets.json') writeFileSync(path, bytes, { mode: 0o600 });
+        }
+        const ports = {
+          homeserver: await choosePort([state.ports.homeserver]),
+          ledger: await choosePort([state.ports.ledger]),
+        };
+        const { subnet: _subnet, reach: _reach, ...kept } = state;
+        writeState(home, { ...kept, version, project, ports, restored: manifest.at });
+      });
+    } catch (error) {
+      for (const { name } of manifest.volumes)
+        await docker
+          .getVolume(`${project}${name}`)
+          .remove({ force: true })
+          .catch(() => {});
+      rmSync(home, { recursive: true, force: true });
+      throw new Fault('temporary', `The restore broke off and was taken back: ${messageOf(error)}.`);
+    }
+    report.event(
+      { event: 'restored', at: manifest.at, server_name: state.server_name, project, home },
+      `Restored as of ${manifest.at}. See to it that the old instance never runs again, look over ${home}/pocketcoder.yaml, then ` +
+        './pocketcoder start.',
+    );
+  });
+}

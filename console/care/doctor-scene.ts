@@ -1,0 +1,186 @@
+/** What `doctor` judges: everything looked at once, nothing changed. What could not be looked at is absent. */
+import { existsSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type Docker from 'dockerode';
+import { listOf } from '../../config/brain/render.ts';
+import type { Entry } from '../../ledger/src/client.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { findBase } from '../engine/base.ts';
+import { composeOf } from '../engine/compose.ts';
+import { execIn, type ServiceState, serviceStates } from '../engine/containers.ts';
+import { ask, type Engine, findEngine } from '../engine/engine.ts';
+import { addressOf, ledgerUrlOf, portsOf, servicesOf } from '../engine/services.ts';
+import { askBot, type Said } from '../instance/bot-console.ts';
+import { findInstance, type Instance } from '../instance/instance.ts';
+import { ledgerAs } from '../instance/ledger.ts';
+import { holderOf } from '../instance/ports.ts';
+import { stateHome } from '../instance/state.ts';
+import { lastLinesOf, readable } from './logs.ts';
+
+/** A service's container; `complaint` is the last error that it logged. */
+export type Part = {
+  name: string;
+  restarts: number;
+  oom: boolean;
+  complaint: string;
+} & Partial<ServiceState>;
+export type Scene = {
+  home: string;
+  /** Modes of the state directory and of files in it. */
+  modes: Record<string, number>;
+  /** Bytes left where the state directory is. */
+  free: number;
+  /** Absent before the first start, and where settings or state cannot be read: then `fault` says why. */
+  instance?: Instance;
+  fault?: string;
+  engine: { host: string; chosen: boolean; is: 'up' | 'down' | 'denied'; version?: string; api?: string };
+  compose?: string;
+  base?: boolean;
+  parts: Part[];
+  /** Ports whose service does not run, and who has them; '' where they are free. */
+  ports: { service: string; setting: string; port: number; holder: string }[];
+  /** Whether these answer to this machine. */
+  answers: { service: string; url: string; ok: boolean }[];
+  /** Milliseconds by which a clock is ahead of this machine's. */
+  clocks: Record<string, number>;
+  /** Bytes left on the disk of each service's data. */
+  disks: Record<string, number>;
+  ledger?: { newest: Entry[]; control: Entry[] } | { fault: string };
+  bot?: Said | { fault: string };
+  /** What the model's address answered when it was asked for its models. */
+  model?: { status: number; text: string };
+};
+
+/** Where each service keeps its data. */
+const data: Readonly<Record<string, string>> = {
+  homeserver: '/data',
+  ledger: '/data',
+  bot: '/var/lib/pocketcoder',
+  brain: '/data',
+};
+const newestEntries = 200;
+
+/** The value, or undefined where it cannot be had: another check says why. */
+const maybe = <T>(work: Promise<T>): Promise<T | undefined> => work.catch(() => undefined);
+
+async function partOf(docker: Docker, name: string, state: ServiceState | undefined): Promise<Part> {
+  if (!state) return { name, restarts: 0, oom: false, complaint: '' };
+  const [info, lines] = await Promise.all([
+    maybe(docker.getContainer(state.id).inspect()),
+    maybe(lastLinesOf(docker, name, state.id, { tail: 50 })),
+  ]);
+  const atLeast = (level: number) => lines?.findLast(({ pino }) => Number(pino?.['level']) >= level);
+  const newest = lines?.at(-1);
+  // What is no line of pino's and came last may be why it ended.
+  const bad = atLeast(50) ?? (newest?.pino ? atLeast(40) : newest);
+  const complaint = bad ? readable(bad).slice(0, 400) : '';
+  return {
+    name,
+    ...state,
+    restarts: info?.RestartCount ?? 0,
+    oom: info?.State.OOMKilled === true,
+    complaint,
+  };
+}
+
+/** How far a clock is ahead, from the moment it states (milliseconds) and how exact that is. */
+function ahead(states: number, from: number, exact: number): number {
+  const [least, most] = [from - exact, Date.now() + exact];
+  return states < least ? states - least : states > most ? states - most : 0;
+}
+
+async function answerOf(service: string, url: string, s: Scene): Promise<void> {
+  const from = Date.now();
+  const response = await maybe(fetch(url, { signal: AbortSignal.timeout(5000) }));
+  await response?.arrayBuffer().catch(() => undefined);
+  s.answers.push({ service, url, ok: response?.ok === true });
+  const date = Date.parse(response?.headers.get('date') ?? '');
+  if (date) s.clocks[service] = ahead(date, from, 1000);
+}
+
+async function ledgerOf(instance: Instance): Promise<NonNullable<Scene['ledger']>> {
+  try {
+    const ledger = await ledgerAs(instance, 'auditor');
+    return { newest: await ledger.last(newestEntries), control: await ledger.control() };
+  } catch (error) {
+    return { fault: messageOf(error) };
+  }
+}
+
+/** Asked in the proxy's own container: nobody else reaches it, and the key stays where it is. */
+const listModels = `fetch('http://model-proxy:8081' + process.argv[1], { headers: JSON.parse(process.argv[2]),
+  signal: AbortSignal.timeout(15000) }).then(async (r) => console.log(JSON.stringify({ status: r.status, text:
+  (await r.text()).slice(0, 200000) })))`;
+
+async function modelOf(docker: Docker, { settings, state }: Instance): Promise<Scene['model']> {
+  if (!settings.model) return undefined;
+  const { path, headers } = listOf(settings.model);
+  const { out } = await execIn(docker, state.project, 'model', [
+    'node',
+    '-e',
+    listModels,
+    path,
+    JSON.stringify(headers),
+  ]);
+  return JSON.parse(out) as Scene['model'];
+}
+
+async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise<void> {
+  const { docker } = engine;
+  const states = await serviceStates(docker, instance.state.project);
+  const runs = (name: string): boolean => states.get(name)?.running === true;
+  const { homeserver } = instance.settings;
+  s.parts = await Promise.all(servicesOf(instance).map((name) => partOf(docker, name, states.get(name))));
+  for (const { service, setting, port, address } of portsOf(instance))
+    if (!runs(service)) s.ports.push({ service, setting, port, holder: await holderOf(port, address) });
+  if (homeserver || runs('homeserver'))
+    await answerOf('homeserver', `${addressOf(instance).replace(/\/+$/, '')}/_matrix/client/versions`, s);
+  if (runs('ledger')) {
+    await answerOf('ledger', `${ledgerUrlOf(instance)}/api/health`, s);
+    s.ledger = await ledgerOf(instance);
+  }
+  for (const [name, path] of Object.entries(data)) {
+    const room =
+      runs(name) &&
+      (await maybe(execIn(docker, instance.state.project, name, ['stat', '-fc', '%a %S', path])));
+    const [blocks, size] = room ? room.out.split(' ').map(Number) : [];
+    if (blocks !== undefined && size) s.disks[name] = blocks * size;
+  }
+  if (runs('bot'))
+    s.bot = await askBot(engine, instance.state.project, { cmd: 'status' }).catch((error: unknown) => ({
+      fault: messageOf(error),
+    }));
+  const model = runs('model') && (await maybe(modelOf(docker, instance)));
+  if (model) s.model = model;
+}
+
+/** Looks at everything there is to be looked at. Never throws. */
+export async function observe(): Promise<Scene> {
+  const home = stateHome();
+  const engine = findEngine();
+  const s: Scene = {
+    ...{ home, modes: {}, free: 0, parts: [], ports: [], answers: [], clocks: {}, disks: {} },
+    engine: { host: engine.host, chosen: engine.chosen, is: await ask(engine) },
+  };
+  const there = (path: string): string => (existsSync(path) ? path : there(dirname(path)));
+  const { bavail, bsize } = statfsSync(there(home));
+  s.free = bavail * bsize;
+  for (const name of ['.', 'secrets.json', 'pocketcoder.yaml'])
+    if (existsSync(join(home, name))) s.modes[name] = statSync(join(home, name)).mode & 0o777;
+  try {
+    const instance = findInstance();
+    if (instance) s.instance = instance;
+  } catch (error) {
+    s.fault = messageOf(error);
+  }
+  if (s.engine.is !== 'up') return s;
+  s.compose = await composeOf(home);
+  s.base = (await maybe(findBase(engine.docker))) != null;
+  const version = await maybe(engine.docker.version());
+  if (version) Object.assign(s.engine, { version: version.Version, api: version.ApiVersion });
+  const from = Date.now();
+  const info = (await maybe(engine.docker.info())) as { SystemTime?: string } | undefined;
+  if (info?.SystemTime) s.clocks['engine'] = ahead(Date.parse(info.SystemTime), from, 0);
+  if (s.instance) await lookInside(s, engine, s.instance);
+  return s;
+}

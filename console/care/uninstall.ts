@@ -1,0 +1,98 @@
+/** `pocketcoder uninstall`: everything of one instance goes, and nothing of another one beside it. */
+import { existsSync, globSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import type Docker from 'dockerode';
+import { findEngine, requireEngine } from '../engine/engine.ts';
+import { Fault } from '../fault.ts';
+import type { Instance } from '../instance/instance.ts';
+import { alone } from '../instance/lock.ts';
+import { checkout } from '../instance/paths.ts';
+import { projectVolumes } from '../instance/volumes.ts';
+import type { Report } from '../report.ts';
+import { unserve } from '../start/tailnet.ts';
+import { seen } from './logs.ts';
+
+/** What an instance keeps in its state directory. Whatever else is there is somebody's. */
+const own = ['bin/docker-compose-*', 'compose.env', 'dockerd.log', 'pocketcoder.yaml', 'secrets.json'];
+
+/** Removes the instance's files and, where nothing else stands in it, their directory. @returns what is left */
+export function removeHome(home: string): string[] {
+  for (const name of globSync(own, { cwd: home })) rmSync(join(home, name));
+  for (const folder of [join(home, 'bin'), home])
+    if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+  return existsSync(home) ? readdirSync(home) : [];
+}
+
+/** Removes everything the engine has of a project: containers, networks, volumes. */
+export async function removeProject(docker: Docker, project: string): Promise<void> {
+  const filters = { label: [`com.docker.compose.project=${project}`] };
+  // The tasks' containers are the executor's: compose knows nothing of them, their names begin with the project's.
+  const tasks = await docker.listContainers({ all: true, filters: { name: [`^/${project}-`] } });
+  const containers = [...(await docker.listContainers({ all: true, filters })), ...tasks];
+  for (const id of new Set(containers.map((one) => one.Id)))
+    await docker.getContainer(id).remove({ force: true, v: true });
+  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  for (const { Name } of await projectVolumes(docker, project)) await docker.getVolume(Name).remove();
+}
+
+/** Removes the images with this label, but for those that a container still uses. @returns how many went */
+export async function removeImages(docker: Docker, label: string): Promise<number> {
+  let removed = 0;
+  for (const { Id } of await docker.listImages({ filters: { label: [label] } }))
+    await docker
+      .getImage(Id)
+      .remove()
+      .then(
+        () => removed++,
+        (error: { statusCode?: number }) => {
+          if (error.statusCode !== 409 && error.statusCode !== 404) throw error;
+        },
+      );
+  return removed;
+}
+
+/** Images are shared by all instances of an engine, and a stopped one may have no container left that holds them. */
+async function others(docker: Docker): Promise<boolean> {
+  const volumes = (await docker.listVolumes()).Volumes ?? [];
+  return volumes.some(({ Labels }) => /^pocketcoder-/.test(Labels?.['com.docker.compose.project'] ?? ''));
+}
+
+async function confirm({ home, state }: Instance, yes: boolean): Promise<void> {
+  if (yes) return;
+  const nothing = 'Nothing was removed.';
+  if (!process.stdin.isTTY)
+    throw new Fault('usage', `${nothing} Without a terminal to confirm at, uninstall takes --yes.`);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const typed = await terminal.question(
+      `This removes ${state.project} for ever: its ledger, rooms, accounts, workspaces and secrets, and its files in ${home}. ` +
+        `./pocketcoder backup would keep them.\nType ${state.project} to go on: `,
+    );
+    if (typed.trim() !== state.project)
+      throw new Fault('failed', `${nothing} That was not ${state.project}.`);
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Removes the instance once a person typed its name, or at once with `yes`. Throws a Fault before anything is removed. */
+export async function uninstall(instance: Instance, report: Report, yes: boolean): Promise<void> {
+  const { home, state } = instance;
+  const { docker } = await requireEngine(findEngine());
+  await confirm(instance, yes);
+  const { images, left } = await alone(home, async () => {
+    if (state.reach?.way === 'tailnet') await unserve();
+    await removeProject(docker, state.project);
+    const count = (await others(docker)) ? 0 : await removeImages(docker, 'org.pocketcoder.part');
+    return { images: count, left: removeHome(home) };
+  });
+  report.event(
+    { event: 'uninstalled', project: state.project, home, images, left },
+    `${state.project} is gone: its containers, networks and volumes, and its files in ${home}. ` +
+      `${images > 0 ? `${images} images went with it` : 'Images stay, which another instance may use'}. ` +
+      `What stays: Docker itself, the base image, ${checkout}, a unit that you gave to systemd, backups that you made` +
+      `${state.bot ? `, and the account ${state.bot} with its rooms` : ''}` +
+      `${left.length > 0 ? `, and in ${home} what is none of its: ${left.map((name) => seen(name)).join(', ')}` : ''}.`,
+  );
+}

@@ -1,0 +1,49 @@
+/** `pocketcoder upgrade`: for a checkout that was updated. A backup first, then a start with what is new, then an audit. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { backup } from '../backup/backup.ts';
+import { Fault } from '../fault.ts';
+import type { Instance } from '../instance/instance.ts';
+import { alone } from '../instance/lock.ts';
+import type { Report } from '../report.ts';
+import { bringUp } from '../start/start.ts';
+import { audit } from './audit.ts';
+
+/** The images of the last start, by part. */
+function imagesIn(home: string): Map<string, string> {
+  const path = join(home, 'compose.env');
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return new Map(
+    [...text.matchAll(/^POCKETCODER_IMAGE_(\w+)=(.*)$/gm)].map(([, part = '', image = '']) => [
+      part.toLowerCase(),
+      image,
+    ]),
+  );
+}
+
+/**
+ * Brings a running or stopped instance to what this checkout is; data is migrated by the parts as they start. Throws a Fault
+ * that names the way back.
+ */
+export async function upgrade(instance: Instance, report: Report, file: string, to?: string): Promise<void> {
+  const { home } = instance;
+  const before = imagesIn(home);
+  await backup(instance, report, file, to);
+  try {
+    const running = await alone(home, () => bringUp(report, false));
+    await audit(running.instance, report);
+  } catch (error) {
+    throw new Fault(
+      error instanceof Fault ? error.exit : 'failed',
+      `${messageOf(error)}\n\nThe upgrade did not come to its end. The state of before is in ${file}. To go back, put the checkout back as ` +
+        'it was and ./pocketcoder start; if that says that the data is newer, ./pocketcoder uninstall and ./pocketcoder ' +
+        `restore ${file}.`,
+    );
+  }
+  const changed = [...imagesIn(home)].flatMap(([part, image]) => (before.get(part) === image ? [] : [part]));
+  report.event(
+    { event: 'upgraded', file, changed },
+    changed.length > 0 ? `New: ${changed.join(', ')}.` : 'No part is another than before.',
+  );
+}

@@ -1,0 +1,203 @@
+/** The launcher's commands as data: help and dispatch come from this table. */
+import { backup } from './backup/backup.ts';
+import { restore } from './backup/restore.ts';
+import { audit } from './care/audit.ts';
+import { doctor } from './care/doctor.ts';
+import { doctorPhone } from './care/doctor-phone.ts';
+import { logs } from './care/logs.ts';
+import { status } from './care/status.ts';
+import { uninstall } from './care/uninstall.ts';
+import { upgrade } from './care/upgrade.ts';
+import { workspace, workspaceWords } from './code/workspace.ts';
+import { Fault } from './fault.ts';
+import { findInstance, type Instance } from './instance/instance.ts';
+import { alone } from './instance/lock.ts';
+import { device, freeze, thaw } from './instance/operator.ts';
+import { stateHome } from './instance/state.ts';
+import { pair } from './people/pair.ts';
+import type { Report } from './report.ts';
+import { stayInForeground } from './start/foreground.ts';
+import { bringUp } from './start/start.ts';
+import { stop } from './start/stop.ts';
+import { printUnit } from './start/systemd.ts';
+
+/** Options by their long name, as `parseArgs` takes them; `shown` and `what` are for the help. */
+export const flags = {
+  detach: {
+    type: 'boolean',
+    short: 'd',
+    shown: '-d',
+    what: 'come back as soon as all is up, and leave it running',
+  },
+  follow: { type: 'boolean', short: 'f', shown: '-f', what: 'stay, and show what comes' },
+  since: { type: 'string', shown: '--since TIME', what: 'all since then: 10m, 2h, 1d, or a date' },
+  to: {
+    type: 'string',
+    shown: '--to RECIPIENT',
+    what: 'for this age recipient (age1…), in place of a passphrase from standard input',
+  },
+  yes: { type: 'boolean', shown: '--yes', what: 'without asking' },
+  json: { type: 'boolean', shown: '--json', what: 'one JSON object a line' },
+  help: { type: 'boolean', short: 'h', shown: '--help', what: 'this text' },
+} as const;
+type Flag = keyof typeof flags;
+export type Options = {
+  [F in Flag]?: ((typeof flags)[F]['type'] extends 'boolean' ? boolean : string) | undefined;
+};
+
+export type Command = {
+  /** Words after the name, for the help; none where it is absent. */
+  takes?: string;
+  /** Whether these are such words. */
+  fits?(words: readonly string[]): boolean;
+  summary: string;
+  /** What it takes besides --json and --help. */
+  options?: readonly Flag[];
+  run(report: Report, words: readonly string[], options: Options): Promise<void> | void;
+};
+
+function started(): Instance {
+  const instance = findInstance();
+  if (!instance)
+    throw new Fault('unavailable', 'Nothing was ever started here. Start with ./pocketcoder start.');
+  return instance;
+}
+
+const oneWord = (words: readonly string[]): boolean => words.length === 1;
+const aPerson = ([user = '', role = '', ...more]: readonly string[]): boolean =>
+  user === '' ||
+  (/^@.+:.+$/.test(user) && ['reads', 'asks', 'approves', 'owner'].includes(role) && more.length === 0);
+
+export const commands: Readonly<Record<string, Command>> = {
+  start: {
+    summary: 'sets up what is missing, starts everything and stays until Ctrl-C, which stops it',
+    options: ['detach'],
+    async run(report, _words, options) {
+      const interactive = process.stdin.isTTY === true && !options.json;
+      const running = await alone(stateHome(), () => bringUp(report, interactive));
+      if (!options.detach) await stayInForeground(running, report);
+    },
+  },
+  stop: {
+    summary: 'stops everything; data and accounts are kept',
+    run: (report) => stop(started(), report),
+  },
+  status: { summary: 'says what runs', run: (report) => status(started(), report) },
+  doctor: {
+    takes: '[phone]',
+    fits: (words) => ['', 'phone'].includes(words.join(' ')),
+    summary:
+      'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
+    run: (report, [phone]) => (phone ? doctorPhone(started(), report) : doctor(report)),
+  },
+  logs: {
+    takes: '[PART]',
+    fits: (words) => words.length <= 1,
+    summary: 'shows what the parts logged last, or one part',
+    options: ['follow', 'since'],
+    run: (report, [part], options) => logs(started(), report, part, options),
+  },
+  systemd: {
+    takes: '[user]',
+    fits: (words) => ['', 'user'].includes(words.join(' ')),
+    summary: 'prints a unit for systemd that starts and stops all this, or one for your own user',
+    run: (report, [user]) => printUnit(report, user ? 'user' : 'system'),
+  },
+  pair: {
+    takes: '[@USER:SERVER ROLE]',
+    fits: aPerson,
+    summary:
+      'verifies a device and enrols it: the owner’s, or that of another person (reads, asks, approves, owner)',
+    run: (report, [user, role]) => pair(started(), report, user, role),
+  },
+  freeze: {
+    summary: 'from now on nothing is approved and nothing starts; what runs already runs on',
+    run: (report) => freeze(started(), report),
+  },
+  thaw: { summary: 'takes a freeze back', run: (report) => thaw(started(), report) },
+  device: {
+    takes: 'list | enrol … | revoke …',
+    fits: ([what, ...words]) =>
+      (what === 'list' && words.length === 0) ||
+      (what === 'revoke' && oneWord(words)) ||
+      (what === 'enrol' && aPerson(words)),
+    summary: 'lists the enrolled devices, enrols one (as pair does), or takes that back: revoke DEVICE',
+    run: (report, [what, one, role]) =>
+      what === 'enrol' ? pair(started(), report, one, role) : device(started(), report, one),
+  },
+  backup: {
+    takes: 'FILE',
+    fits: oneWord,
+    summary: 'writes all of this instance into one file, encrypted with age (docs/backup.md)',
+    options: ['to'],
+    run: (report, [file = ''], { to }) => backup(started(), report, file, to),
+  },
+  restore: {
+    takes: 'FILE',
+    fits: oneWord,
+    summary: 'brings a backup back, into a state directory that is empty',
+    run: (report, [file = '']) => restore(report, file),
+  },
+  upgrade: {
+    takes: 'FILE',
+    fits: oneWord,
+    summary: 'after the checkout was updated: backs up into FILE, starts what is new, and audits',
+    options: ['to'],
+    run: (report, [file = ''], { to }) => upgrade(started(), report, file, to),
+  },
+  uninstall: {
+    summary: 'removes this instance with all its data, once its name was typed',
+    options: ['yes'],
+    run: (report, _words, { yes }) => uninstall(started(), report, yes === true),
+  },
+  workspace: {
+    takes: 'list | add … | export …',
+    fits: () => true, // it says itself what a name may have
+    summary: `a room each, with a copy of what is named; what it holds now is written out: ${workspaceWords}`,
+    run: (report, words) => workspace(started(), report, words),
+  },
+  audit: {
+    summary: "verifies the ledger's chain and every action's story",
+    run: (report) => audit(started(), report),
+  },
+};
+
+const table = (rows: readonly (readonly [string, string])[]): string =>
+  rows.map(([left, right]) => `  ${left.padEnd(36)}${right}`).join('\n');
+
+/** The help of one command, or of all. */
+export function help(name?: string): string {
+  const command = commands[name ?? ''];
+  if (!command) {
+    const rows = Object.entries(commands).map(
+      ([each, { takes = '', summary }]) => [`${each} ${takes}`, summary] as const,
+    );
+    return (
+      `Usage: ./pocketcoder COMMAND [OPTION…]\n\n${table(rows)}\n\n` +
+      './pocketcoder COMMAND --help says more. The state is in ~/.pocketcoder, or where POCKETCODER_HOME says.\n' +
+      'Exit codes: docs/exit-codes.md'
+    );
+  }
+  const options = [...(command.options ?? []), 'json', 'help'] as const;
+  const usage = ['Usage: ./pocketcoder', name, '[OPTION…]', command.takes].filter(Boolean).join(' ');
+  const rows = options.map((flag) => [flags[flag].shown, flags[flag].what] as const);
+  return `${usage}\n\n${command.summary}\n\n${table(rows)}`;
+}
+
+/** Runs one command. Throws a Fault (`usage`) where there is no such one, or it takes no such words or options. */
+export async function runCommand(
+  report: Report,
+  name: string,
+  words: readonly string[],
+  options: Options,
+): Promise<void> {
+  const command = commands[name];
+  if (!command) throw new Fault('usage', `There is no command "${name}".\n\n${help()}`);
+  const { takes = 'no words', fits = (all) => all.length === 0 } = command;
+  if (!fits(words)) throw new Fault('usage', `${name} takes ${takes}. Nothing was done.\n\n${help(name)}`);
+  const known: readonly string[] = ['json', ...(command.options ?? [])];
+  for (const flag of Object.keys(options) as Flag[])
+    if (!known.includes(flag))
+      throw new Fault('usage', `${name} takes no ${flags[flag].shown}.\n\n${help(name)}`);
+  await command.run(report, words, options);
+}

@@ -1,0 +1,97 @@
+/** The base image of all others: pulled by digest, made by debootstrap where nothing can be pulled, or named by the person. */
+import { spawn } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { Fault } from '../fault.ts';
+import type { Report } from '../report.ts';
+import { run } from './run.ts';
+
+/** The manifest list of debian:bookworm-slim, so each processor gets its own image of the same release. */
+const pulled = 'debian@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716';
+const made = 'pocketcoder/base:bookworm';
+
+export type Base = { ref: string; id: string };
+
+async function present(docker: Docker, ref: string): Promise<Base | null> {
+  try {
+    return { ref, id: (await docker.getImage(ref).inspect()).Id };
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return null;
+    throw error;
+  }
+}
+
+/** The base image that is there already, or null. `POCKETCODER_BASE` names another than the usual ones. */
+export async function findBase(docker: Docker, env: NodeJS.ProcessEnv = process.env): Promise<Base | null> {
+  const named = env['POCKETCODER_BASE'];
+  for (const ref of named ? [named] : [pulled, made]) {
+    const base = await present(docker, ref);
+    if (base) return base;
+  }
+  return null;
+}
+
+async function pull(docker: Docker, ref: string, report: Report): Promise<void> {
+  report.progress(`pulling ${ref}`);
+  const stream = await docker.pull(ref);
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** apt's sources in the made image: what Debian's own image has. */
+const sources = ['', '-updates']
+  .map((suite) => `deb http://deb.debian.org/debian bookworm${suite} main\n`)
+  .concat('deb http://deb.debian.org/debian-security bookworm-security main\n')
+  .join('');
+
+async function debootstrap(docker: Docker, report: Report): Promise<void> {
+  const tree = join(tmpdir(), `pocketcoder-base-${process.pid}`);
+  try {
+    if (!existsSync('/usr/sbin/debootstrap')) {
+      report.progress('installing debootstrap');
+      await run('apt-get', ['update', '-q'], report);
+      await run('apt-get', ['install', '-qy', '--no-install-recommends', 'debootstrap'], report);
+    }
+    report.progress('making a Debian base image with debootstrap (one to two minutes)');
+    await run('/usr/sbin/debootstrap', ['--variant=minbase', 'bookworm', tree], report);
+    writeFileSync(join(tree, 'etc/apt/sources.list'), sources);
+    for (const waste of ['var/cache/apt', 'var/lib/apt/lists'])
+      rmSync(join(tree, waste), { recursive: true, force: true });
+    const tar = spawn('tar', ['-C', tree, '--numeric-owner', '--one-file-system', '-c', '.'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [repo, tag] = made.split(':');
+    const stream = await docker.importImage(tar.stdout, { repo, tag });
+    await new Promise<void>((resolve, reject) => {
+      docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
+    });
+  } finally {
+    rmSync(tree, { recursive: true, force: true });
+  }
+}
+
+/** Finds the base image or gets one. Throws a Fault that says what to do where neither way is open. */
+export async function ensureBase(docker: Docker, report: Report): Promise<Base> {
+  const there = await findBase(docker);
+  if (there) return there;
+  const named = process.env['POCKETCODER_BASE'];
+  let why = '';
+  await pull(docker, named ?? pulled, report).catch((error) => {
+    why = messageOf(error);
+  });
+  if (why && !named && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+    report.progress(`not to be pulled here: ${why}`);
+    await debootstrap(docker, report);
+  }
+  const base = await findBase(docker);
+  if (base) return base;
+  throw new Fault(
+    'unavailable',
+    `The base image ${named ?? pulled} is not there and could not be pulled: ${why}. Nothing was built. ` +
+      'Set POCKETCODER_BASE to a Debian 12 image that this engine has, or run this once as root on Debian.',
+  );
+}

@@ -1,0 +1,77 @@
+/** Docker Compose: the machine's own plugin, else one built from its module and kept in the state directory. */
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { extract } from 'tar-stream';
+import { checkout } from '../instance/paths.ts';
+import type { Report } from '../report.ts';
+import type { Engine } from './engine.ts';
+import { ensureImage } from './images.ts';
+import { run } from './run.ts';
+
+/** Runs compose with these arguments on this instance's project. */
+export type Compose = (args: readonly string[], report: Report) => Promise<string>;
+
+async function hasPlugin(): Promise<boolean> {
+  try {
+    const { stdout } = await promisify(execFile)('docker', ['compose', 'version', '--short'], {
+      timeout: 10_000,
+    });
+    return Number.parseInt(stdout.replace(/^v/, ''), 10) >= 2;
+  } catch {
+    return false;
+  }
+}
+
+/** Copies the binary out of its image through a container that is never started. */
+async function copyOut(engine: Engine, image: string, to: string): Promise<void> {
+  const container = await engine.docker.createContainer({ Image: image, Cmd: ['none'] });
+  try {
+    const tar = extract();
+    (await container.getArchive({ path: '/docker-compose' })).pipe(tar);
+    for await (const entry of tar) {
+      const chunks: Buffer[] = [];
+      for await (const chunk of entry) chunks.push(chunk as Buffer);
+      writeFileSync(`${to}.new`, Buffer.concat(chunks));
+      chmodSync(`${to}.new`, 0o755);
+      renameSync(`${to}.new`, to);
+    }
+  } finally {
+    await container.remove({ force: true });
+  }
+}
+
+const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.0');
+
+/** Which compose a start would use; '' where it would have to build one first. */
+export const composeOf = async (home: string): Promise<string> =>
+  existsSync(ownIn(home)) ? 'built here, v5.6.0' : (await hasPlugin()) ? "Docker's own plugin" : '';
+
+/** Finds compose or makes it; `home` is where it is kept. */
+export async function ensureCompose(engine: Engine, home: string, report: Report): Promise<Compose> {
+  const own = ownIn(home);
+  const plugin = !existsSync(own) && (await hasPlugin());
+  if (!plugin && !existsSync(own)) {
+    report.progress('this Docker has no compose: building it (one to two minutes, once)');
+    const image = await ensureImage('compose', engine.docker, report);
+    mkdirSync(join(home, 'bin'), { recursive: true });
+    await copyOut(engine, image, own);
+  }
+  return composeAt(engine, home, plugin ? null : own);
+}
+
+/** Compose as it is there already; for commands after the first start. */
+export async function findCompose(engine: Engine, home: string): Promise<Compose> {
+  const own = ownIn(home);
+  return composeAt(engine, home, existsSync(own) ? own : null);
+}
+
+function composeAt(engine: Engine, home: string, own: string | null): Compose {
+  const common = ['--file', join(checkout, 'docker-compose.yml'), '--env-file', join(home, 'compose.env')];
+  const env = { DOCKER_HOST: engine.host, COMPOSE_ANSI: 'never', COMPOSE_PROGRESS: 'quiet' };
+  return (args, report) =>
+    own
+      ? run(own, [...common, ...args], report, env)
+      : run('docker', ['compose', ...common, ...args], report, env);
+}

@@ -1,0 +1,71 @@
+/** The first phase: an engine that answers. On Debian as root it is installed and started; elsewhere the way is said. */
+import { spawn } from 'node:child_process';
+import { existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { Fault } from '../fault.ts';
+import type { Report } from '../report.ts';
+import { ask, type Engine } from './engine.ts';
+import { run } from './run.ts';
+
+const install =
+  'sudo apt-get update && sudo apt-get install -y --no-install-recommends docker.io iptables && ' +
+  'sudo usermod -aG docker $USER';
+
+/** An engine that was killed leaves its pid file, and the next one refuses to start while it names anything alive. */
+function removeStalePid(path = '/var/run/docker.pid'): void {
+  if (!existsSync(path)) return;
+  const command = `/proc/${readFileSync(path, 'utf8').trim()}/comm`;
+  if (!existsSync(command) || readFileSync(command, 'utf8').trim() !== 'dockerd') rmSync(path);
+}
+
+async function startEngine(home: string, report: Report): Promise<void> {
+  report.progress('starting the Docker engine');
+  if (existsSync('/run/systemd/system')) {
+    await run('systemctl', ['enable', '--now', 'docker'], report);
+    return;
+  }
+  removeStalePid();
+  const log = openSync(join(home, 'dockerd.log'), 'a');
+  spawn('dockerd', { detached: true, stdio: ['ignore', log, log] }).unref();
+}
+
+/** Throws a Fault unless the engine answers: `unavailable` without one, `noPermission` when its socket may not be opened. */
+export async function ensureDocker(engine: Engine, home: string, report: Report): Promise<void> {
+  const state = await ask(engine);
+  if (state === 'up') return;
+  const me = userInfo().username;
+  if (state === 'denied')
+    throw new Fault(
+      'noPermission',
+      `${me} may not open Docker's socket (${engine.host}). Nothing was started. Run this, sign in again, then ` +
+        `start again:\n  sudo usermod -aG docker ${me}`,
+    );
+  const mayInstall =
+    process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
+  if (engine.chosen || !mayInstall)
+    throw new Fault(
+      'unavailable',
+      `No Docker engine answers at ${engine.host}. Nothing was started. ${
+        engine.chosen
+          ? 'Start it, or unset DOCKER_HOST to use this machine’s own.'
+          : process.platform === 'darwin'
+            ? 'Install and start Docker Desktop, then start again.'
+            : `Start it (sudo systemctl start docker), or install it:\n  ${install}`
+      }`,
+    );
+  if (!existsSync('/usr/sbin/dockerd')) {
+    report.progress('installing Docker');
+    await run('apt-get', ['update', '-q'], report);
+    await run('apt-get', ['install', '-qy', '--no-install-recommends', 'docker.io', 'iptables'], report);
+  }
+  if ((await ask(engine)) !== 'up') await startEngine(home, report);
+  for (let tries = 0; (await ask(engine)) !== 'up'; tries++) {
+    if (tries > 120)
+      throw new Fault(
+        'temporary',
+        `Docker was started but does not answer after 30 s: its log is ${join(home, 'dockerd.log')}. Nothing else was done.`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}

@@ -1,0 +1,143 @@
+/** What each service is told: one file per service, made from settings and state. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { renderModel, renderOpencode } from '../../config/brain/render.ts';
+import type { ProxyFile, ProxyOptions } from '../../config/proxy/proxy.ts';
+import type { Instance } from '../instance/instance.ts';
+import { checkout } from '../instance/paths.ts';
+import { extraCa } from '../start/extra-ca.ts';
+
+export type ServiceFile = { service: string; name: string; uid: number; content: string };
+
+/** Where programs of this machine reach the homeserver. */
+export const addressOf = ({ settings, state }: Instance): string =>
+  settings.homeserver?.url ?? `http://127.0.0.1:${state.ports.homeserver}`;
+
+/** Where a phone reaches the homeserver: the same where no way for phones is set up. */
+export function phoneAddressOf(instance: Instance): string {
+  const { reach } = instance.state;
+  if (!reach) return addressOf(instance);
+  // The other ways in are on 443 as the phone sees it, wherever a router sends that.
+  const port =
+    reach.way === 'lan' && reach.listen && reach.listen.https !== 443 ? `:${reach.listen.https}` : '';
+  return `https://${reach.host}${port}`;
+}
+
+/** The page that gives phones of the own network the root certificate; null where there is none. */
+export function pageOf({ state: { reach } }: Instance): string | null {
+  if (reach?.way !== 'lan' || !reach.listen) return null;
+  return `http://${reach.host}${reach.listen.http === 80 ? '' : `:${reach.listen.http}`}`;
+}
+
+export const ownerOf = ({ state }: Instance): string => `@${state.owner}:${state.server_name}`;
+export const botOf = ({ state }: Instance): string => state.bot ?? `@pocketcoder:${state.server_name}`;
+
+/** The services of this instance: first those that the others need. In place of an existing homeserver stands a way to it. */
+export const servicesOf = ({ settings, state }: Instance): string[] => [
+  settings.homeserver ? 'homeserver-proxy' : 'homeserver',
+  ...['ledger', 'bot', 'executor'],
+  ...(state.reach?.listen ? ['entrance'] : []),
+  ...(settings.model ? ['brain', 'model'] : []),
+];
+
+/** The ports of this machine that services take; `setting` is what sets it, below `ports`. */
+export function portsOf({ settings, state }: Instance): {
+  service: string;
+  setting: string;
+  port: number;
+  address: string;
+}[] {
+  const own = settings.homeserver ? (['ledger'] as const) : (['homeserver', 'ledger'] as const);
+  const listen = state.reach?.listen;
+  return [
+    ...(listen
+      ? (['https', 'http'] as const).map((setting) => ({
+          ...{ service: 'entrance', setting, port: listen[setting], address: listen.address },
+        }))
+      : []),
+    ...own.map((name) => ({
+      ...{ service: name, setting: name, port: state.ports[name], address: '127.0.0.1' },
+    })),
+  ];
+}
+
+/** Where the set-up and the operator reach the ledger. */
+export const ledgerUrlOf = (instance: Instance): string => `http://127.0.0.1:${instance.state.ports.ledger}`;
+
+/** A template of the checkout, with its {{…}} filled in. */
+function filled(path: string, values: Record<string, string>): string {
+  const template = readFileSync(join(checkout, 'config', path), 'utf8');
+  return template.replace(/\{\{(\w+)\}\}/g, (whole, key: string) => values[key] ?? whole);
+}
+
+function homeserverYaml(instance: Instance): string {
+  const { server_name, reach, homeserver } = instance.state;
+  // Synapse tells it to phones, which then believe it: better none than one that only this machine reaches.
+  const public_baseurl = reach ? `public_baseurl: ${phoneAddressOf(instance)}/` : '';
+  return filled('homeserver/homeserver.yaml', { server_name, public_baseurl, ...homeserver });
+}
+
+/** The files of all services that this instance runs. @param taskImage the image of a task's container */
+export function serviceFiles(instance: Instance, taskImage: string): ServiceFile[] {
+  const { settings, state } = instance;
+  const { passwords } = state;
+  const ledger = (identity: 'bot' | 'executor') => ({
+    url: 'http://ledger:8090',
+    password: passwords.ledger[identity],
+  });
+  const bot = {
+    project: state.project,
+    ledger: ledger('bot'),
+    homeserver: {
+      url: 'http://homeserver:8008',
+      server_name: state.server_name,
+      user: botOf(instance).slice(1).split(':')[0],
+      password: passwords.bot,
+    },
+    owner: ownerOf(instance),
+    brain: settings.model
+      ? {
+          ...{ url: 'http://brain:4096', password: passwords.brain, model: settings.model.name },
+          pictures: settings.model.pictures === true,
+        }
+      : null,
+    gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
+    quick: settings.approvals?.quick ?? 1.5,
+    timezone: settings.timezone ?? state.timezone,
+  };
+  const executor = {
+    project: state.project,
+    ledger: ledger('executor'),
+    task_image: taskImage,
+    limits: { memory_mb: 1024, pids: 512, cpus: 2, ...settings.sandbox },
+    git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
+  };
+  const json = (service: string, uid: number, value: object): ServiceFile => ({
+    service,
+    name: `${service}.json`,
+    uid,
+    content: JSON.stringify(value, null, 2),
+  });
+  const files = (service: string, uid: number, contents: Record<string, string>): ServiceFile[] =>
+    Object.entries(contents).map(([name, content]) => ({ service, name, uid, content }));
+  const proxy = (service: string, host: string, port: number, options: ProxyOptions): ServiceFile => {
+    const ca = options.upstream.startsWith('https:') ? Buffer.from(extraCa()).toString() : '';
+    const file: ProxyFile = { listen: { host, port }, ...options, ...(ca && { ca }) };
+    return { service, name: 'proxy.json', uid: 10005, content: JSON.stringify(file) };
+  };
+  const { model, homeserver } = settings;
+  const { reach, server_name } = state;
+  const caddyfile =
+    reach?.listen && filled(`entrance/${reach.way}.Caddyfile`, { host: reach.host, server_name });
+  return [
+    json('ledger', 10001, passwords.ledger),
+    json('bot', 10002, bot),
+    json('executor', 0, executor),
+    homeserver
+      ? proxy('homeserver-proxy', 'homeserver', 8008, { upstream: homeserver.url })
+      : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
+    ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
+    ...(model ? files('brain', 10003, renderOpencode({ model, password: passwords.brain }).files) : []),
+    ...(model ? [proxy('model', 'model-proxy', 8081, renderModel(model))] : []),
+  ];
+}

@@ -1,0 +1,106 @@
+/** One instance: its state directory, settings and state, made at the first start and found again after. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { isTimezone } from '../../bot/src/settings.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
+import { Fault } from '../fault.ts';
+import { checkHomeserver } from './homeserver.ts';
+import { choosePort } from './ports.ts';
+import { holdsSecret, readSettings, type Settings } from './settings.ts';
+import { newState, readState, type State, stateHome, writeState } from './state.ts';
+
+export type Instance = { home: string; settings: Settings; state: State; created: boolean };
+
+const usual = { server_name: 'pocketcoder.local', owner: 'owner', homeserver: 8008, ledger: 8090 };
+
+function machineZone(): string {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return isTimezone(zone) ? zone : 'UTC';
+}
+
+async function askServerName(interactive: boolean): Promise<string> {
+  if (!interactive) return usual.server_name;
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    for (;;) {
+      const answer = await terminal.question(
+        `The homeserver's name, the part after the colon in @you:name. It can never be changed [${usual.server_name}]: `,
+      );
+      const name = answer.trim() || usual.server_name;
+      if (/^[a-z0-9.-]+(:[0-9]+)?$/.test(name)) return name;
+      console.log('Small letters, digits, dots and dashes only.');
+    }
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Settings may not change what accounts and data already hang on. */
+function checkFixed(settings: Settings, state: State, home: string): void {
+  for (const key of ['server_name', 'owner'] as const)
+    if (settings[key] !== undefined && settings[key] !== state[key])
+      throw new Fault(
+        'config',
+        `${home}/pocketcoder.yaml: ${key} is "${settings[key]}", but this instance was made with "${state[key]}", which ` +
+          'can never be changed. Nothing was started: put it back, or use another POCKETCODER_HOME.',
+      );
+  if (settings.homeserver?.bot !== state.bot)
+    throw new Fault(
+      'config',
+      `${home}/pocketcoder.yaml: homeserver.bot is "${settings.homeserver?.bot ?? 'not set'}", but this instance was made with ` +
+        `${state.bot ? `"${state.bot}"` : 'a homeserver of its own'}, and its keys and rooms hang on that. Nothing was ` +
+        'started: put it back, or use another POCKETCODER_HOME.',
+    );
+}
+
+/** The instance of this environment as it is, without making one; null before the first start. */
+export function findInstance(): Instance | null {
+  const home = stateHome();
+  const settings = readSettings(home);
+  const state = readState(home);
+  if (!state) return null;
+  checkFixed(settings, state, home);
+  return { home, settings, state, created: false };
+}
+
+/**
+ * The instance of this environment, made when it isn't there. Ports are chosen free, then kept. A homeserver that was there
+ * already is asked before anything is written.
+ */
+export async function openInstance(interactive: boolean): Promise<Instance> {
+  const there = findInstance();
+  const home = stateHome();
+  const settings = there?.settings ?? readSettings(home);
+  const { homeserver } = settings;
+  if (homeserver) await checkHomeserver(homeserver, there?.state.passwords.bot);
+  if (holdsSecret(settings)) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
+  if (there) {
+    const { homeserver: own, ledger } = { ...there.state.ports, ...settings.ports };
+    const ports = { homeserver: own, ledger };
+    const bot = homeserver?.password ?? there.state.passwords.bot;
+    const timezone = there.state.timezone ?? machineZone(); // none in a state of before there was one
+    const state = { ...there.state, ports, timezone, passwords: { ...there.state.passwords, bot } };
+    if (JSON.stringify(state) !== JSON.stringify(there.state)) writeState(home, state);
+    return { ...there, state };
+  }
+  const server_name = settings.server_name ?? (await askServerName(interactive));
+  const ports = {
+    homeserver: settings.ports?.homeserver ?? (await choosePort([usual.homeserver])),
+    ledger: settings.ports?.ledger ?? (await choosePort([usual.ledger])),
+  };
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Fault(
+      'cannotCreate',
+      `${home}: ${messageOf(error)}. Nothing was started: set POCKETCODER_HOME.`,
+    );
+  }
+  const owner = settings.owner ?? usual.owner;
+  const bot = homeserver && { bot: homeserver.bot };
+  const fixed = { server_name, owner, ...bot, ports, timezone: machineZone() };
+  const state = newState(home, fixed, homeserver?.password);
+  writeState(home, state);
+  return { home, settings, state, created: true };
+}

@@ -1,0 +1,28 @@
+/** The policy that the person's settings describe. */
+import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
+import type { Approvals } from './settings.ts';
+
+/** What a task's first card leases besides, where the settings say nothing else. */
+const usualReads = { uses: 100, seconds: 3600 };
+
+/** The default policy with what the settings say for all classes, and then for each. It may be none: `policyFault` tells. */
+export function policyFrom({
+  form,
+  decide_within,
+  execute_within,
+  reads,
+  classes = {},
+}: Approvals = {}): Policy {
+  const stated = { form, decide_within, execute_within };
+  const all = Object.fromEntries(Object.entries(stated).filter(([, value]) => value !== undefined));
+  const policy: Record<string, Term> = {};
+  for (const [risk, term] of Object.entries(defaultPolicy)) {
+    const own = { ...term, ...all };
+    // What is said for all classes gives the short-lived one no more time.
+    if (risk === 'destructive') own.decide_within = Math.min(own.decide_within, term.decide_within);
+    const leased = { ...usualReads, ...reads };
+    if (risk === 'read' && leased.uses !== 0) own.reads = leased;
+    policy[risk] = { ...own, ...classes[risk] };
+  }
+  return policy;
+}

@@ -1,0 +1,40 @@
+/** `pocketcoder stop`: all services end; data, accounts and what was built stay. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import { findCompose } from '../engine/compose.ts';
+import { findEngine } from '../engine/engine.ts';
+import type { Instance } from '../instance/instance.ts';
+import { type Report, silent } from '../report.ts';
+import { unserve } from './tailnet.ts';
+
+/** The tasks' containers are the executor's, which leaves them running when it ends: compose knows nothing of them. */
+async function stopTasks(docker: Docker, project: string): Promise<void> {
+  const tasks = await docker.listContainers({ filters: { label: [`org.pocketcoder=${project}`] } });
+  await Promise.all(
+    tasks.map(({ Id }) =>
+      docker
+        .getContainer(Id)
+        .stop()
+        .catch((error: { statusCode?: number }) => {
+          if (error.statusCode !== 304 && error.statusCode !== 404) throw error; // it ended by itself meanwhile
+        }),
+    ),
+  );
+}
+
+/** Stops the instance's services, then what runs in its tasks' containers; nothing to stop is no error. */
+export async function stop(instance: Instance, report: Report): Promise<void> {
+  if (existsSync(join(instance.home, 'compose.env'))) {
+    const engine = findEngine();
+    const compose = await findCompose(engine, instance.home);
+    const all = ['brain', 'own', 'existing', 'entrance'].flatMap((profile) => ['--profile', profile]);
+    await compose([...all, 'stop'], silent);
+    await stopTasks(engine.docker, instance.state.project);
+    if (instance.state.reach?.way === 'tailnet') await unserve();
+  }
+  report.event(
+    { event: 'stopped' },
+    'Stopped. Data and accounts are kept; ./pocketcoder start brings it back.',
+  );
+}

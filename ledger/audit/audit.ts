@@ -1,0 +1,109 @@
+/** Audits a ledger through its own API: the chain, every action's story, every result's output, every file that was sent, every checkpoint. */
+import { createHash } from 'node:crypto';
+import { createChain } from '../src/chain.ts';
+import type { Entry, Ledger } from '../src/client.ts';
+
+export type Report = {
+  ok: boolean;
+  entries: number;
+  head: string;
+  actions: number;
+  results: number;
+  transcripts: number;
+  checkpoints: number;
+  /** The numbers of the actions whose card was taken out of its room. */
+  removed: number[];
+  /** The first entry that is off, and why. */
+  off?: { seq: number; id: string; kind: string; why: string };
+};
+
+const results = ['succeeded', 'failed', 'killed'];
+
+/** What an entry's chained body says of bytes that stand in it or beside it. */
+type Stated = { size: unknown; sha256: unknown; output?: unknown };
+
+/** The bytes that an entry has to have, or undefined: a result its output, a request to add a file that file. */
+function statedIn(entry: Entry): Stated | undefined {
+  const { bytes, sha256, output, kind, args } = JSON.parse(entry.body) as Record<string, unknown>;
+  if (results.includes(entry.kind)) return { size: bytes, sha256, output };
+  return entry.kind === 'requested' && kind === 'put_file' ? (args as Stated) : undefined;
+}
+
+/** Why its bytes are not what an entry's chained body says, or ''. */
+async function bytesMisfit(ledger: Ledger, entry: Entry, body: Stated): Promise<string> {
+  if ((typeof body.output === 'string') === (entry.transcript !== ''))
+    return 'its bytes are neither in the entry nor in a transcript, or in both';
+  const hash = createHash('sha256');
+  let size = 0;
+  const pieces = typeof body.output === 'string' ? [Buffer.from(body.output)] : ledger.transcript(entry);
+  for await (const piece of pieces) {
+    hash.update(piece);
+    size += piece.length;
+  }
+  const what = entry.kind === 'requested' ? 'file' : 'output';
+  if (size !== body.size) return `its ${what} has ${size} bytes, the entry says ${body.size}`;
+  return hash.digest('hex') === body.sha256
+    ? ''
+    : `its ${what} does not have the SHA-256 that the entry states`;
+}
+
+function checkpointMisfit(entry: Entry, hashes: readonly string[]): string {
+  const body = JSON.parse(entry.body) as { seq?: unknown; hash?: unknown };
+  const stated = typeof body.seq === 'number' ? hashes[body.seq - 1] : undefined;
+  return stated !== undefined && stated === body.hash
+    ? ''
+    : 'the checkpoint names a hash that is not in the chain';
+}
+
+/**
+ * Reads everything and judges it again. A ledger that is off gives `ok: false` and the first entry that is; one that
+ * can't be read throws LedgerError.
+ */
+export async function auditLedger(ledger: Ledger): Promise<Report> {
+  const chain = createChain();
+  const report: Report = {
+    ok: true,
+    entries: 0,
+    head: '',
+    actions: 0,
+    results: 0,
+    transcripts: 0,
+    checkpoints: 0,
+    removed: [],
+  };
+  const numbers = new Map<string, number>();
+  const hashes: string[] = [];
+
+  const judge = async (entry: Entry): Promise<string> => {
+    const why = chain.take(entry);
+    if (why) return why;
+    hashes.push(entry.hash);
+    if (entry.kind === 'requested') numbers.set(entry.action, ++report.actions);
+    if (entry.kind === 'alarm') {
+      const body = JSON.parse(entry.body) as { reason?: unknown; action?: unknown };
+      const number = body.reason === 'card removed' ? numbers.get(String(body.action)) : undefined;
+      if (number) report.removed.push(number);
+    }
+    if (entry.kind === 'checkpoint') {
+      report.checkpoints++;
+      return checkpointMisfit(entry, hashes);
+    }
+    const stated = statedIn(entry);
+    if (!stated) return entry.transcript ? 'it has a file, which such an entry may not have' : '';
+    if (results.includes(entry.kind)) report.results++;
+    if (entry.transcript) report.transcripts++;
+    return bytesMisfit(ledger, entry, stated);
+  };
+
+  for (const entry of await ledger.since(0)) {
+    const why = await judge(entry);
+    if (why) {
+      report.ok = false;
+      report.off = { seq: entry.seq, id: entry.id, kind: entry.kind, why };
+      break;
+    }
+    report.entries = chain.head().seq;
+    report.head = chain.head().hash;
+  }
+  return report;
+}

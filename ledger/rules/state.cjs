@@ -1,0 +1,148 @@
+// @ts-check
+// What the judgements go by: the chain folded into who may approve what, where, and whether anything runs. One entry more
+// costs the same however long the chain is, and what is over leaves the state. Runs in goja too.
+const { defaultPolicy, longestWait } = require('./policy.cjs');
+
+/**
+ * @typedef {import('./lifecycle.cjs').Entry} Entry
+ * @typedef {import('./policy.cjs').Policy} Policy
+ * @typedef {{user: string, device?: string}} By
+ * @typedef {{user: string, master: string, device: string, ed25519: string, curve25519: string, seq: number}} Device
+ * @typedef {{devices: Device[], roles: Map<string, string>, lostAt: number}} People `lostAt` numbers the last entry that took a device, an
+ *   identity or a role from anybody; `roles` has whoever ever had one
+ * @typedef {import('../src/action.ts').Act} Act
+ * @typedef {{uses?: number, seconds: number, acts?: Act[], of?: string, path?: string, steps?: Act[]}} GrantArgs
+ * @typedef {{id: string, kind: string, args: GrantArgs, workspace: string, task: string, grade: string, by: By[], seq: number, at: string, used: number}} Grant
+ * @typedef {{form: string, source: string, commit: string, tree: string, files: number, bytes: number}} Imported
+ * @typedef {{room: string, imported?: Imported}} Workspace `room` is '' until it is made
+ * @typedef {{seq: number, hash: string, clock: number, people: People, policy: Policy, frozenAt: number, thawedAt: number, grants: Map<string, Grant>, workspaces: Map<string, Workspace>}} State
+ *   `seq` and `hash` are the last entry's; `clock` is the latest moment that any entry states, in ms; `frozenAt` and `thawedAt` number
+ *   the last such entry, 0 for none; `grants` and `workspaces` are oldest first
+ */
+
+/** Before the first entry. @returns {State} */
+const empty = () => ({
+  ...{ seq: 0, hash: '', clock: 0, policy: defaultPolicy, frozenAt: 0, thawedAt: 0 },
+  people: { devices: [], roles: new Map(), lostAt: 0 },
+  ...{ grants: new Map(), workspaces: new Map() },
+});
+
+/** After these, oldest first: all entries, or all of `judgedKinds`; then head and clock are the last one's of those. @param {Iterable<Entry>} entries */
+function stateAfter(entries) {
+  const state = empty();
+  for (const entry of entries) fold(state, entry);
+  return state;
+}
+
+/**
+ * The people after one more entry, as an object of its own. An enrolment stands until its device, or its user (a revocation that
+ * names no device, a changed identity), is taken back. Who is enrolled without a role is an owner, as the first person is.
+ * @param {People} people @param {Pick<Entry, 'kind' | 'seq' | 'body'>} entry @returns {People}
+ */
+function peopleAfter(people, { kind, seq, body }) {
+  if (kind !== 'applied' && kind.indexOf('identity.') !== 0) return people;
+  const stated = JSON.parse(body);
+  const confirmed = kind === 'applied' && stated.kind === 'device';
+  if (kind === 'identity.enrolled' || confirmed) {
+    /** @type {Device & {role?: string}} */
+    const { user, master, device, ed25519, curve25519, role } = confirmed ? stated.args : stated;
+    const others = people.devices.filter(
+      (d) => d.user !== user || (d.device !== device && d.master === master),
+    );
+    const devices = others.concat([{ user, master, device, ed25519, curve25519, seq }]);
+    if (confirmed) return { ...people, devices };
+    const roles = new Map(people.roles).set(user, role || people.roles.get(user) || 'owner');
+    return { ...people, devices, roles };
+  }
+  if (kind === 'applied' && stated.kind === 'role')
+    return { ...people, roles: new Map(people.roles).set(stated.args.user, stated.args.role), lostAt: seq };
+  if (kind === 'applied') return people;
+  const one = kind === 'identity.revoked' && stated.device;
+  const devices = people.devices.filter((d) => d.user !== stated.user || (one && d.device !== one));
+  return { ...people, devices, lostAt: seq };
+}
+
+/** The lease, plan or reads that an entry gives, if it gives any. @param {Entry} entry @returns {Grant | undefined} */
+function grantOf({ kind, action: id, seq, at, body }) {
+  if (kind !== 'applied' && kind !== 'lease.granted') return undefined;
+  const stated = JSON.parse(body);
+  const { workspace, task, by } = stated;
+  const given = { id, workspace, task, by, seq, at, used: 0 };
+  if (kind === 'lease.granted') return { ...given, kind: 'reads', args: stated.reads, grade: stated.grade };
+  if (stated.kind !== 'lease' && stated.kind !== 'plan') return undefined;
+  return { ...given, kind: stated.kind, args: stated.args, grade: 'signed' };
+}
+
+/** @param {State} state @param {Entry} entry */
+function give({ grants }, entry) {
+  const grant = grantOf(entry);
+  if (!grant) return;
+  grants.set(grant.id, grant);
+  // Its own time is over by then, and so is that of whatever was leased by it and waited to begin. Oldest first.
+  for (const { id, at } of grants.values()) {
+    if (Date.parse(at) + 2 * longestWait * 1000 >= Date.parse(grant.at)) return;
+    grants.delete(id);
+  }
+}
+
+/** @param {State} state @param {Entry} entry */
+function meet(state, entry) {
+  state.people = peopleAfter(state.people, entry);
+}
+
+/** @param {State} state @param {Entry} entry */
+function setUp({ workspaces }, { kind, body }) {
+  /** @type {Imported & {workspace: string, room?: string}} */
+  const { workspace, room = '', ...imported } = JSON.parse(body);
+  const known = workspaces.get(workspace);
+  workspaces.set(workspace, kind === 'workspace.created' ? { ...known, room } : { room, imported });
+}
+
+/** What each kind of entry changes in the state; no other kind changes more than the head and the clock. @type {Record<string, (state: State, entry: Entry) => void>} */
+const changes = {
+  'identity.enrolled': meet,
+  'identity.changed': meet,
+  'identity.revoked': meet,
+  'workspace.created': setUp,
+  'workspace.imported': setUp,
+  'lease.granted': give,
+  applied(state, entry) {
+    const { kind, args } = JSON.parse(entry.body);
+    if (kind === 'policy') state.policy = args.policy;
+    else if (kind === 'thaw') state.thawedAt = entry.seq;
+    else if (kind === 'device' || kind === 'role') meet(state, entry);
+    else give(state, entry);
+  },
+  'policy.set'(state, { body }) {
+    state.policy = JSON.parse(body).policy;
+  },
+  'lease.ended'({ grants }, { body }) {
+    grants.delete(JSON.parse(body).lease);
+  },
+  leased({ grants }, { body }) {
+    const grant = grants.get(JSON.parse(body).lease);
+    if (grant) grant.used++;
+  },
+  frozen(state, { seq }) {
+    state.frozenAt = seq;
+  },
+  thawed(state, { seq }) {
+    state.thawedAt = seq;
+  },
+};
+const judgedKinds = Object.keys(changes);
+
+/** Moves the head on. @param {State} state @param {Pick<Entry, 'seq' | 'hash' | 'at'>} entry */
+function pass(state, { seq, hash, at }) {
+  state.clock = Math.max(state.clock, Date.parse(at));
+  state.seq = seq;
+  state.hash = hash;
+}
+
+/** Takes the next entry, which was judged, into the state, in place. @param {State} state @param {Entry} entry */
+function fold(state, entry) {
+  if (Object.hasOwn(changes, entry.kind)) changes[entry.kind]?.(state, entry);
+  pass(state, entry);
+}
+
+module.exports = { judgedKinds, empty, stateAfter, peopleAfter, grantOf, pass, fold };

@@ -1,0 +1,223 @@
+/** The containers of tasks. Everything that confines a script is in `containerOptions`; there is no other way in. */
+import type { Duplex } from 'node:stream';
+import type Docker from 'dockerode';
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { sha256 } from '../../ledger/src/action.ts';
+
+export type Limits = { memory_mb: number; pids: number; cpus: number };
+/** Who commits are by where a repository does not say. */
+export type GitIdentity = { name: string; email: string };
+export type TaskName = { task: string; workspace: string };
+export type Place = {
+  project: string;
+  image: string;
+  limits: Limits;
+  git: GitIdentity;
+  runtime?: 'runsc';
+};
+
+/** A container or volume cannot be had. `message` says what to do; nothing was run. */
+export class SandboxError extends Error {}
+
+/** Docker's own rule for names; nothing else may become a part of one. */
+const plain = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+const label = 'org.pocketcoder';
+
+function names(place: Place, { task, workspace }: TaskName) {
+  for (const part of [place.project, task, workspace])
+    if (!plain.test(part))
+      throw new SandboxError(`${JSON.stringify(part)} cannot name a container; nothing was run`);
+  return {
+    container: `${place.project}-task-${task}`,
+    files: `${place.project}-ws-${workspace}`,
+    base: `${place.project}-base-${workspace}`,
+    store: `${place.project}-out-${task}`,
+  };
+}
+
+/**
+ * How the task's container is made. Root inside it (tmux and the runner) has three capabilities: to become uid 1000 and
+ * to end uid 1000's processes. Scripts have none, no network, and can write to /workspace, /tmp and their home alone. /base
+ * holds the tree as it was imported, a bare git repository that what changed is told from; it is empty where none was.
+ */
+export function containerOptions(place: Place, name: TaskName): Docker.ContainerCreateOptions {
+  const { container, files, base, store } = names(place, name);
+  const { memory_mb, pids, cpus } = place.limits;
+  const scratch = `rw,exec,nosuid,nodev,size=${Math.ceil(memory_mb / 2)}m`;
+  const options: Docker.ContainerCreateOptions = {
+    name: container,
+    Image: place.image,
+    User: '0:0',
+    Hostname: 'task',
+    Env: [`GIT_NAME=${place.git.name}`, `GIT_EMAIL=${place.git.email}`], // of the first process, not of scripts
+    Labels: { [label]: place.project, [`${label}.task`]: name.task, [`${label}.workspace`]: name.workspace },
+    HostConfig: {
+      NetworkMode: 'none',
+      ReadonlyRootfs: true,
+      CapDrop: ['ALL'],
+      CapAdd: ['SETUID', 'SETGID', 'KILL'],
+      SecurityOpt: ['no-new-privileges'],
+      Mounts: [
+        { Type: 'volume', Source: files, Target: '/workspace' },
+        { Type: 'volume', Source: base, Target: '/base', ReadOnly: true },
+        { Type: 'volume', Source: store, Target: '/var/lib/task' },
+      ],
+      Tmpfs: {
+        '/home/agent': `${scratch},uid=1000,gid=1000,mode=700`,
+        '/tmp': `${scratch},mode=1777`,
+        '/run': 'rw,noexec,nosuid,nodev,mode=755,size=40m', // a file that a person sends lies here before it is written
+      },
+      Memory: memory_mb * 2 ** 20,
+      MemorySwap: memory_mb * 2 ** 20,
+      // gVisor's own threads count too: there, the script's share is a limit inside.
+      PidsLimit: place.runtime ? Math.max(1024, 4 * pids) : pids,
+      NanoCpus: Math.round(cpus * 1e9),
+      IpcMode: 'private',
+      LogConfig: { Type: 'none', Config: {} },
+      RestartPolicy: { Name: 'no' },
+      Ulimits: [
+        { Name: 'core', Soft: 0, Hard: 0 },
+        ...(place.runtime ? [{ Name: 'nproc', Soft: pids, Hard: pids }] : []),
+      ],
+      ...(place.runtime ? { Runtime: place.runtime } : {}),
+    },
+  };
+  return { ...options, Labels: { ...options.Labels, [`${label}.made`]: sha256(canonical(options)) } };
+}
+
+const code = (error: unknown): number => (error as { statusCode?: number }).statusCode ?? 0;
+
+/** `runsc` when the engine has it, else the engine's default. */
+export async function strongestRuntime(docker: Docker): Promise<'runsc' | undefined> {
+  const info = (await docker.info()) as { Runtimes?: Record<string, unknown> };
+  return info.Runtimes && Object.hasOwn(info.Runtimes, 'runsc') ? 'runsc' : undefined;
+}
+
+/**
+ * The task's running container, made or started when it is not there. One that was made otherwise than
+ * `containerOptions` says (by an older version, or by hand) is replaced; its volumes stay.
+ * @throws SandboxError when the name is taken by something else, or the image is missing
+ */
+export async function ensureContainer(
+  docker: Docker,
+  place: Place,
+  name: TaskName,
+): Promise<Docker.Container> {
+  const options = containerOptions(place, name);
+  const container = docker.getContainer(String(options.name));
+  const made = `${label}.made`;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const found = await container.inspect().catch((error: unknown) => {
+      if (code(error) !== 404) throw error;
+    });
+    const labels = found?.Config.Labels ?? {};
+    if (found && (labels[label] !== place.project || labels[`${label}.workspace`] !== name.workspace))
+      throw new SandboxError(
+        `a container ${options.name} of something else is in the way; remove it, nothing was run`,
+      );
+    if (found && labels[made] !== options.Labels?.[made]) {
+      await container.remove({ force: true }).catch(ignoring(404, 409));
+    } else if (found?.State.Running) {
+      return container;
+    } else if (found) {
+      await container.start().catch(ignoring(304));
+      return container;
+    } else {
+      await makeVolumes(docker, place, options);
+      const image404 = await docker.createContainer(options).then(
+        () => false,
+        (error: unknown) => ignoring(404, 409)(error) ?? code(error) === 404,
+      );
+      if (image404) throw new SandboxError(`the image ${place.image} is missing; build it and start again`);
+    }
+  }
+  throw new SandboxError(`the container ${options.name} could not be made; nothing was run`);
+}
+
+/** A volume that a container makes by itself has no labels, and the set-up removes by label. */
+async function makeVolumes(
+  docker: Docker,
+  place: Place,
+  options: Docker.ContainerCreateOptions,
+): Promise<void> {
+  for (const mount of options.HostConfig?.Mounts ?? [])
+    await docker.createVolume({ Name: mount.Source, Labels: { [label]: place.project } });
+}
+
+/** For a step that somebody else did meanwhile. */
+function ignoring(...codes: number[]): (error: unknown) => void {
+  return (error) => {
+    if (!codes.includes(code(error))) throw error;
+  };
+}
+
+/** Ends the task's container with all that runs in it, and takes it away. Its volumes stay. */
+export async function removeContainer(docker: Docker, place: Place, name: TaskName): Promise<void> {
+  await docker.getContainer(names(place, name).container).remove({ force: true }).catch(ignoring(404, 409));
+}
+
+/** The tasks of this instance that have a container. */
+export async function tasksWithContainer(docker: Docker, place: Place): Promise<TaskName[]> {
+  const filters = { label: [`${label}=${place.project}`, `${label}.task`] };
+  const found = await docker.listContainers({ all: true, filters });
+  return found.map(({ Labels }) => ({
+    task: Labels[`${label}.task`] ?? '',
+    workspace: Labels[`${label}.workspace`] ?? '',
+  }));
+}
+
+/** Removes what the task's container has written of outputs. Of one that is still in use nothing is removed. */
+export async function removeStore(docker: Docker, place: Place, name: TaskName): Promise<void> {
+  await docker.getVolume(names(place, name).store).remove().catch(ignoring(404, 409));
+}
+
+/** What the action has written so far, read no faster than it is taken. Ends early where there is less of it, and throws without the engine. */
+export async function* readOutput(container: Docker.Container, id: string): AsyncGenerator<Uint8Array> {
+  const exec = await container.exec({
+    Cmd: ['cat', `/var/lib/task/${id}/out`],
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: false,
+  });
+  yield* stdoutOf((await exec.start({})) as AsyncIterable<Buffer>);
+  await exec.inspect();
+}
+
+/** The first of the two streams that the engine sends as one: pieces behind u8 stream, 3 bytes of zero, u32 length. */
+async function* stdoutOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
+  let head = Buffer.alloc(0);
+  let left = 0;
+  for await (const part of stream)
+    for (let rest = part; rest.length > 0; ) {
+      const taken = rest.subarray(0, left > 0 ? left : 8 - head.length);
+      rest = rest.subarray(taken.length);
+      if (left > 0) {
+        left -= taken.length;
+        if (head[0] === 1) yield taken;
+        if (left === 0) head = Buffer.alloc(0);
+      } else {
+        head = Buffer.concat([head, taken]);
+        if (head.length === 8) left = head.readUInt32BE(4);
+        if (head.length === 8 && left === 0) head = Buffer.alloc(0);
+      }
+    }
+}
+
+/** The stream of a new feeder in the container: bytes of frames either way. */
+export async function feederStream(
+  docker: Docker,
+  container: Docker.Container,
+  onBytes: (bytes: Uint8Array) => void,
+): Promise<Duplex> {
+  const exec = await container.exec({
+    Cmd: ['/usr/lib/pocketcoder/task', 'feed'],
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: false,
+  });
+  const stream = await exec.start({ hijack: true, stdin: true });
+  const sink = { write: onBytes } as unknown as NodeJS.WritableStream;
+  docker.modem.demuxStream(stream, sink, process.stderr);
+  return stream;
+}

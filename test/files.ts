@@ -1,0 +1,65 @@
+/** Runs test files through Node's own runner, with one last line of its counts. */
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { checkout } from '../console/instance/paths.ts';
+
+type Counts = { passed: number; failed: number; skipped: number };
+
+type Group = {
+  folders: readonly string[];
+  concurrency: number;
+  /** A program that runs before them, with no limit of time. */
+  first?: string;
+};
+/** Those that start containers share the machine and the engine, so only one of their files runs at a time. */
+const groups: readonly Group[] = [
+  { folders: ['unit'], concurrency: 2 },
+  { folders: ['connection', 'integration', 'adversary'], concurrency: 1 },
+  { folders: ['element'], concurrency: 1, first: 'test/element/build.ts' },
+];
+
+/** Once its tests are over a file ends, whatever it left open; one that hangs in a test ends here. In milliseconds. */
+const longestFile = 600_000;
+/** For the process of each test file. */
+export const fileArguments = ['--import', join(checkout, 'test/harness/end.ts')];
+
+async function runFiles(files: string[], concurrency: number): Promise<Counts> {
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const stream = run({ files, concurrency, timeout: longestFile, execArgv: fileArguments });
+  // The runner says its counts once a file, and once for all of them: that one names no file.
+  stream.on('test:summary', ({ file, counts: all }) => {
+    if (file === undefined)
+      Object.assign(counts, {
+        passed: all.passed,
+        failed: all.tests - all.passed - all.skipped - all.todo,
+        skipped: all.skipped + all.todo,
+      });
+  });
+  for await (const text of stream.compose(spec)) process.stdout.write(text as string);
+  return counts;
+}
+
+/** Runs the named test files, or all of them. @returns whether some ran and none failed */
+export async function runTests(words: readonly string[]): Promise<boolean> {
+  const named = words.map((word) => resolve(word));
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const { folders, concurrency, first } of groups) {
+    const files = folders
+      .flatMap((folder) => globSync(`test/${folder}/**/*.test.ts`, { cwd: checkout }))
+      .map((file) => join(checkout, file))
+      .filter((file) => named.length === 0 || named.includes(file))
+      .sort();
+    if (files.length === 0) continue;
+    // Where it fails, the tests that need it say so.
+    if (first) spawnSync(process.execPath, [join(checkout, first)], { stdio: 'inherit' });
+    const counts = await runFiles(files, concurrency);
+    for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
+  }
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
+  process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);
+  if (total.passed + total.failed === 0) process.stderr.write('No test ran.\n');
+  return total.failed === 0 && total.passed > 0;
+}
