@@ -118,7 +118,7 @@ async function main(log: Logger): Promise<void> {
     leak,
     intake: (taken) => assembled.promise.then(() => relay.take(taken)),
     isDown: isUnreachable,
-    setAside: (taken, error) => relay.setAside(taken, error),
+    setAside: (room, wire, error) => relay.setAside(room, wire, error),
     onState: (state) => {
       parts.homeserver = state;
     },

@@ -117,7 +117,7 @@ export async function logs(
   instance: Instance,
   report: Report,
   part: string | undefined,
-  o: { follow: boolean; since?: string | undefined },
+  o: { follow?: boolean | undefined; since?: string | undefined },
 ): Promise<void> {
   const all = servicesOf(instance);
   if (part !== undefined && !all.includes(part))

@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
@@ -15,6 +16,7 @@ import type { Client, KeysAnswer } from '../../bot/src/matrix/client.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { ensureIdentity } from '../../bot/src/proof/identity.ts';
 import { createKeys } from '../../bot/src/proof/keys.ts';
+import { openSeen } from '../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { DeviceId, EventId, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 
@@ -106,6 +108,7 @@ for (let i = 0; i < devices; i++) {
 }
 
 const journal = openJournal(stateDir);
+const seen = openSeen(new DatabaseSync(join(stateDir, 'seen.sqlite')));
 const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
 const wire = (n: number) => ({
   type: 'm.reaction',
@@ -126,14 +129,14 @@ journal.accept(
   'token',
 );
 for (let n = 0; n < past; n++) {
-  journal.replay(room, `session${n % 100}`, n, `$past${n}` as EventId);
+  seen.replay(room, `session${n % 100}`, n, `$past${n}` as EventId);
   journal.done(n + 1);
   cards.add(card(n, false));
 }
 for (let n = past; n < past + open; n++) cards.add(card(n, true));
 
 const gate: Gate = {
-  matrix: { user: me, ...keys, replay: journal.replay } as unknown as Gate['matrix'],
+  matrix: { user: me, ...keys, replay: seen.replay } as unknown as Gate['matrix'],
   cards,
   people: () => enrolled,
   answeredBy: () => undefined,
@@ -158,7 +161,7 @@ async function decide(kind: 'sealed' | 'signed'): Promise<number> {
     wire: { ...wire(0), type: isTap ? type : 'm.room.encrypted', event_id: `$now${taken}` as EventId },
     ...(!isTap && { evidence: { ...who, session: 'now', index: taken } }),
   };
-  if (!isTap) journal.replay(room, 'now', taken, t.wire.event_id); // as the intake does when it decrypts
+  if (!isTap) seen.replay(room, 'now', taken, t.wire.event_id); // as the intake does when it decrypts
   const start = performance.now();
   const verdict = await judge(t, gate);
   const ms = performance.now() - start;

@@ -31,8 +31,8 @@ const matrix = await connectMatrix({
     if (t.encrypted) log.info(line, 'taken');
   },
   isDown: () => false,
-  async setAside(t) {
-    log.info({ body: t.content['body'] }, 'set aside');
+  async setAside(room, wire) {
+    log.info({ room, event: wire.event_id }, 'set aside');
   },
   async onGap(room) {
     log.info({ room }, 'gap');

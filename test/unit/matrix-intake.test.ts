@@ -7,10 +7,11 @@ import { after, test } from 'node:test';
 import { type Crypto, openCrypto, type wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { MatrixError } from 'matrix-bot-sdk';
 import pino from 'pino';
+import { createInbox, type InboxOptions } from '../../bot/src/inbox.ts';
 import type { Client } from '../../bot/src/matrix/client.ts';
 import { type Journal, openJournal, patience } from '../../bot/src/matrix/journal.ts';
 import { createSync } from '../../bot/src/matrix/sync.ts';
-import { createIntake, type IntakeOptions } from '../../bot/src/proof/decrypt.ts';
+import { takeIn } from '../../bot/src/proof/decrypt.ts';
 import type { RoomId, Taken, UserId, WireEvent } from '../../bot/src/types.ts';
 import { until } from '../harness/wait.ts';
 
@@ -44,16 +45,21 @@ const unreadable = (id: string) =>
     ...{ session_id: `session of ${id}`, device_id: 'PHONE' },
   });
 
-function intake(wires: readonly WireEvent[], over: Partial<IntakeOptions>, journal = openJournal(folder())) {
+type Over = Partial<InboxOptions> & { handle?(t: Taken): Promise<void>; decrypt?: Crypto['decrypt'] };
+function intake(wires: readonly WireEvent[], over: Over, journal = openJournal(folder())) {
   const handled: string[] = [];
   const aside: string[] = [];
-  const it = createIntake({
-    ...{ crypto, journal, log, signal: stop.signal },
+  const { decrypt = crypto.decrypt, handle = async (t) => void handled.push(t.wire.event_id) } = over;
+  const it = createInbox({
+    ...{ journal, log, signal: stop.signal },
+    async open(of, wire) {
+      const t = await takeIn({ ...crypto, decrypt }, { replay: () => true }, of, wire);
+      return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+    },
     mayBeLate: () => true,
     onSealed: () => {},
-    handle: async (t) => void handled.push(t.wire.event_id),
     isDown: () => false,
-    setAside: async (t, error) => void aside.push(`${t.wire.event_id} ${(error as Error).message}`),
+    setAside: async (_, wire, error) => void aside.push(`${wire.event_id} ${(error as Error).message}`),
     ...over,
   });
   journal.accept(
@@ -146,8 +152,7 @@ test('after a restart what waits for its key is tried again: told once, and hear
       ? (opened as unknown as W.DecryptedRoomEvent)
       : crypto.decrypt(of, wire);
   const handle = async (t: Taken) => void late.push([t.wire.event_id, t.late]);
-  for (const _ of [1, 2])
-    await intake([], { handle, crypto: { ...crypto, decrypt } }, first.journal).it.idle();
+  for (const _ of [1, 2]) await intake([], { handle, decrypt }, first.journal).it.idle();
   assert.deepEqual(late, [['$b', true]]);
   assert.equal(first.journal.next(), undefined);
 });

@@ -1,7 +1,7 @@
-/** What the bot must not forget of the room: the sync token, events not yet handled, latches, sent ids, replays. */
+/** What the bot must not forget of the room: the sync token, events not yet handled, sent ids. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { EventId, RoomId, UserId, WireEvent } from '../types.ts';
+import type { EventId, RoomId, WireEvent } from '../types.ts';
 
 const schema = `
   PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
@@ -12,12 +12,8 @@ const schema = `
   CREATE TABLE IF NOT EXISTS unread(seq INTEGER PRIMARY KEY, room TEXT NOT NULL, session TEXT NOT NULL,
     wire TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS gap(room TEXT PRIMARY KEY, why TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS encrypted(room TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS expected(room TEXT, user TEXT, PRIMARY KEY(room, user)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS sent(room TEXT, txn TEXT, event TEXT NOT NULL, PRIMARY KEY(room, txn)) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS sent_event ON sent(event);
-  CREATE TABLE IF NOT EXISTS seen(room TEXT, session TEXT, at INTEGER, event TEXT NOT NULL,
-    PRIMARY KEY(room, session, at)) STRICT, WITHOUT ROWID;`;
+  CREATE INDEX IF NOT EXISTS sent_event ON sent(event);`;
 
 /** An event of one sync, in the order it is to be handled. */
 export type Arrival = { room: RoomId; wire: WireEvent };
@@ -51,16 +47,9 @@ export function openJournal(dir: string) {
     forgetEvent: sql.prepare('DELETE FROM unread WHERE seq=(SELECT seq FROM event WHERE event=?)'),
     wake: sql.prepare(`UPDATE event SET wire=(SELECT wire FROM unread WHERE seq=event.seq) WHERE wire IS NULL AND seq IN
       (SELECT seq FROM unread WHERE at>=? AND (?2 IS NULL OR (room=?2 AND session=?3)))`),
-    latch: sql.prepare('INSERT OR IGNORE INTO encrypted VALUES(?)'),
-    latched: sql.prepare('SELECT 1 FROM encrypted WHERE room=?'),
-    rooms: sql.prepare('SELECT room FROM encrypted'),
-    expect: sql.prepare('INSERT OR IGNORE INTO expected VALUES(?,?)'),
-    expected: sql.prepare('SELECT user FROM expected WHERE room=?'),
     sent: sql.prepare('SELECT event FROM sent WHERE room=? AND txn=?'),
     setSent: sql.prepare('INSERT OR IGNORE INTO sent VALUES(?,?,?)'),
     sentAs: sql.prepare('SELECT txn FROM sent WHERE event=?'),
-    see: sql.prepare('INSERT OR IGNORE INTO seen VALUES(?,?,?,?)'),
-    seen: sql.prepare('SELECT event FROM seen WHERE room=? AND session=? AND at=?'),
   };
   return {
     token: (): string | undefined => (q.value.get('token') as { value: string } | undefined)?.value,
@@ -106,24 +95,10 @@ export function openJournal(dir: string) {
     /** The key of that session came, or those of any may have. @returns whether something waited, which comes next now, in its order */
     wake: (now: number, key?: { room: string; session: string }): boolean =>
       q.wake.run(now - patience.time, key?.room ?? null, key?.session ?? null).changes > 0,
-    /** From now on, for ever, nothing goes to that room in the clear. */
-    latch: (room: RoomId): void => void q.latch.run(room),
-    latched: (room: RoomId): boolean => q.latched.get(room) !== undefined,
-    rooms: (): RoomId[] => (q.rooms.all() as { room: RoomId }[]).map((r) => r.room),
-    /** These users belong in that room. */
-    expect(room: RoomId, users: readonly UserId[]): void {
-      for (const user of users) q.expect.run(room, user);
-    },
-    expected: (room: RoomId): UserId[] => (q.expected.all(room) as { user: UserId }[]).map((r) => r.user),
     sent: (room: RoomId, txn: string): EventId | undefined =>
       (q.sent.get(room, txn) as { event: EventId } | undefined)?.event,
     setSent: (room: RoomId, txn: string, event: EventId): void => void q.setSent.run(room, txn, event),
     sentAs: (event: EventId): string | undefined => (q.sentAs.get(event) as { txn: string } | undefined)?.txn,
-    /** True where this message of this session was never seen under another event id. The first one seen stays. */
-    replay(room: RoomId, session: string, index: number, event: EventId): boolean {
-      q.see.run(room, session, index, event);
-      return (q.seen.get(room, session, index) as { event: string }).event === event;
-    },
     close: (): void => sql.close(),
   };
 }
