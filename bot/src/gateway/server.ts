@@ -142,7 +142,9 @@ function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOpt
       params.name === planTool.name ? planAsked(where, given) : askedBy(where, params.name, given);
     if ('wrong' in asked)
       return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
-    const { gone, sent } = extra.authInfo?.extra as Line; // `serve` handed it along with the request
+    const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along
+    if (!line) throw new Error('a call came without its connection');
+    const { gone, sent } = line;
     const signal = AbortSignal.any([extra.signal, gone]);
     const progressToken = params._meta?.progressToken;
     let progress = 0;
