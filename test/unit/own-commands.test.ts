@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import type { Person } from '../../bot/src/approval/view.ts';
-import { safeName } from '../../bot/src/room/files.ts';
+import { safeName } from '../../bot/src/room/names.ts';
 import { createRelay } from '../../bot/src/room/relay.ts';
 import { createSentFiles } from '../../bot/src/room/sent.ts';
 import type { Conversation } from '../../bot/src/tasks/conversation.ts';

@@ -10,8 +10,8 @@ import type { Book } from '../approval/view.ts';
 import type { Database } from '../database.ts';
 import { tooLarge } from '../matrix/media.ts';
 import type { Matrix } from '../types.ts';
-import type { CommandContext } from './commands.ts';
-import { safeName } from './files.ts';
+import type { CommandContext } from './commands/command.ts';
+import { safeName } from './names.ts';
 
 export type SentFilesOptions = {
   /** Keeps over restarts what the agent is to be told once the file is there. */
