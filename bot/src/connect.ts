@@ -1,9 +1,10 @@
 /** The bot on the homeserver: one login, one identity, every event once, nothing said in the clear. */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
+import type { Database } from './database.ts';
+import { createInbox, type Opened } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
@@ -12,15 +13,16 @@ import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, stateOf, troubleIn, troubleWith } from './matrix/room.ts';
 import { openSession } from './matrix/session.ts';
 import { createSync } from './matrix/sync.ts';
-import { createIntake } from './proof/decrypt.ts';
+import { takeIn } from './proof/decrypt.ts';
 import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
 import { endOtherDevices, saidSince, savedIn } from './proof/saved.ts';
+import { openSeen } from './proof/seen.ts';
 import { oneLine } from './show/visible.ts';
 import { makeSpace } from './space.ts';
-import type { Content, Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, Member, RoomId, Taken, UserId, WireEvent } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -28,8 +30,9 @@ export type MatrixOptions = {
   /** Localpart or whole user id of the bot's account. */
   user: string;
   password: string;
-  /** Folder for session, keys and journal; made if absent, readable by this user alone. */
+  /** Folder for session and keys. */
   stateDir: string;
+  db: Database;
   log: Logger;
   /** Who may read that room: the enrolled devices, from the ledger. Asked at every message. */
   recipients(room: RoomId): readonly Enrolled[];
@@ -44,7 +47,7 @@ export type MatrixOptions = {
   /** Whether an error of `intake` means no more than that a part is down, and the event is to wait for it. */
   isDown(error: unknown): boolean;
   /** This event was tried in vain and is left: whatever it asked for was not done. The others wait for this, too. */
-  setAside(t: Taken, error: unknown): Promise<void>;
+  setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
   onState?(state: 'up' | 'down', why?: string): void;
   /** Events of that room are missing and can't be had. Told until it resolves, also after a restart. */
   onGap(room: RoomId, why: string): Promise<void>;
@@ -64,7 +67,6 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const { log, stateDir } = o;
   const stopping = new AbortController();
   const { signal } = stopping;
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const space = makeSpace(stateDir, log, signal);
   const http = createHttp({
     base: o.homeserver,
@@ -84,14 +86,15 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   };
   const recipients = (room: string) => o.recipients(room as RoomId);
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
-  const journal = openJournal(stateDir);
+  const journal = openJournal(o.db);
+  const seen = openSeen(o.db);
   const keys = createKeys(crypto, client, () => o.onKeys?.());
   const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys, saved);
   log.info({ user, device, identity }, 'connected');
   if (saved) {
     await endOtherDevices(login, client, device);
-    await keys.track([...new Set(journal.rooms().flatMap(journal.expected))]);
-    for (const room of journal.rooms())
+    await keys.track([...new Set(seen.rooms().flatMap(seen.expected))]);
+    for (const room of seen.rooms())
       await o.onRestored?.(room, await saidSince(stateDir, client, journal, { user, device }, room));
   }
 
@@ -111,7 +114,16 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const nudge = (who: UserId): Promise<void> =>
     client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
   const pairing = createPairing({ crypto, client, keys, log, members, nudge });
-  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, leak: o.leak, space });
+  const post = createPost({
+    crypto,
+    client,
+    keys,
+    seen,
+    journal,
+    recipients: o.recipients,
+    leak: o.leak,
+    space,
+  });
 
   /**
    * A query forced for the event that is being handled: begun once its ciphertext had come, answered while that is
@@ -136,8 +148,8 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   }
 
   async function handle(t: Taken): Promise<void> {
-    if (t.wire.state_key !== undefined && journal.latched(t.room)) {
-      const why = troubleWith(t.wire, user, journal.expected(t.room));
+    if (t.wire.state_key !== undefined && seen.latched(t.room)) {
+      const why = troubleWith(t.wire, user, seen.expected(t.room));
       if (why) o.onTrouble?.(t.room, why);
     }
     try {
@@ -147,11 +159,13 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     }
   }
   const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
+  async function open(room: RoomId, wire: WireEvent): Promise<Opened> {
+    const t = await takeIn(crypto, seen, room, wire);
+    return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+  }
   const { isDown, setAside } = o;
-  const intake = createIntake({
-    ...{ crypto, journal, log, signal, mayBeLate, onSealed },
-    ...{ handle, isDown, setAside },
-  });
+  const inbox = createInbox({ ...{ journal, log, signal, open, mayBeLate, onSealed }, isDown, setAside });
+  crypto.onRoomKeys(inbox.keysCame);
   const sync = createSync({
     me: user,
     client,
@@ -159,7 +173,7 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     journal,
     log,
     signal,
-    onArrivals: intake.kick,
+    onArrivals: inbox.kick,
     space,
     pump: keys.pump,
     admits: pairing.admits,
@@ -169,15 +183,15 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
 
   const troubleNow = (room: RoomId): Promise<string | undefined> =>
     stateOf(client, room).then(
-      (state) => troubleIn(state, user, journal.expected(room)),
+      (state) => troubleIn(state, user, seen.expected(room)),
       (error: unknown) => `its state can't be read (${oneLine(messageOf(error))})`,
     );
-  for (const room of journal.rooms()) {
+  for (const room of seen.rooms()) {
     const why = await troubleNow(room);
     if (why) o.onTrouble?.(room, why);
   }
   await sync.catchUp();
-  intake.kick();
+  inbox.kick();
   o.onState?.('up');
   const following = sync.follow().catch(die);
 
@@ -197,12 +211,12 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
     downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
     async createWorkspaceRoom(wish) {
-      const room = await createWorkspaceRoom(client, journal, user, wish);
+      const room = await createWorkspaceRoom(client, seen, user, wish);
       await keys.track(wish.invite);
       return room;
     },
     async invite(room, user) {
-      journal.expect(room, [user]);
+      seen.expect(room, [user]);
       await client.inviteUser(user, room);
       await keys.track([user]);
     },
@@ -212,15 +226,14 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     deviceNow: keys.deviceNow,
     devicesNow: keys.devicesNow,
     identityNow: keys.identityNow,
-    replay: journal.replay,
+    replay: seen.replay,
     pair: pairing.start,
     nudge,
     async stop() {
       stopping.abort();
       await following;
-      await intake.idle();
+      await inbox.idle();
       crypto.close();
-      journal.close();
     },
   };
 }

@@ -8,6 +8,8 @@ export type UserId = Branded<'UserId'>;
 export type DeviceId = Branded<'DeviceId'>;
 
 export type Content = Record<string, unknown>;
+export const isObject = (v: unknown): v is Content =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /** An event as the homeserver served it. Nothing in it is proof of anything. */
 export type WireEvent = {
@@ -45,13 +47,15 @@ export type Taken = {
   evidence?: Evidence;
   /** Why it could not be decrypted. Then `content` is empty. */
   failed?: string;
+  /** It could not be decrypted because its room key has not come here. */
+  missingKey?: true;
   /** It was taken in before and could not be read: its key came since. */
   late?: true;
 };
 
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
 /** The event that a redaction takes away, or ''; rooms of older versions say it outside the content. */
-export const takenAway = ({ content, wire }: Taken): string =>
+export const takenAway = ({ content, wire }: Pick<Taken, 'content' | 'wire'>): string =>
   text(content['redacts']) || text((wire as { redacts?: unknown }).redacts);
 
 /** A device that may read and be heard, and the identity it belongs to. Keys are unpadded base64. */

@@ -1,6 +1,5 @@
 /** What the relay makes of events besides decisions: on the real desk, book and cards, a ledger in memory, no network. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Card } from '../../bot/src/approval/store.ts';
 import { quiet } from '../../bot/src/room/ignored.ts';
@@ -39,7 +38,7 @@ function scene() {
   const tour = { first() {}, did() {} } as unknown as Tour;
   /** As after a restart: what is on the disk stays. */
   const start = () => {
-    const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
+    const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
     return createRelay({ ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log });
   };
@@ -230,14 +229,14 @@ test('attack-13 an event set aside is told in one short line, whatever its sende
   const lie = '\n✅ approved\u202E';
   for (const text of [lie, lie + 'x'.repeat(2_000_000)]) {
     const wire = { sender: `@g:x${text}`, event_id: `$e${text}` } as Taken['wire'];
-    await s.relay.setAside(s.event({ wire }), new Error(`no such event ${text}`));
+    await s.relay.setAside(room, wire, new Error(`no such event ${text}`));
     const said = s.said.at(-1) ?? '';
     assert.ok(!/[\n\u202E]/.test(said) && said.length < 1000, said);
     assert.ok(said.includes('@g:x\\u{A}✅ approved\\u{202E}'));
     const alarm = JSON.stringify(s.alarms().at(-1));
     assert.ok(alarm.length < 1000 && alarm.includes('an event was set aside: no such event'));
   }
-  await s.relay.setAside(s.event(), new Error('the card store is full'));
+  await s.relay.setAside(room, s.event().wire, new Error('the card store is full'));
   const start = `⚠️ What ${owner.user} said or tapped could not be handled (the card store is full), and`;
   assert.ok(s.said.at(-1)?.startsWith(start), 'its genuine twin');
   s.stop();

@@ -96,7 +96,6 @@ export function onlyThat({ number, form, dropped }: Card): string {
       : 'Tap the chip below the card whose emoji the card names: it carries a key that only a reader of the card has',
     poll: 'Vote in its poll: the vote names this card',
     code: 'Send the code in the last line of its file',
-    word: `!code ${number} says how`,
     command: '',
   }[form];
   return `#${number} is not approved by that: anybody could have sent a plain reaction, and a plain yes names no card. ${how}.`;
@@ -141,7 +140,7 @@ async function reaction(t: Taken, gate: Gate, user: UserId): Promise<Verdict> {
       return why ? failing(why, t) : { do: 'approve', card, grade: 'signed', evidence: signedBy(t, 'chip') };
     }
     if (card.dropped)
-      return { do: 'explain', card, why: 'taps no longer count here: answer by !poll or !code' };
+      return { do: 'explain', card, why: `taps no longer count here: answer by !poll ${card.number}` };
     if (!(await isPinned(gate, t.room, user)))
       return {
         do: 'explain',
@@ -221,11 +220,8 @@ async function vote(t: Taken, gate: Gate): Promise<Verdict> {
 }
 
 /** A code with a wrong letter in it holds most of a right one, so nobody is told it, where one was given out and waits. */
-const looksTyped = (body: string, rest: string, room: string, gate: Gate): boolean =>
-  /\p{Nd}/u.test(body) &&
-  gate.cards
-    .open()
-    .some((c) => c.room === room && (c.notice || c.form === 'code' || c.word) && (!rest || c.word));
+const looksTyped = (body: string, room: string, gate: Gate): boolean =>
+  /\p{Nd}/u.test(body) && gate.cards.open().some((c) => c.room === room && c.form === 'code');
 
 /** Words that pass the rules and are no code: a no to the card they reply to, or for the brain and the commands. */
 function heard(t: Taken, gate: Gate, from: Person, said: Said, evidence: Evidence | undefined): Verdict {
@@ -256,7 +252,7 @@ function heard(t: Taken, gate: Gate, from: Person, said: Said, evidence: Evidenc
 async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   const words = saidIn(t.content);
   const typed = typedCode(words.text);
-  const issued = typed && gate.cards.issued(typed.code);
+  const issued = typed ? gate.cards.issued(typed) : undefined;
   const card = issued?.by === 'code' ? gate.cards.get(issued.action) : undefined;
   if (card && card.room !== t.room) return ignore('code of another room');
   const kind = text(t.content['msgtype']);
@@ -269,19 +265,12 @@ async function said(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   if (sent) return { do: 'receive', sent, from, evidence };
   if (kind !== 'm.text') return ignore(`a message of kind ${kind}`);
   if (!card) {
-    if (!typed || !looksTyped(words.text, typed.rest, t.room, gate))
+    if (!typed || !looksTyped(words.text, t.room, gate))
       return heard(t, gate, from, words, decides ? evidence : undefined);
     const nobody = 'That is no card’s code, so it approved nothing, and the agent was not told it';
     return tell(t, `${nobody}: read the code again.`);
   }
   if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
-  const { rest = '' } = typed ?? {};
-  if (![card.word, `${card.word}.`].includes(rest))
-    return {
-      do: 'explain',
-      card,
-      why: `#${card.number} takes its code${card.word && ' and the word it asks for'}, nothing else`,
-    };
   const late = shut(card, gate);
   return late
     ? { do: 'explain', card, why: late }

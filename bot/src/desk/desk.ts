@@ -46,7 +46,6 @@ export type Desk = {
   /** Carries out a verdict of the gatekeeper. Returns what a person should be told, or ''. */
   apply(verdict: Verdict): Promise<string>;
   addPoll(number: number): Promise<string>;
-  addCode(number: number): Promise<string>;
   /** Ends what runs and denies what waits in a workspace. Returns how many actions that were. */
   stop(workspace: string, by: string): Promise<number>;
   /** Ends what was granted for a workspace's task: it is over. */
@@ -173,7 +172,7 @@ export function createDesk(o: DeskOptions): Desk {
       const why = o.trouble(asked.workspace) || agents() || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
       // Where somebody only reads a tap proves nothing.
-      const raise = isWatched(book.enrolled()) || o.attention.step() ? 'signed' : undefined;
+      const raise = isWatched(book.enrolled()) || o.attention.asksSigned() ? 'signed' : undefined;
       const id = command && idOf(command.event, sha256);
       const made = makeAction(asked, book.policy(), raise, id);
       // Not where no card would show it.
@@ -205,16 +204,7 @@ export function createDesk(o: DeskOptions): Desk {
       const found = waiting(number);
       if (typeof found === 'string') return found;
       if (found.card.form === 'code') return `#${number} is too long for a poll: its file has a code.`;
-      if (found.card.form === 'word')
-        return `#${number} takes no poll for now: !code ${number} says how to approve it.`;
       await poster.showPoll(found.card, found.action);
-      return '';
-    },
-    async addCode(number) {
-      const found = waiting(number);
-      if (typeof found === 'string') return found;
-      if (found.card.form === 'code') return `#${number} is too long to show: its file has the code.`;
-      await poster.showCode(found.card, found.action);
       return '';
     },
     async stop(workspace, by) {

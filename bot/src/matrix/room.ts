@@ -1,9 +1,9 @@
 /** The workspace's room: made so that only the bot can change it, and watched for whatever changes all the same. */
 import { isDeepStrictEqual } from 'node:util';
+import type { Seen } from '../proof/seen.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Content, RoomId, UserId, WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
-import type { Journal } from './journal.ts';
 
 type State = Pick<WireEvent, 'type' | 'state_key' | 'content'>;
 
@@ -66,19 +66,19 @@ async function make(client: Client, me: UserId, name: string): Promise<RoomId> {
  */
 export async function createWorkspaceRoom(
   client: Client,
-  journal: Journal,
+  seen: Seen,
   me: UserId,
   o: { name: string; invite: readonly UserId[] },
 ): Promise<RoomId> {
   const room = (await find(client, me, o.name)) ?? (await make(client, me, o.name));
-  journal.expect(room, o.invite);
+  seen.expect(room, o.invite);
   const state = await stateOf(client, room);
   const wrong = troubleIn(state, me, o.invite);
   if (wrong) {
     await client.leaveRoom(room, 'the room is not as it was asked for');
     throw new Error(`the homeserver made a room in which ${wrong}: it was left and nothing was said in it`);
   }
-  journal.latch(room);
+  seen.latch(room);
   const there = state.filter((e) => ['join', 'invite'].includes(String(e.content['membership'])));
   for (const user of o.invite)
     if (!there.some((e) => e.state_key === user)) await client.inviteUser(user, room);

@@ -15,8 +15,9 @@ import { nameOf } from '../show/action.ts';
 import { message } from '../show/card.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
-import type { Matrix, RoomId, Taken, UserId } from '../types.ts';
-import { type CommandContext, isControl, runCommand } from './commands.ts';
+import type { Matrix, RoomId, Taken, UserId, WireEvent } from '../types.ts';
+import type { CommandContext } from './commands/command.ts';
+import { isControl, runCommand } from './commands/table.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
 import { repliedTo } from './replies.ts';
@@ -45,7 +46,7 @@ export type Relay = Guard & {
   /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
   take(t: Taken): Promise<void>;
   /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
-  setAside(t: Taken, error: unknown): Promise<void>;
+  setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
   onEntry(entry: Entry): void;
 };
 
@@ -110,7 +111,7 @@ export function createRelay(o: RelayOptions): Relay {
     const devices = (of: string) => matrix.devicesNow(of as UserId);
     const recheck = () => guard.recheck(room);
     const parts: CommandContext = {
-      ...{ desk, book, cards, conversation, ledger, attention, health, devices, recheck, tour },
+      ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
       ...{ workspace, user, role: from.role, evidence },
     };
     attention.heard();
@@ -192,16 +193,16 @@ export function createRelay(o: RelayOptions): Relay {
         replyTo: verdict.card.event,
       });
     },
-    async setAside(t, error) {
+    async setAside(room, wire, error) {
       const why = oneLine(messageOf(error));
-      const event = oneLine(t.wire.event_id);
-      const body = { reason: `an event was set aside: ${why}`, room: t.room, event };
+      const event = oneLine(wire.event_id);
+      const body = { reason: `an event was set aside: ${why}`, room, event };
       await o.ledger.append({ kind: 'alarm', body }).catch((refusal: unknown) => {
         if (isUnreachable(refusal)) throw refusal; // the same is tried again
-        log.error({ room: t.room, err: refusal }, 'no alarm recorded');
+        log.error({ room, err: refusal }, 'no alarm recorded');
       });
-      const words = `⚠️ What ${oneLine(t.wire.sender)} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
-      await say(t.room, words, { replyTo: t.wire.event_id });
+      const words = `⚠️ What ${oneLine(wire.sender)} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
+      await say(room, words, { replyTo: wire.event_id });
     },
     onEntry(entry) {
       if (entry.author !== 'operator') return; // what was said in the room has its answer there

@@ -15,8 +15,7 @@ export function cardOf(room: RoomId, n: number, over: Partial<Card> = {}): Card 
   return {
     ...{ action: `action${n}`, number: n, room, digest: two.padStart(64, 'a'), form: 'chip' },
     ...{ key: `🦊 4F7KQ2${two}`, decoy: `🌵 M2XT9Q${two}`, nonce: `NONCE${two}`, code: `AAAA-BB${two}` },
-    word: '',
-    ...{ event: `$card${n}`, poll: `$poll${n}`, notice: '', chips: '', decideBy: Date.now() + 60_000 },
+    ...{ event: `$card${n}`, poll: `$poll${n}`, chips: '', decideBy: Date.now() + 60_000 },
     ...{ dropped: false, open: true, ended: false, approval: '' },
     ...over,
   };

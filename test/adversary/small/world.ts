@@ -11,13 +11,16 @@ import pino from 'pino';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
 import type { Person } from '../../../bot/src/approval/view.ts';
+import { openDatabase } from '../../../bot/src/database.ts';
+import { createInbox } from '../../../bot/src/inbox.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
-import { createIntake } from '../../../bot/src/proof/decrypt.ts';
+import { takeIn } from '../../../bot/src/proof/decrypt.ts';
 import { ensureIdentity } from '../../../bot/src/proof/identity.ts';
 import { createKeys } from '../../../bot/src/proof/keys.ts';
 import { createPairing } from '../../../bot/src/proof/pairing.ts';
 import { createPost } from '../../../bot/src/proof/post.ts';
+import { openSeen } from '../../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../../bot/src/show/card.ts';
 import type {
   Content,
@@ -87,16 +90,18 @@ export async function smallWorld(): Promise<SmallWorld> {
   };
   const storeKey = new Uint8Array(32).fill(7);
   const crypto = await openCrypto({ dir, storeKey, ...me, recipients: () => enrolled, panic });
-  const journal = openJournal(dir);
+  const db = openDatabase(':memory:');
+  const journal = openJournal(db);
+  const seen = openSeen(db);
   const keys = createKeys(crypto, client, () => {});
   await keys.pump();
   await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
-  journal.latch(room);
+  seen.latch(room);
   const { deviceNow, identityNow, forceQuery } = keys;
-  const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: journal.replay };
+  const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: seen.replay };
   const gate: Gate = {
     matrix: matrix as unknown as Matrix,
-    cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
+    cards: cardStore(db, pollAnswers),
     people: () => enrolled,
     answeredBy: () => undefined,
     trouble: () => '',
@@ -115,24 +120,30 @@ export async function smallWorld(): Promise<SmallWorld> {
     const step = await verification.take(t);
     verdicts.set(t.wire.event_id, step ? { do: 'ignore', why: 'of a verification' } : await judge(t, gate));
   };
-  const setAside = async (_: Taken, error: unknown) => {
+  const setAside = async (_: RoomId, __: WireEvent, error: unknown) => {
     throw error;
   };
-  const intake = createIntake({
-    ...{ crypto, journal, log, signal, handle, setAside },
+  const inbox = createInbox({
+    ...{ journal, log, signal, setAside },
     ...{ mayBeLate: () => waits.forKeys, onSealed: () => {}, isDown: () => false },
+    async open(of, wire) {
+      const t = await takeIn(crypto, seen, of, wire);
+      return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+    },
   });
+  crypto.onRoomKeys(inbox.keysCame);
   const onGap = async () => {};
   const space = async () => {};
   const sync = createSync({
     ...{ me: botUser, client, crypto, journal, log, signal },
-    ...{ onArrivals: intake.kick, pump: keys.pump, onGap, space },
+    ...{ onArrivals: inbox.kick, pump: keys.pump, onGap, space },
     ...{ admits: verification.admits, advance: verification.advance },
   });
   const post = createPost({
     crypto,
     client,
     keys,
+    seen,
     journal,
     recipients: () => enrolled,
     leak: () => '',
@@ -142,8 +153,8 @@ export async function smallWorld(): Promise<SmallWorld> {
   async function deliver(events: readonly WireEvent[]): Promise<void> {
     serve(events);
     await sync.catchUp();
-    intake.kick();
-    await intake.idle();
+    inbox.kick();
+    await inbox.idle();
   }
 
   function verdict(event: WireEvent | undefined): Verdict {
@@ -216,11 +227,10 @@ export async function smallWorld(): Promise<SmallWorld> {
       return card;
     },
     async stop() {
-      await intake.idle();
+      await inbox.idle();
       for (const each of opened) each.close();
       crypto.close();
-      journal.close();
-      gate.cards.close();
+      db.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };
