@@ -3,7 +3,6 @@ import { backup } from './backup/backup.ts';
 import { restore } from './backup/restore.ts';
 import { audit } from './care/audit.ts';
 import { doctor } from './care/doctor.ts';
-import { doctorPhone } from './care/doctor-phone.ts';
 import { logs } from './care/logs.ts';
 import { status } from './care/status.ts';
 import { uninstall } from './care/uninstall.ts';
@@ -88,7 +87,7 @@ export const commands: Readonly<Record<string, Command>> = {
     fits: (words) => ['', 'phone'].includes(words.join(' ')),
     summary:
       'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
-    run: (report, [phone]) => (phone ? doctorPhone(started(), report) : doctor(report)),
+    run: (report, [phone]) => doctor(report, phone ? started() : undefined),
   },
   logs: {
     takes: '[PART]',

@@ -1,10 +1,9 @@
 /** A command that is its own decision: what the ledger and the executor take as one, and from whom the relay does. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import type { Person } from '../../bot/src/approval/view.ts';
-import { safeName } from '../../bot/src/room/files.ts';
+import { safeName } from '../../bot/src/room/names.ts';
 import { createRelay } from '../../bot/src/room/relay.ts';
 import { createSentFiles } from '../../bot/src/room/sent.ts';
 import type { Conversation } from '../../bot/src/tasks/conversation.ts';
@@ -142,7 +141,7 @@ function scene() {
   const told: string[] = [];
   const again = () =>
     createSentFiles({
-      ...{ file: join(d.dir, 'sent.sqlite'), book: d.book, matrix: d.matrix, log },
+      ...{ db: d.db, book: d.book, matrix: d.matrix, log },
       async tell(task, text) {
         told.push(`${task}: ${text}`);
         return '';

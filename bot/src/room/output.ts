@@ -10,7 +10,7 @@ import type { Block } from '../show/action.ts';
 import { type Content, message } from '../show/card.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix } from '../types.ts';
-import { safeName } from './files.ts';
+import { safeName } from './names.ts';
 import { pace, type Status, statusMessage } from './status.ts';
 import { forModel, onScreen } from './terminal.ts';
 
