@@ -77,7 +77,6 @@ export function roomOf(command: Program['command'], place: Place): Room {
         (row) => row.body === (caption ?? basename(path)),
       ),
     close: (): Promise<null> => act({ do: 'close' }),
-    print: async () => printed(await rows(200)),
   };
   return room;
 }
