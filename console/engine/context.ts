@@ -8,7 +8,7 @@ import { pack } from 'tar-stream';
 type ContextFile = { name: string; mode: number; content: Buffer };
 
 /** Never part of an image, wherever they lie in a folder that is. */
-const ignored = /(^|\/)(node_modules|\.git)(\/|$)|\.test\.ts$|\.md$/;
+const ignored = /(^|\/)(node_modules|\.git)(\/|$)|\.test\.ts$|README\.md$/;
 
 function walk(root: string, name: string): string[] {
   if (ignored.test(name)) return [];
