@@ -8,7 +8,9 @@ import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import pino, { type Logger } from 'pino';
+import { createDecide } from './approval/decide.ts';
 import { leakIn } from './approval/leaks.ts';
+import { narrow } from './approval/narrow.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { createBook } from './approval/view.ts';
@@ -84,7 +86,7 @@ async function main(log: Logger): Promise<void> {
   await following.ready;
 
   const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
-  const ledger: Ledger = {
+  const wide: Ledger = {
     ...reached,
     async append(entry) {
       const why = leak(JSON.stringify(entry.body));
@@ -92,6 +94,7 @@ async function main(log: Logger): Promise<void> {
       return reached.append(entry);
     },
   };
+  const ledger = narrow(wide);
   const tasks = taskStore(join(stateDir, 'tasks.sqlite'));
   const troubles = troubleStore(join(stateDir, 'troubles.sqlite'));
   // Events may come before everything that handles them is there.
@@ -116,7 +119,7 @@ async function main(log: Logger): Promise<void> {
     log,
     recipients: () => book.enrolled(),
     leak,
-    intake: (taken) => assembled.promise.then(() => relay.take(taken)),
+    intake: (taken) => assembled.promise.then(async () => relay.take(taken, await decide.take(taken))),
     isDown: isUnreachable,
     setAside: (room, wire, error) => relay.setAside(room, wire, error),
     onState: (state) => {
@@ -126,7 +129,7 @@ async function main(log: Logger): Promise<void> {
     onTrouble: (room, why) => void guarded(() => relay.trouble(room, why)),
     onKeys: () => void guarded(() => relay.identities()),
     async onRestored(room, said) {
-      const why = await takenBack(reached, said, head);
+      const why = await takenBack(ledger, said, head);
       if (!why) return;
       troubles.note(room, why);
       void guarded(() => relay.trouble(room, why));
@@ -135,11 +138,27 @@ async function main(log: Logger): Promise<void> {
 
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const poster = createPoster({ ledger, matrix, cards, book });
+  const decide = createDecide({
+    ledger: wide,
+    gate: {
+      matrix,
+      cards,
+      people: () => book.enrolled(),
+      answeredBy: book.answeredBy,
+      trouble: (room) => troubles.why(room as RoomId),
+      now: () => Date.now(),
+    },
+    book,
+    adopt: poster.adopt,
+    download: matrix.downloadEncrypted,
+    log,
+  });
   const desk = createDesk({
     ledger,
     cards,
     book,
     poster,
+    decide,
     attention,
     say: (name, blocks) => matrix.post(roomOf(name), 'm.room.message', message(blocks)),
     trouble(name) {
@@ -218,7 +237,7 @@ async function main(log: Logger): Promise<void> {
   const sentFiles = createSentFiles({
     file: join(stateDir, 'sent.sqlite'),
     book,
-    matrix,
+    decide,
     tell: conversation.tell,
     say: (name, text) => matrix.post(roomOf(name), 'm.room.message', message([{ line: text }])),
     log,

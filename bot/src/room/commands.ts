@@ -2,8 +2,7 @@
 
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Asked, Requester, Role } from '@pocketcoder/ledger/src/action.ts';
-import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
-import type { Evidence } from '../approval/gatekeeper.ts';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import { unended } from '../approval/said.ts';
 import type { CardStore } from '../approval/store.ts';
 import type { Book } from '../approval/view.ts';
@@ -25,7 +24,7 @@ export type CommandContext = {
   conversation: Conversation;
   /** One line each on the parts this bot talks to. */
   health(): string[];
-  ledger: Ledger;
+  ledger: NarrowLedger;
   attention: Attention;
   tour: Tour;
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */
@@ -36,8 +35,6 @@ export type CommandContext = {
   /** Who says it, and what they may do. */
   user: `@${string}`;
   role: Role;
-  /** Of the message, where it may decide what it asks for. */
-  evidence: Evidence | undefined;
 };
 export type Command = {
   name: string;

@@ -2,25 +2,11 @@
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import type { Command, CommandContext } from './commands.ts';
 
-/** Leaves room for what tells two files of one name apart, in a name of at most 255 bytes. */
-const longestName = 60;
-
-/** A name that is one part of a path, cannot be taken for an option or be hidden, and says nothing to a shell. */
-export function safeName(name: string): string {
-  const plain = name.normalize('NFC').replace(/[^\p{L}\p{N}._-]+/gu, '-');
-  return (
-    [...plain]
-      .slice(-longestName)
-      .join('')
-      .replace(/^[-.]+/, '') || 'file'
-  );
-}
-
 /** Asks for what the message itself decides, where it may; else a card asks. The room shows the rest. */
 async function ask(c: CommandContext, what: Pick<Asked, 'kind' | 'args'>): Promise<string> {
   const { workspace, user } = c;
   const task = c.conversation.currentTask(workspace).id;
-  await c.desk.ask({ ...what, workspace, task, requester: user } as Asked, c.evidence);
+  await c.desk.ask({ ...what, workspace, task, requester: user } as Asked);
   return '';
 }
 
