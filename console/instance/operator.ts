@@ -28,17 +28,13 @@ export async function thaw(instance: Instance, report: Report): Promise<void> {
   );
 }
 
-/** Lists the enrolled devices, or takes the enrolment of one back. Throws a Fault where there is no such device. */
-export async function device(
-  instance: Instance,
-  report: Report,
-  [what, name]: readonly string[],
-): Promise<void> {
+/** Lists the enrolled devices, or takes the enrolment of the named one back. Throws a Fault where there is no such device. */
+export async function device(instance: Instance, report: Report, name?: string): Promise<void> {
   const ledger = await ledgerAs(instance, 'operator');
   const control = await ledger.control();
   const since = new Map(control.map(({ seq, at }) => [seq, at]));
   const devices = enrolled(stateAfter(control).people).map((d) => ({ ...d, since: since.get(d.seq) ?? '' }));
-  if (what === 'list') {
+  if (name === undefined) {
     const lines = devices.map(
       (d) =>
         `${d.user}  ${d.device}  ${d.role}  since ${d.since.slice(0, 16).replace('T', ' ')} UTC  ${d.ed25519}`,

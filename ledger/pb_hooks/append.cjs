@@ -1,7 +1,6 @@
 // Judges a proposed entry from the chain itself and links it, in one transaction. Runs in goja.
 const { hashed, refusal } = require('../rules/judge.cjs');
 const { empty, fold, grantOf, judgedKinds, pass } = require('../rules/state.cjs');
-const { project } = require('./projections.cjs');
 
 const columns = 'id, seq, prev, at, author, kind, action, body, hash';
 const row = { id: '', seq: 0, prev: '', at: '', author: '', kind: '', action: '', body: '', hash: '' };
@@ -77,7 +76,6 @@ function append(e) {
       for (const name of ['at', 'prev', 'seq']) record.set(name, entry[name]);
       record.set('hash', sha256(hashed(entry)));
       e.next();
-      project(tx, entry, state.people);
     } finally {
       e.app = outer;
     }

@@ -185,14 +185,17 @@ test('attack-23 an action too long for a card takes no tap and no poll: only the
   const padding = Array.from({ length: 400 }, (_, i) => `: line ${i} ${'.'.repeat(40)}`).join('\n');
   await rig.phone.say(`!run ${padding}\n: the harmful middle\n${padding}\necho ${name} | tee -a marks`);
   const card = await rig.phone.until('the long card', (p) =>
-    p.timeline().find((e) => String(e.content['body']).includes('too long for a card')),
-  );
-  const sent = await rig.phone.until('its file', (p) =>
-    p.timeline().find((e) => e.content['msgtype'] === 'm.file'),
+    p.timeline().find((e) => {
+      const body = String(e.content['body']);
+      return body.includes('too long for a card') && body.includes(name);
+    }),
   );
   const text = String(card.content['body']);
   const w = { card: { ...card, text, chips: [], answers: [] }, name, action: await actionOf(rig, card.id) };
   const number = numberOf(w.card);
+  const sent = await rig.phone.until('its file', (p) =>
+    p.timeline().find((e) => e.content['body'] === `action-${number}.txt`),
+  );
   assert.ok(!text.includes('the harmful middle') && text.includes(name));
   await rig.phone.say(`!poll ${number}`);
   await sees(rig.phone, `#${number} is too long for a poll`);

@@ -237,9 +237,9 @@ test('the commands answer', async () => {
   await hears(rig.phone, '!model', 'No model is configured');
   await hears(rig.phone, 'what is in this folder?', '!run COMMAND works without one');
   await hears(rig.phone, '!poll 999', 'There is no #999');
-  await hears(rig.phone, '!poll', 'Which one? !poll N');
+  await hears(rig.phone, '!poll', 'nothing was done. It is written !poll N.');
   await hears(rig.phone, '!frobnicate', 'There is no !frobnicate, and nothing was done. !help');
-  await hears(rig.phone, '!run', 'What should run?');
+  await hears(rig.phone, '!run', 'nothing was done. It is written !run COMMAND.');
   await rig.phone.tap(card.id, '❌');
   await endsWith(rig.phone, card, 'denied');
   await hears(rig.phone, '!pending', 'Nothing waits.');

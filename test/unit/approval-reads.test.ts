@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Evidence } from '../../bot/src/approval/verdict.ts';
 import { createAsks } from '../../bot/src/gateway/asks.ts';
-import { runCommand } from '../../bot/src/room/commands.ts';
+import { runCommand } from '../../bot/src/room/commands/table.ts';
 import { readsOf } from '../../ledger/rules/answers.cjs';
 import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction } from '../../ledger/src/action.ts';

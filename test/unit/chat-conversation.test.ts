@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
 import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { createConversation } from '../../bot/src/tasks/conversation.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Matrix } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'conversation-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
-
-let files = 0;
 /** A brain that makes sessions when it is told to, and remembers what it was prompted with. */
 function scene() {
-  const tasks = taskStore(join(dir, `tasks-${files++}.sqlite`));
+  const tasks = taskStore(openDatabase(':memory:'));
   const made: PromiseWithResolvers<string>[] = [];
   const prompts: string[] = [];
   const aborted: string[] = [];

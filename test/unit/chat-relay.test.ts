@@ -1,6 +1,5 @@
 /** What the relay makes of events besides decisions: on the real desk, book and cards, a ledger in memory, no network. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Card } from '../../bot/src/approval/store.ts';
 import { quiet } from '../../bot/src/room/ignored.ts';
@@ -39,7 +38,7 @@ function scene() {
   const tour = { first() {}, did() {} } as unknown as Tour;
   /** As after a restart: what is on the disk stays. */
   const start = () => {
-    const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
+    const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
     const parts = { ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log };
     const relay = createRelay(parts);

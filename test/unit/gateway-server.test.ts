@@ -94,6 +94,7 @@ test('a session id of one task opens nothing in another', async () => {
   const { session } = await post('/mcp/one', bearer(one));
   const list = '{"jsonrpc":"2.0","id":2,"method":"tools/list"}';
   const headers = { 'mcp-session-id': session };
+  assert.equal((await post('/mcp/one', bearer(one), list)).status, 400, 'nor does none');
   assert.equal((await post('/mcp/one', { ...bearer(one), ...headers }, list)).status, 200);
   assert.equal((await post('/mcp/two', { ...bearer(two), ...headers }, list)).status, 404);
 });

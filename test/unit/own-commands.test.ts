@@ -1,6 +1,5 @@
 /** A command that is its own decision: what the ledger and the executor take as one, and from whom the relay does. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { safeName } from '../../bot/src/approval/sent.ts';
@@ -142,7 +141,7 @@ function scene() {
   const told: string[] = [];
   const again = () =>
     createSentFiles({
-      ...{ file: join(d.dir, 'sent.sqlite'), book: d.book, decide: d.decide, log },
+      ...{ db: d.db, book: d.book, decide: d.decide, log },
       async tell(task, text) {
         told.push(`${task}: ${text}`);
         return '';

@@ -8,7 +8,7 @@ const acts: Readonly<Record<string, (args: string) => Act | undefined>> = {
   get: (path) => (path ? { kind: 'get_file', args: { path } } : undefined),
   diff: () => ({ kind: 'diff', args: {} }),
   export(words) {
-    const as = unended(words, /[\s.,;:!?…。]/) || 'patch';
+    const as = unended(words, /[\s.,;:!?…。]/).toLowerCase() || 'patch';
     return as === 'patch' || as === 'bundle' ? { kind: 'export', args: { as } } : undefined;
   },
 };

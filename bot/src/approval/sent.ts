@@ -41,12 +41,8 @@ const longestName = 60;
 /** A name that is one part of a path, cannot be taken for an option or be hidden, and says nothing to a shell. */
 export function safeName(name: string): string {
   const plain = name.normalize('NFC').replace(/[^\p{L}\p{N}._-]+/gu, '-');
-  return (
-    [...plain]
-      .slice(-longestName)
-      .join('')
-      .replace(/^[-.]+/, '') || 'file'
-  );
+  const short = [...plain].slice(-longestName).join('');
+  return short.replace(/^[-.]+/, '') || 'file';
 }
 
 /**

@@ -2,18 +2,13 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import {
-  CallToolRequestSchema,
-  isInitializeRequest,
-  ListToolsRequestSchema,
-} from '@modelcontextprotocol/sdk/types.js';
+import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
 import { planAsked, planTool } from './plan.ts';
-import { askedBy, described, tools } from './tools.ts';
+import { askedBy, tools } from './tools.ts';
 
 export type GatewayOptions = CallsOptions & {
   /** Port and address to listen on; the network it is on is internal and holds the brain alone. */
@@ -39,10 +34,10 @@ export type Gateway = {
 type Opened = {
   hands: Hands;
   workspace: string;
-  sessions: Map<string, { transport: StreamableHTTPServerTransport; server: Server }>;
+  sessions: Map<string, StreamableHTTPServerTransport>;
 };
 
-/** What a call knows about the connection it came on. */
+/** What a call knows about the connection that it came on. */
 type Line = { gone: AbortSignal; sent: Promise<boolean> };
 
 const largestBody = 1024 * 1024;
@@ -72,15 +67,11 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
       hash(`Bearer ${opened?.hands.token ?? randomBytes(32).toString('hex')}`),
     );
     if (!opened || !right) return refuse(res, 401, 'no such task, or not its token');
-    const body = req.method === 'POST' ? await bodyOf(req) : undefined;
-    if (body === 'large') return refuse(res, 413, `more than ${largestBody} bytes`);
-    if (body === 'broken') return refuse(res, 400, 'the body is not JSON');
     // Sessions are looked up within the task that the token opened: another task's session id finds nothing.
     const id = req.headers['mcp-session-id'];
     const session = typeof id === 'string' ? opened.sessions.get(id) : undefined;
     if (id !== undefined && !session) return refuse(res, 404, 'no such session');
-    if (!session && !isInitializeRequest(body)) return refuse(res, 400, 'no session');
-    const transport = session?.transport ?? (await connect(opened));
+    const transport = session ?? (await connect(opened));
     const gone = new AbortController();
     const sent = new Promise<boolean>((resolve) => {
       res.once('close', () => {
@@ -90,17 +81,18 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
     });
     const line: Line = { gone: gone.signal, sent };
     const auth = { token: '', clientId: opened.hands.task, scopes: [], extra: line };
-    await transport.handleRequest(Object.assign(req, { auth }), res, body);
+    await transport.handleRequest(Object.assign(req, { auth }), res);
+    if (transport.sessionId === undefined) await transport.close(); // it was no beginning
   }
 
   async function connect(opened: Opened): Promise<StreamableHTTPServerTransport> {
-    const mcp = toolServer(opened, call, o);
     const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
+      maxRequestBodySize: largestBody,
       sessionIdGenerator: () => randomBytes(16).toString('hex'),
-      onsessioninitialized: (id) => void opened.sessions.set(id, { transport, server: mcp }),
+      onsessioninitialized: (id) => void opened.sessions.set(id, transport),
       onsessionclosed: (id) => void opened.sessions.delete(id),
     });
-    await mcp.connect(transport);
+    await toolServer(opened, call, o).connect(transport);
     return transport;
   }
 
@@ -116,7 +108,7 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
   const close = async (task: string) => {
     const opened = tasks.get(task);
     tasks.delete(task);
-    for (const { server: mcp } of opened?.sessions.values() ?? []) await mcp.close();
+    for (const transport of opened?.sessions.values() ?? []) await transport.close();
   };
   return {
     port,
@@ -142,7 +134,7 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
 /** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
 function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOptions, 'spoken'>): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools.map(described), planTool] }));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools, planTool] }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
@@ -150,7 +142,9 @@ function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOpt
       params.name === planTool.name ? planAsked(where, given) : askedBy(where, params.name, given);
     if ('wrong' in asked)
       return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
-    const { gone, sent } = lineOf(extra.authInfo);
+    const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along
+    if (!line) throw new Error('a call came without its connection');
+    const { gone, sent } = line;
     const signal = AbortSignal.any([extra.signal, gone]);
     const progressToken = params._meta?.progressToken;
     let progress = 0;
@@ -169,12 +163,6 @@ function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOpt
   return server;
 }
 
-/** What `serve` handed along with the request. */
-function lineOf(auth: AuthInfo | undefined): Line {
-  if (!auth?.extra) throw new Error('a call came without its connection');
-  return auth.extra as Line;
-}
-
 /** The task that a request's path names, or '' (which is no task). */
 function taskOf(url: string): string {
   const name = /^\/mcp\/([^/?#]{1,200})$/.exec(url)?.[1];
@@ -189,21 +177,4 @@ function refuse(res: http.ServerResponse, status: number, message: string): void
   if (res.headersSent) return void res.destroy();
   res.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
   res.end(JSON.stringify({ jsonrpc: '2.0', error: { code: -32000, message }, id: null }));
-}
-
-async function bodyOf(req: http.IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // Leaving the loop must not break the connection: the answer still has to go out on it.
-  const body: AsyncIterable<Buffer> = req.iterator({ destroyOnReturn: false });
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > largestBody) return 'large';
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    return 'broken';
-  }
 }

@@ -19,7 +19,8 @@ import { message } from '../show/card.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
 import { type Matrix, type RoomId, type Taken, takenAway, type UserId, type WireEvent } from '../types.ts';
-import { type CommandContext, isControl, runCommand } from './commands.ts';
+import type { CommandContext } from './commands/command.ts';
+import { isControl, runCommand } from './commands/table.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
 import { repliedTo } from './replies.ts';
@@ -111,7 +112,7 @@ export function createRelay(o: RelayOptions): Relay {
     const devices = (of: string) => matrix.devicesNow(of as UserId);
     const recheck = () => guard.recheck(room);
     const parts: CommandContext = {
-      ...{ desk, book, cards, conversation, ledger, attention, health, devices, recheck, tour },
+      ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
       ...{ workspace, user, role: from.role },
     };
     attention.heard();

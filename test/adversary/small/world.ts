@@ -6,13 +6,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { type Crypto, openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
 import { type Gate, judge } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
 import type { Verdict } from '../../../bot/src/approval/verdict.ts';
 import type { Person } from '../../../bot/src/approval/view.ts';
+import { openDatabase } from '../../../bot/src/database.ts';
 import { createInbox } from '../../../bot/src/inbox.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
@@ -91,9 +91,9 @@ export async function smallWorld(): Promise<SmallWorld> {
   };
   const storeKey = new Uint8Array(32).fill(7);
   const crypto = await openCrypto({ dir, storeKey, ...me, recipients: () => enrolled, panic });
-  const journal = openJournal(dir);
-  const remembered = new DatabaseSync(join(dir, 'seen.sqlite'));
-  const seen = openSeen(remembered);
+  const db = openDatabase(':memory:');
+  const journal = openJournal(db);
+  const seen = openSeen(db);
   const keys = createKeys(crypto, client, () => {});
   await keys.pump();
   await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
@@ -102,7 +102,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: seen.replay };
   const gate: Gate = {
     matrix: matrix as unknown as Matrix,
-    cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
+    cards: cardStore(db, pollAnswers),
     people: () => enrolled,
     answeredBy: () => undefined,
     trouble: () => '',
@@ -231,9 +231,7 @@ export async function smallWorld(): Promise<SmallWorld> {
       await inbox.idle();
       for (const each of opened) each.close();
       crypto.close();
-      journal.close();
-      remembered.close();
-      gate.cards.close();
+      db.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };
