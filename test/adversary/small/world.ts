@@ -93,7 +93,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const db = openDatabase(':memory:');
   const journal = openJournal(db);
   const seen = openSeen(db);
-  const keys = createKeys(crypto, client, () => {});
+  const keys = createKeys(crypto, client);
   await keys.pump();
   await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
   seen.latch(room);
