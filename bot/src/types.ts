@@ -153,8 +153,4 @@ export type Matrix = {
   replay(room: RoomId, session: string, index: number, event: EventId): boolean;
   /** Verifies the user in that room, until the operator has `left`. @throws Error with words for the operator */
   pair(room: RoomId, user: UserId, operator: Operator, left?: AbortSignal): Promise<Enrolled>;
-  /** Wakes the user's devices' encryption sync. Never throws. */
-  nudge(user: UserId): Promise<void>;
-  /** Ends syncing; resolves when nothing is being handled any more. */
-  stop(): Promise<void>;
 };

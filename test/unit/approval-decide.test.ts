@@ -80,18 +80,24 @@ test('a message decides the very act that its words name, by the gatekeeper’s 
   d.stop();
 });
 
-test('the whole ledger is known by name where approvals are written and where the bot is put together, and nowhere else', () => {
+test('the whole ledger is known by name where approvals are written and where it is opened, and nowhere else', () => {
   const files = globSync('bot/{src,crypto}/**/*.ts', { cwd: checkout });
   const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
   const wide = /\b(?:Ledger|connectLedger|reachLedger)\b/;
   assert.deepEqual(
     files.filter((file) => wide.test(text(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''))).sort(),
-    ['bot/src/approval/decide.ts', 'bot/src/approval/narrow.ts', 'bot/src/main.ts'],
+    ['bot/src/approval/decide.ts', 'bot/src/approval/narrow.ts', 'bot/src/chain.ts'],
   );
-  const main = text('bot/src/main.ts').match(/[^\n]*\bwide\b[^\n]*/g) ?? [];
+  const lines = (file: string) =>
+    (text(file).match(/[^\n]*\bwhole\b[^\n]*/g) ?? []).map((line) => line.trim());
+  assert.deepEqual(lines('bot/src/chain.ts').slice(-3), [
+    'const whole: Ledger = {',
+    'ledger: narrow(whole),',
+    'return { chain, whole };',
+  ]);
   assert.deepEqual(
-    main.map((line) => line.trim()),
-    ['const wide: Ledger = {', 'const ledger = narrow(wide);', 'ledger: wide,'],
-    'made, narrowed, handed to decide',
+    lines('bot/src/parts.ts').map((line) => /^.*?\bwhole\b/.exec(line)?.[0]),
+    ['const { chain, whole', '...{ ledger: whole'],
+    'handed to what decides',
   );
 });

@@ -185,7 +185,7 @@ test('after a stop the brain is told nothing before the owner speaks, also over 
   await s.conversation.over(page(), ended('denied'), false);
   await settled();
   assert.deepEqual(s.prompts, []);
-  assert.match(s.conversation.halted('main'), /the owner stopped everything/);
+  assert.match(s.tasks.halted('main'), /the owner stopped everything/);
   const again = s.start();
   s.aborted.length = 0;
   again.listen();
@@ -196,7 +196,7 @@ test('after a stop the brain is told nothing before the owner speaks, also over 
   assert.equal(await again.hear('main', 'Do it otherwise.'), '');
   assert.equal(s.prompts.length, 1);
   assert.match(s.prompts[0] ?? '', /was KILLED[\s\S]*was DENIED[\s\S]*\n\nDo it otherwise\.$/);
-  assert.equal(again.halted('main'), '');
+  assert.equal(s.tasks.halted('main'), '');
   await again.over(page(), ended('succeeded'), false);
   await settled();
   assert.match(s.prompts[1] ?? '', /ended with exit 0/, 'its genuine twin: outcomes are told as they come');
@@ -223,8 +223,8 @@ test('a new task ends the old one: nothing more is told to it, it may ask for no
   await settled();
   assert.deepEqual([s.prompts, s.tasks.owed()], [[], []]);
   assert.ok(s.aborted.includes('s-main'));
-  assert.match(s.conversation.halted('main'), /this task is over/);
-  assert.equal(s.conversation.halted(task.id), '');
+  assert.match(s.tasks.halted('main'), /this task is over/);
+  assert.equal(s.tasks.halted(task.id), '');
   const says = { type: 'text', part: 'p', delta: '', text: 'still here', done: true } as const;
   s.said.length = 0;
   s.tell({ ...says, session: 's-main' });
@@ -347,6 +347,21 @@ test('what was being answered when the brain was restarted is asked again, once,
     /not asked a third time/,
     'a brain that is told to end says it was aborted',
   );
+});
+
+test('what was asked and answered while nobody could follow the brain is answered', async () => {
+  const s = scene();
+  await s.underWay();
+  s.tell({ type: 'down' });
+  await settled();
+  const rest = { type: 'rest', session: 's-main', whole: true } as const;
+  await s.conversation.hear('main', 'Meanwhile.');
+  s.tell({ ...rest, prompts: [] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), ['Meanwhile.'], 'it is on its way');
+  s.tell({ ...rest, prompts: ['Meanwhile.'] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), []);
 });
 
 test('a restarted brain is not asked again what it goes on with by an outcome, or what was stopped', async () => {

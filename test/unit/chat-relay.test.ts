@@ -9,7 +9,7 @@ import { troubleStore } from '../../bot/src/room/troubles.ts';
 import type { Conversation } from '../../bot/src/tasks/conversation.ts';
 import type { Evidence, Taken } from '../../bot/src/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
-import { makeBook } from '../../sandbox/src/book.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
 

@@ -13,7 +13,7 @@ import { hashed } from '../../ledger/rules/judge.cjs';
 import type { Policy } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
-import { makeBook } from '../../sandbox/src/book.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
 import { log, room, startDesk, workspace } from '../harness/desk.ts';
 import {
   aPolicy,

@@ -28,6 +28,14 @@ export type OutcomesOptions = {
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
 
+/** @returns what reads the outcome of an action that is over from the ledger */
+export const outcomeReader =
+  ({ ledger, book }: Pick<OutcomesOptions, 'ledger' | 'book'>) =>
+  async (action: string): Promise<Outcome | undefined> => {
+    const entry = book.page(action)?.story.find((e) => isOver(e.kind));
+    return entry && outcomeOf(ledger, entry);
+  };
+
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
   const progress = createProgress(o);
@@ -123,11 +131,6 @@ export function createOutcomes(o: OutcomesOptions) {
       const card = cards.get(action);
       if (page && card && card.form !== 'command' && !isOver(book.state(action)))
         outputs.live(page, card, chunk);
-    },
-    /** The outcome of an action that is over, from the ledger. */
-    async read(action: string): Promise<Outcome | undefined> {
-      const entry = book.page(action)?.story.find((e) => isOver(e.kind));
-      return entry && outcomeOf(ledger, entry);
     },
   };
 }
