@@ -2,7 +2,6 @@
 
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
-import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
 import {
   type Content,
   canBeTapped,
@@ -14,12 +13,13 @@ import {
   type Secrets,
 } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
+import type { NarrowLedger } from './narrow.ts';
 import type { Card, CardStore } from './store.ts';
 import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
 import type { Book, Page } from './view.ts';
 
 export type PosterOptions = {
-  ledger: Ledger;
+  ledger: NarrowLedger;
   matrix: Matrix;
   cards: CardStore;
   book: Book;
