@@ -145,17 +145,17 @@ function beginRefusal(request, c) {
   const decided = last(c.story, 'approved') || last(c.story, 'leased');
   if (!requested || !decided) return 'lifecycle';
   if (c.state.frozenAt > decided.seq || (isFrozen(c.state) && request.kind !== 'thaw')) return 'frozen';
-  if (Date.parse(c.now) > deadline(decided, request.execute_within)) return 'late';
-  const mode = termNow(request, c.state)?.mode;
-  if (mode === 'never') return 'never';
+  const term = termNow(request, c.state);
+  if (!term || term.mode === 'never') return 'never';
+  if (Date.parse(c.now) > deadline(decided, term.execute_within)) return 'late';
   if (decided.kind === 'leased') {
     const grant = c.state.grants.get(bodyOf(decided).lease);
     if (!grant) return 'lease_over'; // it stood when it was used
-    if (grant.kind === 'lease' && mode !== 'lease') return 'not_leased';
+    if (grant.kind === 'lease' && term.mode !== 'lease') return 'not_leased';
     // Its count was taken and its time looked at when it was used; what ended it since still counts.
     return overSince(grant, c.state, decided.at);
   }
-  if (Date.parse(c.now) < deadline(decided, request.grace ?? 0)) return 'grace';
+  if (Date.parse(c.now) < deadline(decided, term.grace)) return 'grace';
   return insufficient(answers(c.story), request, requested.seq, c.state);
 }
 
