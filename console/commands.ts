@@ -11,7 +11,7 @@ import { workspace, workspaceWords } from './code/workspace.ts';
 import { Fault } from './fault.ts';
 import { findInstance, type Instance } from './instance/instance.ts';
 import { alone } from './instance/lock.ts';
-import { device, freeze, thaw } from './instance/operator.ts';
+import { device, freeze } from './instance/operator.ts';
 import { stateHome } from './instance/state.ts';
 import { pair } from './people/pair.ts';
 import type { Report } from './report.ts';
@@ -111,9 +111,9 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   freeze: {
     summary: 'from now on nothing is approved and nothing starts; what runs already runs on',
-    run: (report) => freeze(started(), report),
+    run: (report) => freeze(started(), report, 'frozen'),
   },
-  thaw: { summary: 'takes a freeze back', run: (report) => thaw(started(), report) },
+  thaw: { summary: 'takes a freeze back', run: (report) => freeze(started(), report, 'thawed') },
   device: {
     takes: 'list | enrol … | revoke …',
     fits: ([what, ...words]) =>

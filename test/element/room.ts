@@ -3,6 +3,7 @@
  * miss an edit after a limited sync until somebody scrolls.
  */
 import { basename } from 'node:path';
+import { messageOf } from '../../ledger/src/retry.ts';
 import { until } from '../harness/wait.ts';
 import { printed } from './print.ts';
 import type { Program } from './program.ts';
@@ -40,15 +41,20 @@ export function roomOf(command: Program['command'], place: Place): Room {
     rows,
     async until<T>(what: string, ask: (rows: Row[]) => T | undefined | false, seconds = 20): Promise<T> {
       let scrolled = Date.now();
-      return until(
-        what,
-        async () => {
-          const scrolls = Date.now() - scrolled > soon * 1000;
-          if (scrolls) scrolled = Date.now();
-          return ask(await rows(scrolls ? 30 : 0));
-        },
-        { seconds, every: 100 },
-      );
+      let last: Row[] = [];
+      const look = async (): Promise<T | undefined | false> => {
+        const scrolls = Date.now() - scrolled > soon * 1000;
+        if (scrolls) scrolled = Date.now();
+        last = await rows(scrolls ? 30 : 0);
+        return ask(last);
+      };
+      try {
+        return await until(what, look, { seconds, every: 100 });
+      } catch (error) {
+        throw new Error(
+          `${messageOf(error)}\nThe newest of ${last.length} rows:\n${printed(last.slice(-12))}`,
+        );
+      }
     },
     sees: (words: string, seconds?: number): Promise<Row> =>
       room.until(
@@ -71,7 +77,6 @@ export function roomOf(command: Program['command'], place: Place): Room {
         (row) => row.body === (caption ?? basename(path)),
       ),
     close: (): Promise<null> => act({ do: 'close' }),
-    print: async () => printed(await rows(200)),
   };
   return room;
 }

@@ -69,8 +69,6 @@ export type Room = {
   vote(poll: string, answers: readonly string[]): Promise<null>;
   redact(event: string): Promise<null>;
   close(): Promise<null>;
-  /** What a person would see, as text. */
-  print(): Promise<string>;
 };
 
 export type Phone = Who & {

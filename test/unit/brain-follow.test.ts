@@ -158,10 +158,12 @@ follows('words before a prompt that waits for the turn to end are told as well',
   s.message('a1', 'user');
   s.status('busy');
   const words = s.message('a2', 'assistant');
+  await until('the turn to begin', () => s.count('busy') === 1);
   s.cut();
   s.message('b1', 'user');
   s.write(words, 'Before it.');
   await s.ups(2);
+  assert.equal(s.count('busy'), 2, 'whoever heard that it was away is told that it goes on');
   s.write(s.message('b2', 'assistant'), 'After it.');
   s.status('idle');
   await until('the end', () => s.count('idle') === 1);

@@ -349,6 +349,21 @@ test('what was being answered when the brain was restarted is asked again, once,
   );
 });
 
+test('what was asked and answered while nobody could follow the brain is answered', async () => {
+  const s = scene();
+  await s.underWay();
+  s.tell({ type: 'down' });
+  await settled();
+  const rest = { type: 'rest', session: 's-main', whole: true } as const;
+  await s.conversation.hear('main', 'Meanwhile.');
+  s.tell({ ...rest, prompts: [] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), ['Meanwhile.'], 'it is on its way');
+  s.tell({ ...rest, prompts: ['Meanwhile.'] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), []);
+});
+
 test('a restarted brain is not asked again what it goes on with by an outcome, or what was stopped', async () => {
   const s = scene();
   await s.underWay();

@@ -148,6 +148,8 @@ export function translator(
       const before = heard.has(session) ? [] : messages.slice(0, open ? turn : undefined);
       heard.add(session);
       for (const { info, parts } of before) for (const { id } of [info, ...parts]) once(id);
+      // Whoever was told that it was away counts turns anew.
+      if (is && busy.has(session)) tell({ type: 'busy', session });
       if (is) state(session, true);
       for (const { info, parts } of messages) {
         message(info);

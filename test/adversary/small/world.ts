@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Crypto, openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { type Crypto, openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
@@ -64,6 +64,13 @@ export type SmallWorld = {
   start: ReturnType<typeof createPairing>['start'];
   /** One sync, with these events in the room and what stands in the bot's mailbox. */
   deliver(events: readonly WireEvent[]): Promise<void>;
+  /**
+   * What any module in place of matrix/ and the inbox could do: hands an event over, as one of that room, in whatever
+   * order, however often, though nobody synced it.
+   */
+  handOver(wire: WireEvent, of?: RoomId): Promise<Verdict>;
+  /** The same with what came to the bot's device: all of it, admitted or not, read with as little trust as can be asked for. */
+  handKeysOver(): Promise<void>;
   /** Everything the bot sent into the room. */
   sent: readonly WireEvent[];
   /** Lets the bot say something. @returns the event as the homeserver has it */
@@ -157,6 +164,25 @@ export async function smallWorld(): Promise<SmallWorld> {
     await inbox.idle();
   }
 
+  async function handOver(wire: WireEvent, of: RoomId = room): Promise<Verdict> {
+    await handle(await takeIn(crypto, seen, of, wire));
+    return verdict(wire);
+  }
+  async function handKeysOver(): Promise<void> {
+    await crypto.machine.receiveSyncChanges(
+      JSON.stringify(directory.take(me)),
+      new W.DeviceLists(
+        directory.takeChanged().map((user) => new W.UserId(user)),
+        [],
+      ),
+      new Map(Object.entries(directory.count(me))),
+      new Set(['signed_curve25519']),
+      new W.DecryptionSettings(W.TrustRequirement.Untrusted),
+    );
+    await verification.advance();
+    await keys.pump();
+  }
+
   function verdict(event: WireEvent | undefined): Verdict {
     const found = verdicts.get(event?.event_id ?? '');
     if (!found) throw new Error('the bot did not take it in');
@@ -209,6 +235,8 @@ export async function smallWorld(): Promise<SmallWorld> {
     pair,
     start: verification.start,
     deliver,
+    handOver,
+    handKeysOver,
     async serve(...events) {
       await deliver(events);
       return verdict(events.at(-1));
