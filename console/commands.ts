@@ -3,7 +3,6 @@ import { backup } from './backup/backup.ts';
 import { restore } from './backup/restore.ts';
 import { audit } from './care/audit.ts';
 import { doctor } from './care/doctor.ts';
-import { doctorPhone } from './care/doctor-phone.ts';
 import { logs } from './care/logs.ts';
 import { status } from './care/status.ts';
 import { uninstall } from './care/uninstall.ts';
@@ -12,7 +11,7 @@ import { workspace, workspaceWords } from './code/workspace.ts';
 import { Fault } from './fault.ts';
 import { findInstance, type Instance } from './instance/instance.ts';
 import { alone } from './instance/lock.ts';
-import { device, freeze, thaw } from './instance/operator.ts';
+import { device, freeze } from './instance/operator.ts';
 import { stateHome } from './instance/state.ts';
 import { pair } from './people/pair.ts';
 import type { Report } from './report.ts';
@@ -88,7 +87,7 @@ export const commands: Readonly<Record<string, Command>> = {
     fits: (words) => ['', 'phone'].includes(words.join(' ')),
     summary:
       'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
-    run: (report, [phone]) => (phone ? doctorPhone(started(), report) : doctor(report)),
+    run: (report, [phone]) => doctor(report, phone ? started() : undefined),
   },
   logs: {
     takes: '[PART]',
@@ -112,9 +111,9 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   freeze: {
     summary: 'from now on nothing is approved and nothing starts; what runs already runs on',
-    run: (report) => freeze(started(), report),
+    run: (report) => freeze(started(), report, 'frozen'),
   },
-  thaw: { summary: 'takes a freeze back', run: (report) => thaw(started(), report) },
+  thaw: { summary: 'takes a freeze back', run: (report) => freeze(started(), report, 'thawed') },
   device: {
     takes: 'list | enrol … | revoke …',
     fits: ([what, ...words]) =>

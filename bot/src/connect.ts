@@ -1,11 +1,9 @@
 /** The bot on the homeserver: one login, one identity, every event once, nothing said in the clear. */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
+import type { Database } from './database.ts';
 import { createInbox, type Opened } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
@@ -32,8 +30,9 @@ export type MatrixOptions = {
   /** Localpart or whole user id of the bot's account. */
   user: string;
   password: string;
-  /** Folder for session, keys and journal; made if absent, readable by this user alone. */
+  /** Folder for session and keys. */
   stateDir: string;
+  db: Database;
   log: Logger;
   /** Who may read that room: the enrolled devices, from the ledger. Asked at every message. */
   recipients(room: RoomId): readonly Enrolled[];
@@ -68,7 +67,6 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   const { log, stateDir } = o;
   const stopping = new AbortController();
   const { signal } = stopping;
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const space = makeSpace(stateDir, log, signal);
   const http = createHttp({
     base: o.homeserver,
@@ -88,9 +86,8 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   };
   const recipients = (room: string) => o.recipients(room as RoomId);
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
-  const journal = openJournal(stateDir);
-  const remembered = new DatabaseSync(join(stateDir, 'matrix.sqlite'));
-  const seen = openSeen(remembered);
+  const journal = openJournal(o.db);
+  const seen = openSeen(o.db);
   const keys = createKeys(crypto, client, () => o.onKeys?.());
   const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys, saved);
   log.info({ user, device, identity }, 'connected');
@@ -237,8 +234,6 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
       await following;
       await inbox.idle();
       crypto.close();
-      journal.close();
-      remembered.close();
     },
   };
 }

@@ -16,6 +16,7 @@ import { connectOpenCode } from './brain/opencode.ts';
 import { pictureIn } from './brain/pictures.ts';
 import { connectMatrix } from './connect.ts';
 import { serveConsole } from './console.ts';
+import { openDatabase } from './database.ts';
 import { createAttention } from './desk/attention.ts';
 import { createDesk } from './desk/desk.ts';
 import { createAsks } from './gateway/asks.ts';
@@ -61,7 +62,8 @@ async function main(log: Logger): Promise<void> {
   await space();
   const parts: { homeserver: State; ledger: State } = { homeserver: 'down', ledger: 'down' };
 
-  const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
+  const db = openDatabase(join(stateDir, 'bot.sqlite'));
+  const cards = cardStore(db, pollAnswers);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
   const reached = await reachLedger({ ...c.ledger, identity: 'bot' }, () =>
@@ -93,8 +95,8 @@ async function main(log: Logger): Promise<void> {
       return reached.append(entry);
     },
   };
-  const tasks = taskStore(join(stateDir, 'tasks.sqlite'));
-  const troubles = troubleStore(join(stateDir, 'troubles.sqlite'));
+  const tasks = taskStore(db);
+  const troubles = troubleStore(db);
   // Events may come before everything that handles them is there.
   const assembled = Promise.withResolvers<void>();
   /** Until it is recorded: a ledger that is down for a while must not make the guard forget. */
@@ -114,6 +116,7 @@ async function main(log: Logger): Promise<void> {
     user: c.homeserver.user,
     password: c.homeserver.password,
     stateDir,
+    db,
     log,
     recipients: () => book.enrolled(),
     leak,
@@ -151,7 +154,7 @@ async function main(log: Logger): Promise<void> {
     log,
   });
   const tour = createTour({
-    file: join(stateDir, 'tour.sqlite'),
+    db,
     say: (name, text, txn) => matrix.post(roomOf(name), 'm.room.message', message([{ line: text }]), { txn }),
     log,
   });
@@ -217,7 +220,7 @@ async function main(log: Logger): Promise<void> {
       .map((why) => `⚠️ ${why}`),
   ];
   const sentFiles = createSentFiles({
-    file: join(stateDir, 'sent.sqlite'),
+    db,
     book,
     matrix,
     tell: conversation.tell,
@@ -297,7 +300,7 @@ async function main(log: Logger): Promise<void> {
     },
   });
   const outages = createOutages({
-    file: join(stateDir, 'outages.sqlite'),
+    db,
     matrix,
     rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
     log,

@@ -6,12 +6,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import { newCode, newNonce, sealedKey } from '../../bot/src/approval/tokens.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Client, KeysAnswer } from '../../bot/src/matrix/client.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { ensureIdentity } from '../../bot/src/proof/identity.ts';
@@ -107,9 +107,10 @@ for (let i = 0; i < devices; i++) {
   });
 }
 
-const journal = openJournal(stateDir);
-const seen = openSeen(new DatabaseSync(join(stateDir, 'seen.sqlite')));
-const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
+const db = openDatabase(join(stateDir, 'bot.sqlite'));
+const journal = openJournal(db);
+const seen = openSeen(db);
+const cards = cardStore(db, pollAnswers);
 const wire = (n: number) => ({
   type: 'm.reaction',
   event_id: `$past${n}` as EventId,

@@ -1,11 +1,9 @@
 /** The bot's desk on a ledger in memory that judges by the real rules: real book, cards and poster, and no network. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pino from 'pino';
 import { createPoster } from '../../bot/src/approval/poster.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
 import { createBook, type Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { createAttention } from '../../bot/src/desk/attention.ts';
 import { createDesk } from '../../bot/src/desk/desk.ts';
 import { editOf } from '../../bot/src/proof/post.ts';
@@ -41,7 +39,6 @@ export function startDesk(
     onEntry?(entry: Entry): void;
   } = {},
 ) {
-  const dir = mkdtempSync(join(tmpdir(), 'desk-'));
   const memory = memoryLedger();
   memory.clock.now = Date.now();
   const book = createBook(sha256);
@@ -81,7 +78,8 @@ export function startDesk(
   } as unknown as Matrix;
   put(enrol);
   put({ author: 'bot', kind: 'workspace.created', body: { workspace, room } });
-  const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
+  const db = openDatabase(':memory:');
+  const cards = cardStore(db, pollAnswers);
   const attention = createAttention(0);
   const poster = createPoster({ ledger, matrix, cards, book });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
@@ -89,7 +87,7 @@ export function startDesk(
   const halted = o.halted ?? (() => '');
   const desk = createDesk({ ledger, cards, book, poster, attention, say, trouble, halted, log });
   return {
-    dir,
+    db,
     memory,
     put,
     ledger,
@@ -104,8 +102,7 @@ export function startDesk(
     kinds: (action: string) => memory.entries.filter((e) => e.action === action).map((e) => e.kind),
     device: { ...owner, role: 'owner' } as Person,
     stop() {
-      cards.close();
-      rmSync(dir, { recursive: true, force: true });
+      db.close();
     },
   };
 }

@@ -1,11 +1,10 @@
 /** The conversation between room and agent, with OpenCode in its container and the real gateway; the room is in memory. */
+
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import type { Page } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { type Conversation, createConversation } from '../../bot/src/tasks/conversation.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
@@ -17,7 +16,6 @@ import { until } from '../harness/wait.ts';
 
 let stack: BrainStack;
 let conversation: Conversation;
-const dir = mkdtempSync(join(tmpdir(), 'talk-'));
 /** What the room shows, in the order of its events: an edit replaces what stands there. A card is `card N`. */
 const timeline: string[] = [];
 const cards: { asked: Asked; decide(state: Outcome['state']): void }[] = [];
@@ -57,7 +55,7 @@ before(async () => {
     brain: stack.brain,
     model: 'scripted',
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
-    tasks: taskStore(join(dir, 'tasks.sqlite')),
+    tasks: taskStore(openDatabase(':memory:')),
     matrix,
     roomOf: () => room,
     waits: () => false,
@@ -68,7 +66,6 @@ before(async () => {
 });
 after(async () => {
   await stack?.stop();
-  rmSync(dir, { recursive: true, force: true });
 });
 
 test('the words of a turn stand before its card, each of twenty times', async () => {

@@ -1,6 +1,10 @@
 /** The bot's Matrix part as a process of its own, to be killed: logs what it takes in, one line an event. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import pino from 'pino';
 import { connectMatrix } from '../../bot/src/connect.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { RoomId, UserId } from '../../bot/src/types.ts';
 
 const { HOMESERVER: homeserver = '', SERVER_NAME: serverName = '', BOT_USER: user = '' } = process.env;
@@ -12,6 +16,7 @@ const {
   SAY = '',
 } = process.env;
 const log = pino();
+mkdirSync(stateDir, { recursive: true });
 
 const matrix = await connectMatrix({
   homeserver,
@@ -19,6 +24,7 @@ const matrix = await connectMatrix({
   user,
   password,
   stateDir,
+  db: openDatabase(join(stateDir, 'bot.sqlite')),
   log,
   recipients: () => [],
   leak: () => '',

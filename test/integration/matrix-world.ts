@@ -1,9 +1,11 @@
 /** A real Synapse, a hostile homeserver before it, the bot's Matrix part, and its owner's phone. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { connectMatrix } from '../../bot/src/connect.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Enrolled, EventId, Matrix, Operator, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
 import { type Hostile, hostileHomeserver } from '../harness/hostile.ts';
@@ -47,7 +49,8 @@ export async function startWorld(): Promise<World> {
     homeserver: hostile.url,
     serverName: homeserver.serverName,
     ...bot,
-    stateDir: join(dir, 'bot'),
+    stateDir: dir,
+    db: openDatabase(':memory:'),
     log,
     recipients: () => enrolled,
     leak: (text) => (text.includes('a secret') ? 'it holds a secret' : ''),

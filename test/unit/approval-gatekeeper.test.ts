@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { leakIn } from '../../bot/src/approval/leaks.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Enrolled, Matrix, Taken } from '../../bot/src/types.ts';
 
@@ -15,9 +13,6 @@ import type { Enrolled, Matrix, Taken } from '../../bot/src/types.ts';
  * The way from an event to a verdict, without a network: real card store, real judgement. The six rules on the crypto
  * state are tested on real clients elsewhere; here the machine answers as it would for a clean owner, or for nobody.
  */
-const dir = mkdtempSync(join(tmpdir(), 'gatekeeper-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
-
 const owner = '@owner:x' as Enrolled['user'];
 const room = '!r:x' as Taken['room'];
 const device = {
@@ -29,9 +24,8 @@ const device = {
   curve25519: 'C',
 } as Person;
 
-let files = 0;
 function gate(over: Partial<Gate> = {}): Gate {
-  const cards = cardStore(join(dir, `cards-${files++}.sqlite`), pollAnswers);
+  const cards = cardStore(openDatabase(':memory:'), pollAnswers);
   const seen = new Map<string, string>();
   const matrix = {
     user: '@bot:x',

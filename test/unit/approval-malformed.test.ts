@@ -1,15 +1,16 @@
 /** Whatever the server, a stolen token or an enrolled phone sends: no crash and no approval. */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import fc from 'fast-check';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { wellFormed } from '../../bot/src/matrix/wire.ts';
 import { takeIn } from '../../bot/src/proof/decrypt.ts';
 import { openSeen } from '../../bot/src/proof/seen.ts';
@@ -28,7 +29,8 @@ const crypto = await openCrypto({
     throw error;
   },
 });
-const store = openSeen(new DatabaseSync(join(dir, 'seen.sqlite')));
+const db = openDatabase(':memory:');
+const store = openSeen(db);
 const room = '!r:x' as RoomId;
 const phone = {
   user: '@owner:x',
@@ -49,7 +51,7 @@ const card: Card = {
   },
   ...{ chips: '', decideBy: 5000, dropped: false, open: true, ended: false, approval: '' },
 };
-const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
+const cards = cardStore(db, pollAnswers);
 cards.add(card);
 const gate: Gate = {
   matrix: {

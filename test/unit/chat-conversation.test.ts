@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
 import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { createConversation } from '../../bot/src/tasks/conversation.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Matrix } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'conversation-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
-
-let files = 0;
 /** A brain that makes sessions when it is told to, and remembers what it was prompted with. */
 function scene() {
-  const tasks = taskStore(join(dir, `tasks-${files++}.sqlite`));
+  const tasks = taskStore(openDatabase(':memory:'));
   const made: PromiseWithResolvers<string>[] = [];
   const prompts: string[] = [];
   const aborted: string[] = [];
@@ -353,6 +347,21 @@ test('what was being answered when the brain was restarted is asked again, once,
     /not asked a third time/,
     'a brain that is told to end says it was aborted',
   );
+});
+
+test('what was asked and answered while nobody could follow the brain is answered', async () => {
+  const s = scene();
+  await s.underWay();
+  s.tell({ type: 'down' });
+  await settled();
+  const rest = { type: 'rest', session: 's-main', whole: true } as const;
+  await s.conversation.hear('main', 'Meanwhile.');
+  s.tell({ ...rest, prompts: [] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), ['Meanwhile.'], 'it is on its way');
+  s.tell({ ...rest, prompts: ['Meanwhile.'] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), []);
 });
 
 test('a restarted brain is not asked again what it goes on with by an outcome, or what was stopped', async () => {

@@ -1,6 +1,5 @@
 /** What the relay makes of events besides decisions: on the real desk, book and cards, a ledger in memory, no network. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Card } from '../../bot/src/approval/store.ts';
 import { quiet } from '../../bot/src/room/ignored.ts';
@@ -10,7 +9,7 @@ import { troubleStore } from '../../bot/src/room/troubles.ts';
 import type { Conversation } from '../../bot/src/tasks/conversation.ts';
 import type { Evidence, Taken } from '../../bot/src/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
-import { makeBook } from '../../sandbox/src/book.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
 
@@ -39,7 +38,7 @@ function scene() {
   const tour = { first() {}, did() {} } as unknown as Tour;
   /** As after a restart: what is on the disk stays. */
   const start = () => {
-    const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
+    const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
     return createRelay({ ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log });
   };

@@ -1,4 +1,5 @@
 /** From the sync to the handling: what fails, what nobody can read and what is missing hold up nothing for ever. */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { after, test } from 'node:test';
 import { type Crypto, openCrypto, type wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { MatrixError } from 'matrix-bot-sdk';
 import pino from 'pino';
+import { openDatabase } from '../../bot/src/database.ts';
 import { createInbox, type InboxOptions } from '../../bot/src/inbox.ts';
 import type { Client } from '../../bot/src/matrix/client.ts';
 import { type Journal, openJournal, patience } from '../../bot/src/matrix/journal.ts';
@@ -16,9 +18,8 @@ import type { RoomId, Taken, UserId, WireEvent } from '../../bot/src/types.ts';
 import { until } from '../harness/wait.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'intake-'));
-const folder = () => mkdtempSync(join(dir, 'one-'));
 const crypto = await openCrypto({
-  dir: folder(),
+  dir,
   storeKey: new Uint8Array(32).fill(1),
   user: '@bot:x',
   device: 'BOT',
@@ -46,7 +47,7 @@ const unreadable = (id: string) =>
   });
 
 type Over = Partial<InboxOptions> & { handle?(t: Taken): Promise<void>; decrypt?: Crypto['decrypt'] };
-function intake(wires: readonly WireEvent[], over: Over, journal = openJournal(folder())) {
+function intake(wires: readonly WireEvent[], over: Over, journal = openJournal(openDatabase(':memory:'))) {
   const handled: string[] = [];
   const aside: string[] = [];
   const { decrypt = crypto.decrypt, handle = async (t) => void handled.push(t.wire.event_id) } = over;
@@ -102,7 +103,7 @@ test('what nobody can read holds up a tap for one wait, however much of it there
 });
 
 test('a gap that cannot be filled is told until somebody has dealt with it, over a restart too', async () => {
-  const state = folder();
+  const db = openDatabase(':memory:');
   const synced = (limited: boolean) => ({
     next_batch: 'later',
     rooms: { join: { [room]: { timeline: { limited, prev_batch: 'p', events: [] } } } },
@@ -128,12 +129,11 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
         return deal();
       },
     });
-  const first = openJournal(state);
+  const first = openJournal(db);
   first.accept([], [], 'before');
   await follow(first, () => Promise.reject(new Error('no ledger'))).catchUp();
   assert.deepEqual(told, ['not to be had']);
-  first.close();
-  const second = openJournal(state);
+  const second = openJournal(db);
   assert.equal(second.token(), 'later', 'the server says nothing of it again');
   await follow(second, async () => {}).catchUp();
   await until('the gap is dealt with', () => second.gaps().length === 0);
@@ -158,7 +158,7 @@ test('after a restart what waits for its key is tried again: told once, and hear
 });
 
 test('only the newest of what cannot be read wait, and not for ever', () => {
-  const journal = openJournal(folder());
+  const journal = openJournal(openDatabase(':memory:'));
   const all = Array.from({ length: patience.most + 5 }, (_, i) => unreadable(`$${i}`));
   journal.accept(
     all.map((wire) => ({ room, wire })),

@@ -1,6 +1,5 @@
 /** A command that is its own decision: what the ledger and the executor take as one, and from whom the relay does. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import type { Person } from '../../bot/src/approval/view.ts';
@@ -14,7 +13,7 @@ import { hashed } from '../../ledger/rules/judge.cjs';
 import type { Policy } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
-import { makeBook } from '../../sandbox/src/book.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
 import { log, room, startDesk, workspace } from '../harness/desk.ts';
 import {
   aPolicy,
@@ -142,7 +141,7 @@ function scene() {
   const told: string[] = [];
   const again = () =>
     createSentFiles({
-      ...{ file: join(d.dir, 'sent.sqlite'), book: d.book, matrix: d.matrix, log },
+      ...{ db: d.db, book: d.book, matrix: d.matrix, log },
       async tell(task, text) {
         told.push(`${task}: ${text}`);
         return '';

@@ -38,8 +38,11 @@ export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/
 export type Brain = {
   /** Starts a conversation whose only hands are this task's. Returns its id, which outlives the brain's process. */
   createSession(o: { title: string; task: Hands }): Promise<string>;
-  /** Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again. */
-  resume(o: { session: string; task: Hands }): void;
+  /**
+   * Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again.
+   * @param asked whether what it was asked last may still be to be told: then the words of its last turn are
+   */
+  resume(o: { session: string; task: Hands; asked: boolean }): void;
   /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */

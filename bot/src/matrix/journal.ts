@@ -1,10 +1,8 @@
 /** What the bot must not forget of the room: the sync token, events not yet handled, sent ids. */
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { Database } from '../database.ts';
 import type { EventId, RoomId, WireEvent } from '../types.ts';
 
 const schema = `
-  PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
   CREATE TABLE IF NOT EXISTS value(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS event(seq INTEGER PRIMARY KEY AUTOINCREMENT, room TEXT NOT NULL,
     event TEXT NOT NULL UNIQUE, wire TEXT) STRICT;
@@ -24,32 +22,31 @@ export type Waiting = Arrival & { seq: number };
 export const patience = { most: 100, time: 6 * 3_600_000 };
 export type Journal = ReturnType<typeof openJournal>;
 
-/** Opens or makes the file. What a function wrote has reached the disk when it returns. */
-export function openJournal(dir: string) {
-  const sql = new DatabaseSync(join(dir, 'matrix.sqlite'));
-  sql.exec(schema);
+/** What a function wrote has reached the disk when it returns. */
+export function openJournal(db: Database) {
+  db.exec(schema);
   const q = {
-    value: sql.prepare('SELECT value FROM value WHERE name=?'),
-    setValue: sql.prepare('INSERT OR REPLACE INTO value VALUES(?,?)'),
-    arrive: sql.prepare('INSERT OR IGNORE INTO event(room, event, wire) VALUES(?,?,?)'),
-    newest: sql.prepare('SELECT max(seq) AS seq FROM event'),
-    gap: sql.prepare('INSERT OR REPLACE INTO gap VALUES(?,?)'),
-    gaps: sql.prepare('SELECT room, why FROM gap'),
-    closeGap: sql.prepare('DELETE FROM gap WHERE room=?'),
-    known: sql.prepare('SELECT 1 FROM event WHERE event=?'),
-    next: sql.prepare('SELECT seq, room, wire FROM event WHERE wire IS NOT NULL ORDER BY seq LIMIT 1'),
-    done: sql.prepare('UPDATE event SET wire=NULL WHERE seq=?'),
-    unread: sql.prepare('INSERT OR IGNORE INTO unread VALUES(?,?,?,?,?)'),
-    kept: sql.prepare('SELECT 1 FROM unread WHERE seq=?'),
-    forget: sql.prepare('DELETE FROM unread WHERE seq=?'),
-    forgetOld: sql.prepare(`DELETE FROM unread WHERE at<? OR (room=?2 AND seq NOT IN
+    value: db.prepare('SELECT value FROM value WHERE name=?'),
+    setValue: db.prepare('INSERT OR REPLACE INTO value VALUES(?,?)'),
+    arrive: db.prepare('INSERT OR IGNORE INTO event(room, event, wire) VALUES(?,?,?)'),
+    newest: db.prepare('SELECT max(seq) AS seq FROM event'),
+    gap: db.prepare('INSERT OR REPLACE INTO gap VALUES(?,?)'),
+    gaps: db.prepare('SELECT room, why FROM gap'),
+    closeGap: db.prepare('DELETE FROM gap WHERE room=?'),
+    known: db.prepare('SELECT 1 FROM event WHERE event=?'),
+    next: db.prepare('SELECT seq, room, wire FROM event WHERE wire IS NOT NULL ORDER BY seq LIMIT 1'),
+    done: db.prepare('UPDATE event SET wire=NULL WHERE seq=?'),
+    unread: db.prepare('INSERT OR IGNORE INTO unread VALUES(?,?,?,?,?)'),
+    kept: db.prepare('SELECT 1 FROM unread WHERE seq=?'),
+    forget: db.prepare('DELETE FROM unread WHERE seq=?'),
+    forgetOld: db.prepare(`DELETE FROM unread WHERE at<? OR (room=?2 AND seq NOT IN
       (SELECT seq FROM unread WHERE room=?2 ORDER BY seq DESC LIMIT ${patience.most}))`),
-    forgetEvent: sql.prepare('DELETE FROM unread WHERE seq=(SELECT seq FROM event WHERE event=?)'),
-    wake: sql.prepare(`UPDATE event SET wire=(SELECT wire FROM unread WHERE seq=event.seq) WHERE wire IS NULL AND seq IN
+    forgetEvent: db.prepare('DELETE FROM unread WHERE seq=(SELECT seq FROM event WHERE event=?)'),
+    wake: db.prepare(`UPDATE event SET wire=(SELECT wire FROM unread WHERE seq=event.seq) WHERE wire IS NULL AND seq IN
       (SELECT seq FROM unread WHERE at>=? AND (?2 IS NULL OR (room=?2 AND session=?3)))`),
-    sent: sql.prepare('SELECT event FROM sent WHERE room=? AND txn=?'),
-    setSent: sql.prepare('INSERT OR IGNORE INTO sent VALUES(?,?,?)'),
-    sentAs: sql.prepare('SELECT txn FROM sent WHERE event=?'),
+    sent: db.prepare('SELECT event FROM sent WHERE room=? AND txn=?'),
+    setSent: db.prepare('INSERT OR IGNORE INTO sent VALUES(?,?,?)'),
+    sentAs: db.prepare('SELECT txn FROM sent WHERE event=?'),
   };
   return {
     token: (): string | undefined => (q.value.get('token') as { value: string } | undefined)?.value,
@@ -59,16 +56,11 @@ export function openJournal(dir: string) {
      * for. Their ids are kept for ever, some hundred bytes each.
      */
     accept(arrivals: readonly Arrival[], gaps: readonly Gap[], token: string): void {
-      sql.exec('BEGIN IMMEDIATE');
-      try {
+      db.transaction(() => {
         for (const { room, wire } of arrivals) q.arrive.run(room, wire.event_id, JSON.stringify(wire));
         for (const { room, why } of gaps) q.gap.run(room, why);
         q.setValue.run('token', token);
-        sql.exec('COMMIT');
-      } catch (error) {
-        sql.exec('ROLLBACK');
-        throw error;
-      }
+      });
     },
     gaps: (): Gap[] => q.gaps.all() as Gap[],
     closeGap: (room: RoomId): void => void q.closeGap.run(room),
@@ -80,14 +72,18 @@ export function openJournal(dir: string) {
     },
     newest: (): number => (q.newest.get() as { seq: number | null }).seq ?? 0,
     done(seq: number): void {
-      q.forget.run(seq);
-      q.done.run(seq);
+      db.transaction(() => {
+        q.forget.run(seq);
+        q.done.run(seq);
+      });
     },
     /** Instead of done: it was handled as one that can't be read, and is handled again when the key of its session comes. */
     keep({ seq, room, wire }: Waiting, session: string, now: number): void {
-      q.unread.run(seq, room, session, JSON.stringify(wire), now);
-      q.forgetOld.run(now - patience.time, room);
-      q.done.run(seq);
+      db.transaction(() => {
+        q.unread.run(seq, room, session, JSON.stringify(wire), now);
+        q.forgetOld.run(now - patience.time, room);
+        q.done.run(seq);
+      });
     },
     kept: (seq: number): boolean => q.kept.get(seq) !== undefined,
     /** It was removed from its room, so it is not to be heard later. */
@@ -99,6 +95,5 @@ export function openJournal(dir: string) {
       (q.sent.get(room, txn) as { event: EventId } | undefined)?.event,
     setSent: (room: RoomId, txn: string, event: EventId): void => void q.setSent.run(room, txn, event),
     sentAs: (event: EventId): string | undefined => (q.sentAs.get(event) as { txn: string } | undefined)?.txn,
-    close: (): void => sql.close(),
   };
 }

@@ -2,11 +2,10 @@
  * What the bot saw once and holds to, whatever the homeserver says later: as which event a message of a session came,
  * which rooms are encrypted, who belongs in them.
  */
-import type { DatabaseSync } from 'node:sqlite';
+import type { Database } from '../database.ts';
 import type { EventId, RoomId, UserId } from '../types.ts';
 
 const schema = `
-  PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
   CREATE TABLE IF NOT EXISTS encrypted(room TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS expected(room TEXT, user TEXT, PRIMARY KEY(room, user)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS seen(room TEXT, session TEXT, at INTEGER, event TEXT NOT NULL,
@@ -14,17 +13,17 @@ const schema = `
 
 export type Seen = ReturnType<typeof openSeen>;
 
-/** Opens or makes the tables. What a function wrote has reached the disk when it returns. */
-export function openSeen(sql: DatabaseSync) {
-  sql.exec(schema);
+/** What a function wrote has reached the disk when it returns. */
+export function openSeen(db: Database) {
+  db.exec(schema);
   const q = {
-    latch: sql.prepare('INSERT OR IGNORE INTO encrypted VALUES(?)'),
-    latched: sql.prepare('SELECT 1 FROM encrypted WHERE room=?'),
-    rooms: sql.prepare('SELECT room FROM encrypted'),
-    expect: sql.prepare('INSERT OR IGNORE INTO expected VALUES(?,?)'),
-    expected: sql.prepare('SELECT user FROM expected WHERE room=?'),
-    see: sql.prepare('INSERT OR IGNORE INTO seen VALUES(?,?,?,?)'),
-    seen: sql.prepare('SELECT event FROM seen WHERE room=? AND session=? AND at=?'),
+    latch: db.prepare('INSERT OR IGNORE INTO encrypted VALUES(?)'),
+    latched: db.prepare('SELECT 1 FROM encrypted WHERE room=?'),
+    rooms: db.prepare('SELECT room FROM encrypted'),
+    expect: db.prepare('INSERT OR IGNORE INTO expected VALUES(?,?)'),
+    expected: db.prepare('SELECT user FROM expected WHERE room=?'),
+    see: db.prepare('INSERT OR IGNORE INTO seen VALUES(?,?,?,?)'),
+    seen: db.prepare('SELECT event FROM seen WHERE room=? AND session=? AND at=?'),
   };
   return {
     /** From now on, for ever, nothing goes to that room in the clear. */

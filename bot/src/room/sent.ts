@@ -1,5 +1,4 @@
 /** Files that people send: into `uploads`, one after the other, and then told to the agent with the words that came with them. */
-import { DatabaseSync } from 'node:sqlite';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Action, mostSent, sha256 } from '@pocketcoder/ledger/src/action.ts';
@@ -8,14 +7,15 @@ import type { Logger } from 'pino';
 import type { Evidence } from '../approval/gatekeeper.ts';
 import type { Sent } from '../approval/sent.ts';
 import type { Book } from '../approval/view.ts';
+import type { Database } from '../database.ts';
 import { tooLarge } from '../matrix/media.ts';
 import type { Matrix } from '../types.ts';
 import type { CommandContext } from './commands/command.ts';
 import { safeName } from './names.ts';
 
 export type SentFilesOptions = {
-  /** Kept over restarts: what the agent is to be told once the file is there. */
-  file: string;
+  /** Keeps over restarts what the agent is to be told once the file is there. */
+  db: Database;
   book: Pick<Book, 'page'>;
   matrix: Pick<Matrix, 'downloadEncrypted'>;
   /** Tells a task's agent of a file that is there. Returns what a person should be told, or ''. */
@@ -57,10 +57,10 @@ function told({ what, words }: Row, { args }: Action<'put_file'>, output: unknow
 }
 
 export function createSentFiles(o: SentFilesOptions): SentFiles {
-  const db = new DatabaseSync(o.file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-    CREATE TABLE IF NOT EXISTS sent(action TEXT PRIMARY KEY, what TEXT, words TEXT) STRICT, WITHOUT ROWID;`);
-  const drop = (action: string) => db.prepare('DELETE FROM sent WHERE action = ?').run(action);
+  const { db } = o;
+  db.exec(`
+    CREATE TABLE IF NOT EXISTS sent_file(action TEXT PRIMARY KEY, what TEXT, words TEXT) STRICT, WITHOUT ROWID;`);
+  const drop = (action: string) => db.prepare('DELETE FROM sent_file WHERE action = ?').run(action);
   /** One at a time: each may be large, and an album is to arrive in its order. */
   let line: Promise<unknown> = Promise.resolve();
 
@@ -77,7 +77,7 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
     const action = idOf(evidence.event, sha256); // the one that this event decides
     const all = [about, words].filter(Boolean).join('\n\n');
     // Where asking fails it stays until the next start: the ledger may have taken it all the same.
-    db.prepare('INSERT OR REPLACE INTO sent VALUES(?, ?, ?)').run(action, what, all);
+    db.prepare('INSERT OR REPLACE INTO sent_file VALUES(?, ?, ?)').run(action, what, all);
     await desk.ask({ kind: 'put_file', args, workspace, task, requester: user }, evidence, bytes);
     return unseen[what] ?? '';
   }
@@ -103,11 +103,11 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
     },
     onEntry(entry) {
       if (!isOver(entry.kind)) return;
-      const row = db.prepare('SELECT * FROM sent WHERE action = ?').get(entry.action) as Row | undefined;
+      const row = db.prepare('SELECT * FROM sent_file WHERE action = ?').get(entry.action) as Row | undefined;
       if (row) over(row, entry);
     },
     resume() {
-      for (const row of db.prepare('SELECT * FROM sent').all() as Row[]) {
+      for (const row of db.prepare('SELECT * FROM sent_file').all() as Row[]) {
         const page = o.book.page(row.action);
         const end = page?.story.find((e) => isOver(e.kind));
         if (end) over(row, end);

@@ -258,7 +258,11 @@ export function createConversation(o: ConversationOptions): Conversation {
     brainIsUp: () => up,
     listen() {
       for (const task of tasks.withSession().filter(isCurrent))
-        brain?.resume({ session: task.session, task: o.hands(task.id, task.workspace) });
+        brain?.resume({
+          session: task.session,
+          task: o.hands(task.id, task.workspace),
+          asked: tasks.asked(task.id).length > 0,
+        });
       // One after the other: two parts of one answer must not overtake each other.
       let chain: Promise<void> = Promise.resolve();
       brain?.events((event) => {

@@ -1,6 +1,6 @@
 /** Tasks: one conversation with the brain each, what each brain has yet to be told, and what it was told last. */
 import { randomUUID } from 'node:crypto';
-import { DatabaseSync } from 'node:sqlite';
+import type { Database } from '../database.ts';
 
 export type Task = { id: string; workspace: string; session: string; title: string; createdAt: number };
 /** What a task's brain has yet to be told: an action's outcome, or somebody's words. */
@@ -44,12 +44,10 @@ export type TaskStore = {
    * @param about the action they reply to; without it they are about the one whose reason is awaited, if any
    */
   denied(task: string, about?: string): string | undefined;
-  close(): void;
 };
 
-export function taskStore(file: string): TaskStore {
-  const db = new DatabaseSync(file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+export function taskStore(db: Database): TaskStore {
+  db.exec(`
     CREATE TABLE IF NOT EXISTS task(id TEXT PRIMARY KEY, workspace TEXT, session TEXT, title TEXT, createdAt INTEGER) STRICT;
     CREATE TABLE IF NOT EXISTS told(action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS owed(action TEXT PRIMARY KEY, task TEXT, text TEXT) STRICT;
@@ -65,9 +63,11 @@ export function taskStore(file: string): TaskStore {
   const tasksOf = '(SELECT id FROM task WHERE workspace = ?)';
   return {
     add(t) {
-      db.prepare('INSERT INTO task VALUES(:id, :workspace, :session, :title, :createdAt)').run(t);
-      for (const table of ['owed', 'asked'])
-        run(`DELETE FROM ${table} WHERE task <> ? AND task IN ${tasksOf}`, t.id, t.workspace);
+      db.transaction(() => {
+        db.prepare('INSERT INTO task VALUES(:id, :workspace, :session, :title, :createdAt)').run(t);
+        for (const table of ['owed', 'asked'])
+          run(`DELETE FROM ${table} WHERE task <> ? AND task IN ${tasksOf}`, t.id, t.workspace);
+      });
     },
     get: (id) => byId.get(id) as Task | undefined,
     bySession: (session) => bySession.get(session) as Task | undefined,
@@ -75,13 +75,12 @@ export function taskStore(file: string): TaskStore {
     withSession: (workspace = '') =>
       db.prepare("SELECT * FROM task WHERE session <> '' AND ? IN ('', workspace)").all(workspace) as Task[],
     setSession: (id, session) => void run('UPDATE task SET session = ? WHERE id = ?', session, id),
-    tell(action, owed) {
-      db.exec('BEGIN IMMEDIATE');
-      const first = run('INSERT OR IGNORE INTO told VALUES(?)', action).changes === 1;
-      if (first && owed) run('INSERT INTO owed VALUES(?, ?, ?)', action, owed.task, owed.text);
-      db.exec('COMMIT');
-      return first;
-    },
+    tell: (action, owed) =>
+      db.transaction(() => {
+        const first = run('INSERT OR IGNORE INTO told VALUES(?)', action).changes === 1;
+        if (first && owed) run('INSERT INTO owed VALUES(?, ?, ?)', action, owed.task, owed.text);
+        return first;
+      }),
     owe(of, text, key = `said-${randomUUID()}`) {
       run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', key, of, text);
       return key;
@@ -109,9 +108,11 @@ export function taskStore(file: string): TaskStore {
     answered: (of) => void run('DELETE FROM asked WHERE task = ?', of),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
     stop(workspace) {
-      run('INSERT OR IGNORE INTO stopped VALUES(?)', workspace);
-      for (const table of ['denied', 'asked'])
-        run(`DELETE FROM ${table} WHERE task IN ${tasksOf}`, workspace);
+      db.transaction(() => {
+        run('INSERT OR IGNORE INTO stopped VALUES(?)', workspace);
+        for (const table of ['denied', 'asked'])
+          run(`DELETE FROM ${table} WHERE task IN ${tasksOf}`, workspace);
+      });
     },
     goOn: (workspace) => void run('DELETE FROM stopped WHERE workspace = ?', workspace),
     stopped: (workspace) =>
@@ -127,6 +128,5 @@ export function taskStore(file: string): TaskStore {
       run('UPDATE denied SET next = 0 WHERE task = ?', of);
       return found?.action;
     },
-    close: () => db.close(),
   };
 }

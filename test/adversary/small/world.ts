@@ -6,12 +6,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { type Crypto, openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { type Crypto, openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
 import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
 import type { Person } from '../../../bot/src/approval/view.ts';
+import { openDatabase } from '../../../bot/src/database.ts';
 import { createInbox } from '../../../bot/src/inbox.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
@@ -64,6 +64,13 @@ export type SmallWorld = {
   start: ReturnType<typeof createPairing>['start'];
   /** One sync, with these events in the room and what stands in the bot's mailbox. */
   deliver(events: readonly WireEvent[]): Promise<void>;
+  /**
+   * What any module in place of matrix/ and the inbox could do: hands an event over, as one of that room, in whatever
+   * order, however often, though nobody synced it.
+   */
+  handOver(wire: WireEvent, of?: RoomId): Promise<Verdict>;
+  /** The same with what came to the bot's device: all of it, admitted or not, read with as little trust as can be asked for. */
+  handKeysOver(): Promise<void>;
   /** Everything the bot sent into the room. */
   sent: readonly WireEvent[];
   /** Lets the bot say something. @returns the event as the homeserver has it */
@@ -90,9 +97,9 @@ export async function smallWorld(): Promise<SmallWorld> {
   };
   const storeKey = new Uint8Array(32).fill(7);
   const crypto = await openCrypto({ dir, storeKey, ...me, recipients: () => enrolled, panic });
-  const journal = openJournal(dir);
-  const remembered = new DatabaseSync(join(dir, 'seen.sqlite'));
-  const seen = openSeen(remembered);
+  const db = openDatabase(':memory:');
+  const journal = openJournal(db);
+  const seen = openSeen(db);
   const keys = createKeys(crypto, client, () => {});
   await keys.pump();
   await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
@@ -101,7 +108,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: seen.replay };
   const gate: Gate = {
     matrix: matrix as unknown as Matrix,
-    cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
+    cards: cardStore(db, pollAnswers),
     people: () => enrolled,
     answeredBy: () => undefined,
     trouble: () => '',
@@ -157,6 +164,25 @@ export async function smallWorld(): Promise<SmallWorld> {
     await inbox.idle();
   }
 
+  async function handOver(wire: WireEvent, of: RoomId = room): Promise<Verdict> {
+    await handle(await takeIn(crypto, seen, of, wire));
+    return verdict(wire);
+  }
+  async function handKeysOver(): Promise<void> {
+    await crypto.machine.receiveSyncChanges(
+      JSON.stringify(directory.take(me)),
+      new W.DeviceLists(
+        directory.takeChanged().map((user) => new W.UserId(user)),
+        [],
+      ),
+      new Map(Object.entries(directory.count(me))),
+      new Set(['signed_curve25519']),
+      new W.DecryptionSettings(W.TrustRequirement.Untrusted),
+    );
+    await verification.advance();
+    await keys.pump();
+  }
+
   function verdict(event: WireEvent | undefined): Verdict {
     const found = verdicts.get(event?.event_id ?? '');
     if (!found) throw new Error('the bot did not take it in');
@@ -209,6 +235,8 @@ export async function smallWorld(): Promise<SmallWorld> {
     pair,
     start: verification.start,
     deliver,
+    handOver,
+    handKeysOver,
     async serve(...events) {
       await deliver(events);
       return verdict(events.at(-1));
@@ -230,9 +258,7 @@ export async function smallWorld(): Promise<SmallWorld> {
       await inbox.idle();
       for (const each of opened) each.close();
       crypto.close();
-      journal.close();
-      remembered.close();
-      gate.cards.close();
+      db.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -1,13 +1,12 @@
 /** Commands about who may do what, and about stopping everything. None widens anything by itself: a card asks. */
 import { roles } from '@pocketcoder/ledger/rules/identities.cjs';
-import { classes } from '@pocketcoder/ledger/rules/policy.cjs';
+import { kindsOf } from '@pocketcoder/ledger/rules/kinds.cjs';
 import type { Role } from '@pocketcoder/ledger/src/action.ts';
 import { fingerprint, policyText } from '../../show/control.ts';
 import { ask, type Command, type CommandContext, oneOf, person, way, word } from './command.ts';
 
 function policy({ book }: CommandContext): string {
-  const of = (risk: string) => Object.keys(classes).filter((kind) => classes[kind] === risk);
-  const kinds = ['read', 'write', 'exec'].map((risk) => `${risk}: ${of(risk).join(', ')}`).join(' · ');
+  const kinds = ['read', 'write', 'exec'].map((risk) => `${risk}: ${kindsOf(risk).join(', ')}`).join(' · ');
   const where = 'It is changed in pocketcoder.yaml at the console, and takes your approval here.';
   return `${policyText(book.policy())}\n(${kinds})\n${where}`;
 }

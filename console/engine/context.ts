@@ -5,7 +5,7 @@ import { join, posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
 
-export type ContextFile = { name: string; mode: number; content: Uint8Array };
+type ContextFile = { name: string; mode: number; content: Buffer };
 
 /** Never part of an image, wherever they lie in a folder that is. */
 const ignored = /(^|\/)(node_modules|\.git)(\/|$)|\.test\.ts$|\.md$/;
