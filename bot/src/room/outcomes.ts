@@ -1,9 +1,7 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
-
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
-import { sleep } from '@pocketcoder/ledger/src/session.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
@@ -106,7 +104,7 @@ export function createOutcomes(o: OutcomesOptions) {
       } catch (error) {
         log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
         if (!isUnreachable(error)) return;
-        await sleep(wait);
+        await new Promise((resolve) => setTimeout(resolve, wait));
       }
   }
 
