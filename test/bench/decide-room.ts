@@ -13,11 +13,12 @@ import { newCode, newNonce, sealedKey } from '../../bot/src/approval/tokens.ts';
 import type { Gate } from '../../bot/src/approval/verdict.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
 import { openDatabase } from '../../bot/src/database.ts';
-import type { Client, KeysAnswer } from '../../bot/src/matrix/client.ts';
+import type { Client } from '../../bot/src/matrix/client.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { ensureIdentity } from '../../bot/src/proof/identity.ts';
 import { createKeys } from '../../bot/src/proof/keys.ts';
 import { openSeen } from '../../bot/src/proof/seen.ts';
+import type { KeysAnswer } from '../../bot/src/proof/server.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { DeviceId, EventId, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 

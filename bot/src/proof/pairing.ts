@@ -5,7 +5,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
-import type { Client } from '../matrix/client.ts';
 import {
   type Content,
   type DeviceId,
@@ -20,10 +19,11 @@ import {
 import type { Keys } from './keys.ts';
 import { masterOf } from './keys.ts';
 import { createLock } from './lock.ts';
+import type { Server } from './server.ts';
 
 export type PairingOptions = {
   crypto: Crypto;
-  client: Client;
+  client: Pick<Server, 'sendWire'>;
   keys: Keys;
   log: Logger;
   members(room: RoomId): Promise<readonly Member[]>;

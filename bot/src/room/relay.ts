@@ -35,7 +35,6 @@ export type RelayOptions = {
   conversation: Conversation;
   ledger: NarrowLedger;
   attention: Attention;
-  /** Rooms in which nothing is asked or approved, and why. */
   troubles: Troubles;
   tour: Tour;
   sentFiles: SentFiles;
