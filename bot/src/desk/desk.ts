@@ -19,7 +19,7 @@ import type { Poster } from '../approval/poster.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Command, Judged } from '../approval/verdict.ts';
 import type { Book, Page } from '../approval/view.ts';
-import type { Block } from '../show/action.ts';
+import type { Block } from '../show/blocks.ts';
 import type { Attention } from './attention.ts';
 import { createGrants } from './grants.ts';
 import { refusal, unless } from './refusals.ts';

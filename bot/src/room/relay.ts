@@ -14,7 +14,7 @@ import { onlyThat } from '../approval/words.ts';
 import type { Attention } from '../desk/attention.ts';
 import type { Desk } from '../desk/desk.ts';
 import { nameOf } from '../show/action.ts';
-import { message } from '../show/card.ts';
+import { message } from '../show/blocks.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
 import { type Matrix, type RoomId, type Taken, takenAway, type UserId, type WireEvent } from '../types.ts';
@@ -87,7 +87,7 @@ export function createRelay(o: RelayOptions): Relay {
     { replyTo = '', txn = '' }: { replyTo?: string; txn?: string } = {},
   ): Promise<void> {
     if (!text) return;
-    const content = message([{ line: text }]);
+    const content = message(text);
     if (replyTo) content['m.relates_to'] = { 'm.in_reply_to': { event_id: replyTo } };
     await matrix
       .post(room, 'm.room.message', content, txn ? { txn } : {})
