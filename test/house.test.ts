@@ -48,8 +48,26 @@ test('nothing lies in the tree that no one put there', () => {
   assert.deepEqual(
     [...top].sort(),
     [
-      ...['.ci', '.dockerignore', '.gitignore', '.npmrc', 'LICENSE', 'README.md', 'biome.json', 'bot', 'config'],
-      ...['console', 'docker-compose.yml', 'docs', 'ledger', 'package-lock.json', 'package.json', 'pocketcoder'],
+      ...[
+        '.ci',
+        '.dockerignore',
+        '.gitignore',
+        '.npmrc',
+        'LICENSE',
+        'README.md',
+        'biome.json',
+        'bot',
+        'config',
+      ],
+      ...[
+        'console',
+        'docker-compose.yml',
+        'docs',
+        'ledger',
+        'package-lock.json',
+        'package.json',
+        'pocketcoder',
+      ],
       ...['sandbox', 'test', 'tsconfig.json'],
     ].sort(),
   );

@@ -34,7 +34,7 @@ export function linesOf(files: readonly string[]): number {
   let lines = 0;
   for (const file of files) {
     const slashes = /\.(ts|js|cjs|go|c|h)$/.test(file);
-    const text = slashes ? textOf(file).replaceAll(/\/\*[^]*?\*\//g, '') : textOf(file);
+    const text = slashes ? textOf(file).replaceAll(/\/\*.*?\*\//gs, '') : textOf(file);
     const comment = slashes ? '//' : '#';
     lines += text.split('\n').filter((line) => line.trim() && !line.trim().startsWith(comment)).length;
   }

@@ -2,6 +2,7 @@
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import type { Logger } from 'pino';
+import { type NarrowLedger, narrow } from './approval/narrow.ts';
 
 export type ChainOptions = {
   url: string;
@@ -13,7 +14,7 @@ export type ChainOptions = {
   log: Logger;
 };
 export type Chain = {
-  ledger: Ledger;
+  ledger: NarrowLedger;
   state(): 'up' | 'down';
   /** The last entry that was read. */
   head(): Entry | undefined;
@@ -22,8 +23,17 @@ export type Chain = {
   stop(): Promise<void>;
 };
 
-/** Waits as long as the ledger is down. Resolves when all was read that it has by then. */
-export async function openChain({ url, password, leak, read, log }: ChainOptions): Promise<Chain> {
+/**
+ * Waits as long as the ledger is down. Resolves when all was read that it has by then.
+ * @returns besides, the whole ledger, for what decides alone
+ */
+export async function openChain({
+  url,
+  password,
+  leak,
+  read,
+  log,
+}: ChainOptions): Promise<{ chain: Chain; whole: Ledger }> {
   const reached = await reachLedger({ url, password, identity: 'bot' }, () =>
     log.warn({ url }, 'ledger does not answer; trying again'),
   );
@@ -43,15 +53,16 @@ export async function openChain({ url, password, leak, read, log }: ChainOptions
     },
   });
   await following.ready;
-  return {
-    ledger: {
-      ...reached,
-      async append(entry) {
-        const why = leak(JSON.stringify(entry.body));
-        if (why) throw new Error(`Nothing was recorded: ${why}.`);
-        return reached.append(entry);
-      },
+  const whole: Ledger = {
+    ...reached,
+    async append(entry) {
+      const why = leak(JSON.stringify(entry.body));
+      if (why) throw new Error(`Nothing was recorded: ${why}.`);
+      return reached.append(entry);
     },
+  };
+  const chain: Chain = {
+    ledger: narrow(whole),
     state: () => state,
     head: () => head,
     run(onEntry) {
@@ -59,4 +70,5 @@ export async function openChain({ url, password, leak, read, log }: ChainOptions
     },
     stop: following.stop,
   };
+  return { chain, whole };
 }

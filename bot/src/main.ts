@@ -22,7 +22,7 @@ const heldOpen = 120;
 
 /** The parts begin to take what comes. @returns the main workspace's room */
 async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promise<RoomId> {
-  const { chain, gateway, matrix, book, conversation, outcomes, relay, watch } = parts;
+  const { chain, gateway, matrix, book, conversation, decide, outcomes, relay, watch } = parts;
   chain.run((entry) => {
     if (entry.author === 'executor') parts.health.heard();
     void space().then(() => outcomes.take(entry));
@@ -40,7 +40,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     },
   });
   await matrix.run({
-    intake: relay.take,
+    intake: async (taken) => relay.take(taken, await decide.take(taken)),
     setAside: relay.setAside,
     isDown: isUnreachable,
     onGap: relay.lost,

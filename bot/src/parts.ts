@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Logger } from 'pino';
+import { createDecide } from './approval/decide.ts';
 import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
@@ -24,7 +25,8 @@ import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
 import { troubleStore } from './room/troubles.ts';
 import type { Configuration } from './settings.ts';
-import { message, pollAnswers } from './show/card.ts';
+import { message } from './show/blocks.ts';
+import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { taskStore } from './tasks/tasks.ts';
@@ -43,7 +45,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
   const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
-  const chain = await openChain({
+  const { chain, whole } = await openChain({
     ...{ ...c.ledger, leak, log },
     read(entry) {
       book.read(entry);
@@ -61,9 +63,17 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const sayLine = (name: string, line: string, txn?: string) =>
     matrix.post(roomOf(name), 'm.room.message', message([{ line }]), txn ? { txn } : {});
+  const poster = createPoster({ ledger, matrix, cards, book });
+  const decide = createDecide({
+    gate: {
+      ...{ matrix, cards, answeredBy: book.answeredBy, trouble: troubles.why },
+      people: () => book.enrolled(),
+      now: () => Date.now(),
+    },
+    ...{ ledger: whole, book, adopt: poster.adopt, download: matrix.downloadEncrypted, log },
+  });
   const desk = createDesk({
-    ...{ ledger, cards, book, attention, log },
-    poster: createPoster({ ledger, matrix, cards, book }),
+    ...{ ledger, cards, book, poster, decide, attention, log },
     say: (name, blocks) => matrix.post(roomOf(name), 'm.room.message', message(blocks)),
     trouble(name) {
       if (book.enrolled().length === 0) return 'no device is paired: run ./pocketcoder pair at the console';
@@ -90,7 +100,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
     },
   });
-  const sentFiles = createSentFiles({ db, book, matrix, tell: conversation.tell, say: sayLine, log });
+  const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
   const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir });
   const relay = createRelay({
@@ -105,7 +115,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
 
   return {
-    ...{ chain, matrix, gateway, brain, tasks, troubles, book, desk, asks, conversation, outcomes },
+    ...{ chain, matrix, gateway, brain, tasks, troubles, book, decide, desk, asks, conversation, outcomes },
     ...{ sentFiles, tour, relay, watch, workspaces, outages, health },
   };
 }

@@ -1,21 +1,23 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
-import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { sleep } from '@pocketcoder/ledger/src/session.ts';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import { type Content, message, pollEnd, told } from '../show/card.ts';
+import { type Content, message } from '../show/blocks.ts';
+import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import { createOutputs, head, outcomeOf, type Whole } from './output.ts';
 import { cardContent, createProgress } from './progress.ts';
 import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
-  ledger: Ledger;
+  ledger: Pick<NarrowLedger, 'story' | 'transcript' | 'last'>;
   matrix: Matrix;
   cards: CardStore;
   book: Book;

@@ -1,8 +1,9 @@
 /** What is said after a restore: where the ledger ends now, and whether the room knows that it once went further. */
-import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Chain } from '../chain.ts';
 import type { Connection } from '../connect.ts';
-import { message } from '../show/card.ts';
+import { message } from '../show/blocks.ts';
 import type { Content, Matrix, RoomId } from '../types.ts';
 import type { Troubles } from './troubles.ts';
 
@@ -14,7 +15,7 @@ const short = ({ seq, hash }: Mark): string => `⛓ ${seq} ${hash.slice(0, 12)}`
 
 /** Why the ledger is not the one that this bot's own last checkpoint tells of, or undefined. @param head its last entry */
 export async function takenBack(
-  ledger: Pick<Ledger, 'since'>,
+  ledger: Pick<NarrowLedger, 'since'>,
   said: readonly Content[],
   head: Entry | undefined,
 ): Promise<string | undefined> {

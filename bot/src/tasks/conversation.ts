@@ -6,7 +6,7 @@ import type { Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Hands } from '../gateway/server.ts';
 import { createVoice, type Made } from '../room/voice.ts';
-import { message } from '../show/card.ts';
+import { message } from '../show/blocks.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import type { Owed, Task, TaskStore } from './tasks.ts';
 import { createTurns } from './turns.ts';
@@ -90,7 +90,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
     const say = turns.take(task, e);
-    if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message([{ line: say }]));
+    if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(say));
     else if (e.type !== 'rest') await voice.take(task, e);
   }
 
