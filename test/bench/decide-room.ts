@@ -82,7 +82,7 @@ const client = {
   api: async (_: string, path: string, o: { body: never }) => upload(me, path, o.body),
   keysOf: async () => served as KeysAnswer,
 } as unknown as Client;
-const keys = createKeys(crypto, client, () => {});
+const keys = createKeys(crypto, client);
 let first: W.CrossSigningKeyExport | undefined;
 for (let i = 0; i < devices; i++) first = (await addDevice(`D${i}`, first)) ?? first;
 await ensureIdentity({ user: me, device: 'BOT' as DeviceId, stateDir }, crypto, client, keys);

@@ -8,6 +8,10 @@ export async function unless(code: string, appended: Promise<unknown>): Promise<
   });
 }
 
+/** What is said of an answer that the ledger did not take. @param code '' where it took it */
+export const refusal = (code: string): string =>
+  code && (refused[code] ?? `the ledger refused it (${code}): nothing was run`);
+
 /** What the ledger's refusals mean to the person who tapped. */
 export const refused: Record<string, string> = {
   no_room: 'the ledger’s disk is full: nothing was run. Make room, then ask again',

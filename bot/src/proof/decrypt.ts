@@ -1,5 +1,5 @@
 /** A ciphertext becomes an event with the evidence of who made it, or a reason why not. */
-import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { type Crypto, megolmIndex, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import {
   type Content,
@@ -12,23 +12,6 @@ import {
   type WireEvent,
 } from '../types.ts';
 import type { Seen } from './seen.ts';
-
-/**
- * A message's index in its Megolm session, which the library does not tell: version byte 3, then field 0x08 as a
- * varint. (Megolm specification, message format)
- * @throws where it is no Megolm message
- */
-export function megolmIndex(ciphertext: string): number {
-  const bytes = Buffer.from(ciphertext, 'base64');
-  if (bytes[0] !== 3 || bytes[1] !== 8) throw new Error('not a Megolm message');
-  let index = 0;
-  for (let i = 2, unit = 1; i < 7; i++, unit *= 128) {
-    const byte = bytes[i] ?? 128;
-    index += (byte & 127) * unit;
-    if (byte < 128) return index;
-  }
-  throw new Error('not a Megolm message');
-}
 
 function evidenceOf(wire: WireEvent, d: W.DecryptedRoomEvent): Evidence {
   const device = d.senderDevice?.toString() as DeviceId | undefined;

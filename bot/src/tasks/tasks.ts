@@ -35,6 +35,8 @@ export type TaskStore = {
   stop(workspace: string): void;
   goOn(workspace: string): void;
   stopped(workspace: string): boolean;
+  /** Why a task's brain is neither asked for nor told anything now, or ''. */
+  halted(task: string): string;
   /** Notes that an action was denied, and that the very next words say why. */
   deny(action: string, task: string): void;
   /** Next words are not the reason any more: the agent spoke. */
@@ -61,6 +63,8 @@ export function taskStore(db: Database): TaskStore {
   const current = task('workspace = ?');
   const run = (sql: string, ...values: (string | number)[]) => db.prepare(sql).run(...values);
   const tasksOf = '(SELECT id FROM task WHERE workspace = ?)';
+  const stopped = (workspace: string): boolean =>
+    db.prepare('SELECT 1 FROM stopped WHERE workspace = ?').get(workspace) !== undefined;
   return {
     add(t) {
       db.transaction(() => {
@@ -115,8 +119,16 @@ export function taskStore(db: Database): TaskStore {
       });
     },
     goOn: (workspace) => void run('DELETE FROM stopped WHERE workspace = ?', workspace),
-    stopped: (workspace) =>
-      db.prepare('SELECT 1 FROM stopped WHERE workspace = ?').get(workspace) !== undefined,
+    stopped,
+    halted(id) {
+      const task = byId.get(id) as Task | undefined;
+      if (!task) return '';
+      if (stopped(task.workspace))
+        return 'the owner stopped everything; end your turn and wait for their words';
+      return (current.get(task.workspace) as Task).id === id
+        ? ''
+        : 'this task is over: the owner began another';
+    },
     deny: (action, of) => void run('INSERT OR REPLACE INTO denied VALUES(?, ?, 1)', action, of),
     spoke: (of) => void run('UPDATE denied SET next = 0 WHERE task = ? AND next = 1', of),
     denied(of, about = '') {
