@@ -1,4 +1,5 @@
 /** `pocketcoder logs`: what the services' containers wrote, readable at a terminal. Docker rotates it (docker-compose.yml). */
+import { setTimeout as pause } from 'node:timers/promises';
 import { named, unseen } from '../../bot/src/show/visible.ts';
 import { type Compose, findCompose } from '../engine/compose.ts';
 import { serviceStates } from '../engine/containers.ts';
@@ -39,9 +40,10 @@ export function readable({ part, at, text, pino }: Line): string {
   return seen(`${at.slice(0, 19)}Z ${part.padEnd(10)} ${words.filter(Boolean).join(' ')}`);
 }
 
-/** A line as compose gives it: its container's name, the engine's time, and what the part wrote. */
-export function lineOf(raw: string): Line {
-  const [, part = 'compose', at = '', text = raw] = /^(\S+)-\d+ +\| (\S+) ?(.*)$/s.exec(raw) ?? [];
+/** A line as compose gives it: its container's name, the engine's time, and what the part wrote. Compose's own words are none. */
+export function lineOf(raw: string): Line | undefined {
+  const [, part, at = '', text = ''] = /^(\S+)-\d+ +\| (\S+) ?(.*)$/s.exec(raw) ?? [];
+  if (part === undefined) return undefined;
   if (!text.startsWith('{')) return { part, at, text };
   try {
     return { part, at, text, pino: JSON.parse(text) as Record<string, unknown> };
@@ -56,8 +58,26 @@ export async function logged(
   args: readonly string[],
   show: (line: Line) => void,
 ): Promise<void> {
-  const progress = (raw: string) => show(lineOf(raw));
+  const progress = (raw: string) => {
+    const line = lineOf(raw);
+    if (line) show(line);
+  };
   await compose(['logs', '--no-color', '--timestamps', ...args], { progress });
+}
+
+/** Shows what one part logs, over its restarts: compose follows a container to its end alone. */
+async function follow(
+  compose: Compose,
+  part: string,
+  from: readonly string[],
+  show: (line: Line) => void,
+): Promise<never> {
+  for (let last = ''; ; await pause(500))
+    await logged(compose, ['--follow', ...(last ? ['--since', last] : from), part], (line) => {
+      if (line.at <= last) return;
+      last = line.at;
+      show(line);
+    });
 }
 
 /** Shows the logs of one part, or of all in the order of time. Throws a Fault for a part that there is not. */
@@ -65,8 +85,9 @@ export async function logs(
   instance: Instance,
   report: Report,
   part: string | undefined,
-  { follow, since }: { follow?: boolean | undefined; since?: string | undefined },
+  options: { follow?: boolean | undefined; since?: string | undefined },
 ): Promise<void> {
+  const { since } = options;
   const all = servicesOf(instance);
   if (part !== undefined && !all.includes(part))
     throw new Fault('usage', `There is no part "${part}". The parts are: ${all.join(', ')}.`);
@@ -81,14 +102,15 @@ export async function logs(
   };
   // Compose knows no days.
   const from = since?.replace(/^(\d+)d$/, (_, days) => `${24 * days}h`);
-  const args = [...(from ? ['--since', from] : ['--tail', '100']), ...(part ? [part] : [])];
+  const args = from ? ['--since', from] : ['--tail', '100'];
+  const parts = part ? [part] : all;
   const compose = await findCompose(engine, instance.home);
-  if (follow) {
+  if (options.follow) {
     // What is ended by a signal tells nobody, and compose would go on.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit());
-    return logged(compose, ['--follow', ...args], show);
+    return void (await Promise.all(parts.map((one) => follow(compose, one, args, show))));
   }
   const lines: Line[] = [];
-  await logged(compose, args, (line) => lines.push(line));
+  await logged(compose, [...args, ...parts], (line) => lines.push(line));
   for (const line of lines.sort((a, b) => (a.at < b.at ? -1 : 1))) show(line);
 }

@@ -21,9 +21,9 @@ export async function ensureImage(
   docker: Docker = findEngine().docker,
   report: Report = silent,
 ): Promise<string> {
-  const { folder, dockerfile, files } = recipes[part];
+  const { folder = '.', dockerfile, files } = recipes[part];
   const base = await ensureBase(docker, report);
-  const context = collect(join(checkout, folder), files);
+  const context = collect(join(checkout, folder), files.flat());
   const t = `pocketcoder/${part}:${contextHash(context, [dockerfile, base.id]).slice(0, 12)}`;
   if (await docker.getImage(t).inspect().catch(unless(404))) return t;
   report.progress(`building ${t}`);

@@ -1,6 +1,7 @@
 // @ts-check
 // What the judgements go by: the chain folded into who may approve what, where, and whether anything runs. One entry more
 // costs the same however long the chain is, and what is over leaves the state. Runs in goja too.
+const { atLeast } = require('./identities.cjs');
 const { bodyOf } = require('./lifecycle.cjs');
 const { defaultPolicy, longestWait } = require('./policy.cjs');
 
@@ -34,6 +35,26 @@ function stateAfter(entries) {
   return state;
 }
 
+/** Whether an enrolment takes this one away: its user has another identity now, or its device other keys. @param {Device} d @param {Device} by */
+const isReplaced = (d, by) =>
+  d.user === by.user &&
+  (d.master !== by.master ||
+    (d.device === by.device && (d.ed25519 !== by.ed25519 || d.curve25519 !== by.curve25519)));
+
+/**
+ * With this role from now on. Of who may not approve by it the devices count anew, so that no answer from before comes back with a
+ * higher one.
+ * @param {People} people @param {string} user @param {string} role @param {number} seq @returns {People}
+ */
+function withRole(people, user, role, seq) {
+  const had = people.roles.get(user) ?? role;
+  const roles = new Map(people.roles).set(user, role);
+  if (had === role) return { ...people, roles };
+  const may = atLeast(role, 'approves');
+  const devices = may ? people.devices : people.devices.map((d) => (d.user === user ? { ...d, seq } : d));
+  return { devices, roles, lostAt: seq };
+}
+
 /**
  * The people after one more entry, as an object of its own. An enrolment stands until its device, or its user (a revocation that
  * names no device, a changed identity), is taken back. Who is enrolled without a role is an owner, as the first person is.
@@ -46,16 +67,16 @@ function peopleAfter(people, { kind, seq, body }) {
   if (kind === 'identity.enrolled' || confirmed) {
     /** @type {Device & {role?: string}} */
     const { user, master, device, ed25519, curve25519, role } = confirmed ? stated.args : stated;
+    const enrolment = { user, master, device, ed25519, curve25519, seq };
+    const lostAt = people.devices.some((d) => isReplaced(d, enrolment)) ? seq : people.lostAt;
     const others = people.devices.filter(
       (d) => d.user !== user || (d.device !== device && d.master === master),
     );
-    const devices = others.concat([{ user, master, device, ed25519, curve25519, seq }]);
-    if (confirmed) return { ...people, devices };
-    const roles = new Map(people.roles).set(user, role || people.roles.get(user) || 'owner');
-    return { ...people, devices, roles };
+    const next = { ...people, devices: others.concat([enrolment]), lostAt };
+    return confirmed ? next : withRole(next, user, role || people.roles.get(user) || 'owner', seq);
   }
   if (kind === 'applied' && stated.kind === 'role')
-    return { ...people, roles: new Map(people.roles).set(stated.args.user, stated.args.role), lostAt: seq };
+    return { ...withRole(people, stated.args.user, stated.args.role, seq), lostAt: seq };
   if (kind === 'applied') return people;
   const one = kind === 'identity.revoked' && stated.device;
   const devices = people.devices.filter((d) => d.user !== stated.user || (one && d.device !== one));

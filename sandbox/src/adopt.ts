@@ -1,8 +1,9 @@
 /** Takes up what this executor had claimed before it was restarted. Starts nothing: what had no start by then is `unknown`. */
-import type { Context } from './context.ts';
+
+import { passOn } from './perform.ts';
 import { record } from './record.ts';
-import { passOn } from './run.ts';
 import { timeoutOf } from './script.ts';
+import type { Context } from './step.ts';
 
 /** @param frozenAt the number of the last freeze, 0 for none */
 export async function adopt(c: Context, id: string, frozenAt: number): Promise<void> {

@@ -5,7 +5,7 @@
  * nothing else gives out any.
  */
 import { canonical } from '../../ledger/rules/canonical.cjs';
-import { stateOf } from '../../ledger/rules/lifecycle.cjs';
+import { bodyOf, stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import { type Append, type Entry, LedgerError } from '../../ledger/src/client.ts';
@@ -44,12 +44,13 @@ export function makeBook(): Book {
     },
     open: chain.open,
     story: chain.story,
-    decided: (id) => ['approved', 'leased'].includes(stateOf([...chain.story(id)])),
+    decided: (id) => ['approved', 'leased'].includes(stateOf(chain.story(id))),
     request(id) {
       const [requested, ...since] = chain.story(id);
       if (requested?.kind !== 'requested') throw new Error(`no open action ${id}`);
       const leased = since.some((e) => e.kind === 'leased');
-      return { id, action: JSON.parse(requested.body), digest: sha256(requested.body), requested, leased };
+      const action = bodyOf(requested, 'requested');
+      return { id, action, digest: sha256(requested.body), requested, leased };
     },
     claimRefusal(action, body, now) {
       if (broken) return 'broken';
@@ -88,5 +89,5 @@ export async function claim(
 /** The name of the executor that has claimed the action; undefined where nobody has. */
 export function claimant(story: readonly Entry[]): string | undefined {
   const claimed = story.find((e) => e.kind === 'claimed');
-  return claimed && JSON.parse(claimed.body).executor;
+  return claimed && bodyOf(claimed, 'claimed').executor;
 }

@@ -6,11 +6,11 @@ import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import type { Entry } from '../../ledger/src/client.ts';
 import { adopt } from './adopt.ts';
 import { claim, claimant, makeBook } from './claim.ts';
-import { makeContext, type Parts } from './context.ts';
 import { makeLanes } from './lanes.ts';
+import { perform } from './perform.ts';
 import { prepare } from './prepare.ts';
 import { record } from './record.ts';
-import { run } from './run.ts';
+import { makeContext, type Parts } from './step.ts';
 import { makeTidy } from './tidy.ts';
 import { makeUse } from './use.ts';
 import { makeWaits } from './waits.ts';
@@ -58,7 +58,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     const prepared = await prepare(c, book.request(id));
     if (!book.decided(id)) return;
     const claimed = await claim(c, id);
-    if (!('refused' in claimed)) return record(c, claimed, await run(c, claimed, prepared));
+    if (!('refused' in claimed)) return record(c, claimed, await perform(c, claimed, prepared));
     if (claimed.refused === 'grace') return waits.again(id);
     log.warn({ action: id, code: claimed.refused }, 'not claimed; not run');
   }
