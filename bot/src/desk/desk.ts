@@ -13,11 +13,11 @@ import {
 } from '@pocketcoder/ledger/src/action.ts';
 import { type Entry, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Decide, Judged } from '../approval/decide.ts';
+import type { Decide } from '../approval/decide.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Poster } from '../approval/poster.ts';
 import type { Card, CardStore } from '../approval/store.ts';
-import type { Command } from '../approval/verdict.ts';
+import type { Command, Judged } from '../approval/verdict.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Block } from '../show/blocks.ts';
 import type { Attention } from './attention.ts';

@@ -2,25 +2,7 @@
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import { NotAsked } from '../desk/refusals.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
-import { describeOutcome, describePending, type Outcome, ran } from './outcome.ts';
-
-/**
- * Records what is asked and shows it to the owner.
- * @param signal aborted when the brain took its call back or is gone; the action stands unless the bot voids it
- * @returns the action's id, and its outcome whenever that comes. Must reject if nothing was recorded.
- */
-export type Ask = (
-  asked: Asked,
-  signal: AbortSignal,
-) => Promise<{ action: string; outcome: Promise<Outcome> }>;
-
-export type Settled = {
-  task: string;
-  action: string;
-  outcome: Outcome;
-  /** True when the open call carried the outcome to the brain; otherwise the bot has to prompt it. */
-  delivered: boolean;
-};
+import { describeOutcome, describePending, ran } from './outcome.ts';
 
 /** `settled` is called for each action that was asked here, when its outcome is there. */
 export type CallsOptions = LineOptions & {

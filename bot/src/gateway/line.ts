@@ -6,8 +6,25 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import { NotAsked } from '../desk/refusals.ts';
-import type { Ask, Settled } from './calls.ts';
 import type { Outcome } from './outcome.ts';
+
+/**
+ * Records what is asked and shows it to the owner.
+ * @param signal aborted when the brain took its call back or is gone; the action stands unless the bot voids it
+ * @returns the action's id, and its outcome whenever that comes. Must reject if nothing was recorded.
+ */
+export type Ask = (
+  asked: Asked,
+  signal: AbortSignal,
+) => Promise<{ action: string; outcome: Promise<Outcome> }>;
+
+export type Settled = {
+  task: string;
+  action: string;
+  outcome: Outcome;
+  /** True when the open call carried the outcome to the brain; otherwise the bot has to prompt it. */
+  delivered: boolean;
+};
 
 export type LineOptions = {
   ask: Ask;
