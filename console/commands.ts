@@ -1,16 +1,17 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
-import { backup } from './backup/backup.ts';
+
 import { restore } from './backup/restore.ts';
-import { audit } from './care/audit.ts';
+import { backup } from './backup/save.ts';
 import { doctor } from './care/doctor.ts';
 import { logs } from './care/logs.ts';
-import { status } from './care/status.ts';
+import { status } from './care/running.ts';
 import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
+import { audit } from './care/verify.ts';
 import { workspace, workspaceWords } from './code/workspace.ts';
 import { Fault } from './fault.ts';
+import { alone } from './instance/alone.ts';
 import { findInstance, type Instance } from './instance/instance.ts';
-import { alone } from './instance/lock.ts';
 import { device, freeze } from './instance/operator.ts';
 import { stateHome } from './instance/state.ts';
 import { pair } from './people/pair.ts';

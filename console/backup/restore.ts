@@ -18,7 +18,7 @@ import { ensureBase } from '../engine/base.ts';
 import { ensureDocker } from '../engine/docker.ts';
 import { findEngine } from '../engine/engine.ts';
 import { Fault } from '../fault.ts';
-import { alone } from '../instance/lock.ts';
+import { alone } from '../instance/alone.ts';
 import { choosePort } from '../instance/ports.ts';
 import { projectOf, type State, stateHome, version, writeState } from '../instance/state.ts';
 import { volumeContainer } from '../instance/volumes.ts';

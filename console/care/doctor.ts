@@ -6,7 +6,7 @@ import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
 import { Fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
-import { holdsSecret } from '../instance/settings.ts';
+import { holdsSecret } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
 import { askAsPhone } from './doctor-phone.ts';
 import { observe, type Part, type Scene } from './doctor-scene.ts';

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { findEngine, requireEngine, unless } from '../engine/engine.ts';
 import { Fault } from '../fault.ts';
+import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
-import { alone } from '../instance/lock.ts';
 import { checkout } from '../instance/paths.ts';
 import { projectVolumes } from '../instance/volumes.ts';
+import { question } from '../question.ts';
 import type { Report } from '../report.ts';
 import { unserve } from '../start/tailnet.ts';
-import { question } from '../terminal.ts';
 import { seen } from './logs.ts';
 
 /** What an instance keeps in its state directory. Whatever else is there is somebody's. */

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { run } from '../engine/run.ts';
+import { run } from '../engine/program.ts';
 import { Fault } from '../fault.ts';
 import { silent } from '../report.ts';
 import { staysInside } from './workspace-result.ts';

@@ -8,7 +8,7 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import { Fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import { finished, unless } from './engine.ts';
-import { run } from './run.ts';
+import { run } from './program.ts';
 
 /** The manifest list of debian:bookworm-slim, so each processor gets its own image of the same release. */
 const pulled = 'debian@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716';

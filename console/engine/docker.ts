@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import { ask, type Engine } from './engine.ts';
-import { run } from './run.ts';
+import { run } from './program.ts';
 
 const install =
   'sudo apt-get update && sudo apt-get install -y --no-install-recommends docker.io iptables && ' +

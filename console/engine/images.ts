@@ -7,7 +7,7 @@ import { checkout } from '../instance/paths.ts';
 import { type Report, silent } from '../report.ts';
 import { extraCa } from '../start/extra-ca.ts';
 import { ensureBase } from './base.ts';
-import { collect, contextHash, tarOf } from './context.ts';
+import { collect, contextHash, tarOf } from './build-context.ts';
 import { findEngine, finished, unless } from './engine.ts';
 import { type Part, recipes } from './parts.ts';
 

@@ -3,7 +3,7 @@
  * nothing behind. The bot itself reaches it by the proxy alone.
  */
 import { Fault } from '../fault.ts';
-import type { Existing } from './settings.ts';
+import type { Existing } from './settings-file.ts';
 
 type Answer = { ok: boolean; body: Record<string, unknown> };
 

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { isTimezone } from '../../bot/src/settings.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { Fault } from '../fault.ts';
-import { question } from '../terminal.ts';
+import { question } from '../question.ts';
 import { checkHomeserver } from './homeserver.ts';
 import { choosePort } from './ports.ts';
-import { holdsSecret, readSettings, type Settings } from './settings.ts';
+import { holdsSecret, readSettings, type Settings } from './settings-file.ts';
 import { newState, readState, type State, stateHome, writeState } from './state.ts';
 
 export type Instance = { home: string; settings: Settings; state: State; created: boolean };

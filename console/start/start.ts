@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { closeOpen } from '../backup/restored.ts';
+import { closeOpen } from '../backup/close-open.ts';
 import { ensureBase } from '../engine/base.ts';
 import { type Compose, ensureCompose } from '../engine/compose.ts';
 import { rootOf, serviceStates } from '../engine/containers.ts';
@@ -31,9 +31,9 @@ import { writeState } from '../instance/state.ts';
 import { withSubnet } from '../instance/subnets.ts';
 import { writeServiceFiles } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
-import { askOnce, withReach } from './reach.ts';
 import { waitReady } from './ready.ts';
 import { serve, unserve } from './tailnet.ts';
+import { askOnce, withReach } from './way-in.ts';
 
 export type Running = { engine: Engine; compose: Compose; instance: Instance };
 

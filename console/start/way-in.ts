@@ -8,9 +8,9 @@ import { parseDocument } from 'yaml';
 import { Fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { choosePort } from '../instance/ports.ts';
-import type { Reach } from '../instance/settings.ts';
+import type { Reach } from '../instance/settings-file.ts';
 import { type Reached, writeState } from '../instance/state.ts';
-import { question } from '../terminal.ts';
+import { question } from '../question.ts';
 import { findTailnet, type Tailnet } from './tailnet.ts';
 
 /** This machine's IPv4 address towards the others; undefined without a network. Nothing is sent. */
