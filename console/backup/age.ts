@@ -5,7 +5,7 @@ import { Readable, Writable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Decrypter, Encrypter } from 'age-encryption';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 
 const letters = 'abcdefghjkmnpqrstuvwxyz23456789';
@@ -27,7 +27,7 @@ function line(question: string): Promise<string> {
       input.close();
       if (terminal) process.stderr.write('\n');
     });
-    input.once('close', () => reject(new Fault('usage', 'No passphrase came. Nothing was done.')));
+    input.once('close', () => reject(fault.usage('No passphrase came. Nothing was done.')));
   });
 }
 
@@ -39,7 +39,7 @@ export async function encrypterFor(to: string | undefined, report: Report): Prom
       encrypter.addRecipient(to);
       return encrypter;
     } catch (error) {
-      throw new Fault('usage', `--to takes an age recipient (age1…): ${messageOf(error)}. Nothing was done.`);
+      throw fault.usage(`--to takes an age recipient (age1…): ${messageOf(error)}. Nothing was done.`);
     }
   const given = process.stdin.isTTY ? '' : await line('');
   const passphrase = given || generated();

@@ -3,7 +3,7 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import { restartsOf, serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { ledgerUrlOf, phoneAddressOf, servicesOf } from '../engine/services.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import { askBot, type Said } from '../instance/bot-console.ts';
 import type { Instance } from '../instance/instance.ts';
 import type { Report } from '../report.ts';
@@ -49,8 +49,7 @@ export async function status(instance: Instance, report: Report): Promise<void> 
   const all = { ...facts, up: down.length === 0, services, restarts, bot };
   report.event({ event: 'status', ...all }, lines.join('\n'));
   if (down.length > 0)
-    throw new Fault(
-      'unavailable',
+    throw fault.unavailable(
       `Not up: ${down.join(', ')}. ./pocketcoder start -d starts what is missing, ./pocketcoder doctor looks for why.`,
     );
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import { finished, unless } from './engine.ts';
 import { run } from './program.ts';
@@ -69,8 +69,7 @@ export async function ensureBase(docker: Docker, report: Report): Promise<Base> 
   }
   const base = await findBase(docker);
   if (base) return base;
-  throw new Fault(
-    'unavailable',
+  throw fault.unavailable(
     `The base image ${named ?? pulled} is not there and could not be pulled: ${why}. Nothing was built. ` +
       'Set POCKETCODER_BASE to a Debian 12 image that this engine has, or run this once as root on Debian.',
   );

@@ -1,7 +1,7 @@
 /** What the operator decides by hand, as entries of the ledger; the bot and the executor obey them by themselves. */
 import { enrolled } from '../../ledger/rules/identities.cjs';
 import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import type { Instance } from './instance.ts';
 import { operate } from './ledger.ts';
@@ -36,8 +36,7 @@ export async function device(instance: Instance, report: Report, name?: string):
   }
   const found = devices.find((d) => d.device === name);
   if (!found)
-    throw new Fault(
-      'failed',
+    throw fault.failed(
       `No device ${name} is enrolled, so nothing was changed: ./pocketcoder device list names those that are.`,
     );
   const { user } = found;

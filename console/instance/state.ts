@@ -12,7 +12,7 @@ import {
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 /** Raised when an earlier release must not open what this one writes. 2: what was restored has to be closed first. */
 export const version = 2;
@@ -76,11 +76,10 @@ export function readState(home: string): State | null {
   try {
     state = JSON.parse(readFileSync(path, 'utf8')) as State;
   } catch (error) {
-    throw new Fault('config', `${path}: ${messageOf(error)}. Nothing was started or changed.`);
+    throw fault.config(`${path}: ${messageOf(error)}. Nothing was started or changed.`);
   }
   if (!(state.version <= version))
-    throw new Fault(
-      'config',
+    throw fault.config(
       `${path} is of version ${state.version}; this release knows versions up to ${version}. Nothing was started or ` +
         'changed: use the newer release that wrote it, or another POCKETCODER_HOME.',
     );
@@ -96,8 +95,7 @@ export function writeState(home: string, state: State): void {
     chmodSync(`${path}.new`, 0o600);
     renameSync(`${path}.new`, path);
   } catch (error) {
-    throw new Fault(
-      'cannotCreate',
+    throw fault.cannotCreate(
       `${path} could not be written: ${messageOf(error)}. Nothing was started: make room or set POCKETCODER_HOME.`,
     );
   }
