@@ -1,19 +1,12 @@
 /** Encryption of backups with age, by a passphrase or for a recipient: what `age -d` opens as well. */
-import { randomInt } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { Readable, Writable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Decrypter, Encrypter } from 'age-encryption';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { fault } from '../fault.ts';
+import { legible } from '../instance/state.ts';
 import type { Report } from '../report.ts';
-
-const letters = 'abcdefghjkmnpqrstuvwxyz23456789';
-/** 25 of 31 letters and digits that can't be mistaken, in groups: 123 bits. */
-const generated = (): string =>
-  Array.from({ length: 25 }, () => letters[randomInt(letters.length)])
-    .join('')
-    .replace(/(.{5})(?=.)/g, '$1-');
 
 /** The next line of standard input; at a terminal it is asked for and not shown. */
 function line(question: string): Promise<string> {
@@ -42,7 +35,7 @@ export async function encrypterFor(to: string | undefined, report: Report): Prom
       throw fault.usage(`--to takes an age recipient (age1…): ${messageOf(error)}. Nothing was done.`);
     }
   const given = process.stdin.isTTY ? '' : await line('');
-  const passphrase = given || generated();
+  const passphrase = given || legible(25, 5);
   encrypter.setPassphrase(passphrase);
   if (!given)
     report.event(

@@ -19,36 +19,30 @@ function heard(bot: Said): string {
 /** Reports the instance's state; throws a Fault (`unavailable`) unless all of its services are up. */
 export async function status(instance: Instance, report: Report): Promise<void> {
   const engine = await requireEngine(findEngine());
-  const { state } = instance;
-  const states = await serviceStates(engine.docker, state.project);
-  const expected = servicesOf(instance);
-  const services = Object.fromEntries(
-    expected.map((name) => [name, states.get(name)?.status ?? 'not there']),
-  );
+  const { project } = instance.state;
+  const states = await serviceStates(engine.docker, project);
+  const services: Record<string, string> = {};
   const restarts: Record<string, number> = {};
-  for (const [name, { id }] of states) restarts[name] = await restartsOf(engine.docker, id);
-  const down = expected.filter((name) => {
-    const service = states.get(name);
-    return !service?.running || service.health === 'unhealthy';
-  });
+  const down: string[] = [];
+  const lines: string[] = [];
+  for (const name of servicesOf(instance)) {
+    const state = states.get(name);
+    if (!state?.running || state.health === 'unhealthy') down.push(name);
+    services[name] = state?.status ?? 'not there';
+    restarts[name] = state ? await restartsOf(engine.docker, state.id) : 0;
+    const again = restarts[name] ? `, restarted ${restarts[name]} times` : '';
+    lines.push(`${name.padEnd(18)}${services[name]}${again}`);
+  }
+  const facts = { project, address: phoneAddressOf(instance), ledger: ledgerUrlOf(instance) };
+  lines.push(`homeserver at ${facts.address}, ledger at ${facts.ledger}/_/`);
+  const asked = () => askBot(engine, project, { cmd: 'status' });
   const bot = down.includes('bot')
     ? null
-    : await askBot(engine, state.project, { cmd: 'status' }).catch((error) => ({
-        event: 'error',
-        message: messageOf(error),
-      }));
-  const facts = { project: state.project, address: phoneAddressOf(instance), ledger: ledgerUrlOf(instance) };
-  const lines = [
-    ...expected.map(
-      (name) =>
-        `${name.padEnd(18)}${services[name]}${restarts[name] ? `, restarted ${restarts[name]} times` : ''}`,
-    ),
-    `homeserver at ${facts.address}, ledger at ${facts.ledger}/_/`,
-    ...(bot ? [`the bot hears of: ${heard(bot)}`] : []),
-  ];
-  const all = { ...facts, up: down.length === 0, services, restarts, bot };
-  report.event({ event: 'status', ...all }, lines.join('\n'));
-  if (down.length > 0)
+    : await asked().catch((error) => ({ event: 'error', message: messageOf(error) }));
+  if (bot) lines.push(`the bot hears of: ${heard(bot)}`);
+  const up = down.length === 0;
+  report.event({ event: 'status', ...facts, up, services, restarts, bot }, lines.join('\n'));
+  if (!up)
     throw fault.unavailable(
       `Not up: ${down.join(', ')}. ./pocketcoder start -d starts what is missing, ./pocketcoder doctor looks for why.`,
     );

@@ -62,11 +62,11 @@ export const projectOf = (home: string): string =>
   `pocketcoder-${createHash('sha256').update(realpathSync(home)).digest('hex').slice(0, 8)}`;
 
 const secret = (): string => randomBytes(24).toString('base64url');
-/** Typed by hand on a phone: 12 of 32 letters and digits that can't be mistaken, in groups; 60 bits. */
-const typed = (): string =>
-  Array.from(randomBytes(12), (b) => 'abcdefghjkmnpqrstuvwxyz123456789'[b & 31])
+/** So many letters and digits that can't be mistaken, 5 bits each, in groups: for people to type. */
+export const legible = (length: number, group: number): string =>
+  Array.from(randomBytes(length), (b) => 'abcdefghjkmnpqrstuvwxyz123456789'[b & 31])
     .join('')
-    .replace(/(.{4})(?=.)/g, '$1-');
+    .replace(new RegExp(`(.{${group}})(?=.)`, 'g'), '$1-');
 
 /** The state that is there, or null. Throws a Fault (`config`) for one of a later release or one that can't be read. */
 export function readState(home: string): State | null {
@@ -112,7 +112,7 @@ export function newState(
     project: projectOf(home),
     ...fixed,
     passwords: {
-      owner: typed(),
+      owner: legible(12, 4),
       bot: botPassword,
       ledger: { bot: secret(), executor: secret(), operator: secret(), auditor: secret() },
       brain: secret(),
