@@ -1,7 +1,9 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
+
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
+import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
@@ -98,14 +100,11 @@ export function createOutcomes(o: OutcomesOptions) {
 
   /** Never throws: what could not be shown is logged, and shown when the ledger is back, or at the next start. */
   async function ending(page: Page, entry: Entry): Promise<void> {
-    for (let wait = 1000; ; wait = Math.min(2 * wait, 60_000))
-      try {
-        return await end(page, entry);
-      } catch (error) {
-        log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
-        if (!isUnreachable(error)) return;
-        await new Promise((resolve) => setTimeout(resolve, wait));
-      }
+    const again = (error: unknown): boolean => {
+      log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
+      return isUnreachable(error);
+    };
+    await retry(() => end(page, entry), { first: 1000, most: 60_000, again }).catch(() => {}); // the log has it
   }
 
   return {
