@@ -17,6 +17,7 @@ import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
+import { createReceive } from './proof/receive.ts';
 import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
@@ -134,9 +135,11 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       },
     });
     crypto.onRoomKeys(inbox.keysCame);
+    const { machine } = crypto;
+    const receive = createReceive({ machine, admits: pairing.admits, advance: pairing.advance });
     const sync = createSync({
-      ...{ me: user, client, crypto, journal, log, signal, space, onGap },
-      ...{ onArrivals: inbox.kick, pump: keys.pump, admits: pairing.admits, advance: pairing.advance },
+      ...{ me: user, client, journal, log, signal, space, onGap },
+      ...{ onArrivals: inbox.kick, pump: keys.pump, receive },
     });
     for (const room of seen.rooms()) {
       const why = await troubleNow(client, seen, user, room);
@@ -159,7 +162,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       await client.redactEvent(room, event, reason ?? null);
     },
     sentAs: journal.sentAs,
-    read: (room, event) => readEvent(crypto, client, room, event),
+    read: (room, event) => readEvent(crypto.decrypt, client, room, event),
     typing: (room, on) => client.typing(room, user, on),
     readMarker: (room, event) => client.readMarker(room, event),
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),

@@ -68,6 +68,16 @@ test('docs/approvals.md leads through the door, file by file, in its order', () 
   for (const file of door) assert.ok(existsSync(join(checkout, file)), file);
 });
 
+test('what stands where the homeserver stands is handed no key', () => {
+  const untrusted = [...filesIn('bot/src/matrix'), 'bot/src/inbox.ts'];
+  const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
+  assert.ok(/: Crypto\b/.test(text('bot/src/proof/decrypt.ts')), 'the twin: who opens is handed it');
+  assert.deepEqual(
+    untrusted.filter((file) => /: Crypto\b(?!\['decrypt'\])|openCrypto|OlmMachine|: Keys\b/.test(text(file))),
+    [],
+  );
+});
+
 /** The first circle that a walk along the imports comes to, as its files, or undefined. */
 function circleIn(files: readonly string[], next: (file: string) => readonly string[]): string[] | undefined {
   const over = new Set<string>();
