@@ -1,5 +1,6 @@
 /** One tool call of the brain: asked of the owner in its turn, waited for a while, answered with the outcome or with PENDING. */
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import { NotAsked } from '../desk/refusals.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
 import { describeOutcome, describePending, ran } from './outcome.ts';
 
@@ -48,7 +49,7 @@ export function openCalls(o: CallsOptions): Call {
           'NOT ASKED: other actions of this task already wait for the owner, so this one was not put to them and did not run. End your turn; ask again when you were told an outcome.',
           true,
         );
-      if (open instanceof Error) return await answer(`NOT ASKED: ${open.message}. Nothing ran.`, true);
+      if (open instanceof NotAsked) return await answer(`NOT ASKED: ${open.why}. Nothing ran.`, true);
       const { action, outcome } = open;
       stage = `action ${action} waits for the owner`;
       progress(stage);
