@@ -6,11 +6,12 @@ import { createInbox, type InboxOptions } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
-import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
+import { fetchMedia, uploadEncrypted } from './matrix/media.ts';
 import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
 import { endOtherDevices, openSession } from './matrix/session.ts';
 import { createSync, type SyncOptions } from './matrix/sync.ts';
+import { openAttachment } from './proof/attachment.ts';
 import { takeIn } from './proof/decrypt.ts';
 import { createEarly } from './proof/early.ts';
 import { ensureIdentity } from './proof/identity.ts';
@@ -169,7 +170,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     typing: (room, on) => client.typing(room, user, on),
     readMarker: (room, event) => client.readMarker(room, event),
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
-    downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
+    downloadEncrypted: (file, most) => openAttachment(file, (url) => fetchMedia(client, url, most)),
     async createWorkspaceRoom(wish) {
       const room = await createWorkspaceRoom(client, seen, user, wish);
       await keys.track(wish.invite);
