@@ -59,6 +59,16 @@ test('docs/approvals.md leads through the door, file by file, in its order', () 
   for (const file of door) assert.ok(existsSync(join(checkout, file)), file);
 });
 
+test('what stands where the homeserver stands is handed no key', () => {
+  const untrusted = [...filesIn('bot/src/matrix'), 'bot/src/inbox.ts'];
+  const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
+  assert.ok(/: Crypto\b/.test(text('bot/src/proof/decrypt.ts')), 'the twin: who opens is handed it');
+  assert.deepEqual(
+    untrusted.filter((file) => /: Crypto\b(?!\['decrypt'\])|openCrypto|OlmMachine|: Keys\b/.test(text(file))),
+    [],
+  );
+});
+
 test('no imports go in a circle, those of types among them', () => {
   for (const folder of ['bot', 'sandbox', 'ledger', 'console']) {
     const files = filesIn(folder);
