@@ -20,7 +20,7 @@ import { createPost, editOf } from './proof/post.ts';
 import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
-import type { Content, Enrolled, Matrix, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, RoomId, Taken, UserId, WithMark } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -46,7 +46,7 @@ export type MatrixHandlers = Pick<InboxOptions, 'isDown' | 'setAside'> &
      * that was cut off comes again. Where it rejects, the same event is tried again and the others wait: as long as a
      * part is down, else a few times.
      */
-    intake(t: Taken): Promise<void>;
+    intake(t: Taken, withMark: WithMark): Promise<void>;
     /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
     onTrouble(room: RoomId, why: string): void;
     /** The homeserver stated keys anew: identities may have changed. */
@@ -116,12 +116,12 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
 
   async function run({ intake, onTrouble, onKeys, onGap, isDown, setAside }: MatrixHandlers): Promise<void> {
     keys.onStated(onKeys);
-    async function handle(t: Taken): Promise<void> {
+    async function handle(t: Taken, withMark: WithMark): Promise<void> {
       const isState = t.wire.state_key !== undefined && seen.latched(t.room);
       const why = isState && troubleWith(t.wire, user, seen.expected(t.room));
       if (why) onTrouble(t.room, why);
       try {
-        if (!(await pairing.take(t))) await intake(t);
+        if (!(await pairing.take(t))) await intake(t, withMark);
       } finally {
         early.over();
       }
@@ -130,7 +130,10 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       ...{ journal, log, signal, mayBeLate, isDown, setAside, onSealed: early.begin },
       async open(room, wire) {
         const t = await takeIn(crypto, seen, room, wire);
-        return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+        return {
+          missingKey: t.missingKey === true,
+          handle: (late, withMark) => handle(late ? { ...t, late } : t, withMark),
+        };
       },
     });
     crypto.onRoomKeys(inbox.keysCame);

@@ -1,9 +1,10 @@
 /** What is trusted stands on nothing that is not: its imports are walked, types among them, and none of the bot's go in a circle. */
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { checkout } from '../../console/instance/paths.ts';
+import { door } from '../house.ts';
 
 /** All of ours that a file names in an import or a require, by their paths from the root. */
 function importsOf(file: string): string[] {
@@ -50,6 +51,21 @@ for (const [folder, besides] of Object.entries(trusted))
 test('what all of the bot may import is no part of it: types, and the opening of a file', () => {
   assert.deepEqual(importsOf('bot/src/types.ts'), []);
   assert.deepEqual(importsOf('bot/src/database.ts'), []);
+});
+
+test('docs/approvals.md leads through the door, file by file, in its order', () => {
+  const text = readFileSync(join(checkout, 'docs/approvals.md'), 'utf8');
+  const [, listed = ''] = /## Reading it in the code\n([\s\S]*?)\n\nWhat they stand on/.exec(text) ?? [];
+  const files = [...listed.matchAll(/^(\d+)\. `([^`]+)`/gm)];
+  assert.deepEqual(
+    files.map(([, number]) => Number(number)),
+    door.map((_, i) => i + 1),
+  );
+  assert.deepEqual(
+    files.map(([, , file]) => file),
+    door,
+  );
+  for (const file of door) assert.ok(existsSync(join(checkout, file)), file);
 });
 
 /** The first circle that a walk along the imports comes to, as its files, or undefined. */
