@@ -10,6 +10,8 @@ export type DeviceId = Branded<'DeviceId'>;
 export type Content = Record<string, unknown>;
 export const isObject = (v: unknown): v is Content =>
   typeof v === 'object' && v !== null && !Array.isArray(v);
+/** A text as it is, anything else as ''. */
+export const textOf = (v: unknown): string => (typeof v === 'string' ? v : '');
 
 /** An event as the homeserver served it. Nothing in it is proof of anything. */
 export type WireEvent = {
@@ -53,10 +55,14 @@ export type Taken = {
   late?: true;
 };
 
-const text = (v: unknown): string => (typeof v === 'string' ? v : '');
+/** What an event says that it is on, and how: of a decrypted one what stands inside. */
+export function relationOf({ content }: Pick<Taken, 'content'>): Content {
+  const stated = content['m.relates_to'];
+  return isObject(stated) ? stated : {};
+}
 /** The event that a redaction takes away, or ''; rooms of older versions say it outside the content. */
 export const takenAway = ({ content, wire }: Pick<Taken, 'content' | 'wire'>): string =>
-  text(content['redacts']) || text((wire as { redacts?: unknown }).redacts);
+  textOf(content['redacts']) || textOf((wire as { redacts?: unknown }).redacts);
 
 /** A device that may read and be heard, and the identity it belongs to. Keys are unpadded base64. */
 export type Enrolled = {
@@ -152,8 +158,4 @@ export type Matrix = {
   replay(room: RoomId, session: string, index: number, event: EventId): boolean;
   /** Verifies the user in that room, until the operator has `left`. @throws Error with words for the operator */
   pair(room: RoomId, user: UserId, operator: Operator, left?: AbortSignal): Promise<Enrolled>;
-  /** Wakes the user's devices' encryption sync. Never throws. */
-  nudge(user: UserId): Promise<void>;
-  /** Ends syncing; resolves when nothing is being handled any more. */
-  stop(): Promise<void>;
 };

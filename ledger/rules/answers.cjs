@@ -140,9 +140,9 @@ function beginRefusal(request, { story, state, now }) {
   const decided = last(story, 'approved', 'leased');
   if (!requested || !decided) return 'lifecycle';
   if (state.frozenAt > decided.seq || (isFrozen(state) && request.kind !== 'thaw')) return 'frozen';
-  if (Date.parse(now) > deadline(decided, request.execute_within)) return 'late';
   const term = termNow(request, state);
   if (!term) return 'never';
+  if (Date.parse(now) > deadline(decided, term.execute_within)) return 'late';
   if (decided.kind === 'leased') {
     const grant = state.grants.get(bodyOf(decided, 'leased').lease);
     if (!grant) return 'lease_over'; // it stood when it was used
@@ -150,7 +150,7 @@ function beginRefusal(request, { story, state, now }) {
     // Its count was taken and its time looked at when it was used; what ended it since still counts.
     return overSince(grant, state, decided.at);
   }
-  if (Date.parse(now) < deadline(decided, request.grace)) return 'grace';
+  if (Date.parse(now) < deadline(decided, term.grace)) return 'grace';
   return insufficient(answers(story), request, requested.seq, state);
 }
 

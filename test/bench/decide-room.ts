@@ -7,16 +7,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
+import { judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import { newCode, newNonce, sealedKey } from '../../bot/src/approval/tokens.ts';
+import type { Gate } from '../../bot/src/approval/verdict.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
 import { openDatabase } from '../../bot/src/database.ts';
-import type { Client, KeysAnswer } from '../../bot/src/matrix/client.ts';
+import type { Client } from '../../bot/src/matrix/client.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { ensureIdentity } from '../../bot/src/proof/identity.ts';
 import { createKeys } from '../../bot/src/proof/keys.ts';
 import { openSeen } from '../../bot/src/proof/seen.ts';
+import type { KeysAnswer } from '../../bot/src/proof/server.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { DeviceId, EventId, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 
@@ -82,7 +84,7 @@ const client = {
   api: async (_: string, path: string, o: { body: never }) => upload(me, path, o.body),
   keysOf: async () => served as KeysAnswer,
 } as unknown as Client;
-const keys = createKeys(crypto, client, () => {});
+const keys = createKeys(crypto, client);
 let first: W.CrossSigningKeyExport | undefined;
 for (let i = 0; i < devices; i++) first = (await addDevice(`D${i}`, first)) ?? first;
 await ensureIdentity({ user: me, device: 'BOT' as DeviceId, stateDir }, crypto, client, keys);

@@ -16,6 +16,7 @@ import { until } from '../harness/wait.ts';
 
 let stack: BrainStack;
 let conversation: Conversation;
+const tasks = taskStore(openDatabase(':memory:'));
 /** What the room shows, in the order of its events: an edit replaces what stands there. A card is `card N`. */
 const timeline: string[] = [];
 const cards: { asked: Asked; decide(state: Outcome['state']): void }[] = [];
@@ -26,14 +27,14 @@ before(async () => {
   stack = await startBrain({
     ...alone,
     wait: 60,
-    halted: (task) => conversation.halted(task),
+    halted: tasks.halted,
     spoken: (task, call) => conversation.spoken(task, call),
     settled: ({ task, action, outcome, delivered }) => {
       const page = { action: { id: action, task, requester: 'brain' } } as unknown as Page;
       void conversation.over(page, outcome, delivered);
     },
     async ask(asked) {
-      const why = conversation.halted(asked.task);
+      const why = tasks.halted(asked.task);
       if (why) throw new Error(why);
       const { promise, resolve } = Promise.withResolvers<Outcome>();
       const decide = (state: Outcome['state']) => resolve({ state, output: '', truncated: false });
@@ -55,7 +56,7 @@ before(async () => {
     brain: stack.brain,
     model: 'scripted',
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
-    tasks: taskStore(openDatabase(':memory:')),
+    tasks,
     matrix,
     roomOf: () => room,
     waits: () => false,

@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
-import { connectMatrix } from '../../bot/src/connect.ts';
+import { openMatrix } from '../../bot/src/connect.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import type { RoomId, UserId } from '../../bot/src/types.ts';
 
@@ -18,7 +18,7 @@ const {
 const log = pino();
 mkdirSync(stateDir, { recursive: true });
 
-const matrix = await connectMatrix({
+const matrix = await openMatrix({
   homeserver,
   serverName,
   user,
@@ -28,6 +28,10 @@ const matrix = await connectMatrix({
   log,
   recipients: () => [],
   leak: () => '',
+});
+for (const [of, said] of matrix.saidSince)
+  log.info({ room: of, said: said.map((content) => content['body']) }, 'restored');
+await matrix.run({
   async intake(t) {
     const line = { event: t.wire.event_id, body: t.content['body'], failed: t.failed };
     if (HOLD && t.content['body'] === HOLD) {
@@ -44,10 +48,8 @@ const matrix = await connectMatrix({
     log.info({ room }, 'gap');
     if (HOLD) await new Promise(() => {});
   },
-  async onRestored(room, said) {
-    log.info({ room, said: said.map((content) => content['body']) }, 'restored');
-  },
-  onState: (state) => log.info({ state }, `homeserver ${state}`),
+  onTrouble: () => {},
+  onKeys: () => {},
 });
 if (OWNER)
   log.info({ room: await matrix.createWorkspaceRoom({ name: 'main', invite: [OWNER as UserId] }) }, 'room');

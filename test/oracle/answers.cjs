@@ -146,16 +146,16 @@ function beginRefusal(request, c) {
   if (!requested || !decided) return 'lifecycle';
   const freezes = c.control.some((e) => e.kind === 'frozen' && e.seq > decided.seq);
   if (freezes || (isFrozen(c.control) && request.kind !== 'thaw')) return 'frozen';
-  if (Date.parse(c.now) > deadline(decided, request.execute_within)) return 'late';
-  const mode = termNow(request, c.control)?.mode;
-  if (mode === 'never') return 'never';
+  const term = termNow(request, c.control);
+  if (!term || term.mode === 'never') return 'never';
+  if (Date.parse(c.now) > deadline(decided, term.execute_within)) return 'late';
   if (decided.kind === 'leased') {
     const grant = grants(c.control).find((g) => g.id === bodyOf(decided).lease);
-    if (!grant || (grant.kind === 'lease' && mode !== 'lease')) return 'not_leased';
+    if (!grant || (grant.kind === 'lease' && term.mode !== 'lease')) return 'not_leased';
     // Its count was taken and its time looked at when it was used; what ended it since still counts.
     return overSince(grant, c.control, decided.at);
   }
-  if (Date.parse(c.now) < deadline(decided, request.grace ?? 0)) return 'grace';
+  if (Date.parse(c.now) < deadline(decided, term.grace)) return 'grace';
   return insufficient(answers(c.story), request, requested.seq, c.control);
 }
 

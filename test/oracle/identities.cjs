@@ -29,17 +29,20 @@ function rolesOf(control) {
   return found;
 }
 
-/**
- * The devices enrolled after these control entries, each with its user's role: an enrolment stands until its device, or its user (a
- * revocation that names no device, a changed identity, the role `none`), is taken back.
- * @param {Entry[]} control
- * @returns {Device[]}
- */
-function enrolled(control) {
+/** The devices enrolled after these control entries, of those who were put out too. @param {Entry[]} control */
+function devicesOf(control) {
   /** @type {Omit<Device, 'role'>[]} */
   let devices = [];
+  /** @type {Record<string, string>} */
+  const had = Object.create(null);
   for (const entry of control) {
     const stated = bodyOf(entry);
+    // Of who may not approve any more, no answer from before comes back with a higher role.
+    const named = entry.kind === 'identity.enrolled' ? stated : stated.kind === 'role' ? stated.args : {};
+    if (named.role && had[named.user] && named.role !== had[named.user] && !atLeast(named.role, 'approves'))
+      devices = devices.map((d) => (d.user === named.user ? { ...d, seq: entry.seq } : d));
+    if (named.role || entry.kind === 'identity.enrolled')
+      had[named.user] = named.role || had[named.user] || 'owner';
     const confirmed = entry.kind === 'applied' && stated.kind === 'device';
     const body = confirmed ? stated.args : stated;
     if (entry.kind === 'identity.enrolled' || confirmed) {
@@ -54,8 +57,20 @@ function enrolled(control) {
       devices = devices.filter((d) => d.user !== body.user);
     }
   }
+  return devices;
+}
+
+/**
+ * The devices enrolled after these control entries, each with its user's role: an enrolment stands until its device, or its user (a
+ * revocation that names no device, a changed identity, the role `none`), is taken back.
+ * @param {Entry[]} control
+ * @returns {Device[]}
+ */
+function enrolled(control) {
   const of = rolesOf(control);
-  return devices.map((d) => ({ ...d, role: of[d.user] || 'none' })).filter((d) => d.role !== 'none');
+  return devicesOf(control)
+    .map((d) => ({ ...d, role: of[d.user] || 'none' }))
+    .filter((d) => d.role !== 'none');
 }
 
 /**
@@ -82,12 +97,29 @@ const isWatched = (devices) => devices.some((d) => !atLeast(d.role, 'approves'))
 function tapsAreSpoilt(control, since) {
   if (isWatched(enrolled(control))) return true;
   return control.some(
-    (e) =>
+    (e, i) =>
       e.seq > since &&
       (e.kind === 'identity.revoked' ||
         e.kind === 'identity.changed' ||
-        (e.kind === 'applied' && bodyOf(e).kind === 'role')),
+        (e.kind === 'applied' && bodyOf(e).kind === 'role') ||
+        takesBack(control.slice(0, i), e)),
   );
+}
+
+/** Whether an enrolment replaces a device, by another identity or by other keys, or changes a role. @param {Entry[]} before @param {Entry} e */
+function takesBack(before, e) {
+  const stated = bodyOf(e);
+  const confirmed = e.kind === 'applied' && stated.kind === 'device';
+  if (e.kind !== 'identity.enrolled' && !confirmed) return false;
+  const body = confirmed ? stated.args : stated;
+  const had = rolesOf(before)[body.user];
+  const replaced = devicesOf(before).some(
+    (d) =>
+      d.user === body.user &&
+      (d.master !== body.master ||
+        (d.device === body.device && (d.ed25519 !== body.ed25519 || d.curve25519 !== body.curve25519))),
+  );
+  return replaced || (!confirmed && had !== undefined && Boolean(body.role) && body.role !== had);
 }
 
 /** How many different people gave this evidence, and how many devices. @param {Body[]} evidence */

@@ -149,7 +149,7 @@ test('a model that cannot be reached is told once an outage, and that message sa
 
 test('attack-49 words with an open secret in them do not go to the brain; the next ones do', async () => {
   const { conversation, made, prompts } = scene();
-  await assert.rejects(conversation.hear('main', 'is it AAAA-BBBB?'), /Not told to the agent: it holds/);
+  assert.match(await conversation.hear('main', 'is it AAAA-BBBB?'), /Not told to the agent: it holds/);
   const next = conversation.hear('main', 'never mind');
   await new Promise(setImmediate);
   made[0]?.resolve('s1');
@@ -185,7 +185,7 @@ test('after a stop the brain is told nothing before the owner speaks, also over 
   await s.conversation.over(page(), ended('denied'), false);
   await settled();
   assert.deepEqual(s.prompts, []);
-  assert.match(s.conversation.halted('main'), /the owner stopped everything/);
+  assert.match(s.tasks.halted('main'), /the owner stopped everything/);
   const again = s.start();
   s.aborted.length = 0;
   again.listen();
@@ -196,7 +196,7 @@ test('after a stop the brain is told nothing before the owner speaks, also over 
   assert.equal(await again.hear('main', 'Do it otherwise.'), '');
   assert.equal(s.prompts.length, 1);
   assert.match(s.prompts[0] ?? '', /was KILLED[\s\S]*was DENIED[\s\S]*\n\nDo it otherwise\.$/);
-  assert.equal(again.halted('main'), '');
+  assert.equal(s.tasks.halted('main'), '');
   await again.over(page(), ended('succeeded'), false);
   await settled();
   assert.match(s.prompts[1] ?? '', /ended with exit 0/, 'its genuine twin: outcomes are told as they come');
@@ -223,8 +223,8 @@ test('a new task ends the old one: nothing more is told to it, it may ask for no
   await settled();
   assert.deepEqual([s.prompts, s.tasks.owed()], [[], []]);
   assert.ok(s.aborted.includes('s-main'));
-  assert.match(s.conversation.halted('main'), /this task is over/);
-  assert.equal(s.conversation.halted(task.id), '');
+  assert.match(s.tasks.halted('main'), /this task is over/);
+  assert.equal(s.tasks.halted(task.id), '');
   const says = { type: 'text', part: 'p', delta: '', text: 'still here', done: true } as const;
   s.said.length = 0;
   s.tell({ ...says, session: 's-main' });

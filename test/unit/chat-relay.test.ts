@@ -18,8 +18,8 @@ function scene() {
   const interrupted: string[] = [];
   let troubled = () => '';
   const d = startDesk({ trouble: () => troubled() });
-  const { append } = d.ledger;
-  d.ledger.append = async (e: Append) => {
+  const { append } = d.wide;
+  d.wide.append = async (e: Append) => {
     if (e.kind === state.downFor) throw new LedgerError('unreachable', 0, 'down');
     return append(e);
   };
@@ -40,7 +40,13 @@ function scene() {
   const start = () => {
     const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
-    return createRelay({ ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log });
+    const parts = { ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log };
+    const relay = createRelay(parts);
+    async function take(t: Taken): Promise<void> {
+      await relay.take(t, await d.decide.take(t));
+      await new Promise(setImmediate); // what is answered without waiting for anything has its answer
+    }
+    return { ...relay, take };
   };
   let events = 0;
   const event = (over: Partial<Taken> = {}, device = owner.device): Taken => ({

@@ -65,7 +65,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
     assert.ok(card);
     const evidence = { user: who.user, event, form, ...(form === 'poll' && { device: who.device }) };
     const grade = form === 'poll' ? 'signed' : 'sealed';
-    assert.equal(await d.desk.apply({ do: 'approve', card, grade, evidence }), '');
+    assert.equal(await d.apply({ do: 'approve', card, grade, evidence }), '');
   };
   const begin = (action: string) => {
     for (const kind of ['claimed', 'running']) by(action, kind, { executor: 'one' });

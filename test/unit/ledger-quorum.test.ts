@@ -315,6 +315,53 @@ test('after a device or a role was taken back, taps on cards from before count f
   u.ok(u.answer('approved', tablet, 'sealed'));
 });
 
+test('an enrolment takes back what it replaces: taps count for no card from before', () => {
+  const phone = { ...owner, role: 'owner' };
+  const rows: [string, Wanted[], string][] = [
+    ['the same keys again', [{ ...enrol, body: phone }], ''],
+    ['other keys', [{ ...enrol, body: { ...phone, ed25519: 'another' } }], 'grade'],
+    ['another identity', [{ ...enrol, body: { ...phone, master: 'another', device: 'NEW' } }], 'grade'],
+    ['a lower role for a while', [enrolAs(ann, 'asks'), enrolAs(ann, 'approves')], 'grade'],
+  ];
+  for (const [name, since, code] of rows) {
+    const s = scene(someAction());
+    s.ok({ author: 'operator', kind: 'identity.revoked', body: { user: bob.user } });
+    s.ok(s.requested);
+    s.ok(s.posted);
+    since.forEach(s.ok);
+    assert.equal(s.put(s.answer('approved', owner, 'sealed')), code, name);
+  }
+});
+
+test('an answer does not come back with a role that was taken back', () => {
+  for (const [role, code] of [
+    ['owner', ''],
+    ['asks', 'revoked'],
+  ] as const) {
+    const s = scene(someAction());
+    s.ok(s.requested);
+    s.ok(s.posted);
+    s.ok(s.answer('approved', ann));
+    s.ok(enrolAs(person('ann', 'TABLET'), role));
+    s.ok(enrolAs(person('ann', 'TABLET'), 'approves'));
+    assert.equal(s.put(s.of('executor', 'claimed', { executor: 'x' })), code, role);
+  }
+});
+
+test('a stricter policy holds at once: its grace and its time for what is approved already', () => {
+  const strict = aPolicy({ grace: 5, execute_within: 9 });
+  const at = (ms: number) => {
+    const s = scene(ask(aPolicy()));
+    s.ok(s.requested);
+    s.ok(s.posted);
+    s.ok(s.answer('approved', owner));
+    assert.equal(apply(s, control('policy', { policy: strict }), owner), '');
+    s.clock.now = start + ms;
+    return s.put(s.of('executor', 'claimed', { executor: 'x' }));
+  };
+  assert.deepEqual([4999, 5000, 9000, 9001].map(at), ['grace', '', '', 'late']);
+});
+
 test('what an answer has to be is asked again before it takes effect', () => {
   const carol = person('carol');
   const s = scene(someAction());

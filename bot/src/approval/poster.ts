@@ -2,24 +2,16 @@
 
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
-import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
-import {
-  type Content,
-  canBeTapped,
-  chip,
-  chipCard,
-  longCard,
-  message,
-  poll,
-  type Secrets,
-} from '../show/card.ts';
+import { type Content, message } from '../show/blocks.ts';
+import { canBeTapped, chip, chipCard, longCard, poll, type Secrets } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
+import type { NarrowLedger } from './narrow.ts';
 import type { Card, CardStore } from './store.ts';
 import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
 import type { Book, Page } from './view.ts';
 
 export type PosterOptions = {
-  ledger: Ledger;
+  ledger: NarrowLedger;
   matrix: Matrix;
   cards: CardStore;
   book: Book;

@@ -1,12 +1,25 @@
 /** What the ledger refuses, and what that means to people. */
 import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 
+/** Nothing was recorded of a wish, so nothing can come of it. `why` is for whoever asked. */
+export class NotAsked extends Error {
+  readonly why: string;
+  constructor(why: string) {
+    super(`Not asked: ${why}. Nothing was run.`);
+    this.why = why;
+  }
+}
+
 /** Lets one refusal of the ledger pass: somebody else was first, and that is as well. */
 export async function unless(code: string, appended: Promise<unknown>): Promise<void> {
   await appended.catch((error: unknown) => {
     if (!(error instanceof LedgerError) || error.code !== code) throw error;
   });
 }
+
+/** What is said of an answer that the ledger did not take. @param code '' where it took it */
+export const refusal = (code: string): string =>
+  code && (refused[code] ?? `the ledger refused it (${code}): nothing was run`);
 
 /** What the ledger's refusals mean to the person who tapped. */
 export const refused: Record<string, string> = {

@@ -10,7 +10,7 @@ import { type Call, type CallsOptions, openCalls } from './calls.ts';
 import { planAsked, planTool } from './plan.ts';
 import { askedBy, tools } from './tools.ts';
 
-export type GatewayOptions = CallsOptions & {
+export type GatewayOptions = {
   /** Port and address to listen on; the network it is on is internal and holds the brain alone. */
   port: number;
   host: string;
@@ -23,11 +23,12 @@ export type GatewayOptions = CallsOptions & {
 export type Hands = { task: string; url: string; token: string };
 
 export type Gateway = {
-  port: number;
   /** Opens a task's address, or returns the one it has. Tokens live as long as this process. */
   open(o: { task: string; workspace: string }): Hands;
   /** Shuts a task's address; calls still open there are treated as taken back. */
   close(task: string): Promise<void>;
+  /** Starts listening, once. Returns the port. @throws where it is taken */
+  run(calls: CallsOptions): Promise<number>;
   stop(): Promise<void>;
 };
 
@@ -43,21 +44,59 @@ type Line = { gone: AbortSignal; sent: Promise<boolean> };
 const largestBody = 1024 * 1024;
 const hash = (text: string) => createHash('sha256').update(text).digest();
 
-/** Starts listening. Throws when the port is taken. */
-export async function startGateway(o: GatewayOptions): Promise<Gateway> {
-  const call = openCalls(o);
+/** Addresses can be opened at once; calls are taken from `run` on. */
+export function createGateway(o: GatewayOptions): Gateway {
   const tasks = new Map<string, Opened>();
+  const base = new URL(o.url);
+  const server = http.createServer();
 
-  const server = http.createServer((req, res) => {
-    serve(req, res).catch((error: unknown) => {
-      o.log.error({ err: error }, 'gateway: request failed');
-      refuse(res, 500, 'the gateway failed');
-    });
-  });
+  const close = async (task: string) => {
+    const opened = tasks.get(task);
+    tasks.delete(task);
+    for (const transport of opened?.sessions.values() ?? []) await transport.close();
+  };
+  return {
+    open({ task, workspace }) {
+      const there = tasks.get(task);
+      if (there && there.workspace === workspace) return there.hands;
+      if (there) throw new Error(`task ${task} belongs to another workspace; nothing was opened`);
+      const url = new URL(`/mcp/${encodeURIComponent(task)}`, base).href;
+      const hands = { task, url, token: randomBytes(32).toString('base64url') };
+      tasks.set(task, { hands, workspace, sessions: new Map() });
+      return hands;
+    },
+    close,
+    async run(calls) {
+      server.on('request', serving(tasks, base, calls, o.log));
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(o.port, o.host, resolve);
+      });
+      const { port } = server.address() as AddressInfo;
+      base.port ||= String(port);
+      return port;
+    },
+    async stop() {
+      for (const task of tasks.keys()) await close(task);
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Takes the requests of clients. */
+function serving(
+  tasks: ReadonlyMap<string, Opened>,
+  base: URL,
+  o: CallsOptions,
+  log: Logger,
+): http.RequestListener {
+  const call = openCalls(o);
 
   async function serve(req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
     // A page in somebody's browser sends an Origin, a rebound name another Host: neither is the brain.
-    if (!hosts.has(req.headers.host ?? '') || req.headers.origin !== undefined)
+    if (req.headers.host !== base.host || req.headers.origin !== undefined)
       return refuse(res, 403, 'this host is not served');
     const opened = tasks.get(taskOf(req.url ?? ''));
     const given = hash(req.headers.authorization ?? '');
@@ -96,43 +135,16 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
     return transport;
   }
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(o.port, o.host, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  const base = new URL(o.url);
-  if (base.port === '') base.port = String(port);
-  const hosts = new Set([base.host]);
-
-  const close = async (task: string) => {
-    const opened = tasks.get(task);
-    tasks.delete(task);
-    for (const transport of opened?.sessions.values() ?? []) await transport.close();
-  };
-  return {
-    port,
-    open({ task, workspace }) {
-      const there = tasks.get(task);
-      if (there && there.workspace === workspace) return there.hands;
-      if (there) throw new Error(`task ${task} belongs to another workspace; nothing was opened`);
-      const url = new URL(`/mcp/${encodeURIComponent(task)}`, base).href;
-      const hands = { task, url, token: randomBytes(32).toString('base64url') };
-      tasks.set(task, { hands, workspace, sessions: new Map() });
-      return hands;
-    },
-    close,
-    async stop() {
-      for (const task of tasks.keys()) await close(task);
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
+  return (req, res) => {
+    serve(req, res).catch((error: unknown) => {
+      log.error({ err: error }, 'gateway: request failed');
+      refuse(res, 500, 'the gateway failed');
+    });
   };
 }
 
 /** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
-function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOptions, 'spoken'>): Server {
+function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<CallsOptions, 'spoken'>): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools, planTool] }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {

@@ -1,5 +1,6 @@
 /** The workspace's room: made so that only the bot can change it, and watched for whatever changes all the same. */
 import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Seen } from '../proof/seen.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Content, RoomId, UserId, WireEvent } from '../types.ts';
@@ -85,7 +86,7 @@ export async function createWorkspaceRoom(
   return room;
 }
 
-export const stateOf = (client: Client, room: RoomId): Promise<WireEvent[]> =>
+const stateOf = (client: Client, room: RoomId): Promise<WireEvent[]> =>
   client.api<WireEvent[]>('GET', `/rooms/${encodeURIComponent(room)}/state`);
 
 /** What one state event changed that it must not, in words, or undefined. */
@@ -122,3 +123,15 @@ export function troubleIn(
   }
   return undefined;
 }
+
+/** The first thing that is off in that room now, or undefined. Never throws: a room that can't be looked at is off, too. */
+export const troubleNow = (
+  client: Client,
+  seen: Pick<Seen, 'expected'>,
+  me: UserId,
+  room: RoomId,
+): Promise<string | undefined> =>
+  stateOf(client, room).then(
+    (state) => troubleIn(state, me, seen.expected(room)),
+    (error: unknown) => `its state can't be read (${oneLine(messageOf(error))})`,
+  );

@@ -1,34 +1,8 @@
 /** A ciphertext becomes an event with the evidence of who made it, or a reason why not. */
-import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
-import {
-  type Content,
-  type DeviceId,
-  type Evidence,
-  isObject,
-  type RoomId,
-  type Taken,
-  type UserId,
-  type WireEvent,
-} from '../types.ts';
+import { type Crypto, megolmIndex, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import type { Content, DeviceId, Evidence, RoomId, Taken, UserId, WireEvent } from '../types.ts';
+import { isObject } from '../types.ts';
 import type { Seen } from './seen.ts';
-
-/**
- * A message's index in its Megolm session, which the library does not tell: version byte 3, then field 0x08 as a
- * varint. (Megolm specification, message format)
- * @throws where it is no Megolm message
- */
-export function megolmIndex(ciphertext: string): number {
-  const bytes = Buffer.from(ciphertext, 'base64');
-  if (bytes[0] !== 3 || bytes[1] !== 8) throw new Error('not a Megolm message');
-  let index = 0;
-  for (let i = 2, unit = 1; i < 7; i++, unit *= 128) {
-    const byte = bytes[i] ?? 128;
-    index += (byte & 127) * unit;
-    if (byte < 128) return index;
-  }
-  throw new Error('not a Megolm message');
-}
 
 function evidenceOf(wire: WireEvent, d: W.DecryptedRoomEvent): Evidence {
   const device = d.senderDevice?.toString() as DeviceId | undefined;
@@ -57,7 +31,7 @@ async function opened(crypto: Crypto, room: RoomId, wire: WireEvent) {
 
 /** @returns why nothing came out of it, for the log, and whether that is only a key that may come later */
 function reasonOf(error: unknown): Pick<Taken, 'failed' | 'missingKey'> {
-  if (!(error instanceof W.MegolmDecryptionError)) return { failed: messageOf(error) };
+  if (!(error instanceof W.MegolmDecryptionError)) return { failed: String(error) };
   const missingKey = error.code === W.DecryptionErrorCode.MissingRoomKey;
   const failed = `${W.DecryptionErrorCode[error.code]}: ${error.description}`;
   return missingKey ? { failed, missingKey } : { failed };

@@ -1,8 +1,14 @@
 /** The room guard: where rooms or identities are not what they were, nothing that was shown counts any more. */
 import { newId } from '@pocketcoder/ledger/src/action.ts';
+import { retry } from '@pocketcoder/ledger/src/retry.ts';
+import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
+import type { CardStore } from '../approval/store.ts';
+import type { Book } from '../approval/view.ts';
 import { unless } from '../desk/refusals.ts';
-import type { RoomId } from '../types.ts';
-import type { RelayOptions } from './relay.ts';
+import type { Conversation } from '../tasks/conversation.ts';
+import type { Matrix, RoomId } from '../types.ts';
+import type { Troubles } from './troubles.ts';
 
 export type Guard = {
   /** A gap in the room's history that could not be filled: a ❌ may be in it, so its open cards are void. */
@@ -14,10 +20,19 @@ export type Guard = {
   /** Keys were stated anew: whoever's identity is not the pinned one any more is enrolled no longer. */
   identities(): Promise<void>;
 };
-/** @param o.say never throws; the same `txn` is the same message */
-export function createGuard(
-  o: RelayOptions & { say(room: RoomId, text: string, o?: { txn: string }): Promise<void> },
-): Guard {
+export type GuardOptions = {
+  matrix: Pick<Matrix, 'identityNow' | 'troubleNow'>;
+  cards: CardStore;
+  book: Book;
+  ledger: NarrowLedger;
+  conversation: Pick<Conversation, 'interrupt'>;
+  /** Rooms in which nothing is asked or approved, and why. */
+  troubles: Troubles;
+  /** Never throws; the same `txn` is the same message. */
+  say(room: RoomId, text: string, o?: { txn: string }): Promise<void>;
+  log: Logger;
+};
+export function createGuard(o: GuardOptions): Guard {
   const { matrix, cards, book, ledger, troubles, say, log } = o;
   /** Troubles that this process has told of. */
   const raised = new Set<string>();
@@ -92,6 +107,34 @@ export function createGuard(
     identities() {
       comparing = comparing.catch(() => {}).then(compare);
       return comparing;
+    },
+  };
+}
+
+/** The guard as what only sees calls it: never waited for, and a ledger that is down for a while makes it forget nothing. */
+export type Watch = {
+  trouble(room: RoomId, why: string): void;
+  identities(): void;
+  /** After a start: tells of what a crash cut off, a trouble that was noted or an identity that changed meanwhile. */
+  resume(): void;
+};
+export function createWatch(guard: Guard, troubles: Troubles, log: Logger): Watch {
+  const insist = (work: () => Promise<void>): void =>
+    void retry(work, {
+      ...{ first: 5000, most: 5000 },
+      again(error) {
+        log.error({ err: error }, 'the room guard could not record what it saw; trying again');
+        return true;
+      },
+    });
+  const trouble = (room: RoomId, why: string): void => insist(() => guard.trouble(room, why));
+  const identities = (): void => insist(guard.identities);
+  return {
+    trouble,
+    identities,
+    resume() {
+      for (const { room, why } of troubles.all()) trouble(room, why);
+      identities();
     },
   };
 }

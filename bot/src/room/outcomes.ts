@@ -1,21 +1,23 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
-import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
-import { sleep } from '@pocketcoder/ledger/src/session.ts';
+import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import { type Content, message, pollEnd, told } from '../show/card.ts';
+import { type Content, message } from '../show/blocks.ts';
+import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import { createOutputs, head, outcomeOf, type Whole } from './output.ts';
 import { cardContent, createProgress } from './progress.ts';
 import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
-  ledger: Ledger;
+  ledger: Pick<NarrowLedger, 'story' | 'transcript' | 'last'>;
   matrix: Matrix;
   cards: CardStore;
   book: Book;
@@ -26,6 +28,14 @@ export type OutcomesOptions = {
 
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
+
+/** @returns what reads the outcome of an action that is over from the ledger */
+export const outcomeReader =
+  ({ ledger, book }: Pick<OutcomesOptions, 'ledger' | 'book'>) =>
+  async (action: string): Promise<Outcome | undefined> => {
+    const entry = book.page(action)?.story.find((e) => isOver(e.kind));
+    return entry && outcomeOf(ledger, entry);
+  };
 
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
@@ -90,14 +100,11 @@ export function createOutcomes(o: OutcomesOptions) {
 
   /** Never throws: what could not be shown is logged, and shown when the ledger is back, or at the next start. */
   async function ending(page: Page, entry: Entry): Promise<void> {
-    for (let wait = 1000; ; wait = Math.min(2 * wait, 60_000))
-      try {
-        return await end(page, entry);
-      } catch (error) {
-        log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
-        if (!isUnreachable(error)) return;
-        await sleep(wait);
-      }
+    const again = (error: unknown): boolean => {
+      log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
+      return isUnreachable(error);
+    };
+    await retry(() => end(page, entry), { first: 1000, most: 60_000, again }).catch(() => {}); // the log has it
   }
 
   return {
@@ -122,11 +129,6 @@ export function createOutcomes(o: OutcomesOptions) {
       const card = cards.get(action);
       if (page && card && card.form !== 'command' && !isOver(book.state(action)))
         outputs.live(page, card, chunk);
-    },
-    /** The outcome of an action that is over, from the ledger. */
-    async read(action: string): Promise<Outcome | undefined> {
-      const entry = book.page(action)?.story.find((e) => isOver(e.kind));
-      return entry && outcomeOf(ledger, entry);
     },
   };
 }

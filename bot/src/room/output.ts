@@ -1,16 +1,16 @@
 /** An action's output: read from the ledger, shown live and at the end, attached where the message has not all of it. */
 import { isUtf8 } from 'node:buffer';
-import type { Entry, Ledger, Source } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
+import { safeName } from '../approval/sent.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import type { Block } from '../show/action.ts';
-import { type Content, message } from '../show/card.ts';
+import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix } from '../types.ts';
-import { safeName } from './names.ts';
 import { pace, type Status, statusMessage } from './status.ts';
 import { forModel, onScreen } from './terminal.ts';
 
@@ -56,7 +56,7 @@ export function head(page: Page, { state, first, size }: Whole): { text: string;
 type Ending = Partial<Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown>>;
 
 /** The outcome that a final entry records. Of a long output no more than its ends is read. */
-export async function outcomeOf(ledger: Pick<Ledger, 'transcript'>, entry: Entry): Promise<Whole> {
+export async function outcomeOf(ledger: Pick<NarrowLedger, 'transcript'>, entry: Entry): Promise<Whole> {
   const body = JSON.parse(entry.body) as Ending;
   const text = Buffer.from(typeof body.output === 'string' ? body.output : '');
   const size = entry.transcript ? Number(body.bytes) : text.length;
@@ -94,11 +94,9 @@ function isText({ first, last }: Whole): boolean {
 
 /** In place of a file that can't be sent. */
 const tooLarge = (page: Page, { size }: Whole, entry: Entry): Content =>
-  message([
-    {
-      line: `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}.`,
-    },
-  ]);
+  message(
+    `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}.`,
+  );
 
 export function createOutputs(o: { matrix: Matrix; cards: CardStore; log: Logger }) {
   const { matrix, cards, log } = o;

@@ -4,20 +4,18 @@ import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Action, mostSent, sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Evidence } from '../approval/gatekeeper.ts';
-import type { Sent } from '../approval/sent.ts';
+import type { Decide } from '../approval/decide.ts';
+import type { Received } from '../approval/verdict.ts';
 import type { Book } from '../approval/view.ts';
 import type { Database } from '../database.ts';
 import { tooLarge } from '../matrix/media.ts';
-import type { Matrix } from '../types.ts';
 import type { CommandContext } from './commands/command.ts';
-import { safeName } from './names.ts';
 
 export type SentFilesOptions = {
   /** Keeps over restarts what the agent is to be told once the file is there. */
   db: Database;
   book: Pick<Book, 'page'>;
-  matrix: Pick<Matrix, 'downloadEncrypted'>;
+  decide: Pick<Decide, 'receive'>;
   /** Tells a task's agent of a file that is there. Returns what a person should be told, or ''. */
   tell(task: string, text: string, action: string): Promise<string>;
   say(workspace: string, text: string): Promise<unknown>;
@@ -30,9 +28,8 @@ export type SentFiles = {
    * @returns what to say, or ''
    */
   receive(
-    sent: Sent,
+    received: Received,
     about: string,
-    evidence: Evidence,
     c: Pick<CommandContext, 'desk' | 'conversation' | 'workspace' | 'user'>,
   ): Promise<string>;
   /** Takes the next entry of the chain, so that files are told of in the order in which they came to be there. */
@@ -44,7 +41,7 @@ export type SentFiles = {
 type Row = { action: string; what: string; words: string };
 
 /** What else a person is told of something that the agent gets as a file and nothing more. */
-const unseen: Partial<Record<Sent['what'], string>> = {
+const unseen: Partial<Record<Received['sent']['what'], string>> = {
   video: 'The agent gets the video as a file: it cannot watch it.',
   sound: 'The agent gets the recording as a file: it cannot hear it.',
 };
@@ -65,20 +62,19 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
   let line: Promise<unknown> = Promise.resolve();
 
   async function take(
-    { what, name, size, file, words }: Sent,
+    received: Received,
     about: string,
-    evidence: Evidence,
-    { desk, conversation, workspace, user }: Parameters<SentFiles['receive']>[3],
+    { desk, conversation, workspace, user }: Parameters<SentFiles['receive']>[2],
   ): Promise<string> {
+    const { what, size, words } = received.sent;
     if (size > mostSent) return tooLarge(mostSent);
-    const bytes = await o.matrix.downloadEncrypted(file, mostSent);
-    const args = { path: `uploads/${safeName(name)}`, sha256: sha256(bytes), size: bytes.length };
+    const { command, bytes } = await o.decide.receive(received);
     const task = conversation.currentTask(workspace).id;
-    const action = idOf(evidence.event, sha256); // the one that this event decides
+    const action = idOf(received.evidence.event, sha256); // the one that this event decides
     const all = [about, words].filter(Boolean).join('\n\n');
     // Where asking fails it stays until the next start: the ledger may have taken it all the same.
     db.prepare('INSERT OR REPLACE INTO sent_file VALUES(?, ?, ?)').run(action, what, all);
-    await desk.ask({ kind: 'put_file', args, workspace, task, requester: user }, evidence, bytes);
+    await desk.ask({ ...command.act, workspace, task, requester: user }, command, bytes);
     return unseen[what] ?? '';
   }
 

@@ -1,7 +1,7 @@
 /** What people send about a card in the small world, and what the homeserver makes up. */
 import { randomUUID } from 'node:crypto';
-import type { Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import type { Card } from '../../../bot/src/approval/store.ts';
+import type { Verdict } from '../../../bot/src/approval/verdict.ts';
 import { pollAnswers } from '../../../bot/src/show/card.ts';
 import type { Content, RoomId, WireEvent } from '../../../bot/src/types.ts';
 import type { Device } from './device.ts';

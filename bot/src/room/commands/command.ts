@@ -1,7 +1,7 @@
 /** What a `!` command is: what it takes, as data. Its function gets that ready, and its usage is rendered from the same. */
 import type { Asked, Role } from '@pocketcoder/ledger/src/action.ts';
-import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
-import type { Evidence } from '../../approval/gatekeeper.ts';
+import { LedgerError } from '@pocketcoder/ledger/src/errors.ts';
+import type { NarrowLedger } from '../../approval/narrow.ts';
 import type { Book } from '../../approval/view.ts';
 import type { Attention } from '../../desk/attention.ts';
 import type { Desk } from '../../desk/desk.ts';
@@ -16,7 +16,7 @@ export type CommandContext = {
   conversation: Conversation;
   /** One line each on the parts this bot talks to. */
   health(): string[];
-  ledger: Ledger;
+  ledger: NarrowLedger;
   attention: Attention;
   tour: Tour;
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */
@@ -27,8 +27,6 @@ export type CommandContext = {
   /** Who says it, and what they may do. */
   user: `@${string}`;
   role: Role;
-  /** Of the message, where it may decide what it asks for. */
-  evidence: Evidence | undefined;
 };
 /** What to say, or '' when the room shows it already. */
 type Answer = string | Promise<string>;
@@ -118,12 +116,12 @@ export function valuesIn(takes: Way['takes'], text: string, plain: string): unkn
   return words.length > 0 ? undefined : values;
 }
 
-/** Asks for it in this workspace's task: its message decides it where it may, else a card asks. The room shows the rest. */
+/** Asks for it by a card, in this workspace's task. The room shows the rest. */
 export async function ask(c: CommandContext, what: Pick<Asked, 'kind' | 'args'>): Promise<string> {
-  const { workspace, user, evidence } = c;
+  const { workspace, user } = c;
   const task = c.conversation.currentTask(workspace).id;
   try {
-    await c.desk.ask({ ...what, workspace, task, requester: user } as Asked, evidence);
+    await c.desk.ask({ ...what, workspace, task, requester: user } as Asked);
     return '';
   } catch (error) {
     const why = error instanceof LedgerError ? refused[error.code] : undefined;
