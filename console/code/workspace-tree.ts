@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { unless } from '../engine/engine.ts';
@@ -103,8 +104,9 @@ export async function withTree<T>(
         const clock = setTimeout(() => container.kill().catch(() => {}), patience * 60_000);
         const { StatusCode } = (await container.wait()) as { StatusCode: number };
         clearTimeout(clock);
-        const words: unknown = await container.logs({ stdout: true, stderr: true });
-        const said = String(words).trim().split(/\r?\n/);
+        // As a stream: without `follow` the engine's client would parse it.
+        const words = await container.logs({ follow: true, stdout: true, stderr: true });
+        const said = (await text(words)).trim().split(/\r?\n/);
         if (Date.now() >= end)
           throw fault.failed(`It was not done within ${patience} minutes, and was given up.`);
         if (StatusCode !== 0) throw fault.failed(said.slice(-4).join('\n  '));
