@@ -2,57 +2,48 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../ledger/src/retry.ts';
 import { seen } from './care/logs.ts';
-import { commands, help } from './commands.ts';
-import { type ExitName, exitCodes, Fault } from './fault.ts';
-import { endWithReader } from './reader.ts';
+import { flags, help, runCommand } from './commands.ts';
+import { exitCodes, Fault } from './fault.ts';
 import { makeReport } from './report.ts';
 
-async function main(args: readonly string[]): Promise<void> {
+/** 128 + SIGPIPE, as a shell tells of a program that a closed pipe ended. Node itself ignores that signal. */
+const pipeClosed = 141;
+
+async function main(args: string[]): Promise<void> {
   const json = args.includes('--json');
   const report = makeReport(json, (line) => process.stdout.write(`${line}\n`));
-  const fail = (exit: ExitName, message: string) => {
-    if (json) report.event({ event: 'error', exit: exitCodes[exit], message });
-    // It may quote what a repository, a homeserver or a program said.
-    else process.stderr.write(`${message.split('\n').map(seen).join('\n')}\n`);
-    process.exitCode = exitCodes[exit];
-  };
   try {
     const { values, positionals } = parse(args);
     const [name, ...words] = positionals;
-    const command = commands.find((one) => one.name === name);
-    if (values.help || (!name && args.length === 0)) return report.event({ event: 'help' }, help(command));
-    if (!command) throw new Fault('usage', `There is no command "${name ?? ''}".\n\n${help()}`);
-    const { detach = false, yes = false, follow = false, to, since } = values;
-    const flags = { '-d': detach, '--yes': yes, '--to': to, '-f': follow, '--since': since };
-    for (const [flag, given] of Object.entries(flags))
-      if (given && !command.options.some((option) => option.flag.split(' ')[0] === flag))
-        throw new Fault('usage', `${command.name} takes no ${flag}.\n\n${help(command)}`);
-    await command.run(report, { detach, json, yes, to, follow, since }, words);
+    if (values.help || name === 'help' || args.length === 0)
+      report.event({ event: 'help' }, help(name === 'help' ? words[0] : name));
+    else await runCommand(report, name ?? '', words, values);
   } catch (error) {
-    if (error instanceof Fault) fail(error.exit, error.message);
-    else fail('failed', `This should not happen: ${error instanceof Error ? error.stack : messageOf(error)}`);
+    const { exit, message } =
+      error instanceof Fault
+        ? error
+        : {
+            exit: 'failed' as const,
+            message: `This should not happen: ${error instanceof Error ? error.stack : error}`,
+          };
+    process.exitCode = exitCodes[exit];
+    if (json) report.event({ event: 'error', exit: exitCodes[exit], message });
+    // It may quote what a repository, a homeserver or a program said.
+    else process.stderr.write(`${message.split('\n').map(seen).join('\n')}\n`);
   }
 }
 
-function parse(args: readonly string[]) {
+function parse(args: string[]) {
   try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        json: { type: 'boolean' },
-        detach: { type: 'boolean', short: 'd' },
-        yes: { type: 'boolean' },
-        to: { type: 'string' },
-        follow: { type: 'boolean', short: 'f' },
-        since: { type: 'string' },
-      },
-    });
+    return parseArgs({ args, allowPositionals: true, options: flags });
   } catch (error) {
     throw new Fault('usage', `${messageOf(error)}\n\n${help()}`);
   }
 }
 
-endWithReader();
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(pipeClosed);
+  });
 await main(process.argv.slice(2));

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// schemaVersion grows with every migration that an older ledger could not read.
-const schemaVersion = 2
+// schemaVersion grows with every migration that an older ledger could not read; no release has written another yet.
+const schemaVersion = 1
 
 // unusableError is a state that starting again does not cure.
 type unusableError struct{ message string }

@@ -24,6 +24,8 @@ export type Crypto = {
   encrypt(room: string, type: string, content: object): Promise<Record<string, unknown>>;
   /** Accepts events of cross-signed devices only. @throws MegolmDecryptionError */
   decrypt(room: string, event: object): Promise<W.DecryptedRoomEvent>;
+  /** Told of each room key that comes. One listener. */
+  onRoomKeys(came: (keys: { room: string; session: string }[]) => void): void;
   /** Ends the room's Megolm session: the next share makes a new one. */
   renew(room: string): Promise<void>;
   close(): void;
@@ -77,6 +79,10 @@ export async function openCrypto(o: CryptoOptions): Promise<Crypto> {
         JSON.stringify(event),
         new W.RoomId(room),
         new W.DecryptionSettings(W.TrustRequirement.CrossSigned),
+      ),
+    onRoomKeys: (came) =>
+      machine.registerRoomKeyUpdatedCallback(async (keys) =>
+        came(keys.map((k) => ({ room: k.roomId.toString(), session: k.sessionId }))),
       ),
     async renew(room) {
       await machine.invalidateGroupSession(new W.RoomId(room));

@@ -1,26 +1,26 @@
 /** The bot on the homeserver: one login, one identity, every event once, nothing said in the clear. */
-import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
+import type { Database } from './database.ts';
+import { createInbox, type InboxOptions } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
 import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
 import { readEvent } from './matrix/read.ts';
-import { createWorkspaceRoom, stateOf, troubleIn, troubleWith } from './matrix/room.ts';
+import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
 import { openSession } from './matrix/session.ts';
-import { createSync } from './matrix/sync.ts';
-import { createIntake } from './proof/decrypt.ts';
+import { createSync, type SyncOptions } from './matrix/sync.ts';
+import { takeIn } from './proof/decrypt.ts';
+import { createEarly } from './proof/early.ts';
 import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
 import { endOtherDevices, saidSince, savedIn } from './proof/saved.ts';
-import { oneLine } from './show/visible.ts';
+import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
-import type { Content, Enrolled, Matrix, Member, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, RoomId, Taken, UserId } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -28,50 +28,58 @@ export type MatrixOptions = {
   /** Localpart or whole user id of the bot's account. */
   user: string;
   password: string;
-  /** Folder for session, keys and journal; made if absent, readable by this user alone. */
+  /** Folder for session and keys. */
   stateDir: string;
+  db: Database;
   log: Logger;
   /** Who may read that room: the enrolled devices, from the ledger. Asked at every message. */
   recipients(room: RoomId): readonly Enrolled[];
   /** Why a text must not leave in the event with that transaction id, or ''. Asked at every message. */
   leak(text: string, txn: string): string;
-  /**
-   * Takes each event once, in order, also after a crash: an event counts as taken when the promise resolves, so one
-   * that was cut off comes again. Where it rejects, the same event is tried again and the others wait: as long as a
-   * part is down, else a few times.
-   */
-  intake(t: Taken): Promise<void>;
-  /** Whether an error of `intake` means no more than that a part is down, and the event is to wait for it. */
-  isDown(error: unknown): boolean;
-  /** This event was tried in vain and is left: whatever it asked for was not done. The others wait for this, too. */
-  setAside(t: Taken, error: unknown): Promise<void>;
-  onState?(state: 'up' | 'down', why?: string): void;
-  /** Events of that room are missing and can't be had. Told until it resolves, also after a restart. */
-  onGap(room: RoomId, why: string): Promise<void>;
-  /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
-  onTrouble?(room: RoomId, why: string): void;
-  /** The homeserver stated keys anew: identities may have changed. */
-  onKeys?(): void;
-  /** After a restore, before anything is taken in: what this bot said in that room after the backup, as far as it can be read. */
-  onRestored?(room: RoomId, said: readonly Content[]): Promise<void>;
+};
+
+/** Who deals with what comes. */
+export type MatrixHandlers = Pick<InboxOptions, 'isDown' | 'setAside'> &
+  Pick<SyncOptions, 'onGap'> & {
+    /**
+     * Takes each event once, in order, also after a crash: an event counts as taken when the promise resolves, so one
+     * that was cut off comes again. Where it rejects, the same event is tried again and the others wait: as long as a
+     * part is down, else a few times.
+     */
+    intake(t: Taken): Promise<void>;
+    /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
+    onTrouble(room: RoomId, why: string): void;
+    /** The homeserver stated keys anew: identities may have changed. */
+    onKeys(): void;
+  };
+
+export type Connection = Matrix & {
+  /** Whether the homeserver answers. */
+  state(): 'up' | 'down';
+  /** Where it was restored from a backup: what this bot said in each room after it, as far as that can be read. */
+  readonly saidSince: ReadonlyMap<RoomId, readonly Content[]>;
+  /** Begins to take events in. Resolves when what the homeserver had by then is on the disk. Once. */
+  run(handlers: MatrixHandlers): Promise<void>;
+  /** Ends that; resolves when nothing is being handled any more. */
+  stop(): Promise<void>;
 };
 
 /**
- * Connects and begins to take events in. Waits as long as the homeserver is down.
+ * Signs in and makes sure of the bot's identity; nothing is taken in yet. Waits as long as the homeserver is down.
  * @throws where the password is wrong, or the account belongs to another state directory
  */
-export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
-  const { log, stateDir } = o;
+export async function openMatrix(o: MatrixOptions): Promise<Connection> {
+  const { log, stateDir, db, leak } = o;
   const stopping = new AbortController();
   const { signal } = stopping;
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const space = makeSpace(stateDir, log, signal);
+  let state: 'up' | 'down' = 'up';
   const http = createHttp({
     base: o.homeserver,
     signal,
-    onState(state, why) {
-      log.warn({ state, why }, 'homeserver');
-      o.onState?.(state, why);
+    onState(now, why) {
+      state = now;
+      log.warn({ why }, `homeserver ${now}`);
     },
   });
   const saved = savedIn(stateDir);
@@ -84,106 +92,67 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
   };
   const recipients = (room: string) => o.recipients(room as RoomId);
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
-  const journal = openJournal(stateDir);
-  const keys = createKeys(crypto, client, () => o.onKeys?.());
+  const journal = openJournal(db);
+  const seen = openSeen(db);
+  const keys = createKeys(crypto, client);
   const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys, saved);
   log.info({ user, device, identity }, 'connected');
+  const said = new Map<RoomId, readonly Content[]>();
   if (saved) {
     await endOtherDevices(login, client, device);
-    await keys.track([...new Set(journal.rooms().flatMap(journal.expected))]);
-    for (const room of journal.rooms())
-      await o.onRestored?.(room, await saidSince(stateDir, client, journal, { user, device }, room));
+    await keys.track([...new Set(seen.rooms().flatMap(seen.expected))]);
+    for (const room of seen.rooms())
+      said.set(room, await saidSince(stateDir, client, journal, { user, device }, room));
   }
-
-  async function members(room: RoomId): Promise<readonly Member[]> {
-    const all = await client.getRoomMembers(room, undefined, ['join', 'invite']);
-    return all.map((m) => ({
-      user: m.membershipFor as UserId,
-      membership: m.membership === 'join' ? 'join' : 'invite',
-    }));
-  }
-  /** What is true at this moment alone: a server that is away is not told it later. */
-  const passing = (method: string, path: readonly string[], body: object): Promise<void> =>
-    client.api(method, `/rooms/${path.map(encodeURIComponent).join('/')}`, { body, patience: 0 }).then(
-      () => {},
-      () => {},
-    );
-  const nudge = (who: UserId): Promise<void> =>
-    client.sendToDevice('org.pocketcoder.nudge', randomUUID(), { [who]: { '*': {} } }).catch(() => {});
-  const pairing = createPairing({ crypto, client, keys, log, members, nudge });
-  const post = createPost({ crypto, client, keys, journal, recipients: o.recipients, leak: o.leak, space });
-
-  /**
-   * A query forced for the event that is being handled: begun once its ciphertext had come, answered while that is
-   * decrypted. It serves that event alone, and one at a time is under way, however much comes.
-   */
-  let early: { user: UserId; answer: Promise<void> } | undefined;
-  let asking = false;
-  function onSealed(user: UserId): void {
-    if (asking) return;
-    asking = true;
-    const answer = keys.forceQuery(user);
-    early = { user, answer };
-    const over = (): void => {
-      asking = false;
-    };
-    answer.then(over, over);
-  }
-  function forceQuery(user: UserId): Promise<void> {
-    const answer = early?.user === user ? early.answer : keys.forceQuery(user);
-    early = undefined;
-    return answer;
-  }
-
-  async function handle(t: Taken): Promise<void> {
-    if (t.wire.state_key !== undefined && journal.latched(t.room)) {
-      const why = troubleWith(t.wire, user, journal.expected(t.room));
-      if (why) o.onTrouble?.(t.room, why);
-    }
-    try {
-      if (!(await pairing.take(t))) await o.intake(t);
-    } finally {
-      early = undefined;
-    }
-  }
+  const early = createEarly(keys.forceQuery);
+  const pairing = createPairing({
+    ...{ crypto, client, keys, log },
+    members: (room) => client.members(room),
+    nudge: (who) => client.nudge(who),
+  });
+  const post = createPost({ crypto, client, keys, seen, journal, recipients: o.recipients, leak, space });
   const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
-  const { isDown, setAside } = o;
-  const intake = createIntake({
-    ...{ crypto, journal, log, signal, mayBeLate, onSealed },
-    ...{ handle, isDown, setAside },
-  });
-  const sync = createSync({
-    me: user,
-    client,
-    crypto,
-    journal,
-    log,
-    signal,
-    onArrivals: intake.kick,
-    space,
-    pump: keys.pump,
-    admits: pairing.admits,
-    advance: pairing.advance,
-    onGap: o.onGap,
-  });
+  let running: Promise<void> = Promise.resolve();
 
-  const troubleNow = (room: RoomId): Promise<string | undefined> =>
-    stateOf(client, room).then(
-      (state) => troubleIn(state, user, journal.expected(room)),
-      (error: unknown) => `its state can't be read (${oneLine(messageOf(error))})`,
-    );
-  for (const room of journal.rooms()) {
-    const why = await troubleNow(room);
-    if (why) o.onTrouble?.(room, why);
+  async function run({ intake, onTrouble, onKeys, onGap, isDown, setAside }: MatrixHandlers): Promise<void> {
+    keys.onStated(onKeys);
+    async function handle(t: Taken): Promise<void> {
+      const isState = t.wire.state_key !== undefined && seen.latched(t.room);
+      const why = isState && troubleWith(t.wire, user, seen.expected(t.room));
+      if (why) onTrouble(t.room, why);
+      try {
+        if (!(await pairing.take(t))) await intake(t);
+      } finally {
+        early.over();
+      }
+    }
+    const inbox = createInbox({
+      ...{ journal, log, signal, mayBeLate, isDown, setAside, onSealed: early.begin },
+      async open(room, wire) {
+        const t = await takeIn(crypto, seen, room, wire);
+        return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+      },
+    });
+    crypto.onRoomKeys(inbox.keysCame);
+    const sync = createSync({
+      ...{ me: user, client, crypto, journal, log, signal, space, onGap },
+      ...{ onArrivals: inbox.kick, pump: keys.pump, admits: pairing.admits, advance: pairing.advance },
+    });
+    for (const room of seen.rooms()) {
+      const why = await troubleNow(client, seen, user, room);
+      if (why) onTrouble(room, why);
+    }
+    await sync.catchUp();
+    inbox.kick();
+    running = sync.follow().catch(die).then(inbox.idle);
   }
-  await sync.catchUp();
-  intake.kick();
-  o.onState?.('up');
-  const following = sync.follow().catch(die);
 
   return {
     user,
     device,
+    state: () => state,
+    saidSince: said,
+    run,
     post,
     edit: (room, event, content, opts) => post(room, 'm.room.message', editOf(event, content), opts),
     async redact(room, event, reason) {
@@ -191,36 +160,32 @@ export async function connectMatrix(o: MatrixOptions): Promise<Matrix> {
     },
     sentAs: journal.sentAs,
     read: (room, event) => readEvent(crypto, client, room, event),
-    typing: (room, on) =>
-      passing('PUT', [room, 'typing', user], on ? { typing: true, timeout: 30_000 } : { typing: false }),
-    readMarker: (room, event) => passing('POST', [room, 'receipt', 'm.read', event], {}),
+    typing: (room, on) => client.typing(room, user, on),
+    readMarker: (room, event) => client.readMarker(room, event),
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
     downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
     async createWorkspaceRoom(wish) {
-      const room = await createWorkspaceRoom(client, journal, user, wish);
+      const room = await createWorkspaceRoom(client, seen, user, wish);
       await keys.track(wish.invite);
       return room;
     },
     async invite(room, user) {
-      journal.expect(room, [user]);
+      seen.expect(room, [user]);
       await client.inviteUser(user, room);
       await keys.track([user]);
     },
-    members,
-    troubleNow,
-    forceQuery,
+    members: (room) => client.members(room),
+    troubleNow: (room) => troubleNow(client, seen, user, room),
+    forceQuery: early.forceQuery,
     deviceNow: keys.deviceNow,
     devicesNow: keys.devicesNow,
     identityNow: keys.identityNow,
-    replay: journal.replay,
+    replay: seen.replay,
     pair: pairing.start,
-    nudge,
     async stop() {
       stopping.abort();
-      await following;
-      await intake.idle();
+      await running;
       crypto.close();
-      journal.close();
     },
   };
 }

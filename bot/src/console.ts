@@ -5,22 +5,21 @@ import { createInterface } from 'node:readline';
 import type { Policy } from '@pocketcoder/ledger/rules/policy.cjs';
 import { isWorkspaceName } from '@pocketcoder/ledger/rules/workspaces.cjs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
-import type { Logger } from 'pino';
 import { isUserId } from './settings.ts';
 import type { Enrolled, Operator, RoomId, UserId } from './types.ts';
 
-export type ConsoleOptions = {
-  path: string;
-  log: Logger;
-  owner: UserId;
+/** What can be asked for here. */
+export type Wishes = {
   status(): Promise<object>;
   /** Asks an owner in the room to change the policy. */
-  askPolicy(policy: Policy): Promise<unknown>;
+  askPolicy(policy: Policy): Promise<void>;
   /** Makes a workspace's room, or names the one there is. */
   openWorkspace(name: string): Promise<RoomId>;
   /** Verifies a user, who is invited first where they are not in the room, until the operator has `left`. */
   pair(user: UserId, operator: Operator, left: AbortSignal): Promise<Enrolled>;
 };
+
+export type ConsoleOptions = Wishes & { path: string; owner: UserId };
 
 /** Serves until `close`. Only one pairing at a time: a second one is told so. */
 export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {

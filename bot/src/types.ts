@@ -8,6 +8,10 @@ export type UserId = Branded<'UserId'>;
 export type DeviceId = Branded<'DeviceId'>;
 
 export type Content = Record<string, unknown>;
+export const isObject = (v: unknown): v is Content =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
+/** A text as it is, anything else as ''. */
+export const textOf = (v: unknown): string => (typeof v === 'string' ? v : '');
 
 /** An event as the homeserver served it. Nothing in it is proof of anything. */
 export type WireEvent = {
@@ -45,14 +49,15 @@ export type Taken = {
   evidence?: Evidence;
   /** Why it could not be decrypted. Then `content` is empty. */
   failed?: string;
+  /** It could not be decrypted because its room key has not come here. */
+  missingKey?: true;
   /** It was taken in before and could not be read: its key came since. */
   late?: true;
 };
 
-const text = (v: unknown): string => (typeof v === 'string' ? v : '');
 /** The event that a redaction takes away, or ''; rooms of older versions say it outside the content. */
-export const takenAway = ({ content, wire }: Taken): string =>
-  text(content['redacts']) || text((wire as { redacts?: unknown }).redacts);
+export const takenAway = ({ content, wire }: Pick<Taken, 'content' | 'wire'>): string =>
+  textOf(content['redacts']) || textOf((wire as { redacts?: unknown }).redacts);
 
 /** A device that may read and be heard, and the identity it belongs to. Keys are unpadded base64. */
 export type Enrolled = {
@@ -148,8 +153,4 @@ export type Matrix = {
   replay(room: RoomId, session: string, index: number, event: EventId): boolean;
   /** Verifies the user in that room, until the operator has `left`. @throws Error with words for the operator */
   pair(room: RoomId, user: UserId, operator: Operator, left?: AbortSignal): Promise<Enrolled>;
-  /** Wakes the user's devices' encryption sync. Never throws. */
-  nudge(user: UserId): Promise<void>;
-  /** Ends syncing; resolves when nothing is being handled any more. */
-  stop(): Promise<void>;
 };

@@ -1,6 +1,6 @@
 /** Workspaces as the bot keeps them: each a room of its own, in which everybody who is enrolled belongs. */
-import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from './approval/narrow.ts';
 import type { Book } from './approval/view.ts';
 import { createLock } from './proof/lock.ts';
 import type { Matrix, RoomId, UserId } from './types.ts';
@@ -8,7 +8,13 @@ import type { Matrix, RoomId, UserId } from './types.ts';
 /** The workspace that is always there: its room is where people are paired and the console's wishes are asked. */
 export const mainWorkspace = 'main';
 
-export type WorkspacesOptions = { ledger: Ledger; matrix: Matrix; book: Book; owner: UserId; log: Logger };
+export type WorkspacesOptions = {
+  ledger: NarrowLedger;
+  matrix: Matrix;
+  book: Book;
+  owner: UserId;
+  log: Logger;
+};
 export type Workspaces = {
   /** The workspace's room, made where there is none. What a crash cut off is gone on with: nothing is made twice. */
   open(name: string): Promise<RoomId>;

@@ -25,8 +25,6 @@ function limitOf({ context = usual.context, output }: ModelChoice): { context: n
   return { context, output: output ?? Math.min(usual.output, Math.floor(context / 4)) };
 }
 
-export type Rendered = { files: Record<string, string>; env: Record<string, string> };
-
 /** What stands in place of the key everywhere but in the proxy. */
 export const placeholder = 'pocketcoder-model-key';
 
@@ -67,50 +65,30 @@ const providers: Record<ModelChoice['provider'], Provider> = {
 export const listOf = ({ provider }: ModelChoice): Provider['list'] => providers[provider].list;
 
 /**
- * Renders the brain's read-only configuration directory, mounted at /run/pocketcoder, and its environment.
+ * The files of the brain's read-only configuration directory, mounted at /run/pocketcoder. What of OpenCode is off, and what the
+ * one agent that is left may do, is in opencode.json: a session adds one rule, for the tools of its own task. Nothing else is
+ * allowed, and nothing is ever asked there.
  * @param password what the bot shows to OpenCode's server
  */
-export function renderOpencode({ model, password }: { model: ModelChoice; password: string }): Rendered {
+export function renderOpencode(model: ModelChoice, password: string): Record<string, string> {
   const { npm } = providers[model.provider];
   const sees = { attachment: true, modalities: { input: ['text', 'image'], output: ['text'] } };
   const entry = { name: model.name, tool_call: true, limit: limitOf(model), ...(model.pictures && sees) };
-  const opencode = {
-    $schema: 'https://opencode.ai/config.json',
-    provider: {
-      model: {
-        npm,
-        name: model.provider,
-        options: { baseURL: 'http://model:8081', apiKey: placeholder },
-        models: { [model.name]: entry },
-      },
-    },
-    enabled_providers: ['model'],
-    model: `model/${model.name}`,
-    small_model: `model/${model.name}`,
-    autoupdate: false,
-    share: 'disabled',
-    snapshot: false,
-    lsp: false,
-    formatter: false,
-    // A session adds one rule: the tools of its own task. Nothing else is allowed, and nothing is ever asked here.
-    permission: { '*': 'deny', todowrite: 'allow' },
-    default_agent: 'task',
-    agent: {
-      task: { mode: 'primary', description: 'Works on a task of the owner.', prompt: prompt() },
-      build: { disable: true },
-      plan: { disable: true },
-      general: { disable: true },
-      explore: { disable: true },
-    },
+  const provider = {
+    npm,
+    name: model.provider,
+    options: { baseURL: 'http://model:8081', apiKey: placeholder },
+    models: { [model.name]: entry },
   };
+  const disarmed = JSON.parse(read('opencode.json')) as { agent: { task: { prompt?: string } } };
+  disarmed.agent.task.prompt = read('prompt.md');
+  const name = `model/${model.name}`;
+  const opencode = { ...disarmed, provider: { model: provider }, model: name, small_model: name };
   return {
-    files: {
-      'opencode/opencode.json': `${JSON.stringify(opencode, null, 2)}\n`,
-      // OpenCode writes this file where it is missing, and fails every request where it cannot.
-      'opencode/.gitignore': 'node_modules\npackage.json\npackage-lock.json\nbun.lock\n.gitignore\n',
-      password,
-    },
-    env: { XDG_CONFIG_HOME: '/run/pocketcoder' },
+    'opencode/opencode.json': `${JSON.stringify(opencode, null, 2)}\n`,
+    // OpenCode writes this file where it is missing, and fails every request where it cannot.
+    'opencode/.gitignore': 'node_modules\npackage.json\npackage-lock.json\nbun.lock\n.gitignore\n',
+    password,
   };
 }
 
@@ -134,4 +112,4 @@ export function renderModel(model: ModelChoice): ProxyOptions {
   return { upstream: model.url ?? url, routes, secret: { placeholder, key: model.key ?? '' } };
 }
 
-const prompt = (): string => readFileSync(new URL('prompt.md', import.meta.url), 'utf8');
+const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');

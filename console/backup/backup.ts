@@ -1,21 +1,11 @@
 /** `pocketcoder backup`: all that an instance is, in one encrypted file. */
-import {
-  closeSync,
-  createWriteStream,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { createWriteStream, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
+import { pack } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { botVolume, type Manifest, places, volumesOf, writeArchive } from '../engine/archive.ts';
 import { serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/images.ts';
@@ -23,18 +13,10 @@ import { servicesOf } from '../engine/services.ts';
 import { Fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { alone } from '../instance/lock.ts';
-import { checkout } from '../instance/paths.ts';
-import { volumeContainer } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
 import { waitReady } from '../start/ready.ts';
 import { encrypterFor, through } from './age.ts';
-
-/** Made anew on every machine, and run or believed there. */
-export const made = /^(bin\/.*|compose\.env|dockerd\.log|.*\.new)$/;
-
-/** The ledger's migrations that this release knows. */
-export const migrations = (): string[] =>
-  readdirSync(join(checkout, 'ledger/pb_migrations')).filter((name) => name.endsWith('.js'));
+import { type Manifest, made, migrations, placeOf, root, volumesOf } from './archive.ts';
 
 /** Nothing is written while `work` runs: services are stopped, what runs in tasks' containers is held. */
 async function standingStill<T>(docker: Docker, instance: Instance, work: () => Promise<T>): Promise<T> {
@@ -62,66 +44,68 @@ async function standingStill<T>(docker: Docker, instance: Instance, work: () => 
   }
 }
 
-/** The bot's stores without its key store, and its keys as a backup holds them: put together in a container of their own. */
-async function botPart(docker: Docker, image: string, project: string): Promise<Docker.Container> {
-  const state = '/var/lib/pocketcoder';
-  const container = await docker.createContainer({
-    Image: image,
-    Cmd: ['node', 'bot/src/backup.ts', state, places.bot],
-    Labels: { 'com.docker.compose.project': project },
-    HostConfig: { NetworkMode: 'none', Binds: [`${project}${botVolume}:${state}:ro`] },
-  });
-  await container.start();
-  const { StatusCode } = (await container.wait()) as { StatusCode: number };
-  if (StatusCode === 0) return container;
-  const said = (await container.logs({ stderr: true })) as unknown as Buffer;
-  await container.remove({ force: true });
-  throw new Fault(
-    'failed',
-    `The bot's keys could not be read, so there is no backup:\n${said.toString().slice(-600)}`,
-  );
+/** The manifest and the state directory's files, in directories into which only the bot may put anything else. */
+function tarOf(home: string, manifest: Manifest): Readable {
+  const tar = pack();
+  tar.entry({ name: 'backup', type: 'directory', mode: 0o700, uid: 10002, gid: 10002 }, '');
+  tar.entry({ name: 'backup/manifest.json', mode: 0o600 }, JSON.stringify(manifest));
+  for (const entry of readdirSync(home, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const name = relative(home, path);
+    if (entry.isFile() && !made.test(name))
+      tar.entry({ name: `backup/home/${name}`, mode: 0o600 }, readFileSync(path));
+  }
+  tar.finalize();
+  return tar;
 }
 
-const archived = async (container: Docker.Container, path: string): Promise<Readable> =>
-  (await container.getArchive({ path })) as Readable;
-
-function content(docker: Docker, image: string, { home, state }: Instance, manifest: Manifest): Readable {
-  const { project } = state;
-  return writeArchive(async (add, addPart) => {
-    await add('manifest.json', Buffer.from(JSON.stringify(manifest)));
-    for (const entry of readdirSync(home, { recursive: true, withFileTypes: true })) {
-      const path = join(entry.parentPath, entry.name);
-      const name = relative(home, path);
-      if (entry.isFile() && !made.test(name)) await add(`home/${name}`, readFileSync(path));
-    }
-    const names = manifest.volumes.map(({ name }) => name);
-    if (names.includes(botVolume)) {
-      const bot = await botPart(docker, image, project);
-      await archived(bot, places.bot)
-        .then((stream) => addPart('bot', stream))
-        .finally(() => bot.remove({ force: true }));
-    }
-    const others = names.filter((name) => name !== botVolume);
-    const binds = others.map((name) => `${project}${name}:${places.volumes}/${name}:ro`);
-    const container = await volumeContainer(docker, image, project, binds);
-    await archived(container, places.volumes)
-      .then((stream) => addPart('volumes', stream))
-      .finally(() => container.remove({ force: true }));
+/**
+ * Puts all of it together in a container and has `work` read its tar. The bot's own program copies the bot's stores, but
+ * for its key store.
+ */
+async function withContent(
+  docker: Docker,
+  image: string,
+  { home, state: { project } }: Instance,
+  manifest: Manifest,
+  work: (tar: Readable) => Promise<void>,
+): Promise<void> {
+  const source = '/var/lib/pocketcoder';
+  const bot = placeOf('_bot_data');
+  const places = manifest.volumes.map(({ name }) => ({ name, place: placeOf(name) }));
+  const binds = places.map(({ name, place }) => `${project}${name}:${place === bot ? source : place}:ro`);
+  const container = await docker.createContainer({
+    Image: image,
+    Cmd: ['node', 'bot/src/backup.ts', source, bot],
+    Labels: { 'com.docker.compose.project': project },
+    HostConfig: { NetworkMode: 'none', Binds: binds },
   });
+  try {
+    await container.putArchive(tarOf(home, manifest), { path: '/' });
+    if (places.some(({ place }) => place === bot)) {
+      await container.start();
+      const { StatusCode } = (await container.wait()) as { StatusCode: number };
+      const said = StatusCode === 0 ? '' : String(await container.logs({ stderr: true }));
+      if (said)
+        throw new Fault(
+          'failed',
+          `The bot's keys could not be read, so there is no backup:\n${said.slice(-600)}`,
+        );
+    }
+    await work((await container.getArchive({ path: root })) as Readable);
+  } finally {
+    await container.remove({ force: true });
+  }
 }
 
 /** Written whole or not at all, for its owner alone, and on the disk before it has its name. */
 async function write(file: string, stream: Readable, signal: AbortSignal): Promise<void> {
   const part = `${file}.part`;
   try {
-    await pipeline(stream, createWriteStream(part, { mode: 0o600 }), { signal });
-    const descriptor = openSync(part, 'r');
-    fsyncSync(descriptor);
-    closeSync(descriptor);
+    await pipeline(stream, createWriteStream(part, { mode: 0o600, flush: true }), { signal });
     renameSync(part, file);
   } catch (error) {
     rmSync(part, { force: true });
-    if (error instanceof Fault) throw error;
     throw new Fault('cannotCreate', `There is no backup: ${messageOf(error)}. The instance is as it was.`);
   }
 }
@@ -155,8 +139,9 @@ export async function backup(instance: Instance, report: Report, name: string, t
           const volumes = await volumesOf(docker, state.project);
           const at = new Date().toISOString();
           const manifest = { at, version: state.version, migrations: migrations(), volumes };
-          const plain = content(docker, image, instance, manifest);
-          await write(file, await through(encrypter, plain), interrupted.signal);
+          await withContent(docker, image, instance, manifest, async (tar) =>
+            write(file, await through(encrypter, tar), interrupted.signal),
+          );
         }),
       ),
     );

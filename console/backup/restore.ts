@@ -10,12 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { Decrypter } from 'age-encryption';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { type Archive, botVolume, type Manifest, places, readArchive, volumesOf } from '../engine/archive.ts';
 import { ensureBase } from '../engine/base.ts';
 import { ensureDocker } from '../engine/docker.ts';
 import { findEngine } from '../engine/engine.ts';
@@ -26,7 +24,7 @@ import { projectOf, type State, stateHome, version, writeState } from '../instan
 import { volumeContainer } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
 import { decrypterAsked, through } from './age.ts';
-import { made, migrations } from './backup.ts';
+import { made, migrations, placeOf, readArchive, volumesOf } from './archive.ts';
 
 const nothing = 'Nothing was changed';
 
@@ -37,28 +35,26 @@ function why(error: unknown): string {
   return /no backup of/.test(message) ? message : `it is cut off, damaged or no backup (${message})`;
 }
 
-async function open(file: string, decrypter: Decrypter): Promise<Archive> {
-  const source = createReadStream(file);
-  return readArchive(await through(decrypter, source as Readable));
-}
+type Archive = Awaited<ReturnType<typeof readArchive>>;
+
+const open = (file: string, decrypter: Decrypter) => through(decrypter, createReadStream(file));
 
 /** Reads all of it, so that what follows meets no bad end half-way. */
-async function checked(file: string, decrypter: Decrypter): Promise<Manifest> {
-  let manifest: Manifest;
+async function checked(file: string, decrypter: Decrypter): Promise<Archive> {
+  let archive: Archive;
   try {
-    const archive = await open(file, decrypter);
-    manifest = archive.manifest;
-    for await (const { stream } of archive.parts()) for await (const _ of stream);
+    archive = await readArchive(await open(file, decrypter));
   } catch (error) {
     throw new Fault('failed', `${file} was not restored: ${why(error)}. ${nothing}.`);
   }
+  const { manifest } = archive;
   const known = migrations();
   if (manifest.version > version || !manifest.migrations.every((name) => known.includes(name)))
     throw new Fault(
       'config',
       `${file} was written by a newer release than this one. ${nothing}: restore it with that release.`,
     );
-  return manifest;
+  return archive;
 }
 
 /** As the engine labels what it made for the old project, for the new one. */
@@ -69,20 +65,23 @@ function labelsFor(labels: Record<string, string>, old: string, project: string)
 /** Its start looks for a file that says so. */
 const homeserverVolume = '_homeserver_data';
 
-async function fill(docker: Docker, image: string, project: string, archive: Archive): Promise<void> {
-  const { volumes } = archive.manifest;
-  const binds = volumes.map(({ name }) =>
-    name === botVolume ? `${project}${name}:${places.bot}` : `${project}${name}:${places.volumes}/${name}`,
-  );
+/** Fills the volumes of the project with what the tar has for each. */
+async function fill(
+  docker: Docker,
+  image: string,
+  project: string,
+  volumes: readonly { name: string }[],
+  tar: NodeJS.ReadableStream,
+): Promise<void> {
+  const binds = volumes.map(({ name }) => `${project}${name}:${placeOf(name)}`);
   const container = await volumeContainer(docker, image, project, binds);
   try {
-    for await (const { part, stream } of archive.parts())
-      await container.putArchive(stream, { path: dirname(places[part]) });
+    await container.putArchive(tar, { path: '/' });
     if (!volumes.some(({ name }) => name === homeserverVolume)) return;
-    const tar = pack();
-    tar.entry({ name: `${homeserverVolume}/restored`, uid: 10004, gid: 10004 }, '');
-    tar.finalize();
-    await container.putArchive(tar, { path: places.volumes });
+    const mark = pack();
+    mark.entry({ name: 'restored', uid: 10004, gid: 10004 }, '');
+    mark.finalize();
+    await container.putArchive(mark, { path: placeOf(homeserverVolume) });
   } finally {
     await container.remove({ force: true });
   }
@@ -106,7 +105,8 @@ export async function restore(report: Report, file: string): Promise<void> {
     throw new Fault('failed', `${file} was not restored: ${messageOf(error)}. ${nothing}.`);
   }
   const decrypter = await decrypterAsked();
-  const manifest = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
+  const archive = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
+  const { manifest } = archive;
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const engine = findEngine();
   const { docker } = engine;
@@ -119,7 +119,6 @@ export async function restore(report: Report, file: string): Promise<void> {
         `Volumes of an earlier instance in ${home} are there still (${project}…). ${nothing}: name another POCKETCODER_HOME.`,
       );
     const base = await ensureBase(docker, report);
-    const archive = await open(file, decrypter);
     const state = JSON.parse(archive.home.get('secrets.json')?.toString() ?? '') as State;
     try {
       await report.phase('restore', 'writing volumes and settings', async () => {
@@ -127,7 +126,7 @@ export async function restore(report: Report, file: string): Promise<void> {
           const Labels = labelsFor(labels, state.project, project);
           await docker.createVolume({ Name: `${project}${name}`, Labels });
         }
-        await fill(docker, base.ref, project, archive);
+        await fill(docker, base.ref, project, manifest.volumes, await open(file, decrypter));
         for (const [written, bytes] of archive.home) {
           const name = normalize(`/${written}`).slice(1);
           if (made.test(name)) continue;

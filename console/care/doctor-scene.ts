@@ -6,7 +6,7 @@ import { listOf } from '../../config/brain/render.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { findBase } from '../engine/base.ts';
-import { composeOf } from '../engine/compose.ts';
+import { composeOf, findCompose } from '../engine/compose.ts';
 import { execIn, type ServiceState, serviceStates } from '../engine/containers.ts';
 import { ask, type Engine, findEngine } from '../engine/engine.ts';
 import { addressOf, ledgerUrlOf, portsOf, servicesOf } from '../engine/services.ts';
@@ -15,8 +15,9 @@ import { findInstance, type Instance } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
 import { holderOf } from '../instance/ports.ts';
 import { stateHome } from '../instance/state.ts';
-import { lastLinesOf, readable } from './logs.ts';
+import { type Line, logged, readable } from './logs.ts';
 
+type States = Map<string, ServiceState>;
 /** A service's container; `complaint` is the last error that it logged. */
 export type Part = {
   name: string;
@@ -63,24 +64,29 @@ const newestEntries = 200;
 /** The value, or undefined where it cannot be had: another check says why. */
 const maybe = <T>(work: Promise<T>): Promise<T | undefined> => work.catch(() => undefined);
 
-async function partOf(docker: Docker, name: string, state: ServiceState | undefined): Promise<Part> {
-  if (!state) return { name, restarts: 0, oom: false, complaint: '' };
-  const [info, lines] = await Promise.all([
-    maybe(docker.getContainer(state.id).inspect()),
-    maybe(lastLinesOf(docker, name, state.id, { tail: 50 })),
-  ]);
-  const atLeast = (level: number) => lines?.findLast(({ pino }) => Number(pino?.['level']) >= level);
-  const newest = lines?.at(-1);
+/** The last error among these lines of a part, or '' without one. */
+function complaintIn(lines: readonly Line[]): string {
+  const atLeast = (level: number) => lines.findLast(({ pino }) => Number(pino?.['level']) >= level);
+  const newest = lines.at(-1);
   // What is no line of pino's and came last may be why it ended.
   const bad = atLeast(50) ?? (newest?.pino ? atLeast(40) : newest);
-  const complaint = bad ? readable(bad).slice(0, 400) : '';
-  return {
-    name,
-    ...state,
-    restarts: info?.RestartCount ?? 0,
-    oom: info?.State.OOMKilled === true,
-    complaint,
-  };
+  return bad ? readable(bad).slice(0, 400) : '';
+}
+
+async function partsOf(engine: Engine, instance: Instance, states: States): Promise<Part[]> {
+  const lines: Line[] = [];
+  const compose = await findCompose(engine, instance.home);
+  if (states.size > 0) await maybe(logged(compose, ['--tail', '50'], (line) => lines.push(line)));
+  return Promise.all(
+    servicesOf(instance).map(async (name) => {
+      const state = states.get(name);
+      const info = state && (await maybe(engine.docker.getContainer(state.id).inspect()));
+      return {
+        ...{ name, ...state, restarts: info?.RestartCount ?? 0, oom: info?.State.OOMKilled === true },
+        complaint: complaintIn(lines.filter(({ part }) => part === name)),
+      };
+    }),
+  );
 }
 
 /** How far a clock is ahead, from the moment it states (milliseconds) and how exact that is. */
@@ -130,7 +136,7 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
   const states = await serviceStates(docker, instance.state.project);
   const runs = (name: string): boolean => states.get(name)?.running === true;
   const { homeserver } = instance.settings;
-  s.parts = await Promise.all(servicesOf(instance).map((name) => partOf(docker, name, states.get(name))));
+  s.parts = await partsOf(engine, instance, states);
   for (const { service, setting, port, address } of portsOf(instance))
     if (!runs(service)) s.ports.push({ service, setting, port, holder: await holderOf(port, address) });
   if (homeserver || runs('homeserver'))

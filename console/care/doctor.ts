@@ -5,13 +5,16 @@ import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
 import { Fault } from '../fault.ts';
+import type { Instance } from '../instance/instance.ts';
 import { holdsSecret } from '../instance/settings.ts';
 import type { Report } from '../report.ts';
+import { askAsPhone } from './doctor-phone.ts';
 import { observe, type Part, type Scene } from './doctor-scene.ts';
 import { seen } from './logs.ts';
 
 /** `fix` is what to do; where all is well there is none. `what` may quote others. */
 export type Found = { level: 'ok' | 'warn' | 'fail'; what: string; fix?: string };
+export type Row = Found & { check: string };
 /** Says what it found, one thing or several; nothing where there is nothing to judge. */
 type Check = { name: string; look(s: Scene): Found | readonly Found[] | undefined };
 
@@ -248,17 +251,28 @@ export const checks: readonly Check[] = [
   { name: 'model', look: model },
 ];
 
-/** Reports what each check found; throws a Fault (`failed`) where one fails. */
-export async function doctor(report: Report): Promise<void> {
-  const scene = await observe();
+/** What the checks make of what was seen. */
+export const judged = (scene: Scene): Row[] =>
+  checks.flatMap(({ name: check, look }) =>
+    [look(scene) ?? []].flat().map((found: Found) => ({ check, ...found })),
+  );
+
+/**
+ * Reports what each check found, of all that is here or, with `phone`, of what a phone of that instance reaches. Throws a Fault
+ * (`failed`) where one fails.
+ */
+export async function doctor(report: Report, phone?: Instance): Promise<void> {
   let failed = 0;
-  for (const { name, look } of checks)
-    for (const found of [look(scene) ?? []].flat() as Found[]) {
-      const { level, what, fix } = found;
-      if (level === 'fail') failed++;
-      const mark = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }[level];
-      const line = `${mark}  ${name.padEnd(12)} ${seen(what)}${fix ? `\n                    → ${fix}` : ''}`;
-      report.event({ event: 'check', check: name, ...found }, line);
-    }
-  if (failed > 0) throw new Fault('failed', `Not all is well: ${failed} failed. Nothing was changed.`);
+  for await (const row of phone ? askAsPhone(phone) : judged(await observe())) {
+    const { check, level, what, fix } = row;
+    if (level === 'fail') failed++;
+    const mark = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }[level];
+    const todo = fix ? `\n${' '.repeat(24)}→ ${fix}` : '';
+    report.event({ event: 'check', ...row }, `${mark}  ${check.padEnd(16)}  ${seen(what)}${todo}`);
+  }
+  if (failed > 0)
+    throw new Fault(
+      'failed',
+      `Not all is well: ${failed} failed. Nothing was changed: do what stands after →.`,
+    );
 }

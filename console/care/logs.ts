@@ -1,8 +1,7 @@
 /** `pocketcoder logs`: what the services' containers wrote, readable at a terminal. Docker rotates it (docker-compose.yml). */
-import { PassThrough } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type Docker from 'dockerode';
 import { named, unseen } from '../../bot/src/show/visible.ts';
+import { type Compose, findCompose } from '../engine/compose.ts';
 import { serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { servicesOf } from '../engine/services.ts';
@@ -13,9 +12,6 @@ import type { Report } from '../report.ts';
 /** One line of a service: `at` is when the engine took it, `pino` what it says where the line is one of pino's. */
 export type Line = { part: string; at: string; text: string; pino?: Record<string, unknown> };
 
-type Range = { tail: number } | { since: number };
-
-const lastLines = 100;
 const levels: Readonly<Record<number, string>> = {
   10: 'trace',
   20: 'debug',
@@ -44,9 +40,10 @@ export function readable({ part, at, text, pino }: Line): string {
   return seen(`${at.slice(0, 19)}Z ${part.padEnd(10)} ${words.filter(Boolean).join(' ')}`);
 }
 
-/** A line as the engine gives it, its time first. */
-export function lineOf(part: string, raw: string): Line {
-  const [, at = '', text = ''] = /^(\S+) ?(.*)$/s.exec(raw) ?? [];
+/** A line as compose gives it: its container's name, the engine's time, and what the part wrote. Compose's own words are none. */
+export function lineOf(raw: string): Line | undefined {
+  const [, part, at = '', text = ''] = /^(\S+)-\d+ +\| (\S+) ?(.*)$/s.exec(raw) ?? [];
+  if (part === undefined) return undefined;
   if (!text.startsWith('{')) return { part, at, text };
   try {
     return { part, at, text, pino: JSON.parse(text) as Record<string, unknown> };
@@ -55,61 +52,32 @@ export function lineOf(part: string, raw: string): Line {
   }
 }
 
-/** Cuts a service's two streams into lines; the engine frames them unless the container has a terminal, and none has. */
-async function* linesOf(docker: Docker, part: string, stream: NodeJS.ReadableStream): AsyncGenerator<Line> {
-  const both = new PassThrough();
-  docker.modem.demuxStream(stream, both, both);
-  stream.on('end', () => both.end()).on('error', () => both.end());
-  let rest = '';
-  for await (const chunk of both.setEncoding('utf8')) {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) yield lineOf(part, line);
-  }
+/** Has compose tell what the parts logged; `args` are those of `docker compose logs`. */
+export async function logged(
+  compose: Compose,
+  args: readonly string[],
+  show: (line: Line) => void,
+): Promise<void> {
+  const progress = (raw: string) => {
+    const line = lineOf(raw);
+    if (line) show(line);
+  };
+  await compose(['logs', '--no-color', '--timestamps', ...args], { progress });
 }
 
-/** What one container wrote last, oldest first: so many lines, or those since a moment (seconds since 1970). */
-export async function lastLinesOf(docker: Docker, part: string, id: string, range: Range): Promise<Line[]> {
-  const wish = { stdout: true, stderr: true, timestamps: true, follow: false as const, ...range };
-  const stream = new PassThrough();
-  stream.end(await docker.getContainer(id).logs(wish));
-  return Array.fromAsync(linesOf(docker, part, stream));
-}
-
-/** Seconds since 1970 of a moment that is said: `90s`, `10m`, `2h`, `1d` ago, or an ISO date. */
-export function moment(text: string, now: number): number {
-  const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
-  const size = { s: 1, m: 60, h: 3600, d: 86400 }[unit];
-  const date = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) / 1000 : Number.NaN;
-  const at = size ? now / 1000 - Number(number) * size : date;
-  if (at > 0) return Math.floor(at);
-  throw new Fault(
-    'usage',
-    `--since takes a time such as 10m, 2h or 2026-01-31T12:00, not ${JSON.stringify(text)}.`,
-  );
-}
-
-/** Shows what a service writes from there on, over its restarts, until this process is ended. */
+/** Shows what one part logs, over its restarts: compose follows a container to its end alone. */
 async function follow(
-  docker: Docker,
-  project: string,
-  name: string,
-  range: Range,
+  compose: Compose,
+  part: string,
+  from: readonly string[],
   show: (line: Line) => void,
 ): Promise<never> {
-  let last = '';
-  for (let from = range; ; from = last ? { since: Math.floor(Date.parse(last) / 1000) } : range) {
-    const state = (await serviceStates(docker, project)).get(name);
-    const wish = { stdout: true, stderr: true, timestamps: true, follow: true as const, ...from };
-    const stream = state && (await docker.getContainer(state.id).logs(wish));
-    if (stream)
-      for await (const line of linesOf(docker, name, stream))
-        if (line.at > last) {
-          last = line.at;
-          show(line);
-        }
-    await pause(500);
-  }
+  for (let last = ''; ; await pause(500))
+    await logged(compose, ['--follow', ...(last ? ['--since', last] : from), part], (line) => {
+      if (line.at <= last) return;
+      last = line.at;
+      show(line);
+    });
 }
 
 /** Shows the logs of one part, or of all in the order of time. Throws a Fault for a part that there is not. */
@@ -117,30 +85,32 @@ export async function logs(
   instance: Instance,
   report: Report,
   part: string | undefined,
-  o: { follow: boolean; since?: string | undefined },
+  options: { follow?: boolean | undefined; since?: string | undefined },
 ): Promise<void> {
+  const { since } = options;
   const all = servicesOf(instance);
   if (part !== undefined && !all.includes(part))
     throw new Fault('usage', `There is no part "${part}". The parts are: ${all.join(', ')}.`);
-  const range: Range = o.since === undefined ? { tail: lastLines } : { since: moment(o.since, Date.now()) };
-  const { docker } = await requireEngine(findEngine());
-  const states = await serviceStates(docker, instance.state.project);
-  const containers = all
-    .filter((name) => !part || name === part)
-    .flatMap((name) => {
-      const state = states.get(name);
-      return state ? [{ name, id: state.id }] : [];
-    });
-  if (containers.length === 0)
+  if (since !== undefined && !/^(\d+[smhd]|\d{4}-\d\d-\d\d.*)$/.test(since))
+    throw new Fault('usage', `--since takes a time such as 10m, 2h or 2026-01-31T12:00, not ${since}.`);
+  const engine = await requireEngine(findEngine());
+  if ((await serviceStates(engine.docker, instance.state.project)).size === 0)
     throw new Fault('unavailable', 'There is no container to read of. Start with ./pocketcoder start -d.');
   const show = (line: Line) => {
     const { at, text, pino } = line;
     report.event({ event: 'log', part: line.part, at, line: pino ?? text }, readable(line));
   };
-  if (o.follow)
-    return void (await Promise.all(
-      containers.map(({ name }) => follow(docker, instance.state.project, name, range, show)),
-    ));
-  const lines = await Promise.all(containers.map(({ name, id }) => lastLinesOf(docker, name, id, range)));
-  for (const line of lines.flat().sort((a, b) => (a.at < b.at ? -1 : 1))) show(line);
+  // Compose knows no days.
+  const from = since?.replace(/^(\d+)d$/, (_, days) => `${24 * days}h`);
+  const args = from ? ['--since', from] : ['--tail', '100'];
+  const parts = part ? [part] : all;
+  const compose = await findCompose(engine, instance.home);
+  if (options.follow) {
+    // What is ended by a signal tells nobody, and compose would go on.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit());
+    return void (await Promise.all(parts.map((one) => follow(compose, one, args, show))));
+  }
+  const lines: Line[] = [];
+  await logged(compose, [...args, ...parts], (line) => lines.push(line));
+  for (const line of lines.sort((a, b) => (a.at < b.at ? -1 : 1))) show(line);
 }

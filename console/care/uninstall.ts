@@ -1,9 +1,8 @@
 /** `pocketcoder uninstall`: everything of one instance goes, and nothing of another one beside it. */
 import { existsSync, globSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import type Docker from 'dockerode';
-import { findEngine, requireEngine } from '../engine/engine.ts';
+import { findEngine, requireEngine, unless } from '../engine/engine.ts';
 import { Fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { alone } from '../instance/lock.ts';
@@ -11,6 +10,7 @@ import { checkout } from '../instance/paths.ts';
 import { projectVolumes } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
 import { unserve } from '../start/tailnet.ts';
+import { question } from '../terminal.ts';
 import { seen } from './logs.ts';
 
 /** What an instance keeps in its state directory. Whatever else is there is somebody's. */
@@ -43,12 +43,7 @@ export async function removeImages(docker: Docker, label: string): Promise<numbe
     await docker
       .getImage(Id)
       .remove()
-      .then(
-        () => removed++,
-        (error: { statusCode?: number }) => {
-          if (error.statusCode !== 409 && error.statusCode !== 404) throw error;
-        },
-      );
+      .then(() => removed++, unless(404, 409));
   return removed;
 }
 
@@ -63,17 +58,11 @@ async function confirm({ home, state }: Instance, yes: boolean): Promise<void> {
   const nothing = 'Nothing was removed.';
   if (!process.stdin.isTTY)
     throw new Fault('usage', `${nothing} Without a terminal to confirm at, uninstall takes --yes.`);
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    const typed = await terminal.question(
-      `This removes ${state.project} for ever: its ledger, rooms, accounts, workspaces and secrets, and its files in ${home}. ` +
-        `./pocketcoder backup would keep them.\nType ${state.project} to go on: `,
-    );
-    if (typed.trim() !== state.project)
-      throw new Fault('failed', `${nothing} That was not ${state.project}.`);
-  } finally {
-    terminal.close();
-  }
+  const typed = await question(
+    `This removes ${state.project} for ever: its ledger, rooms, accounts, workspaces and secrets, and its files in ${home}. ` +
+      `./pocketcoder backup would keep them.\nType ${state.project} to go on: `,
+  );
+  if (typed !== state.project) throw new Fault('failed', `${nothing} That was not ${state.project}.`);
 }
 
 /** Removes the instance once a person typed its name, or at once with `yes`. Throws a Fault before anything is removed. */

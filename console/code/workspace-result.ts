@@ -26,7 +26,7 @@ export async function writeResult(
   const unpacking = extract();
   tar.on('error', (error) => unpacking.destroy(error)).pipe(unpacking);
   for await (const entry of unpacking) {
-    const { type, mode, linkname } = entry.header;
+    const { type, mode = 0, linkname } = entry.header;
     const [root, ...parts] = entry.header.name.replace(/\/$/, '').split('/');
     const name = parts.join('/');
     if (name.includes('\ufffd')) {

@@ -1,9 +1,10 @@
 /** What is brought into a workspace: a directory of this machine, or a repository. It is only read, and never mounted. */
-import { constants, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { constants, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { access, lstat, open, readdir, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { run } from '../engine/run.ts';
@@ -13,17 +14,9 @@ import { staysInside } from './workspace-result.ts';
 
 /** `name` is what the ledger is told: a whole path, or an address without credentials. */
 export type Source = { form: 'git' | 'directory'; from: string; name: string };
-/** What was found below a directory; `left` are the names of what stays out. */
-type Found = { entries: Entry[]; left: string[] };
-type Entry = {
-  name: string;
-  kind: 'file' | 'directory' | 'symlink';
-  size: number;
-  mode: number;
-  target: string;
-};
-
 const most = { files: 200_000, bytes: 4 * 2 ** 30 };
+/** All of it is the sandbox user's. */
+const ours = { uid: 1000, gid: 1000 };
 const nothing = 'Nothing was brought in, no workspace was made';
 const schemes = 'https:http:ssh:git:file';
 
@@ -53,76 +46,68 @@ export function sourceOf(named: string, home: string): Source {
   return { form: 'git', from: named, name: shown.href };
 }
 
-const opens = (path: string, kind: 'file' | 'directory'): Promise<boolean> =>
-  access(path, kind === 'file' ? constants.R_OK : constants.R_OK | constants.X_OK).then(
+/** Whether a directory's names can be read and followed. */
+const isOpen = (path: string): Promise<boolean> =>
+  access(path, constants.R_OK | constants.X_OK).then(
     () => true,
     () => false,
   );
 
-/** Nothing is opened, and no symbolic link followed. @param skip names that are left out wherever they stand */
-async function find(root: string, tops: readonly string[], skip: RegExp | undefined): Promise<Found> {
-  const found: Found = { entries: [], left: [] };
+/**
+ * A tar of what stands below a directory, all of it the sandbox user's. No symbolic link is followed, and it fails where a file
+ * changes while it is read.
+ * @param tops what to begin with, below the root @param left gets the names of what stays out
+ */
+function tarOf(root: string, tops: readonly string[], left: string[]): Readable {
+  const tar = pack();
+  let files = 0;
   let bytes = 0;
-  async function look(name: string): Promise<void> {
-    const stat = await lstat(join(root, name));
-    const kind = stat.isFile()
-      ? 'file'
-      : stat.isDirectory()
-        ? 'directory'
-        : stat.isSymbolicLink()
-          ? 'symlink'
-          : '';
-    const target = kind === 'symlink' ? await readlink(join(root, name)) : '';
-    // The engine takes no link that leads out, and it would lead nowhere.
-    if (!kind || (kind === 'symlink' && !staysInside(name, target))) return void found.left.push(name);
-    if (kind !== 'symlink' && !(await opens(join(root, name), kind))) return void found.left.push(name);
-    const size = kind === 'file' ? stat.size : 0;
+  function count(size: number): void {
     bytes += size;
-    found.entries.push({ name, kind, size, mode: stat.mode & 0o111 ? 0o755 : 0o644, target });
-    if (found.entries.length > most.files || bytes > most.bytes)
+    if (++files > most.files || bytes > most.bytes)
       throw new Fault(
         'failed',
         `${root} is larger than ${most.files} files or ${most.bytes / 2 ** 30} GiB. ${nothing}: name a smaller part of it.`,
       );
-    if (kind === 'directory') await list(name);
   }
-  async function list(name: string): Promise<void> {
-    for (const child of (await readdir(join(root, name))).sort()) {
-      const path = name ? `${name}/${child}` : child;
-      if (child.includes('\ufffd'))
-        found.left.push(path); // no UTF-8: it can't be named
-      else if (!skip?.test(child)) await look(path);
+  async function addFile(name: string, size: number, mode: number): Promise<void> {
+    const file = await open(join(root, name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => null);
+    if (!file) return void left.push(name);
+    try {
+      const now = await file.stat();
+      if (!now.isFile() || now.size !== size) throw new Error(`${name} changed while it was read`);
+      count(size);
+      const entry = tar.entry({ name, ...ours, size, mode: mode & 0o111 ? 0o755 : 0o644 });
+      await pipeline(size > 0 ? file.createReadStream({ end: size - 1, autoClose: false }) : [], entry);
+    } finally {
+      await file.close();
     }
   }
-  for (const top of tops) await (top ? look(top) : list(''));
-  return found;
-}
-
-/** A tar of what was found, all of it the sandbox user's. It fails where a file is not the one that was found. */
-function tarOf(root: string, entries: readonly Entry[]): Readable {
-  const tar = pack();
-  async function add({ name, kind, size, mode, target }: Entry): Promise<void> {
-    const header = { name, uid: 1000, gid: 1000, type: kind };
-    if (kind === 'directory') return tar.entry({ ...header, mode: 0o755 }, '');
-    if (kind === 'symlink') return tar.entry({ ...header, linkname: target }, '');
-    const file = await open(join(root, name), constants.O_RDONLY | constants.O_NOFOLLOW);
-    const now = await file.stat();
-    if (!now.isFile() || now.size !== size) throw new Error(`${name} changed while it was read`);
-    await new Promise<void>((resolve, reject) => {
-      const entry = tar.entry({ ...header, mode, size }, (error) => (error ? reject(error) : resolve()));
-      if (size === 0) entry.end();
-      else
-        file
-          .createReadStream({ end: size - 1, autoClose: false })
-          .on('error', reject)
-          .pipe(entry);
-    }).finally(() => file.close());
+  async function add(name: string): Promise<void> {
+    const path = join(root, name);
+    const stat = await lstat(path);
+    if (stat.isFile()) return addFile(name, stat.size, stat.mode);
+    const linkname = stat.isSymbolicLink() ? await readlink(path) : '';
+    // The engine takes no link that leads out, and it would lead nowhere.
+    const fits = stat.isDirectory() ? await isOpen(path) : linkname && staysInside(name, linkname);
+    if (!fits) return void left.push(name);
+    count(0);
+    if (linkname) return void tar.entry({ name, ...ours, type: 'symlink', linkname });
+    tar.entry({ name, ...ours, type: 'directory', mode: 0o755 });
+    await addAll(await readdir(path), name);
   }
-  const all = async () => {
-    for (const entry of entries) await add(entry);
-    tar.finalize();
-  };
-  all().catch((error: unknown) => tar.destroy(error instanceof Error ? error : new Error(messageOf(error))));
+  async function addAll(names: readonly string[], below = ''): Promise<void> {
+    for (const child of names.toSorted()) {
+      const name = below ? `${below}/${child}` : child;
+      if (child.includes('\ufffd'))
+        left.push(name); // no UTF-8: it can't be named
+      else if (!/^\.git$/i.test(child)) await add(name);
+    }
+  }
+  addAll(tops).then(
+    () => tar.finalize(),
+    (error: Error) => tar.destroy(error),
+  );
   return tar;
 }
 
@@ -135,37 +120,30 @@ export async function readSource(
   source: Source,
   put: (path: '/workspace' | '/base', tar: Readable) => Promise<void>,
 ): Promise<string[]> {
+  const left: string[] = [];
   if (source.form === 'directory') {
-    const { entries, left } = await find(source.from, [''], /^\.git$/i);
-    await put('/workspace', tarOf(source.from, entries));
+    await put('/workspace', tarOf(source.from, await readdir(source.from), left));
     return left;
   }
   const clone = mkdtempSync(join(tmpdir(), 'pocketcoder-clone-'));
   try {
-    const format = await cloneInto(clone, source);
-    const tops = (await readdir(clone)).filter((name) =>
-      ['HEAD', 'packed-refs', 'refs', 'objects', 'shallow'].includes(name),
-    );
-    const { entries } = await find(clone, tops, undefined);
-    const tar = pack();
-    tar.entry({ name: 'config', uid: 1000, gid: 1000 }, configOf(format));
-    tar.finalize();
-    await put('/base', tar);
-    await put('/base', tarOf(clone, entries));
-    return [];
+    await cloneInto(clone, source);
+    await put('/base', tarOf(clone, await readdir(clone), left));
+    return left;
   } finally {
     rmSync(clone, { recursive: true, force: true });
   }
 }
 
-/** Not the clone's own, which names its source. */
+/** What goes along of a clone; its settings name its source. */
+const kept = ['HEAD', 'packed-refs', 'refs', 'objects', 'shallow'];
 const configOf = (format: string): string =>
   format === 'sha1'
     ? '[core]\n\trepositoryformatversion = 0\n\tbare = true\n'
     : `[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = ${format}\n`;
 
 /** A bare clone by this person's own git and credentials: no file of it is checked out, no hook or filter run. */
-async function cloneInto(dir: string, { from, name }: Source): Promise<string> {
+async function cloneInto(dir: string, { from, name }: Source): Promise<void> {
   const env = {
     GIT_ALLOW_PROTOCOL: schemes,
     ...(process.stdin.isTTY ? {} : { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: 'false', SSH_ASKPASS: 'false' }),
@@ -176,7 +154,10 @@ async function cloneInto(dir: string, { from, name }: Source): Promise<string> {
     run('git', [...safe.flatMap((one) => ['-c', one]), ...args], silent, env);
   try {
     await git('clone', '--quiet', '--bare', '--no-local', '--template=', '--', from, dir);
-    return await git('--git-dir', dir, 'rev-parse', '--show-object-format');
+    const format = await git('--git-dir', dir, 'rev-parse', '--show-object-format');
+    for (const other of readdirSync(dir).filter((one) => !kept.includes(one)))
+      rmSync(join(dir, other), { recursive: true });
+    writeFileSync(join(dir, 'config'), configOf(format));
   } catch (error) {
     const why = messageOf(error).replaceAll(from, name);
     throw new Fault(

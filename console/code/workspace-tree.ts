@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { unless } from '../engine/engine.ts';
 import { Fault } from '../fault.ts';
 
 /** The instance's project, the image of a task's container, and the workspace. */
@@ -19,7 +20,7 @@ export type Facts = {
   left: number;
   odd: string[];
 };
-export type Box = {
+type Box = {
   /** Unpacks a tar there, before `run`. */
   put(path: '/workspace' | '/base', tar: Readable): Promise<void>;
   /** Runs to the end, once. Throws a Fault with git's last words. */
@@ -38,9 +39,6 @@ const volumesOf = ({ project, workspace }: Where) => [
   { Source: `${project}-ws-${workspace}`, Target: '/workspace' },
   { Source: `${project}-base-${workspace}`, Target: '/base' },
 ];
-const unless404 = (error: { statusCode?: number }): void => {
-  if (error.statusCode !== 404) throw error;
-};
 
 /** Two new, empty volumes: what an import that was cut off left of them goes. Never for a workspace that the ledger knows. */
 export async function emptyVolumes(where: Where): Promise<void> {
@@ -50,7 +48,7 @@ export async function emptyVolumes(where: Where): Promise<void> {
     await docker.getContainer(Id).remove({ force: true, v: true });
   for (const { Source } of volumesOf(where)) {
     try {
-      await docker.getVolume(Source).remove().catch(unless404);
+      await docker.getVolume(Source).remove().catch(unless(404));
     } catch (error) {
       throw new Fault(
         'failed',
@@ -121,6 +119,6 @@ export async function withTree<T>(
       result: () => container.getArchive({ path: '/home/agent/result' }),
     });
   } finally {
-    await container.remove({ force: true, v: true }).catch(unless404);
+    await container.remove({ force: true, v: true }).catch(unless(404));
   }
 }

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { stateAfter } from '../../ledger/rules/state.cjs';
 import { isWorkspaceName } from '../../ledger/rules/workspaces.cjs';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { seen } from '../care/logs.ts';
@@ -11,7 +10,7 @@ import { ensureImage } from '../engine/images.ts';
 import { Fault } from '../fault.ts';
 import { askBot } from '../instance/bot-console.ts';
 import type { Instance } from '../instance/instance.ts';
-import { ledgerAs } from '../instance/ledger.ts';
+import { operate } from '../instance/ledger.ts';
 import { alone } from '../instance/lock.ts';
 import type { Report } from '../report.ts';
 import { writeResult } from './workspace-result.ts';
@@ -37,13 +36,9 @@ export function workspace(instance: Instance, report: Report, words: readonly st
   );
 }
 
-async function workspaces(instance: Instance) {
-  const ledger = await ledgerAs(instance, 'operator');
-  return { ledger, all: stateAfter(await ledger.control()).workspaces };
-}
-
 async function list(instance: Instance, report: Report): Promise<void> {
-  const all = [...(await workspaces(instance)).all].map(([name, of]) => ({ name, ...of }));
+  const { state } = await operate(instance);
+  const all = [...state.workspaces].map(([name, of]) => ({ name, ...of }));
   const lines = all.map(
     ({ name, room, imported }) =>
       `${name}  ${room || 'no room yet: say workspace add again'}${imported ? `  from ${imported.source}` : ''}`,
@@ -66,8 +61,8 @@ async function add(
 ): Promise<void> {
   const { project } = instance.state;
   await askBot(findEngine(), project, { cmd: 'status' }); // where it is not up nothing is begun
-  const { ledger, all } = await workspaces(instance);
-  const known = all.get(name);
+  const { ledger, state } = await operate(instance);
+  const known = state.workspaces.get(name);
   const same = known?.imported?.source === source?.name;
   if (known && !same)
     throw new Fault(
@@ -123,8 +118,8 @@ const formOf = (out: string) =>
 async function exportTo(instance: Instance, report: Report, name: string, out: string): Promise<void> {
   if (existsSync(out))
     throw new Fault('cannotCreate', `${out} is there already. Nothing was exported: name another place.`);
-  const { ledger, all } = await workspaces(instance);
-  const known = all.get(name);
+  const { ledger, state } = await operate(instance);
+  const known = state.workspaces.get(name);
   if (!known?.room)
     throw new Fault('failed', `There is no workspace ${name}: ./pocketcoder workspace list names them.`);
   const form = formOf(out);

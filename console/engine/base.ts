@@ -7,6 +7,7 @@ import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { Fault } from '../fault.ts';
 import type { Report } from '../report.ts';
+import { finished, unless } from './engine.ts';
 import { run } from './run.ts';
 
 /** The manifest list of debian:bookworm-slim, so each processor gets its own image of the same release. */
@@ -15,31 +16,14 @@ const made = 'pocketcoder/base:bookworm';
 
 export type Base = { ref: string; id: string };
 
-async function present(docker: Docker, ref: string): Promise<Base | null> {
-  try {
-    return { ref, id: (await docker.getImage(ref).inspect()).Id };
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return null;
-    throw error;
-  }
-}
-
 /** The base image that is there already, or null. `POCKETCODER_BASE` names another than the usual ones. */
 export async function findBase(docker: Docker, env: NodeJS.ProcessEnv = process.env): Promise<Base | null> {
   const named = env['POCKETCODER_BASE'];
   for (const ref of named ? [named] : [pulled, made]) {
-    const base = await present(docker, ref);
-    if (base) return base;
+    const image = await docker.getImage(ref).inspect().catch(unless(404));
+    if (image) return { ref, id: image.Id };
   }
   return null;
-}
-
-async function pull(docker: Docker, ref: string, report: Report): Promise<void> {
-  report.progress(`pulling ${ref}`);
-  const stream = await docker.pull(ref);
-  await new Promise<void>((resolve, reject) => {
-    docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
-  });
 }
 
 /** apt's sources in the made image: what Debian's own image has. */
@@ -65,10 +49,7 @@ async function debootstrap(docker: Docker, report: Report): Promise<void> {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [repo, tag] = made.split(':');
-    const stream = await docker.importImage(tar.stdout, { repo, tag });
-    await new Promise<void>((resolve, reject) => {
-      docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
-    });
+    await finished(docker, await docker.importImage(tar.stdout, { repo, tag }));
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
@@ -79,10 +60,9 @@ export async function ensureBase(docker: Docker, report: Report): Promise<Base> 
   const there = await findBase(docker);
   if (there) return there;
   const named = process.env['POCKETCODER_BASE'];
-  let why = '';
-  await pull(docker, named ?? pulled, report).catch((error) => {
-    why = messageOf(error);
-  });
+  report.progress(`pulling ${named ?? pulled}`);
+  const pull = async () => finished(docker, await docker.pull(named ?? pulled));
+  const why = await pull().then(() => '', messageOf);
   if (why && !named && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
     report.progress(`not to be pulled here: ${why}`);
     await debootstrap(docker, report);

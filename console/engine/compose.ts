@@ -11,7 +11,7 @@ import { ensureImage } from './images.ts';
 import { run } from './run.ts';
 
 /** Runs compose with these arguments on this instance's project. */
-export type Compose = (args: readonly string[], report: Report) => Promise<string>;
+export type Compose = (args: readonly string[], report: Pick<Report, 'progress'>) => Promise<string>;
 
 async function hasPlugin(): Promise<boolean> {
   try {

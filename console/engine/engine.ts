@@ -48,3 +48,33 @@ export async function requireEngine(engine: Engine): Promise<Engine> {
     `No Docker engine answers at ${engine.host}. Start it, then ./pocketcoder start.`,
   );
 }
+
+/** For the end of a call: what answers with one of these codes is no failure, and gives nothing. */
+export const unless =
+  (...codes: readonly number[]) =>
+  (error: { statusCode?: number }): undefined => {
+    if (!codes.includes(error.statusCode ?? 0)) throw error;
+  };
+
+type Progress = { stream?: string; error?: string };
+/** dockerode decodes BuildKit's messages by this method, which its types don't have yet. */
+type WithBuildKit = Docker & {
+  followProgress(
+    stream: NodeJS.ReadableStream,
+    onEnd: (error: Error | null) => void,
+    onEvent: (event: Progress) => void,
+  ): void;
+};
+/** The end of a pull, an import or a build. Throws what the engine says is wrong. @param say told its lines */
+export const finished = (
+  docker: Docker,
+  stream: NodeJS.ReadableStream,
+  say: (line: string) => void = () => {},
+): Promise<void> =>
+  new Promise((resolve, reject) =>
+    (docker as WithBuildKit).followProgress(
+      stream,
+      (error) => (error ? reject(error) : resolve()),
+      (event) => (event.error ? reject(new Error(event.error)) : say(event.stream?.trimEnd() ?? '')),
+    ),
+  );

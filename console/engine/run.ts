@@ -1,41 +1,49 @@
 /** Runs a program of the machine and passes on what it says. */
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { Fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 
+/** Its lines: they end at line feeds alone, for what others wrote may hold anything else that looks like an end. */
+async function* linesOf(stream: Readable): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of stream.setEncoding('utf8')) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  yield rest;
+}
+
 /**
- * Runs a program to its end; its lines become progress.
+ * Runs a program to its end, or to this program's; its lines become progress.
  * @param env added to this process's environment
- * @returns its standard output; throws a Fault with its last lines when it fails
+ * @returns its last lines; throws a Fault with them when it fails
  */
 export async function run(
   file: string,
   args: readonly string[],
-  report: Report,
+  { progress }: Pick<Report, 'progress'>,
   env: NodeJS.ProcessEnv = {},
 ): Promise<string> {
   const child = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', ...env },
   });
-  const out: string[] = [];
+  const end = () => child.kill();
+  process.once('exit', end);
   const last: string[] = [];
-  const take = (line: string) => {
-    if (!line.trim()) return;
-    last.push(line);
-    if (last.length > 8) last.shift();
-    report.progress(line.trimEnd());
+  const take = async (stream: Readable) => {
+    for await (const line of linesOf(stream)) {
+      if (!line.trim()) continue;
+      last.push(line);
+      if (last.length > 8) last.shift();
+      progress(line.trimEnd());
+    }
   };
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    out.push(line);
-    take(line);
-  });
-  createInterface({ input: child.stderr }).on('line', take);
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  if (code === 0) return out.join('\n');
+  const [[code]] = await Promise.all([once(child, 'close'), take(child.stdout), take(child.stderr)]);
+  process.off('exit', end);
+  if (code === 0) return last.join('\n');
   throw new Fault('temporary', `${file} ${args[0] ?? ''} failed (exit ${code}):\n  ${last.join('\n  ')}`);
 }

@@ -1,10 +1,8 @@
 /** What each service is told: one file per service, made from settings and state. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { renderModel, renderOpencode } from '../../config/brain/render.ts';
 import type { ProxyFile, ProxyOptions } from '../../config/proxy/proxy.ts';
 import type { Instance } from '../instance/instance.ts';
-import { checkout } from '../instance/paths.ts';
+import { filled } from '../instance/paths.ts';
 import { extraCa } from '../start/extra-ca.ts';
 
 export type ServiceFile = { service: string; name: string; uid: number; content: string };
@@ -63,12 +61,6 @@ export function portsOf({ settings, state }: Instance): {
 
 /** Where the set-up and the operator reach the ledger. */
 export const ledgerUrlOf = (instance: Instance): string => `http://127.0.0.1:${instance.state.ports.ledger}`;
-
-/** A template of the checkout, with its {{…}} filled in. */
-function filled(path: string, values: Record<string, string>): string {
-  const template = readFileSync(join(checkout, 'config', path), 'utf8');
-  return template.replace(/\{\{(\w+)\}\}/g, (whole, key: string) => values[key] ?? whole);
-}
 
 function homeserverYaml(instance: Instance): string {
   const { server_name, reach, homeserver } = instance.state;
@@ -137,7 +129,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
       ? proxy('homeserver-proxy', 'homeserver', 8008, { upstream: homeserver.url })
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
-    ...(model ? files('brain', 10003, renderOpencode({ model, password: passwords.brain }).files) : []),
+    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain)) : []),
     ...(model ? [proxy('model', 'model-proxy', 8081, renderModel(model))] : []),
   ];
 }

@@ -1,10 +1,10 @@
 /** One instance: its state directory, settings and state, made at the first start and found again after. */
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { isTimezone } from '../../bot/src/settings.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { Fault } from '../fault.ts';
+import { question } from '../terminal.ts';
 import { checkHomeserver } from './homeserver.ts';
 import { choosePort } from './ports.ts';
 import { holdsSecret, readSettings, type Settings } from './settings.ts';
@@ -21,18 +21,13 @@ function machineZone(): string {
 
 async function askServerName(interactive: boolean): Promise<string> {
   if (!interactive) return usual.server_name;
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    for (;;) {
-      const answer = await terminal.question(
-        `The homeserver's name, the part after the colon in @you:name. It can never be changed [${usual.server_name}]: `,
-      );
-      const name = answer.trim() || usual.server_name;
-      if (/^[a-z0-9.-]+(:[0-9]+)?$/.test(name)) return name;
-      console.log('Small letters, digits, dots and dashes only.');
-    }
-  } finally {
-    terminal.close();
+  for (;;) {
+    const answer = await question(
+      `The homeserver's name, the part after the colon in @you:name. It can never be changed [${usual.server_name}]: `,
+    );
+    const name = answer || usual.server_name;
+    if (/^[a-z0-9.-]+(:[0-9]+)?$/.test(name)) return name;
+    console.log('Small letters, digits, dots and dashes only.');
   }
 }
 

@@ -1,4 +1,5 @@
 /** The ledger as the set-up's own identities reach it. */
+import { stateAfter } from '../../ledger/rules/state.cjs';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { isUnreachable } from '../../ledger/src/errors.ts';
 import { ledgerUrlOf } from '../engine/services.ts';
@@ -18,4 +19,11 @@ export async function ledgerAs(instance: Instance, identity: 'operator' | 'audit
       `The ledger does not answer at ${url}. Nothing was read or written: start it with ./pocketcoder start -d.`,
     );
   }
+}
+
+/** The ledger as the operator's, its control entries, and the state that they make. */
+export async function operate(instance: Instance) {
+  const ledger = await ledgerAs(instance, 'operator');
+  const control = await ledger.control();
+  return { ledger, control, state: stateAfter(control) };
 }

@@ -1,5 +1,11 @@
-/** Where the checkout is. */
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** The checkout, and what it has to be filled in. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-export const checkout: string = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+export const checkout: string = join(import.meta.dirname, '..', '..');
+
+/** A template below config/, with its {{…}} filled in. */
+export function filled(path: string, values: Record<string, string>): string {
+  const template = readFileSync(join(checkout, 'config', path), 'utf8');
+  return template.replace(/\{\{(\w+)\}\}/g, (whole, key: string) => values[key] ?? whole);
+}

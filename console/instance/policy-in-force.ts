@@ -2,9 +2,8 @@
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { enrolled } from '../../ledger/rules/identities.cjs';
 import type { Policy } from '../../ledger/rules/policy.cjs';
-import { stateAfter } from '../../ledger/rules/state.cjs';
 import type { Instance } from './instance.ts';
-import { ledgerAs } from './ledger.ts';
+import { operate } from './ledger.ts';
 import { policyFrom } from './policy.ts';
 
 /**
@@ -13,10 +12,9 @@ import { policyFrom } from './policy.ts';
  */
 export async function ensurePolicy(instance: Instance): Promise<Policy | null> {
   const wanted = policyFrom(instance.settings.approvals);
-  const ledger = await ledgerAs(instance, 'operator');
-  const { people, policy } = stateAfter(await ledger.control());
-  if (canonical(policy) === canonical(wanted)) return null;
-  if (enrolled(people).length > 0) return wanted;
+  const { ledger, state } = await operate(instance);
+  if (canonical(state.policy) === canonical(wanted)) return null;
+  if (enrolled(state.people).length > 0) return wanted;
   await ledger.append({ kind: 'policy.set', body: { policy: wanted } });
   return null;
 }

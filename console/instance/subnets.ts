@@ -4,54 +4,53 @@
  */
 import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { BlockList, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type Docker from 'dockerode';
 import { Fault } from '../fault.ts';
 import type { Instance } from './instance.ts';
 import { writeState } from './state.ts';
 
-type Range = { from: number; to: number };
-
-/** `10.1.2.0/24` as numbers; IPv6 and what is no range is left out. */
-function rangeOf(cidr: string): Range[] {
-  const [, a, b, c, d, bits] = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(cidr)?.map(Number) ?? [];
-  if (a === undefined || b === undefined || c === undefined || d === undefined || !bits) return [];
-  const size = 2 ** (32 - bits);
-  const from = Math.floor((((a * 256 + b) * 256 + c) * 256 + d) / size) * size;
-  return [{ from, to: from + size - 1 }];
-}
-
-/** Where this machine has a way already, by Linux' own table; the default route is none. */
-function routes(): Range[] {
+/** Where this machine has a way already, by Linux' own table, as `10.1.0.0/16`; the default route is none. */
+function routes(): string[] {
   if (!existsSync('/proc/net/route')) return [];
-  const little = (hex: string) => Buffer.from(hex, 'hex').readUInt32LE();
-  return readFileSync('/proc/net/route', 'utf8')
-    .trim()
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split('\t'))
-    .filter(([, , , , , , , mask]) => mask !== '00000000')
-    .map(([, to = '00000000', , , , , , mask = 'FFFFFFFF']) => {
-      const from = little(to);
-      return { from, to: from + (2 ** 32 - 1 - little(mask)) };
-    });
+  const dotted = (hex: string) => [...Buffer.from(hex, 'hex')].reverse().join('.');
+  const [, ...lines] = readFileSync('/proc/net/route', 'utf8').trim().split('\n');
+  return lines.flatMap((line) => {
+    const [, to = '', , , , , , mask = ''] = line.split('\t');
+    const prefix = Number.parseInt(mask, 16).toString(2).replaceAll('0', '').length;
+    return prefix > 0 ? [`${dotted(to)}/${prefix}`] : [];
+  });
 }
 
-async function taken(docker: Docker): Promise<Range[]> {
+/** What is in use: the engine's networks, this machine's own, and its routes. */
+async function taken(docker: Docker): Promise<string[]> {
   const networks = await docker.listNetworks();
   const theirs = networks.flatMap(({ IPAM }) => (IPAM?.Config ?? []).map(({ Subnet }) => Subnet ?? ''));
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ cidr }) => cidr ?? ''));
-  return [...[...theirs, ...own].flatMap(rangeOf), ...routes()];
+  return [...theirs, ...own, ...routes()];
+}
+
+/** Whether a block `10.x.y` of 256 addresses has none of these networks in it, nor lies in one. */
+function isFree(subnet: string, networks: readonly string[]): boolean {
+  const ours = new BlockList();
+  ours.addSubnet(`${subnet}.0`, 24);
+  return networks.every((cidr) => {
+    const [address = '', prefix] = cidr.split('/');
+    if (!isIPv4(address)) return true;
+    const theirs = new BlockList();
+    theirs.addSubnet(address, Number(prefix));
+    return !ours.check(address) && !theirs.check(`${subnet}.0`);
+  });
 }
 
 /** The instance with its block (`10.x.y`), chosen free at the first start and kept. */
 export async function withSubnet(docker: Docker, instance: Instance): Promise<Instance> {
   if (instance.state.subnet) return instance;
-  const ranges = await taken(docker);
+  const networks = await taken(docker);
   for (let tries = 0; tries < 200; tries++) {
     const subnet = `10.${randomInt(64, 128)}.${randomInt(256)}`;
-    const [block] = rangeOf(`${subnet}.0/24`);
-    if (!block || ranges.some(({ from, to }) => from <= block.to && to >= block.from)) continue;
+    if (!isFree(subnet, networks)) continue;
     const state = { ...instance.state, subnet };
     writeState(instance.home, state);
     return { ...instance, state };

@@ -8,7 +8,7 @@ const usual = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'];
  * The PEM text that build stages trust besides the image's own authorities; empty without any. POCKETCODER_EXTRA_CA names a
  * file that must be there; the variables other programs use are taken when their file can be read.
  */
-export function extraCa(env: NodeJS.ProcessEnv = process.env): Uint8Array {
+export function extraCa(env: NodeJS.ProcessEnv = process.env): Buffer {
   const own = env['POCKETCODER_EXTRA_CA'];
   for (const path of own ? [own] : usual.map((name) => env[name]))
     try {
@@ -17,5 +17,5 @@ export function extraCa(env: NodeJS.ProcessEnv = process.env): Uint8Array {
       if (own)
         throw new Fault('config', `POCKETCODER_EXTRA_CA: ${(error as Error).message}. Nothing was built.`);
     }
-  return new Uint8Array();
+  return Buffer.alloc(0);
 }

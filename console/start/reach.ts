@@ -4,13 +4,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { parseDocument } from 'yaml';
 import { Fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { choosePort } from '../instance/ports.ts';
 import type { Reach } from '../instance/settings.ts';
 import { type Reached, writeState } from '../instance/state.ts';
+import { question } from '../terminal.ts';
 import { findTailnet, type Tailnet } from './tailnet.ts';
 
 /** This machine's IPv4 address towards the others; undefined without a network. Nothing is sent. */
@@ -28,15 +28,15 @@ const address = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
 
 /**
  * Asks how a phone gets here; an empty answer is the default.
- * @param question puts a line to the person and returns the answer
+ * @param ask puts a line to the person and returns the answer
  */
 export async function askReach(
-  question: (text: string) => Promise<string>,
+  ask: (text: string) => Promise<string>,
   { tailnet, own }: { tailnet: Tailnet | null; own: string | undefined },
 ): Promise<Reach> {
   const until = async (text: string, fits: RegExp, usual = ''): Promise<string> => {
     for (;;) {
-      const answer = (await question(`${text}${usual && ` [${usual}]`}: `)).trim().toLowerCase() || usual;
+      const answer = (await ask(`${text}${usual && ` [${usual}]`}: `)).trim().toLowerCase() || usual;
       if (fits.test(answer)) return answer;
     }
   };
@@ -63,18 +63,12 @@ export async function askReach(
 export async function askOnce(instance: Instance, interactive: boolean): Promise<Instance> {
   const { settings, home } = instance;
   if (!interactive || settings.reach || settings.homeserver) return instance;
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    const found = { tailnet: await findTailnet(), own: await ownAddress() };
-    const reach = await askReach((text) => terminal.question(text), found);
-    const path = join(home, 'pocketcoder.yaml');
-    const document = parseDocument(existsSync(path) ? readFileSync(path, 'utf8') : '');
-    document.set('reach', reach);
-    writeFileSync(path, document.toString());
-    return { ...instance, settings: { ...settings, reach } };
-  } finally {
-    terminal.close();
-  }
+  const reach = await askReach(question, { tailnet: await findTailnet(), own: await ownAddress() });
+  const path = join(home, 'pocketcoder.yaml');
+  const document = parseDocument(existsSync(path) ? readFileSync(path, 'utf8') : '');
+  document.set('reach', reach);
+  writeFileSync(path, document.toString());
+  return { ...instance, settings: { ...settings, reach } };
 }
 
 async function reached({ settings, state, home }: Instance): Promise<Reached | undefined> {

@@ -1,4 +1,5 @@
 /** Waits until services are ready: asked directly, because the engine's own health checks come seldom. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { execIn, restartsOf, serviceStates } from '../engine/containers.ts';
 import { addressOf, ledgerUrlOf } from '../engine/services.ts';
@@ -9,26 +10,11 @@ const seconds = 120;
 /** A service that ended this often since its container was made will not come up by itself. */
 const tooOften = 4;
 
-async function answers(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url, { signal: AbortSignal.timeout(2000) })).ok;
-  } catch {
-    return false;
-  }
-}
-
-/** Whether one service is ready; `gaveUp` when it keeps ending. */
-async function look(
-  docker: Docker,
-  instance: Instance,
-  service: string,
-): Promise<'ready' | 'not yet' | 'gaveUp'> {
-  const { project } = instance.state;
-  const state = (await serviceStates(docker, project)).get(service);
-  if (!state) return 'not yet';
-  if (await isUp(docker, instance, service)) return 'ready';
-  return (await restartsOf(docker, state.id)) >= tooOften ? 'gaveUp' : 'not yet';
-}
+const answers = (url: string): Promise<boolean> =>
+  fetch(url, { signal: AbortSignal.timeout(2000) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
 
 async function isUp(docker: Docker, instance: Instance, service: string): Promise<boolean> {
   if (service === 'homeserver') return answers(`${addressOf(instance)}/health`);
@@ -46,15 +32,15 @@ export async function waitReady(
 ): Promise<void> {
   const end = Date.now() + seconds * 1000;
   for (const service of services)
-    for (;;) {
-      const state = await look(docker, instance, service);
-      if (state === 'ready') break;
-      if (state === 'gaveUp' || Date.now() > end)
+    while (!(await isUp(docker, instance, service))) {
+      const state = (await serviceStates(docker, instance.state.project)).get(service);
+      const gaveUp = state && (await restartsOf(docker, state.id)) >= tooOften;
+      if (gaveUp || Date.now() > end)
         throw new Fault(
           'temporary',
           `The ${service} did not come up; what did was left running. Its log says why:\n` +
             `  ./pocketcoder logs ${service}\nStart again to go on, or ./pocketcoder stop.`,
         );
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await pause(200);
     }
 }

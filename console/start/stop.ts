@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { findCompose } from '../engine/compose.ts';
-import { findEngine } from '../engine/engine.ts';
+import { findEngine, unless } from '../engine/engine.ts';
 import type { Instance } from '../instance/instance.ts';
 import { type Report, silent } from '../report.ts';
 import { unserve } from './tailnet.ts';
@@ -12,13 +12,8 @@ import { unserve } from './tailnet.ts';
 async function stopTasks(docker: Docker, project: string): Promise<void> {
   const tasks = await docker.listContainers({ filters: { label: [`org.pocketcoder=${project}`] } });
   await Promise.all(
-    tasks.map(({ Id }) =>
-      docker
-        .getContainer(Id)
-        .stop()
-        .catch((error: { statusCode?: number }) => {
-          if (error.statusCode !== 304 && error.statusCode !== 404) throw error; // it ended by itself meanwhile
-        }),
+    tasks.map(
+      ({ Id }) => docker.getContainer(Id).stop().catch(unless(304, 404)), // it ended by itself meanwhile
     ),
   );
 }

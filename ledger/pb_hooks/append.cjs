@@ -1,20 +1,38 @@
 // Judges a proposed entry from the chain itself and links it, in one transaction. Runs in goja.
 const { hashed, refusal } = require('../rules/judge.cjs');
-const { empty, fold, grantOf, judgedKinds, pass } = require('../rules/state.cjs');
-const { project } = require('./projections.cjs');
+const {
+  empty,
+  fold,
+  grantOf,
+  grantsCountFor,
+  lastingKinds,
+  leasingKinds,
+  pass,
+} = require('../rules/state.cjs');
 
-const columns = 'id, seq, prev, at, author, kind, action, body, hash';
 const row = { id: '', seq: 0, prev: '', at: '', author: '', kind: '', action: '', body: '', hash: '' };
-const judged = judgedKinds.map((kind) => `'${kind}'`).join(', ');
+const columns = Object.keys(row);
+const listed = (kinds) => kinds.map((kind) => `'${kind}'`).join(', ');
+const [lasts, leases] = [listed(lastingKinds), listed(leasingKinds)];
 
 function select(tx, rest, params) {
   const rows = arrayOf(new DynamicModel(row));
   tx.db().newQuery(`SELECT ${columns} FROM entries ${rest}`).bind(params).all(rows);
-  return rows.map((r) => {
-    const entry = {};
-    for (const name of Object.keys(row)) entry[name] = r[name];
-    return entry;
-  });
+  return rows.map((r) => Object.fromEntries(columns.map((name) => [name, r[name]])));
+}
+
+/** The one value that a query gives, of the type of `zero`. */
+function valueIn(tx, zero, query, params) {
+  const found = new DynamicModel({ value: zero });
+  tx.db().newQuery(query).bind(params).one(found);
+  return found.value;
+}
+
+/** The number from which on leases have to be read, for a machine that begins: whatever came of those before it is over. */
+function firstLease(tx, latest, end) {
+  const since = new Date(Date.parse(latest) - grantsCountFor).toISOString();
+  const given = "SELECT MIN(seq) FROM entries WHERE kind IN ('applied', 'lease.granted') AND at >= {:since}";
+  return valueIn(tx, 0, `SELECT COALESCE((${given}), {:end}) AS value`, { since, end });
 }
 
 /** The state of the chain as this machine last folded it: never of an entry that may yet be rolled back. */
@@ -27,16 +45,16 @@ let kept = empty();
 function stateAt(tx, head) {
   if (!head) return empty();
   if (head.hash === kept.hash) return kept;
-  const has =
-    select(tx, 'WHERE seq = {:seq} AND hash = {:hash}', { seq: kept.seq, hash: kept.hash }).length > 0;
-  const state = has ? kept : empty();
-  const after = { seq: state.seq };
+  const [had] = select(tx, 'WHERE seq = {:seq} AND hash = {:hash}', { seq: kept.seq, hash: kept.hash });
+  const state = had ? kept : empty();
+  const { seq } = state;
   kept = empty(); // until all of it is folded: what breaks off half-way is not gone on with
-  for (const entry of select(tx, `WHERE seq > {:seq} AND kind IN (${judged}) ORDER BY seq`, after))
+  const at = valueIn(tx, '', 'SELECT MAX(at) AS value FROM entries WHERE seq > {:seq}', { seq });
+  const from = had ? seq : firstLease(tx, at, head.seq);
+  const counts = `(kind IN (${lasts}) OR (kind IN (${leases}) AND seq >= {:from}))`;
+  for (const entry of select(tx, `WHERE seq > {:seq} AND ${counts} ORDER BY seq`, { seq, from }))
     fold(state, entry);
-  const latest = new DynamicModel({ at: '' });
-  tx.db().newQuery('SELECT MAX(at) AS at FROM entries WHERE seq > {:seq}').bind(after).one(latest);
-  pass(state, { seq: head.seq, hash: head.hash, at: latest.at });
+  pass(state, { seq: head.seq, hash: head.hash, at });
   kept = state;
   return state;
 }
@@ -77,7 +95,6 @@ function append(e) {
       for (const name of ['at', 'prev', 'seq']) record.set(name, entry[name]);
       record.set('hash', sha256(hashed(entry)));
       e.next();
-      project(tx, entry, state.people);
     } finally {
       e.app = outer;
     }

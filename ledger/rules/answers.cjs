@@ -3,53 +3,49 @@
 const { idOf } = require('./id.cjs');
 const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
 const { overSince } = require('./grants.cjs');
+const { traits } = require('./kinds.cjs');
 const { bodyOf, isFrozen, last } = require('./lifecycle.cjs');
 const { rank, stricter, termOf } = require('./policy.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
  * @typedef {import('./state.cjs').State} State
+ * @typedef {import('./codes.cjs').Refusal} Refusal
+ * @typedef {import('../src/action.ts').Action} Action
+ * @typedef {import('../src/bodies.ts').Answer} Answer
  * @typedef {Pick<import('./judge.cjs').Context, 'story' | 'state' | 'now' | 'sha256'>} Context
- * @typedef {Record<string, any>} Body
  */
 
-/** A request's terms; requests of before there were policies name fewer. @param {Body} r @returns {import('./policy.cjs').Term} */
-const termsOf = (r) => ({
-  mode: 'lease',
-  grade: r.grade,
-  form: 'chip',
-  decide_within: r.decide_within,
-  execute_within: r.execute_within,
-  grace: r.grace ?? 0,
-  approvers: r.approvers ?? 1,
-  devices: r.devices ?? 1,
-});
+/** A request's own terms. @param {Pick<Action, 'grade' | 'decide_within' | 'execute_within' | 'grace' | 'approvers' | 'devices'>} request */
+const termsOf = ({ grade, decide_within, execute_within, grace, approvers, devices }) =>
+  /** @type {import('./policy.cjs').Term} */
+  ({ mode: 'lease', grade, form: 'chip', decide_within, execute_within, grace, approvers, devices });
 
-/** The moment until which something may still be done. @param {Entry} from @param {unknown} seconds */
-const deadline = (from, seconds) => Date.parse(from.at) + Number(seconds) * 1000;
+/** The moment until which something may still be done. @param {Entry} from @param {number} seconds */
+const deadline = (from, seconds) => Date.parse(from.at) + seconds * 1000;
 
-/** What was answered for this action so far. @param {Entry[]} story @returns {(Body & {seq: number})[]} */
+/** What was answered for this action so far. @param {readonly Entry[]} story @returns {(Answer & {seq: number})[]} */
 const answers = (story) =>
   story
     .filter((e) => e.kind === 'endorsed' || e.kind === 'approved')
-    .map((e) => ({ ...bodyOf(e), seq: e.seq }));
+    .map((e) => ({ ...bodyOf(e, 'endorsed', 'approved'), seq: e.seq }));
 
-/** @param {Body[]} given */
+/** @param {Pick<Answer, 'evidence'>[]} given */
 const count = (given) => distinct(given.map((a) => a.evidence));
 
 /**
  * The body of the `applied` entry that puts an approved control action into effect: what was approved, and by whom.
- * @param {Body} request @param {string} digest of the request @param {Entry[]} story
+ * @param {Action} request @param {string} digest of the request @param {readonly Entry[]} story
  */
-const effectOf = ({ kind, args, workspace, task }, digest, story) => ({
-  ...{ digest, kind, args, workspace, task },
-  by: answers(story).map(({ evidence: { user, device } }) => ({ user, device })),
-});
+const effectOf = ({ kind, args, workspace, task }, digest, story) => {
+  const by = answers(story).map(({ evidence: { user, device } }) => ({ user, device }));
+  return { digest, kind, args, workspace, task, by };
+};
 
 /**
  * The body of the `lease.granted` entry that gives what an action's card leased besides: what was approved, by whom, and by the
  * weakest grade among their answers. A tap names no device.
- * @param {Body} request @param {string} digest of the request @param {Entry[]} story
+ * @param {Action} request @param {string} digest of the request @param {readonly Entry[]} story
  */
 function readsOf({ reads, workspace, task }, digest, story) {
   const all = answers(story);
@@ -58,18 +54,15 @@ function readsOf({ reads, workspace, task }, digest, story) {
   return { digest, reads, workspace, task, grade, by };
 }
 
-/**
- * What is asked of the answers to an action: the request's own terms and those of the policy in force.
- * @param {Body} request @param {State} state
- */
+/** What is asked of the answers now: the request's own terms and those of the policy in force, or nothing where it lets none run. @param {Action} request @param {State} state */
 function termNow(request, state) {
-  const now = termOf(state.policy, { kind: request.kind, args: request.args });
-  return now && stricter(termsOf(request), now);
+  const now = termOf(state.policy, request);
+  return now && now.mode !== 'never' ? stricter(termsOf(request), now) : undefined;
 }
 
 /**
  * How many people and devices are still needed after these answers.
- * @param {Body} request @param {Body[]} given bodies of answers @param {State} state
+ * @param {Action} request @param {Pick<Answer, 'evidence'>[]} given @param {State} state
  */
 function lacking(request, given, state) {
   const { approvers = 1, devices = 1 } = termNow(request, state) ?? {};
@@ -77,21 +70,18 @@ function lacking(request, given, state) {
   return { people: Math.max(0, approvers - has.people), devices: Math.max(0, devices - has.devices) };
 }
 
-/** What its own signed message may decide: it reads, or adds a file and replaces none. */
-const commanded = ['list', 'get_file', 'put_file', 'diff', 'export'];
-
-/** Whether who asks may be who decides, by the one message. @param {Body} a @param {Body} request @param {import('./policy.cjs').Term} term */
+/** Whether who asks may be who decides, by the one message. @param {Answer} a @param {Action} request @param {import('./policy.cjs').Term} term */
 const isCommand = (a, request, { approvers, devices, grace }) =>
-  commanded.indexOf(request.kind) >= 0 &&
+  traits(request.kind).words &&
   a.grade === 'signed' &&
   a.evidence.user === request.requester &&
   approvers * devices === 1 &&
   grace === 0;
 
-/** Why one answer does not count now, or ''. @param {Body} a with its `seq` @param {Body} request @param {number} requested @param {State} state */
+/** Why one answer does not count now. @param {Answer & {seq: number}} a @param {Action} request @param {number} requested @param {State} state @returns {Refusal} */
 function unfit(a, request, requested, state) {
   const term = termNow(request, state);
-  if (!term || term.mode === 'never') return 'never';
+  if (!term) return 'never';
   if (rank(a.grade) < rank(term.grade)) return 'grade';
   if (!mayApprove(a, state, a.seq)) return 'revoked';
   if (a.grade !== 'signed' && tapsAreSpoilt(state, requested)) return 'grade';
@@ -100,63 +90,68 @@ function unfit(a, request, requested, state) {
   return term.approvers > 1 && a.evidence.user === request.requester ? 'own_request' : '';
 }
 
-/** Why these answers together do not suffice now, or ''. @param {Body[]} all @param {Body} request @param {number} requested @param {State} state */
+/** Why one of these answers does not count now. @param {(Answer & {seq: number})[]} all @param {Action} request @param {number} requested @param {State} state */
+const anyUnfit = (all, request, requested, state) =>
+  all.map((a) => unfit(a, request, requested, state)).find((why) => why !== '') ?? '';
+
+/** Why these answers together do not suffice now. @param {(Answer & {seq: number})[]} all @param {Action} request @param {number} requested @param {State} state @returns {Refusal} */
 function insufficient(all, request, requested, state) {
-  for (const a of all) {
-    const why = unfit(a, request, requested, state);
-    if (why) return why;
-  }
+  const why = anyUnfit(all, request, requested, state);
+  if (why) return why;
   const { people, devices } = lacking(request, all, state);
   if (people + devices > 0) return 'quorum';
-  const byOwner = all.some((a) => state.people.roles.get(a.evidence.user) === 'owner');
-  const own = request.kind === 'device' && all.some((a) => a.evidence.user === request.args.user);
-  return byOwner || own || !['policy', 'role', 'device', 'thaw'].includes(request.kind) ? '' : 'not_owner';
+  if (!traits(request.kind).owner) return '';
+  const own = request.kind === 'device' ? request.args.user : undefined;
+  const may = all.some(({ evidence: { user } }) => user === own || state.people.roles.get(user) === 'owner');
+  return may ? '' : 'not_owner';
 }
 
 /**
- * Why this answer does not count, or does not suffice, or ''.
- * @param {string} kind endorsed or approved @param {Body} body @param {Body} request @param {Entry} requested @param {Context} c
+ * Why this answer does not count, or does not suffice.
+ * @param {string} kind endorsed or approved @param {Answer} body @param {Action} request @param {Entry} requested @param {Context} c
+ * @returns {Refusal}
  */
 function answerRefusal(kind, body, request, requested, c) {
   if (isFrozen(c.state) && request.kind !== 'thaw') return 'frozen';
   const term = termNow(request, c.state);
-  if (!term || term.mode === 'never') return 'never';
+  if (!term) return 'never';
   if (Date.parse(c.now) > deadline(requested, term.decide_within)) return 'late';
   if (!mayApprove(body, c.state)) return rank(body.grade) < rank(term.grade) ? 'grade' : 'not_enrolled';
   // The one action that this event may decide as a command, so that none decides two.
   if (body.evidence.form === 'command' && idOf(String(body.evidence.event), c.sha256) !== requested.id)
     return 'command';
-  const mine = { ...body, seq: Infinity };
   const before = answers(c.story);
+  const mine = { ...body, seq: Infinity };
+  const all = [...before, mine];
   const why = unfit(mine, request, requested.seq, c.state);
   if (why) return why;
-  const all = [...before, mine];
   if (count(all).devices === count(before).devices) return 'counted_already';
-  if (kind === 'approved') return insufficient(all, request, requested.seq, c.state);
-  return before.map((a) => unfit(a, request, requested.seq, c.state)).find(Boolean) ?? '';
+  return kind === 'approved'
+    ? insufficient(all, request, requested.seq, c.state)
+    : anyUnfit(before, request, requested.seq, c.state);
 }
 
 /**
- * Why a decided action may not begin (or, a control action, take effect) now, or ''. What was asked of its answers is asked again.
- * @param {Body} request @param {Context} c
+ * Why a decided action may not begin (or, a control action, take effect) now. What was asked of its answers is asked again.
+ * @param {Action} request @param {Context} c @returns {Refusal}
  */
-function beginRefusal(request, c) {
-  const requested = last(c.story, 'requested');
-  const decided = last(c.story, 'approved') || last(c.story, 'leased');
+function beginRefusal(request, { story, state, now }) {
+  const requested = last(story, 'requested');
+  const decided = last(story, 'approved', 'leased');
   if (!requested || !decided) return 'lifecycle';
-  if (c.state.frozenAt > decided.seq || (isFrozen(c.state) && request.kind !== 'thaw')) return 'frozen';
-  const term = termNow(request, c.state);
-  if (!term || term.mode === 'never') return 'never';
-  if (Date.parse(c.now) > deadline(decided, term.execute_within)) return 'late';
+  if (state.frozenAt > decided.seq || (isFrozen(state) && request.kind !== 'thaw')) return 'frozen';
+  const term = termNow(request, state);
+  if (!term) return 'never';
+  if (Date.parse(now) > deadline(decided, term.execute_within)) return 'late';
   if (decided.kind === 'leased') {
-    const grant = c.state.grants.get(bodyOf(decided).lease);
+    const grant = state.grants.get(bodyOf(decided, 'leased').lease);
     if (!grant) return 'lease_over'; // it stood when it was used
     if (grant.kind === 'lease' && term.mode !== 'lease') return 'not_leased';
     // Its count was taken and its time looked at when it was used; what ended it since still counts.
-    return overSince(grant, c.state, decided.at);
+    return overSince(grant, state, decided.at);
   }
-  if (Date.parse(c.now) < deadline(decided, term.grace)) return 'grace';
-  return insufficient(answers(c.story), request, requested.seq, c.state);
+  if (Date.parse(now) < deadline(decided, term.grace)) return 'grace';
+  return insufficient(answers(story), request, requested.seq, state);
 }
 
 module.exports = { termsOf, answers, effectOf, readsOf, lacking, answerRefusal, beginRefusal };

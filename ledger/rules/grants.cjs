@@ -4,13 +4,12 @@
 // another action, whatever the agent reads of the workspace in that task. All are counted and end.
 const { canonical } = require('./canonical.cjs');
 const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
-const { classes, longestWait, mostUses, rank, readsTerm, termOf, whole } = require('./policy.cjs');
+const { isKind, traits } = require('./kinds.cjs');
+const { longestWait, mostUses, rank, readsTerm, termOf, whole } = require('./policy.cjs');
 /** @typedef {import('./state.cjs').State} State */
 /** @typedef {import('./state.cjs').Grant} Grant */
+/** @typedef {import('./codes.cjs').Refusal} Refusal */
 /** @typedef {{kind: string, args: Record<string, unknown>}} Act */
-
-/** Kinds of action that a path can stand for. */
-const fileKinds = ['read_file', 'list', 'grep', 'write_file', 'edit_file'];
 
 /** The exact text of what would be done, whoever asks for it and whenever: what leases and plans are compared by. @param {Act} act @param {unknown} workspace */
 const actText = (act, workspace) => canonical({ args: act.args, kind: act.kind, workspace });
@@ -30,37 +29,33 @@ function isBelow(path, folder) {
   return outer.every((part, i) => inner[i] === part);
 }
 
-/** A plan holds what the sandbox runs, and no further grants. @param {unknown} step */
-const isStep = (step) => {
-  const { kind, args, ...more } = /** @type {Partial<Act>} */ (step || {});
-  const runs = typeof kind === 'string' && Object.hasOwn(classes, kind) && classes[kind] !== 'control';
-  return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
-};
+/** Whether these are up to fifty acts that the sandbox runs: a grant holds no further grants. @param {unknown} acts */
+const areActs = (acts) =>
+  Array.isArray(acts) &&
+  acts.length > 0 &&
+  acts.length <= 50 &&
+  acts.every((act) => {
+    const { kind, args, ...more } = act || {};
+    const runs = isKind(kind) && traits(kind).class !== 'control';
+    return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
+  });
 
-/** Why a lease's or plan's arguments are none, or ''. @param {Act} asked */
-function grantFault({ kind, args }) {
-  const { acts, of, path, steps, uses, seconds } = args;
-  if (!whole(seconds, 1, longestWait)) return 'seconds';
-  if (kind === 'plan')
-    return Array.isArray(steps) &&
-      steps.length > 0 &&
-      steps.length <= 50 &&
-      steps.every(isStep) &&
-      Object.keys(args).length === 2
-      ? ''
-      : 'steps';
-  if (!whole(uses, 1, mostUses)) return 'uses';
-  if (Array.isArray(acts))
-    return acts.length > 0 && acts.length <= 50 && acts.every(isStep) && Object.keys(args).length === 3
-      ? ''
-      : 'acts';
-  return fileKinds.indexOf(String(of)) >= 0 && partsOf(path) && Object.keys(args).length === 4 ? '' : 'path';
+/** Whether these are a plan's arguments. @param {Record<string, unknown>} args */
+const isPlan = ({ steps, seconds, ...more }) =>
+  areActs(steps) && whole(seconds, 1, longestWait) && Object.keys(more).length === 0;
+
+/** Whether these are a lease's arguments: acts, or a kind of file action and a path. @param {Record<string, unknown>} args */
+function isLease({ uses, seconds, ...what }) {
+  if (!whole(seconds, 1, longestWait) || !whole(uses, 1, mostUses)) return false;
+  const { acts, of, path, ...more } = what;
+  if (acts !== undefined) return areActs(acts) && Object.keys(what).length === 1;
+  return Boolean(traits(of).path && partsOf(path)) && Object.keys(more).length === 0;
 }
 
 /**
- * Why a grant that was not ended does not count at this moment, or ''. A freeze ends every grant there is, and so does the loss of
+ * Why a grant that was not ended does not count at this moment. A freeze ends every grant there is, and so does the loss of
  * any device that approved it.
- * @param {Grant} grant @param {State} state @param {string} now
+ * @param {Grant} grant @param {State} state @param {string} now @returns {Refusal}
  */
 function overSince(grant, state, now) {
   if (Date.parse(now) > Date.parse(grant.at) + grant.args.seconds * 1000) return 'lease_over';
@@ -77,9 +72,9 @@ function overSince(grant, state, now) {
 }
 
 /**
- * Why this grant does not cover what is asked, or ''.
+ * Why this grant does not cover what is asked.
  * @param {Grant} grant @param {Act & {workspace?: unknown, task?: unknown, requester?: unknown}} asked
- * @param {State} state @param {string} now
+ * @param {State} state @param {string} now @returns {Refusal}
  */
 function uncovered(grant, asked, state, now) {
   const over = overSince(grant, state, now);
@@ -98,8 +93,8 @@ function uncovered(grant, asked, state, now) {
   if (term?.mode !== 'lease') return 'not_leased';
   if (grant.kind === 'reads') {
     const mine = asked.task === grant.task && asked.requester === 'brain';
-    const reads = classes[asked.kind] === 'read' && fileKinds.indexOf(asked.kind) >= 0;
-    return mine && reads && isBelow(asked.args.path, '') ? '' : 'not_covered';
+    const its = traits(asked.kind);
+    return mine && its.path && its.class === 'read' && isBelow(asked.args.path, '') ? '' : 'not_covered';
   }
   const { acts, of, path } = args;
   const covers = acts
@@ -108,4 +103,4 @@ function uncovered(grant, asked, state, now) {
   return covers ? '' : 'not_covered';
 }
 
-module.exports = { actText, grantFault, overSince, uncovered };
+module.exports = { actText, isLease, isPlan, overSince, uncovered };

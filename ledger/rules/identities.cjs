@@ -19,7 +19,7 @@ const enrolled = ({ devices, roles }) =>
 /**
  * Whether a decision's evidence names somebody who may approve at its grade now, and could when it was given: an enrolment that
  * came later, of the same device even, does not bring it back.
- * @param {Body} decision @param {State} state @param {number} [seq] of the decision, if it is an entry already
+ * @param {{grade?: unknown, evidence?: unknown}} decision @param {State} state @param {number} [seq] of the decision, if it is an entry already
  */
 function mayApprove(decision, { people }, seq = Infinity) {
   if (!decision.evidence || typeof decision.evidence !== 'object') return false;

@@ -1,188 +1,198 @@
 // @ts-check
-// What may be written to the ledger, by whom and when. One module for the hook that enforces it, the executor that
-// checks it again before it runs anything, the audit and the tests. Plain CommonJS without imports of Node, because
-// PocketBase's hooks run in goja.
+// What may be written to the ledger, by whom and when: a table from an entry's kind to its check. One module for the hook
+// that enforces it, the executor that checks it again before it runs anything, the audit and the tests. Plain CommonJS
+// without imports of Node, because PocketBase's hooks run in goja.
 const { canonical } = require('./canonical.cjs');
-const { lifecycle, rights, stateOf, last, isFrozen } = require('./lifecycle.cjs');
-const { effectOf, readsOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
+const { bodyOf, isFrozen, isOfAction, last, mayFollow, rights } = require('./lifecycle.cjs');
+const { answerRefusal, beginRefusal, effectOf, readsOf, termsOf } = require('./answers.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
-const {
-  classes,
-  isReads,
-  longestWait,
-  policyFault,
-  rank,
-  readsTerm,
-  termOf,
-  whole,
-} = require('./policy.cjs');
-const { grantFault, uncovered } = require('./grants.cjs');
+const { isKind, traits } = require('./kinds.cjs');
+const { isReads, longestWait, policyFault, rank, readsTerm, termOf, whole } = require('./policy.cjs');
+const { isLease, isPlan, uncovered } = require('./grants.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
+ * @typedef {import('./state.cjs').State} State
+ * @typedef {import('./codes.cjs').Refusal} Refusal
+ * @typedef {import('../src/action.ts').Action} Action
+ * @typedef {import('../src/bodies.ts').Answer} Answer
  * @typedef {Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>} Proposed
- * @typedef {{story: Entry[], state: import('./state.cjs').State, now: string, sha256: (text: string) => string, given: (lease: string) => boolean}} Context
- * @typedef {Record<string, any>} Body
+ * @typedef {{story: Entry[], state: State, now: string, sha256: (text: string) => string, given: (lease: string) => boolean}} Context
+ * @typedef {Record<string, unknown>} Body of which nothing is known yet
  */
 
 /** Hashing input of an entry: everything but the hash itself. @param {Omit<Entry, 'hash'>} e */
 const hashed = ({ action, at, author, body, id, kind, prev, seq }) =>
   canonical({ action, at, author, body, id, kind, prev, seq });
 
-/** @param {unknown} v @param {number} most */
+/** @param {unknown} v @param {number} most @returns {v is string} */
 const text = (v, most) => typeof v === 'string' && v.length > 0 && v.length <= most;
 
-/** Why a control action's effect can't be had where the chain stands, or ''. @param {Body} request @param {Context['state']} state */
-function effectRefusal(request, state) {
-  const { kind, args } = request;
-  if (kind === 'policy') {
-    if (policyFault(args.policy) || Object.keys(args).length !== 1) return 'policy';
+/** @param {Body} body @returns {body is import('../src/bodies.ts').Keys} */
+const hasKeys = (body) => deviceKeys.every((key) => text(body[key], 255));
+
+/** @param {Body} args @param {number} count */
+const areJust = (args, count) => Object.keys(args).length === count;
+
+/** Why a control action's effect can't be had where the chain stands. @type {Record<string, (args: Body, state: State) => Refusal>} */
+const effects = {
+  lease: (args) => (isLease(args) ? '' : 'body_invalid'),
+  plan: (args) => (isPlan(args) ? '' : 'body_invalid'),
+  policy(args, { people }) {
+    const policy = /** @type {import('./policy.cjs').Policy} */ (args.policy);
+    if (policyFault(policy) || !areJust(args, 1)) return 'policy';
     // One that nobody here could satisfy could never be changed again.
-    const able = distinct(enrolled(state.people).filter((d) => atLeast(d.role, 'approves')));
-    const { approvers, devices } = args.policy.control;
+    const able = distinct(enrolled(people).filter((d) => atLeast(d.role, 'approves')));
+    const { approvers = 1, devices = 1 } = policy['control'] ?? {};
     return approvers > able.people || devices > able.devices ? 'too_few' : '';
-  }
-  if (kind === 'thaw')
-    return Object.keys(args).length > 0 ? 'body_invalid' : isFrozen(state) ? '' : 'not_frozen';
-  if (kind === 'device') {
-    if (!deviceKeys.every((key) => text(args[key], 255)) || Object.keys(args).length !== 5)
+  },
+  role({ user, role, ...more }, { people }) {
+    if (!text(user, 255) || !people.roles.has(user) || !roles.includes(String(role)) || !areJust(more, 0))
       return 'body_invalid';
-    const known = enrolled(state.people).some((d) => d.user === args.user && d.master === args.master);
+    const another = enrolled(people).some((d) => d.user !== user && d.role === 'owner');
+    return role === 'owner' || another ? '' : 'last_owner';
+  },
+  device(args, { people }) {
+    if (!hasKeys(args) || !areJust(args, deviceKeys.length)) return 'body_invalid';
+    const known = enrolled(people).some((d) => d.user === args.user && d.master === args.master);
     return known ? '' : 'not_enrolled';
-  }
-  if (kind === 'role') {
-    if (
-      !text(args.user, 255) ||
-      !state.people.roles.get(args.user) ||
-      roles.indexOf(args.role) < 0 ||
-      Object.keys(args).length !== 2
-    )
-      return 'body_invalid';
-    const another = enrolled(state.people).some((d) => d.user !== args.user && d.role === 'owner');
-    return args.role === 'owner' || another ? '' : 'last_owner';
-  }
-  if (kind === 'lease' || kind === 'plan') return grantFault({ kind, args }) ? 'body_invalid' : '';
-  return '';
-}
+  },
+  thaw(args, state) {
+    if (!areJust(args, 0)) return 'body_invalid';
+    return isFrozen(state) ? '' : 'not_frozen';
+  },
+};
 
-/** Why the reads that an action's card would lease besides can't be had, or ''. @param {Body} request @param {Context['state']} state */
-function readsRefusal(request, state) {
-  if (request.reads === undefined) return '';
+/** @param {string} kind @param {Body} args @param {State} state @returns {Refusal} */
+const effectRefusal = (kind, args, state) => effects[kind]?.(args, state) ?? '';
+
+/** Why the reads that an action's card would lease besides can't be had. @param {Body} request @param {State} state @returns {Refusal} */
+function readsRefusal({ reads, requester, kind, grade }, state) {
+  if (reads === undefined) return '';
   const term = readsTerm(state.policy);
-  if (!term || request.requester !== 'brain' || request.class === 'control') return 'reads';
-  if (!isReads(request.reads, term.reads)) return 'reads';
-  return rank(request.grade) < rank(term.grade) ? 'grade' : '';
+  if (!term || requester !== 'brain' || traits(kind).class === 'control') return 'reads';
+  if (!isReads(reads, term.reads)) return 'reads';
+  return rank(grade) < rank(term.grade) ? 'grade' : '';
 }
 
-/** @param {Proposed} e @param {Body} body @param {Context} c */
-function requestRefusal(e, body, c) {
+/** @param {Proposed} e @param {Body} body @param {State} state @returns {Refusal} */
+function requestRefusal(e, body, state) {
+  const { kind, args, requester } = body;
   if (e.id !== e.action || body.id !== e.action) return 'action_id';
-  if (!Object.hasOwn(classes, body.kind) || body.class !== classes[body.kind]) return 'class';
-  if (!text(body.workspace, 40) || !text(body.task, 40) || !body.args || typeof body.args !== 'object')
+  if (!isKind(kind) || body.class !== traits(kind).class) return 'class';
+  if (!text(body.workspace, 40) || !text(body.task, 40) || !args || typeof args !== 'object')
     return 'body_invalid';
-  if (!['brain', 'owner', 'operator'].includes(body.requester) && !/^@/.test(body.requester))
-    return 'body_invalid';
-  if (body.requester === 'brain' && body.class === 'control' && body.kind !== 'plan') return 'not_allowed';
-  const effect = effectRefusal(body, c.state);
+  if (typeof requester !== 'string' || !/^(brain$|operator$|@)/.test(requester)) return 'body_invalid';
+  if (requester === 'brain' && body.class === 'control' && kind !== 'plan') return 'not_allowed';
+  const asked = { kind, args: /** @type {Body} */ (args) };
+  const effect = effectRefusal(kind, asked.args, state);
   if (effect) return effect;
-  const term = termOf(c.state.policy, { kind: body.kind, args: body.args });
+  const term = termOf(state.policy, asked);
   if (!term) return 'class';
   if (term.mode === 'never') return 'never';
-  const asked = termsOf(body);
-  if (rank(asked.grade) < rank(term.grade)) return 'grade';
-  if (asked.approvers * asked.devices > 1 && asked.grade !== 'signed') return 'grade';
-  if (
-    !whole(asked.decide_within, 1, term.decide_within) ||
-    !whole(asked.execute_within, 1, term.execute_within)
-  )
-    return 'clock';
-  if (!whole(asked.grace, term.grace, longestWait)) return 'clock';
-  if (!whole(asked.approvers, term.approvers, 9) || !whole(asked.devices, term.devices, 9)) return 'quorum';
-  return readsRefusal(body, c.state);
-}
-
-/** @param {Body} body @param {Body} request @param {Context} c */
-function appliedRefusal(body, request, c) {
-  if (request.class !== 'control') return 'lifecycle';
-  if (canonical(body) !== canonical(effectOf(request, body.digest, c.story))) return 'body_invalid';
-  return beginRefusal(request, c) || effectRefusal(request, c.state);
-}
-
-/** What a card leased besides is given once, while the action that it was approved with runs and nobody stopped it. @param {Body} body @param {Body} request @param {Context} c */
-function grantedRefusal(body, request, c) {
-  const given = c.story.some((e) => e.kind === 'lease.granted' || e.kind === 'stop');
-  if (given || request.reads === undefined || !last(c.story, 'approved')) return 'lifecycle';
-  if (canonical(body) !== canonical(readsOf(request, body.digest, c.story))) return 'body_invalid';
-  return readsRefusal(request, c.state) || beginRefusal(request, c);
-}
-
-/** @param {Body} body @param {Body} request @param {Context} c */
-function leasedRefusal(body, request, c) {
-  const grant = c.state.grants.get(body.lease);
-  if (!grant) return c.given(body.lease) ? 'lease_over' : 'no_lease';
-  if (body.use !== grant.used + 1) return 'count';
-  return isFrozen(c.state)
-    ? 'frozen'
-    : uncovered(grant, { ...request, kind: request.kind, args: request.args }, c.state, c.now);
-}
-
-/** Kinds beside an action's life. @param {Proposed} e @param {Body} body @param {Context} c */
-function besideRefusal(e, body, c) {
-  if (e.action) return 'no_action_here';
-  if (e.kind === 'identity.enrolled') {
-    if (!deviceKeys.every((key) => text(body[key], 255))) return 'body_invalid';
-    return body.role === undefined || roles.indexOf(body.role) > 0 ? '' : 'body_invalid';
-  }
-  if (e.kind.indexOf('identity.') === 0) return text(body.user, 255) ? '' : 'body_invalid';
-  if (e.kind === 'policy.set') {
-    if (policyFault(body.policy)) return 'policy';
-    return enrolled(c.state.people).length > 0 ? 'needs_approval' : '';
-  }
-  if (e.kind === 'lease.ended') return c.given(body.lease) ? '' : 'no_lease';
-  return e.kind.indexOf('workspace.') === 0 ? workspaceRefusal(e.kind, body, c.state.workspaces) : '';
+  const own = termsOf(/** @type {Action} */ (body));
+  if (rank(own.grade) < rank(term.grade)) return 'grade';
+  if (own.approvers * own.devices > 1 && own.grade !== 'signed') return 'grade';
+  if (!whole(own.decide_within, 1, term.decide_within)) return 'clock';
+  if (!whole(own.execute_within, 1, term.execute_within)) return 'clock';
+  if (!whole(own.grace, term.grace, longestWait)) return 'clock';
+  if (!whole(own.approvers, term.approvers, 9) || !whole(own.devices, term.devices, 9)) return 'quorum';
+  return readsRefusal(body, state);
 }
 
 /**
- * Why an entry may not be written where the chain stands, as a code, or '' when it may.
+ * What decides or begins something, each with its check of body, request and chain. By a clock that went back none of these may
+ * stand: it would give late decisions their time again.
+ * @type {Record<string, (body: Body, request: Action, requested: Entry, c: Context) => Refusal>}
+ */
+const decisive = {
+  endorsed: (body, request, requested, c) =>
+    answerRefusal('endorsed', /** @type {Answer} */ (body), request, requested, c),
+  approved: (body, request, requested, c) =>
+    answerRefusal('approved', /** @type {Answer} */ (body), request, requested, c),
+  leased({ lease, use }, request, _, c) {
+    const grant = c.state.grants.get(String(lease));
+    if (!grant) return c.given(String(lease)) ? 'lease_over' : 'no_lease';
+    if (use !== grant.used + 1) return 'count';
+    return isFrozen(c.state) ? 'frozen' : uncovered(grant, request, c.state, c.now);
+  },
+  applied(body, request, _, c) {
+    if (request.class !== 'control') return 'lifecycle';
+    if (canonical(body) !== canonical(effectOf(request, String(body.digest), c.story))) return 'body_invalid';
+    return beginRefusal(request, c) || effectRefusal(request.kind, request.args, c.state);
+  },
+  claimed: (_, request, __, c) => (request.class === 'control' ? 'lifecycle' : beginRefusal(request, c)),
+  // What a card leased besides is given once, while the action that it was approved with runs and nobody stopped it.
+  'lease.granted'(body, request, _, c) {
+    if (last(c.story, 'lease.granted', 'stop') || !request.reads || !last(c.story, 'approved'))
+      return 'lifecycle';
+    if (canonical(body) !== canonical(readsOf(request, String(body.digest), c.story))) return 'body_invalid';
+    return readsRefusal(request, c.state) || beginRefusal(request, c);
+  },
+};
+
+/** @param {Body} body @returns {Refusal} */
+const namesUser = (body) => (text(body.user, 255) ? '' : 'body_invalid');
+/** @param {string} kind @returns {(body: Body, c: Context) => Refusal} */
+const workspace =
+  (kind) =>
+  (body, { state }) =>
+    workspaceRefusal(kind, body, state.workspaces);
+
+/** What stands beside every action's life, each with its check. @type {Record<string, (body: Body, c: Context) => Refusal>} */
+const beside = {
+  'identity.enrolled'(body) {
+    const { role = 'owner' } = body;
+    return hasKeys(body) && role !== 'none' && roles.includes(String(role)) ? '' : 'body_invalid';
+  },
+  'identity.changed': namesUser,
+  'identity.revoked': namesUser,
+  'policy.set'({ policy }, { state }) {
+    if (policyFault(policy)) return 'policy';
+    return enrolled(state.people).length > 0 ? 'needs_approval' : '';
+  },
+  'lease.ended': ({ lease }, c) => (c.given(String(lease)) ? '' : 'no_lease'),
+  'workspace.created': workspace('workspace.created'),
+  'workspace.imported': workspace('workspace.imported'),
+  'workspace.exported': workspace('workspace.exported'),
+};
+
+/** What an entry's text says, if it is canonical JSON. @param {string} text @returns {unknown} */
+function parsed(text) {
+  try {
+    const value = JSON.parse(text);
+    return canonical(value) === text ? value : undefined;
+  } catch (_) {
+    return undefined;
+  }
+}
+
+/**
+ * Why an entry may not be written where the chain stands.
  * @param {Proposed} e what somebody wants to write
  * @param {Context} c the action's story and the state of the chain, the ledger's clock, whether a grant of this id was ever given
- * @returns {string}
+ * @returns {Refusal}
  */
 function refusal(e, c) {
   // hasOwn: an author named like a property of every object has no rights either.
   if (!Object.hasOwn(rights, e.author) || !rights[e.author]?.includes(e.kind)) return 'not_allowed';
-  let body;
-  try {
-    body = JSON.parse(e.body);
-    if (canonical(body) !== e.body) return 'not_canonical';
-  } catch (_) {
-    return 'not_canonical';
-  }
-  if (!body || typeof body !== 'object' || Array.isArray(body)) return 'body_invalid';
-  const state = stateOf(c.story);
-  if (e.kind === 'stop') return state === 'claimed' || state === 'running' ? '' : 'lifecycle';
-  const granting = e.kind === 'lease.granted';
-  if (!granting && !Object.hasOwn(lifecycle, e.kind)) return besideRefusal(e, body, c);
+  const value = parsed(e.body);
+  if (value === undefined) return 'not_canonical';
+  if (!value || typeof value !== 'object' || Array.isArray(value)) return 'body_invalid';
+  const body = /** @type {Body} */ (value);
+  if (!isOfAction(e.kind)) return e.action ? 'no_action_here' : (beside[e.kind]?.(body, c) ?? '');
   if (!e.action) return 'action_missing';
-  const may = granting ? state === 'claimed' || state === 'running' : lifecycle[state]?.includes(e.kind);
-  if (!may) return 'lifecycle';
-  if (e.kind === 'requested') return requestRefusal(e, body, c);
+  if (!mayFollow(c.story, e.kind)) return 'lifecycle';
+  if (e.kind === 'stop') return '';
+  if (e.kind === 'requested') return requestRefusal(e, body, c.state);
   const requested = last(c.story, 'requested');
   if (!requested) return 'lifecycle';
   if (body.digest !== c.sha256(requested.body)) return 'digest';
-  const request = JSON.parse(requested.body);
-  // A clock that went back would give late decisions their time again: nothing is decided or begun then.
-  const back = Date.parse(c.now) < c.state.clock;
-  if (back && ['endorsed', 'approved', 'leased', 'applied', 'claimed', 'lease.granted'].includes(e.kind))
-    return 'clock_back';
-  if (e.kind === 'endorsed' || e.kind === 'approved')
-    return answerRefusal(e.kind, body, request, requested, c);
-  if (e.kind === 'leased') return leasedRefusal(body, request, c);
-  if (granting) return grantedRefusal(body, request, c);
-  if (e.kind === 'applied') return appliedRefusal(body, request, c);
-  if (e.kind === 'claimed') return request.class === 'control' ? 'lifecycle' : beginRefusal(request, c);
-  return '';
+  const check = decisive[e.kind];
+  if (!check) return '';
+  if (Date.parse(c.now) < c.state.clock) return 'clock_back';
+  return check(body, bodyOf(requested, 'requested'), requested, c);
 }
 
 module.exports = { hashed, refusal };

@@ -31,65 +31,60 @@ const lifecycle = {
   unknown: [],
 };
 
+/** What is written beside its life while an action runs. */
+const whileItRuns = ['stop', 'lease.granted'];
+
+/** @param {string} kinds */
+const list = (kinds) => kinds.split(' ');
+
 /** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
 const rights = {
-  bot: [
-    ...[
-      'requested',
-      'posted',
-      'leased',
-      'endorsed',
-      'approved',
-      'applied',
-      'denied',
-      'expired',
-      'void',
-      'stop',
-    ],
-    ...[
-      'identity.changed',
-      'identity.revoked',
-      'lease.ended',
-      'alarm',
-      'frozen',
-      'checkpoint',
-      'workspace.created',
-    ],
-  ],
-  executor: [
-    ...['claimed', 'lease.granted', 'running', 'succeeded', 'failed', 'killed'],
-    ...['unknown', 'expired', 'alarm'],
-  ],
-  operator: [
-    ...['identity.enrolled', 'identity.revoked', 'policy.set', 'lease.ended', 'frozen', 'thawed'],
-    ...['void', 'unknown', 'alarm'], // what was open when a backup was made
-    ...['workspace.imported', 'workspace.exported'],
-  ],
+  bot: list(
+    'requested posted leased endorsed approved applied denied expired void stop alarm frozen checkpoint ' +
+      'identity.changed identity.revoked lease.ended workspace.created',
+  ),
+  executor: list('claimed lease.granted running succeeded failed killed unknown expired alarm'),
+  // void and unknown: of what was open when a backup was made.
+  operator: list(
+    'identity.enrolled identity.revoked policy.set lease.ended frozen thawed void unknown alarm ' +
+      'workspace.imported workspace.exported',
+  ),
   auditor: [],
 };
 
-/** The state an action is in: the kind of its last lifecycle entry, or ''. @param {Entry[]} story */
-function stateOf(story) {
-  for (let i = story.length - 1; i >= 0; i--) {
-    const entry = story[i];
-    if (entry && Object.hasOwn(lifecycle, entry.kind)) return entry.kind;
-  }
-  return '';
+/** The state an action is in: the kind of its last lifecycle entry, or ''. @param {readonly Entry[]} story */
+const stateOf = (story) => story.findLast(({ kind }) => Object.hasOwn(lifecycle, kind))?.kind ?? '';
+
+/** Whether such an entry is part of an action's story. @param {string} kind */
+const isOfAction = (kind) => Object.hasOwn(lifecycle, kind) || whileItRuns.includes(kind);
+
+/** Whether such an entry may come next in this story. @param {readonly Entry[]} story @param {string} kind */
+function mayFollow(story, kind) {
+  const state = stateOf(story);
+  return whileItRuns.includes(kind)
+    ? state === 'claimed' || state === 'running'
+    : lifecycle[state]?.includes(kind);
 }
 
 /** True for states that nothing follows. @param {string} state */
 const isOver = (state) => Object.hasOwn(lifecycle, state) && lifecycle[state]?.length === 0;
 
-/** What an entry says. @param {Entry} entry */
-const bodyOf = (entry) => JSON.parse(entry.body);
-
-/** @param {Entry[]} entries @param {string} kind */
-function last(entries, kind) {
-  for (let i = entries.length - 1; i >= 0; i--) if (entries[i]?.kind === kind) return entries[i];
-  return undefined;
+/**
+ * What an entry of this kind says.
+ * @template {keyof import('../src/bodies.ts').Bodies} K
+ * @param {Pick<Entry, 'kind' | 'body'>} entry that was judged @param {...K} kinds it is of one of these
+ * @returns {import('../src/bodies.ts').Bodies[K]}
+ */
+function bodyOf(entry, ...kinds) {
+  if (!kinds.some((kind) => kind === entry.kind))
+    throw new Error(`a body of ${kinds} was asked of ${entry.kind}`);
+  return JSON.parse(entry.body);
 }
+
+/** @param {readonly Entry[]} story @param {...string} kinds */
+const last = (story, ...kinds) => story.findLast(({ kind }) => kinds.includes(kind));
 
 /** True while the last of frozen and thawed is frozen. @param {import('./state.cjs').State} state */
 const isFrozen = ({ frozenAt, thawedAt }) => frozenAt > thawedAt;
 
-module.exports = { lifecycle, rights, stateOf, isOver, last, bodyOf, isFrozen };
+module.exports = { lifecycle, rights, isOfAction, mayFollow, stateOf, isOver, last, bodyOf, isFrozen };

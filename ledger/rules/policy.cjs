@@ -1,6 +1,7 @@
 // @ts-check
 // The policy: what each risk class needs before it runs. It is set by the operator before anybody is enrolled, and from
 // then on by an approved action alone.
+const { traits } = require('./kinds.cjs');
 
 /**
  * What a class needs. Waits are in seconds and run on the ledger's clock: `decide_within` from the request, `execute_within`
@@ -16,26 +17,6 @@ const grades = ['plain', 'sealed', 'signed'];
 
 /** Risk classes, the least harmful first. */
 const risks = ['read', 'write', 'exec', 'network', 'secret', 'destructive', 'control'];
-
-/** The class of each kind of action: from what the sandbox would let it do, never from its text. @type {Record<string, string>} */
-const classes = {
-  read_file: 'read',
-  list: 'read',
-  grep: 'read',
-  get_file: 'read',
-  put_file: 'write',
-  diff: 'read',
-  export: 'read',
-  write_file: 'write',
-  edit_file: 'write',
-  bash: 'exec',
-  lease: 'control',
-  plan: 'control',
-  policy: 'control',
-  role: 'control',
-  device: 'control',
-  thaw: 'control',
-};
 
 /** The weakest grade that any policy may ask for. A class not named here takes nothing but `signed`. @type {Record<string, string>} */
 const floor = { read: 'sealed', write: 'sealed', exec: 'sealed' };
@@ -67,12 +48,11 @@ const whole = (v, least, most) => typeof v === 'number' && Number.isInteger(v) &
 /** Where a grade stands; -1 for what is none. @param {unknown} grade */
 const rank = (grade) => (typeof grade === 'string' ? grades.indexOf(grade) : -1);
 
-/** Whether this is a lease of reads within these bounds, and nothing else. @param {any} r @param {Reads} most */
-const isReads = (r, most) =>
-  Boolean(r) &&
-  whole(r.uses, 1, most.uses) &&
-  whole(r.seconds, 1, most.seconds) &&
-  Object.keys(r).length === 2;
+/** Whether this is a lease of reads within these bounds, and nothing else. @param {unknown} v @param {Reads} most */
+function isReads(v, most) {
+  const { uses, seconds, ...more } = /** @type {Record<string, unknown>} */ (v ?? {});
+  return whole(uses, 1, most.uses) && whole(seconds, 1, most.seconds) && Object.keys(more).length === 0;
+}
 
 /** Why a term is none for this class, in words that follow its name, or ''. @param {string} risk @param {Partial<Term>} t */
 function termFault(risk, t) {
@@ -119,27 +99,21 @@ const stricter = (a, b) => ({
   devices: Math.max(a.devices, b.devices),
 });
 
-/** What a grant would let run. @param {string} kind @param {Record<string, any>} args @returns {{kind: string, args: Record<string, any>}[]} */
-function heldBy(kind, args) {
-  if (kind === 'plan') return args.steps || [];
-  if (kind === 'lease') return args.acts || [{ kind: args.of, args: {} }];
-  return [];
-}
-
 /**
  * What an action needs under a policy. A plan or a lease needs, besides, what each action that it holds would.
- * @param {Policy} policy @param {{kind: string, args: Record<string, any>}} asked
+ * @param {Policy} policy @param {{kind: unknown, args: object}} asked
  * @returns {Term | undefined} nothing for a kind that does not exist
  */
 function termOf(policy, { kind, args }) {
-  const own =
-    typeof kind === 'string' && Object.hasOwn(classes, kind) ? policy[classes[kind] || ''] : undefined;
-  if (!own) return undefined;
-  let term = own;
-  for (const act of heldBy(kind, args)) {
-    const of = termOf(policy, act);
-    if (!of) return undefined;
-    term = { ...stricter(term, of), mode: of.mode === 'never' ? 'never' : term.mode };
+  let term = policy[traits(kind).class ?? ''];
+  if (!term) return undefined;
+  /** @type {{steps?: import('../src/action.ts').Act[], acts?: import('../src/action.ts').Act[], of?: string}} */
+  const { steps, acts, of } = args;
+  const held = kind === 'plan' ? steps : kind === 'lease' ? (acts ?? [{ kind: of, args: {} }]) : undefined;
+  for (const act of held ?? []) {
+    const needs = termOf(policy, act);
+    if (!needs) return undefined;
+    term = { ...stricter(term, needs), mode: needs.mode === 'never' ? 'never' : term.mode };
   }
   return term;
 }
@@ -159,7 +133,6 @@ module.exports = {
   whole,
   grades,
   risks,
-  classes,
   defaultPolicy,
   rank,
   policyFault,

@@ -2,20 +2,20 @@
 // What the judgements go by: the chain folded into who may approve what, where, and whether anything runs. One entry more
 // costs the same however long the chain is, and what is over leaves the state. Runs in goja too.
 const { atLeast } = require('./identities.cjs');
+const { bodyOf } = require('./lifecycle.cjs');
 const { defaultPolicy, longestWait } = require('./policy.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
  * @typedef {import('./policy.cjs').Policy} Policy
- * @typedef {{user: string, device?: string}} By
- * @typedef {{user: string, master: string, device: string, ed25519: string, curve25519: string, seq: number}} Device
+ * @typedef {import('../src/bodies.ts').By} By
+ * @typedef {import('../src/bodies.ts').Keys & {seq: number}} Device
  * @typedef {{devices: Device[], roles: Map<string, string>, lostAt: number}} People `lostAt` numbers the last entry that took a device, an
  *   identity or a role from anybody; `roles` has whoever ever had one
  * @typedef {import('../src/action.ts').Act} Act
- * @typedef {{uses?: number, seconds: number, acts?: Act[], of?: string, path?: string, steps?: Act[]}} GrantArgs
+ * @typedef {{uses?: number, seconds: number, acts?: readonly Act[], of?: string, path?: string, steps?: readonly Act[]}} GrantArgs
  * @typedef {{id: string, kind: string, args: GrantArgs, workspace: string, task: string, grade: string, by: By[], seq: number, at: string, used: number}} Grant
- * @typedef {{form: string, source: string, commit: string, tree: string, files: number, bytes: number}} Imported
- * @typedef {{room: string, imported?: Imported}} Workspace `room` is '' until it is made
+ * @typedef {{room: string, imported?: import('../src/bodies.ts').Imported}} Workspace `room` is '' until it is made
  * @typedef {{seq: number, hash: string, clock: number, people: People, policy: Policy, frozenAt: number, thawedAt: number, grants: Map<string, Grant>, workspaces: Map<string, Workspace>}} State
  *   `seq` and `hash` are the last entry's; `clock` is the latest moment that any entry states, in ms; `frozenAt` and `thawedAt` number
  *   the last such entry, 0 for none; `grants` and `workspaces` are oldest first
@@ -84,24 +84,28 @@ function peopleAfter(people, { kind, seq, body }) {
 }
 
 /** The lease, plan or reads that an entry gives, if it gives any. @param {Entry} entry @returns {Grant | undefined} */
-function grantOf({ kind, action: id, seq, at, body }) {
-  if (kind !== 'applied' && kind !== 'lease.granted') return undefined;
-  const stated = JSON.parse(body);
-  const { workspace, task, by } = stated;
-  const given = { id, workspace, task, by, seq, at, used: 0 };
-  if (kind === 'lease.granted') return { ...given, kind: 'reads', args: stated.reads, grade: stated.grade };
-  if (stated.kind !== 'lease' && stated.kind !== 'plan') return undefined;
-  return { ...given, kind: stated.kind, args: stated.args, grade: 'signed' };
+function grantOf(entry) {
+  const { kind, action: id, seq, at } = entry;
+  if (kind === 'lease.granted') {
+    const { workspace, task, by, reads, grade } = bodyOf(entry, kind);
+    return { id, kind: 'reads', args: reads, workspace, task, by, grade, seq, at, used: 0 };
+  }
+  if (kind !== 'applied') return undefined;
+  const { workspace, task, by, ...effect } = bodyOf(entry, kind);
+  if (effect.kind !== 'lease' && effect.kind !== 'plan') return undefined;
+  return { id, kind: effect.kind, args: effect.args, workspace, task, by, grade: 'signed', seq, at, used: 0 };
 }
+
+/** Milliseconds after which a grant counts no more: its own time is over by then, and so is that of whatever was leased by it and waited to begin. */
+const grantsCountFor = 2 * longestWait * 1000;
 
 /** @param {State} state @param {Entry} entry */
 function give({ grants }, entry) {
   const grant = grantOf(entry);
   if (!grant) return;
   grants.set(grant.id, grant);
-  // Its own time is over by then, and so is that of whatever was leased by it and waited to begin. Oldest first.
   for (const { id, at } of grants.values()) {
-    if (Date.parse(at) + 2 * longestWait * 1000 >= Date.parse(grant.at)) return;
+    if (Date.parse(at) + grantsCountFor >= Date.parse(grant.at)) return; // oldest first
     grants.delete(id);
   }
 }
@@ -112,37 +116,32 @@ function meet(state, entry) {
 }
 
 /** @param {State} state @param {Entry} entry */
-function setUp({ workspaces }, { kind, body }) {
-  /** @type {Imported & {workspace: string, room?: string}} */
-  const { workspace, room = '', ...imported } = JSON.parse(body);
-  const known = workspaces.get(workspace);
-  workspaces.set(workspace, kind === 'workspace.created' ? { ...known, room } : { room, imported });
+function setUp({ workspaces }, entry) {
+  if (entry.kind === 'workspace.created') {
+    const { workspace, room } = bodyOf(entry, entry.kind);
+    workspaces.set(workspace, { ...workspaces.get(workspace), room });
+  } else {
+    const { workspace, ...imported } = bodyOf(entry, 'workspace.imported');
+    workspaces.set(workspace, { room: '', imported });
+  }
 }
 
-/** What each kind of entry changes in the state; no other kind changes more than the head and the clock. @type {Record<string, (state: State, entry: Entry) => void>} */
-const changes = {
+/** What lasts, by the kind of its entry: who may approve, the policy, freezes, workspaces, and leases that were asked for by a card of their own. @type {Record<string, (state: State, entry: Entry) => void>} */
+const lasting = {
   'identity.enrolled': meet,
   'identity.changed': meet,
   'identity.revoked': meet,
   'workspace.created': setUp,
   'workspace.imported': setUp,
-  'lease.granted': give,
   applied(state, entry) {
-    const { kind, args } = JSON.parse(entry.body);
-    if (kind === 'policy') state.policy = args.policy;
-    else if (kind === 'thaw') state.thawedAt = entry.seq;
-    else if (kind === 'device' || kind === 'role') meet(state, entry);
+    const effect = bodyOf(entry, 'applied');
+    if (effect.kind === 'policy') state.policy = effect.args.policy;
+    else if (effect.kind === 'thaw') state.thawedAt = entry.seq;
+    else if (effect.kind === 'device' || effect.kind === 'role') meet(state, entry);
     else give(state, entry);
   },
-  'policy.set'(state, { body }) {
-    state.policy = JSON.parse(body).policy;
-  },
-  'lease.ended'({ grants }, { body }) {
-    grants.delete(JSON.parse(body).lease);
-  },
-  leased({ grants }, { body }) {
-    const grant = grants.get(JSON.parse(body).lease);
-    if (grant) grant.used++;
+  'policy.set'(state, entry) {
+    state.policy = bodyOf(entry, 'policy.set').policy;
   },
   frozen(state, { seq }) {
     state.frozenAt = seq;
@@ -151,7 +150,20 @@ const changes = {
     state.thawedAt = seq;
   },
 };
-const judgedKinds = Object.keys(changes);
+
+/** What comes with every task, and counts no longer than its lease does. @type {Record<string, (state: State, entry: Entry) => void>} */
+const leasing = {
+  'lease.granted': give,
+  'lease.ended'({ grants }, entry) {
+    grants.delete(bodyOf(entry, 'lease.ended').lease);
+  },
+  leased({ grants }, entry) {
+    const grant = grants.get(bodyOf(entry, 'leased').lease);
+    if (grant) grant.used++;
+  },
+};
+const lastingKinds = Object.keys(lasting);
+const leasingKinds = Object.keys(leasing);
 
 /** Moves the head on. @param {State} state @param {Pick<Entry, 'seq' | 'hash' | 'at'>} entry */
 function pass(state, { seq, hash, at }) {
@@ -162,8 +174,19 @@ function pass(state, { seq, hash, at }) {
 
 /** Takes the next entry, which was judged, into the state, in place. @param {State} state @param {Entry} entry */
 function fold(state, entry) {
-  if (Object.hasOwn(changes, entry.kind)) changes[entry.kind]?.(state, entry);
+  for (const changes of [lasting, leasing])
+    if (Object.hasOwn(changes, entry.kind)) changes[entry.kind]?.(state, entry);
   pass(state, entry);
 }
 
-module.exports = { judgedKinds, empty, stateAfter, peopleAfter, grantOf, pass, fold };
+module.exports = {
+  lastingKinds,
+  leasingKinds,
+  grantsCountFor,
+  empty,
+  stateAfter,
+  peopleAfter,
+  grantOf,
+  pass,
+  fold,
+};

@@ -11,8 +11,9 @@ const isWorkspaceName = (v) => typeof v === 'string' && /^[a-z0-9][a-z0-9-]{0,30
 const isObjectId = (v) => typeof v === 'string' && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(v);
 
 /**
- * Why an entry about a workspace may not be written, or ''.
+ * Why an entry about a workspace may not be written.
  * @param {string} kind @param {Record<string, unknown>} body @param {Map<string, import('./state.cjs').Workspace>} all as they stand
+ * @returns {import('./codes.cjs').Refusal}
  */
 function workspaceRefusal(kind, body, all) {
   const { workspace, room, form, source, commit, tree, files, bytes } = body;

@@ -2,7 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { canonical } from '../rules/canonical.cjs';
 import { idFrom, length } from '../rules/id.cjs';
-import { classes, type Policy, type Reads, rank, readsTerm, termOf } from '../rules/policy.cjs';
+import { kinds } from '../rules/kinds.cjs';
+import { type Policy, type Reads, rank, readsTerm, termOf } from '../rules/policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
 export type RiskClass = 'read' | 'write' | 'exec' | 'network' | 'secret' | 'destructive' | 'control';
@@ -90,10 +91,10 @@ export const newId = (random: (n: number) => Uint8Array = randomBytes): string =
 export function makeAction(asked: Asked, policy: Policy, raise?: 'signed', id: string = newId()): Action {
   const term = termOf(policy, asked);
   if (!term) throw new Error(`there is no action of kind ${asked.kind}`);
-  if (term.mode === 'never') throw new Error(`the policy lets nothing of class ${classes[asked.kind]} run`);
+  const { class: risk } = kinds[asked.kind];
+  if (term.mode === 'never') throw new Error(`the policy lets nothing of class ${risk} run`);
   const { decide_within, execute_within, grace, approvers, devices } = term;
   const grade = raise ?? term.grade;
-  const risk = classes[asked.kind] as RiskClass;
   return {
     ...asked,
     id,

@@ -1,7 +1,7 @@
 /** The ledger as its users see it: append, read, follow. */
 import { EventSource } from 'eventsource';
 import { canonical } from '../rules/canonical.cjs';
-import { judgedKinds } from '../rules/state.cjs';
+import { lastingKinds } from '../rules/state.cjs';
 import { newId } from './action.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { LedgerError } from './errors.ts';
@@ -30,7 +30,7 @@ export type Ledger = {
   last(count: number): Promise<Entry[]>;
   /** All entries of one action, in order. */
   story(action: string): Promise<Entry[]>;
-  /** All entries that decide who may approve what, and whether anything runs, in order: what `stateAfter` takes. */
+  /** All entries that decide who may approve what, and whether anything runs, in order: `stateAfter` makes of them all but the leases' uses. */
   control(): Promise<Entry[]>;
   /** The bytes that stand beside an entry: of a result its output, of a request the file to add. Or those from one place to before another. */
   transcript(entry: Entry, from?: number, to?: number): AsyncIterable<Uint8Array>;
@@ -82,7 +82,7 @@ function reader(
         return items.map(entryOf).reverse();
       }),
     story: (action) => all(pb.filter('action = {:action}', { action })),
-    control: () => all(`(${judgedKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
+    control: () => all(`(${lastingKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
     transcript: (entry, from, to) => readTranscript(session, entry, from, to),
     follow: (options) => follow(session, (after) => session.once(list(`seq > ${after}`)), options),
   };

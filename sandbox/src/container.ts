@@ -1,5 +1,4 @@
 /** The containers of tasks. Everything that confines a script is in `containerOptions`; there is no other way in. */
-import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
@@ -107,45 +106,35 @@ export async function ensureContainer(
   const container = docker.getContainer(String(options.name));
   const made = `${label}.made`;
   for (let attempt = 0; attempt < 3; attempt++) {
-    const found = await container.inspect().catch((error: unknown) => {
-      if (code(error) !== 404) throw error;
-    });
+    const found = await container.inspect().catch(ignoring(404));
     const labels = found?.Config.Labels ?? {};
     if (found && (labels[label] !== place.project || labels[`${label}.workspace`] !== name.workspace))
       throw new SandboxError(
         `a container ${options.name} of something else is in the way; remove it, nothing was run`,
       );
-    if (found && labels[made] !== options.Labels?.[made]) {
-      await container.remove({ force: true }).catch(ignoring(404, 409));
-    } else if (found?.State.Running) {
+    if (found && labels[made] === options.Labels?.[made]) {
+      if (!found.State.Running) await container.start().catch(ignoring(304));
       return container;
-    } else if (found) {
-      await container.start().catch(ignoring(304));
-      return container;
-    } else {
-      await makeVolumes(docker, place, options);
-      const image404 = await docker.createContainer(options).then(
-        () => false,
-        (error: unknown) => ignoring(404, 409)(error) ?? code(error) === 404,
-      );
-      if (image404) throw new SandboxError(`the image ${place.image} is missing; build it and start again`);
     }
+    if (found) await container.remove({ force: true }).catch(ignoring(404, 409));
+    else await create(docker, place, options);
   }
   throw new SandboxError(`the container ${options.name} could not be made; nothing was run`);
 }
 
-/** A volume that a container makes by itself has no labels, and the set-up removes by label. */
-async function makeVolumes(
-  docker: Docker,
-  place: Place,
-  options: Docker.ContainerCreateOptions,
-): Promise<void> {
+/** The volumes first: one that a container makes by itself has no labels, and the set-up removes by label. */
+async function create(docker: Docker, place: Place, options: Docker.ContainerCreateOptions): Promise<void> {
   for (const mount of options.HostConfig?.Mounts ?? [])
     await docker.createVolume({ Name: mount.Source, Labels: { [label]: place.project } });
+  await docker.createContainer(options).catch((error: unknown) => {
+    if (code(error) === 404)
+      throw new SandboxError(`the image ${place.image} is missing; build it and start again`);
+    ignoring(409)(error);
+  });
 }
 
 /** For a step that somebody else did meanwhile. */
-function ignoring(...codes: number[]): (error: unknown) => void {
+function ignoring(...codes: number[]): (error: unknown) => undefined {
   return (error) => {
     if (!codes.includes(code(error))) throw error;
   };
@@ -169,55 +158,4 @@ export async function tasksWithContainer(docker: Docker, place: Place): Promise<
 /** Removes what the task's container has written of outputs. Of one that is still in use nothing is removed. */
 export async function removeStore(docker: Docker, place: Place, name: TaskName): Promise<void> {
   await docker.getVolume(names(place, name).store).remove().catch(ignoring(404, 409));
-}
-
-/** What the action has written so far, read no faster than it is taken. Ends early where there is less of it, and throws without the engine. */
-export async function* readOutput(container: Docker.Container, id: string): AsyncGenerator<Uint8Array> {
-  const exec = await container.exec({
-    Cmd: ['cat', `/var/lib/task/${id}/out`],
-    AttachStdout: true,
-    AttachStderr: true,
-    Tty: false,
-  });
-  yield* stdoutOf((await exec.start({})) as AsyncIterable<Buffer>);
-  await exec.inspect();
-}
-
-/** The first of the two streams that the engine sends as one: pieces behind u8 stream, 3 bytes of zero, u32 length. */
-async function* stdoutOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
-  let head = Buffer.alloc(0);
-  let left = 0;
-  for await (const part of stream)
-    for (let rest = part; rest.length > 0; ) {
-      const taken = rest.subarray(0, left > 0 ? left : 8 - head.length);
-      rest = rest.subarray(taken.length);
-      if (left > 0) {
-        left -= taken.length;
-        if (head[0] === 1) yield taken;
-        if (left === 0) head = Buffer.alloc(0);
-      } else {
-        head = Buffer.concat([head, taken]);
-        if (head.length === 8) left = head.readUInt32BE(4);
-        if (head.length === 8 && left === 0) head = Buffer.alloc(0);
-      }
-    }
-}
-
-/** The stream of a new feeder in the container: bytes of frames either way. */
-export async function feederStream(
-  docker: Docker,
-  container: Docker.Container,
-  onBytes: (bytes: Uint8Array) => void,
-): Promise<Duplex> {
-  const exec = await container.exec({
-    Cmd: ['/usr/lib/pocketcoder/task', 'feed'],
-    AttachStdin: true,
-    AttachStdout: true,
-    AttachStderr: true,
-    Tty: false,
-  });
-  const stream = await exec.start({ hijack: true, stdin: true });
-  const sink = { write: onBytes } as unknown as NodeJS.WritableStream;
-  docker.modem.demuxStream(stream, sink, process.stderr);
-  return stream;
 }

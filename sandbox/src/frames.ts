@@ -57,10 +57,9 @@ export const dropFrame = (id: string): Buffer => frame('D', id);
 function status(text: string): Status {
   const [word, ...rest] = text.split(' ');
   const how = hows.find((h) => h === word);
-  // A runner of an older image gave two numbers.
-  const [number = Number.NaN, size = Number.NaN, left = 0, memory = 0, processes = 0] = rest.map(Number);
+  const [number = 0, size = 0, left = 0, memory = 0, processes = 0] = rest.map(Number);
   const all = { number, size, left, memory, processes };
-  if (!how || !Object.values(all).every(Number.isInteger))
+  if (!how || rest.length !== 5 || !Object.values(all).every(Number.isInteger))
     throw new Error(`the feeder sent a status that is none: ${JSON.stringify(text)}`);
   return { how, ...all };
 }
@@ -78,26 +77,17 @@ function update(type: string, id: string, payload: Buffer): Update {
 
 /** Makes updates of a byte stream, however it is cut. The returned function throws on what no feeder sends. */
 export function updateParser(onUpdate: (u: Update) => void): (chunk: Uint8Array) => void {
-  let held: Buffer[] = [];
-  let size = 0;
-  let wanted = 4;
+  let held = Buffer.alloc(0);
   return (chunk) => {
-    held.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    size += chunk.length;
-    if (size < wanted) return;
-    let all = Buffer.concat(held);
-    for (;;) {
-      if (all.length < 4) break;
-      const length = all.readUInt32BE(0);
+    held = Buffer.concat([held, chunk]);
+    while (held.length >= 4) {
+      const length = held.readUInt32BE(0);
       if (length < 1 + idLength || length > 1 << 20)
         throw new Error(`the feeder sent a frame of ${length} bytes`);
-      if (all.length < 4 + length) break;
-      const id = all.toString('latin1', 5, 5 + idLength);
-      onUpdate(update(all.toString('latin1', 4, 5), id, all.subarray(5 + idLength, 4 + length)));
-      all = all.subarray(4 + length);
+      if (held.length < 4 + length) return;
+      const id = held.toString('latin1', 5, 5 + idLength);
+      onUpdate(update(held.toString('latin1', 4, 5), id, held.subarray(5 + idLength, 4 + length)));
+      held = held.subarray(4 + length);
     }
-    held = [all];
-    size = all.length;
-    wanted = all.length < 4 ? 4 : 4 + all.readUInt32BE(0);
   };
 }

@@ -1,5 +1,5 @@
 /** From an approved action to exactly what the task's container is given to run. Pure: nothing is read or reached. */
-import { type Action, mostSent, type RunArgs, sha256 } from '../../ledger/src/action.ts';
+import { type Act, type Action, mostSent, type RunArgs, sha256 } from '../../ledger/src/action.ts';
 
 export type Script = {
   /** bash reads `input` as its script; `file` is image/file.pl, which reads it as a list of byte strings. */
@@ -49,18 +49,18 @@ export function workspacePath(path: string): string {
 }
 
 /** The byte strings that file.pl reads, each behind its u32 length. */
-export function fields(...values: (string | Uint8Array)[]): Uint8Array {
-  return Buffer.concat(
-    values.flatMap((value) => {
-      const bytes = Buffer.from(value);
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(bytes.length);
-      return [length, bytes];
-    }),
-  );
+export function fields(...values: string[]): Uint8Array {
+  const field = (value: string) => {
+    const bytes = Buffer.from(value);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return [length, bytes];
+  };
+  return Buffer.concat(values.flatMap(field));
 }
 
-function environment(env: Readonly<Record<string, string>>): Record<string, string> {
+/** Variables that a process can have. */
+function variables(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const names = Object.keys(env);
   if (names.length > mostVariables)
     throw new ScriptError(`more than ${mostVariables} variables; nothing was run`);
@@ -70,7 +70,7 @@ function environment(env: Readonly<Record<string, string>>): Record<string, stri
     if (typeof env[name] !== 'string' || env[name].includes('\0'))
       throw new ScriptError(`the variable ${name} has no value that a process can have; nothing was run`);
   }
-  return { ...base, ...env };
+  return env;
 }
 
 function whole(value: number, least: number, most: number, what: string): number {
@@ -78,42 +78,72 @@ function whole(value: number, least: number, most: number, what: string): number
   throw new ScriptError(`${what} must be a whole number from ${least} to ${most}; nothing was run`);
 }
 
-function bytesOf(...texts: (string | Uint8Array)[]): void {
-  if (texts.some((t) => typeof t !== 'string' && !(t instanceof Uint8Array)))
+/** Nothing is missing, and it is not too much. */
+function checked(...texts: string[]): void {
+  if (texts.some((text) => typeof text !== 'string'))
     throw new ScriptError('the action lacks an argument; nothing was run');
-  if (texts.reduce((sum, t) => sum + Buffer.byteLength(t), 0) > mostInput)
+  if (texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) > mostInput)
     throw new ScriptError(`the action is larger than ${mostInput >> 20} MiB; nothing was run`);
 }
 
-function file(
-  leased: boolean,
-  ...input: [operation: string, path: string, ...rest: (string | Uint8Array)[]]
-): Script {
-  bytesOf(...input);
-  const [operation, path, ...rest] = input;
-  const input_ = fields(leased ? `leased ${operation}` : operation, workspacePath(path), ...rest);
-  return { program: 'file', input: input_, cwd: root, env: { ...base }, timeout: fileTimeout };
+/** What a kind decides of its script; all else is the same for every kind. */
+type Made = Pick<Script, 'program' | 'input'> & Partial<Pick<Script, 'rest' | 'cwd' | 'env'>>;
+
+function file(leased: boolean, operation: string, path: string, ...rest: string[]): Made {
+  checked(path, ...rest);
+  const input = fields(leased ? `leased ${operation}` : operation, workspacePath(path), ...rest);
+  return { program: 'file', input };
 }
 
 /** The bytes are what the approved action names, or nothing is run: they stand beside its text, where its digest does not reach. */
-function put({ path, sha256: sum, size }: RunArgs['put_file'], bytes: Uint8Array | undefined): Script {
-  if (!bytes || bytes.length > mostSent || bytes.length !== size || sha256(bytes) !== sum)
+function put({ path, sha256: sum, size }: RunArgs['put_file'], { sent }: Beside): Made {
+  if (!sent || sent.length > mostSent || sent.length !== size || sha256(sent) !== sum)
     throw new ScriptError('the file in the ledger is not the one that the action names; nothing was run');
-  return { ...file(false, 'put', path), rest: bytes };
+  return { ...file(false, 'put', path), rest: sent };
 }
+
+/** image/workspace.sh looks at the tree with git, and heeds nothing that stands in it. */
+function changes(form: string): Made {
+  if (!['diff', 'patch', 'bundle'].includes(form))
+    throw new ScriptError(`there is no export as ${form}; nothing was run`);
+  return { program: 'bash', input: Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh show ${form}`) };
+}
+
+/** What an action's kind and arguments do not say: whether a lease covers it, and the bytes that came with its request. */
+type Beside = { leased: boolean; sent: Uint8Array | undefined };
+
+/** What runs for each kind of action, so that the compiler names a kind that has nothing here. */
+const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Beside) => Made } = {
+  bash({ script, cwd, env }) {
+    checked(script, cwd);
+    return {
+      program: 'bash',
+      input: Buffer.from(script),
+      cwd: workspacePath(cwd),
+      env: { ...base, ...variables(env) },
+    };
+  },
+  read_file({ path, offset, limit }, { leased }) {
+    const lines = [whole(offset, 0, 1e9, 'offset'), whole(limit, 0, 1e9, 'limit')];
+    return file(leased, 'read', path, ...lines.map(String));
+  },
+  list: ({ path }, { leased }) => file(leased, 'list', path),
+  grep: ({ path, pattern }, { leased }) => file(leased, 'grep', path, pattern),
+  get_file: ({ path }, { leased }) => file(leased, 'get', path),
+  put_file: put,
+  diff: () => changes('diff'),
+  export: (args) => changes(args.as),
+  write_file: ({ path, content }, { leased }) => file(leased, 'write', path, content),
+  edit_file: (args, { leased }) => file(leased, 'edit', args.path, args.old, args.new),
+};
+
+const make = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], beside: Beside) =>
+  scripts[kind](args, beside);
 
 /** Seconds that what runs for this action may take. */
 export function timeoutOf({ kind, args }: Action): number {
   if (kind === 'bash') return args.timeout;
   return kind === 'diff' || kind === 'export' ? gitTimeout : fileTimeout;
-}
-
-/** image/workspace.sh looks at the tree with git, and heeds nothing that stands in it. */
-function changes(form: string): Script {
-  if (!['diff', 'patch', 'bundle'].includes(form))
-    throw new ScriptError(`there is no export as ${form}; nothing was run`);
-  const input = Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh show ${form}`);
-  return { program: 'bash', input, cwd: root, env: { ...base }, timeout: gitTimeout };
 }
 
 /**
@@ -124,40 +154,10 @@ function changes(form: string): Script {
  * @throws ScriptError when nothing can run
  */
 export function scriptOf(action: Action, leased = false, sent?: Uint8Array): Script {
-  switch (action.kind) {
-    case 'bash': {
-      const { script, cwd, env, timeout } = action.args;
-      bytesOf(script, cwd);
-      return {
-        program: 'bash',
-        input: Buffer.from(script),
-        cwd: workspacePath(cwd),
-        env: environment(env),
-        timeout: whole(timeout, 1, longestTimeout, 'timeout'),
-      };
-    }
-    case 'read_file': {
-      const offset = whole(action.args.offset, 0, 1e9, 'offset');
-      const limit = whole(action.args.limit, 0, 1e9, 'limit');
-      return file(leased, 'read', action.args.path, String(offset), String(limit));
-    }
-    case 'list':
-      return file(leased, 'list', action.args.path);
-    case 'grep':
-      return file(leased, 'grep', action.args.path, action.args.pattern);
-    case 'get_file':
-      return file(leased, 'get', action.args.path);
-    case 'put_file':
-      return put(action.args, sent);
-    case 'diff':
-      return changes('diff');
-    case 'export':
-      return changes(action.args.as);
-    case 'write_file':
-      return file(leased, 'write', action.args.path, action.args.content);
-    case 'edit_file':
-      return file(leased, 'edit', action.args.path, action.args.old, action.args.new);
-    default:
-      throw new ScriptError('an action of a kind that this executor does not know; nothing was run');
-  }
+  const known = (a: Action): a is Extract<Action, Act> => Object.hasOwn(scripts, a.kind);
+  if (!known(action))
+    throw new ScriptError('an action of a kind that this executor does not know; nothing was run');
+  const made = make(action.kind, action.args, { leased, sent });
+  const timeout = whole(timeoutOf(action), 1, longestTimeout, 'timeout');
+  return { cwd: root, env: base, timeout, ...made };
 }

@@ -3,18 +3,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { Source } from '../../ledger/src/client.ts';
-import {
-  ensureContainer,
-  feederStream,
-  type Limits,
-  type Place,
-  readOutput,
-  removeContainer,
-  removeStore,
-  type TaskName,
-  tasksWithContainer,
-} from './container.ts';
-import { type Feeder, openFeeder } from './feeder.ts';
+import { type Limits, type Place, type TaskName, tasksWithContainer } from './container.ts';
+import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import type { Script } from './script.ts';
 
@@ -77,53 +67,23 @@ const why = {
   flood: 'its container was ended, because it still ran 10 s after its output had become too large',
 };
 
-const keyOf = ({ task, workspace }: TaskName): string => `${task} ${workspace}`;
-
 /** Seconds for a status to come once an action was stopped or its time was over. */
 const patience = 10;
 /** Bytes: a runner ends what writes more than the one; outputs up to the other are held, to stand in their entry. */
 const mostOutput = 64 << 20;
 const inline = 4096;
 
+/** An action in hand. `cut`: its container is being ended, because of this action where it is `mine`. */
 type Carried = { name: TaskName; timer?: NodeJS.Timeout; cut?: { mine: boolean; why: string } };
+type OnChunk = (bytes: Uint8Array) => void;
 
 export function makeTasks(docker: Docker, place: Place): Tasks {
-  const feeders = new Map<string, Promise<Feeder>>();
+  const closing = new AbortController();
+  const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();
   const carried = new Map<string, Carried>();
-  const removals = new Map<string, Promise<void>>();
-  let closed = false;
-
-  async function connect(name: TaskName): Promise<Feeder> {
-    await removals.get(keyOf(name));
-    const container = await ensureContainer(docker, place, name);
-    return openFeeder((onBytes) => feederStream(docker, container, onBytes));
-  }
-
-  async function feederOf(name: TaskName): Promise<Feeder> {
-    if (closed) throw new Error('the executor is stopping');
-    const key = keyOf(name);
-    const had = feeders.get(key);
-    const feeder = await had?.catch(() => undefined);
-    if (feeder?.open) return feeder;
-    // Whoever comes first opens the new one; the others find it in the map.
-    if (feeders.get(key) !== had) return feederOf(name);
-    const next = connect(name);
-    feeders.set(key, next);
-    return next;
-  }
-
-  /** As feederOf, but for an action that has started: Docker being away for a while does not end it. */
-  async function reach(name: TaskName): Promise<Feeder> {
-    for (let wait = 50; ; wait = Math.min(2 * wait, 5000)) {
-      try {
-        return await feederOf(name);
-      } catch (error) {
-        if (closed) throw error;
-        await pause(wait);
-      }
-    }
-  }
+  const carriedFor = (name: TaskName) =>
+    [...carried].filter(([, { name: other }]) => keyOf(other) === keyOf(name));
 
   /**
    * Ends the container of an action that has no status `seconds` from now: a script may have kept its own runner from
@@ -133,72 +93,42 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     const one = carried.get(id);
     if (!one || one.cut) return;
     clearTimeout(one.timer);
-    one.timer = setTimeout(() => void endContainer(id, one, why), seconds * 1000);
+    const stopping = () => {}; // what was not ended by then is left to whoever takes it up again
+    one.timer = setTimeout(() => endContainer(id, one, why).catch(stopping), seconds * 1000);
   }
 
   async function endContainer(id: string, one: Carried, why: string): Promise<void> {
-    const { name } = one;
     // A stream that was lost meanwhile may bring the status after all, or still find out that nothing runs.
-    const feeder = await feederOf(name).catch(() => undefined);
+    const feeder = await feeders.of(one.name).catch(() => undefined);
     if (feeder?.open) await pause(500);
-    if (carried.get(id) !== one || one.cut || closed) return;
+    if (carried.get(id) !== one || one.cut || closing.signal.aborted) return;
     if (feeder?.open && !feeder.runs(id)) return endAfter(id, patience, why);
-    for (const [other, that] of carried)
-      if (keyOf(that.name) === keyOf(name))
-        that.cut ??= other === id ? { mine: true, why } : { mine: false, why: unsure.beside };
-    await remove(name, false);
+    for (const [other, that] of carriedFor(one.name))
+      that.cut ??= other === id ? { mine: true, why } : { mine: false, why: unsure.beside };
+    await feeders.remove(one.name, false);
   }
 
-  /** Whoever wants the container from now on waits until it is gone, and makes another. */
-  function remove(name: TaskName, outputs: boolean): Promise<void> {
-    feeders.delete(keyOf(name));
-    const gone = untilGone(name)
-      .then(() => (outputs ? removeStore(docker, place, name) : undefined))
-      .finally(() => removals.delete(keyOf(name)));
-    removals.set(keyOf(name), gone);
-    return gone;
-  }
-
-  async function untilGone(name: TaskName): Promise<void> {
-    for (let wait = 50; !closed; wait = Math.min(2 * wait, 5000)) {
-      try {
-        return await removeContainer(docker, place, name);
-      } catch {
-        await pause(wait); // the engine is away
-      }
-    }
-  }
-
-  async function* read(name: TaskName, id: string): AsyncGenerator<Uint8Array> {
-    await reach(name);
-    yield* readOutput(await ensureContainer(docker, place, name), id);
-  }
-
-  async function follow(
-    name: TaskName,
-    id: string,
-    first: Buffer,
-    onChunk: (bytes: Uint8Array) => void,
-  ): Promise<Outcome> {
+  /** Takes the output as it comes until the action is over, from where it broke off whenever a stream is lost. */
+  async function follow(name: TaskName, id: string, first: Buffer, onChunk: OnChunk): Promise<Outcome> {
     const held: Uint8Array[] = [];
     const hash = createHash('sha256');
-    let offset = 0;
+    let size = 0;
     const take = (at: number, bytes: Uint8Array) => {
-      if (at !== offset) return; // an answer to an earlier stream's question
-      if (offset <= inline) held.push(Buffer.from(bytes));
-      offset += bytes.length;
-      if (offset > mostOutput) endAfter(id, patience, why.flood);
+      if (at !== size) return; // an answer to an earlier stream's question
+      if (size <= inline) held.push(Buffer.from(bytes));
+      size += bytes.length;
+      if (size > mostOutput) endAfter(id, patience, why.flood);
       hash.update(bytes);
       onChunk(bytes);
     };
     const output = (): Output => {
-      const all = { size: offset, sha256: hash.digest('hex') };
-      if (offset > inline) return { ...all, read: () => read(name, id) };
+      const all = { size, sha256: hash.digest('hex') };
+      if (size > inline) return { ...all, read: () => feeders.read(name, id) };
       const bytes = Buffer.concat(held);
       return { ...all, bytes, read: () => [bytes] };
     };
-    for (let frame = first; ; frame = watchFrame(id, offset)) {
-      const feeder = await reach(name);
+    for (let frame = first; ; frame = watchFrame(id, size)) {
+      const feeder = await feeders.reach(name);
       const following = feeder.follow(id, frame, take);
       if (stops.has(id)) feeder.send(killFrame(id)); // asked for before this stream was there
       const end = await following;
@@ -207,19 +137,13 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       if (end.end === 'unknown' && cut?.mine) return { end: 'cut', why: cut.why, output: output() };
       if (end.end === 'unknown' || end.end === 'never')
         return { end: 'unknown', why: cut?.why ?? unsure[end.end] };
-      if (end.end === 'lost' || offset < end.status.size) continue; // and from where it broke off
-      if (offset !== end.status.size) return { end: 'unknown', why: unsure.changed };
+      if (end.end === 'lost' || size < end.status.size) continue;
+      if (size !== end.status.size) return { end: 'unknown', why: unsure.changed };
       return { end: 'done', status: end.status, output: output() };
     }
   }
 
-  async function carry(
-    name: TaskName,
-    id: string,
-    first: Buffer,
-    seconds: number,
-    onChunk: (bytes: Uint8Array) => void,
-  ): Promise<Outcome> {
+  async function carry(name: TaskName, id: string, first: Buffer, seconds: number, onChunk: OnChunk) {
     carried.set(id, { name });
     if (stops.has(id)) endAfter(id, patience, why.stop);
     else endAfter(id, Math.max(0, seconds) + patience, why.limit);
@@ -233,25 +157,23 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   }
 
   return {
-    warm: async (name) => void (await feederOf(name)),
+    warm: async (name) => void (await feeders.of(name)),
     run: (name, id, script, onChunk) => carry(name, id, runFrame(id, script), script.timeout, onChunk),
     adopt: (name, id, seconds, onChunk) => carry(name, id, watchFrame(id, 0), seconds, onChunk),
     async kill(name, id) {
       stops.add(id);
       endAfter(id, patience, why.stop);
-      (await feederOf(name)).send(killFrame(id));
+      (await feeders.of(name)).send(killFrame(id));
     },
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
-      const key = keyOf(name);
-      if (removals.has(key) || [...carried.values()].some((one) => keyOf(one.name) === key)) return;
-      await remove(name, outputs);
+      if (!feeders.removing(name) && carriedFor(name).length === 0) await feeders.remove(name, outputs);
     },
-    drop: async (name, id) => (await feederOf(name)).send(dropFrame(id)),
+    drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {
-      closed = true;
+      closing.abort();
       for (const { timer } of carried.values()) clearTimeout(timer);
-      for (const feeder of feeders.values()) feeder.then((f) => f.close()).catch(() => {});
+      feeders.close();
     },
     limits: place.limits,
   };

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { checkout } from '../../console/instance/paths.ts';
-import { fileArguments } from '../../console/tests.ts';
+import { fileArguments } from '../files.ts';
 import { type Attack, attacks } from './list.ts';
 import { attackTests, type Standing } from './tree.ts';
 

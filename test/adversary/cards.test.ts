@@ -13,7 +13,7 @@ import {
   actionOf,
   answersOf,
   approve,
-  codeOf,
+  coded,
   genuine,
   mark,
   numberOf,
@@ -118,15 +118,16 @@ async function everythingWritten(requests: readonly string[]): Promise<string> {
   );
 }
 
-test('attack-49 open tokens, nonces and codes stand nowhere in the clear, and no notifying message has a code', async () => {
+test('attack-49 open tokens, nonces and codes stand nowhere in the clear, and no message has a code', async () => {
   const requests: string[] = [];
   const end = rig.hostile.onAnswer((e) => requests.push(e.path + JSON.stringify(e.request ?? '')));
   const w = await waiting(rig, 'secret');
   const { ok, no } = await pollOf(rig, w);
-  const { code, notice } = await codeOf(rig, w);
+  const long = await coded(rig, 'secret-code');
+  const { code } = long;
   const { named, decoy } = chipsOf(w.card);
   // Said by the owner where it does not belong, it goes no further.
-  const holds = `it holds a secret of #${numberOf(w.card)}`;
+  const holds = `it holds a secret of #${numberOf(long.card)}`;
   await hears(rig.phone, `!run echo ${code}`, `Nothing was recorded: ${holds}`);
   const words = 'words that no log may hold';
   await hears(rig.phone, words, 'No model is configured');
@@ -149,13 +150,10 @@ test('attack-49 open tokens, nonces and codes stand nowhere in the clear, and no
   const withCode = rig.phone
     .timeline()
     .filter((e) => e.sender === rig.botUser && JSON.stringify(e.content).includes(code));
-  assert.deepEqual(
-    withCode.map((e) => [e.id, e.content['msgtype']]),
-    [[notice, 'm.notice']],
-  );
-  assert.deepEqual(withCode[0]?.content['m.mentions'], {}, 'it mentions nobody');
+  assert.deepEqual(withCode, [], 'the code is in its file alone');
   end();
   await stillRuns(rig, w, () => approve(rig.phone, w.card));
+  await stillRuns(rig, long, () => rig.phone.say(code));
 });
 
 test('attack-49 neither the order nor the transaction ids of the chips tell which one is named', async () => {
@@ -187,19 +185,20 @@ test('attack-23 an action too long for a card takes no tap and no poll: only the
   const padding = Array.from({ length: 400 }, (_, i) => `: line ${i} ${'.'.repeat(40)}`).join('\n');
   await rig.phone.say(`!run ${padding}\n: the harmful middle\n${padding}\necho ${name} | tee -a marks`);
   const card = await rig.phone.until('the long card', (p) =>
-    p.timeline().find((e) => String(e.content['body']).includes('too long for a card')),
-  );
-  const sent = await rig.phone.until('its file', (p) =>
-    p.timeline().find((e) => e.content['msgtype'] === 'm.file'),
+    p.timeline().find((e) => {
+      const body = String(e.content['body']);
+      return body.includes('too long for a card') && body.includes(name);
+    }),
   );
   const text = String(card.content['body']);
   const w = { card: { ...card, text, chips: [], answers: [] }, name, action: await actionOf(rig, card.id) };
   const number = numberOf(w.card);
+  const sent = await rig.phone.until('its file', (p) =>
+    p.timeline().find((e) => e.content['body'] === `action-${number}.txt`),
+  );
   assert.ok(!text.includes('the harmful middle') && text.includes(name));
   await rig.phone.say(`!poll ${number}`);
   await sees(rig.phone, `#${number} is too long for a poll`);
-  await rig.phone.say(`!code ${number}`);
-  await sees(rig.phone, `#${number} is too long to show`);
   for (const key of ['✅', '👍']) await rig.phone.tap(card.id, key);
   await rig.hostile.inject(rig.room, {
     type: 'm.reaction',

@@ -8,7 +8,7 @@ import { announceKeys, injectDevice, sentTo, tamperKeys } from './kit/keys.ts';
 import { allLeave, enrol, intruder, otherDevice } from './people.ts';
 import {
   approve,
-  codeOf,
+  coded,
   genuine,
   mark,
   pollOf,
@@ -43,17 +43,19 @@ async function readsNothing(phone: Phone, event: string): Promise<void> {
 test('attack-03 a device signed by a thief of the recovery key reads no card and decides nothing until enrolled', async () => {
   const thief = await otherDevice(rig, { signed: true });
   const w = await waiting(rig, 'thief');
-  const { code } = await codeOf(rig, w);
-  const { ok } = await pollOf(rig, w);
+  const long = await coded(rig, 'thief-code');
+  const { poll, ok } = await pollOf(rig, w);
   await readsNothing(thief, w.card.id);
   const own = mark('thief-asks');
   await thief.say(own.command);
-  await thief.say(code);
+  await thief.say(long.code);
   await thief.send(pollResponse, { [pollResponse]: { answers: [ok] } });
   for (const key of ['✅', chipsOf(w.card).named.split(' ')[0] ?? '']) await thief.tap(w.card.id, key);
   await refused(rig, w);
+  await refused(rig, long);
   assert.equal(await requestsWith(rig, own.name), 0);
-  await stillRuns(rig, w, () => rig.phone.say(code));
+  await stillRuns(rig, w, () => rig.phone.vote(poll, [ok]));
+  await stillRuns(rig, long, () => rig.phone.say(long.code));
   await enrol(rig, thief);
   await genuine(rig, thief);
 });
@@ -82,12 +84,12 @@ test('attack-02 the homeserver adds a device of its own making to the owner’s:
 
 test('attack-05 another person’s genuine ciphertext is served with the owner as its sender', async () => {
   const w = await waiting(rig, 'swapped');
-  const { code } = await codeOf(rig, w);
-  const { ok } = await pollOf(rig, w);
+  const long = await coded(rig, 'swapped-code');
+  const { poll, ok } = await pollOf(rig, w);
   const own = mark('swapped-asks');
   const says: (() => Promise<string>)[] = [
     () => mallory.say(own.command),
-    () => mallory.say(code),
+    () => mallory.say(long.code),
     () => mallory.send(pollResponse, { [pollResponse]: { answers: [ok] } }),
   ];
   for (const say of says) {
@@ -99,27 +101,31 @@ test('attack-05 another person’s genuine ciphertext is served with the owner a
     assert.equal(await say(), await served);
   }
   await refused(rig, w);
+  await refused(rig, long);
   assert.equal(await requestsWith(rig, own.name), 0);
-  await stillRuns(rig, w, () => rig.phone.say(code));
+  await stillRuns(rig, w, () => rig.phone.vote(poll, [ok]));
+  await stillRuns(rig, long, () => rig.phone.say(long.code));
 });
 
 test('attack-51 a member who is no approver reads nothing, and their taps, votes and codes do not count', async () => {
   const w = await waiting(rig, 'member');
   await readsNothing(mallory, w.card.id);
-  const { code } = await codeOf(rig, w);
+  const long = await coded(rig, 'member-code');
   const { poll, ok } = await pollOf(rig, w);
   const own = mark('member-asks');
   // Told every secret by somebody who could read them: it still is not hers to decide.
   await mallory.tap(w.card.id, chipsOf(w.card).named);
   await mallory.vote(poll, [ok]);
-  await mallory.reply(w.card.id, code);
+  await mallory.reply(long.card.id, long.code);
   await mallory.say(own.command);
   await mallory.tap(w.card.id, '❌');
   await mallory.tap(w.card.id, '🛑');
   await mallory.say('!stop');
   await refused(rig, w);
+  await refused(rig, long);
   assert.equal(await requestsWith(rig, own.name), 0);
   await stillRuns(rig, w, () => rig.phone.vote(poll, [ok]));
+  await stillRuns(rig, long, () => rig.phone.say(long.code));
 });
 
 test('attack-20 a stranger’s verification is not taken up; one that the operator refuses enrols nobody', async () => {

@@ -8,7 +8,7 @@ import { allLeave, otherDevice, puppet } from './people.ts';
 import {
   actionOf,
   approve,
-  codeOf,
+  coded,
   denied,
   genuine,
   mark,
@@ -52,14 +52,14 @@ test('attack-01 the homeserver forges plain approving reactions in the owner’s
 test('attack-02 a stolen token, and a fresh device of the account, approve nothing and read nothing', async () => {
   const w = await waiting(rig, 'stolen');
   for (const key of yes) await sendBare(rig, rig.phone.token, 'm.reaction', reaction(w.card.id, key));
-  const { ok } = await pollOf(rig, w);
-  const { code } = await codeOf(rig, w);
+  const { poll, ok } = await pollOf(rig, w);
+  const long = await coded(rig, 'stolen-code');
   const response = { [pollResponse]: { answers: [ok] } };
   // Even one who has looked over the owner's shoulder: in the clear nothing counts, encrypted only from the device.
   await sendBare(rig, rig.phone.token, pollResponse, response);
-  await sendBare(rig, rig.phone.token, 'm.room.message', { msgtype: 'm.text', body: code });
+  await sendBare(rig, rig.phone.token, 'm.room.message', { msgtype: 'm.text', body: long.code });
   const fresh = await otherDevice(rig, { signed: false });
-  await fresh.say(code);
+  await fresh.say(long.code);
   await fresh.send(pollResponse, response);
   await fresh.tap(w.card.id, '✔️');
   const next = await waiting(rig, 'unread');
@@ -68,7 +68,9 @@ test('attack-02 a stolen token, and a fresh device of the account, approve nothi
   );
   assert.equal(fresh.cards().length, 0);
   await refused(rig, w);
-  await stillRuns(rig, w, () => rig.phone.say(code));
+  await refused(rig, long);
+  await stillRuns(rig, w, () => rig.phone.vote(poll, [ok]));
+  await stillRuns(rig, long, () => rig.phone.say(long.code));
   await denied(rig, next);
 });
 
@@ -162,22 +164,27 @@ test('attack-50 a tap and a code held back count for no later card of the same c
     return { card, name, action: await actionOf(rig, card.id) };
   };
   const old = await ask();
-  const { code } = await codeOf(rig, old);
+  const oldLong = await coded(rig, 'late-code');
   const { poll, ok } = await pollOf(rig, old);
   const hold = rig.hostile.hold(mine);
   await approve(rig.phone, old.card);
-  await rig.phone.say(code);
+  await rig.phone.say(oldLong.code);
   await rig.phone.vote(poll, [ok]);
   await until('all three held back', () => hold.held.length === 3);
   hold.end();
   await denied(rig, old);
+  await denied(rig, oldLong);
   const next = await ask();
+  const nextLong = await coded(rig, oldLong.name);
   for (const event of hold.held) await rig.hostile.inject(rig.room, event);
   // and once more as if they were answers to the new card
   await rig.phone.tap(next.card.id, chipsOf(old.card).named);
-  await rig.phone.say(code);
+  await rig.phone.reply(nextLong.card.id, oldLong.code);
+  await rig.phone.say(oldLong.code);
   await rig.phone.vote(next.card.id, [ok]);
-  await refused(rig, next);
-  assert.deepEqual(await rig.storyOf(old.action), ['requested', 'posted', 'denied']);
+  for (const w of [next, nextLong]) await refused(rig, w);
+  for (const { action } of [old, oldLong])
+    assert.deepEqual(await rig.storyOf(action), ['requested', 'posted', 'denied']);
   await stillRuns(rig, next, () => approve(rig.phone, next.card));
+  await stillRuns(rig, nextLong, () => rig.phone.say(nextLong.code));
 });

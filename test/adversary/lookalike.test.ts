@@ -13,7 +13,7 @@ import {
   actionOf,
   answersOf,
   approve,
-  codeOf,
+  coded,
   genuine,
   mark,
   pollOf,
@@ -143,7 +143,7 @@ test('attack-47 a device hidden from the bot reads cards from the key backup: it
   const spy = await hidden(rig);
   const w = await waiting(rig, 'backed-up');
   const { poll } = await pollOf(rig, w);
-  const { code } = await codeOf(rig, w);
+  const long = await coded(rig, 'backed-up-code');
   const read = await until(
     'the card out of the backup',
     async () => {
@@ -156,12 +156,14 @@ test('attack-47 a device hidden from the bot reads cards from the key backup: it
   const { ok } = answersOf(read);
   const asks = mark('spy-asks');
   await spy.say(asks.command);
-  await spy.say(code);
+  await spy.say(long.code);
   await spy.vote(poll, [ok]);
-  await spy.reply(poll, code);
+  await spy.reply(poll, long.code);
   await refused(rig, w);
+  await refused(rig, long);
   assert.equal(await requestsWith(rig, asks.name), 0);
-  await stillRuns(rig, w, () => rig.phone.say(code));
+  await stillRuns(rig, w, () => rig.phone.vote(poll, [ok]));
+  await stillRuns(rig, long, () => rig.phone.say(long.code));
   // The documented limit of `sealed`: whoever reads a card can tap its chip. Such an approval names no device.
   const tapped = await waiting(rig, 'tapped');
   await stillRuns(rig, tapped, () => spy.tap(tapped.card.id, chipsOf(tapped.card).named));

@@ -12,7 +12,7 @@ import { allLeave, puppet } from './people.ts';
 import {
   answersOf,
   approve,
-  codeOf,
+  coded,
   denied,
   genuine,
   mark,
@@ -42,14 +42,16 @@ const forged = (type: string, content: Record<string, unknown>) =>
 test('attack-01 plain votes, codes and reactions in the owner’s name approve no poll', async () => {
   const w = await waiting(rig, 'forged');
   const { ok } = answersOf(w.card);
-  const { code } = await codeOf(rig, w);
+  const long = await coded(rig, 'forged-code');
   await Promise.all([
     ...['✅', '👍', ok].map((key) => forged('m.reaction', reaction(w.card.id, key))),
     forged(pollResponse, { [pollResponse]: { answers: [ok] } }),
-    forged('m.room.message', { msgtype: 'm.text', body: code }),
+    forged('m.room.message', { msgtype: 'm.text', body: long.code }),
   ]);
   await refused(rig, w);
+  await refused(rig, long);
   await stillRuns(rig, w, () => approve(rig.phone, w.card));
+  await stillRuns(rig, long, () => rig.phone.say(long.code));
 });
 
 test('attack-09 the clear relation of a genuine vote, reply or tap is pointed at another card', async () => {
@@ -61,10 +63,9 @@ test('attack-09 the clear relation of a genuine vote, reply or tap is pointed at
   assert.equal(await vote, event);
   await stillRuns(rig, meant, async () => event);
   await refused(rig, other);
-  const third = await waiting(rig, 'third');
-  const { code } = await codeOf(rig, third);
+  const third = await coded(rig, 'third');
   const reply = graft();
-  const said = await rig.phone.reply(third.card.id, code);
+  const said = await rig.phone.reply(third.card.id, third.code);
   assert.equal(await reply, said);
   await stillRuns(rig, third, async () => said);
   await refused(rig, other);
@@ -108,7 +109,8 @@ test('attack-10 a yes after a no changes nothing; a no before the claim undoes a
 
 test('attack-17 edits of decisions, of commands and of the card decide nothing', async () => {
   const w = await waiting(rig, 'edited');
-  const { code } = await codeOf(rig, w);
+  const long = await coded(rig, 'edited-code');
+  const { code } = long;
   const asked = mark('edit-asks');
   const { ok, no } = answersOf(w.card);
   const harmless = await rig.phone.say('just talking');
@@ -131,6 +133,7 @@ test('attack-17 edits of decisions, of commands and of the card decide nothing',
     },
   });
   await refused(rig, w);
+  await refused(rig, long);
   assert.equal(await requestsWith(rig, asked.name), 0);
   for (const answers of [[], [ok, no], [ok, ok]]) await rig.phone.vote(w.card.id, answers);
   await refused(rig, w);

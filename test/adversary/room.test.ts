@@ -11,7 +11,7 @@ import { addMember, stateAnew, stripEncryption } from './kit/state.ts';
 import { allLeave, enrol, otherDevice, puppet } from './people.ts';
 import {
   approve,
-  codeOf,
+  coded,
   genuine,
   mark,
   pollOf,
@@ -114,22 +114,24 @@ test('attack-12 a phone that is told the room is not encrypted speaks in the cle
   const deceived = await otherDevice(rig, { signed: true, homeserver: liar.url });
   await enrol(rig, deceived);
   const w = await waiting(rig, 'deceived');
-  const { ok } = await pollOf(rig, w);
-  const { code } = await codeOf(rig, w);
+  const { poll, ok } = await pollOf(rig, w);
+  const long = await coded(rig, 'deceived-code');
   const { name, command } = mark('deceived-asks');
   const said = [
     await deceived.say(command),
-    await deceived.say(code),
+    await deceived.say(long.code),
     await deceived.send(pollResponse, { [pollResponse]: { answers: [ok] } }),
   ];
   await refused(rig, w);
+  await refused(rig, long);
   for (const event of said) {
     const wire = await until('it passed', () => rig.hostile.passed().get(event));
     assert.notEqual(wire.type, 'm.room.encrypted', 'the lie is complete');
   }
   assert.equal(await requestsWith(rig, name), 0);
   end();
-  await stillRuns(rig, w, () => rig.phone.say(code));
+  await stillRuns(rig, w, () => rig.phone.vote(poll, [ok]));
+  await stillRuns(rig, long, () => rig.phone.say(long.code));
 });
 
 test('attack-13 history is really opened and power really given away: nothing more is asked until it is taken back', async () => {

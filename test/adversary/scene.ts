@@ -1,7 +1,7 @@
 /** What every attack needs: an action that leaves a mark where it really ran, proof that it did not, and its genuine twin. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { askAndSee, chipsOf } from '../harness/answers.ts';
+import { askAndSee, askLong, chipsOf } from '../harness/answers.ts';
 import type { Rig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
 import { request } from '../phone/login.ts';
@@ -32,6 +32,13 @@ export async function waiting(rig: Rig, of: string, phone = rig.phone): Promise<
   const { name, command } = mark(of);
   const card = await askAndSee(phone, command);
   return { card, name, action: await actionOf(rig, card.id) };
+}
+
+/** The same for one that is too long for a card and takes its code alone. */
+export async function coded(rig: Rig, of: string): Promise<Waiting & { code: string }> {
+  const { name, command } = mark(of);
+  const { card, code } = await askLong(rig.phone, rig.homeserver.url, command.replace('!run ', ''));
+  return { card, name, action: await actionOf(rig, card.id), code };
 }
 
 /** Answers as the careful owner does, by the chip that the card names or by the poll. @returns the answer's event id */
@@ -98,20 +105,6 @@ export const reaction = (event: string, key: string): Content => ({
 export async function denied(rig: Rig, w: Waiting): Promise<void> {
   await rig.phone.tap(w.card.id, '❌');
   await rig.reached(w.action, 'denied');
-}
-
-/** Asks for the code of a card. @returns the code, and the notice that brought it */
-export async function codeOf(rig: Rig, w: Waiting): Promise<{ code: string; notice: string }> {
-  const number = numberOf(w.card);
-  await rig.phone.say(`!code ${number}`);
-  return rig.phone.until(`the code of #${number}`, (p) => {
-    for (const e of p.timeline()) {
-      const body = String(e.content['body'] ?? '');
-      const code = body.startsWith(`#${number} `) && /send (\S+) to approve/.exec(body)?.[1];
-      if (code) return { code, notice: e.id };
-    }
-    return undefined;
-  });
 }
 
 /** Asks for a poll beside the chips. */

@@ -11,10 +11,12 @@ import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import { newCode, newNonce, sealedKey } from '../../bot/src/approval/tokens.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Client, KeysAnswer } from '../../bot/src/matrix/client.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { ensureIdentity } from '../../bot/src/proof/identity.ts';
 import { createKeys } from '../../bot/src/proof/keys.ts';
+import { openSeen } from '../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { DeviceId, EventId, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 
@@ -80,7 +82,7 @@ const client = {
   api: async (_: string, path: string, o: { body: never }) => upload(me, path, o.body),
   keysOf: async () => served as KeysAnswer,
 } as unknown as Client;
-const keys = createKeys(crypto, client, () => {});
+const keys = createKeys(crypto, client);
 let first: W.CrossSigningKeyExport | undefined;
 for (let i = 0; i < devices; i++) first = (await addDevice(`D${i}`, first)) ?? first;
 await ensureIdentity({ user: me, device: 'BOT' as DeviceId, stateDir }, crypto, client, keys);
@@ -105,8 +107,10 @@ for (let i = 0; i < devices; i++) {
   });
 }
 
-const journal = openJournal(stateDir);
-const cards = cardStore(join(stateDir, 'cards.sqlite'), pollAnswers);
+const db = openDatabase(join(stateDir, 'bot.sqlite'));
+const journal = openJournal(db);
+const seen = openSeen(db);
+const cards = cardStore(db, pollAnswers);
 const wire = (n: number) => ({
   type: 'm.reaction',
   event_id: `$past${n}` as EventId,
@@ -116,8 +120,8 @@ const wire = (n: number) => ({
 });
 const card = (number: number, isOpen: boolean): Card => ({
   ...{ action: `action${number}`, number, room, digest: String(number).padStart(64, '0'), form: 'chip' },
-  ...{ key: sealedKey('🦊'), decoy: sealedKey('🌵'), nonce: newNonce(), code: newCode(), word: '' },
-  ...{ event: `$card${number}`, poll: `$poll${number}`, notice: '', chips: '', dropped: false, approval: '' },
+  ...{ key: sealedKey('🦊'), decoy: sealedKey('🌵'), nonce: newNonce(), code: newCode() },
+  ...{ event: `$card${number}`, poll: `$poll${number}`, chips: '', dropped: false, approval: '' },
   ...{ decideBy: Date.now() + 86_400_000, open: isOpen, ended: !isOpen },
 });
 journal.accept(
@@ -126,14 +130,14 @@ journal.accept(
   'token',
 );
 for (let n = 0; n < past; n++) {
-  journal.replay(room, `session${n % 100}`, n, `$past${n}` as EventId);
+  seen.replay(room, `session${n % 100}`, n, `$past${n}` as EventId);
   journal.done(n + 1);
   cards.add(card(n, false));
 }
 for (let n = past; n < past + open; n++) cards.add(card(n, true));
 
 const gate: Gate = {
-  matrix: { user: me, ...keys, replay: journal.replay } as unknown as Gate['matrix'],
+  matrix: { user: me, ...keys, replay: seen.replay } as unknown as Gate['matrix'],
   cards,
   people: () => enrolled,
   answeredBy: () => undefined,
@@ -158,7 +162,7 @@ async function decide(kind: 'sealed' | 'signed'): Promise<number> {
     wire: { ...wire(0), type: isTap ? type : 'm.room.encrypted', event_id: `$now${taken}` as EventId },
     ...(!isTap && { evidence: { ...who, session: 'now', index: taken } }),
   };
-  if (!isTap) journal.replay(room, 'now', taken, t.wire.event_id); // as the intake does when it decrypts
+  if (!isTap) seen.replay(room, 'now', taken, t.wire.event_id); // as the intake does when it decrypts
   const start = performance.now();
   const verdict = await judge(t, gate);
   const ms = performance.now() - start;

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { createBook } from '../../bot/src/approval/view.ts';
 import { sha256 } from '../../ledger/src/action.ts';
 import { entryOf } from '../../ledger/src/entry.ts';
-import { makeBook } from '../../sandbox/src/book.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
 
 const [part = '', file = ''] = process.argv.slice(2);
 const bot = createBook(sha256, () => true);

@@ -208,7 +208,7 @@ test('the link that is shown as a QR code names server and owner, and no passwor
   assert.ok(ready['password'] === password && !decodeURIComponent(link.href).includes(password));
 });
 
-type Finding = { event: string; check: string; ok: boolean; found: string; fix?: string };
+type Finding = { event: string; check: string; level: string; what: string; fix?: string };
 const doctor = async (): Promise<{ code: number | null; findings: Map<string, Finding> }> => {
   const { code, events } = await instance.run(['doctor', 'phone', '--json']);
   const findings = events.filter(({ event }) => event === 'check') as Finding[];
@@ -228,15 +228,15 @@ test('doctor phone finds all of the way well; with the entrance down it says so,
     'well-known',
     'administration',
   ])
-    assert.equal(of(check)?.ok, true, JSON.stringify(of(check)));
-  assert.match(of('certificate')?.found ?? '', /← PocketCoder pocketcoder\.local/);
-  assert.equal(of('well-known')?.found.replace(/\/$/, ''), address.origin);
+    assert.equal(of(check)?.level, 'ok', JSON.stringify(of(check)));
+  assert.match(of('certificate')?.what ?? '', /← PocketCoder pocketcoder\.local/);
+  assert.equal(of('well-known')?.what.replace(/\/$/, ''), address.origin);
   assert.ok(of('push gateway')); // how it stands depends on this machine's network
 
   await docker.getContainer(instance.container('entrance')).stop();
   const down = await doctor();
   assert.equal(down.code, 1);
-  assert.equal(down.findings.get('address')?.ok, false);
+  assert.equal(down.findings.get('address')?.level, 'fail');
   assert.match(down.findings.get('address')?.fix ?? '', /pocketcoder status/);
   assert.equal(down.findings.has('versions'), false);
   assert.match((await instance.run(['status'])).err, /Not up: entrance/);

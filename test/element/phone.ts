@@ -64,6 +64,7 @@ export async function openPhone(path: string, o: Options): Promise<Phone> {
     refuse: () => command<null>('refuse'),
     notification: (room: string, event: string) => command<Notified>('notification', [room, event]),
     async restart(settings) {
+      if (settings && settings.threads !== threads) await command('clear_caches');
       await end();
       return openPhone(path, { ...o, store, ...settings });
     },

@@ -2,6 +2,8 @@
  * What a person does in a room of the phone. What is looked for is looked for anew each time: the engine's own live timeline can
  * miss an edit after a limited sync until somebody scrolls.
  */
+import { basename } from 'node:path';
+import { messageOf } from '../../ledger/src/retry.ts';
 import { until } from '../harness/wait.ts';
 import { printed } from './print.ts';
 import type { Program } from './program.ts';
@@ -18,7 +20,10 @@ export function roomOf(command: Program['command'], place: Place): Room {
   const act = <T = null>(what: Act): Promise<T> => command<T>('in', [place, what]);
   const rows = (back = 0): Promise<Row[]> => act<Row[]>({ do: 'read', with: back });
 
-  /** Sends, and waits until the server has it. @returns its event */
+  /**
+   * Sends, and waits until the server has it. Older rows may come into view meanwhile, as the root of a thread that was just
+   * opened: so it is known by its words and is the newest of those. @returns its event
+   */
   async function sent(what: Act, isIt: (row: Row) => boolean): Promise<string> {
     const before = new Set((await rows()).map((row) => row.id));
     await act(what);
@@ -26,7 +31,8 @@ export function roomOf(command: Program['command'], place: Place): Room {
       const own = (await rows()).filter((row) => row.own && isIt(row));
       const failed = own.find((row) => row.sending?.startsWith('failed'));
       if (failed) throw new Error(failed.sending ?? '');
-      return own.find((row) => row.id !== null && !before.has(row.id))?.id ?? false;
+      const id = own.at(-1)?.id;
+      return id && !before.has(id) ? id : false;
     });
   }
 
@@ -35,15 +41,20 @@ export function roomOf(command: Program['command'], place: Place): Room {
     rows,
     async until<T>(what: string, ask: (rows: Row[]) => T | undefined | false, seconds = 20): Promise<T> {
       let scrolled = Date.now();
-      return until(
-        what,
-        async () => {
-          const scrolls = Date.now() - scrolled > soon * 1000;
-          if (scrolls) scrolled = Date.now();
-          return ask(await rows(scrolls ? 30 : 0));
-        },
-        { seconds, every: 100 },
-      );
+      let last: Row[] = [];
+      const look = async (): Promise<T | undefined | false> => {
+        const scrolls = Date.now() - scrolled > soon * 1000;
+        if (scrolls) scrolled = Date.now();
+        last = await rows(scrolls ? 30 : 0);
+        return ask(last);
+      };
+      try {
+        return await until(what, look, { seconds, every: 100 });
+      } catch (error) {
+        throw new Error(
+          `${messageOf(error)}\nThe newest of ${last.length} rows:\n${printed(last.slice(-12))}`,
+        );
+      }
     },
     sees: (words: string, seconds?: number): Promise<Row> =>
       room.until(
@@ -51,19 +62,21 @@ export function roomOf(command: Program['command'], place: Place): Room {
         (all) => all.find((row) => !row.own && row.body?.includes(words)),
         seconds,
       ),
-    say: (text: string): Promise<string> => sent({ do: 'say', with: text }, (row) => row.kind === 'message'),
+    say: (text: string): Promise<string> => sent({ do: 'say', with: text }, (row) => row.body === text),
     queue: (text: string): Promise<null> => act({ do: 'say', with: text }),
     reply: (to: string, text: string): Promise<string> =>
-      sent({ do: 'reply', with: [to, text] }, (row) => row.kind === 'message'),
+      sent({ do: 'reply', with: [to, text] }, (row) => row.body === text),
     edit: (event: string, text: string): Promise<null> => act({ do: 'edit', with: [event, text] }),
     tap: (event: string, key: string): Promise<null> => act({ do: 'tap', with: [event, key] }),
     vote: (poll: string, answers: readonly string[]): Promise<null> =>
       act({ do: 'vote', with: [poll, answers] }),
     redact: (event: string): Promise<null> => act({ do: 'redact', with: event }),
     attach: ({ kind, path, mime, caption }: Attachment): Promise<string> =>
-      sent({ do: 'attach', with: [kind, path, mime, caption ?? null] }, (row) => row.kind === 'message'),
+      sent(
+        { do: 'attach', with: [kind, path, mime, caption ?? null] },
+        (row) => row.body === (caption ?? basename(path)),
+      ),
     close: (): Promise<null> => act({ do: 'close' }),
-    print: async () => printed(await rows(200)),
   };
   return room;
 }

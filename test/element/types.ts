@@ -69,8 +69,6 @@ export type Room = {
   vote(poll: string, answers: readonly string[]): Promise<null>;
   redact(event: string): Promise<null>;
   close(): Promise<null>;
-  /** What a person would see, as text. */
-  print(): Promise<string>;
 };
 
 export type Phone = Who & {
@@ -95,7 +93,7 @@ export type Phone = Who & {
   confirm(): Promise<null>;
   refuse(): Promise<null>;
   notification(room: string, event: string): Promise<Notified>;
-  /** Closes the app and starts it again, with its data. */
+  /** Closes the app and starts it again, with its data; where the setting changes, without what it kept of rooms, as the app does. */
   restart(settings?: { threads: boolean }): Promise<Phone>;
   /** Ends the app and throws its data away. */
   destroy(): Promise<void>;

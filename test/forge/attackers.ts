@@ -11,8 +11,8 @@ import type { Content, Phone } from '../phone/types.ts';
 
 /** What was sent: words for a person, the request as curl would make it, and what the homeserver said. */
 export type Attempt = { what: string; sent: string; status: string };
-/** The card under attack: its event, what it says to tap, its poll with the answer that approves, its code. */
-export type Target = { event: string; emoji: string; poll: string; ok: string; code: string };
+/** The card under attack: its event, what it says to tap, its poll with the answer that approves. */
+export type Target = { event: string; emoji: string; poll: string; ok: string };
 type Step = { what: string; type: string; content: Content };
 
 const pollResponse = 'org.matrix.msc3381.poll.response';
@@ -32,7 +32,6 @@ const steps = (t: Target): Step[] => [
       [pollResponse]: { answers: [t.ok] },
     },
   },
-  { what: 'the card’s own code', type: 'm.room.message', content: { msgtype: 'm.text', body: t.code } },
   {
     what: 'a command of its own',
     type: 'm.room.message',

@@ -54,15 +54,6 @@ export const pollOf = (phone: Phone, number: number): Promise<Card> =>
     p.cards().find((c) => c.answers.length === 2 && numberOf(c) === number),
   );
 
-/** Asks for the code of a card and reads it from the notice. */
-export async function codeOf(phone: Phone, number: number): Promise<string> {
-  await phone.say(`!code ${number}`);
-  const notice = await phone.until(`the code of #${number}`, (p) =>
-    p.timeline().find((e) => bodyOf(e).startsWith(`#${number} `) && /send \S+ to approve/.test(bodyOf(e))),
-  );
-  return /send (\S+) to approve/.exec(bodyOf(notice))?.[1] ?? '';
-}
-
 /** Waits for a message of somebody else that contains this, and returns its text; of an edit, what it now says. */
 export const sees = (phone: Phone, what: string, seconds?: number): Promise<string> =>
   phone.until(
@@ -112,4 +103,25 @@ export async function fileOf(phone: Phone, homeserver: string, name: string): Pr
   const key = Buffer.from(file.key.k, 'base64url');
   const opened = createDecipheriv('aes-256-ctr', key, Buffer.from(String(file['iv']), 'base64'));
   return Buffer.concat([opened.update(sealed), opened.final()]);
+}
+
+/**
+ * Asks for a command that stands below so many lines that no card shows it: it takes nothing but a code.
+ * @returns its card, and the code out of the last line of its file
+ */
+export async function askLong(
+  phone: Phone,
+  homeserver: string,
+  command: string,
+): Promise<{ card: Card; code: string }> {
+  const before = new Set(phone.timeline().map((e) => e.id));
+  await phone.say(`!run ${Array.from({ length: 300 }, (_, i) => `: line ${i}\n`).join('')}${command}`);
+  const event = await phone.until('the card of a long action', (p) =>
+    p.timeline().find((e) => !before.has(e.id) && bodyOf(e).includes('too long for a card')),
+  );
+  const card: Card = { id: event.id, room: event.room, text: bodyOf(event), chips: [], answers: [] };
+  const file = (await fileOf(phone, homeserver, `action-${numberOf(card)}.txt`)).toString();
+  const code = /^send (\S+) to approve/.exec(file.trimEnd().split('\n').at(-1) ?? '')?.[1];
+  if (!code) throw new Error(`a file without a code: ${file.slice(-200)}`);
+  return { card, code };
 }

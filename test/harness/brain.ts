@@ -8,7 +8,7 @@ import pino from 'pino';
 import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
 import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
 import type { CallsOptions } from '../../bot/src/gateway/calls.ts';
-import { type Gateway, startGateway } from '../../bot/src/gateway/server.ts';
+import { createGateway, type Gateway } from '../../bot/src/gateway/server.ts';
 import { type ModelChoice, renderModel, renderOpencode } from '../../config/brain/render.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
@@ -70,7 +70,8 @@ export async function startBrain(
     const log = pino({ level: 'silent' });
     const model = await startModel({ host: machine, key });
     undo.push(model.stop);
-    const gateway = await startGateway({ ...calls, port: 0, host: machine, url: 'http://bot:8080', log });
+    const gateway = createGateway({ port: 0, host: machine, url: 'http://bot:8080', log });
+    const port = await gateway.run(calls);
     undo.push(gateway.stop);
 
     const choice = {
@@ -84,7 +85,7 @@ export async function startBrain(
     const filesOf = (service: string, uid: number, files: Record<string, string>) =>
       Object.entries(files).map(([name, content]) => ({ service, name, uid, content }));
     await writeServiceFiles(docker, project, brainImage, [
-      ...filesOf('brain', 10003, renderOpencode({ model: choice, password }).files),
+      ...filesOf('brain', 10003, renderOpencode(choice, password)),
       ...filesOf('model', 10005, {
         'proxy.json': JSON.stringify({ listen: { host: '0.0.0.0', port: 8081 }, ...renderModel(choice) }),
       }),
@@ -126,7 +127,7 @@ export async function startBrain(
         a.pipe(b).pipe(a);
         for (const [x, y] of [[a, b], [b, a]]) x.on('error', () => {}).on('close', () => y.destroy());
       }).listen(from);
-      pass(8080, ${gateway.port}, '${machine}');
+      pass(8080, ${port}, '${machine}');
       pass(4096, 4096, 'brain');`;
     const bot = await container('bot', proxyImage, ['outside', 'brain'], { Cmd: ['node', '-e', relay] });
     const { NetworkSettings } = await bot.inspect();

@@ -1,17 +1,19 @@
 /** The bot's desk on a ledger in memory that judges by the real rules: real book, cards and poster, and no network. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pino from 'pino';
+import { createAnswer, createDecide } from '../../bot/src/approval/decide.ts';
+import type { Gate } from '../../bot/src/approval/gatekeeper.ts';
+import { narrow } from '../../bot/src/approval/narrow.ts';
 import { createPoster } from '../../bot/src/approval/poster.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
+import type { Command, Verdict } from '../../bot/src/approval/verdict.ts';
 import { createBook, type Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { createAttention } from '../../bot/src/desk/attention.ts';
 import { createDesk } from '../../bot/src/desk/desk.ts';
 import { editOf } from '../../bot/src/proof/post.ts';
 import type { Block } from '../../bot/src/show/action.ts';
 import { message, pollAnswers } from '../../bot/src/show/card.ts';
-import type { Content, EventId, Matrix, PostOptions, RoomId } from '../../bot/src/types.ts';
+import type { Content, EventId, Evidence, Matrix, PostOptions, RoomId, Taken } from '../../bot/src/types.ts';
 import { type Asked, sha256 } from '../../ledger/src/action.ts';
 import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
@@ -41,7 +43,6 @@ export function startDesk(
     onEntry?(entry: Entry): void;
   } = {},
 ) {
-  const dir = mkdtempSync(join(tmpdir(), 'desk-'));
   const memory = memoryLedger();
   memory.clock.now = Date.now();
   const book = createBook(sha256);
@@ -55,7 +56,8 @@ export function startDesk(
     o.onEntry?.(entry);
     return entry;
   };
-  const ledger = { append: async (e: Append) => put({ author: 'bot', ...e }) } as unknown as Ledger;
+  const wide = { append: async (e: Append) => put({ author: 'bot', ...e }) } as unknown as Ledger;
+  const ledger = narrow(wide);
   const posted: Posted[] = [];
   const said: string[] = [];
   const matrix = {
@@ -70,6 +72,7 @@ export function startDesk(
     edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
     read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
+    uploadEncrypted: async (_: unknown, name: string) => ({ msgtype: 'm.file', body: name }),
     redact: async () => {},
     readMarker: async () => {},
     typing: async () => {},
@@ -80,18 +83,55 @@ export function startDesk(
   } as unknown as Matrix;
   put(enrol);
   put({ author: 'bot', kind: 'workspace.created', body: { workspace, room } });
-  const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
+  const db = openDatabase(':memory:');
+  const cards = cardStore(db, pollAnswers);
   const attention = createAttention(0);
-  const poster = createPoster({ ledger, matrix, cards, book, attention });
+  const poster = createPoster({ ledger, matrix, cards, book });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
   const halted = o.halted ?? (() => '');
-  const desk = createDesk({ ledger, cards, book, poster, attention, say, trouble, halted, log });
+  const gate: Gate = {
+    ...{ matrix, cards, people: () => book.enrolled(), answeredBy: book.answeredBy },
+    ...{ trouble, now: () => Date.now() },
+  };
+  const decide = createDecide({
+    ...{ ledger: wide, gate, book, adopt: poster.adopt, log },
+    download: (file, most) => matrix.downloadEncrypted(file, most),
+  });
+  const answer = createAnswer({ ledger: wide, gate, book, log });
+  const desk = createDesk({ ledger, cards, book, poster, decide, attention, say, trouble, halted, log });
   return {
-    dir,
+    db,
     memory,
     put,
+    /** What decides writes to, and what the handle of all others writes to at last. */
+    wide,
     ledger,
+    gate,
+    decide,
+    /** Carries out a verdict, also one that approves: as if an event had made the gatekeeper say so. */
+    async apply(v: Verdict): Promise<string> {
+      if (v.do !== 'approve') return desk.apply(v);
+      return desk.apply({ do: 'decided', card: v.card, refused: await answer(v) });
+    },
+    /** The command that the owner's message is. */
+    async commandOf(body: string, event: string): Promise<Command> {
+      const { user: sender, device, ed25519: claimedEd25519, curve25519 } = owner;
+      const evidence = { sender, device, claimedEd25519, curve25519, session: 'S', index: 0 } as Evidence;
+      const wire = { type: 'm.room.encrypted', event_id: event, sender, content: {}, origin_server_ts: 0 };
+      const content = { msgtype: 'm.text', body };
+      const taken = {
+        room,
+        wire,
+        encrypted: true,
+        type: 'm.room.message',
+        content,
+        evidence,
+      } as unknown as Taken;
+      const judged = await decide.take(taken);
+      if (judged.do !== 'ask') throw new Error(`${body}: ${judged.do}`);
+      return judged.command;
+    },
     matrix,
     book,
     attention,
@@ -103,8 +143,7 @@ export function startDesk(
     kinds: (action: string) => memory.entries.filter((e) => e.action === action).map((e) => e.kind),
     device: { ...owner, role: 'owner' } as Person,
     stop() {
-      cards.close();
-      rmSync(dir, { recursive: true, force: true });
+      db.close();
     },
   };
 }

@@ -23,8 +23,6 @@ export type TestLedger = {
   kill(): Promise<void>;
   /** Starts it again on the same port and data, and waits until it answers. */
   restart(): Promise<void>;
-  /** Another image in its place, on the same port and data. */
-  replace(image: string): Promise<void>;
   /** Runs a program in the container: `/ledger/ledger superuser upsert …`. */
   inside(...command: string[]): Promise<{ stdout: string; stderr: string }>;
   /** Copies a file of the stopped or running container out, or in. Paths as `docker cp` takes them, `:` for inside. */
@@ -42,9 +40,9 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Starts a ledger; the caller stops it. @param image this checkout's where none is named */
-export async function startLedger(image?: string): Promise<TestLedger> {
-  const first = image ?? (await ensureImage('ledger'));
+/** Starts a ledger of this checkout; the caller stops it. */
+export async function startLedger(): Promise<TestLedger> {
+  const image = await ensureImage('ledger');
   const name = `ledger-test-${randomBytes(6).toString('hex')}`;
   const folder = await mkdtemp(join(tmpdir(), `${name}-`));
   await chmod(folder, 0o755); // the container's user is another one
@@ -63,17 +61,14 @@ export async function startLedger(image?: string): Promise<TestLedger> {
       const response = await fetch(`${url}/api/health`, { signal: AbortSignal.timeout(1000) });
       return response.ok;
     });
-  const begin = async (from: string) => {
+  try {
     await run(docker, [
       ...['run', '-d', '--name', name, '-p', `127.0.0.1:${port}:8090`],
       ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp'],
       ...['-e', 'LEDGER_IDENTITIES=/run/pocketcoder/ledger.json', '-v', `${folder}:/run/pocketcoder:ro`],
-      ...['-v', `${name}:/data`, from],
+      ...['-v', `${name}:/data`, image],
     ]);
     await answers();
-  };
-  try {
-    await begin(first);
   } catch (error) {
     const logs = await run(docker, ['logs', name]).catch(() => ({ stdout: '', stderr: '' }));
     await stop();
@@ -90,10 +85,6 @@ export async function startLedger(image?: string): Promise<TestLedger> {
     async restart() {
       await run(docker, ['start', name]);
       await answers();
-    },
-    async replace(other) {
-      await run(docker, ['rm', '-f', name]);
-      await begin(other);
     },
     inside: (...command) => run(docker, ['exec', name, ...command]),
     async copy(from, to) {

@@ -16,7 +16,7 @@ const wait = fc.oneof(
   { weight: 150, arbitrary: fc.constantFrom(0, 1, 2) },
   { weight: 8, arbitrary: fc.constantFrom(30, 300, 300, 4000) },
   { weight: 6, arbitrary: fc.constantFrom(-1, -50, -4000) },
-  { weight: 1, arbitrary: fc.constant(700_000) },
+  { weight: 2, arbitrary: fc.constantFrom(700_000, 1_300_000) },
 );
 export const steps = fc.array(fc.record({ move: number, a: number, b: number, c: number, d: number, wait }), {
   minLength: 130,

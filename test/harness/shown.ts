@@ -12,7 +12,6 @@ export const secrets: Secrets = {
   decoy: '🌵 M2XT9QRB',
   nonce: '0123456789ABC',
   code: 'AAAA-BBBB',
-  word: '',
 };
 
 /** The only tags that Element on Android keeps and that we use. */

@@ -1,11 +1,10 @@
 /** The conversation between room and agent, with OpenCode in its container and the real gateway; the room is in memory. */
+
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import type { Page } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { type Conversation, createConversation } from '../../bot/src/tasks/conversation.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
@@ -17,7 +16,7 @@ import { until } from '../harness/wait.ts';
 
 let stack: BrainStack;
 let conversation: Conversation;
-const dir = mkdtempSync(join(tmpdir(), 'talk-'));
+const tasks = taskStore(openDatabase(':memory:'));
 /** What the room shows, in the order of its events: an edit replaces what stands there. A card is `card N`. */
 const timeline: string[] = [];
 const cards: { asked: Asked; decide(state: Outcome['state']): void }[] = [];
@@ -28,14 +27,14 @@ before(async () => {
   stack = await startBrain({
     ...alone,
     wait: 60,
-    halted: (task) => conversation.halted(task),
+    halted: tasks.halted,
     spoken: (task, call) => conversation.spoken(task, call),
     settled: ({ task, action, outcome, delivered }) => {
       const page = { action: { id: action, task, requester: 'brain' } } as unknown as Page;
       void conversation.over(page, outcome, delivered);
     },
     async ask(asked) {
-      const why = conversation.halted(asked.task);
+      const why = tasks.halted(asked.task);
       if (why) throw new Error(why);
       const { promise, resolve } = Promise.withResolvers<Outcome>();
       const decide = (state: Outcome['state']) => resolve({ state, output: '', truncated: false });
@@ -57,7 +56,7 @@ before(async () => {
     brain: stack.brain,
     model: 'scripted',
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
-    tasks: taskStore(join(dir, 'tasks.sqlite')),
+    tasks,
     matrix,
     roomOf: () => room,
     waits: () => false,
@@ -68,7 +67,6 @@ before(async () => {
 });
 after(async () => {
   await stack?.stop();
-  rmSync(dir, { recursive: true, force: true });
 });
 
 test('the words of a turn stand before its card, each of twenty times', async () => {
@@ -119,8 +117,13 @@ test('!new ends a turn that goes on', async () => {
   await conversation.hear('main', `!say ${'on and '.repeat(200)}on.`);
   await until('its first words', () => said('on and on and'), { seconds: 30 });
   const old = conversation.currentTask('main');
+  const { session } = old;
   conversation.newTask('main', 'the next');
-  await until('it is idle', async () => (await stack.brain.snapshot(old.session)).state === 'idle');
+  const told = () =>
+    stack.events.findLast(
+      (e) => ['busy', 'idle'].includes(e.type) && 'session' in e && e.session === session,
+    );
+  await until('it is idle', () => told()?.type === 'idle');
   stack.model.mode = 'ok';
   await conversation.hear('main', '!say Here I am.');
   await until('the answer', () => said('agent:\n> Here I am.'), { seconds: 30 });

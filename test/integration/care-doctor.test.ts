@@ -181,6 +181,11 @@ test('logs: one part or all, as objects or for people, as far back as is asked f
   const nobody = await instance.run(['logs', 'nobody']);
   assert.equal(nobody.code, 64);
   assert.match(nobody.err, /There is no part "nobody"\. The parts are: homeserver, ledger/);
+  for (const since of ['', '10', '10 m', 'yesterday', '-5m', '5m --tail']) {
+    const ran = await instance.run(['logs', `--since=${since}`]);
+    assert.deepEqual([ran.code, /--since takes a time such as/.test(ran.err)], [64, true], since);
+  }
+  assert.equal((await instance.run(['logs', 'bot', '--since', '1d'])).code, 0);
 });
 
 test('logs -f shows what comes, also after the part was restarted', async () => {

@@ -6,8 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { ensureImage } from '../../console/engine/images.ts';
-import { auditLedger } from '../../ledger/audit/audit.ts';
 import { verifyChain } from '../../ledger/src/chain.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import { startLedger } from '../harness/ledger.ts';
@@ -64,46 +62,4 @@ test('data of a newer version stops the ledger with exit code 78, and is whole a
   await ledger.copy(join(folder, 'schema'), ':/data/schema');
   await ledger.restart();
   assert.equal((await bot.since(0)).length, 1);
-});
-
-test('data of the version before is migrated as it starts: every entry stands, and what is new works', async (t) => {
-  const now = await ensureImage('ledger');
-  const before = `pocketcoder-test/ledger:${process.pid}`;
-  execFileSync(docker, ['build', '-q', '-t', before, '-'], {
-    input: `FROM ${now}\nUSER 0\nRUN rm /ledger/pb_migrations/2_leases.js\nUSER 10001\n`,
-    env: { ...process.env, DOCKER_BUILDKIT: '0' },
-  });
-  const ledger = await startLedger(before);
-  const folder = await mkdtemp(join(tmpdir(), 'ledger-before-'));
-  t.after(async () => {
-    await Promise.all([ledger.stop(), rm(folder, { recursive: true })]);
-    execFileSync(docker, ['rmi', before]);
-  });
-  const indexes = async (): Promise<string[]> => {
-    await ledger.kill();
-    await ledger.copy(':/data', folder);
-    const db = new DatabaseSync(join(folder, 'data', 'data.db'));
-    const rows = db.prepare("SELECT name FROM sqlite_master WHERE type = 'index'").all();
-    db.close();
-    return rows.map(({ name }) => String(name)).filter((name) => name.startsWith('entries_'));
-  };
-  const operator = await ledger.connect('operator');
-  const device = { master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' };
-  await operator.append({ kind: 'identity.enrolled', body: { user: '@owner:x', ...device } });
-  const bot = await ledger.connect('bot');
-  for (let i = 0; i < 3; i++) await bot.append({ kind: 'alarm', body: { reason: String(i) } });
-  const written = await bot.since(0);
-  assert.equal((await indexes()).includes('entries_leased'), false);
-  await writeFile(join(folder, 'schema'), '1\n', { mode: 0o644 });
-  await ledger.copy(join(folder, 'schema'), ':/data/schema');
-
-  await ledger.replace(now);
-  const auditor = await ledger.connect('auditor');
-  assert.deepEqual(await auditor.since(0), written);
-  const other = { user: '@other:x', ...device, role: 'reads' };
-  await (await ledger.connect('operator')).append({ kind: 'identity.enrolled', body: other });
-  const { ok, entries } = await auditLedger(auditor);
-  assert.deepEqual([ok, entries], [true, written.length + 1]);
-  assert.equal((await ledger.inside('cat', '/data/schema')).stdout, '2\n');
-  assert.ok((await indexes()).includes('entries_leased'));
 });

@@ -105,7 +105,7 @@ const superuserWays: [string, string, string, unknown][] = [
     '/api/collections/bot/records',
     { email: 'b@x.invalid', password: 'another password', passwordConfirm: 'another password' },
   ],
-  ['write a projection', 'PATCH', '/api/collections/actions/records/{action}', { state: 'approved' }],
+  ['write a view', 'PATCH', '/api/collections/actions/records/{action}', { state: 'approved' }],
   ['make a backup, which holds the keys', 'POST', '/api/backups', { name: 'x.zip' }],
   ['restore a backup', 'POST', '/api/backups/x.zip/restore', undefined],
   ['upload a backup', 'POST', '/api/backups/upload', undefined],

@@ -1,6 +1,10 @@
 /** The bot's Matrix part as a process of its own, to be killed: logs what it takes in, one line an event. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import pino from 'pino';
-import { connectMatrix } from '../../bot/src/connect.ts';
+import { openMatrix } from '../../bot/src/connect.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { RoomId, UserId } from '../../bot/src/types.ts';
 
 const { HOMESERVER: homeserver = '', SERVER_NAME: serverName = '', BOT_USER: user = '' } = process.env;
@@ -12,16 +16,22 @@ const {
   SAY = '',
 } = process.env;
 const log = pino();
+mkdirSync(stateDir, { recursive: true });
 
-const matrix = await connectMatrix({
+const matrix = await openMatrix({
   homeserver,
   serverName,
   user,
   password,
   stateDir,
+  db: openDatabase(join(stateDir, 'bot.sqlite')),
   log,
   recipients: () => [],
   leak: () => '',
+});
+for (const [of, said] of matrix.saidSince)
+  log.info({ room: of, said: said.map((content) => content['body']) }, 'restored');
+await matrix.run({
   async intake(t) {
     const line = { event: t.wire.event_id, body: t.content['body'], failed: t.failed };
     if (HOLD && t.content['body'] === HOLD) {
@@ -31,17 +41,15 @@ const matrix = await connectMatrix({
     if (t.encrypted) log.info(line, 'taken');
   },
   isDown: () => false,
-  async setAside(t) {
-    log.info({ body: t.content['body'] }, 'set aside');
+  async setAside(room, wire) {
+    log.info({ room, event: wire.event_id }, 'set aside');
   },
   async onGap(room) {
     log.info({ room }, 'gap');
     if (HOLD) await new Promise(() => {});
   },
-  async onRestored(room, said) {
-    log.info({ room, said: said.map((content) => content['body']) }, 'restored');
-  },
-  onState: (state) => log.info({ state }, `homeserver ${state}`),
+  onTrouble: () => {},
+  onKeys: () => {},
 });
 if (OWNER)
   log.info({ room: await matrix.createWorkspaceRoom({ name: 'main', invite: [OWNER as UserId] }) }, 'room');

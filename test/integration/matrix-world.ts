@@ -1,10 +1,12 @@
 /** A real Synapse, a hostile homeserver before it, the bot's Matrix part, and its owner's phone. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { connectMatrix } from '../../bot/src/connect.ts';
-import type { Enrolled, EventId, Matrix, Operator, RoomId, Taken, UserId } from '../../bot/src/types.ts';
+import { type Connection, openMatrix } from '../../bot/src/connect.ts';
+import { openDatabase } from '../../bot/src/database.ts';
+import type { Enrolled, EventId, Operator, RoomId, Taken, UserId } from '../../bot/src/types.ts';
 import { type Account, type Homeserver, startHomeserver } from '../harness/homeserver.ts';
 import { type Hostile, hostileHomeserver } from '../harness/hostile.ts';
 import { until } from '../harness/wait.ts';
@@ -15,7 +17,7 @@ export type World = {
   hostile: Hostile;
   bot: Account;
   owner: Account;
-  matrix: Matrix;
+  matrix: Connection;
   room: RoomId;
   phone: Phone;
   recoveryKey: string;
@@ -43,19 +45,23 @@ export async function startWorld(): Promise<World> {
   const enrolled: Enrolled[] = [];
   const taken: Taken[] = [];
   const troubles: string[] = [];
-  const matrix = await connectMatrix({
+  const matrix = await openMatrix({
     homeserver: hostile.url,
     serverName: homeserver.serverName,
     ...bot,
-    stateDir: join(dir, 'bot'),
+    stateDir: dir,
+    db: openDatabase(':memory:'),
     log,
     recipients: () => enrolled,
     leak: (text) => (text.includes('a secret') ? 'it holds a secret' : ''),
+  });
+  await matrix.run({
     intake: async (t) => void taken.push(t),
     isDown: () => false,
     setAside: async () => {},
     onGap: async () => {},
     onTrouble: (_, why) => void troubles.push(why),
+    onKeys: () => {},
   });
   const room = await matrix.createWorkspaceRoom({ name: 'main', invite: [owner.user as UserId] });
   const phone = await createPhone({ homeserver: homeserver.url, ...owner });

@@ -193,11 +193,11 @@ const usage: [string[], RegExp][] = [
   [['stop', '-d'], /stop takes no -d/],
   [['stop', '-f'], /stop takes no -f/],
   [['status', '--since', '1h'], /status takes no --since/],
-  [['doctor', 'nurse'], /doctor takes nothing, or the word phone/],
-  [['systemd', 'sometimes'], /systemd takes nothing, or the word user/],
+  [['doctor', 'nurse'], /doctor takes \[phone\]\. Nothing was done/],
+  [['systemd', 'sometimes'], /systemd takes \[user\]\. Nothing was done/],
   [['bench'], /bench takes the name of a measurement/],
-  [['device'], /device takes list, enrol, or revoke and the id of a device/],
-  [['device', 'revoke'], /device takes list, enrol, or revoke and the id of a device/],
+  [['device'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
+  [['device', 'revoke'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
 ];
 for (const [args, message] of usage)
   test(`pocketcoder ${args.join(' ')} is a usage error`, async () => {

@@ -170,13 +170,13 @@ test('doctor phone looks at that server: without TLS it stands in a phone’s wa
   const { code, events } = await instance.run(['doctor', 'phone', '--json']);
   const checks = events.filter(({ event }) => event === 'check');
   assert.deepEqual(
-    checks.map(({ check, ok }) => [check, ok]),
+    checks.map(({ check, level }) => [check, level]),
     [
-      ['address', true],
-      ['certificate', false],
+      ['address', 'ok'],
+      ['certificate', 'fail'],
     ],
   );
-  assert.match(String(checks[1]?.['found']), /plain HTTP/);
+  assert.match(String(checks[1]?.['what']), /plain HTTP/);
   assert.equal(code, 1);
 });
 

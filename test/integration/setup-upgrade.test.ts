@@ -96,7 +96,7 @@ test('data of a newer release is opened by nothing here and told at once; put ba
   assert.match(String(ran.events.at(-1)?.['message']), /The ledger did not come up/);
   assert.ok(Date.now() - from < 90_000);
   await instance.stop(); // else its next try may hold the port for a moment
-  await writeSchema(2);
+  await writeSchema(1);
   const again = await instance.run(['start', '-d', '--json']);
   assert.equal(again.code, 0, again.out);
   const audited = await instance.run(['audit', '--json']);

@@ -6,8 +6,8 @@ import {
   answerOf,
   approve,
   askAndSee,
+  askLong,
   chipsOf,
-  codeOf,
   editOf,
   endsWith,
   fileOf,
@@ -101,13 +101,6 @@ test('a vote in the poll that was asked for approves as signed, by that device; 
           (e.content['m.relates_to'] as { event_id: string }).event_id === poll.id,
       ),
   );
-});
-
-test('a typed code approves as signed, by that device', async () => {
-  const card = await askAndSee(rig.phone, '!run echo by-code');
-  await rig.phone.say(await codeOf(rig.phone, numberOf(card)));
-  await endsWith(rig.phone, card, 'approved by owner (signed, code)');
-  assert.equal((await approvalOf(card)).evidence['device'], rig.phone.device);
 });
 
 for (const { name, deny, words } of [
@@ -224,16 +217,15 @@ test('a slow script’s output is shown while it runs, and the same message ends
   await endsWith(rig.phone, card, 'exit 0');
 });
 
-test('an action too long for a card comes as a file whose last line has the code', async () => {
-  const script = Array.from({ length: 300 }, (_, i) => `: line ${i}`).join('\n');
-  await rig.phone.say(`!run ${script}\necho long`);
-  const card = await sees(rig.phone, 'too long for a card');
-  const number = /^#(\d+)/.exec(card)?.[1] ?? '';
+test('an action too long for a card comes as a file whose last line has the code; typed, it is signed by that device', async () => {
+  const { card, code } = await askLong(rig.phone, rig.homeserver.url, 'echo long');
+  const number = numberOf(card);
   const file = (await fileOf(rig.phone, rig.homeserver.url, `action-${number}.txt`)).toString();
   assert.ok(file.includes(': line 150\n'));
-  const code = /send (\S+) to approve/.exec(file.trimEnd().split('\n').at(-1) ?? '')?.[1];
-  await rig.phone.say(code ?? '');
+  await rig.phone.say(code);
   await sees(rig.phone, `#${number} ✅ ended with exit 0`);
+  const { grade, evidence } = await approvalOf(card);
+  assert.deepEqual([grade, evidence['form'], evidence['device']], ['signed', 'code', rig.phone.device]);
 });
 
 test('the commands answer', async () => {
@@ -245,9 +237,9 @@ test('the commands answer', async () => {
   await hears(rig.phone, '!model', 'No model is configured');
   await hears(rig.phone, 'what is in this folder?', '!run COMMAND works without one');
   await hears(rig.phone, '!poll 999', 'There is no #999');
-  await hears(rig.phone, '!code', 'Which one? !code N');
+  await hears(rig.phone, '!poll', 'nothing was done. It is written !poll N.');
   await hears(rig.phone, '!frobnicate', 'There is no !frobnicate, and nothing was done. !help');
-  await hears(rig.phone, '!run', 'What should run?');
+  await hears(rig.phone, '!run', 'nothing was done. It is written !run COMMAND.');
   await rig.phone.tap(card.id, '❌');
   await endsWith(rig.phone, card, 'denied');
   await hears(rig.phone, '!pending', 'Nothing waits.');
@@ -262,10 +254,12 @@ test('what phones make of answers: skin tones, a yes in passing, an edit, a code
   await hears(phone, 'yes', 'If it was for the agent, send it again.');
   await phone.edit(await phone.say('!pending'), 'yes, do it');
   await sees(phone, '✏️ Edits are not heard');
-  const code = await codeOf(phone, numberOf(card));
+  await approve(phone, card);
+  await endsWith(phone, card, 'exit 0');
+  const { card: long, code } = await askLong(phone, rig.homeserver.url, 'echo typed');
   await hears(phone, `${code.slice(0, -1)}${code.endsWith('0') ? '1' : '0'}`, 'That is no card’s code');
   await phone.say(` ${code.toLowerCase().replace('-', ' – ').replaceAll('0', 'o').replaceAll('1', 'l')}.`);
-  await endsWith(phone, card, 'exit 0');
+  await sees(phone, `#${numberOf(long)} ✅ ended with exit 0`);
   const said = (words: string) =>
     phone.timeline().filter((e) => String(e.content['body']).includes(words)).length;
   assert.equal(said('is not approved by that'), 2, 'one for the reactions, one for the words');

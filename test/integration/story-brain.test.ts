@@ -254,6 +254,7 @@ test('what is said to an agent that is gone is kept, and told to it in order whe
   await container('brain').kill({ signal: 'SIGKILL' });
   await hears(phone, 'The first of two.', 'It is kept, and told to it');
   await phone.say('The second of two.');
+  await hears(phone, '!status', '⚠️ down: brain'); // it was heard as well: the bot takes them in their order
   await container('brain').start();
   await sees(phone, 'You said: The first of two.\n> \n> The second of two.', 60);
 });

@@ -16,9 +16,9 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { run } from 'node:test';
 import { checkout } from '../../console/instance/paths.ts';
-import { fileArguments } from '../../console/tests.ts';
 import { attackOf, attacks } from '../adversary/list.ts';
 import { attackTests } from '../adversary/tree.ts';
+import { fileArguments } from '../files.ts';
 import { type Mutant, mutants, mutated } from './mutant.ts';
 
 /** By number of attack; `broken` where something failed that is no test, a file that can't be loaded for one. */

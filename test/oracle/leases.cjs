@@ -6,7 +6,6 @@ const { canonical } = require('../../ledger/rules/canonical.cjs');
 const { bodyOf, last } = require('./lifecycle.cjs');
 const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
 const {
-  classes,
   defaultPolicy,
   longestWait,
   mostUses,
@@ -15,6 +14,8 @@ const {
   termOf,
   whole,
 } = require('../../ledger/rules/policy.cjs');
+const { kinds } = require('../../ledger/rules/kinds.cjs');
+const classes = Object.fromEntries(Object.entries(kinds).map(([kind, { class: risk }]) => [kind, risk]));
 /** @typedef {import('./lifecycle.cjs').Entry} Entry */
 /** @typedef {Record<string, unknown>} Body */
 /** @typedef {{kind: string, args: Record<string, unknown>}} Act */

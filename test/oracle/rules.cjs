@@ -7,7 +7,6 @@ const { lifecycle, rights, stateOf, last, isFrozen } = require('./lifecycle.cjs'
 const { effectOf, readsOf, answerRefusal, beginRefusal, termsOf } = require('./answers.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles, rolesOf } = require('./identities.cjs');
 const {
-  classes,
   isReads,
   longestWait,
   policyFault,
@@ -16,6 +15,8 @@ const {
   termOf,
   whole,
 } = require('../../ledger/rules/policy.cjs');
+const { kinds } = require('../../ledger/rules/kinds.cjs');
+const classes = Object.fromEntries(Object.entries(kinds).map(([kind, { class: risk }]) => [kind, risk]));
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 

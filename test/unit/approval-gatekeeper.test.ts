@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { leakIn } from '../../bot/src/approval/leaks.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Enrolled, Matrix, Taken } from '../../bot/src/types.ts';
 
@@ -15,9 +13,6 @@ import type { Enrolled, Matrix, Taken } from '../../bot/src/types.ts';
  * The way from an event to a verdict, without a network: real card store, real judgement. The six rules on the crypto
  * state are tested on real clients elsewhere; here the machine answers as it would for a clean owner, or for nobody.
  */
-const dir = mkdtempSync(join(tmpdir(), 'gatekeeper-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
-
 const owner = '@owner:x' as Enrolled['user'];
 const room = '!r:x' as Taken['room'];
 const device = {
@@ -29,9 +24,8 @@ const device = {
   curve25519: 'C',
 } as Person;
 
-let files = 0;
 function gate(over: Partial<Gate> = {}): Gate {
-  const cards = cardStore(join(dir, `cards-${files++}.sqlite`), pollAnswers);
+  const cards = cardStore(openDatabase(':memory:'), pollAnswers);
   const seen = new Map<string, string>();
   const matrix = {
     user: '@bot:x',
@@ -64,10 +58,8 @@ const card = (n: number, over: Partial<Card> = {}): Card => ({
   decoy: `🌵 M2XT9QR${n}`,
   nonce: `NONCE${n}`,
   code: `AAAA-BBB${n}`,
-  word: '',
   event: `$card${n}`,
   poll: `$poll${n}`,
-  notice: '',
   chips: '',
   decideBy: 5000,
   dropped: false,
@@ -259,20 +251,6 @@ test('an answer in another room than its card’s counts for nothing there', asy
   assert.equal(await verdict(text('AAAA-BBB1', there), g), 'approve action1');
 });
 
-test('a card that asks for a word takes its code with that word alone, and one that asks for none takes none', async () => {
-  const g = gate();
-  g.cards.add(card(1, { word: 'build' }));
-  g.cards.add(card(2));
-  for (const [body, means] of [
-    ['AAAA-BBB1', 'explain action1'],
-    ['AAAA-BBB1 Build', 'explain action1'],
-    ['AAAA-BBB1 build', 'approve action1'],
-    ['AAAA-BBB2 build', 'explain action2'],
-    ['AAAA-BBB2', 'approve action2'],
-  ])
-    assert.equal(await verdict(text(body as string), g), means, body);
-});
-
 test('what is no plain text, a state event, or approved already, decides nothing', async () => {
   const g = gate();
   g.cards.add(card(1));
@@ -333,7 +311,7 @@ test('❌ denies, 🛑 stops, a removed tap or card denies', async () => {
 
 test('a text that is made to take long takes no time', async () => {
   const g = gate();
-  g.cards.add(card(1, { notice: '$notice' }));
+  g.cards.add(card(1, { form: 'code', key: '', decoy: '' }));
   const many = 1_000_000;
   const start = performance.now();
   for (const piece of ['.', ' ', '!', '`', '~', '\\', '\\u{', '> <@a:b>', '\n> ', '👎\uFE0F', '\u200B', '-'])
@@ -412,7 +390,6 @@ test('what looks like a yes approves nothing and is told what counts, on an open
   for (const [form, says] of [
     ['poll', /its poll/],
     ['code', /its file/],
-    ['word', /!code 2/],
   ] as const) {
     const other = gate();
     other.cards.add(card(2, { form, key: '', decoy: '' }));
@@ -505,23 +482,22 @@ test('what shows nothing is nothing, and what is no text neither', async () => {
     assert.equal(await verdict(text(body), g), 'hear', body);
 });
 
-test('a word card’s code may be followed by its word and a full stop; a code that is none is not passed on', async () => {
+test('a code is the whole message, whatever stands around it; one that is none is not passed on', async () => {
   const g = gate();
-  g.cards.add(card(1, { word: 'build' }));
+  g.cards.add(card(1, { form: 'code', key: '', decoy: '' }));
+  g.cards.add(card(2));
   for (const [body, means] of [
-    ['AAAA-BBB1 build.', 'approve action1'],
-    ['aaaabbb1 build', 'approve action1'],
-    ['AAAA–BBB1. build', 'approve action1'],
-    ['AAAA-BBB1 bild', 'explain action1'],
-    ['AAAA-BBB2 build', 'tell'],
-    ['AAAA-BBB1 build it', 'hear'],
-    ['AAAA-BBB2', 'tell'],
+    ['AAAA-BBB1.', 'approve action1'],
+    ['aaaabbb1', 'approve action1'],
+    ['AAAA–BBB1 .', 'approve action1'],
+    ['AAAA-BBB1 build', 'hear'],
+    ['AAAA-BBB3', 'tell'],
     ['AAAA-BBBB2', 'hear'],
     ['deadline', 'hear'],
   ])
     assert.equal(await verdict(text(body as string), g), means, body);
   g.cards.set('action1', { open: false });
-  assert.equal(await verdict(text('AAAA-BBB2'), g), 'hear', 'where none waits it is words');
+  assert.equal(await verdict(text('AAAA-BBB3'), g), 'hear', 'where none waits it is words');
 });
 
 test('MSC4392: an encrypted reaction with the right key is signed where it passes the rules, and no yes where it does not', async () => {

@@ -1,7 +1,7 @@
 /** Leases and plans at the desk: what asks no card, what ends them, and what the room is told. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Evidence } from '../../bot/src/approval/gatekeeper.ts';
+import type { Evidence } from '../../bot/src/approval/verdict.ts';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { asked, startDesk, workspace } from '../harness/desk.ts';
@@ -28,7 +28,7 @@ async function granted(d: Desk, kind: 'lease' | 'plan', scripts: readonly string
   const { action } = await d.desk.ask({ kind, args, workspace, task: 'task', requester } as Asked);
   const card = d.cards.get(action);
   assert.ok(card);
-  assert.equal(await d.desk.apply({ do: 'approve', card, grade: 'signed', evidence: evidence() }), '');
+  assert.equal(await d.apply({ do: 'approve', card, grade: 'signed', evidence: evidence() }), '');
   const approved = d.memory.entries.findLast((e) => e.kind === 'approved');
   assert.ok(approved);
   d.desk.onEntry(approved);
@@ -61,8 +61,8 @@ test('a ❌ on the card of a lease or plan that stands ends it, and says so', as
     const card = d.cards.get(grant);
     assert.ok(card);
     const no = { do: 'deny', card, evidence: evidence('$no'), why: '❌ on the card' } as const;
-    assert.match(await d.desk.apply(no), /is over: what it covered is asked for again/);
-    assert.equal(await d.desk.apply(no), '', 'once');
+    assert.match(await d.apply(no), /is over: what it covered is asked for again/);
+    assert.equal(await d.apply(no), '', 'once');
     const { action } = await d.desk.ask(step('one'));
     assert.equal(stateOf(d, action), 'requested posted', kind);
     d.stop();
@@ -122,8 +122,8 @@ test('what was requested and never shown is taken back once its time is over', a
 test('a lease stands for the answer as often as it says, each use with its own number, then a card asks again', async () => {
   const d = startDesk();
   await granted(d, 'lease', ['one']);
-  const { append } = d.ledger;
-  d.ledger.append = (entry) => new Promise(setImmediate).then(() => append(entry)); // others come in between
+  const { append } = d.wide;
+  d.wide.append = (entry) => new Promise(setImmediate).then(() => append(entry)); // others come in between
   const uses = await Promise.all(Array.from({ length: 5 }, () => d.desk.ask(step('one'))));
   for (const { action } of uses) assert.equal(stateOf(d, action), 'requested leased');
   const posted = d.posted.length;
@@ -160,7 +160,7 @@ test('what was approved and is refused when it should take effect is told, and w
     const { action, number } = await d.desk.ask(asks);
     const card = d.cards.get(action);
     assert.ok(card);
-    await d.desk.apply({ do: 'approve', card, grade: 'signed', evidence: evidence(`$${number}`) });
+    await d.apply({ do: 'approve', card, grade: 'signed', evidence: evidence(`$${number}`) });
     const approved = d.memory.entries.find((e) => e.action === action && e.kind === 'approved');
     assert.ok(approved);
     return [action, number, approved];
@@ -205,7 +205,7 @@ test('of several answers all but the last are endorsements', async () => {
     const card = d.cards.get(action);
     assert.ok(card);
     const given = { ...evidence(event), user, device };
-    return d.desk.apply({ do: 'approve', card, grade: 'signed', evidence: given });
+    return d.apply({ do: 'approve', card, grade: 'signed', evidence: given });
   };
   assert.equal(await answer(owner, '$first'), '');
   assert.match(await answer(owner, '$again'), /counted already/);
@@ -242,13 +242,13 @@ test('a no that the ledger refuses for anything but its time comes again: it is 
   const card = d.cards.get(action);
   assert.ok(card);
   const no = { do: 'deny', card, evidence: evidence('$no'), why: '❌ on the card' } as const;
-  const { append } = d.ledger;
-  d.ledger.append = async () => {
+  const { append } = d.wide;
+  d.wide.append = async () => {
     throw new LedgerError('odd', 400, 'odd');
   };
-  await assert.rejects(d.desk.apply(no), /odd/);
-  d.ledger.append = append;
-  assert.equal(await d.desk.apply(no), '');
+  await assert.rejects(d.apply(no), /odd/);
+  d.wide.append = append;
+  assert.equal(await d.apply(no), '');
   assert.equal(stateOf(d, action), 'requested posted denied');
   d.stop();
 });
@@ -259,7 +259,7 @@ test('a guessed key turns the taps of its card off, once, with an alarm', async 
   const guess = () => {
     const card = d.cards.get(action);
     assert.ok(card);
-    return d.desk.apply({ do: 'suspect', card, why: 'a key that was never issued' });
+    return d.apply({ do: 'suspect', card, why: 'a key that was never issued' });
   };
   assert.match(await guess(), new RegExp(`^⚠️ #${number} got a tap with a key nobody was given`));
   assert.equal(d.cards.get(action)?.dropped, true);

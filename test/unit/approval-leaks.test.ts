@@ -6,7 +6,7 @@ import { asked, startDesk } from '../harness/desk.ts';
 
 /** The part of each secret that is random. */
 const secretsOf = (card: Card): string[] =>
-  [card.key, card.decoy, card.nonce, card.code].map((secret) => secret.split(' ').at(-1) ?? '');
+  [card.key, card.decoy, card.nonce, card.code].flatMap((secret) => secret.split(' ').at(-1) || []);
 
 test('attack-49 an open secret leaves in the event that is made to carry it, and in nothing else', async () => {
   const leaks: string[] = [];
@@ -18,13 +18,23 @@ test('attack-49 an open secret leaves in the event that is made to carry it, and
   });
   const first = await d.desk.ask(asked('echo one'));
   const second = await d.desk.ask(asked('echo two'));
-  for (const { number } of [first, second])
-    assert.deepEqual([await d.desk.addPoll(number), await d.desk.addCode(number)], ['', '']);
+  for (const { number } of [first, second]) assert.equal(await d.desk.addPoll(number), '');
+  assert.equal(d.posted.length, 10);
+  const third = await d.desk.ask(asked(`echo three${'\n:'.repeat(300)}`));
   assert.equal(d.posted.length, 12);
   assert.deepEqual(leaks, [], 'every genuine event of a card goes out');
-  const card = d.cards.get(first.action);
-  assert.ok(card);
-  for (const secret of secretsOf(card)) {
+  const [card, long] = [d.cards.get(first.action), d.cards.get(third.action)];
+  assert.ok(card && long);
+  assert.deepEqual(
+    [card, long].map(({ form, code }) => [form, code === '']),
+    [
+      ['chip', true],
+      ['code', false],
+    ],
+  );
+  const every = secretsOf(card);
+  assert.equal(every.length, 3);
+  for (const secret of every) {
     assert.ok(secret.length >= 8);
     for (const text of [secret, secret.toLowerCase(), `x${secret}y`, secret.replace('-', '')])
       for (const txn of ['', `card-${first.action}`, `end-${first.action}`, `poll-${second.action}`])
@@ -32,8 +42,13 @@ test('attack-49 an open secret leaves in the event that is made to carry it, and
     const why = leakIn(d.cards, secret);
     assert.ok(!why.includes(secret), 'the refusal does not tell it either');
   }
-  assert.match(leakIn(d.cards, card.code, `poll-${first.action}`), /#1/, 'its poll carries no code');
-  assert.match(leakIn(d.cards, card.key, `code-${first.action}`), /#1/, 'its code notice carries no key');
+  assert.match(leakIn(d.cards, card.key, `poll-${first.action}`), /#1/, 'its poll carries no key');
+  for (const part of ['card', 'file', 'poll', 'end'])
+    assert.match(
+      leakIn(d.cards, long.code, `${part}-${third.action}`),
+      /#3/,
+      `no event carries a code: ${part}`,
+    );
   assert.equal(leakIn(d.cards, 'echo 4F7K-Q2ZD'), '', 'what was never issued is nobody’s secret');
   d.cards.set(first.action, { open: false });
   for (const secret of secretsOf(card))

@@ -1,4 +1,5 @@
 /** Whatever the server, a stolen token or an enrolled phone sends: no crash and no approval. */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +10,10 @@ import fc from 'fast-check';
 import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
-import { openJournal } from '../../bot/src/matrix/journal.ts';
-import { takeIn, wellFormed } from '../../bot/src/proof/decrypt.ts';
+import { openDatabase } from '../../bot/src/database.ts';
+import { wellFormed } from '../../bot/src/matrix/wire.ts';
+import { takeIn } from '../../bot/src/proof/decrypt.ts';
+import { openSeen } from '../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Matrix, RoomId, Taken } from '../../bot/src/types.ts';
 
@@ -26,7 +29,8 @@ const crypto = await openCrypto({
     throw error;
   },
 });
-const journal = openJournal(dir);
+const db = openDatabase(':memory:');
+const store = openSeen(db);
 const room = '!r:x' as RoomId;
 const phone = {
   user: '@owner:x',
@@ -42,14 +46,12 @@ const card: Card = {
     decoy: '🌵 M2XT9QRB',
     nonce: 'NONCE',
     code: 'AAAA-BBBB',
-    word: '',
     event: '$card',
     poll: '$poll',
-    notice: '',
   },
   ...{ chips: '', decideBy: 5000, dropped: false, open: true, ended: false, approval: '' },
 };
-const cards = cardStore(join(dir, 'cards.sqlite'), pollAnswers);
+const cards = cardStore(db, pollAnswers);
 cards.add(card);
 const gate: Gate = {
   matrix: {
@@ -57,7 +59,7 @@ const gate: Gate = {
     forceQuery: async () => {},
     deviceNow: async () => ({ ...phone, crossSigned: true, blacklisted: false, dehydrated: false }),
     identityNow: async () => ({ verified: true, violation: false, master: 'M' }),
-    replay: journal.replay,
+    replay: store.replay,
   } as unknown as Matrix,
   cards,
   people: () => [phone],
@@ -127,7 +129,7 @@ test('ten thousand malformed or random events are refused or ignored', async (t)
       fc.asyncProperty(served, async (event) => {
         const wire: unknown = { ...event, event_id: `$e${++events}`, origin_server_ts: 0 };
         if (!wellFormed(wire)) return count('dropped');
-        const { taken } = await takeIn(crypto, journal, room, wire);
+        const taken = await takeIn(crypto, store, room, wire);
         const verdict = await judge(taken, gate);
         count(verdict.do);
         assert.ok(!['approve', 'hear'].includes(verdict.do), JSON.stringify([wire, verdict]));
@@ -170,6 +172,6 @@ test('the same gate approves the genuine tap', async () => {
     origin_server_ts: 0,
   };
   assert.ok(wellFormed(wire));
-  const { taken } = await takeIn(crypto, journal, room, wire);
+  const taken = await takeIn(crypto, store, room, wire);
   assert.equal((await judge(taken, gate)).do, 'approve');
 });

@@ -1,9 +1,10 @@
 /** A no is never lost, whenever it comes: not before its card is recorded, not after a yes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Gate, Verdict } from '../../bot/src/approval/gatekeeper.ts';
+import type { Gate } from '../../bot/src/approval/gatekeeper.ts';
 import { judge } from '../../bot/src/approval/gatekeeper.ts';
 import type { Card } from '../../bot/src/approval/store.ts';
+import type { Verdict } from '../../bot/src/approval/verdict.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Taken } from '../../bot/src/types.ts';
 import { asked, room, startDesk } from '../harness/desk.ts';
@@ -17,11 +18,11 @@ test('a ❌ that comes before the card is recorded as posted voids the action; a
   let early = true;
   const told: string[] = [];
   const d = startDesk();
-  const { append } = d.ledger;
-  d.ledger.append = async (entry) => {
+  const { append } = d.wide;
+  d.wide.append = async (entry) => {
     const card = entry.kind === 'posted' && early ? d.cards.get(entry.action ?? '') : undefined;
     early &&= !card;
-    if (card) told.push(await d.desk.apply(no(card)));
+    if (card) told.push(await d.apply(no(card)));
     return append(entry);
   };
   const first = await d.desk.ask(asked('echo early'));
@@ -31,7 +32,7 @@ test('a ❌ that comes before the card is recorded as posted voids the action; a
   const second = await d.desk.ask(asked('echo late'));
   const card = d.cards.get(second.action);
   assert.ok(card);
-  assert.equal(await d.desk.apply(no(card)), '');
+  assert.equal(await d.apply(no(card)), '');
   assert.deepEqual(d.kinds(second.action), ['requested', 'posted', 'denied']);
   d.stop();
 });
@@ -61,12 +62,12 @@ test('a vote against, and the decoy, undo an approval that was not claimed yet',
   for (const answer of answers) {
     const { action } = await d.desk.ask(asked('echo'));
     const cardNow = () => d.cards.get(action) as Card;
-    assert.equal(await d.desk.apply(yes(cardNow())), '');
-    await d.desk.apply(await judge(answer(cardNow()), gate));
+    assert.equal(await d.apply(yes(cardNow())), '');
+    await d.apply(await judge(answer(cardNow()), gate));
     assert.deepEqual(d.kinds(action), ['requested', 'posted', 'approved', 'denied']);
   }
   const { action } = await d.desk.ask(asked('echo kept'));
-  await d.desk.apply(yes(d.cards.get(action) as Card));
+  await d.apply(yes(d.cards.get(action) as Card));
   assert.deepEqual(d.kinds(action), ['requested', 'posted', 'approved'], 'left alone, the approval stands');
   d.stop();
 });
@@ -74,8 +75,8 @@ test('a vote against, and the decoy, undo an approval that was not claimed yet',
 test('after a stop the agent’s own wishes become no card, also the one that was on its way; a person’s does', async () => {
   let halted = '';
   const d = startDesk({ halted: () => halted });
-  const { append } = d.ledger;
-  d.ledger.append = async (entry) => {
+  const { append } = d.wide;
+  d.wide.append = async (entry) => {
     const made = await append(entry);
     if (entry.kind === 'requested' && entry.action === made.action && late)
       halted = 'the owner stopped everything';

@@ -1,9 +1,9 @@
 /** Reads that a task's first card leases besides, at the desk: which card offers them, what they spare, what ends them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Evidence } from '../../bot/src/approval/gatekeeper.ts';
+import type { Evidence } from '../../bot/src/approval/verdict.ts';
 import { createAsks } from '../../bot/src/gateway/asks.ts';
-import { runCommand } from '../../bot/src/room/commands.ts';
+import { runCommand } from '../../bot/src/room/commands/table.ts';
 import { readsOf } from '../../ledger/rules/answers.cjs';
 import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction } from '../../ledger/src/action.ts';
@@ -60,7 +60,7 @@ async function approved(d: Desk, given = true): Promise<string> {
   const card = d.cards.get(id);
   assert.ok(card);
   const evidence: Evidence = { user: owner.user, event: `$tap-${id}`, form: 'chip' };
-  assert.equal(await d.desk.apply({ do: 'approve', card, grade: 'sealed', evidence }), '');
+  assert.equal(await d.apply({ do: 'approve', card, grade: 'sealed', evidence }), '');
   const action = actionOf(d, id);
   const digest = digestOf(action);
   d.put({ author: 'executor', kind: 'claimed', action: id, body: { digest, executor: 'x' } });
@@ -129,7 +129,7 @@ test('a no to the first card is a no to reads in that task: nothing is leased or
   const card = d.cards.get(last(d));
   assert.ok(card);
   const evidence: Evidence = { user: owner.user, event: '$no', form: 'reaction' };
-  await d.desk.apply({ do: 'deny', card, evidence, why: '❌ on the card' });
+  await d.apply({ do: 'deny', card, evidence, why: '❌ on the card' });
   assert.equal(d.book.standing().length, 0);
   assert.equal(await offers(d, read('a')), false);
   assert.equal(await offers(d, step('make', { task: 'other' })), true);
@@ -145,7 +145,7 @@ test('!revoke, a ❌ on the card, 🛑 and !new end reads that stand; what had b
         const card = d.cards.get(id);
         assert.ok(card);
         const evidence: Evidence = { user: owner.user, event: '$no', form: 'reaction' };
-        return d.desk.apply({ do: 'deny', card, evidence, why: '❌ on the card' });
+        return d.apply({ do: 'deny', card, evidence, why: '❌ on the card' });
       },
       /what has started is ended by 🛑/,
     ],

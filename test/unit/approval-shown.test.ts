@@ -4,15 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import unhomoglyph from 'unhomoglyph';
 import { actionBlocks, toHtml, toText } from '../../bot/src/show/action.ts';
-import {
-  canBeTapped,
-  chipCard,
-  codeNotice,
-  longCard,
-  message,
-  poll,
-  wordOf,
-} from '../../bot/src/show/card.ts';
+import { canBeTapped, chipCard, longCard, message, poll } from '../../bot/src/show/card.ts';
 import { unmistakable } from '../../bot/src/show/unmistakable.ts';
 import { type Action, actionText, digestOf } from '../../ledger/src/action.ts';
 import { actionOf, bash, lines, parsed, readBack, secrets } from '../harness/shown.ts';
@@ -381,29 +373,4 @@ test('a hostile text of the largest size is shown in good time', () => {
       assert.ok(readBack(unmistakable(text).text) === text);
       assert.ok(performance.now() - start < 10_000, JSON.stringify(unit));
     }
-});
-
-test('the word that a card wants can be read off it, and it says which one it is', () => {
-  const path = 'docs/my notes.txt';
-  const long = `cat ${'a'.repeat(50)}${'b'.repeat(40)}`;
-  const wants: [action: Action, word: string, which: string][] = [
-    [bash('cd x\nmake all\n'), 'all', 'the last word of the script’s last line'],
-    [bash('rm a\u00A0b'), 'a\\u{A0}b', 'the last word of the script’s last line'],
-    [bash('rm a\u00A0'), 'a\\u{A0}', 'the last word of the script’s last line'],
-    [bash('make'), 'make', 'the last word of the script’s last line'],
-    [bash(long), 'b'.repeat(40), 'the last 40 characters of the last word of the script’s last line'],
-    [actionOf('write_file', { path, content: 'the end' }), 'notes.txt', 'the last word of the path'],
-    [actionOf('edit_file', { path, old: 'a', new: 'b' }), 'notes.txt', 'the last word of the path'],
-  ];
-  for (const [action, word, which] of wants) {
-    assert.equal(wordOf(action), word);
-    const body = String(codeNotice(action, { ...secrets, word })['body']);
-    assert.equal(
-      body.split('\n').at(-2),
-      `send AAAA-BBBB and, after a space, ${which} to approve · tap ❌ to deny`,
-    );
-    assert.ok(lines(body).quoted.includes(word));
-  }
-  const none = String(codeNotice(bash('make'), secrets)['body']);
-  assert.equal(none.split('\n').at(-2), 'send AAAA-BBBB to approve · tap ❌ to deny', 'where it wants none');
 });

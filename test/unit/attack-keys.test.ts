@@ -364,8 +364,13 @@ test('attack-45 a command opens in the room where it was said and in no other', 
     (error: W.MegolmDecryptionError) => error.code === W.DecryptionErrorCode.MissingRoomKey,
   );
   assert.equal((await open(w.room)).content['body'], '!get secrets.txt');
-  assert.ok(verdict.do === 'hear' && verdict.evidence?.form === 'command');
-  assert.deepEqual([verdict.evidence.device, verdict.evidence.event], [w.owner.device, command.event_id]);
+  assert.ok(verdict.do === 'ask');
+  const { act, evidence } = verdict.command;
+  assert.deepEqual(act, { kind: 'get_file', args: { path: 'secrets.txt' } });
+  assert.deepEqual(
+    [evidence.form, evidence.device, evidence.event],
+    ['command', w.owner.device, command.event_id],
+  );
 });
 
 test('attack-49 the key of a sealed chip stands nowhere outside its ciphertext', async () => {

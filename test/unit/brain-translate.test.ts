@@ -36,6 +36,8 @@ const status = (type: 'busy' | 'idle'): Event => ({
   properties: { sessionID: session, status: { type } },
 });
 
+const idle = { busy: false, open: false };
+
 function setUp() {
   const told: BrainEvent[] = [];
   const ended: string[] = [];
@@ -126,21 +128,25 @@ test('the owner’s words, reasoning and other sessions are not told', () => {
 
 test('after a break only what was missed is told', () => {
   const { t, feed, texts, told } = setUp();
+  t.begin(session);
   feed(status('busy'), message('a', 'assistant'), update(part('a', '')), delta('a', 'He'));
-  t.catchUp(session, false, [
+  t.catchUp(session, idle, [
     { info: info('a', 'assistant'), parts: [part('a', 'Hello', 2)] },
     { info: info('b', 'assistant'), parts: [part('b', 'Bye', 3)] },
   ]);
   assert.deepEqual(texts(), ['He|He|false', 'llo|Hello|true', 'Bye|Bye|true']);
   assert.equal(told.at(-1)?.type, 'idle');
   const before = told.length;
-  t.catchUp(session, false, [{ info: info('b', 'assistant'), parts: [part('b', 'Bye', 3)] }]);
+  t.catchUp(session, idle, [{ info: info('b', 'assistant'), parts: [part('b', 'Bye', 3)] }]);
   assert.equal(told.length, before);
 });
 
 test('a turn that began during the break is told from its beginning', () => {
   const { t, feed, texts, told } = setUp();
-  t.catchUp(session, true, [{ info: info('a', 'assistant'), parts: [part('a', 'Hel')] }]);
+  t.begin(session);
+  t.catchUp(session, { busy: true, open: true }, [
+    { info: info('a', 'assistant'), parts: [part('a', 'Hel')] },
+  ]);
   feed(delta('a', 'lo'));
   assert.equal(told[0]?.type, 'busy');
   assert.deepEqual(texts(), ['Hel|Hel|false', 'lo|Hello|false']);

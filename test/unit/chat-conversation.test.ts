@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
 import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { createConversation } from '../../bot/src/tasks/conversation.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Matrix } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'conversation-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
-
-let files = 0;
 /** A brain that makes sessions when it is told to, and remembers what it was prompted with. */
 function scene() {
-  const tasks = taskStore(join(dir, `tasks-${files++}.sqlite`));
+  const tasks = taskStore(openDatabase(':memory:'));
   const made: PromiseWithResolvers<string>[] = [];
   const prompts: string[] = [];
   const aborted: string[] = [];
@@ -191,7 +185,7 @@ test('after a stop the brain is told nothing before the owner speaks, also over 
   await s.conversation.over(page(), ended('denied'), false);
   await settled();
   assert.deepEqual(s.prompts, []);
-  assert.match(s.conversation.halted('main'), /the owner stopped everything/);
+  assert.match(s.tasks.halted('main'), /the owner stopped everything/);
   const again = s.start();
   s.aborted.length = 0;
   again.listen();
@@ -202,7 +196,7 @@ test('after a stop the brain is told nothing before the owner speaks, also over 
   assert.equal(await again.hear('main', 'Do it otherwise.'), '');
   assert.equal(s.prompts.length, 1);
   assert.match(s.prompts[0] ?? '', /was KILLED[\s\S]*was DENIED[\s\S]*\n\nDo it otherwise\.$/);
-  assert.equal(again.halted('main'), '');
+  assert.equal(s.tasks.halted('main'), '');
   await again.over(page(), ended('succeeded'), false);
   await settled();
   assert.match(s.prompts[1] ?? '', /ended with exit 0/, 'its genuine twin: outcomes are told as they come');
@@ -229,8 +223,8 @@ test('a new task ends the old one: nothing more is told to it, it may ask for no
   await settled();
   assert.deepEqual([s.prompts, s.tasks.owed()], [[], []]);
   assert.ok(s.aborted.includes('s-main'));
-  assert.match(s.conversation.halted('main'), /this task is over/);
-  assert.equal(s.conversation.halted(task.id), '');
+  assert.match(s.tasks.halted('main'), /this task is over/);
+  assert.equal(s.tasks.halted(task.id), '');
   const says = { type: 'text', part: 'p', delta: '', text: 'still here', done: true } as const;
   s.said.length = 0;
   s.tell({ ...says, session: 's-main' });
@@ -353,6 +347,21 @@ test('what was being answered when the brain was restarted is asked again, once,
     /not asked a third time/,
     'a brain that is told to end says it was aborted',
   );
+});
+
+test('what was asked and answered while nobody could follow the brain is answered', async () => {
+  const s = scene();
+  await s.underWay();
+  s.tell({ type: 'down' });
+  await settled();
+  const rest = { type: 'rest', session: 's-main', whole: true } as const;
+  await s.conversation.hear('main', 'Meanwhile.');
+  s.tell({ ...rest, prompts: [] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), ['Meanwhile.'], 'it is on its way');
+  s.tell({ ...rest, prompts: ['Meanwhile.'] });
+  await settled();
+  assert.deepEqual(s.tasks.asked('main'), []);
 });
 
 test('a restarted brain is not asked again what it goes on with by an outcome, or what was stopped', async () => {

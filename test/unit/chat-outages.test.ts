@@ -1,21 +1,16 @@
 /** When the room is told of a part that is down, and that it is back: once each, whatever the part does in between. */
+
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
+import { openDatabase } from '../../bot/src/database.ts';
 import { createOutages, type Outages, type PartName, type State } from '../../bot/src/room/outages.ts';
 import type { RoomId } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'outages-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
-
 const well = { ledger: 'up', executor: 'up', brain: 'up', disk: 'up', homeserver: 'up' } as const;
-let files = 0;
 /** Outages on a clock of the test's, in a room that keeps what is posted and edited; `posting` may hold that up. */
 function scene(rooms: readonly RoomId[] = [room]) {
-  const file = join(dir, `${files++}.sqlite`);
+  const db = openDatabase(':memory:');
   const said: string[] = [];
   const sent = new Map<string, string>();
   let held: Promise<void> = Promise.resolve();
@@ -34,7 +29,7 @@ function scene(rooms: readonly RoomId[] = [room]) {
   };
   const make = (): Outages =>
     createOutages({
-      file,
+      db,
       log,
       rooms: () => rooms,
       matrix: matrix as unknown as Parameters<typeof createOutages>[0]['matrix'],

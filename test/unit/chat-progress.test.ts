@@ -64,7 +64,7 @@ function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person
           const card = d.cards.get(action);
           assert.ok(card);
           const evidence = { user: who.user, device: who.device, event, form: 'poll' } as const;
-          return d.desk.apply({ do: 'approve', card, grade: 'signed', evidence });
+          return d.apply({ do: 'approve', card, grade: 'signed', evidence });
         },
         begin() {
           for (const kind of ['claimed', 'running']) of(kind, { executor: 'one' });
@@ -155,7 +155,7 @@ test('a grace says when it starts and how to stop it; a freeze after the yes say
   const card = s.cards.get(one.action);
   assert.ok(card);
   const evidence = { user: owner.user, event: '$no', form: 'reaction' } as const;
-  await s.desk.apply({ do: 'deny', card, evidence, why: '❌ on the card' });
+  await s.apply({ do: 'deny', card, evidence, why: '❌ on the card' });
   await s.pass(3000);
   assert.match(s.edits().at(-1) ?? '', /❌ denied by you \(❌ on the card\)\. Nothing was run\.$/);
 });
@@ -219,14 +219,13 @@ test('after a restart a card says where its action stands now, in the message th
 
 test('what its own message decides is answered by one reply, which says since when it runs where that takes longer', async (t) => {
   const s = scene(t);
-  const evidence = { user: owner.user, device: owner.device, event: '$files', form: 'command' } as const;
   const list = { ...asked(''), kind: 'list', args: { path: '.' } } as Asked;
   for (const [seconds, event] of [
     [0.5, '$one'],
     [5, '$two'],
   ] as const) {
     const before = s.posted.length;
-    const { action, number } = await s.desk.ask(list, { ...evidence, event });
+    const { action, number } = await s.desk.ask(list, await s.commandOf('!files', event));
     const by = (kind: string, body: object) =>
       s.put({ author: 'executor', kind, action, body: { digest: s.book.page(action)?.digest, ...body } });
     for (const kind of ['claimed', 'running']) by(kind, { executor: 'one' });

@@ -1,6 +1,5 @@
 /** What the relay makes of events besides decisions: on the real desk, book and cards, a ledger in memory, no network. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Card } from '../../bot/src/approval/store.ts';
 import { quiet } from '../../bot/src/room/ignored.ts';
@@ -10,7 +9,7 @@ import { troubleStore } from '../../bot/src/room/troubles.ts';
 import type { Conversation } from '../../bot/src/tasks/conversation.ts';
 import type { Evidence, Taken } from '../../bot/src/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
-import { makeBook } from '../../sandbox/src/book.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
 
@@ -19,8 +18,8 @@ function scene() {
   const interrupted: string[] = [];
   let troubled = () => '';
   const d = startDesk({ trouble: () => troubled() });
-  const { append } = d.ledger;
-  d.ledger.append = async (e: Append) => {
+  const { append } = d.wide;
+  d.wide.append = async (e: Append) => {
     if (e.kind === state.downFor) throw new LedgerError('unreachable', 0, 'down');
     return append(e);
   };
@@ -39,9 +38,15 @@ function scene() {
   const tour = { first() {}, did() {} } as unknown as Tour;
   /** As after a restart: what is on the disk stays. */
   const start = () => {
-    const troubles = troubleStore(join(d.dir, 'troubles.sqlite'));
+    const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
-    return createRelay({ ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log });
+    const parts = { ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log };
+    const relay = createRelay(parts);
+    async function take(t: Taken): Promise<void> {
+      await relay.take(t, await d.decide.take(t));
+      await new Promise(setImmediate); // what is answered without waiting for anything has its answer
+    }
+    return { ...relay, take };
   };
   let events = 0;
   const event = (over: Partial<Taken> = {}, device = owner.device): Taken => ({
@@ -230,14 +235,14 @@ test('attack-13 an event set aside is told in one short line, whatever its sende
   const lie = '\n✅ approved\u202E';
   for (const text of [lie, lie + 'x'.repeat(2_000_000)]) {
     const wire = { sender: `@g:x${text}`, event_id: `$e${text}` } as Taken['wire'];
-    await s.relay.setAside(s.event({ wire }), new Error(`no such event ${text}`));
+    await s.relay.setAside(room, wire, new Error(`no such event ${text}`));
     const said = s.said.at(-1) ?? '';
     assert.ok(!/[\n\u202E]/.test(said) && said.length < 1000, said);
     assert.ok(said.includes('@g:x\\u{A}✅ approved\\u{202E}'));
     const alarm = JSON.stringify(s.alarms().at(-1));
     assert.ok(alarm.length < 1000 && alarm.includes('an event was set aside: no such event'));
   }
-  await s.relay.setAside(s.event(), new Error('the card store is full'));
+  await s.relay.setAside(room, s.event().wire, new Error('the card store is full'));
   const start = `⚠️ What ${owner.user} said or tapped could not be handled (the card store is full), and`;
   assert.ok(s.said.at(-1)?.startsWith(start), 'its genuine twin');
   s.stop();

@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
+import { openDatabase } from '../../bot/src/database.ts';
 import { createTour } from '../../bot/src/room/tour.ts';
 import { log } from '../harness/desk.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'tour-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
-
-let files = 0;
 /** A tour over a homeserver that takes each transaction once, as the real one does. */
 function scene() {
-  const file = join(dir, `${files++}.sqlite`);
+  const db = openDatabase(':memory:');
   const said = new Map<string, string>();
   const state = { down: false };
   const start = () =>
     createTour({
-      file,
+      db,
       log,
       async say(workspace, text, txn) {
         if (state.down) throw new Error('down');

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { extract } from 'tar-stream';
+import { collect, contextHash, tarOf } from '../../console/engine/context.ts';
 import { recipes } from '../../console/engine/parts.ts';
-import { collect, contextHash, tarOf } from '../../console/instance/context.ts';
 import { checkout } from '../../console/instance/paths.ts';
 
 let root: string;
@@ -15,6 +15,7 @@ beforeEach(() => {
   writeFileSync(join(root, 'src/a.ts'), 'a');
   writeFileSync(join(root, 'src/a.test.ts'), 'test');
   writeFileSync(join(root, 'src/README.md'), 'words');
+  writeFileSync(join(root, 'src/tools.md'), 'read by the program');
   writeFileSync(join(root, 'src/node_modules/b.js'), 'b');
   writeFileSync(join(root, 'start'), '#!/bin/sh\n', { mode: 0o700 });
 });
@@ -28,6 +29,7 @@ test('a context holds what it names, without tests, documents and installed modu
     files.map(({ name, mode }) => [name, mode]),
     [
       ['src/a.ts', 0o644],
+      ['src/tools.md', 0o644],
       ['start', 0o755],
     ],
   );
@@ -47,7 +49,7 @@ test('the hash follows names, contents, modes and what else is given, and nothin
 });
 
 test('the tar holds the same files with their modes and no time', async () => {
-  const seen: [string, number, number][] = [];
+  const seen: unknown[] = [];
   const tar = extract();
   tarOf(collect(root, ['src', 'start'])).pipe(tar);
   for await (const entry of tar) {
@@ -56,21 +58,24 @@ test('the tar holds the same files with their modes and no time', async () => {
   }
   assert.deepEqual(seen, [
     ['src/a.ts', 0o644, 0],
+    ['src/tools.md', 0o644, 0],
     ['start', 0o755, 0],
   ]);
 });
 
 test('every part has its Dockerfile among its files', () => {
-  for (const [part, { folder, dockerfile, files }] of Object.entries(recipes)) {
-    const names = collect(join(checkout, folder), files).map(({ name }) => name);
+  for (const [part, { folder = '.', dockerfile, files }] of Object.entries(recipes)) {
+    const names = collect(join(checkout, folder), files.flat()).map(({ name }) => name);
     assert.ok(names.includes(dockerfile), part);
   }
 });
 
 test('no image but the bot’s holds the bot, and none holds the set-up or the tests', () => {
-  for (const [part, { folder, files }] of Object.entries(recipes)) {
-    const names = collect(join(checkout, folder), files).map(({ name }) => name);
-    const foreign = names.filter((name) => /^(config\/src|test\/(?!phone\/package\.json))/.test(name));
+  for (const [part, { folder = '.', files }] of Object.entries(recipes)) {
+    const names = collect(join(checkout, folder), files.flat()).map(({ name }) => name);
+    const foreign = names.filter((name) =>
+      /^(console\/(?!package\.json)|test\/(?!phone\/package\.json))/.test(name),
+    );
     assert.deepEqual(foreign, [], part);
     if (part !== 'bot')
       assert.equal(

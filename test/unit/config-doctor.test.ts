@@ -1,7 +1,7 @@
 /** What `doctor` makes of what it saw: one thing off at a time finds exactly that, and all well finds nothing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checks, type Found } from '../../console/care/doctor.ts';
+import { checks, judged } from '../../console/care/doctor.ts';
 import type { Part, Scene } from '../../console/care/doctor-scene.ts';
 import type { Instance } from '../../console/instance/instance.ts';
 import { hashed } from '../../ledger/rules/judge.cjs';
@@ -51,12 +51,10 @@ function scene(): Scene {
     model: { status: 200, text: '{"data":[{"id":"m"}]}' },
   };
 }
-const findings = (s: Scene): (Found & { check: string })[] =>
-  checks.flatMap(({ name, look }) => ([look(s) ?? []].flat() as Found[]).map((f) => ({ check: name, ...f })));
-const off = (s: Scene) => findings(s).filter(({ level }) => level !== 'ok');
+const off = (s: Scene) => judged(s).filter(({ level }) => level !== 'ok');
 
 test('where all is well every check says so, and none is left out', () => {
-  const found = findings(scene());
+  const found = judged(scene());
   assert.deepEqual(off(scene()), []);
   assert.deepEqual(
     [...new Set(found.map(({ check }) => check))],

@@ -5,16 +5,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { commands, help } from '../../console/commands.ts';
+import { commands, flags, help } from '../../console/commands.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import { makeReport } from '../../console/report.ts';
 
 test('the help names every command, and each has a help of its own', () => {
-  for (const command of commands) {
-    assert.ok(help().includes(`  ${command.name}`), command.name);
-    const own = help(command);
-    assert.ok(own.startsWith(`Usage: ./pocketcoder ${command.name}`) && own.includes('--json'), command.name);
-    for (const { flag } of command.options) assert.ok(own.includes(flag));
+  for (const [name, { options = [] }] of Object.entries(commands)) {
+    assert.ok(help().includes(`  ${name}`), name);
+    const own = help(name);
+    assert.ok(own.startsWith(`Usage: ./pocketcoder ${name}`) && own.includes('--json'), name);
+    for (const flag of options) assert.ok(own.includes(`  ${flags[flag].shown}`), flag);
   }
 });
 
@@ -70,7 +70,7 @@ test('whoever reads the output may go: the program ends quietly, as a pipe’s w
 test('what has to take away again what it started goes on to its end, read or not', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'unread-'));
   try {
-    const script = `import { outliveReader } from ${JSON.stringify(join(checkout, 'console/reader.ts'))};
+    const script = `import { outliveReader } from ${JSON.stringify(join(checkout, 'test/outlive.ts'))};
       outliveReader();
       for (let i = 0; i < 100; i++) process.stdout.write('a line\\n');
       setTimeout(() => process.exit(7), 200);`;

@@ -4,7 +4,7 @@ import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type Header, pack } from 'tar-stream';
+import { type Headers, pack } from 'tar-stream';
 import { writeResult } from '../../console/code/workspace-result.ts';
 import { readSource, sourceOf } from '../../console/code/workspace-source.ts';
 
@@ -58,7 +58,7 @@ test('a repository that is not to be had: its credentials are not in the words a
 
 /** Writes a tar of these into a fresh place. */
 async function write(
-  ...entries: [Header, string?][]
+  ...entries: [Headers, string?][]
 ): Promise<{ into: string; left: string[]; bytes: number }> {
   const tar = pack();
   for (const [header, content = ''] of entries) tar.entry(header, content);
@@ -66,11 +66,11 @@ async function write(
   const into = join(mkdtempSync(join(dir, 'out-')), 'result');
   return { into, ...(await writeResult(tar, into)) };
 }
-const folder = (name: string): [Header] => [{ name: `result/${name}`, type: 'directory' }];
-const link = (name: string, linkname: string): [Header] => [
+const folder = (name: string): [Headers] => [{ name: `result/${name}`, type: 'directory' }];
+const link = (name: string, linkname: string): [Headers] => [
   { name: `result/${name}`, type: 'symlink', linkname },
 ];
-const file = (name: string, mode = 0o644): [Header, string] => [{ name: `result/${name}`, mode }, 'content'];
+const file = (name: string, mode = 0o644): [Headers, string] => [{ name: `result/${name}`, mode }, 'content'];
 
 test('a file is written as a file, a directory with its modes and the links that stay inside', async () => {
   const one = await write([{ name: 'result' }, 'bundle']);
@@ -117,7 +117,7 @@ for (const [name, ...entries] of [
   ['a link as the whole', [{ name: 'result', type: 'symlink', linkname: '/etc/passwd' }]],
   ['a hard link', folder(''), [{ name: 'result/evil', type: 'link', linkname: '/etc/passwd' }]],
   ['another name', [{ name: 'evil' }, 'x']],
-] as unknown as [string, ...[Header, string?][]][])
+] as unknown as [string, ...[Headers, string?][]][])
   test(`${name}: refused`, async () => {
     await assert.rejects(write(...entries), /can't be written safely|is a |EEXIST/);
     assert.ok(!existsSync(join(dir, 'evil')) && !existsSync('/evil'));

@@ -1,10 +1,10 @@
 /** docs/room.md shows what a phone shows: each of its blocks is a message, rendered here by the code that renders it there. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type CommandContext, runCommand } from '../../bot/src/room/commands.ts';
+import type { CommandContext } from '../../bot/src/room/commands/command.ts';
+import { runCommand } from '../../bot/src/room/commands/table.ts';
 import { createOutages } from '../../bot/src/room/outages.ts';
 import { createOutcomes } from '../../bot/src/room/outcomes.ts';
 import type { Content } from '../../bot/src/types.ts';
@@ -38,11 +38,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T14:02:00') });
   const ears: { take(entry: Entry): void } = { take() {} };
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
-  const dir = mkdtempSync(join(tmpdir(), 'room-'));
-  t.after(() => {
-    d.stop();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  t.after(d.stop);
   Object.assign(ears, createOutcomes({ ...d, log, onOver: async () => {} }));
   const pass = async (seconds: number) => {
     for (let at = 0; at < seconds * 10; at++) {
@@ -69,7 +65,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
     assert.ok(card);
     const evidence = { user: who.user, event, form, ...(form === 'poll' && { device: who.device }) };
     const grade = form === 'poll' ? 'signed' : 'sealed';
-    assert.equal(await d.desk.apply({ do: 'approve', card, grade, evidence }), '');
+    assert.equal(await d.apply({ do: 'approve', card, grade, evidence }), '');
   };
   const begin = (action: string) => {
     for (const kind of ['claimed', 'running']) by(action, kind, { executor: 'one' });
@@ -127,7 +123,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
   show(last());
 
   const outages = createOutages({
-    ...{ file: join(dir, 'outages.sqlite'), matrix: d.matrix, log },
+    ...{ db: d.db, matrix: d.matrix, log },
     rooms: () => [...d.book.rooms().values()] as never,
   });
   const well = { ledger: 'up', brain: 'up', disk: 'up', homeserver: 'up' } as const;

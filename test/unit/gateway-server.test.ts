@@ -6,22 +6,21 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import pino from 'pino';
-import { type Gateway, type Hands, startGateway } from '../../bot/src/gateway/server.ts';
+import { createGateway, type Gateway, type Hands } from '../../bot/src/gateway/server.ts';
 import { alone } from '../harness/alone.ts';
 
 let gateway: Gateway;
+let port: number;
 let one: Hands;
 let two: Hands;
 const asked: Asked[] = [];
 
 before(async () => {
-  gateway = await startGateway({
-    port: 0,
-    host: '127.0.0.1',
-    url: 'http://127.0.0.1',
+  const log = pino({ level: 'silent' });
+  gateway = createGateway({ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', log });
+  port = await gateway.run({
     ...alone,
     wait: 5,
-    log: pino({ level: 'silent' }),
     settled: () => {},
     async ask(a) {
       asked.push(a);
@@ -46,7 +45,7 @@ function post(path: string, headers: http.OutgoingHttpHeaders, body = initialize
     const req = http.request(
       {
         host: '127.0.0.1',
-        port: gateway.port,
+        port,
         method: 'POST',
         path,
         headers: { accept, 'content-type': 'application/json', ...headers },
@@ -94,6 +93,7 @@ test('a session id of one task opens nothing in another', async () => {
   const { session } = await post('/mcp/one', bearer(one));
   const list = '{"jsonrpc":"2.0","id":2,"method":"tools/list"}';
   const headers = { 'mcp-session-id': session };
+  assert.equal((await post('/mcp/one', bearer(one), list)).status, 400, 'nor does none');
   assert.equal((await post('/mcp/one', { ...bearer(one), ...headers }, list)).status, 200);
   assert.equal((await post('/mcp/two', { ...bearer(two), ...headers }, list)).status, 404);
 });

@@ -5,7 +5,7 @@ import { defaultPolicy } from '@pocketcoder/ledger/rules/policy.cjs';
 import { actionText, makeAction } from '@pocketcoder/ledger/src/action.ts';
 import fc from 'fast-check';
 import { planTool } from '../../bot/src/gateway/plan.ts';
-import { askedBy, described, tools } from '../../bot/src/gateway/tools.ts';
+import { askedBy, tools } from '../../bot/src/gateway/tools.ts';
 import { type Schema, schemaFault } from '../harness/model.ts';
 
 const where = { workspace: 'main', task: 'abcdefgh' };
@@ -74,7 +74,7 @@ test('whatever a model sends, the answer is an action within the bounds or a rea
     fc.dictionary(keys, fc.oneof(fc.anything(), fc.string(), fc.integer())),
   );
   fc.assert(
-    fc.property(fc.constantFrom(...tools.map((t) => t.kind), 'x'), args, (name, given) => {
+    fc.property(fc.constantFrom(...tools.map((t) => t.name), 'x'), args, (name, given) => {
       const result = askedBy(where, name, given);
       if ('wrong' in result) return assert.ok(result.wrong.length > 0);
       const action = makeAction(result.asked, defaultPolicy);
@@ -107,24 +107,29 @@ const cases: [string, unknown, RegExp][] = [
   ['grep', { pattern: 'a', path: '/' }, /must be relative/],
   ['write_file', { path: 'a' }, /"content" is missing/],
   ['edit_file', { path: 'a', old: '', new: 'x' }, /"old" is empty/],
-  ['edit_file', { paht: 'a' }, /"paht" is not known; "path" is missing; "old" is missing; "new" is missing/],
+  ['edit_file', { paht: 'a' }, /"path" is missing; "old" is missing; "new" is missing; "paht" is not known/],
 ];
 for (const [name, args, reason] of cases)
   test(`refused: ${name} ${JSON.stringify(args)?.slice(0, 50)}`, () =>
     assert.match(wrong(name, args), reason));
 
 test('the schema a model reads names exactly the arguments that are taken', () => {
-  for (const tool of tools) {
-    const { inputSchema } = described(tool);
+  for (const { name: tool, description, inputSchema } of tools) {
     assert.equal(inputSchema.additionalProperties, false);
-    const missing = wrong(tool.kind, {});
-    for (const name of Object.keys(inputSchema.properties))
-      assert.equal(inputSchema.required.includes(name), missing.includes(`"${name}" is missing`));
+    assert.ok(description.length > 20 && !/\n|^- /.test(description), description);
+    const missing = wrong(tool, {});
+    for (const [name, schema] of Object.entries(inputSchema.properties ?? {})) {
+      assert.equal(inputSchema.required?.includes(name) === true, missing.includes(`"${name}" is missing`));
+      assert.ok(
+        (schema as { description: string }).description.endsWith('.'),
+        `${tool} says what ${name} is`,
+      );
+    }
   }
 });
 
 test('every node of every schema is one that a strict provider takes', () => {
-  for (const { name, inputSchema } of [...tools.map(described), planTool])
+  for (const { name, inputSchema } of [...tools, planTool])
     assert.equal(schemaFault(inputSchema as Schema), '', name);
   const refused: [Schema & { enum?: string[] }, string][] = [
     [{ type: 'object', properties: { a: { enum: ['x'] } as Schema } }, '$.a has no type'],

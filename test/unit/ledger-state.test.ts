@@ -8,9 +8,16 @@ import { overSince } from '../../ledger/rules/grants.cjs';
 import { enrolled } from '../../ledger/rules/identities.cjs';
 import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
-import { judgedKinds, stateAfter } from '../../ledger/rules/state.cjs';
+import {
+  grantsCountFor,
+  lastingKinds,
+  leasingKinds,
+  type State,
+  stateAfter,
+} from '../../ledger/rules/state.cjs';
 import { makeAction, sha256, withReads } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
+import type { Entry } from '../../ledger/src/entry.ts';
 import { enrol, memoryLedger, someAction, start, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 import { type Step, steps, wantedBy } from '../harness/random-chain.ts';
 // The rules as they were when each judgement read all control entries again, kept as the oracle of this test alone.
@@ -72,11 +79,23 @@ function play(all: readonly Step[]): void {
   assert.deepEqual(state.policy, oldLeases.policyOf(before));
   assert.deepEqual(state.workspaces, workspacesOf(before));
   // The hook folds these alone, and takes the head and the latest clock besides.
-  const { seq, hash, clock: latest } = state;
-  assert.deepEqual(
-    { ...stateAfter(entries.filter((e) => judgedKinds.includes(e.kind))), seq, hash, clock: latest },
-    state,
-  );
+  const { seq, hash, clock: latest, grants } = state;
+  const folded = (from: number) => {
+    const counts = ({ kind, seq }: Entry) =>
+      lastingKinds.includes(kind) || (leasingKinds.includes(kind) && seq >= from);
+    return { ...stateAfter(entries.filter(counts)), seq, hash, clock: latest };
+  };
+  assert.deepEqual(folded(0), state);
+  // A machine that begins leaves out what came of old leases: those are over for every judgement that is not refused anyway.
+  const isRecent = ({ at }: { at: string }) => Date.parse(at) >= latest - grantsCountFor;
+  const from = entries.find((e) => ['applied', 'lease.granted'].includes(e.kind) && isRecent(e))?.seq ?? seq;
+  const cold = folded(from);
+  const recent = (all: State['grants']) => [...all.values()].filter(isRecent);
+  assert.deepEqual(recent(cold.grants), recent(grants));
+  assert.deepEqual({ ...cold, grants }, state);
+  for (const old of [...cold.grants.values()].filter((g) => !isRecent(g)))
+    assert.equal(overSince(old, cold, new Date(latest).toISOString()), 'lease_over');
+  if (entries.some((e) => leasingKinds.includes(e.kind) && e.seq < from)) count('leases left out');
   const chain = createChain();
   for (const entry of entries) assert.equal(chain.take(entry), '');
   assert.deepEqual(chain.state(), state);
@@ -85,7 +104,16 @@ function play(all: readonly Step[]): void {
 test('every entry is judged as the whole chain judged it', () => {
   fc.assert(fc.property(steps, play), { numRuns: chains, endOnFailure: true });
   if (process.env['CHAINS']) console.log(Object.fromEntries([...seen].sort()));
-  const written = ['approved', 'claimed', 'leased', 'applied', 'lease.granted', 'lease.ended', 'frozen'];
+  const written = [
+    'approved',
+    'claimed',
+    'leased',
+    'applied',
+    'lease.granted',
+    'lease.ended',
+    'frozen',
+    'leases left out',
+  ];
   for (const kind of written) assert.ok(seen.get(kind), `no chain has ${kind}`);
 });
 

@@ -1,4 +1,5 @@
 /** From the sync to the handling: what fails, what nobody can read and what is missing hold up nothing for ever. */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,17 +8,18 @@ import { after, test } from 'node:test';
 import { type Crypto, openCrypto, type wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { MatrixError } from 'matrix-bot-sdk';
 import pino from 'pino';
+import { openDatabase } from '../../bot/src/database.ts';
+import { createInbox, type InboxOptions } from '../../bot/src/inbox.ts';
 import type { Client } from '../../bot/src/matrix/client.ts';
 import { type Journal, openJournal, patience } from '../../bot/src/matrix/journal.ts';
 import { createSync } from '../../bot/src/matrix/sync.ts';
-import { createIntake, type IntakeOptions } from '../../bot/src/proof/decrypt.ts';
+import { takeIn } from '../../bot/src/proof/decrypt.ts';
 import type { RoomId, Taken, UserId, WireEvent } from '../../bot/src/types.ts';
 import { until } from '../harness/wait.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'intake-'));
-const folder = () => mkdtempSync(join(dir, 'one-'));
 const crypto = await openCrypto({
-  dir: folder(),
+  dir,
   storeKey: new Uint8Array(32).fill(1),
   user: '@bot:x',
   device: 'BOT',
@@ -44,16 +46,21 @@ const unreadable = (id: string) =>
     ...{ session_id: `session of ${id}`, device_id: 'PHONE' },
   });
 
-function intake(wires: readonly WireEvent[], over: Partial<IntakeOptions>, journal = openJournal(folder())) {
+type Over = Partial<InboxOptions> & { handle?(t: Taken): Promise<void>; decrypt?: Crypto['decrypt'] };
+function intake(wires: readonly WireEvent[], over: Over, journal = openJournal(openDatabase(':memory:'))) {
   const handled: string[] = [];
   const aside: string[] = [];
-  const it = createIntake({
-    ...{ crypto, journal, log, signal: stop.signal },
+  const { decrypt = crypto.decrypt, handle = async (t) => void handled.push(t.wire.event_id) } = over;
+  const it = createInbox({
+    ...{ journal, log, signal: stop.signal },
+    async open(of, wire) {
+      const t = await takeIn({ ...crypto, decrypt }, { replay: () => true }, of, wire);
+      return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+    },
     mayBeLate: () => true,
     onSealed: () => {},
-    handle: async (t) => void handled.push(t.wire.event_id),
     isDown: () => false,
-    setAside: async (t, error) => void aside.push(`${t.wire.event_id} ${(error as Error).message}`),
+    setAside: async (_, wire, error) => void aside.push(`${wire.event_id} ${(error as Error).message}`),
     ...over,
   });
   journal.accept(
@@ -96,7 +103,7 @@ test('what nobody can read holds up a tap for one wait, however much of it there
 });
 
 test('a gap that cannot be filled is told until somebody has dealt with it, over a restart too', async () => {
-  const state = folder();
+  const db = openDatabase(':memory:');
   const synced = (limited: boolean) => ({
     next_batch: 'later',
     rooms: { join: { [room]: { timeline: { limited, prev_batch: 'p', events: [] } } } },
@@ -122,12 +129,11 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
         return deal();
       },
     });
-  const first = openJournal(state);
+  const first = openJournal(db);
   first.accept([], [], 'before');
   await follow(first, () => Promise.reject(new Error('no ledger'))).catchUp();
   assert.deepEqual(told, ['not to be had']);
-  first.close();
-  const second = openJournal(state);
+  const second = openJournal(db);
   assert.equal(second.token(), 'later', 'the server says nothing of it again');
   await follow(second, async () => {}).catchUp();
   await until('the gap is dealt with', () => second.gaps().length === 0);
@@ -146,14 +152,13 @@ test('after a restart what waits for its key is tried again: told once, and hear
       ? (opened as unknown as W.DecryptedRoomEvent)
       : crypto.decrypt(of, wire);
   const handle = async (t: Taken) => void late.push([t.wire.event_id, t.late]);
-  for (const _ of [1, 2])
-    await intake([], { handle, crypto: { ...crypto, decrypt } }, first.journal).it.idle();
+  for (const _ of [1, 2]) await intake([], { handle, decrypt }, first.journal).it.idle();
   assert.deepEqual(late, [['$b', true]]);
   assert.equal(first.journal.next(), undefined);
 });
 
 test('only the newest of what cannot be read wait, and not for ever', () => {
-  const journal = openJournal(folder());
+  const journal = openJournal(openDatabase(':memory:'));
   const all = Array.from({ length: patience.most + 5 }, (_, i) => unreadable(`$${i}`));
   journal.accept(
     all.map((wire) => ({ room, wire })),

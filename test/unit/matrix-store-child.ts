@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { megolmIndex } from '../../bot/src/proof/decrypt.ts';
+import { megolmIndex } from '../../bot/crypto/megolm.ts';
 
 const dir = process.argv[2] ?? '';
 const keyFile = join(dir, 'key');

@@ -1,10 +1,9 @@
 /** What a homeserver may answer to a sync: what is none fails like one that did not come, and nothing of it is taken. */
+
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Logger } from 'pino';
+import { openDatabase } from '../../bot/src/database.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { createSync, type SyncOptions } from '../../bot/src/matrix/sync.ts';
 
@@ -19,8 +18,7 @@ const deep = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repe
 
 /** Syncs that are served these answers in turn. */
 function scene(...answers: unknown[]) {
-  const dir = mkdtempSync(join(tmpdir(), 'sync-'));
-  const journal = openJournal(dir);
+  const journal = openJournal(openDatabase(':memory:'));
   const stop = new AbortController();
   const failed: string[] = [];
   const served: unknown[] = [];
@@ -64,7 +62,7 @@ function scene(...answers: unknown[]) {
     pump: async () => {},
     onGap: async () => {},
   } as unknown as SyncOptions);
-  return { sync, journal, failed, served, keys, counted, end: () => rmSync(dir, { recursive: true }) };
+  return { sync, journal, failed, served, keys, counted };
 }
 
 test('to-device messages reach the machine, all of them, but what is nested too deep to be written down', async () => {
@@ -76,7 +74,6 @@ test('to-device messages reach the machine, all of them, but what is nested too 
     s.keys.map((text) => JSON.parse(text)),
     [[key(0), key(1), key(3)]],
   );
-  s.end();
 });
 
 test('counts of keys that a sync leaves out are the last ones, and only those that it states are others', async () => {
@@ -97,7 +94,6 @@ test('counts of keys that a sync leaves out are the last ones, and only those th
   for (const _ of answers) await s.sync.catchUp();
   const kept = [{ signed_curve25519: 50 }, ['x']];
   assert.deepEqual(s.counted, [kept, kept, kept, [{}, []], [{}, []]], 'and no news of them is none');
-  s.end();
 });
 
 const malformed: Record<string, unknown> = {
@@ -123,7 +119,6 @@ test('an answer that is no sync is tried again after the pause, with the same to
       assert.equal(s.failed.length, 1, what);
       assert.match(s.failed[0] ?? '', /malformed/, what);
       assert.deepEqual([s.journal.token(), s.journal.next()?.wire.event_id], ['good', '$good'], what);
-      s.end();
     }),
   );
   await Promise.all(each);
@@ -135,5 +130,4 @@ test('an event nested too deep to be written down is dropped, the others of its 
   await s.sync.catchUp();
   assert.deepEqual([s.journal.token(), s.journal.next()?.wire.event_id], ['good', '$good']);
   assert.deepEqual(s.failed, []);
-  s.end();
 });

@@ -1,10 +1,9 @@
 /** A command that is its own decision: what the ledger and the executor take as one, and from whom the relay does. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
+import { safeName } from '../../bot/src/approval/sent.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
-import { safeName } from '../../bot/src/room/files.ts';
 import { createRelay } from '../../bot/src/room/relay.ts';
 import { createSentFiles } from '../../bot/src/room/sent.ts';
 import type { Conversation } from '../../bot/src/tasks/conversation.ts';
@@ -14,7 +13,7 @@ import { hashed } from '../../ledger/rules/judge.cjs';
 import type { Policy } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
-import { makeBook } from '../../sandbox/src/book.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
 import { log, room, startDesk, workspace } from '../harness/desk.ts';
 import {
   aPolicy,
@@ -142,7 +141,7 @@ function scene() {
   const told: string[] = [];
   const again = () =>
     createSentFiles({
-      ...{ file: join(d.dir, 'sent.sqlite'), book: d.book, matrix: d.matrix, log },
+      ...{ db: d.db, book: d.book, decide: d.decide, log },
       async tell(task, text) {
         told.push(`${task}: ${text}`);
         return '';
@@ -160,12 +159,12 @@ function scene() {
     }
   }
   const attached = new Map<string, Uint8Array>();
-  const { append } = d.ledger;
-  d.ledger.append = async (e) => {
+  const { append } = d.wide;
+  d.wide.append = async (e) => {
     for (const bytes of (e.transcript?.() as Iterable<Uint8Array>) ?? []) attached.set(e.action ?? '', bytes);
     return append(e);
   };
-  const relay = createRelay({
+  const heard = createRelay({
     ...d,
     conversation,
     sentFiles,
@@ -174,6 +173,7 @@ function scene() {
     health: () => [],
     log,
   });
+  const relay = { ...heard, take: async (t: Taken) => heard.take(t, await d.decide.take(t)) };
   let events = 0;
   const by = (who: Person | typeof bob, content: object, over: Partial<Taken> = {}): Taken => ({
     ...{ room, encrypted: true, type: 'm.room.message', content: content as Taken['content'] },
@@ -255,7 +255,7 @@ test('attack-45 a command decides only where an enrolled device of an approver s
   assert.ok(card);
   const vote = { user: owner.user, device: owner.device, event: '$vote', form: 'poll' } as const;
   assert.match(
-    await s.desk.apply({ do: 'approve', card, grade: 'signed', evidence: vote }),
+    await s.apply({ do: 'approve', card, grade: 'signed', evidence: vote }),
     /frozen: nothing was run/,
   );
   s.stop();

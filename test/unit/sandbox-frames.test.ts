@@ -33,7 +33,6 @@ test('updates come out whole and in order however the stream is cut', () => {
       const stream = Buffer.concat([
         ...chunks.map((c, i) => output(i, c)),
         sent('S', Buffer.from('exit 3 17 1 2 4')),
-        sent('S', Buffer.from('exit 3 17')), // of a runner before the last three
       ]);
       const got: Update[] = [];
       const parse = updateParser((u) => got.push(u));
@@ -45,14 +44,11 @@ test('updates come out whole and in order however the stream is cut', () => {
       const expected = chunks.map((c, offset) => ({ type: 'output', id, offset, bytes: Buffer.from(c) }));
       assert.deepEqual(got, [
         ...expected,
-        ...[
-          [1, 2, 4],
-          [0, 0, 0],
-        ].map(([left, memory, processes]) => ({
+        {
           type: 'status',
           id,
-          status: { how: 'exit', number: 3, size: 17, left, memory, processes },
-        })),
+          status: { how: 'exit', number: 3, size: 17, left: 1, memory: 2, processes: 4 },
+        },
       ]);
     }),
   );
@@ -79,7 +75,9 @@ test('what no feeder sends is refused', () => {
     sent('X', Buffer.from('r')),
     sent('A', Buffer.from('z')),
     sent('S', Buffer.from('exit')),
-    sent('S', Buffer.from('approved 0 0')),
+    sent('S', Buffer.from('exit 3 17')),
+    sent('S', Buffer.from('exit 3 x 0 0 0')),
+    sent('S', Buffer.from('approved 0 0 0 0 0')),
     Buffer.from([0xff, 0xff, 0xff, 0xff]),
     Buffer.from([0, 0, 0, 1]),
   ];

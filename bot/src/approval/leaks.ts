@@ -7,7 +7,6 @@ const carriers: Readonly<Record<string, (card: Card) => string[]>> = {
   chip1: (c) => [c.key, c.decoy],
   chip2: (c) => [c.key, c.decoy],
   poll: (c) => [c.nonce],
-  code: (c) => [c.code],
 };
 
 /** What JSON, or a text made visible, writes for a character that would split a secret: its letters are not the secret's. */

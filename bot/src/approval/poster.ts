@@ -2,47 +2,39 @@
 
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
-import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
-import type { Attention } from '../desk/attention.ts';
 import {
   type Content,
   canBeTapped,
   chip,
   chipCard,
-  codeNotice,
   longCard,
   message,
   poll,
   type Secrets,
-  wordCard,
-  wordOf,
 } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
+import type { NarrowLedger } from './narrow.ts';
 import type { Card, CardStore } from './store.ts';
 import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
 import type { Book, Page } from './view.ts';
 
 export type PosterOptions = {
-  ledger: Ledger;
+  ledger: NarrowLedger;
   matrix: Matrix;
   cards: CardStore;
   book: Book;
-  attention: Pick<Attention, 'step'>;
 };
 export type Poster = {
   /** Shows an action's card and records it as posted. After a crash the same card, with the same secrets. */
   show(page: Page): Promise<void>;
   showPoll(card: Card, action: Action): Promise<void>;
-  showCode(card: Card, action: Action): Promise<void>;
   /** Records the message that asks for an action as what stands in a card's place. */
   adopt(page: Page, event: string): Promise<Card>;
   /** The chips of a card that was posted without all of them. */
   showChips(card: Card): Promise<void>;
 };
 
-export function createPoster(o: PosterOptions): Poster {
-  const { ledger, matrix, cards, book } = o;
-
+export function createPoster({ ledger, matrix, cards, book }: PosterOptions): Poster {
   /** Whose phones a card has to wake. */
   const approvers = (): string[] => [
     ...new Set(book.enrolled().flatMap((d) => (atLeast(d.role, 'approves') ? [d.user] : []))),
@@ -73,11 +65,9 @@ export function createPoster(o: PosterOptions): Poster {
       key: sealed ? sealedKey(named) : '',
       decoy: sealed ? sealedKey(decoy) : '',
       nonce: newNonce(),
-      code: newCode(),
-      word: '',
+      code: '',
       event: '',
       poll: '',
-      notice: '',
       chips: '',
       decideBy: requestedAt + action.decide_within * 1000,
       dropped: false,
@@ -86,9 +76,8 @@ export function createPoster(o: PosterOptions): Poster {
       approval: '',
     };
     if (command) Object.assign(card, { form: 'command', event: command, open: false });
-    else if (!canBeTapped(action, secretsOf(card))) Object.assign(card, { form: 'code', key: '', decoy: '' });
-    else if (o.attention.step() === 'word')
-      Object.assign(card, { form: 'word', key: '', decoy: '', word: wordOf(action) });
+    else if (!canBeTapped(action, secretsOf(card)))
+      Object.assign(card, { form: 'code', key: '', decoy: '', code: newCode() });
     cards.add(card);
     return card;
   }
@@ -152,7 +141,7 @@ export function createPoster(o: PosterOptions): Poster {
           : card.form === 'code'
             ? await postLong(card, action)
             : await post(card, 'card', 'm.room.message', {
-                ...message((card.form === 'word' ? wordCard : chipCard)(action, secretsOf(card)), 'm.text'),
+                ...message(chipCard(action, secretsOf(card)), 'm.text'),
                 'm.mentions': { user_ids: approvers() },
               });
       cards.set(card.action, { event });
@@ -166,10 +155,6 @@ export function createPoster(o: PosterOptions): Poster {
     },
     async showPoll(card, action) {
       await postPoll(card, action);
-    },
-    async showCode(card, action) {
-      const content = codeNotice(action, secretsOf(card));
-      cards.set(card.action, { notice: await post(card, 'code', 'm.room.message', content) });
     },
     showChips,
   };

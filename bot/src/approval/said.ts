@@ -1,6 +1,6 @@
 /** What a person's message says, however a phone dressed it up: an old client's quote, a fence, blanks, full stops. */
+import { type Content, isObject, textOf } from '../types.ts';
 
-type Content = Record<string, unknown>;
 /** `text` is what they wrote: without the quote, and a command as `!name arguments`. */
 export type Said = {
   text: string;
@@ -10,7 +10,6 @@ export type Said = {
   replyTo: string;
 };
 
-const isText = (v: unknown): v is string => typeof v === 'string';
 /** What shows nothing. */
 const unseen = '\\s\\p{Cc}\\p{Cf}\\p{Cs}\\p{Z}\\p{M}\\p{DI}\\u2800\\uFFFC';
 const allUnseen = new RegExp(`^[${unseen}]*$`, 'u');
@@ -48,15 +47,16 @@ function commandIn(text: string): string | undefined {
 
 /** @param content of a decrypted m.room.message, whatever it holds */
 export function saidIn(content: Content): Said {
-  const body = isText(content['body']) ? content['body'] : '';
+  const body = textOf(content['body']);
   const quoted = fallback.exec(body)?.[0] ?? '';
   const words = body.slice(quoted.length);
-  const relation = content['m.relates_to'] as { 'm.in_reply_to'?: unknown; is_falling_back?: unknown } | null;
-  const { event_id } = (relation?.['m.in_reply_to'] ?? {}) as { event_id?: unknown };
+  const relation = content['m.relates_to'];
+  const answered =
+    isObject(relation) && relation['is_falling_back'] !== true ? relation['m.in_reply_to'] : undefined;
   return {
     text: commandIn(words) ?? words,
     quote: quoted.replace(/^> ?/gm, '').trim(),
-    replyTo: isText(event_id) && relation?.is_falling_back !== true ? event_id : '',
+    replyTo: isObject(answered) ? textOf(answered['event_id']) : '',
   };
 }
 

@@ -1,12 +1,13 @@
 /** What a person sent that is no text: a file to take, or a sentence on why nothing is done with it. */
 
+import { type Content, isObject, textOf } from '../types.ts';
 import { isBlank, type Said, saidIn } from './said.ts';
 
-type Content = Record<string, unknown>;
-/** A file from an enrolled device: name and size as stated, where it lies and how it is opened, and the words that came with it. */
+/** A file from an enrolled device: where it is to go, its size as stated, where it lies and how it is opened, and the words that came with it. */
 export type Sent = Pick<Said, 'quote' | 'replyTo'> & {
   what: 'file' | 'picture' | 'video' | 'sound';
-  name: string;
+  /** Below the workspace's root. */
+  path: string;
   size: number;
   file: Content;
   words: string;
@@ -34,8 +35,15 @@ export function unheardOf(type: string): string | undefined {
   return what && `${what}: nothing was done. Say it in words.`;
 }
 
-const isText = (v: unknown): v is string => typeof v === 'string';
-const isObject = (v: unknown): v is Content => typeof v === 'object' && v !== null;
+/** Leaves room for what tells two files of one name apart, in a name of at most 255 bytes. */
+const longestName = 60;
+
+/** A name that is one part of a path, cannot be taken for an option or be hidden, and says nothing to a shell. */
+export function safeName(name: string): string {
+  const plain = name.normalize('NFC').replace(/[^\p{L}\p{N}._-]+/gu, '-');
+  const short = [...plain].slice(-longestName).join('');
+  return short.replace(/^[-.]+/, '') || 'file';
+}
 
 /**
  * @param content of a decrypted m.room.message, whatever it holds
@@ -43,8 +51,9 @@ const isObject = (v: unknown): v is Content => typeof v === 'object' && v !== nu
  * is a caption (MSC2530): words, never a command
  */
 export function sentIn(content: Content): Sent | string | undefined {
-  const { msgtype, body, filename, file, info } = content;
-  if (!isText(msgtype)) return undefined;
+  const { body, file, info } = content;
+  const msgtype = textOf(content['msgtype']);
+  const filename = textOf(content['filename']);
   const what = Object.hasOwn(kinds, msgtype) ? kinds[msgtype] : undefined;
   if (!what) return unheardOf(msgtype);
   if ('org.matrix.msc3245.voice' in content || 'm.voice' in content)
@@ -53,7 +62,6 @@ export function sentIn(content: Content): Sent | string | undefined {
     return 'That file was not encrypted, so nobody can tell whose it is: it was not taken. Send it again.';
   const size = isObject(info) ? Number(info['size']) || 0 : 0;
   const { text, quote, replyTo } = saidIn(content);
-  const named = isText(filename) && filename !== '';
-  const words = named && body !== filename && !isBlank(text) ? text.trim() : '';
-  return { what, name: named ? filename : text, size, file, words, quote, replyTo };
+  const words = filename && body !== filename && !isBlank(text) ? text.trim() : '';
+  return { what, path: `uploads/${safeName(filename || text)}`, size, file, words, quote, replyTo };
 }

@@ -1,11 +1,11 @@
 /** The bot's own memory of cards: tokens, nonces and codes, written before anything that shows them is sent. */
-import { DatabaseSync } from 'node:sqlite';
+import type { Database } from '../database.ts';
 import type { RoomId } from '../types.ts';
 import { reuseAfter } from './tokens.ts';
 
-/** `word`: taps are off, the code takes a word of the action with it. `command`: no card, its asker's message decided it. */
-export type Form = 'chip' | 'poll' | 'code' | 'word' | 'command';
-/** One row a card. Times are milliseconds since 1970. `dropped`: taps no longer count, only votes and codes. */
+/** `code`: too long for a card, its file has the code. `command`: no card, its asker's message decided it. */
+export type Form = 'chip' | 'poll' | 'code' | 'command';
+/** One row a card; a secret that its form has not is ''. Times are milliseconds since 1970. `dropped`: taps no longer count, only votes and codes. */
 export type Card = {
   action: string;
   number: number;
@@ -16,11 +16,8 @@ export type Card = {
   decoy: string;
   nonce: string;
   code: string;
-  /** What has to follow the code: a word of the action, or ''. */
-  word: string;
   event: string;
   poll: string;
-  notice: string;
   /** Event ids of the bot's own chips, separated by spaces: removed when the card ends. */
   chips: string;
   decideBy: number;
@@ -39,9 +36,7 @@ export type CardStore = {
   add(card: Card): void;
   set(
     action: string,
-    change: Partial<
-      Pick<Card, 'event' | 'poll' | 'notice' | 'chips' | 'dropped' | 'open' | 'ended' | 'approval'>
-    >,
+    change: Partial<Pick<Card, 'event' | 'poll' | 'chips' | 'dropped' | 'open' | 'ended' | 'approval'>>,
   ): void;
   get(action: string): Card | undefined;
   byEvent(event: string): Card | undefined;
@@ -52,96 +47,71 @@ export type CardStore = {
   unended(): Card[];
   /** Emoji that a new card must not use: the names of the last thousand cards, the decoys of open ones. */
   recentEmojis(): Set<string>;
-  close(): void;
 };
 
-const columns = [
-  ...['action', 'number', 'room', 'digest', 'form', 'key', 'decoy', 'nonce', 'code', 'word'],
-  ...['event', 'poll', 'notice', 'chips', 'decideBy', 'dropped', 'open', 'ended', 'approval'],
-];
+/** A card is one JSON text. Columns are what cards are looked up by. */
+const schema = `
+  CREATE TABLE IF NOT EXISTS card(card TEXT NOT NULL,
+    action TEXT NOT NULL AS (card ->> 'action') UNIQUE, number INTEGER NOT NULL AS (card ->> 'number') UNIQUE,
+    event TEXT NOT NULL AS (card ->> 'event'), poll TEXT NOT NULL AS (card ->> 'poll'),
+    approval TEXT NOT NULL AS (card ->> 'approval'),
+    open INTEGER NOT NULL AS (card ->> 'open'), ended INTEGER NOT NULL AS (card ->> 'ended')) STRICT;
+  CREATE INDEX IF NOT EXISTS card_event ON card(event);
+  CREATE INDEX IF NOT EXISTS card_poll ON card(poll);
+  CREATE INDEX IF NOT EXISTS card_approval ON card(approval);
+  CREATE INDEX IF NOT EXISTS card_open ON card(open) WHERE open = 1;
+  CREATE INDEX IF NOT EXISTS card_unended ON card(ended) WHERE ended = 0;
+  CREATE TABLE IF NOT EXISTS issued(secret TEXT PRIMARY KEY, action TEXT, means TEXT, by TEXT) STRICT, WITHOUT ROWID;`;
 
 /** @param answersOf the answer ids of a card's poll: they are secrets too, made from its digest and nonce */
-export function cardStore(file: string, answersOf: (card: Card) => { ok: string; no: string }): CardStore {
-  const db = new DatabaseSync(file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-    CREATE TABLE IF NOT EXISTS card(action TEXT PRIMARY KEY, number INTEGER UNIQUE, room TEXT, digest TEXT, form TEXT, key TEXT,
-      decoy TEXT, nonce TEXT, code TEXT, word TEXT, event TEXT, poll TEXT, notice TEXT, chips TEXT, decideBy INTEGER, dropped INTEGER, open INTEGER, ended INTEGER,
-      approval TEXT) STRICT;
-    CREATE INDEX IF NOT EXISTS card_event ON card(event);
-    CREATE INDEX IF NOT EXISTS card_poll ON card(poll);
-    CREATE INDEX IF NOT EXISTS card_notice ON card(notice);
-    CREATE INDEX IF NOT EXISTS card_approval ON card(approval);
-    CREATE INDEX IF NOT EXISTS card_open ON card(open) WHERE open = 1;
-    CREATE INDEX IF NOT EXISTS card_unended ON card(ended) WHERE ended = 0;
-    CREATE TABLE IF NOT EXISTS issued(secret TEXT PRIMARY KEY, action TEXT, means TEXT, by TEXT) STRICT, WITHOUT ROWID;`);
-  const insert = db.prepare(`INSERT INTO card(${columns}) VALUES(${columns.map((c) => `:${c}`)})`);
+export function cardStore(db: Database, answersOf: (card: Card) => { ok: string; no: string }): CardStore {
+  db.exec(schema);
+  const insert = db.prepare('INSERT INTO card VALUES(?)');
   const issue = db.prepare('INSERT INTO issued VALUES(?,?,?,?)');
-  const find = (where: string) => db.prepare(`SELECT * FROM card WHERE ${where} LIMIT 1`);
+  const change = db.prepare('UPDATE card SET card = json_patch(card, ?) WHERE action = ?');
+  const find = (where: string, order = 'number') =>
+    db.prepare(`SELECT card FROM card WHERE ${where} ORDER BY ${order}`);
   const by = {
     action: find('action = ?'),
-    event: find('event = ?1 OR poll = ?1 OR notice = ?1'),
+    event: find('event = ?1 OR poll = ?1'),
     approval: find('approval = ?'),
     number: find('number = ?'),
+    open: find('open = 1'),
+    unended: find('ended = 0'),
+    newest: find('true', 'number DESC LIMIT ?'),
   };
   const findIssued = db.prepare('SELECT action, means, by FROM issued WHERE secret = ?');
-  const row = (r: unknown): Card | undefined => {
-    if (!r) return undefined;
-    const card = r as Card;
-    return { ...card, dropped: Boolean(card.dropped), open: Boolean(card.open), ended: Boolean(card.ended) };
-  };
-  const every = (where: string): Card[] =>
-    db
-      .prepare(`SELECT * FROM card WHERE ${where} ORDER BY number`)
-      .all()
-      .flatMap((r) => row(r) ?? []);
-  const one = (query: ReturnType<typeof find>, value: string | number) => row(query.get(value));
+  const every = (query: keyof typeof by, ...values: (string | number)[]): Card[] =>
+    by[query].all(...values).map(({ card }) => JSON.parse(String(card)) as Card);
+  const one = (query: keyof typeof by, value: string | number): Card | undefined => every(query, value)[0];
   return {
     add(card) {
       const answers = answersOf(card);
-      db.exec('BEGIN IMMEDIATE');
-      try {
-        insert.run({
-          ...card,
-          dropped: Number(card.dropped),
-          open: Number(card.open),
-          ended: Number(card.ended),
-        });
+      db.transaction(() => {
+        insert.run(JSON.stringify(card));
         if (card.key) {
           issue.run(card.key, card.action, 'approve', 'chip');
           issue.run(card.decoy, card.action, 'deny', 'chip');
         }
         issue.run(answers.ok, card.action, 'approve', 'poll');
         issue.run(answers.no, card.action, 'deny', 'poll');
-        issue.run(card.code, card.action, 'approve', 'code');
-        db.exec('COMMIT');
-      } catch (error) {
-        db.exec('ROLLBACK');
-        throw error;
-      }
+        if (card.code) issue.run(card.code, card.action, 'approve', 'code');
+      });
     },
-    set(action, change) {
-      const names = Object.keys(change);
-      const values = Object.values(change).map((v) => (typeof v === 'boolean' ? Number(v) : v));
-      db.prepare(`UPDATE card SET ${names.map((n) => `${n} = ?`)} WHERE action = ?`).run(...values, action);
-    },
-    get: (action) => one(by.action, action),
-    byEvent: (event) => (event ? one(by.event, event) : undefined),
-    byApproval: (event) => (event ? one(by.approval, event) : undefined),
-    byNumber: (number) => one(by.number, number),
+    set: (action, news) => void change.run(JSON.stringify(news), action),
+    get: (action) => one('action', action),
+    byEvent: (event) => (event ? one('event', event) : undefined),
+    byApproval: (event) => (event ? one('approval', event) : undefined),
+    byNumber: (number) => one('number', number),
     issued: (secret) => findIssued.get(secret) as Issued | undefined,
-    open: () => every('open = 1'),
-    unended: () => every('ended = 0'),
+    open: () => every('open'),
+    unended: () => every('unended'),
     recentEmojis() {
-      const out = new Set<string>();
-      const rows = db
-        .prepare('SELECT key, decoy, open FROM card ORDER BY number DESC LIMIT ?')
-        .all(reuseAfter) as unknown as Pick<Card, 'key' | 'decoy' | 'open'>[];
-      for (const r of rows) {
-        out.add(r.key.split(' ')[0] ?? '');
-        if (r.open) out.add(r.decoy.split(' ')[0] ?? '');
-      }
-      return out;
+      const emoji = (secret: string): string => secret.split(' ')[0] ?? '';
+      const recent = every('newest', reuseAfter);
+      return new Set(
+        recent.flatMap(({ key, decoy, open }) => (open ? [emoji(key), emoji(decoy)] : [emoji(key)])),
+      );
     },
-    close: () => db.close(),
   };
 }

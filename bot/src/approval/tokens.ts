@@ -78,14 +78,14 @@ export const folded = (text: string): string =>
     .replaceAll('O', '0')
     .replace(/[IL]/g, '1');
 
-/** Characters of a message that is a code: with a word of its action, and room for what a phone puts between. */
+/** Characters of a message that is a code, with room for what a phone puts between. */
 const mostTyped = 200;
 
 /**
  * A message that may be a code, in whatever case, with whatever stands between and around its letters.
- * @returns the code as it is given out, and the one word that follows it, or ''
+ * @returns the code as it is given out
  */
-export function typedCode(text: string): { code: string; rest: string } | undefined {
+export function typedCode(text: string): string | undefined {
   if (text.length > mostTyped) return undefined;
   let code = '';
   let end = 0;
@@ -94,10 +94,8 @@ export function typedCode(text: string): { code: string; rest: string } | undefi
     code += folded(letter);
     end += letter.length;
   }
-  const after = text.slice(end);
-  const [, rest = ''] = /^[^\p{L}\p{N}\s]*\s+(\S+)\s*$/u.exec(after) ?? [];
-  if (!/^[0-9A-HJKMNP-TV-Z]{8}$/.test(code) || (!rest && /[\p{L}\p{N}]/u.test(after))) return undefined;
-  return { code: `${code.slice(0, 4)}-${code.slice(4)}`, rest };
+  if (!/^[0-9A-HJKMNP-TV-Z]{8}$/.test(code) || /[\p{L}\p{N}]/u.test(text.slice(end))) return undefined;
+  return `${code.slice(0, 4)}-${code.slice(4)}`;
 }
 
 /** A digest as people see it: base32 of the SHA-256 that is given in hex. */

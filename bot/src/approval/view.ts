@@ -7,6 +7,7 @@ import { isFrozen, isOver, stateOf } from '@pocketcoder/ledger/rules/lifecycle.c
 import { type Policy, readsTerm } from '@pocketcoder/ledger/rules/policy.cjs';
 import { empty, fold, type Grant } from '@pocketcoder/ledger/rules/state.cjs';
 import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
+import type { Evidence } from '@pocketcoder/ledger/src/bodies.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Enrolled } from '../types.ts';
 
@@ -38,7 +39,7 @@ export type Book = {
   /** Why an approved action may not begin now, as the ledger's code for it, or ''. */
   held(page: Page): string;
   /** Whether a message may be the decision on what it asked for. The ledger judges it again. */
-  decides(page: Page, evidence: object): boolean;
+  decides(page: Page, evidence: Evidence): boolean;
   /** The action that is not over and that this event helped to approve. */
   answeredBy(event: string): string | undefined;
   /** The leases and plans that stand now, oldest first. */

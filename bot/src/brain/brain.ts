@@ -32,33 +32,22 @@ export type BrainEvent =
   /** Whether the brain is there at all. What was missed of each known session is told before `up`. */
   | { type: 'up' | 'down' };
 
-export type Snapshot = {
-  state: 'busy' | 'idle';
-  todos: Todo[];
-  dollars: number;
-  tokens: number;
-  /** The last text the brain wrote. */
-  text: string;
-};
-
-export type Model = { id: string; name: string };
-
 /** For a model that sees. */
 export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp'; bytes: Uint8Array };
 
 export type Brain = {
   /** Starts a conversation whose only hands are this task's. Returns its id, which outlives the brain's process. */
   createSession(o: { title: string; task: Hands }): Promise<string>;
-  /** Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again. */
-  resume(o: { session: string; task: Hands }): void;
+  /**
+   * Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again.
+   * @param asked whether what it was asked last may still be to be told: then the words of its last turn are
+   */
+  resume(o: { session: string; task: Hands; asked: boolean }): void;
   /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
-  models(): Promise<Model[]>;
-  snapshot(session: string): Promise<Snapshot>;
   /** Calls back for every event from now on, in order; first with `up` where it is. Returns the way to end that. */
   events(fn: (event: BrainEvent) => void): () => void;
-  health(): Promise<boolean>;
   stop(): Promise<void>;
 };

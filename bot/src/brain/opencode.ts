@@ -1,11 +1,12 @@
 /** OpenCode's server as the brain. It is given text and hands; never tools, permissions or parts that name a file. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createOpencodeClient, type Message } from '@opencode-ai/sdk/v2';
+import { createOpencodeClient, type Event, type Message } from '@opencode-ai/sdk/v2';
+import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { Hands } from '../gateway/server.ts';
 import type { Brain, BrainEvent, Picture } from './brain.ts';
 import { handsName, handsOf } from './hands.ts';
-import { sum, todo, translator } from './translate.ts';
+import { translator } from './translate.ts';
 
 export type OpenCodeOptions = { url: string; password: string; log: Logger };
 
@@ -24,8 +25,11 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
   const sessions = new Map<string, Hands>();
   /** Which token each task's server over there was given last. */
   const attached = new Map<string, string>();
-  /** Sessions that something was told of since they were last read: that they did nothing when they were read is no news then. */
-  const stirred = new Set<string>();
+  /** Sessions that were asked something before this began, and what they answered may not have been told. */
+  const open = new Set<string>();
+  /** How many reads of the state are under way, and what came meanwhile: it is told after what was read, which may be older. */
+  let reading = 0;
+  const held: Event[] = [];
   const tell = (event: BrainEvent) => {
     for (const fn of listeners) fn(event);
   };
@@ -67,10 +71,8 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
                 if (!up && !lost.signal.aborted) tell({ type: 'up' });
                 up = !lost.signal.aborted;
               });
-            } else {
-              if ('sessionID' in event.properties) stirred.add(String(event.properties.sessionID));
-              told.take(event);
-            }
+            } else if (reading > 0) held.push(event);
+            else told.take(event);
           }
         } catch (error) {
           if (!over.signal.aborted) log.warn({ err: error }, 'brain: event stream broke');
@@ -87,11 +89,8 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
   }
 
   async function reread(sessionID: string, busy: boolean): Promise<void> {
-    const read = await client.session.messages({ sessionID, limit: 50 }, soon());
-    const messages = need('messages', read);
-    const turn = messages.slice(messages.findLastIndex((m) => m.info.role === 'user') + 1);
-    if (!busy && stirred.has(sessionID)) return;
-    told.catchUp(sessionID, busy, turn);
+    const messages = need('messages', await client.session.messages({ sessionID, limit: 50 }, soon()));
+    told.catchUp(sessionID, { busy, open: busy || open.has(sessionID) }, messages);
     if (busy) return;
     const prompts = messages.flatMap(({ info, parts }) =>
       info.role === 'user' ? parts.flatMap((p) => (p.type === 'text' ? [p.text] : [])) : [],
@@ -101,16 +100,25 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
   let catching: Promise<void> = Promise.resolve();
   /** Never throws. */
   const catchUp = (): Promise<void> => {
-    catching = catching.then(rereadAll);
+    reading++;
+    catching = catching.then(rereadAll).then(() => {
+      if (--reading > 0) return;
+      // A piece of a part that was read may be in it already: the part's end says the whole.
+      for (const event of held.splice(0)) if (event.type !== 'message.part.delta') told.take(event);
+    });
     return catching;
   };
   /** What could not be read of one session holds up no other. */
   async function rereadAll(): Promise<void> {
     const failed = (error: unknown) => log.warn({ err: error }, 'brain: state not read');
-    stirred.clear();
+    const tried = <T>(work: () => Promise<T>) =>
+      retry(work, { ...backOff, again: (_, tries) => tries < 3, signal: over.signal });
     try {
-      const states = need('the sessions', await client.session.status(undefined, soon()));
-      const one = (id: string) => reread(id, (states[id]?.type ?? 'idle') !== 'idle').catch(failed);
+      const states = await tried(async () =>
+        need('the sessions', await client.session.status(undefined, soon())),
+      );
+      const one = (id: string) =>
+        tried(() => reread(id, (states[id]?.type ?? 'idle') !== 'idle')).catch(failed);
       await Promise.all(Array.from(sessions.keys(), one));
     } catch (error) {
       failed(error);
@@ -139,10 +147,12 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       ];
       const made = need('a session', await client.session.create({ title, permission }, soon()));
       sessions.set(made.id, task);
+      told.begin(made.id);
       return made.id;
     },
-    resume({ session, task }) {
+    resume({ session, task, asked }) {
       sessions.set(session, task);
+      if (asked) open.add(session);
       if (up) void catchUp();
     },
     async prompt(session, text, pictures = []) {
@@ -154,37 +164,11 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       need('the message', sent, true);
     },
     abort,
-    async models() {
-      const { providers } = need('the models', await client.config.providers(undefined, soon()));
-      return providers.flatMap((p) => Object.values(p.models).map((m) => ({ id: m.id, name: m.name })));
-    },
-    async snapshot(session) {
-      const sessionID = session;
-      const [info, status, todos, messages] = await Promise.all([
-        client.session.get({ sessionID }, soon()),
-        client.session.status(undefined, soon()),
-        client.session.todo({ sessionID }, soon()),
-        client.session.messages({ sessionID, limit: 20 }, soon()),
-      ]);
-      const { cost, tokens } = need('the session', info);
-      const now = need('the sessions', status)[session];
-      const said = need('messages', messages)
-        .filter((m) => m.info.role === 'assistant')
-        .flatMap((m) => m.parts.flatMap((p) => (p.type === 'text' && p.text !== '' ? [p.text] : [])));
-      return {
-        state: now && now.type !== 'idle' ? 'busy' : 'idle',
-        todos: need('the list', todos).map(todo),
-        dollars: cost ?? 0,
-        tokens: sum(tokens),
-        text: said.at(-1) ?? '',
-      };
-    },
     events(fn) {
       listeners.add(fn);
       if (up) fn({ type: 'up' });
       return () => void listeners.delete(fn);
     },
-    health,
     async stop() {
       over.abort();
       listeners.clear();

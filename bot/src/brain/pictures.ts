@@ -1,7 +1,7 @@
 /** Files that a person sent, as pictures for a model that sees. */
 import { type Action, sha256 } from '@pocketcoder/ledger/src/action.ts';
-import type { Ledger } from '@pocketcoder/ledger/src/client.ts';
 import { wholeOf } from '@pocketcoder/ledger/src/transcript.ts';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Picture } from './brain.ts';
 
 /** Bytes: more than that no provider takes, and its agent has the path. */
@@ -21,7 +21,7 @@ export const mimeOf = (bytes: Uint8Array): Picture['mime'] | undefined => {
 
 /** The picture that came with a request to add a file; undefined where it is none, or too large. @throws LedgerError */
 export async function pictureIn(
-  ledger: Pick<Ledger, 'story' | 'transcript'>,
+  ledger: Pick<NarrowLedger, 'story' | 'transcript'>,
   action: string,
 ): Promise<Picture | undefined> {
   const [requested] = await ledger.story(action);

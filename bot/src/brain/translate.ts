@@ -6,9 +6,18 @@ import { toolOf } from './hands.ts';
 
 export type Translator = {
   take(event: Event): void;
-  /** What was read anew about a session after events were missed: its last turn. Only what changed is told. */
-  catchUp(session: string, busy: boolean, turn: readonly { info: Message; parts: Part[] }[]): void;
+  /** A session that was made just now: all that it will say is news. */
+  begin(session: string): void;
+  /**
+   * What was read of a session after events were missed, oldest first: what was not told yet is told, in whichever turn it was
+   * said. The first time, of a session that was there before, that is its last turn as long as it is `open`.
+   */
+  catchUp(session: string, now: { busy: boolean; open: boolean }, messages: readonly Said[]): void;
 };
+export type Said = { info: Message; parts: Part[] };
+
+/** How many ids of what was told are kept: a session's last messages are read anew, and they have far fewer parts. */
+const most = 10_000;
 
 /**
  * @param known whether a session is one of ours: nothing else on that server is told
@@ -20,9 +29,14 @@ export function translator(
   end: (session: string) => void,
 ): Translator {
   const busy = new Set<string>();
-  /** Messages of the turn that are the brain's own: their session, and whether they ended at the limit. */
-  const assistant = new Map<string, { session: string; cut: boolean }>();
-  const texts = new Map<string, { session: string; text: string; done: boolean }>();
+  /** Messages of the turn that are the brain's own, each with its session. */
+  const assistant = new Map<string, string>();
+  /** Parts that have not ended, as far as they were told. */
+  const texts = new Map<string, string>();
+  /** Parts that were told to their end, and messages that were told to be cut off. */
+  const told = new Set<string>();
+  /** Sessions of which it is known what was said before. */
+  const heard = new Set<string>();
   const costs = new Map<string, string>();
   /** How often a turn met each kind of refusal. */
   const refusals = new Map<string, Map<ErrorCode, number>>();
@@ -34,18 +48,29 @@ export function translator(
     // At the start of a turn, not at its end: the last words may come after that was told.
     if (is) {
       refusals.delete(session);
-      for (const [id, part] of texts) if (part.session === session) texts.delete(id);
-      for (const [id, its] of assistant) if (its.session === session) assistant.delete(id);
+      for (const [id, its] of assistant) if (its === session) assistant.delete(id);
     }
     tell({ type: is ? 'busy' : 'idle', session });
   };
 
+  /** Returns whether it is new. */
+  const once = (id: string): boolean => {
+    if (told.has(id)) return false;
+    told.add(id);
+    if (told.size > most) for (const oldest of told.values().take(1)) told.delete(oldest);
+    return true;
+  };
+
+  /** What is read and what comes may overtake each other: a text only grows, and not after its end. */
   const grow = (part: string, session: string, text: string, done: boolean) => {
-    const before = texts.get(part) ?? { text: '', done: false };
-    texts.set(part, { session, text, done });
-    const delta = text.startsWith(before.text) ? text.slice(before.text.length) : text;
-    const news = delta !== '' || (done && !before.done);
-    if (text !== '' && news) tell({ type: 'text', session, part, delta, text, done });
+    const before = texts.get(part);
+    if (told.has(part) || (!done && before?.startsWith(text))) return;
+    if (done) {
+      once(part);
+      texts.delete(part);
+    } else texts.set(part, text);
+    const delta = text.startsWith(before ?? '') ? text.slice(before?.length) : text;
+    if (text !== '') tell({ type: 'text', session, part, delta, text, done });
   };
 
   const part = (p: Part) => {
@@ -58,9 +83,9 @@ export function translator(
   /** A summary of what was said, made where a conversation gets long, is for the model alone. */
   const message = (info: Message) => {
     if (info.role !== 'assistant' || info.summary) return;
-    const cut = info.finish === 'length';
-    if (cut && !assistant.get(info.id)?.cut) tell({ type: 'error', session: info.sessionID, ...cutOff() });
-    assistant.set(info.id, { session: info.sessionID, cut });
+    if (info.finish === 'length' && once(info.id))
+      tell({ type: 'error', session: info.sessionID, ...cutOff() });
+    assistant.set(info.id, info.sessionID);
   };
 
   /**
@@ -88,8 +113,8 @@ export function translator(
         const { partID, field, delta } = event.properties;
         const known = texts.get(partID);
         // A part begins with an update that says it is text, and whose; deltas of any other are not words to show.
-        if (field === 'text' && assistant.has(event.properties.messageID) && known)
-          grow(partID, of, known.text + delta, false);
+        if (field === 'text' && assistant.has(event.properties.messageID) && known !== undefined)
+          grow(partID, of, known + delta, false);
         return;
       }
       case 'todo.updated':
@@ -117,13 +142,18 @@ export function translator(
   };
   return {
     take,
-    catchUp(session, is, turn) {
-      const was = busy.has(session);
+    begin: (session) => void heard.add(session),
+    catchUp(session, { busy: is, open }, messages) {
+      const turn = messages.findLastIndex(({ info }) => info.role === 'user') + 1;
+      const before = heard.has(session) ? [] : messages.slice(0, open ? turn : undefined);
+      heard.add(session);
+      for (const { info, parts } of before) for (const { id } of [info, ...parts]) once(id);
+      // Whoever was told that it was away counts turns anew.
+      if (is && busy.has(session)) tell({ type: 'busy', session });
       if (is) state(session, true);
-      for (const { info, parts } of turn) {
-        if (!(is || was)) continue;
+      for (const { info, parts } of messages) {
         message(info);
-        parts.forEach(part);
+        for (const p of parts) if (is || p.type === 'text') part(p);
       }
       if (!is) state(session, false);
     },
@@ -131,13 +161,13 @@ export function translator(
 }
 
 /** Tokens of a session, in and out. */
-export const sum = (t?: { input: number; output: number; reasoning: number }): number =>
+const sum = (t?: { input: number; output: number; reasoning: number }): number =>
   t ? t.input + t.output + t.reasoning : 0;
 
 const states = ['pending', 'in_progress', 'completed', 'cancelled'] as const;
 
 /** An item of the brain's own list; its text is the brain's, its state one of ours. */
-export const todo = (t: { content: string; status: string }): Todo => ({
+const todo = (t: { content: string; status: string }): Todo => ({
   text: t.content,
   state: states.find((s) => s === t.status) ?? 'pending',
 });

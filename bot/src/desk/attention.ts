@@ -1,8 +1,6 @@
 /** How carefully people decide, by the ledger's own clock, and what that asks of the next card. */
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 
-/** What a card asks for beyond its policy: an answer by an enrolled device, or a code and a word of the action. */
-export type Step = '' | 'signed' | 'word';
 type Decision = { kind: 'approved' | 'denied'; seconds: number; decoy: boolean; brain: boolean };
 
 export type Attention = {
@@ -10,7 +8,8 @@ export type Attention = {
   read(entry: Entry, brain: boolean): void;
   /** The owner wrote something: the brain may ask again. */
   heard(): void;
-  step(): Step;
+  /** Whether a card asks for an answer by an enrolled device, whatever its policy says. */
+  asksSigned(): boolean;
   /** Why the brain may not ask just now, in words for it, or ''. @param now milliseconds */
   hold(now: number): string;
   describe(): string;
@@ -19,8 +18,8 @@ export type Attention = {
 const kept = 20;
 /** Of the last so many decisions, that many approvals too quick to have read anything: the next ones are signed. */
 const hasty = { of: 6, quick: 5 };
-/** One may be a slip of the thumb: it denied, and that is all. */
-const mostDecoys = { before_signed: 2, before_word: 3 };
+/** Among the same decisions. One may be a slip of the thumb: it denied, and that is all. */
+const mostDecoys = 2;
 const mostCards = { count: 20, within: 60_000 };
 const mostDenials = 3;
 
@@ -35,10 +34,7 @@ export function createAttention(quick: number): Attention {
   const decoys = (of: number) => decisions.slice(-of).filter((d) => d.decoy).length;
   const isQuick = (d: Decision) => d.kind === 'approved' && d.seconds < quick;
   const tooQuick = () => decisions.slice(-hasty.of).filter(isQuick).length;
-  const step = (): Step => {
-    if (decoys(kept) >= mostDecoys.before_word) return 'word';
-    return decoys(hasty.of) >= mostDecoys.before_signed || tooQuick() >= hasty.quick ? 'signed' : '';
-  };
+  const asksSigned = () => decoys(hasty.of) >= mostDecoys || tooQuick() >= hasty.quick;
 
   return {
     read(entry, brain) {
@@ -64,7 +60,7 @@ export function createAttention(quick: number): Attention {
     heard() {
       denials = 0;
     },
-    step,
+    asksSigned,
     hold(now) {
       if (denials >= mostDenials)
         return `the last ${denials} actions were denied one after the other; end your turn and wait for the owner’s words`;
@@ -77,15 +73,12 @@ export function createAttention(quick: number): Attention {
       if (decisions.length === 0) return 'Nothing was decided yet.';
       const seconds = decisions.map((d) => d.seconds).sort((a, b) => a - b);
       const approvals = decisions.findLastIndex((d) => d.kind === 'denied');
-      const means = {
-        '': 'Cards ask for what the policy says.',
-        signed: 'So cards ask for a vote or a code for now, until some were decided with more time.',
-        word: 'So cards ask for their code and a word of the action for now.',
-      };
       return [
         `Of the last ${decisions.length} decisions: ${tooQuick()} of the last ${Math.min(hasty.of, decisions.length)} were approvals in under ${quick} s, ${decoys(kept)} decoys tapped.`,
         `Half took ${(seconds[seconds.length >> 1] ?? 0).toFixed(1)} s or less; the last ${decisions.length - 1 - approvals} in a row were approvals.`,
-        means[step()],
+        asksSigned()
+          ? 'So cards ask for a vote for now, until some were decided with more time.'
+          : 'Cards ask for what the policy says.',
       ].join('\n');
     },
   };

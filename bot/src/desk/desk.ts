@@ -11,22 +11,26 @@ import {
   sha256,
   withReads,
 } from '@pocketcoder/ledger/src/action.ts';
-import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { type Entry, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Evidence, Verdict } from '../approval/gatekeeper.ts';
+import type { Decide, Judged } from '../approval/decide.ts';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Poster } from '../approval/poster.ts';
 import type { Card, CardStore } from '../approval/store.ts';
+import type { Command } from '../approval/verdict.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Block } from '../show/action.ts';
 import type { Attention } from './attention.ts';
 import { createGrants } from './grants.ts';
-import { refused, unless } from './refusals.ts';
+import { refusal, unless } from './refusals.ts';
 
 export type DeskOptions = {
-  ledger: Ledger;
+  ledger: NarrowLedger;
   cards: CardStore;
   book: Book;
   poster: Poster;
+  /** Makes the message that asks its own decision, where it may be. */
+  decide: Pick<Decide, 'command'>;
   attention: Attention;
   /** Tells a workspace's room something. */
   say(workspace: string, blocks: readonly Block[]): Promise<unknown>;
@@ -42,11 +46,10 @@ export type Desk = {
    * @param command the signed message that asks: where its kind, its sender and the policy let it, it is the decision too
    * @param file the bytes that the action names
    */
-  ask(asked: Asked, command?: Evidence, file?: Uint8Array): Promise<{ action: string; number: number }>;
-  /** Carries out a verdict of the gatekeeper. Returns what a person should be told, or ''. */
-  apply(verdict: Verdict): Promise<string>;
+  ask(asked: Asked, command?: Command, file?: Uint8Array): Promise<{ action: string; number: number }>;
+  /** Carries out what the gatekeeper said of an event. Returns what a person should be told, or ''. */
+  apply(verdict: Judged): Promise<string>;
   addPoll(number: number): Promise<string>;
-  addCode(number: number): Promise<string>;
   /** Ends what runs and denies what waits in a workspace. Returns how many actions that were. */
   stop(workspace: string, by: string): Promise<number>;
   /** Ends what was granted for a workspace's task: it is over. */
@@ -62,61 +65,36 @@ export type Desk = {
 };
 
 export function createDesk(o: DeskOptions): Desk {
-  const { ledger, cards, book, poster, log } = o;
+  const { ledger, cards, book, poster, decide, log } = o;
   const grants = createGrants(o);
-
-  /** @param approval the event: taken again after a crash it makes the same entry, which is confirmed then, not refused */
-  async function decide(
-    kind: 'endorsed' | 'approved' | 'denied',
-    card: Card,
-    body: object,
-    approval?: string,
-  ): Promise<string> {
-    try {
-      const entry = await ledger.append({
-        ...(approval && { id: idOf(`${card.action} ${approval}`, sha256) }),
-        kind,
-        action: card.action,
-        body: { digest: card.digest, ...body },
-      });
-      if (kind === 'endorsed')
-        await book.reached(entry.seq); // the next answer is counted on top of this one
-      else cards.set(card.action, { open: false, ...(approval && { approval }) });
-      log.info({ action: card.action, kind, seq: entry.seq }, 'decision');
-      return '';
-    } catch (error) {
-      if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
-      log.warn({ action: card.action, kind, code: error.code }, 'the ledger refused a decision');
-      // A no that was refused for any other reason than its time must come again: the action may still run.
-      if (kind === 'denied' && error.code !== 'lifecycle') throw error;
-      return refused[error.code] ?? `the ledger refused it (${error.code}): nothing was run`;
-    }
-  }
 
   const voided = (action: string, digest: string, reason: string) =>
     ledger.append({ kind: 'void', action, body: { digest, reason } });
 
   /** A denial counts until the executor has claimed the action; the ledger knows which came first. */
   async function denyCard(card: Card, by: string, why: string): Promise<string> {
-    if (book.state(card.action) !== 'requested')
-      return decide('denied', card, { grade: 'plain', by, reason: why });
+    const { action, digest } = card;
     // Its card stands in the room, but not yet in the ledger, which takes no denial before that.
-    await unless('lifecycle', voided(card.action, card.digest, why));
-    cards.set(card.action, { open: false });
+    if (book.state(action) === 'requested') await unless('lifecycle', voided(action, digest, why));
+    else
+      try {
+        const body = { digest, grade: 'plain', by, reason: why };
+        const { seq } = await ledger.append({ kind: 'denied', action, body });
+        log.info({ action, kind: 'denied', seq }, 'decision');
+      } catch (error) {
+        // A no that was refused for any other reason than its time must come again: the action may still run.
+        if (!(error instanceof LedgerError) || error.code !== 'lifecycle') throw error;
+        log.warn({ action, kind: 'denied', code: error.code }, 'the ledger refused a decision');
+        return refusal(error.code);
+      }
+    cards.set(action, { open: false });
     return '';
   }
 
-  /** One of several answers, or the one that suffices; the card itself says that it counted. */
-  async function answer(card: Card, grade: string, evidence: Evidence): Promise<string> {
-    const { people, devices } = book.lacking(card.action, evidence);
-    const kind = people + devices > 0 ? 'endorsed' : 'approved';
-    return decide(kind, card, { grade, evidence }, evidence.event);
-  }
-
-  async function apply(v: Verdict): Promise<string> {
+  async function apply(v: Judged): Promise<string> {
     switch (v.do) {
-      case 'approve':
-        return answer(v.card, v.grade, v.evidence);
+      case 'decided':
+        return refusal(v.refused);
       case 'deny': {
         const { action, number } = v.card;
         // What it granted ends with it, and may still stand long after.
@@ -150,14 +128,6 @@ export function createDesk(o: DeskOptions): Desk {
     throw error;
   }
 
-  /** The wish is the decision. */
-  async function carryOut(page: Page, evidence: Evidence): Promise<void> {
-    const card = await poster.adopt(page, evidence.event);
-    const why = await decide('approved', card, { grade: 'signed', evidence }, evidence.event);
-    if (!why) return;
-    await unless('lifecycle', voided(page.action.id, page.digest, why));
-  }
-
   const waiting = (number: number): { card: Card; action: Action } | string => {
     const card = cards.byNumber(number);
     const page = card && book.page(card.action);
@@ -173,8 +143,8 @@ export function createDesk(o: DeskOptions): Desk {
       const why = o.trouble(asked.workspace) || agents() || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
       // Where somebody only reads a tap proves nothing.
-      const raise = isWatched(book.enrolled()) || o.attention.step() ? 'signed' : undefined;
-      const id = command && idOf(command.event, sha256);
+      const raise = isWatched(book.enrolled()) || o.attention.asksSigned() ? 'signed' : undefined;
+      const id = command && idOf(command.evidence.event, sha256);
       const made = makeAction(asked, book.policy(), raise, id);
       // Not where no card would show it.
       const offers = book.offersReads(asked) && !book.cover(asked);
@@ -195,7 +165,9 @@ export function createDesk(o: DeskOptions): Desk {
         await grants.leavePlan(page);
         await poster.show(page);
       };
-      if (command && book.decides(page, command)) await carryOut(page, command);
+      const refused = command && (await decide.command(page, command));
+      if (refused) await unless('lifecycle', voided(action.id, page.digest, refusal(refused)));
+      else if (refused !== undefined) return { action: action.id, number: page.number };
       else if (agents() || !(await grants.covers(page)))
         await show().catch((error: unknown) => withdraw(page, error));
       return { action: action.id, number: page.number };
@@ -205,16 +177,7 @@ export function createDesk(o: DeskOptions): Desk {
       const found = waiting(number);
       if (typeof found === 'string') return found;
       if (found.card.form === 'code') return `#${number} is too long for a poll: its file has a code.`;
-      if (found.card.form === 'word')
-        return `#${number} takes no poll for now: !code ${number} says how to approve it.`;
       await poster.showPoll(found.card, found.action);
-      return '';
-    },
-    async addCode(number) {
-      const found = waiting(number);
-      if (typeof found === 'string') return found;
-      if (found.card.form === 'code') return `#${number} is too long to show: its file has the code.`;
-      await poster.showCode(found.card, found.action);
       return '';
     },
     async stop(workspace, by) {

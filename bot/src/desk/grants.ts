@@ -1,8 +1,9 @@
 /** What needs no card, and what was approved without anything to run: leases, plans and other control actions. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { effectOf } from '@pocketcoder/ledger/rules/answers.cjs';
-import { type Entry, type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { type Entry, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Book, Page } from '../approval/view.ts';
 import { createLock } from '../proof/lock.ts';
 import { actBlocks, type Block, toText } from '../show/action.ts';
@@ -12,7 +13,7 @@ import { refused } from './refusals.ts';
 const longest = 4000;
 
 export type GrantsOptions = {
-  ledger: Ledger;
+  ledger: NarrowLedger;
   book: Book;
   say(workspace: string, blocks: readonly Block[]): Promise<unknown>;
   log: Logger;

@@ -8,6 +8,10 @@ export async function unless(code: string, appended: Promise<unknown>): Promise<
   });
 }
 
+/** What is said of an answer that the ledger did not take. @param code '' where it took it */
+export const refusal = (code: string): string =>
+  code && (refused[code] ?? `the ledger refused it (${code}): nothing was run`);
+
 /** What the ledger's refusals mean to the person who tapped. */
 export const refused: Record<string, string> = {
   no_room: 'the ledger’s disk is full: nothing was run. Make room, then ask again',
@@ -16,7 +20,7 @@ export const refused: Record<string, string> = {
   lifecycle: 'it was decided already; what has started is ended by 🛑 or !stop',
   not_enrolled: 'that device is not enrolled: nothing was run. Pair it at the console',
   clock_back: 'the ledger’s clock went back: nothing is run until it is set right. Then ask again',
-  grade: 'that answer does not suffice: vote in its poll or send its code',
+  grade: 'that answer does not suffice: vote in its poll (!poll N), or send the code of its file',
   counted_already:
     'your answer is counted already; somebody else, or another of your devices, has to approve too',
   own_request: 'you asked for it, so others have to approve it',

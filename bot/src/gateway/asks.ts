@@ -1,7 +1,8 @@
 /** Joins the gateway's open calls to what becomes of their actions. */
 
+import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
-import { classes, termOf } from '@pocketcoder/ledger/rules/policy.cjs';
+import { termOf } from '@pocketcoder/ledger/rules/policy.cjs';
 import { type Act, makeAction } from '@pocketcoder/ledger/src/action.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
@@ -40,7 +41,7 @@ export function createAsks(
       const [first] = all;
       if (!first || first.kind === 'plan' || all.length > mostSteps) return undefined;
       // The first one's card spares the others theirs.
-      if (classes[first.kind] === 'read' && book.offersReads(first)) return undefined;
+      if (traits(first.kind).class === 'read' && book.offersReads(first)) return undefined;
       const steps = all.map(({ kind, args }) => ({ kind, args }) as Act);
       const plan = planOf(first, steps);
       const [one, each] = [plan, first].map((asked) => termOf(book.policy(), asked));

@@ -2,20 +2,15 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import {
-  CallToolRequestSchema,
-  isInitializeRequest,
-  ListToolsRequestSchema,
-} from '@modelcontextprotocol/sdk/types.js';
+import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
 import { planAsked, planTool } from './plan.ts';
-import { askedBy, described, tools } from './tools.ts';
+import { askedBy, tools } from './tools.ts';
 
-export type GatewayOptions = CallsOptions & {
+export type GatewayOptions = {
   /** Port and address to listen on; the network it is on is internal and holds the brain alone. */
   port: number;
   host: string;
@@ -28,98 +23,39 @@ export type GatewayOptions = CallsOptions & {
 export type Hands = { task: string; url: string; token: string };
 
 export type Gateway = {
-  port: number;
   /** Opens a task's address, or returns the one it has. Tokens live as long as this process. */
   open(o: { task: string; workspace: string }): Hands;
   /** Shuts a task's address; calls still open there are treated as taken back. */
   close(task: string): Promise<void>;
+  /** Starts listening, once. Returns the port. @throws where it is taken */
+  run(calls: CallsOptions): Promise<number>;
   stop(): Promise<void>;
 };
 
 type Opened = {
   hands: Hands;
   workspace: string;
-  sessions: Map<string, { transport: StreamableHTTPServerTransport; server: Server }>;
+  sessions: Map<string, StreamableHTTPServerTransport>;
 };
 
-/** What a call knows about the connection it came on. */
+/** What a call knows about the connection that it came on. */
 type Line = { gone: AbortSignal; sent: Promise<boolean> };
 
 const largestBody = 1024 * 1024;
 const hash = (text: string) => createHash('sha256').update(text).digest();
 
-/** Starts listening. Throws when the port is taken. */
-export async function startGateway(o: GatewayOptions): Promise<Gateway> {
-  const call = openCalls(o);
+/** Addresses can be opened at once; calls are taken from `run` on. */
+export function createGateway(o: GatewayOptions): Gateway {
   const tasks = new Map<string, Opened>();
-
-  const server = http.createServer((req, res) => {
-    serve(req, res).catch((error: unknown) => {
-      o.log.error({ err: error }, 'gateway: request failed');
-      refuse(res, 500, 'the gateway failed');
-    });
-  });
-
-  async function serve(req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
-    // A page in somebody's browser sends an Origin, a rebound name another Host: neither is the brain.
-    if (!hosts.has(req.headers.host ?? '') || req.headers.origin !== undefined)
-      return refuse(res, 403, 'this host is not served');
-    const opened = tasks.get(taskOf(req.url ?? ''));
-    const given = hash(req.headers.authorization ?? '');
-    // Compared even for an unknown task, so that the time says nothing about which tasks there are.
-    const right = timingSafeEqual(
-      given,
-      hash(`Bearer ${opened?.hands.token ?? randomBytes(32).toString('hex')}`),
-    );
-    if (!opened || !right) return refuse(res, 401, 'no such task, or not its token');
-    const body = req.method === 'POST' ? await bodyOf(req) : undefined;
-    if (body === 'large') return refuse(res, 413, `more than ${largestBody} bytes`);
-    if (body === 'broken') return refuse(res, 400, 'the body is not JSON');
-    // Sessions are looked up within the task that the token opened: another task's session id finds nothing.
-    const id = req.headers['mcp-session-id'];
-    const session = typeof id === 'string' ? opened.sessions.get(id) : undefined;
-    if (id !== undefined && !session) return refuse(res, 404, 'no such session');
-    if (!session && !isInitializeRequest(body)) return refuse(res, 400, 'no session');
-    const transport = session?.transport ?? (await connect(opened));
-    const gone = new AbortController();
-    const sent = new Promise<boolean>((resolve) => {
-      res.once('close', () => {
-        if (!res.writableFinished) gone.abort();
-        resolve(res.writableFinished);
-      });
-    });
-    const line: Line = { gone: gone.signal, sent };
-    const auth = { token: '', clientId: opened.hands.task, scopes: [], extra: line };
-    await transport.handleRequest(Object.assign(req, { auth }), res, body);
-  }
-
-  async function connect(opened: Opened): Promise<StreamableHTTPServerTransport> {
-    const mcp = toolServer(opened, call, o);
-    const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
-      sessionIdGenerator: () => randomBytes(16).toString('hex'),
-      onsessioninitialized: (id) => void opened.sessions.set(id, { transport, server: mcp }),
-      onsessionclosed: (id) => void opened.sessions.delete(id),
-    });
-    await mcp.connect(transport);
-    return transport;
-  }
-
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(o.port, o.host, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
   const base = new URL(o.url);
-  if (base.port === '') base.port = String(port);
-  const hosts = new Set([base.host]);
+  const server = http.createServer();
 
   const close = async (task: string) => {
     const opened = tasks.get(task);
     tasks.delete(task);
-    for (const { server: mcp } of opened?.sessions.values() ?? []) await mcp.close();
+    for (const transport of opened?.sessions.values() ?? []) await transport.close();
   };
   return {
-    port,
     open({ task, workspace }) {
       const there = tasks.get(task);
       if (there && there.workspace === workspace) return there.hands;
@@ -130,6 +66,16 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
       return hands;
     },
     close,
+    async run(calls) {
+      server.on('request', serving(tasks, base, calls, o.log));
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(o.port, o.host, resolve);
+      });
+      const { port } = server.address() as AddressInfo;
+      base.port ||= String(port);
+      return port;
+    },
     async stop() {
       for (const task of tasks.keys()) await close(task);
       const closed = new Promise((resolve) => server.close(resolve));
@@ -139,10 +85,68 @@ export async function startGateway(o: GatewayOptions): Promise<Gateway> {
   };
 }
 
+/** Takes the requests of clients. */
+function serving(
+  tasks: ReadonlyMap<string, Opened>,
+  base: URL,
+  o: CallsOptions,
+  log: Logger,
+): http.RequestListener {
+  const call = openCalls(o);
+
+  async function serve(req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
+    // A page in somebody's browser sends an Origin, a rebound name another Host: neither is the brain.
+    if (req.headers.host !== base.host || req.headers.origin !== undefined)
+      return refuse(res, 403, 'this host is not served');
+    const opened = tasks.get(taskOf(req.url ?? ''));
+    const given = hash(req.headers.authorization ?? '');
+    // Compared even for an unknown task, so that the time says nothing about which tasks there are.
+    const right = timingSafeEqual(
+      given,
+      hash(`Bearer ${opened?.hands.token ?? randomBytes(32).toString('hex')}`),
+    );
+    if (!opened || !right) return refuse(res, 401, 'no such task, or not its token');
+    // Sessions are looked up within the task that the token opened: another task's session id finds nothing.
+    const id = req.headers['mcp-session-id'];
+    const session = typeof id === 'string' ? opened.sessions.get(id) : undefined;
+    if (id !== undefined && !session) return refuse(res, 404, 'no such session');
+    const transport = session ?? (await connect(opened));
+    const gone = new AbortController();
+    const sent = new Promise<boolean>((resolve) => {
+      res.once('close', () => {
+        if (!res.writableFinished) gone.abort();
+        resolve(res.writableFinished);
+      });
+    });
+    const line: Line = { gone: gone.signal, sent };
+    const auth = { token: '', clientId: opened.hands.task, scopes: [], extra: line };
+    await transport.handleRequest(Object.assign(req, { auth }), res);
+    if (transport.sessionId === undefined) await transport.close(); // it was no beginning
+  }
+
+  async function connect(opened: Opened): Promise<StreamableHTTPServerTransport> {
+    const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
+      maxRequestBodySize: largestBody,
+      sessionIdGenerator: () => randomBytes(16).toString('hex'),
+      onsessioninitialized: (id) => void opened.sessions.set(id, transport),
+      onsessionclosed: (id) => void opened.sessions.delete(id),
+    });
+    await toolServer(opened, call, o).connect(transport);
+    return transport;
+  }
+
+  return (req, res) => {
+    serve(req, res).catch((error: unknown) => {
+      log.error({ err: error }, 'gateway: request failed');
+      refuse(res, 500, 'the gateway failed');
+    });
+  };
+}
+
 /** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
-function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOptions, 'spoken'>): Server {
+function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<CallsOptions, 'spoken'>): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools.map(described), planTool] }));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools, planTool] }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
@@ -150,7 +154,9 @@ function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOpt
       params.name === planTool.name ? planAsked(where, given) : askedBy(where, params.name, given);
     if ('wrong' in asked)
       return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
-    const { gone, sent } = lineOf(extra.authInfo);
+    const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along
+    if (!line) throw new Error('a call came without its connection');
+    const { gone, sent } = line;
     const signal = AbortSignal.any([extra.signal, gone]);
     const progressToken = params._meta?.progressToken;
     let progress = 0;
@@ -169,12 +175,6 @@ function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<GatewayOpt
   return server;
 }
 
-/** What `serve` handed along with the request. */
-function lineOf(auth: AuthInfo | undefined): Line {
-  if (!auth?.extra) throw new Error('a call came without its connection');
-  return auth.extra as Line;
-}
-
 /** The task that a request's path names, or '' (which is no task). */
 function taskOf(url: string): string {
   const name = /^\/mcp\/([^/?#]{1,200})$/.exec(url)?.[1];
@@ -189,21 +189,4 @@ function refuse(res: http.ServerResponse, status: number, message: string): void
   if (res.headersSent) return void res.destroy();
   res.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
   res.end(JSON.stringify({ jsonrpc: '2.0', error: { code: -32000, message }, id: null }));
-}
-
-async function bodyOf(req: http.IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // Leaving the loop must not break the connection: the answer still has to go out on it.
-  const body: AsyncIterable<Buffer> = req.iterator({ destroyOnReturn: false });
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > largestBody) return 'large';
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    return 'broken';
-  }
 }

@@ -1,84 +1,83 @@
-/** The tools the brain is given, as data: what a model reads, and how its arguments become an action's. */
+/** The tools the brain is given: what each takes, and how a call becomes what is asked. What a model reads of them is tools.md. */
+import { readFileSync } from 'node:fs';
 import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
-import { type Check, integer, path, text } from './arguments.ts';
+import { z } from 'zod';
 
-export type Tool = {
-  kind: Act['kind'];
-  description: string;
-  parameters: Readonly<Record<string, Check>>;
-};
+/** Text of at most so many UTF-8 bytes. Half a surrogate pair has no bytes that could be approved, so it is refused. */
+const text = (most: number, least = 1) =>
+  z
+    .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be a string') })
+    .refine((value) => value.length >= least, 'is empty')
+    .refine((value) => value.isWellFormed(), 'is not valid Unicode')
+    .refine((value) => !value.includes('\0'), 'contains a NUL character')
+    .refine((value) => Buffer.byteLength(value) <= most, {
+      error: ({ input }) => `is ${Buffer.byteLength(String(input))} bytes long, at most ${most} are taken`,
+    });
+
+/** A path below the workspace. The sandbox is what holds it there; this keeps nonsense off the owner's phone. */
+const path = text(1024)
+  .refine((value) => !/^[/~]/.test(value), 'must be relative to the workspace')
+  .refine((value) => !value.split('/').includes('..'), 'must not leave the workspace (no "..")')
+  .refine((value) => !/\p{Cc}/u.test(value), 'contains a control character');
+
+function whole(least: number, most: number) {
+  const wrong = `must be a whole number from ${least} to ${most}`;
+  return z.int(wrong).min(least, wrong).max(most, wrong);
+}
 
 /** One tool a kind of action, under the same name. What an argument is called is what the action calls it. */
-export const tools: readonly Tool[] = [
-  {
-    kind: 'bash',
-    description:
-      'Run a bash script in the workspace, in a sandbox without network. The owner reads the whole script on a ' +
-      'phone and approves or denies it; so write one complete script rather than many small ones. What it leaves running ' +
-      'in the background (`&`) is ended when the script ends: start what needs it in the same script.',
-    parameters: {
-      script: text('The script. It is shown and run exactly as given.', { most: 64 * 1024 }),
-      cwd: path('Directory to run in, relative to the workspace. Default: its root.', { fallback: '.' }),
-      timeout: integer('Seconds after which it is ended.', { least: 1, most: 3600, fallback: 120 }),
-    },
+const takes = {
+  bash: { script: text(64 * 1024), cwd: path.default('.'), timeout: whole(1, 3600).default(120) },
+  read_file: {
+    path,
+    offset: whole(0, 10_000_000).default(0),
+    limit: whole(1, 5000).default(1000),
   },
-  {
-    kind: 'read_file',
-    description: 'Read lines of a text file in the workspace.',
-    parameters: {
-      path: path('The file, relative to the workspace.'),
-      offset: integer('Lines to skip at the start.', { least: 0, most: 10_000_000, fallback: 0 }),
-      limit: integer('Most lines to read.', { least: 1, most: 5000, fallback: 1000 }),
-    },
-  },
-  {
-    kind: 'list',
-    description: 'List a directory in the workspace.',
-    parameters: {
-      path: path('The directory, relative to the workspace. Default: its root.', { fallback: '.' }),
-    },
-  },
-  {
-    kind: 'grep',
-    description:
-      'Find lines in the files below a directory of the workspace, as ripgrep does: what .gitignore names is left out.',
-    parameters: {
-      pattern: text("A regular expression in ripgrep's syntax.", { most: 4096 }),
-      path: path('Directory or file, relative to the workspace. Default: its root.', { fallback: '.' }),
-    },
-  },
-  {
-    kind: 'write_file',
-    description: 'Create a file in the workspace, or replace the whole of it.',
-    parameters: {
-      path: path('The file, relative to the workspace.'),
-      content: text('The complete new content.', { most: 256 * 1024, empty: true }),
-    },
-  },
-  {
-    kind: 'edit_file',
-    description: 'Replace one passage of a file in the workspace. The passage must be there exactly once.',
-    parameters: {
-      path: path('The file, relative to the workspace.'),
-      old: text('The passage as it stands in the file, with every space and line end.', { most: 64 * 1024 }),
-      new: text('What it becomes; empty to remove it.', { most: 64 * 1024, empty: true }),
-    },
-  },
-];
+  list: { path: path.default('.') },
+  grep: { pattern: text(4096), path: path.default('.') },
+  write_file: { path, content: text(256 * 1024, 0) },
+  edit_file: { path, old: text(64 * 1024), new: text(64 * 1024, 0) },
+} as const satisfies Partial<Record<Act['kind'], Record<string, z.ZodType>>>;
 
-/** A tool as MCP's `tools/list` describes it. */
-export const described = (tool: Tool) => ({
-  name: tool.kind,
-  description: tool.description,
-  inputSchema: {
-    type: 'object' as const,
-    properties: Object.fromEntries(Object.entries(tool.parameters).map(([name, p]) => [name, p.schema])),
-    required: Object.entries(tool.parameters).flatMap(([name, p]) =>
-      p.fallback === undefined ? [name] : [],
-    ),
-    additionalProperties: false,
-  },
+/** A tool's section of tools.md. @throws Error where there is none, at start */
+export function wordsOf(tool: string): { description: string; of: Record<string, string> } {
+  const section = words.split(/^## /m).find((part) => part.startsWith(`${tool}\n`));
+  if (!section) throw new Error(`tools.md says nothing of ${tool}`);
+  const [description = '', ...items] = section.slice(tool.length).split(/^- /m);
+  const line = (prose: string) => prose.replace(/\s+/g, ' ').trim();
+  return {
+    description: line(description),
+    of: Object.fromEntries(items.map((i) => line(i).split(/: (.*)/, 2))),
+  };
+}
+const words = readFileSync(new URL('tools.md', import.meta.url), 'utf8');
+
+const schemas = new Map(
+  Object.entries(takes).map(([name, parameters]) => {
+    const { of } = wordsOf(name);
+    const told = Object.entries(parameters).map(([p, type]) => [p, type.describe(of[p] ?? '')]);
+    return [name, z.strictObject(Object.fromEntries(told), { error: notAnObject })];
+  }),
+);
+function notAnObject({ code }: { code?: string }): string | undefined {
+  return code === 'invalid_type' ? 'the arguments are not an object' : undefined;
+}
+
+/** The tools as MCP's `tools/list` describes them. */
+export const tools = [...schemas].map(([name, schema]) => {
+  const { $schema, ...inputSchema } = z.toJSONSchema(schema, { io: 'input' });
+  return {
+    name,
+    description: wordsOf(name).description,
+    inputSchema: { ...inputSchema, type: 'object' as const },
+  };
 });
+
+/** What is wrong with an argument, or with the arguments, for a model. */
+const inWords = (issue: z.core.$ZodIssue): string =>
+  issue.code === 'unrecognized_keys'
+    ? issue.keys.map((key) => `${JSON.stringify(key)} is not known`).join('; ')
+    : [...issue.path.map((name) => JSON.stringify(name)), issue.message].join(' ');
 
 /**
  * Turns a model's call into what is asked of the owner.
@@ -90,23 +89,10 @@ export function askedBy(
   name: string,
   given: unknown,
 ): { asked: Asked } | { wrong: string } {
-  const tool = tools.find((t) => t.kind === name);
-  if (!tool) return { wrong: `there is no tool ${JSON.stringify(name)}` };
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    return { wrong: 'the arguments are not an object' };
-  const faults: string[] = [];
-  for (const extra of Object.keys(given))
-    if (!Object.hasOwn(tool.parameters, extra)) faults.push(`${JSON.stringify(extra)} is not known`);
-  const args: Record<string, unknown> = {};
-  for (const [parameter, check] of Object.entries(tool.parameters)) {
-    const value = Object.hasOwn(given, parameter) ? (given as Record<string, unknown>)[parameter] : undefined;
-    const taken = value === undefined ? check.fallback : value;
-    const fault = taken === undefined ? 'is missing' : check.fault(taken);
-    if (fault) faults.push(`"${parameter}" ${fault}`);
-    args[parameter] = taken;
-  }
-  if (faults.length > 0) return { wrong: faults.join('; ') };
+  const { data, error } = schemas.get(name)?.safeParse(given) ?? {};
+  if (error) return { wrong: error.issues.map(inWords).join('; ') };
+  if (!data) return { wrong: `there is no tool ${JSON.stringify(name)}` };
   // A script's environment is part of what is approved; the brain has no say in it yet.
-  if (tool.kind === 'bash') args['env'] = {};
-  return { asked: { kind: tool.kind, args, ...where, requester: 'brain' } as Asked };
+  const args = name === 'bash' ? { ...data, env: {} } : data;
+  return { asked: { kind: name, args, ...where, requester: 'brain' } as Asked };
 }

@@ -1,6 +1,7 @@
 /** matrix-bot-sdk's API calls over our own requests. Its sync loop and its encryption are never started. */
+import { randomUUID } from 'node:crypto';
 import { LogLevel, LogService, MatrixClient, MatrixError } from 'matrix-bot-sdk';
-import type { Content, EventId, RoomId, UserId } from '../types.ts';
+import type { Content, EventId, Member, RoomId, UserId } from '../types.ts';
 import type { Http, RequestOptions } from './http.ts';
 
 LogService.setLevel(LogLevel.ERROR);
@@ -56,6 +57,37 @@ export class Client extends MatrixClient {
     const path = `/_matrix/client/v1/media/download/${encodeURIComponent(server)}/${encodeURIComponent(id)}`;
     const o = { timeout: 120_000, patience: 60_000, most, token: this.#token };
     return (await this.#http('GET', path, o)).bytes;
+  }
+
+  /** Who has joined or is invited, as the server says now. */
+  async members(room: RoomId): Promise<readonly Member[]> {
+    const all = await this.getRoomMembers(room, undefined, ['join', 'invite']);
+    return all.map((m) => ({
+      user: m.membershipFor as UserId,
+      membership: m.membership === 'join' ? 'join' : 'invite',
+    }));
+  }
+
+  /** What is true at this moment alone: a server that is away is not told it later. Never throws. */
+  async #passing(method: string, path: readonly string[], body: object): Promise<void> {
+    const below = `/rooms/${path.map(encodeURIComponent).join('/')}`;
+    await this.api(method, below, { body, patience: 0 }).catch(() => {});
+  }
+  typing(room: RoomId, me: UserId, on: boolean): Promise<void> {
+    return this.#passing(
+      'PUT',
+      [room, 'typing', me],
+      on ? { typing: true, timeout: 30_000 } : { typing: false },
+    );
+  }
+  readMarker(room: RoomId, event: EventId): Promise<void> {
+    return this.#passing('POST', [room, 'receipt', 'm.read', event], {});
+  }
+
+  /** Wakes the user's devices' encryption sync. Never throws. */
+  async nudge(user: UserId): Promise<void> {
+    const messages = { [user]: { '*': {} } };
+    await this.sendToDevice('org.pocketcoder.nudge', randomUUID(), messages).catch(() => {});
   }
 
   async sendToDevice(type: string, txn: string, messages: object): Promise<void> {

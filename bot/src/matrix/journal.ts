@@ -1,10 +1,8 @@
-/** What the bot must not forget of the room: the sync token, events not yet handled, latches, sent ids, replays. */
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import type { EventId, RoomId, UserId, WireEvent } from '../types.ts';
+/** What the bot must not forget of the room: the sync token, events not yet handled, sent ids. */
+import type { Database } from '../database.ts';
+import type { EventId, RoomId, WireEvent } from '../types.ts';
 
 const schema = `
-  PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
   CREATE TABLE IF NOT EXISTS value(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS event(seq INTEGER PRIMARY KEY AUTOINCREMENT, room TEXT NOT NULL,
     event TEXT NOT NULL UNIQUE, wire TEXT) STRICT;
@@ -12,12 +10,8 @@ const schema = `
   CREATE TABLE IF NOT EXISTS unread(seq INTEGER PRIMARY KEY, room TEXT NOT NULL, session TEXT NOT NULL,
     wire TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS gap(room TEXT PRIMARY KEY, why TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS encrypted(room TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS expected(room TEXT, user TEXT, PRIMARY KEY(room, user)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS sent(room TEXT, txn TEXT, event TEXT NOT NULL, PRIMARY KEY(room, txn)) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS sent_event ON sent(event);
-  CREATE TABLE IF NOT EXISTS seen(room TEXT, session TEXT, at INTEGER, event TEXT NOT NULL,
-    PRIMARY KEY(room, session, at)) STRICT, WITHOUT ROWID;`;
+  CREATE INDEX IF NOT EXISTS sent_event ON sent(event);`;
 
 /** An event of one sync, in the order it is to be handled. */
 export type Arrival = { room: RoomId; wire: WireEvent };
@@ -28,39 +22,31 @@ export type Waiting = Arrival & { seq: number };
 export const patience = { most: 100, time: 6 * 3_600_000 };
 export type Journal = ReturnType<typeof openJournal>;
 
-/** Opens or makes the file. What a function wrote has reached the disk when it returns. */
-export function openJournal(dir: string) {
-  const sql = new DatabaseSync(join(dir, 'matrix.sqlite'));
-  sql.exec(schema);
+/** What a function wrote has reached the disk when it returns. */
+export function openJournal(db: Database) {
+  db.exec(schema);
   const q = {
-    value: sql.prepare('SELECT value FROM value WHERE name=?'),
-    setValue: sql.prepare('INSERT OR REPLACE INTO value VALUES(?,?)'),
-    arrive: sql.prepare('INSERT OR IGNORE INTO event(room, event, wire) VALUES(?,?,?)'),
-    newest: sql.prepare('SELECT max(seq) AS seq FROM event'),
-    gap: sql.prepare('INSERT OR REPLACE INTO gap VALUES(?,?)'),
-    gaps: sql.prepare('SELECT room, why FROM gap'),
-    closeGap: sql.prepare('DELETE FROM gap WHERE room=?'),
-    known: sql.prepare('SELECT 1 FROM event WHERE event=?'),
-    next: sql.prepare('SELECT seq, room, wire FROM event WHERE wire IS NOT NULL ORDER BY seq LIMIT 1'),
-    done: sql.prepare('UPDATE event SET wire=NULL WHERE seq=?'),
-    unread: sql.prepare('INSERT OR IGNORE INTO unread VALUES(?,?,?,?,?)'),
-    kept: sql.prepare('SELECT 1 FROM unread WHERE seq=?'),
-    forget: sql.prepare('DELETE FROM unread WHERE seq=?'),
-    forgetOld: sql.prepare(`DELETE FROM unread WHERE at<? OR (room=?2 AND seq NOT IN
+    value: db.prepare('SELECT value FROM value WHERE name=?'),
+    setValue: db.prepare('INSERT OR REPLACE INTO value VALUES(?,?)'),
+    arrive: db.prepare('INSERT OR IGNORE INTO event(room, event, wire) VALUES(?,?,?)'),
+    newest: db.prepare('SELECT max(seq) AS seq FROM event'),
+    gap: db.prepare('INSERT OR REPLACE INTO gap VALUES(?,?)'),
+    gaps: db.prepare('SELECT room, why FROM gap'),
+    closeGap: db.prepare('DELETE FROM gap WHERE room=?'),
+    known: db.prepare('SELECT 1 FROM event WHERE event=?'),
+    next: db.prepare('SELECT seq, room, wire FROM event WHERE wire IS NOT NULL ORDER BY seq LIMIT 1'),
+    done: db.prepare('UPDATE event SET wire=NULL WHERE seq=?'),
+    unread: db.prepare('INSERT OR IGNORE INTO unread VALUES(?,?,?,?,?)'),
+    kept: db.prepare('SELECT 1 FROM unread WHERE seq=?'),
+    forget: db.prepare('DELETE FROM unread WHERE seq=?'),
+    forgetOld: db.prepare(`DELETE FROM unread WHERE at<? OR (room=?2 AND seq NOT IN
       (SELECT seq FROM unread WHERE room=?2 ORDER BY seq DESC LIMIT ${patience.most}))`),
-    forgetEvent: sql.prepare('DELETE FROM unread WHERE seq=(SELECT seq FROM event WHERE event=?)'),
-    wake: sql.prepare(`UPDATE event SET wire=(SELECT wire FROM unread WHERE seq=event.seq) WHERE wire IS NULL AND seq IN
+    forgetEvent: db.prepare('DELETE FROM unread WHERE seq=(SELECT seq FROM event WHERE event=?)'),
+    wake: db.prepare(`UPDATE event SET wire=(SELECT wire FROM unread WHERE seq=event.seq) WHERE wire IS NULL AND seq IN
       (SELECT seq FROM unread WHERE at>=? AND (?2 IS NULL OR (room=?2 AND session=?3)))`),
-    latch: sql.prepare('INSERT OR IGNORE INTO encrypted VALUES(?)'),
-    latched: sql.prepare('SELECT 1 FROM encrypted WHERE room=?'),
-    rooms: sql.prepare('SELECT room FROM encrypted'),
-    expect: sql.prepare('INSERT OR IGNORE INTO expected VALUES(?,?)'),
-    expected: sql.prepare('SELECT user FROM expected WHERE room=?'),
-    sent: sql.prepare('SELECT event FROM sent WHERE room=? AND txn=?'),
-    setSent: sql.prepare('INSERT OR IGNORE INTO sent VALUES(?,?,?)'),
-    sentAs: sql.prepare('SELECT txn FROM sent WHERE event=?'),
-    see: sql.prepare('INSERT OR IGNORE INTO seen VALUES(?,?,?,?)'),
-    seen: sql.prepare('SELECT event FROM seen WHERE room=? AND session=? AND at=?'),
+    sent: db.prepare('SELECT event FROM sent WHERE room=? AND txn=?'),
+    setSent: db.prepare('INSERT OR IGNORE INTO sent VALUES(?,?,?)'),
+    sentAs: db.prepare('SELECT txn FROM sent WHERE event=?'),
   };
   return {
     token: (): string | undefined => (q.value.get('token') as { value: string } | undefined)?.value,
@@ -70,16 +56,11 @@ export function openJournal(dir: string) {
      * for. Their ids are kept for ever, some hundred bytes each.
      */
     accept(arrivals: readonly Arrival[], gaps: readonly Gap[], token: string): void {
-      sql.exec('BEGIN IMMEDIATE');
-      try {
+      db.transaction(() => {
         for (const { room, wire } of arrivals) q.arrive.run(room, wire.event_id, JSON.stringify(wire));
         for (const { room, why } of gaps) q.gap.run(room, why);
         q.setValue.run('token', token);
-        sql.exec('COMMIT');
-      } catch (error) {
-        sql.exec('ROLLBACK');
-        throw error;
-      }
+      });
     },
     gaps: (): Gap[] => q.gaps.all() as Gap[],
     closeGap: (room: RoomId): void => void q.closeGap.run(room),
@@ -91,14 +72,18 @@ export function openJournal(dir: string) {
     },
     newest: (): number => (q.newest.get() as { seq: number | null }).seq ?? 0,
     done(seq: number): void {
-      q.forget.run(seq);
-      q.done.run(seq);
+      db.transaction(() => {
+        q.forget.run(seq);
+        q.done.run(seq);
+      });
     },
     /** Instead of done: it was handled as one that can't be read, and is handled again when the key of its session comes. */
     keep({ seq, room, wire }: Waiting, session: string, now: number): void {
-      q.unread.run(seq, room, session, JSON.stringify(wire), now);
-      q.forgetOld.run(now - patience.time, room);
-      q.done.run(seq);
+      db.transaction(() => {
+        q.unread.run(seq, room, session, JSON.stringify(wire), now);
+        q.forgetOld.run(now - patience.time, room);
+        q.done.run(seq);
+      });
     },
     kept: (seq: number): boolean => q.kept.get(seq) !== undefined,
     /** It was removed from its room, so it is not to be heard later. */
@@ -106,24 +91,9 @@ export function openJournal(dir: string) {
     /** The key of that session came, or those of any may have. @returns whether something waited, which comes next now, in its order */
     wake: (now: number, key?: { room: string; session: string }): boolean =>
       q.wake.run(now - patience.time, key?.room ?? null, key?.session ?? null).changes > 0,
-    /** From now on, for ever, nothing goes to that room in the clear. */
-    latch: (room: RoomId): void => void q.latch.run(room),
-    latched: (room: RoomId): boolean => q.latched.get(room) !== undefined,
-    rooms: (): RoomId[] => (q.rooms.all() as { room: RoomId }[]).map((r) => r.room),
-    /** These users belong in that room. */
-    expect(room: RoomId, users: readonly UserId[]): void {
-      for (const user of users) q.expect.run(room, user);
-    },
-    expected: (room: RoomId): UserId[] => (q.expected.all(room) as { user: UserId }[]).map((r) => r.user),
     sent: (room: RoomId, txn: string): EventId | undefined =>
       (q.sent.get(room, txn) as { event: EventId } | undefined)?.event,
     setSent: (room: RoomId, txn: string, event: EventId): void => void q.setSent.run(room, txn, event),
     sentAs: (event: EventId): string | undefined => (q.sentAs.get(event) as { txn: string } | undefined)?.txn,
-    /** True where this message of this session was never seen under another event id. The first one seen stays. */
-    replay(room: RoomId, session: string, index: number, event: EventId): boolean {
-      q.see.run(room, session, index, event);
-      return (q.seen.get(room, session, index) as { event: string }).event === event;
-    },
-    close: (): void => sql.close(),
   };
 }

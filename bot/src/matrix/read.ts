@@ -1,9 +1,9 @@
 /** What stands in a room, looked up again: context for words about it, and proof of nothing. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Crypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { isObject, wellFormed } from '../proof/decrypt.ts';
-import type { Content, EventId, RoomId, WireEvent } from '../types.ts';
+import { type Content, type EventId, isObject, type RoomId, type WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
+import { wellFormed } from './wire.ts';
 
 /** Milliseconds: words wait for it. */
 const most = 2000;

@@ -1,9 +1,10 @@
 /** The workspace's room: made so that only the bot can change it, and watched for whatever changes all the same. */
 import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import type { Seen } from '../proof/seen.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Content, RoomId, UserId, WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
-import type { Journal } from './journal.ts';
 
 type State = Pick<WireEvent, 'type' | 'state_key' | 'content'>;
 
@@ -66,26 +67,26 @@ async function make(client: Client, me: UserId, name: string): Promise<RoomId> {
  */
 export async function createWorkspaceRoom(
   client: Client,
-  journal: Journal,
+  seen: Seen,
   me: UserId,
   o: { name: string; invite: readonly UserId[] },
 ): Promise<RoomId> {
   const room = (await find(client, me, o.name)) ?? (await make(client, me, o.name));
-  journal.expect(room, o.invite);
+  seen.expect(room, o.invite);
   const state = await stateOf(client, room);
   const wrong = troubleIn(state, me, o.invite);
   if (wrong) {
     await client.leaveRoom(room, 'the room is not as it was asked for');
     throw new Error(`the homeserver made a room in which ${wrong}: it was left and nothing was said in it`);
   }
-  journal.latch(room);
+  seen.latch(room);
   const there = state.filter((e) => ['join', 'invite'].includes(String(e.content['membership'])));
   for (const user of o.invite)
     if (!there.some((e) => e.state_key === user)) await client.inviteUser(user, room);
   return room;
 }
 
-export const stateOf = (client: Client, room: RoomId): Promise<WireEvent[]> =>
+const stateOf = (client: Client, room: RoomId): Promise<WireEvent[]> =>
   client.api<WireEvent[]>('GET', `/rooms/${encodeURIComponent(room)}/state`);
 
 /** What one state event changed that it must not, in words, or undefined. */
@@ -122,3 +123,15 @@ export function troubleIn(
   }
   return undefined;
 }
+
+/** The first thing that is off in that room now, or undefined. Never throws: a room that can't be looked at is off, too. */
+export const troubleNow = (
+  client: Client,
+  seen: Pick<Seen, 'expected'>,
+  me: UserId,
+  room: RoomId,
+): Promise<string | undefined> =>
+  stateOf(client, room).then(
+    (state) => troubleIn(state, me, seen.expected(room)),
+    (error: unknown) => `its state can't be read (${oneLine(messageOf(error))})`,
+  );

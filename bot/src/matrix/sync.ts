@@ -3,10 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
-import { isObject, isShallow, wellFormed } from '../proof/decrypt.ts';
-import type { RoomId, UserId, WireEvent } from '../types.ts';
+import { isObject, type RoomId, type UserId, type WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
 import type { Arrival, Gap, Journal } from './journal.ts';
+import { isShallow, wellFormed } from './wire.ts';
 
 type Maybe<T> = T | null | undefined;
 type SyncedRoom = {

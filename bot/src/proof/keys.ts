@@ -28,13 +28,13 @@ const describe = (d: W.Device): DeviceNow => ({
   dehydrated: d.isDehydrated,
 });
 
-/** @param stated called whenever the machine was given the server's answer about keys */
-export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
+export function createKeys(crypto: Crypto, client: Client) {
   const { machine } = crypto;
   const lock = createLock();
   /** What the machine was told last of each user's keys, if that was the answer to a forced query. */
   const told = new Map<UserId, string>();
   let verifying: UserId | undefined;
+  let stated = (): void => {};
 
   /** Sends one request of the machine's and gives it the answer. */
   async function carry(r: Outgoing): Promise<void> {
@@ -71,6 +71,10 @@ export function createKeys(crypto: Crypto, client: Client, stated: () => void) {
 
   return {
     carry,
+    /** Calls back from now on whenever the machine was given the server's answer about keys. */
+    onStated(listener: () => void): void {
+      stated = listener;
+    },
     /** With whom alone steps of a verification by to-device messages are exchanged from now on. */
     verify(user: UserId | undefined): void {
       verifying = user;

@@ -6,8 +6,17 @@ import { randomUUID } from 'node:crypto';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
 import type { Client } from '../matrix/client.ts';
-import type { Content, DeviceId, Enrolled, Member, Operator, RoomId, Taken, UserId } from '../types.ts';
-import { isObject } from './decrypt.ts';
+import {
+  type Content,
+  type DeviceId,
+  type Enrolled,
+  isObject,
+  type Member,
+  type Operator,
+  type RoomId,
+  type Taken,
+  type UserId,
+} from '../types.ts';
 import type { Keys } from './keys.ts';
 import { masterOf } from './keys.ts';
 import { createLock } from './lock.ts';

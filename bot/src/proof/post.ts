@@ -6,6 +6,7 @@ import type { Journal } from '../matrix/journal.ts';
 import type { Content, Enrolled, EventId, PostOptions, RoomId } from '../types.ts';
 import type { Keys } from './keys.ts';
 import { createLock } from './lock.ts';
+import type { Seen } from './seen.ts';
 
 /** The room was never made encrypted by this bot, so nothing is said in it. */
 export class RefusedPlain extends Error {
@@ -27,7 +28,8 @@ export type Poster = {
   crypto: Crypto;
   client: Client;
   keys: Keys;
-  journal: Journal;
+  seen: Pick<Seen, 'latched'>;
+  journal: Pick<Journal, 'sent' | 'setSent'>;
   recipients(room: RoomId): readonly Enrolled[];
   /** Why this text must not leave, or ''. @param txn id of the event that carries it; '' for what stands in the clear */
   leak(text: string, txn: string): string;
@@ -35,13 +37,13 @@ export type Poster = {
   space(): Promise<void>;
 };
 
-export function createPost({ crypto, client, keys, journal, recipients, leak, space }: Poster) {
+export function createPost({ crypto, client, keys, seen, journal, recipients, leak, space }: Poster) {
   const lock = createLock();
 
   /** The whole way of one message under the room's lock: key prepared, shared, message encrypted, sent. */
   return (room: RoomId, type: string, content: Content, o: PostOptions = {}): Promise<EventId> =>
     lock(room, async () => {
-      if (!journal.latched(room)) throw new RefusedPlain(room);
+      if (!seen.latched(room)) throw new RefusedPlain(room);
       const why =
         leak(JSON.stringify(content), o.txn ?? '') || leak(JSON.stringify(o.outerRelation ?? ''), '');
       if (why) throw new RefusedLeak(why);

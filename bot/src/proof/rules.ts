@@ -1,5 +1,21 @@
-/** The six rules that every event must pass before it may do more than deny or stop. */
-import type { DeviceNow, Enrolled, Evidence, IdentityNow, Matrix, Taken } from '../types.ts';
+/**
+ * Every rule on who made an event, by its number in docs/approvals.md: `violated` for one that is signed, `unsealed` for a
+ * sealed tap. What the answer itself has to say, 7 and 8, is judged by `approval/gatekeeper.ts`.
+ */
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import {
+  type DeviceNow,
+  type Enrolled,
+  type Evidence,
+  type IdentityNow,
+  isObject,
+  type Matrix,
+  type Taken,
+  type UserId,
+} from '../types.ts';
+
+/** What the crypto library and the bot's own memory say at this moment. */
+export type Proof = Pick<Matrix, 'forceQuery' | 'deviceNow' | 'identityNow' | 'replay'>;
 
 /** The library caches this warning per room key; rules 3 and 4 ask for the truth of now. */
 const stale = 'UnverifiedIdentity';
@@ -23,17 +39,12 @@ const sameDevice = (a: Enrolled, now: DeviceNow): boolean =>
   !now.blacklisted &&
   !now.dehydrated;
 
-const sameIdentity = (a: Enrolled, now: IdentityNow): boolean =>
-  now.verified && !now.violation && now.master === a.master;
+const sameIdentity = (a: Enrolled, now: IdentityNow | undefined): boolean =>
+  now?.verified === true && !now.violation && now.master === a.master;
 
-function edits(t: Taken): boolean {
-  const relation = t.content['m.relates_to'];
-  const replaces =
-    typeof relation === 'object' &&
-    relation !== null &&
-    'rel_type' in relation &&
-    relation.rel_type === 'm.replace';
-  return replaces || 'm.new_content' in t.content;
+function edits({ content }: Taken): boolean {
+  const relation = content['m.relates_to'];
+  return (isObject(relation) && relation['rel_type'] === 'm.replace') || 'm.new_content' in content;
 }
 
 /**
@@ -44,7 +55,7 @@ function edits(t: Taken): boolean {
 export async function violated(
   t: Taken,
   approvers: readonly Enrolled[],
-  m: Pick<Matrix, 'deviceNow' | 'identityNow' | 'replay'>,
+  proof: Omit<Proof, 'forceQuery'>,
 ): Promise<string | undefined> {
   const e = t.evidence;
   if (!t.encrypted) return '1: not encrypted';
@@ -55,16 +66,46 @@ export async function violated(
 
   const enrolled = enrolledAs(approvers, e);
   if (!enrolled) return `3: device ${e.device ?? '(none)'} is not enrolled with these keys`;
-  const device = await m.deviceNow(enrolled.user, enrolled.device);
+  const device = await proof.deviceNow(enrolled.user, enrolled.device);
   if (!device || !sameDevice(enrolled, device)) return `3: device ${enrolled.device} is not in order now`;
 
-  const identity = await m.identityNow(enrolled.user);
-  if (!identity || !sameIdentity(enrolled, identity))
-    return `4: the identity of ${enrolled.user} is not the pinned one`;
+  const identity = await proof.identityNow(enrolled.user);
+  if (!sameIdentity(enrolled, identity)) return `4: the identity of ${enrolled.user} is not the pinned one`;
 
   if (t.wire.sender !== enrolled.user) return `5: sent as ${t.wire.sender}, encrypted by ${enrolled.user}`;
 
-  if (!m.replay(t.room, e.session, e.index, t.wire.event_id)) return '6: seen before under another event id';
+  if (!proof.replay(t.room, e.session, e.index, t.wire.event_id))
+    return '6: seen before under another event id';
   if (edits(t)) return anEdit;
   return undefined;
+}
+
+/** Before a decision, the same on keys that the homeserver was made to state again just now (9). */
+export async function unproven(
+  t: Taken,
+  approvers: readonly Enrolled[],
+  proof: Proof,
+): Promise<string | undefined> {
+  try {
+    await proof.forceQuery(t.wire.sender);
+  } catch (error) {
+    return `9: the homeserver gave no keys for ${t.wire.sender}: ${messageOf(error)}`;
+  }
+  return violated(t, approvers, proof);
+}
+
+/**
+ * The same of a sealed tap, which is a plain event. Its key stands for 1, 2 and 3: it left the bot in a ciphertext for enrolled
+ * devices alone, so it comes from one of those, or from who reads what they read. It counts once, which stands for 6. Of 5
+ * nothing is left: who tapped is what the homeserver says.
+ * @returns undefined where what can be asked holds, else what fails: its number and words for the log
+ */
+export async function unsealed(
+  user: UserId,
+  approvers: readonly Enrolled[],
+  proof: Pick<Proof, 'identityNow'>,
+): Promise<string | undefined> {
+  const identity = await proof.identityNow(user);
+  const pinned = approvers.some((a) => a.user === user && sameIdentity(a, identity));
+  return pinned ? undefined : `4: the identity of ${user} is not the pinned one`;
 }

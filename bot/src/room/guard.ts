@@ -1,8 +1,11 @@
 /** The room guard: where rooms or identities are not what they were, nothing that was shown counts any more. */
 import { newId } from '@pocketcoder/ledger/src/action.ts';
+import { retry } from '@pocketcoder/ledger/src/retry.ts';
+import type { Logger } from 'pino';
 import { unless } from '../desk/refusals.ts';
 import type { RoomId } from '../types.ts';
 import type { RelayOptions } from './relay.ts';
+import type { Troubles } from './troubles.ts';
 
 export type Guard = {
   /** A gap in the room's history that could not be filled: a ❌ may be in it, so its open cards are void. */
@@ -92,6 +95,34 @@ export function createGuard(
     identities() {
       comparing = comparing.catch(() => {}).then(compare);
       return comparing;
+    },
+  };
+}
+
+/** The guard as what only sees calls it: never waited for, and a ledger that is down for a while makes it forget nothing. */
+export type Watch = {
+  trouble(room: RoomId, why: string): void;
+  identities(): void;
+  /** After a start: tells of what a crash cut off, a trouble that was noted or an identity that changed meanwhile. */
+  resume(): void;
+};
+export function createWatch(guard: Guard, troubles: Troubles, log: Logger): Watch {
+  const insist = (work: () => Promise<void>): void =>
+    void retry(work, {
+      ...{ first: 5000, most: 5000 },
+      again(error) {
+        log.error({ err: error }, 'the room guard could not record what it saw; trying again');
+        return true;
+      },
+    });
+  const trouble = (room: RoomId, why: string): void => insist(() => guard.trouble(room, why));
+  const identities = (): void => insist(guard.identities);
+  return {
+    trouble,
+    identities,
+    resume() {
+      for (const { room, why } of troubles.all()) trouble(room, why);
+      identities();
     },
   };
 }

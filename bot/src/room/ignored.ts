@@ -35,7 +35,7 @@ function kindOf(t: Taken, why: string): Kind | undefined {
   if (why.startsWith('3:')) return 'unpaired';
   if (why.startsWith('6: seen before')) return 'replayed';
   if (/^[125]:/.test(why)) return 'forged';
-  return why.startsWith('the homeserver gave no keys') ? 'no_keys' : undefined; // a changed identity has an alarm of its own
+  return why.startsWith('9:') ? 'no_keys' : undefined; // a changed identity has an alarm of its own
 }
 
 /** Milliseconds until the same is told again, and how many different ones are told in that time; of room keys as many again. */

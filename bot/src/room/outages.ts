@@ -1,6 +1,6 @@
 /** Tells the rooms when a part is down and when it is back: one message an outage, which is edited once it is over. */
-import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from 'pino';
+import type { Database } from '../database.ts';
 import { clock } from '../show/action.ts';
 import { message } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
@@ -60,18 +60,19 @@ export type Outages = {
 type Told = { part: PartName; room: RoomId; since: number; event: EventId | '' };
 
 /**
- * @param o.file keeps which outages were told, so that a restart of the bot tells none again
+ * @param o.db keeps which outages were told, so that a restart of the bot tells none again
  * @param o.rooms where it is told; none as long as nobody is there to read it
  */
 export function createOutages(o: {
-  file: string;
+  db: Database;
   matrix: Pick<Matrix, 'post' | 'edit'>;
   rooms(): readonly RoomId[];
   log: Logger;
 }): Outages {
-  const db = new DatabaseSync(o.file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-    CREATE TABLE IF NOT EXISTS outage(part TEXT, room TEXT, since INTEGER, event TEXT, PRIMARY KEY(part, room)) STRICT;`);
+  const { db } = o;
+  db.exec(
+    `CREATE TABLE IF NOT EXISTS outage(part TEXT, room TEXT, since INTEGER, event TEXT, PRIMARY KEY(part, room)) STRICT;`,
+  );
   const find = db.prepare('SELECT * FROM outage WHERE part = ?');
   const told = (part: PartName) => find.all(part) as unknown as Told[];
   const note = db.prepare('INSERT OR REPLACE INTO outage VALUES(:part, :room, :since, :event)');

@@ -1,10 +1,11 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
-import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { sleep } from '@pocketcoder/ledger/src/session.ts';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
@@ -15,7 +16,7 @@ import { cardContent, createProgress } from './progress.ts';
 import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
-  ledger: Ledger;
+  ledger: Pick<NarrowLedger, 'story' | 'transcript' | 'last'>;
   matrix: Matrix;
   cards: CardStore;
   book: Book;
@@ -26,6 +27,14 @@ export type OutcomesOptions = {
 
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
+
+/** @returns what reads the outcome of an action that is over from the ledger */
+export const outcomeReader =
+  ({ ledger, book }: Pick<OutcomesOptions, 'ledger' | 'book'>) =>
+  async (action: string): Promise<Outcome | undefined> => {
+    const entry = book.page(action)?.story.find((e) => isOver(e.kind));
+    return entry && outcomeOf(ledger, entry);
+  };
 
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
@@ -122,11 +131,6 @@ export function createOutcomes(o: OutcomesOptions) {
       const card = cards.get(action);
       if (page && card && card.form !== 'command' && !isOver(book.state(action)))
         outputs.live(page, card, chunk);
-    },
-    /** The outcome of an action that is over, from the ledger. */
-    async read(action: string): Promise<Outcome | undefined> {
-      const entry = book.page(action)?.story.find((e) => isOver(e.kind));
-      return entry && outcomeOf(ledger, entry);
     },
   };
 }

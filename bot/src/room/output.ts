@@ -1,8 +1,10 @@
 /** An action's output: read from the ledger, shown live and at the end, attached where the message has not all of it. */
 import { isUtf8 } from 'node:buffer';
-import type { Entry, Ledger, Source } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
+import { safeName } from '../approval/sent.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
@@ -10,7 +12,6 @@ import type { Block } from '../show/action.ts';
 import { type Content, message } from '../show/card.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix } from '../types.ts';
-import { safeName } from './files.ts';
 import { pace, type Status, statusMessage } from './status.ts';
 import { forModel, onScreen } from './terminal.ts';
 
@@ -56,7 +57,7 @@ export function head(page: Page, { state, first, size }: Whole): { text: string;
 type Ending = Partial<Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown>>;
 
 /** The outcome that a final entry records. Of a long output no more than its ends is read. */
-export async function outcomeOf(ledger: Pick<Ledger, 'transcript'>, entry: Entry): Promise<Whole> {
+export async function outcomeOf(ledger: Pick<NarrowLedger, 'transcript'>, entry: Entry): Promise<Whole> {
   const body = JSON.parse(entry.body) as Ending;
   const text = Buffer.from(typeof body.output === 'string' ? body.output : '');
   const size = entry.transcript ? Number(body.bytes) : text.length;

@@ -23,7 +23,7 @@ const soon = 300;
 const later = 1000;
 
 /** Whether the card itself is a message that can be edited; a poll can't, and below a long action stands its file. */
-const isEdited = ({ form, event }: Card): boolean => (form === 'chip' || form === 'word') && event !== '';
+const isEdited = ({ form, event }: Card): boolean => form === 'chip' && event !== '';
 
 /** What the card of an action says, its number and action aside. */
 export const cardContent = (card: Card, page: Page, line: string, more?: readonly string[]): Content =>

@@ -2,21 +2,25 @@
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
-import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
-import { type Gate, type Heard, judge, onlyThat, removedBy, type Verdict } from '../approval/gatekeeper.ts';
-import type { CardStore } from '../approval/store.ts';
+import type { Judged } from '../approval/decide.ts';
+import type { NarrowLedger } from '../approval/narrow.ts';
+import type { Card, CardStore } from '../approval/store.ts';
+import type { Heard, Received } from '../approval/verdict.ts';
 import type { Book } from '../approval/view.ts';
+import { onlyThat } from '../approval/words.ts';
 import type { Attention } from '../desk/attention.ts';
 import type { Desk } from '../desk/desk.ts';
 import { nameOf } from '../show/action.ts';
 import { message } from '../show/card.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
-import type { Matrix, RoomId, Taken, UserId } from '../types.ts';
-import { type CommandContext, isControl, runCommand } from './commands.ts';
+import { type Matrix, type RoomId, type Taken, takenAway, type UserId, type WireEvent } from '../types.ts';
+import type { CommandContext } from './commands/command.ts';
+import { isControl, runCommand } from './commands/table.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
 import { repliedTo } from './replies.ts';
@@ -30,7 +34,7 @@ export type RelayOptions = {
   book: Book;
   desk: Desk;
   conversation: Conversation;
-  ledger: Ledger;
+  ledger: NarrowLedger;
   attention: Attention;
   /** Rooms in which nothing is asked or approved, and why. */
   troubles: Troubles;
@@ -40,12 +44,12 @@ export type RelayOptions = {
   log: Logger;
 };
 const unrelated = { about: '', line: '' };
-type Received = Extract<Verdict, { do: 'receive' }>;
+type Asks = Extract<Judged, { do: 'ask' }>;
 export type Relay = Guard & {
   /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
-  take(t: Taken): Promise<void>;
+  take(t: Taken, judged: Judged): Promise<void>;
   /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
-  setAside(t: Taken, error: unknown): Promise<void>;
+  setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
   onEntry(entry: Entry): void;
 };
 
@@ -59,6 +63,12 @@ function welcome({ user, device, role = 'owner' }: { user: string; device: strin
     : `${asks}Others decide.`;
 }
 
+/** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
+const removedBy = (t: Taken, cards: CardStore): Card | undefined => {
+  const card = t.type === 'm.room.redaction' ? cards.byEvent(takenAway(t)) : undefined;
+  return card?.room === t.room ? card : undefined;
+};
+
 /** What the operator did at the console, told in every room. */
 const told: Record<string, string> = {
   'identity.revoked':
@@ -69,14 +79,6 @@ const told: Record<string, string> = {
 
 export function createRelay(o: RelayOptions): Relay {
   const { matrix, cards, book, desk, conversation, log } = o;
-  const gate: Gate = {
-    matrix,
-    cards,
-    people: () => book.enrolled(),
-    answeredBy: book.answeredBy,
-    trouble: (room) => o.troubles.why(room as RoomId),
-    now: () => Date.now(),
-  };
   const workspaceOf = (room: string): string | undefined =>
     [...book.rooms()].find(([, r]) => r === room)?.[0];
 
@@ -103,31 +105,33 @@ export function createRelay(o: RelayOptions): Relay {
   }
 
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
-  async function hear(room: RoomId, workspace: string, v: Heard | Received): Promise<void> {
+  async function hear(room: RoomId, workspace: string, v: Heard | Received | Asks): Promise<void> {
     const { ledger, attention, health, tour } = o;
-    const { from, evidence } = v;
+    const { from } = v;
     const user = from.user as string as CommandContext['user'];
     const devices = (of: string) => matrix.devicesNow(of as UserId);
     const recheck = () => guard.recheck(room);
     const parts: CommandContext = {
-      ...{ desk, book, cards, conversation, ledger, attention, health, devices, recheck, tour },
-      ...{ workspace, user, role: from.role, evidence },
+      ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
+      ...{ workspace, user, role: from.role },
     };
     attention.heard();
     if (v.do === 'receive') conversation.goOn(workspace);
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
     // Before words count as taken they are with the conversation, so what they reply to is looked up here.
-    const { about, line } = text.startsWith('!')
-      ? unrelated
-      : await repliedTo(o, room, v.do === 'receive' ? v.sent : v);
-    const answer =
-      v.do === 'receive'
-        ? o.sentFiles.receive(v.sent, line, v.evidence, parts)
-        : text.startsWith('!')
-          ? runCommand(text, parts)
-          : conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
-    answer
+    const words = v.do === 'receive' ? v.sent : v;
+    const alone = 'command' in words || text.startsWith('!');
+    const { about, line } = alone ? unrelated : await repliedTo(o, room, words);
+    async function answer(): Promise<string> {
+      if (v.do === 'receive') return o.sentFiles.receive(v, line, parts);
+      if (v.do === 'hear' && text.startsWith('!')) return runCommand(text, parts);
+      if (v.do === 'hear') return conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
+      const task = conversation.currentTask(workspace).id;
+      await desk.ask({ ...v.command.act, workspace, task, requester: user }, v.command);
+      return '';
+    }
+    answer()
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
         return `⚠️ ${messageOf(error)}`;
@@ -164,15 +168,14 @@ export function createRelay(o: RelayOptions): Relay {
   const guard = createGuard({ ...o, say });
   return {
     ...guard,
-    async take(t) {
+    async take(t, verdict) {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
       await noteRemoval(t);
-      const verdict = await judge(t, gate);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
       if (verdict.do === 'tell')
         return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
-      if (verdict.do === 'hear' || verdict.do === 'receive') {
+      if (verdict.do === 'hear' || verdict.do === 'receive' || verdict.do === 'ask') {
         // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
         const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
         const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
@@ -192,16 +195,16 @@ export function createRelay(o: RelayOptions): Relay {
         replyTo: verdict.card.event,
       });
     },
-    async setAside(t, error) {
+    async setAside(room, wire, error) {
       const why = oneLine(messageOf(error));
-      const event = oneLine(t.wire.event_id);
-      const body = { reason: `an event was set aside: ${why}`, room: t.room, event };
+      const event = oneLine(wire.event_id);
+      const body = { reason: `an event was set aside: ${why}`, room, event };
       await o.ledger.append({ kind: 'alarm', body }).catch((refusal: unknown) => {
         if (isUnreachable(refusal)) throw refusal; // the same is tried again
-        log.error({ room: t.room, err: refusal }, 'no alarm recorded');
+        log.error({ room, err: refusal }, 'no alarm recorded');
       });
-      const words = `⚠️ What ${oneLine(t.wire.sender)} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
-      await say(t.room, words, { replyTo: t.wire.event_id });
+      const words = `⚠️ What ${oneLine(wire.sender)} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
+      await say(room, words, { replyTo: wire.event_id });
     },
     onEntry(entry) {
       if (entry.author !== 'operator') return; // what was said in the room has its answer there

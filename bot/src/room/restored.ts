@@ -1,6 +1,11 @@
 /** What is said after a restore: where the ledger ends now, and whether the room knows that it once went further. */
-import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
-import type { Content } from '../types.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import type { NarrowLedger } from '../approval/narrow.ts';
+import type { Chain } from '../chain.ts';
+import type { Connection } from '../connect.ts';
+import { message } from '../show/card.ts';
+import type { Content, Matrix, RoomId } from '../types.ts';
+import type { Troubles } from './troubles.ts';
 
 type Mark = { seq: number; hash: string };
 
@@ -10,7 +15,7 @@ const short = ({ seq, hash }: Mark): string => `⛓ ${seq} ${hash.slice(0, 12)}`
 
 /** Why the ledger is not the one that this bot's own last checkpoint tells of, or undefined. @param head its last entry */
 export async function takenBack(
-  ledger: Pick<Ledger, 'since'>,
+  ledger: Pick<NarrowLedger, 'since'>,
   said: readonly Content[],
   head: Entry | undefined,
 ): Promise<string | undefined> {
@@ -24,8 +29,30 @@ export async function takenBack(
         'decided and what ran in between is in this room’s history alone';
 }
 
-/** The room's first words after a restore. @param head the ledger's last entry */
-export const restoredText = (device: string, head: Entry | undefined): string =>
+/** Notes for each room where the ledger is not the one that it knows: nothing is asked or approved there until a person looked. */
+export async function noteTakenBack(
+  { saidSince }: Pick<Connection, 'saidSince'>,
+  { ledger, head }: Chain,
+  troubles: Troubles,
+): Promise<void> {
+  for (const [room, said] of saidSince) {
+    const why = await takenBack(ledger, said, head());
+    if (why) troubles.note(room, why);
+  }
+}
+
+const restoredText = (device: string, head: Entry | undefined): string =>
   `♻️ Restored from a backup, with a new device (${device}) and the identity of before: no pairing anew. The ledger ends at ` +
   `${head ? short(head) : 'its beginning'}. What waited or ran is void or unknown, and everything is frozen until ` +
   './pocketcoder thaw at the console.';
+
+/** The first words in every room after a restore. @param head the ledger's last entry */
+export async function tellRestored(
+  matrix: Pick<Matrix, 'device' | 'post'>,
+  rooms: Iterable<string>,
+  head: Entry | undefined,
+): Promise<void> {
+  const content = message([{ line: restoredText(matrix.device, head) }]);
+  for (const room of rooms)
+    await matrix.post(room as RoomId, 'm.room.message', content, { txn: `restored-${matrix.device}` });
+}

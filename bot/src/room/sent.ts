@@ -1,23 +1,21 @@
 /** Files that people send: into `uploads`, one after the other, and then told to the agent with the words that came with them. */
-import { DatabaseSync } from 'node:sqlite';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Action, mostSent, sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Evidence } from '../approval/gatekeeper.ts';
-import type { Sent } from '../approval/sent.ts';
+import type { Decide } from '../approval/decide.ts';
+import type { Received } from '../approval/verdict.ts';
 import type { Book } from '../approval/view.ts';
+import type { Database } from '../database.ts';
 import { tooLarge } from '../matrix/media.ts';
-import type { Matrix } from '../types.ts';
-import type { CommandContext } from './commands.ts';
-import { safeName } from './files.ts';
+import type { CommandContext } from './commands/command.ts';
 
 export type SentFilesOptions = {
-  /** Kept over restarts: what the agent is to be told once the file is there. */
-  file: string;
+  /** Keeps over restarts what the agent is to be told once the file is there. */
+  db: Database;
   book: Pick<Book, 'page'>;
-  matrix: Pick<Matrix, 'downloadEncrypted'>;
+  decide: Pick<Decide, 'receive'>;
   /** Tells a task's agent of a file that is there. Returns what a person should be told, or ''. */
   tell(task: string, text: string, action: string): Promise<string>;
   say(workspace: string, text: string): Promise<unknown>;
@@ -30,9 +28,8 @@ export type SentFiles = {
    * @returns what to say, or ''
    */
   receive(
-    sent: Sent,
+    received: Received,
     about: string,
-    evidence: Evidence,
     c: Pick<CommandContext, 'desk' | 'conversation' | 'workspace' | 'user'>,
   ): Promise<string>;
   /** Takes the next entry of the chain, so that files are told of in the order in which they came to be there. */
@@ -44,7 +41,7 @@ export type SentFiles = {
 type Row = { action: string; what: string; words: string };
 
 /** What else a person is told of something that the agent gets as a file and nothing more. */
-const unseen: Partial<Record<Sent['what'], string>> = {
+const unseen: Partial<Record<Received['sent']['what'], string>> = {
   video: 'The agent gets the video as a file: it cannot watch it.',
   sound: 'The agent gets the recording as a file: it cannot hear it.',
 };
@@ -57,28 +54,27 @@ function told({ what, words }: Row, { args }: Action<'put_file'>, output: unknow
 }
 
 export function createSentFiles(o: SentFilesOptions): SentFiles {
-  const db = new DatabaseSync(o.file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-    CREATE TABLE IF NOT EXISTS sent(action TEXT PRIMARY KEY, what TEXT, words TEXT) STRICT, WITHOUT ROWID;`);
-  const drop = (action: string) => db.prepare('DELETE FROM sent WHERE action = ?').run(action);
+  const { db } = o;
+  db.exec(`
+    CREATE TABLE IF NOT EXISTS sent_file(action TEXT PRIMARY KEY, what TEXT, words TEXT) STRICT, WITHOUT ROWID;`);
+  const drop = (action: string) => db.prepare('DELETE FROM sent_file WHERE action = ?').run(action);
   /** One at a time: each may be large, and an album is to arrive in its order. */
   let line: Promise<unknown> = Promise.resolve();
 
   async function take(
-    { what, name, size, file, words }: Sent,
+    received: Received,
     about: string,
-    evidence: Evidence,
-    { desk, conversation, workspace, user }: Parameters<SentFiles['receive']>[3],
+    { desk, conversation, workspace, user }: Parameters<SentFiles['receive']>[2],
   ): Promise<string> {
+    const { what, size, words } = received.sent;
     if (size > mostSent) return tooLarge(mostSent);
-    const bytes = await o.matrix.downloadEncrypted(file, mostSent);
-    const args = { path: `uploads/${safeName(name)}`, sha256: sha256(bytes), size: bytes.length };
+    const { command, bytes } = await o.decide.receive(received);
     const task = conversation.currentTask(workspace).id;
-    const action = idOf(evidence.event, sha256); // the one that this event decides
+    const action = idOf(received.evidence.event, sha256); // the one that this event decides
     const all = [about, words].filter(Boolean).join('\n\n');
     // Where asking fails it stays until the next start: the ledger may have taken it all the same.
-    db.prepare('INSERT OR REPLACE INTO sent VALUES(?, ?, ?)').run(action, what, all);
-    await desk.ask({ kind: 'put_file', args, workspace, task, requester: user }, evidence, bytes);
+    db.prepare('INSERT OR REPLACE INTO sent_file VALUES(?, ?, ?)').run(action, what, all);
+    await desk.ask({ ...command.act, workspace, task, requester: user }, command, bytes);
     return unseen[what] ?? '';
   }
 
@@ -103,11 +99,11 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
     },
     onEntry(entry) {
       if (!isOver(entry.kind)) return;
-      const row = db.prepare('SELECT * FROM sent WHERE action = ?').get(entry.action) as Row | undefined;
+      const row = db.prepare('SELECT * FROM sent_file WHERE action = ?').get(entry.action) as Row | undefined;
       if (row) over(row, entry);
     },
     resume() {
-      for (const row of db.prepare('SELECT * FROM sent').all() as Row[]) {
+      for (const row of db.prepare('SELECT * FROM sent_file').all() as Row[]) {
         const page = o.book.page(row.action);
         const end = page?.story.find((e) => isOver(e.kind));
         if (end) over(row, end);

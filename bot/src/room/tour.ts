@@ -1,12 +1,12 @@
 /** A short tour of the room after the first pairing, told step by step as a person does what it says. Nothing waits for it. */
 import { randomUUID } from 'node:crypto';
-import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from 'pino';
+import type { Database } from '../database.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 
 export type TourOptions = {
-  /** Kept over restarts: where everybody is. */
-  file: string;
+  /** Keeps over restarts where everybody is. */
+  db: Database;
   /** Says it in that workspace's room; the same `txn` is the same message. */
   say(workspace: string, text: string, txn: string): Promise<unknown>;
   log: Logger;
@@ -60,10 +60,8 @@ const steps: readonly { says: string; until: readonly Deed[] }[] = [
 ];
 const off = steps.length;
 
-export function createTour({ file, say, log }: TourOptions): Tour {
-  const db = new DatabaseSync(file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-    CREATE TABLE IF NOT EXISTS tour(workspace TEXT PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL,
+export function createTour({ db, say, log }: TourOptions): Tour {
+  db.exec(`CREATE TABLE IF NOT EXISTS tour(workspace TEXT PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL,
       told INTEGER NOT NULL) STRICT;`);
   const add = db.prepare('INSERT OR IGNORE INTO tour VALUES(?,?,0,0)');
   const set = db.prepare('INSERT OR REPLACE INTO tour VALUES(?,?,?,0)');

@@ -1,6 +1,6 @@
 /** Rooms that are not as the bot made them. Kept over restarts: a person who looked lifts a trouble, nothing else does. */
-import { DatabaseSync } from 'node:sqlite';
 import { newId } from '@pocketcoder/ledger/src/action.ts';
+import type { Database } from '../database.ts';
 import type { RoomId } from '../types.ts';
 
 /** `id` is that of its alarm in the ledger: one alarm a trouble, also after a crash. */
@@ -14,10 +14,10 @@ export type Troubles = {
   lift(room: RoomId): void;
 };
 
-export function troubleStore(file: string): Troubles {
-  const db = new DatabaseSync(file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-    CREATE TABLE IF NOT EXISTS trouble(room TEXT PRIMARY KEY, why TEXT NOT NULL, id TEXT NOT NULL) STRICT;`);
+export function troubleStore(db: Database): Troubles {
+  db.exec(
+    'CREATE TABLE IF NOT EXISTS trouble(room TEXT PRIMARY KEY, why TEXT NOT NULL, id TEXT NOT NULL) STRICT;',
+  );
   const add = db.prepare('INSERT OR IGNORE INTO trouble VALUES(?,?,?)');
   const find = db.prepare('SELECT * FROM trouble WHERE room = ?');
   const get = (room: RoomId) => find.get(room) as Trouble | undefined;

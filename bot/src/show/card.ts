@@ -1,8 +1,7 @@
-/** The Matrix events of a card: message, sealed chips, poll, code notice, long file, and what stands there once it was answered. */
+/** The Matrix events of a card: message, sealed chips, poll, long file, and what stands there once it was answered. */
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { digestText } from '../approval/tokens.ts';
 import { actionBlocks, type Block, fitsPhone, header, toHtml, toText } from './action.ts';
-import { unmistakable } from './unmistakable.ts';
 
 export type Content = Record<string, unknown>;
 /** A card's open secrets and where it stands; `key` and `decoy` are sealed keys, absent on poll and code cards. */
@@ -14,7 +13,6 @@ export type Secrets = {
   decoy: string;
   nonce: string;
   code: string;
-  word: string;
 };
 
 const pollStart = 'org.matrix.msc3381.poll.start';
@@ -64,29 +62,6 @@ export const answered = (
 export const chipCard = (action: Action, s: Secrets): Block[] =>
   asking(action, s, [{ line: `tap ${emojiOf(s.key)} to approve · ❌ to deny` }]);
 
-/** Blocks of a card that takes nothing but its code and a word of the action: who tapped unread is made to read. */
-export const wordCard = (action: Action, s: Secrets): Block[] =>
-  asking(action, s, [
-    { line: `taps are off for now: !code ${s.number} says how to approve it · tap ❌ to deny` },
-  ]);
-
-/** More of a word nobody types. */
-const mostTyped = 40;
-
-/** The word that shows an action was read, as its card shows it, and in words which that is; '' where there is none. */
-function wanted({ args }: Action): { word: string; which: string } {
-  const [text, of] =
-    'script' in args
-      ? [args.script, 'the script’s last line']
-      : ['path' in args ? args.path : '', 'the path'];
-  const whole = unmistakable(text).text.trim().split(/\s+/).at(-1) ?? '';
-  const letters = [...whole];
-  const word = letters.slice(-mostTyped).join('');
-  const part = letters.length > mostTyped ? `the last ${mostTyped} characters of ` : '';
-  return { word, which: word && `${part}the last word of ${of}` };
-}
-export const wordOf = (action: Action): string => wanted(action).word;
-
 /**
  * Bytes of an event's content before encryption. A homeserver takes 65,536 of the encrypted event, and clients were seen
  * to take bodies of 45 KiB; an edit carries both bodies twice and is the largest of a card's events.
@@ -105,7 +80,7 @@ export function canBeTapped(action: Action, s: Secrets): boolean {
 export const fitsCard = (action: Action): boolean =>
   canBeTapped(action, {
     ...{ number: 999_999, digest: '0'.repeat(64), decideBy: new Date(0) },
-    ...{ key: '🦊', decoy: '', nonce: '', code: '', word: '' },
+    ...{ key: '🦊', decoy: '', nonce: '', code: '' },
   });
 
 /** A sealed chip: the whole annotation inside, an empty reference outside, so that the server never sees the key. */
@@ -158,16 +133,6 @@ export const pollEnd = (start: string, words: string): { type: string; content: 
     'org.matrix.msc1767.text': words,
   },
 });
-
-/** The whole action and the code that approves it: a notice, so that a lock screen never shows the code. */
-export const codeNotice = (action: Action, s: Secrets): Content =>
-  message(
-    asking(action, s, [
-      {
-        line: `send ${s.code}${s.word && ` and, after a space, ${wanted(action).which}`} to approve · tap ❌ to deny`,
-      },
-    ]),
-  );
 
 const cut = 1200;
 

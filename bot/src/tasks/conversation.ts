@@ -48,8 +48,6 @@ export type Conversation = {
    * stands at once; the promise is for the turns' ends. Never throws: a brain that is not there does nothing either.
    */
   interrupt(workspace: string): Promise<void>;
-  /** Why a task's brain is neither asked for nor told anything now, or ''. */
-  halted(task: string): string;
   /** Resolves when what the brain said before this call stands in the room. */
   spoken(task: string, call: Made): Promise<void>;
   describe(workspace: string): string[];
@@ -90,20 +88,13 @@ export function createConversation(o: ConversationOptions): Conversation {
     const task = tasks.bySession(e.session);
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
-    if (e.type === 'rest' && halted(task.id)) return tasks.answered(task.id);
+    if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
     const say = turns.take(task, e);
     if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message([{ line: say }]));
     else if (e.type !== 'rest') await voice.take(task, e);
   }
 
   const isCurrent = (task: Task): boolean => tasks.current(task.workspace)?.id === task.id;
-  function halted(id: string): string {
-    const task = tasks.get(id);
-    if (!task) return '';
-    if (tasks.stopped(task.workspace))
-      return 'the owner stopped everything; end your turn and wait for their words';
-    return isCurrent(task) ? '' : 'this task is over: the owner began another';
-  }
 
   /** Sessions of earlier tasks that were ended: nothing begins a turn of theirs again. */
   const over = new Set<string>();
@@ -188,7 +179,7 @@ export function createConversation(o: ConversationOptions): Conversation {
   async function payTask(id: string, some: readonly Owed[]): Promise<boolean> {
     const task = tasks.get(id);
     const isOver = task && !isCurrent(task);
-    if (halted(id) && !isOver) return true;
+    if (tasks.halted(id) && !isOver) return true;
     try {
       if (task && !isOver) await prompt(task, some);
     } catch (error) {
@@ -206,7 +197,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     const id = tasks.owe(task, text, key);
     await pay();
     // What came after it may be on its way still.
-    const isKept = tasks.owed().some((owed) => owed.id === id) && !halted(task);
+    const isKept = tasks.owed().some((owed) => owed.id === id) && !tasks.halted(task);
     if (!isKept || toldKept.has(task)) return '';
     toldKept.add(task);
     return kept;
@@ -236,7 +227,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       const task = tasks.get(of);
       if (!task || requester !== 'brain') return;
       const owed = { task: of, text: describeOutcome(action, outcome) };
-      if (!tasks.tell(action, delivered || !isCurrent(task) ? undefined : owed) || halted(of)) return;
+      if (!tasks.tell(action, delivered || !isCurrent(task) ? undefined : owed) || tasks.halted(of)) return;
       if (outcome.state === 'denied') tasks.deny(action, of);
       void pay();
     },
@@ -244,7 +235,6 @@ export function createConversation(o: ConversationOptions): Conversation {
       tasks.stop(workspace);
       return end(workspace);
     },
-    halted,
     async spoken(task, call) {
       const session = tasks.get(task)?.session;
       if (session) await voice.before(session, call);
@@ -258,7 +248,11 @@ export function createConversation(o: ConversationOptions): Conversation {
     brainIsUp: () => up,
     listen() {
       for (const task of tasks.withSession().filter(isCurrent))
-        brain?.resume({ session: task.session, task: o.hands(task.id, task.workspace) });
+        brain?.resume({
+          session: task.session,
+          task: o.hands(task.id, task.workspace),
+          asked: tasks.asked(task.id).length > 0,
+        });
       // One after the other: two parts of one answer must not overtake each other.
       let chain: Promise<void> = Promise.resolve();
       brain?.events((event) => {

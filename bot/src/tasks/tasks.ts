@@ -1,6 +1,6 @@
 /** Tasks: one conversation with the brain each, what each brain has yet to be told, and what it was told last. */
 import { randomUUID } from 'node:crypto';
-import { DatabaseSync } from 'node:sqlite';
+import type { Database } from '../database.ts';
 
 export type Task = { id: string; workspace: string; session: string; title: string; createdAt: number };
 /** What a task's brain has yet to be told: an action's outcome, or somebody's words. */
@@ -35,6 +35,8 @@ export type TaskStore = {
   stop(workspace: string): void;
   goOn(workspace: string): void;
   stopped(workspace: string): boolean;
+  /** Why a task's brain is neither asked for nor told anything now, or ''. */
+  halted(task: string): string;
   /** Notes that an action was denied, and that the very next words say why. */
   deny(action: string, task: string): void;
   /** Next words are not the reason any more: the agent spoke. */
@@ -44,12 +46,10 @@ export type TaskStore = {
    * @param about the action they reply to; without it they are about the one whose reason is awaited, if any
    */
   denied(task: string, about?: string): string | undefined;
-  close(): void;
 };
 
-export function taskStore(file: string): TaskStore {
-  const db = new DatabaseSync(file);
-  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+export function taskStore(db: Database): TaskStore {
+  db.exec(`
     CREATE TABLE IF NOT EXISTS task(id TEXT PRIMARY KEY, workspace TEXT, session TEXT, title TEXT, createdAt INTEGER) STRICT;
     CREATE TABLE IF NOT EXISTS told(action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS owed(action TEXT PRIMARY KEY, task TEXT, text TEXT) STRICT;
@@ -63,11 +63,15 @@ export function taskStore(file: string): TaskStore {
   const current = task('workspace = ?');
   const run = (sql: string, ...values: (string | number)[]) => db.prepare(sql).run(...values);
   const tasksOf = '(SELECT id FROM task WHERE workspace = ?)';
+  const stopped = (workspace: string): boolean =>
+    db.prepare('SELECT 1 FROM stopped WHERE workspace = ?').get(workspace) !== undefined;
   return {
     add(t) {
-      db.prepare('INSERT INTO task VALUES(:id, :workspace, :session, :title, :createdAt)').run(t);
-      for (const table of ['owed', 'asked'])
-        run(`DELETE FROM ${table} WHERE task <> ? AND task IN ${tasksOf}`, t.id, t.workspace);
+      db.transaction(() => {
+        db.prepare('INSERT INTO task VALUES(:id, :workspace, :session, :title, :createdAt)').run(t);
+        for (const table of ['owed', 'asked'])
+          run(`DELETE FROM ${table} WHERE task <> ? AND task IN ${tasksOf}`, t.id, t.workspace);
+      });
     },
     get: (id) => byId.get(id) as Task | undefined,
     bySession: (session) => bySession.get(session) as Task | undefined,
@@ -75,13 +79,12 @@ export function taskStore(file: string): TaskStore {
     withSession: (workspace = '') =>
       db.prepare("SELECT * FROM task WHERE session <> '' AND ? IN ('', workspace)").all(workspace) as Task[],
     setSession: (id, session) => void run('UPDATE task SET session = ? WHERE id = ?', session, id),
-    tell(action, owed) {
-      db.exec('BEGIN IMMEDIATE');
-      const first = run('INSERT OR IGNORE INTO told VALUES(?)', action).changes === 1;
-      if (first && owed) run('INSERT INTO owed VALUES(?, ?, ?)', action, owed.task, owed.text);
-      db.exec('COMMIT');
-      return first;
-    },
+    tell: (action, owed) =>
+      db.transaction(() => {
+        const first = run('INSERT OR IGNORE INTO told VALUES(?)', action).changes === 1;
+        if (first && owed) run('INSERT INTO owed VALUES(?, ?, ?)', action, owed.task, owed.text);
+        return first;
+      }),
     owe(of, text, key = `said-${randomUUID()}`) {
       run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', key, of, text);
       return key;
@@ -109,13 +112,23 @@ export function taskStore(file: string): TaskStore {
     answered: (of) => void run('DELETE FROM asked WHERE task = ?', of),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
     stop(workspace) {
-      run('INSERT OR IGNORE INTO stopped VALUES(?)', workspace);
-      for (const table of ['denied', 'asked'])
-        run(`DELETE FROM ${table} WHERE task IN ${tasksOf}`, workspace);
+      db.transaction(() => {
+        run('INSERT OR IGNORE INTO stopped VALUES(?)', workspace);
+        for (const table of ['denied', 'asked'])
+          run(`DELETE FROM ${table} WHERE task IN ${tasksOf}`, workspace);
+      });
     },
     goOn: (workspace) => void run('DELETE FROM stopped WHERE workspace = ?', workspace),
-    stopped: (workspace) =>
-      db.prepare('SELECT 1 FROM stopped WHERE workspace = ?').get(workspace) !== undefined,
+    stopped,
+    halted(id) {
+      const task = byId.get(id) as Task | undefined;
+      if (!task) return '';
+      if (stopped(task.workspace))
+        return 'the owner stopped everything; end your turn and wait for their words';
+      return (current.get(task.workspace) as Task).id === id
+        ? ''
+        : 'this task is over: the owner began another';
+    },
     deny: (action, of) => void run('INSERT OR REPLACE INTO denied VALUES(?, ?, 1)', action, of),
     spoke: (of) => void run('UPDATE denied SET next = 0 WHERE task = ? AND next = 1', of),
     denied(of, about = '') {
@@ -127,6 +140,5 @@ export function taskStore(file: string): TaskStore {
       run('UPDATE denied SET next = 0 WHERE task = ?', of);
       return found?.action;
     },
-    close: () => db.close(),
   };
 }

@@ -30,9 +30,10 @@ export function createTurns(tasks: TaskStore, waits: (task: string) => boolean):
 
   function rest(id: string, prompts: readonly string[], whole: boolean): string {
     const asked = tasks.asked(id);
-    if (asked.length === 0 || fresh.has(id)) return '';
+    const isAnswered = whole && asked.every((text) => prompts.includes(text));
+    if (asked.length === 0 || (fresh.has(id) && !isAnswered)) return '';
     tasks.answered(id);
-    if (whole && asked.every((text) => prompts.includes(text))) return '';
+    if (isAnswered) return '';
     if (waits(id) || tasks.owed().some(({ task, outcome }) => task === id && outcome)) return '';
     if (asked.some((text) => text.startsWith(again))) return saidLost;
     tasks.oweFirst(id, [again, ...asked].join('\n\n'));

@@ -1,7 +1,7 @@
 /** What people send about a card in the small world, and what the homeserver makes up. */
 import { randomUUID } from 'node:crypto';
-import type { Verdict } from '../../../bot/src/approval/gatekeeper.ts';
 import type { Card } from '../../../bot/src/approval/store.ts';
+import type { Verdict } from '../../../bot/src/approval/verdict.ts';
 import { pollAnswers } from '../../../bot/src/show/card.ts';
 import type { Content, RoomId, WireEvent } from '../../../bot/src/types.ts';
 import type { Device } from './device.ts';
@@ -15,8 +15,7 @@ export function cardOf(room: RoomId, n: number, over: Partial<Card> = {}): Card 
   return {
     ...{ action: `action${n}`, number: n, room, digest: two.padStart(64, 'a'), form: 'chip' },
     ...{ key: `🦊 4F7KQ2${two}`, decoy: `🌵 M2XT9Q${two}`, nonce: `NONCE${two}`, code: `AAAA-BB${two}` },
-    word: '',
-    ...{ event: `$card${n}`, poll: `$poll${n}`, notice: '', chips: '', decideBy: Date.now() + 60_000 },
+    ...{ event: `$card${n}`, poll: `$poll${n}`, chips: '', decideBy: Date.now() + 60_000 },
     ...{ dropped: false, open: true, ended: false, approval: '' },
     ...over,
   };

@@ -6,18 +6,22 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Crypto, openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { type Crypto, openCrypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import pino from 'pino';
-import { type Gate, judge, type Verdict } from '../../../bot/src/approval/gatekeeper.ts';
+import { type Gate, judge } from '../../../bot/src/approval/gatekeeper.ts';
 import { type Card, cardStore } from '../../../bot/src/approval/store.ts';
+import type { Verdict } from '../../../bot/src/approval/verdict.ts';
 import type { Person } from '../../../bot/src/approval/view.ts';
+import { openDatabase } from '../../../bot/src/database.ts';
+import { createInbox } from '../../../bot/src/inbox.ts';
 import { openJournal } from '../../../bot/src/matrix/journal.ts';
 import { createSync } from '../../../bot/src/matrix/sync.ts';
-import { createIntake } from '../../../bot/src/proof/decrypt.ts';
+import { takeIn } from '../../../bot/src/proof/decrypt.ts';
 import { ensureIdentity } from '../../../bot/src/proof/identity.ts';
 import { createKeys } from '../../../bot/src/proof/keys.ts';
 import { createPairing } from '../../../bot/src/proof/pairing.ts';
 import { createPost } from '../../../bot/src/proof/post.ts';
+import { openSeen } from '../../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../../bot/src/show/card.ts';
 import type {
   Content,
@@ -61,6 +65,13 @@ export type SmallWorld = {
   start: ReturnType<typeof createPairing>['start'];
   /** One sync, with these events in the room and what stands in the bot's mailbox. */
   deliver(events: readonly WireEvent[]): Promise<void>;
+  /**
+   * What any module in place of matrix/ and the inbox could do: hands an event over, as one of that room, in whatever
+   * order, however often, though nobody synced it.
+   */
+  handOver(wire: WireEvent, of?: RoomId): Promise<Verdict>;
+  /** The same with what came to the bot's device: all of it, admitted or not, read with as little trust as can be asked for. */
+  handKeysOver(): Promise<void>;
   /** Everything the bot sent into the room. */
   sent: readonly WireEvent[];
   /** Lets the bot say something. @returns the event as the homeserver has it */
@@ -87,16 +98,18 @@ export async function smallWorld(): Promise<SmallWorld> {
   };
   const storeKey = new Uint8Array(32).fill(7);
   const crypto = await openCrypto({ dir, storeKey, ...me, recipients: () => enrolled, panic });
-  const journal = openJournal(dir);
-  const keys = createKeys(crypto, client, () => {});
+  const db = openDatabase(':memory:');
+  const journal = openJournal(db);
+  const seen = openSeen(db);
+  const keys = createKeys(crypto, client);
   await keys.pump();
   await ensureIdentity({ ...me, stateDir: dir }, crypto, client, keys);
-  journal.latch(room);
+  seen.latch(room);
   const { deviceNow, identityNow, forceQuery } = keys;
-  const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: journal.replay };
+  const matrix = { user: botUser, deviceNow, identityNow, forceQuery, replay: seen.replay };
   const gate: Gate = {
     matrix: matrix as unknown as Matrix,
-    cards: cardStore(join(dir, 'cards.sqlite'), pollAnswers),
+    cards: cardStore(db, pollAnswers),
     people: () => enrolled,
     answeredBy: () => undefined,
     trouble: () => '',
@@ -115,24 +128,30 @@ export async function smallWorld(): Promise<SmallWorld> {
     const step = await verification.take(t);
     verdicts.set(t.wire.event_id, step ? { do: 'ignore', why: 'of a verification' } : await judge(t, gate));
   };
-  const setAside = async (_: Taken, error: unknown) => {
+  const setAside = async (_: RoomId, __: WireEvent, error: unknown) => {
     throw error;
   };
-  const intake = createIntake({
-    ...{ crypto, journal, log, signal, handle, setAside },
+  const inbox = createInbox({
+    ...{ journal, log, signal, setAside },
     ...{ mayBeLate: () => waits.forKeys, onSealed: () => {}, isDown: () => false },
+    async open(of, wire) {
+      const t = await takeIn(crypto, seen, of, wire);
+      return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+    },
   });
+  crypto.onRoomKeys(inbox.keysCame);
   const onGap = async () => {};
   const space = async () => {};
   const sync = createSync({
     ...{ me: botUser, client, crypto, journal, log, signal },
-    ...{ onArrivals: intake.kick, pump: keys.pump, onGap, space },
+    ...{ onArrivals: inbox.kick, pump: keys.pump, onGap, space },
     ...{ admits: verification.admits, advance: verification.advance },
   });
   const post = createPost({
     crypto,
     client,
     keys,
+    seen,
     journal,
     recipients: () => enrolled,
     leak: () => '',
@@ -142,8 +161,27 @@ export async function smallWorld(): Promise<SmallWorld> {
   async function deliver(events: readonly WireEvent[]): Promise<void> {
     serve(events);
     await sync.catchUp();
-    intake.kick();
-    await intake.idle();
+    inbox.kick();
+    await inbox.idle();
+  }
+
+  async function handOver(wire: WireEvent, of: RoomId = room): Promise<Verdict> {
+    await handle(await takeIn(crypto, seen, of, wire));
+    return verdict(wire);
+  }
+  async function handKeysOver(): Promise<void> {
+    await crypto.machine.receiveSyncChanges(
+      JSON.stringify(directory.take(me)),
+      new W.DeviceLists(
+        directory.takeChanged().map((user) => new W.UserId(user)),
+        [],
+      ),
+      new Map(Object.entries(directory.count(me))),
+      new Set(['signed_curve25519']),
+      new W.DecryptionSettings(W.TrustRequirement.Untrusted),
+    );
+    await verification.advance();
+    await keys.pump();
   }
 
   function verdict(event: WireEvent | undefined): Verdict {
@@ -198,6 +236,8 @@ export async function smallWorld(): Promise<SmallWorld> {
     pair,
     start: verification.start,
     deliver,
+    handOver,
+    handKeysOver,
     async serve(...events) {
       await deliver(events);
       return verdict(events.at(-1));
@@ -216,11 +256,10 @@ export async function smallWorld(): Promise<SmallWorld> {
       return card;
     },
     async stop() {
-      await intake.idle();
+      await inbox.idle();
       for (const each of opened) each.close();
       crypto.close();
-      journal.close();
-      gate.cards.close();
+      db.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };

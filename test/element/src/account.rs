@@ -1,9 +1,9 @@
 //! Signing in, and the app's session: the engine with the settings that the app gives it.
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use matrix_sdk::{
-    Client, ThreadingSupport,
+    Client, STATE_STORE_DATABASE_NAME, ThreadingSupport,
     authentication::matrix::MatrixSession,
     config::RequestConfig,
     encryption::{BackupDownloadStrategy, EncryptionSettings, VerificationState},
@@ -20,6 +20,7 @@ use crate::{
 pub struct Phone {
     pub client: Client,
     pub sync: Arc<SyncService>,
+    pub store: PathBuf,
     pub threads: bool,
     pub open: HashMap<Place, Timeline>,
     pub verification: Verification,
@@ -45,7 +46,7 @@ impl Phone {
         // Android's RustSyncService and iOS' ClientProxy build it so.
         let sync = Arc::new(SyncService::builder(client.clone()).with_offline_mode().with_share_pos(true).build().await?);
         sync.start().await;
-        Ok(Self { client, sync, threads: options.threads, open: HashMap::new(), verification })
+        Ok(Self { client, sync, store: options.store, threads: options.threads, open: HashMap::new(), verification })
     }
 
     /// Whose phone this is.
@@ -60,6 +61,21 @@ impl Phone {
 
     pub async fn leave_screen(&self) {
         self.sync.stop().await;
+    }
+
+    /// clear_caches in the app's bindings: what it kept of rooms goes, the session and its keys stay. After it the app starts again.
+    pub async fn clear_caches(&self) -> Result<()> {
+        self.sync.expire_sessions().await;
+        self.client.send_queue().set_enabled(false).await;
+        self.client.event_cache().clear_all_rooms().await?;
+        // The app closes the database first; here the process ends, so that the files beside it go as well.
+        for file in std::fs::read_dir(&self.store)? {
+            let file = file?;
+            if file.file_name().to_string_lossy().starts_with(STATE_STORE_DATABASE_NAME) {
+                std::fs::remove_file(file.path())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -53,6 +53,8 @@ pub enum Command {
     /// The app leaves the screen, or the phone its network.
     Offline,
     Online,
+    /// "Clear cache", which the app does by itself when its setting "threads" is changed (LabsPresenter).
+    ClearCaches,
     Rooms,
     /// Accepts an invitation.
     Join(OwnedRoomId),
@@ -98,6 +100,7 @@ impl Phone {
             Command::IsVerified => return Ok(json!(self.is_verified())),
             Command::Offline => self.leave_screen().await,
             Command::Online => self.sync.start().await,
+            Command::ClearCaches => self.clear_caches().await?,
             Command::Rooms => return Ok(self.rooms().await),
             Command::Join(room) => {
                 self.client.join_room_by_id(&room).await?;

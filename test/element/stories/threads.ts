@@ -14,21 +14,34 @@ export function threads(on: () => Stage): void {
     await room.sees('| with-threads-on');
   });
 
+  const words = '!run echo said-in-a-thread';
+  let said = '';
+
   story('what is said in a thread is heard, and its card can be answered', async () => {
     const { room, phone } = on();
     const root = await room.say('!pending');
     const thread = await phone.open(room.room, root);
-    await thread.say('!run echo said-in-a-thread');
+    said = await thread.say(words);
     const card = await nextCard(room, 'said-in-a-thread');
+    assert.ok(
+      !(await room.rows()).some((row) => row.id === said),
+      'the room hides what stands in its thread',
+    );
     await room.tap(card.id, card.named);
     assert.deepEqual(await on().reaches(card.number, 'succeeded'), ran);
   });
 
   story('with threads off again the same messages stand in the room', async () => {
     await on().restart({ threads: false });
-    const { room } = on();
-    await room.until('the threaded message', (rows) =>
-      rows.find((row) => row.own && row.body === '!run echo said-in-a-thread'),
+    const { room, phone } = on();
+    await room.until('the threaded message', (rows) => rows.find((row) => row.id === said));
+    // The engine (matrix-sdk 0.18) keeps a thread's newest message as the copy that the thread's root came with, which it
+    // never decrypted; it tries again when the room is opened. So a person who cannot read it leaves the room and comes back.
+    await room.close();
+    await phone.open(room.room);
+    const row = await room.until('its words', (rows) =>
+      rows.find((one) => one.id === said && one.body === words),
     );
+    assert.ok(row.own);
   });
 }

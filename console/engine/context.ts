@@ -1,14 +1,14 @@
 /** A build context: exactly the files an image is made of, their hash, and the tar the engine gets. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
 
-export type ContextFile = { name: string; mode: number; content: Uint8Array };
+type ContextFile = { name: string; mode: number; content: Buffer };
 
 /** Never part of an image, wherever they lie in a folder that is. */
-const ignored = /(^|\/)(node_modules|\.git)(\/|$)|\.test\.ts$|\.md$/;
+const ignored = /(^|\/)(node_modules|\.git)(\/|$)|\.test\.ts$|README\.md$/;
 
 function walk(root: string, name: string): string[] {
   if (ignored.test(name)) return [];
@@ -16,9 +16,10 @@ function walk(root: string, name: string): string[] {
   return readdirSync(join(root, name)).flatMap((child) => walk(root, posix.join(name, child)));
 }
 
-/** The files under these paths (files or folders, relative to `root`), in a fixed order and with two modes only. */
+/** The files under these paths (files, folders or patterns, relative to `root`), in a fixed order and with two modes only. */
 export function collect(root: string, paths: readonly string[]): ContextFile[] {
-  const names = [...new Set(paths.flatMap((path) => walk(root, path)))].sort();
+  const found = globSync([...paths], { cwd: root });
+  const names = [...new Set(found.flatMap((path) => walk(root, path)))].sort();
   return names.map((name) => {
     const executable = (statSync(join(root, name)).mode & 0o111) !== 0;
     return { name, mode: executable ? 0o755 : 0o644, content: readFileSync(join(root, name)) };

@@ -1,0 +1,46 @@
+/** What the gatekeeper says of an event, and what it goes by. */
+import type { Act } from '@pocketcoder/ledger/src/action.ts';
+import type { Sent } from './sent.ts';
+import type { Card } from './store.ts';
+import type { Person } from './view.ts';
+
+export type Evidence = {
+  user: string;
+  device?: string;
+  event: string;
+  form: 'chip' | 'poll' | 'code' | 'command' | 'reaction' | 'redaction';
+  session?: string;
+  index?: number;
+};
+/** The very act that a message names, and that it decides itself where ledger and policy let it. */
+export type Command = Readonly<{ act: Act; evidence: Evidence }>;
+export type Verdict =
+  | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
+  | { do: 'deny'; card: Card; evidence: Evidence; why: string }
+  /** The 🛑: ends everything in this room's workspace. */
+  | { do: 'stop'; room: string; evidence: Evidence }
+  /** A secret that was issued but no longer counts: explain it below its own card, once. */
+  | { do: 'explain'; card: Card; why: string }
+  /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
+  | { do: 'suspect'; card: Card; why: string }
+  /** Something of an enrolled device's that does nothing: say why, once of each subject, below that event. */
+  | { do: 'tell'; about: string; why: string; below: string }
+  | Heard
+  | { do: 'ask'; command: Command; from: Person }
+  | Received
+  | { do: 'ignore'; why: string };
+
+/**
+ * Text from an enrolled device: for the brain or a command. What it replies to and the quote above it are context, no evidence.
+ * `yesTo` is the open card that it looks like a yes to.
+ */
+export type Heard = {
+  do: 'hear';
+  text: string;
+  from: Person;
+  replyTo?: string;
+  quote?: string;
+  yesTo?: Card;
+};
+/** A file from an enrolled device, which decides that it is added. */
+export type Received = { do: 'receive'; sent: Sent; from: Person; evidence: Evidence };

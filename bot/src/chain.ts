@@ -1,0 +1,74 @@
+/** The ledger as the bot has it: nothing is recorded that would leak, and its chain is read to the end before anything else. */
+import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
+import type { Logger } from 'pino';
+import { type NarrowLedger, narrow } from './approval/narrow.ts';
+
+export type ChainOptions = {
+  url: string;
+  password: string;
+  /** Why a text must not be recorded, or ''. */
+  leak(text: string): string;
+  /** Takes every entry of the chain, in order. */
+  read(entry: Entry): void;
+  log: Logger;
+};
+export type Chain = {
+  ledger: NarrowLedger;
+  state(): 'up' | 'down';
+  /** The last entry that was read. */
+  head(): Entry | undefined;
+  /** From now on calls back with each new entry, once it was read. Once. */
+  run(onEntry: (entry: Entry) => void): void;
+  stop(): Promise<void>;
+};
+
+/**
+ * Waits as long as the ledger is down. Resolves when all was read that it has by then.
+ * @returns besides, the whole ledger, for what decides alone
+ */
+export async function openChain({
+  url,
+  password,
+  leak,
+  read,
+  log,
+}: ChainOptions): Promise<{ chain: Chain; whole: Ledger }> {
+  const reached = await reachLedger({ url, password, identity: 'bot' }, () =>
+    log.warn({ url }, 'ledger does not answer; trying again'),
+  );
+  let state: 'up' | 'down' = 'down';
+  let head: Entry | undefined;
+  let handle = (_: Entry): void => {};
+  const following = reached.follow({
+    from: 0,
+    onEntry(entry) {
+      read(entry);
+      head = entry;
+      handle(entry);
+    },
+    onState(now, why) {
+      log[now === 'up' ? 'info' : 'warn']({ why }, `ledger ${now}`);
+      state = now;
+    },
+  });
+  await following.ready;
+  const whole: Ledger = {
+    ...reached,
+    async append(entry) {
+      const why = leak(JSON.stringify(entry.body));
+      if (why) throw new Error(`Nothing was recorded: ${why}.`);
+      return reached.append(entry);
+    },
+  };
+  const chain: Chain = {
+    ledger: narrow(whole),
+    state: () => state,
+    head: () => head,
+    run(onEntry) {
+      handle = onEntry;
+    },
+    stop: following.stop,
+  };
+  return { chain, whole };
+}

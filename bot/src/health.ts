@@ -1,0 +1,78 @@
+/** What is up and what is off, for people: in the room by !status, and at the console. */
+import type { Book } from './approval/view.ts';
+import type { Chain } from './chain.ts';
+import type { Connection } from './connect.ts';
+import type { PartName, State } from './room/outages.ts';
+import type { Troubles } from './room/troubles.ts';
+import { shortOfSpace } from './space.ts';
+import type { RoomId } from './types.ts';
+
+export type HealthOptions = {
+  matrix: Connection;
+  chain: Chain;
+  book: Book;
+  troubles: Troubles;
+  /** Whether the brain is there; undefined where none is configured. */
+  brainIsUp(): boolean | undefined;
+  stateDir: string;
+};
+export type Health = {
+  /** Something was heard of the executor: an entry, output, or that it is there. */
+  heard(): void;
+  states(): Record<PartName, State>;
+  /** For the room: first whether something is down. */
+  lines(): string[];
+  /** For the console. @param room of the main workspace */
+  status(room: RoomId): Promise<object>;
+};
+
+const upIf = (up: boolean): State => (up ? 'up' : 'down');
+
+/** Milliseconds: the executor says every ten seconds that it is there. */
+const silence = 30_000;
+
+export function createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir }: HealthOptions): Health {
+  let heard = Date.now();
+
+  function states(): ReturnType<Health['states']> {
+    const ledger = chain.state();
+    const brain = brainIsUp();
+    return {
+      homeserver: matrix.state(),
+      ledger,
+      executor: ledger === 'up' ? upIf(Date.now() - heard < silence) : 'unknown',
+      brain: brain === undefined ? 'unknown' : upIf(brain),
+      disk: upIf(!shortOfSpace(stateDir)),
+    };
+  }
+  function partsLine(mark: string, state: State): string[] {
+    const { disk: _, ...others } = states(); // it has words of its own
+    const parts = Object.entries(others).flatMap(([part, now]) => (now === state ? [part] : []));
+    return parts.length > 0 ? [`${mark} ${state}: ${parts.join(', ')}`] : [];
+  }
+
+  return {
+    heard() {
+      heard = Date.now();
+    },
+    states,
+    lines: () => [
+      ...partsLine('⚠️', 'down'),
+      ...partsLine('✅', 'up'),
+      ...(brainIsUp() === undefined ? ['No model is configured: only !run and files work.'] : []),
+      ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
+      ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
+        .filter(Boolean)
+        .map((why) => `⚠️ ${why}`),
+    ],
+    status: async (room) => ({
+      ...states(),
+      device: matrix.device,
+      signed: (await matrix.deviceNow(matrix.user, matrix.device))?.crossSigned === true,
+      room,
+      enrolled: book.enrolled().length,
+      troubles: troubles.all().map(({ room, why }) => [room, why]),
+      space: shortOfSpace(stateDir),
+    }),
+  };
+}

@@ -1,0 +1,120 @@
+/** Every part of the bot, made and not yet running. What a part is handed here is all that it can reach. */
+import { join } from 'node:path';
+import { sha256 } from '@pocketcoder/ledger/src/action.ts';
+import type { Logger } from 'pino';
+import { createDecide } from './approval/decide.ts';
+import { leakIn } from './approval/leaks.ts';
+import { createPoster } from './approval/poster.ts';
+import { cardStore } from './approval/store.ts';
+import { createBook } from './approval/view.ts';
+import { connectOpenCode } from './brain/opencode.ts';
+import { pictureIn } from './brain/pictures.ts';
+import { openChain } from './chain.ts';
+import { openMatrix } from './connect.ts';
+import { openDatabase } from './database.ts';
+import { createAttention } from './desk/attention.ts';
+import { createDesk } from './desk/desk.ts';
+import { createAsks } from './gateway/asks.ts';
+import { createGateway } from './gateway/server.ts';
+import { createHealth } from './health.ts';
+import { createWatch } from './room/guard.ts';
+import { createOutages } from './room/outages.ts';
+import { createOutcomes, outcomeReader } from './room/outcomes.ts';
+import { createRelay } from './room/relay.ts';
+import { createSentFiles } from './room/sent.ts';
+import { createTour } from './room/tour.ts';
+import { troubleStore } from './room/troubles.ts';
+import type { Configuration } from './settings.ts';
+import { message, pollAnswers } from './show/card.ts';
+import { shortOfSpace } from './space.ts';
+import { createConversation } from './tasks/conversation.ts';
+import { taskStore } from './tasks/tasks.ts';
+import type { RoomId } from './types.ts';
+import { createWorkspaces } from './workspaces.ts';
+
+export type Parts = Awaited<ReturnType<typeof makeParts>>;
+
+/** @param stateDir for all that it keeps */
+export async function makeParts(c: Configuration, stateDir: string, log: Logger) {
+  // What it remembers, and what the ledger says.
+  const db = openDatabase(join(stateDir, 'bot.sqlite'));
+  const cards = cardStore(db, pollAnswers);
+  const tasks = taskStore(db);
+  const troubles = troubleStore(db);
+  const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
+  const attention = createAttention(c.quick);
+  const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
+  const { chain, whole } = await openChain({
+    ...{ ...c.ledger, leak, log },
+    read(entry) {
+      book.read(entry);
+      if (entry.action) attention.read(entry, book.page(entry.action)?.action.requester === 'brain');
+    },
+  });
+  const { ledger } = chain;
+  const { url: homeserver, server_name: serverName, user, password } = c.homeserver;
+  const matrix = await openMatrix({
+    ...{ homeserver, serverName, user, password, stateDir, db, log, leak },
+    recipients: () => book.enrolled(),
+  });
+
+  // The parts.
+  const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
+  const sayLine = (name: string, line: string, txn?: string) =>
+    matrix.post(roomOf(name), 'm.room.message', message([{ line }]), txn ? { txn } : {});
+  const poster = createPoster({ ledger, matrix, cards, book });
+  const decide = createDecide({
+    gate: {
+      ...{ matrix, cards, answeredBy: book.answeredBy, trouble: troubles.why },
+      people: () => book.enrolled(),
+      now: () => Date.now(),
+    },
+    ...{ ledger: whole, book, adopt: poster.adopt, download: matrix.downloadEncrypted, log },
+  });
+  const desk = createDesk({
+    ...{ ledger, cards, book, poster, decide, attention, log },
+    say: (name, blocks) => matrix.post(roomOf(name), 'm.room.message', message(blocks)),
+    trouble(name) {
+      if (book.enrolled().length === 0) return 'no device is paired: run ./pocketcoder pair at the console';
+      return troubles.why(roomOf(name)) || shortOfSpace(stateDir);
+    },
+    halted: tasks.halted,
+  });
+  const asks = createAsks(desk, book, outcomeReader({ ledger, book }));
+  const gateway = createGateway({ ...c.gateway, log });
+  const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
+  const conversation = createConversation({
+    ...{ brain, tasks, matrix, roomOf, leak, log },
+    model: c.brain?.model ?? '',
+    ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
+    hands: (task, workspace) => gateway.open({ task, workspace }),
+    waits: (task) =>
+      book.unfinished().some(({ action }) => action.task === task && action.requester === 'brain'),
+  });
+  const tour = createTour({ db, say: sayLine, log });
+  const outcomes = createOutcomes({
+    ...{ ledger, matrix, cards, book, log },
+    async onOver(page, outcome) {
+      tour.did(page.action.workspace, outcome.state);
+      if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
+    },
+  });
+  const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
+  const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
+  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir });
+  const relay = createRelay({
+    ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
+    health: health.lines,
+  });
+  const watch = createWatch(relay, troubles, log);
+  const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
+  const outages = createOutages({
+    ...{ db, matrix, log },
+    rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
+  });
+
+  return {
+    ...{ chain, matrix, gateway, brain, tasks, troubles, book, decide, desk, asks, conversation, outcomes },
+    ...{ sentFiles, tour, relay, watch, workspaces, outages, health },
+  };
+}

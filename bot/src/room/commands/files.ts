@@ -1,0 +1,27 @@
+/** Commands that read files of the workspace: each is its own decision, so the gatekeeper reads what its words ask for. */
+import { type Command, oneOf, optional, type Parameter, rest, type Way } from './command.ts';
+
+/** How it is written: what comes here is nothing that the gatekeeper could read. */
+const written = (...takes: Parameter<unknown>[]): Way => ({
+  takes,
+  run: () => 'Not understood, and nothing was done.',
+});
+
+export const files: readonly Command[] = [
+  {
+    name: 'files',
+    summary: 'what is in the workspace, or in a directory of it',
+    ways: [written(optional(rest('PATH')))],
+  },
+  {
+    name: 'get',
+    summary: 'a file of the workspace; a file that you send is put into uploads',
+    ways: [written(rest('PATH'))],
+  },
+  { name: 'diff', summary: 'what changed since the import', ways: [written()] },
+  {
+    name: 'export',
+    summary: 'what changed since the import, as a file for git apply, or for git fetch',
+    ways: [written(optional(oneOf('patch', 'bundle')))],
+  },
+];

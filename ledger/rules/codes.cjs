@@ -1,0 +1,47 @@
+// @ts-check
+// The codes with which an entry is refused, a line each. Words for people are made from them where they are said.
+
+/** The rules' own. What a part of the ledger refuses before its rules are asked has codes in refuse.go's callers. */
+const refusals = {
+  action_id: "a request's id is not its action's",
+  action_missing: 'it is part of an action, and names none',
+  body_invalid: 'its body does not say what such an entry has to say',
+  class: 'there is no action of that kind, or it names another risk class',
+  clock: 'the request asks for more time, or less of a grace, than the policy gives',
+  clock_back: "the ledger's clock stands before the latest moment that any entry states",
+  command: 'this is not decided by the message that asks for it',
+  count: 'it is not the next use of its lease',
+  counted_already: 'an answer of this device, or this person, counts already',
+  digest: 'it names another text than the one that was asked for',
+  frozen: 'everything is frozen, or was since it was decided',
+  grace: 'the seconds that the policy lets a decision wait are not over',
+  grade: 'the answer proves less than what is asked for',
+  last_owner: 'nobody would be left who is owner',
+  late: 'its time is over',
+  lease_over: 'the lease was ended, used up or ran out',
+  lifecycle: 'it does not follow on what happened last',
+  needs_approval: 'somebody is enrolled, so a policy takes an approved action',
+  never: 'the policy lets nothing of that class run',
+  no_action_here: 'it is no part of an action, and names one',
+  no_lease: 'there never was such a lease',
+  not_allowed: 'this author may not write such an entry',
+  not_canonical: 'its body is not canonical JSON',
+  not_covered: 'the lease was given for something else',
+  not_enrolled: 'no device that is enrolled answered, or one whose user may not approve',
+  not_frozen: 'nothing is frozen',
+  not_leased: 'the policy takes no leases for that class',
+  not_owner: 'an owner has to be among those who approve it',
+  own_request: 'who asked for it is not one of several people who approve it',
+  policy: 'it is no policy',
+  quorum: 'it takes more people, or more devices',
+  reads: 'its card may not lease these reads',
+  revoked: 'somebody who approved it may not any more',
+  too_few: 'nobody here could change that policy again',
+  workspace_known: 'there is such a workspace, or its room is that of another one',
+  workspace_unknown: 'there is no such workspace',
+};
+
+/** @typedef {keyof typeof refusals} Code */
+/** @typedef {Code | ''} Refusal '' where nothing stands against it */
+
+module.exports = { refusals };

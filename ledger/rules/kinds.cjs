@@ -1,0 +1,39 @@
+// @ts-check
+// The kinds of action, a line each: all that the rules go by where they ask what kind of action it is.
+
+/**
+ * `class` is what the sandbox would let it do, never what its text says; `path` marks what a lease may cover by a path, `words` what the
+ * signed message that asks for it may decide (it reads, or adds a file and replaces none), `owner` what an owner decides on.
+ * @typedef {{class: import('../src/action.ts').RiskClass, path?: true, words?: true, owner?: true}} Traits
+ */
+
+/** The compiler names what is missing here, or too much. @type {Record<import('../src/action.ts').Kind, Traits>} */
+const kinds = {
+  bash: { class: 'exec' },
+  read_file: { class: 'read', path: true },
+  list: { class: 'read', path: true, words: true },
+  grep: { class: 'read', path: true },
+  get_file: { class: 'read', words: true },
+  put_file: { class: 'write', words: true },
+  diff: { class: 'read', words: true },
+  export: { class: 'read', words: true },
+  write_file: { class: 'write', path: true },
+  edit_file: { class: 'write', path: true },
+  lease: { class: 'control' },
+  plan: { class: 'control' },
+  policy: { class: 'control', owner: true },
+  role: { class: 'control', owner: true },
+  device: { class: 'control', owner: true },
+  thaw: { class: 'control', owner: true },
+};
+
+/** @param {unknown} kind @returns {kind is import('../src/action.ts').Kind} */
+const isKind = (kind) => typeof kind === 'string' && Object.hasOwn(kinds, kind);
+
+/** What is known of a kind; nothing of one that does not exist. @param {unknown} kind @returns {Partial<Traits>} */
+const traits = (kind) => (isKind(kind) ? kinds[kind] : {});
+
+/** The kinds of a class. @param {string} risk */
+const kindsOf = (risk) => Object.keys(kinds).filter((kind) => traits(kind).class === risk);
+
+module.exports = { kinds, isKind, traits, kindsOf };

@@ -1,0 +1,37 @@
+/** What entries say, by their kind: the JSON of their bodies, as the rules let it into the chain. */
+import type { Policy, Reads } from '../rules/policy.cjs';
+import type { Action, Args, Grade } from './action.ts';
+
+/** A device as it is enrolled: its user, and the keys that it is pinned by. */
+export type Keys = { user: string; master: string; device: string; ed25519: string; curve25519: string };
+/** Who approved something. A tap names no device. */
+export type By = { user: string; device?: string };
+export type Evidence = By & { event?: string; form?: string };
+export type Answer = { grade: Grade; evidence: Evidence };
+type Given = { digest: string; workspace: string; task: string; by: By[] };
+export type Imported = {
+  form: string;
+  source: string;
+  commit: string;
+  tree: string;
+  files: number;
+  bytes: number;
+};
+
+export type Bodies = {
+  requested: Action;
+  endorsed: Answer & { digest: string };
+  approved: Answer & { digest: string };
+  leased: { digest: string; lease: string; use: number };
+  applied: Given & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];
+  'lease.granted': Given & { reads: Reads; grade: Grade };
+  'lease.ended': { lease: string; reason?: string };
+  'policy.set': { policy: Policy };
+  'identity.enrolled': Keys & { role?: string };
+  'identity.changed': By;
+  'identity.revoked': By;
+  'workspace.created': { workspace: string; room: string };
+  'workspace.imported': Imported & { workspace: string };
+  alarm: { reason: string; action?: string };
+  checkpoint: { seq: number; hash: string };
+};

@@ -1,0 +1,92 @@
+/**
+ * Why nothing runs that was not approved: file 8 of the door. The executor judges every entry again as it reads the chain,
+ * and its own claim before it is made, by the rules that the ledger goes by, whose word it takes for nothing. Who runs an
+ * action is settled by the ledger, which takes one claim of it: so `claim` gives out each action once, whatever crashes, and
+ * nothing else gives out any.
+ */
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { stateOf } from '../../ledger/rules/lifecycle.cjs';
+import { type Action, sha256 } from '../../ledger/src/action.ts';
+import { createChain } from '../../ledger/src/chain.ts';
+import { type Append, type Entry, LedgerError } from '../../ledger/src/client.ts';
+
+/** An action as it was requested, and the digest of exactly that text. `leased`: a lease stands for the answer. */
+export type Request = { id: string; action: Action; digest: string; requested: Entry; leased: boolean };
+
+declare const once: unique symbol;
+/** What is to be run, now and by this executor. Only `claim` makes one. */
+export type Claimed = Request & { readonly [once]: true };
+
+export type Book = {
+  /** Takes the next entry of the chain, in order; one that it has is left alone. Returns why the ledger had to refuse it, or ''. */
+  add(entry: Entry): string;
+  /** The actions that are not over, oldest first. */
+  open(): string[];
+  /** The entries of an action that is not over. */
+  story(id: string): readonly Entry[];
+  /** Whether the action waits to be claimed: it was approved, or a lease covers it. */
+  decided(id: string): boolean;
+  /** @throws Error where there is no such action, or it is over */
+  request(id: string): Request;
+  /** Why nobody may claim it now, or ''. Where the ledger once took what it had to refuse, nothing is claimed: `broken`. */
+  claimRefusal(id: string, body: object, now: number): string;
+};
+
+export function makeBook(): Book {
+  const chain = createChain();
+  let broken = false;
+  return {
+    add(entry) {
+      if (broken || entry.seq <= chain.head().seq) return '';
+      const why = chain.take(entry);
+      broken = why !== '';
+      return why;
+    },
+    open: chain.open,
+    story: chain.story,
+    decided: (id) => ['approved', 'leased'].includes(stateOf([...chain.story(id)])),
+    request(id) {
+      const [requested, ...since] = chain.story(id);
+      if (requested?.kind !== 'requested') throw new Error(`no open action ${id}`);
+      const leased = since.some((e) => e.kind === 'leased');
+      return { id, action: JSON.parse(requested.body), digest: sha256(requested.body), requested, leased };
+    },
+    claimRefusal(action, body, now) {
+      if (broken) return 'broken';
+      // The ledger's clock decides; this process may be a little behind it, and is never taken as proof of the contrary.
+      const time = new Date(Math.max(now, chain.state().clock)).toISOString();
+      return chain.refusal(
+        { id: '', author: 'executor', kind: 'claimed', action, body: canonical(body) },
+        time,
+      );
+    },
+  };
+}
+
+/**
+ * Claims the action under the executor's name and returns it, to be run once; or the code with which this executor or the
+ * ledger refused. What was claimed before, under this name too, is refused.
+ * @param by.write writes an entry, and rejects with a LedgerError where the ledger refuses it
+ */
+export async function claim(
+  by: { book: Book; name: string; write(entry: Append): Promise<unknown> },
+  id: string,
+): Promise<Claimed | { refused: string }> {
+  const request = by.book.request(id);
+  const body = { digest: request.digest, executor: by.name };
+  const refused = by.book.claimRefusal(id, body, Date.now());
+  if (refused) return { refused };
+  try {
+    await by.write({ kind: 'claimed', action: id, body });
+  } catch (error) {
+    if (error instanceof LedgerError) return { refused: error.code };
+    throw error;
+  }
+  return request as Claimed;
+}
+
+/** The name of the executor that has claimed the action; undefined where nobody has. */
+export function claimant(story: readonly Entry[]): string | undefined {
+  const claimed = story.find((e) => e.kind === 'claimed');
+  return claimed && JSON.parse(claimed.body).executor;
+}

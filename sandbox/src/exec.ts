@@ -1,0 +1,39 @@
+/** The two streams that are opened into a task's container: its feeder's, and one that reads an output again. */
+import type { Duplex } from 'node:stream';
+import type Docker from 'dockerode';
+
+const outputs = { AttachStdout: true, AttachStderr: true, Tty: false };
+
+/** The stream of a new feeder in the container: bytes of frames either way. */
+export async function feederStream(
+  docker: Docker,
+  container: Docker.Container,
+  onBytes: (bytes: Uint8Array) => void,
+): Promise<Duplex> {
+  const Cmd = ['/usr/lib/pocketcoder/task', 'feed'];
+  const exec = await container.exec({ Cmd, AttachStdin: true, ...outputs });
+  const stream = await exec.start({ hijack: true, stdin: true });
+  const sink = { write: onBytes } as unknown as NodeJS.WritableStream;
+  docker.modem.demuxStream(stream, sink, process.stderr);
+  return stream;
+}
+
+/** What the action has written so far, read no faster than it is taken. Ends early where there is less of it, and throws without the engine. */
+export async function* readOutput(container: Docker.Container, id: string): AsyncGenerator<Uint8Array> {
+  const exec = await container.exec({ Cmd: ['cat', `/var/lib/task/${id}/out`], ...outputs });
+  yield* stdoutOf((await exec.start({})) as AsyncIterable<Buffer>);
+  await exec.inspect();
+}
+
+/** The first of the two streams that the engine sends as one: pieces behind u8 stream, 3 bytes of zero, u32 length. */
+async function* stdoutOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
+  let held = Buffer.alloc(0);
+  for await (const part of stream) {
+    held = Buffer.concat([held, part]);
+    for (let end: number; held.length >= 8; held = held.subarray(end)) {
+      end = 8 + held.readUInt32BE(4);
+      if (held.length < end) break;
+      if (held[0] === 1) yield held.subarray(8, end);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/** From the claim of an action to how it ended. */
+import { readsOf } from '../../ledger/rules/answers.cjs';
+import { sha256 } from '../../ledger/src/action.ts';
+import { LedgerError } from '../../ledger/src/client.ts';
+import type { Claimed } from './claim.ts';
+import type { Context } from './context.ts';
+import type { Prepared } from './prepare.ts';
+import { ScriptError, scriptOf } from './script.ts';
+import type { Outcome } from './tasks.ts';
+
+/**
+ * The run does not wait for the entry that tells of it: the claim has already made it this executor's. But nothing is over before
+ * what is written here, which could not follow it.
+ */
+export async function run(c: Context, claimed: Claimed, prepared: Prepared): Promise<Outcome> {
+  const { id, digest } = claimed;
+  const [outcome] = await Promise.all([
+    start(c, claimed, prepared),
+    c.write({ kind: 'running', action: id, body: { digest } }),
+    grantReads(c, claimed),
+  ]);
+  return outcome;
+}
+
+/** Starts exactly what was claimed, or nothing. */
+async function start(c: Context, claimed: Claimed, { sent, missing }: Prepared): Promise<Outcome> {
+  const { id, action, leased } = claimed;
+  try {
+    const script = scriptOf(action, leased, sent);
+    return missing ? notRun(missing) : await c.tasks.run(action, id, script, passOn(c, id));
+  } catch (error) {
+    if (error instanceof ScriptError) return notRun(error.message);
+    throw error;
+  }
+}
+
+/** An action that was claimed and then could not even be started: the reason stands where its output would. */
+function notRun(why: string): Outcome {
+  const bytes = Buffer.from(`${why}\n`);
+  const size = bytes.length;
+  return {
+    end: 'done',
+    status: { how: 'broken', number: 0, size, left: 0, memory: 0, processes: 0 },
+    output: { size, sha256: sha256(bytes), bytes, read: () => [bytes] },
+  };
+}
+
+/** What the action's card leased besides, from its claim on: that is when no denial undoes the approval any more. */
+async function grantReads({ book, write, log }: Context, { id, action, digest }: Claimed): Promise<void> {
+  if (!action.reads) return;
+  const body = readsOf(action, digest, [...book.story(id)]);
+  await write({ kind: 'lease.granted', action: id, body }).catch((error: unknown) => {
+    if (!(error instanceof LedgerError)) throw error;
+    log.info({ action: id, code: error.code }, 'reads not leased');
+  });
+}
+
+/** Passes output on as it comes; the log's time of the first byte is what the benchmark reads. */
+export function passOn({ ledger, log }: Context, id: string): (bytes: Uint8Array) => void {
+  let begun = false;
+  return (bytes) => {
+    if (!begun) log.info({ action: id, at: performance.timeOrigin + performance.now() }, 'first byte');
+    begun = true;
+    ledger.live.send(id, bytes);
+  };
+}

@@ -1,0 +1,26 @@
+/** What the words of a message that decides itself ask for: this very act, or nothing. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { actIn } from '../../bot/src/approval/command.ts';
+import { saidIn } from '../../bot/src/approval/said.ts';
+
+test('a deciding command names its act, to the letter', () => {
+  const rows: [body: string, kind: string, args: object][] = [
+    ['!files', 'list', { path: '.' }],
+    ['!files my docs/v1.', 'list', { path: 'my docs/v1.' }],
+    ['!FILES\u00A0src', 'list', { path: 'src' }],
+    ['`!get a b.txt`', 'get_file', { path: 'a b.txt' }],
+    ['!get -rf $(id)', 'get_file', { path: '-rf $(id)' }],
+    ['！diff.', 'diff', {}],
+    ['!diff please', 'diff', {}],
+    ['!export', 'export', { as: 'patch' }],
+    ['!export Bundle.', 'export', { as: 'bundle' }],
+  ];
+  for (const [body, kind, args] of rows)
+    assert.deepEqual(actIn(saidIn({ msgtype: 'm.text', body }).text), { kind, args }, body);
+});
+
+test('words that name no act ask for none', () => {
+  for (const body of ['!get', '!export zip', '!filesystem', '!run ls', '!constructor', 'files', 'see !diff'])
+    assert.equal(actIn(saidIn({ msgtype: 'm.text', body }).text), undefined, body);
+});

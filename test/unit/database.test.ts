@@ -1,0 +1,87 @@
+/** The bot's own memory: a transaction is whole or nothing, over a crash too, and a card comes back as it was kept. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { cardStore } from '../../bot/src/approval/store.ts';
+import { openDatabase } from '../../bot/src/database.ts';
+import { pollAnswers } from '../../bot/src/show/card.ts';
+import type { RoomId } from '../../bot/src/types.ts';
+import { cardOf } from '../adversary/small/answers.ts';
+
+const rows = (db: ReturnType<typeof openDatabase>) =>
+  db
+    .prepare('SELECT n FROM t')
+    .all()
+    .map(({ n }) => n);
+
+test('a transaction that fails leaves nothing, and one inside of it goes with it', () => {
+  const db = openDatabase(':memory:');
+  db.exec('CREATE TABLE t(n INTEGER PRIMARY KEY)');
+  const add = (n: number) => db.prepare('INSERT INTO t VALUES(?)').run(n).changes;
+  assert.equal(
+    db.transaction(() => add(1)),
+    1,
+  );
+  const broken = () =>
+    db.transaction(() => {
+      db.transaction(() => add(2));
+      throw new Error('broken');
+    });
+  assert.throws(broken, /broken/);
+  assert.throws(() => db.transaction(() => add(2) && add(1)), /UNIQUE/);
+  assert.deepEqual(rows(db), [1]);
+  db.transaction(() => add(3));
+  assert.deepEqual(rows(db), [1, 3]);
+});
+
+test('of a process that is killed in a transaction nothing is kept but what was committed before', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'database-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const file = join(dir, 'bot.sqlite');
+  const module = new URL('../../bot/src/database.ts', import.meta.url).href;
+  const script = `
+    const { openDatabase } = await import(${JSON.stringify(module)});
+    const db = openDatabase(${JSON.stringify(file)});
+    db.exec('CREATE TABLE t(n INTEGER PRIMARY KEY)');
+    db.transaction(() => db.prepare('INSERT INTO t VALUES(1)').run());
+    db.transaction(() => {
+      db.prepare('INSERT INTO t VALUES(2)').run();
+      process.kill(process.pid, 'SIGKILL');
+      for (;;);
+    });`;
+  const { signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', script]);
+  assert.equal(signal, 'SIGKILL');
+  assert.deepEqual(rows(openDatabase(file)), [1]);
+});
+
+test('a card comes back as it was kept, by all that it is looked up by', () => {
+  const cards = cardStore(openDatabase(':memory:'), pollAnswers);
+  const card = cardOf('!r:x' as RoomId, 1, { event: '$one', poll: '$poll', approval: '' });
+  cards.add(card);
+  cards.add(cardOf('!r:x' as RoomId, 2));
+  assert.deepEqual(cards.get(card.action), card);
+  for (const event of ['$one', '$poll']) assert.deepEqual(cards.byEvent(event), card);
+  assert.equal(cards.byApproval(''), undefined);
+  const change = { open: false, ended: true, chips: '', approval: '$yes' };
+  cards.set(card.action, change);
+  const now = { ...card, ...change };
+  assert.deepEqual([cards.byApproval('$yes'), cards.byNumber(card.number)], [now, now]);
+  assert.deepEqual(
+    [cards.open(), cards.unended()].map((some) => some.map(({ number }) => number)),
+    [[2], [2]],
+  );
+});
+
+test('a secret is never issued twice: a card that would is not kept at all', () => {
+  const cards = cardStore(openDatabase(':memory:'), pollAnswers);
+  const card = cardOf('!r:x' as RoomId, 1);
+  cards.add(card);
+  const twin = cardOf('!r:x' as RoomId, 2, { code: card.code });
+  assert.throws(() => cards.add(twin), /UNIQUE/);
+  assert.equal(cards.get(twin.action), undefined);
+  assert.equal(cards.issued(twin.key), undefined);
+  assert.equal(cards.issued(card.code)?.action, card.action);
+});
