@@ -9,7 +9,7 @@ import { openJournal } from './matrix/journal.ts';
 import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
 import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
-import { openSession } from './matrix/session.ts';
+import { endOtherDevices, openSession } from './matrix/session.ts';
 import { createSync, type SyncOptions } from './matrix/sync.ts';
 import { takeIn } from './proof/decrypt.ts';
 import { createEarly } from './proof/early.ts';
@@ -17,10 +17,10 @@ import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
-import { endOtherDevices, saidSince, savedIn } from './proof/saved.ts';
+import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
-import type { Content, Enrolled, Matrix, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, RoomId, Taken, UserId, WithMark } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -46,7 +46,7 @@ export type MatrixHandlers = Pick<InboxOptions, 'isDown' | 'setAside'> &
      * that was cut off comes again. Where it rejects, the same event is tried again and the others wait: as long as a
      * part is down, else a few times.
      */
-    intake(t: Taken): Promise<void>;
+    intake(t: Taken, withMark: WithMark): Promise<void>;
     /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
     onTrouble(room: RoomId, why: string): void;
     /** The homeserver stated keys anew: identities may have changed. */
@@ -102,7 +102,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     await endOtherDevices(login, client, device);
     await keys.track([...new Set(seen.rooms().flatMap(seen.expected))]);
     for (const room of seen.rooms())
-      said.set(room, await saidSince(stateDir, client, journal, { user, device }, room));
+      said.set(room, await saidSince(stateDir, client, journal.token(), { user, device }, room));
   }
   const early = createEarly(keys.forceQuery);
   const pairing = createPairing({
@@ -116,12 +116,12 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
 
   async function run({ intake, onTrouble, onKeys, onGap, isDown, setAside }: MatrixHandlers): Promise<void> {
     keys.onStated(onKeys);
-    async function handle(t: Taken): Promise<void> {
+    async function handle(t: Taken, withMark: WithMark): Promise<void> {
       const isState = t.wire.state_key !== undefined && seen.latched(t.room);
       const why = isState && troubleWith(t.wire, user, seen.expected(t.room));
       if (why) onTrouble(t.room, why);
       try {
-        if (!(await pairing.take(t))) await intake(t);
+        if (!(await pairing.take(t))) await intake(t, withMark);
       } finally {
         early.over();
       }
@@ -130,7 +130,10 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       ...{ journal, log, signal, mayBeLate, isDown, setAside, onSealed: early.begin },
       async open(room, wire) {
         const t = await takeIn(crypto, seen, room, wire);
-        return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+        return {
+          missingKey: t.missingKey === true,
+          handle: (late, withMark) => handle(late ? { ...t, late } : t, withMark),
+        };
       },
     });
     crypto.onRoomKeys(inbox.keysCame);

@@ -25,7 +25,8 @@ import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
 import { troubleStore } from './room/troubles.ts';
 import type { Configuration } from './settings.ts';
-import { message, pollAnswers } from './show/card.ts';
+import { message } from './show/blocks.ts';
+import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { taskStore } from './tasks/tasks.ts';
@@ -61,7 +62,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   // The parts.
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const sayLine = (name: string, line: string, txn?: string) =>
-    matrix.post(roomOf(name), 'm.room.message', message([{ line }]), txn ? { txn } : {});
+    matrix.post(roomOf(name), 'm.room.message', message(line), txn ? { txn } : {});
   const poster = createPoster({ ledger, matrix, cards, book });
   const decide = createDecide({
     gate: {

@@ -55,6 +55,11 @@ export type Taken = {
   late?: true;
 };
 
+/** What an event says that it is on, and how: of a decrypted one what stands inside. */
+export function relationOf({ content }: Pick<Taken, 'content'>): Content {
+  const stated = content['m.relates_to'];
+  return isObject(stated) ? stated : {};
+}
 /** The event that a redaction takes away, or ''; rooms of older versions say it outside the content. */
 export const takenAway = ({ content, wire }: Pick<Taken, 'content' | 'wire'>): string =>
   textOf(content['redacts']) || textOf((wire as { redacts?: unknown }).redacts);
@@ -103,6 +108,12 @@ export type PostOptions = {
   /** A retry under the same id in the same room is the same event, also after a restart. */
   txn?: string;
 };
+
+/**
+ * Has something written together with the mark that its event was handled, or not at all. What is handed over throws only where
+ * the disk fails; what it begins besides goes on by itself.
+ */
+export type WithMark = (write: () => void) => void;
 
 export type Matrix = {
   readonly user: UserId;

@@ -23,6 +23,7 @@ export type Bodies = {
   endorsed: Answer & { digest: string };
   approved: Answer & { digest: string };
   leased: { digest: string; lease: string; use: number };
+  claimed: { digest: string; executor: string };
   applied: Given & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];
   'lease.granted': Given & { reads: Reads; grade: Grade };
   'lease.ended': { lease: string; reason?: string };

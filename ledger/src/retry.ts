@@ -1,5 +1,6 @@
 /** Work that is done again until it succeeds, and the words of what went wrong. */
-import { setTimeout as pause } from 'node:timers/promises';
+// The module whole: a test’s clock takes the place of its functions, not of names bound to them.
+import timers from 'node:timers/promises';
 
 /** The text of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -11,18 +12,26 @@ export type Retry = {
   most: number;
   /** Whether another attempt has sense after this failure; `tries` counts the attempts so far. */
   again(error: unknown, tries: number): boolean;
+  /** In place of the usual wait, also in milliseconds. */
+  wait?(error: unknown, usual: number): number;
   /** Ends the waiting. */
   signal?: AbortSignal | undefined;
 };
 
-/** @throws what `work` threw, where `again` says no or the signal was given */
-export async function retry<T>(work: () => Promise<T>, { first, most, again, signal }: Retry): Promise<T> {
-  for (let tries = 1, wait = first; ; tries++, wait = Math.min(2 * wait, most)) {
+/**
+ * @param work is told which attempt it is, from 1
+ * @throws what `work` threw, where `again` says no or the signal was given
+ */
+export async function retry<T>(
+  work: (attempt: number) => Promise<T>,
+  { first, most, again, wait = (_, usual) => usual, signal }: Retry,
+): Promise<T> {
+  for (let tries = 1, usual = first; ; tries++, usual = Math.min(2 * usual, most)) {
     try {
-      return await work();
+      return await work(tries);
     } catch (error) {
       if (signal?.aborted || !again(error, tries)) throw error;
+      await timers.setTimeout(wait(error, usual), undefined, { signal });
     }
-    await pause(wait, undefined, { signal });
   }
 }

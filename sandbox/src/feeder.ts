@@ -1,19 +1,14 @@
 /** The client's end of a task's feeder: one stream, any number of watched actions, each until it is over. */
 import type { Duplex } from 'node:stream';
-import { type Status, type Update, updateParser } from './frames.ts';
+import { type End, type Update, updateParser } from './frames.ts';
 
-/** Where an action stands as the container tells it; `lost` when the stream broke before it could. */
-export type End =
-  | { end: 'done'; status: Status }
-  | { end: 'unknown' }
-  | { end: 'never' }
-  | { end: 'lost' }
-  | { end: 'refused'; why: string };
+/** `lost`: the stream broke before the container could tell. */
+export type Ended = End | { end: 'lost' };
 export type OnOutput = (offset: number, bytes: Uint8Array) => void;
 
 export type Feeder = {
   /** Sends a run or watch frame of the action `id` and resolves when nothing more will come of it. Never rejects. */
-  follow(id: string, frame: Buffer, onOutput: OnOutput): Promise<End>;
+  follow(id: string, frame: Buffer, onOutput: OnOutput): Promise<Ended>;
   /** Sends a frame that has no answer (kill, drop). */
   send(frame: Buffer): void;
   /** Whether this stream has told that the followed action has a live runner. */
@@ -27,11 +22,11 @@ export type Feeder = {
 export async function openFeeder(
   connect: (onBytes: (bytes: Uint8Array) => void) => Promise<Duplex>,
 ): Promise<Feeder> {
-  const followed = new Map<string, { onOutput: OnOutput; settle: (end: End) => void; runs: boolean }>();
+  const followed = new Map<string, { onOutput: OnOutput; settle: (end: Ended) => void; runs: boolean }>();
   let open = true;
   let stream: Duplex | undefined;
 
-  const finish = (id: string, end: End) => {
+  const finish = (id: string, end: Ended) => {
     const entry = followed.get(id);
     followed.delete(id);
     entry?.settle(end);
@@ -42,10 +37,8 @@ export async function openFeeder(
     for (const id of [...followed.keys()]) finish(id, { end: 'lost' });
   };
   const take = (u: Update) => {
-    if (u.type === 'output') followed.get(u.id)?.onOutput(u.offset, u.bytes);
-    else if (u.type === 'status') finish(u.id, { end: 'done', status: u.status });
-    else if (u.type === 'refused') finish(u.id, { end: 'refused', why: u.why });
-    else if (u.state !== 'running') finish(u.id, { end: u.state });
+    if ('bytes' in u) followed.get(u.id)?.onOutput(u.offset, u.bytes);
+    else if ('end' in u) finish(u.id, u);
     else Object.assign(followed.get(u.id) ?? {}, { runs: true });
   };
   const parse = updateParser(take);

@@ -12,14 +12,15 @@ export type Status = {
   /** Times that a process was refused, for there were too many. */
   processes: number;
 };
-export type Update =
-  | { type: 'state'; id: string; state: 'running' | 'unknown' | 'never' }
-  | { type: 'output'; id: string; offset: number; bytes: Uint8Array }
-  | { type: 'status'; id: string; status: Status }
-  | { type: 'refused'; id: string; why: string };
+/** How an action stands for good as far as its container can tell: `unknown` has no live runner and left no status. */
+export type End =
+  | { end: 'done'; status: Status }
+  | { end: 'unknown' }
+  | { end: 'never' }
+  | { end: 'refused'; why: string };
+export type Update = { id: string } & ({ running: true } | { offset: number; bytes: Uint8Array } | End);
 
 const idLength = 15;
-const states = { r: 'running', u: 'unknown', n: 'never' } as const;
 const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'full', 'broken'] as const;
 
 function frame(type: string, id: string, ...payload: Uint8Array[]): Buffer {
@@ -65,13 +66,13 @@ function status(text: string): Status {
 }
 
 function update(type: string, id: string, payload: Buffer): Update {
-  if (type === 'O')
-    return { type: 'output', id, offset: Number(payload.readBigUInt64BE(0)), bytes: payload.subarray(8) };
+  if (type === 'O') return { id, offset: Number(payload.readBigUInt64BE(0)), bytes: payload.subarray(8) };
   const text = payload.toString('utf8');
-  if (type === 'S') return { type: 'status', id, status: status(text) };
-  if (type === 'E') return { type: 'refused', id, why: text };
-  if (type === 'A' && (text === 'r' || text === 'u' || text === 'n'))
-    return { type: 'state', id, state: states[text] };
+  if (type === 'S') return { id, end: 'done', status: status(text) };
+  if (type === 'E') return { id, end: 'refused', why: text };
+  if (type === 'A' && text === 'r') return { id, running: true };
+  if (type === 'A' && text === 'u') return { id, end: 'unknown' };
+  if (type === 'A' && text === 'n') return { id, end: 'never' };
   throw new Error(`the feeder sent a frame of unknown type ${JSON.stringify(type)}`);
 }
 

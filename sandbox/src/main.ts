@@ -6,9 +6,9 @@ import Docker from 'dockerode';
 import { type Logger, pino } from 'pino';
 import { reachLedger } from '../../ledger/src/reach.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { readSettings, SettingsError } from './configuration.ts';
 import { strongestRuntime } from './container.ts';
 import { startExecutor } from './executor.ts';
-import { readSettings, SettingsError } from './settings.ts';
 import { makeTasks } from './tasks.ts';
 
 /** Is there while the service can do its work: the container's health check looks for it. */

@@ -5,7 +5,7 @@ import { retry } from '../../ledger/src/retry.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
-import { type Context, patiently } from './context.ts';
+import { type Context, patiently } from './step.ts';
 
 /** `missing` says why there will never be a container; '' where there is one. `sent` came with the request of a `put_file`. */
 export type Prepared = { sent: Uint8Array | undefined; missing: string };

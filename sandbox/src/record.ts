@@ -1,9 +1,9 @@
 /** How an action ended becomes its last entry; its container's copy of the output is not needed then. */
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
-import type { Context } from './context.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
+import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 
 export async function record(c: Context, { id, action, digest }: Request, outcome: Outcome): Promise<void> {

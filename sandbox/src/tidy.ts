@@ -1,5 +1,5 @@
 /** Takes away the containers that nobody needs any more. */
-import type { Context } from './context.ts';
+import type { Context } from './step.ts';
 import type { Use } from './use.ts';
 
 /**

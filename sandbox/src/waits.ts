@@ -1,5 +1,5 @@
 /** Between the answer and the claim: an action begins when its grace is over, and expires where it does not begin in time. */
-import type { Context } from './context.ts';
+import type { Context } from './step.ts';
 
 export type Waits = {
   /** The action was decided: begins it once its grace is over. */

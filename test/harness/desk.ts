@@ -1,18 +1,17 @@
 /** The bot's desk on a ledger in memory that judges by the real rules: real book, cards and poster, and no network. */
 import pino from 'pino';
 import { createAnswer, createDecide } from '../../bot/src/approval/decide.ts';
-import type { Gate } from '../../bot/src/approval/gatekeeper.ts';
 import { narrow } from '../../bot/src/approval/narrow.ts';
 import { createPoster } from '../../bot/src/approval/poster.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
-import type { Command, Verdict } from '../../bot/src/approval/verdict.ts';
+import type { Command, Gate, Verdict } from '../../bot/src/approval/verdict.ts';
 import { createBook, type Person } from '../../bot/src/approval/view.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import { createAttention } from '../../bot/src/desk/attention.ts';
 import { createDesk } from '../../bot/src/desk/desk.ts';
 import { editOf } from '../../bot/src/proof/post.ts';
-import type { Block } from '../../bot/src/show/action.ts';
-import { message, pollAnswers } from '../../bot/src/show/card.ts';
+import { type Block, message } from '../../bot/src/show/blocks.ts';
+import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Content, EventId, Evidence, Matrix, PostOptions, RoomId, Taken } from '../../bot/src/types.ts';
 import { type Asked, sha256 } from '../../ledger/src/action.ts';
 import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';

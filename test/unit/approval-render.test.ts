@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { editOf } from '../../bot/src/proof/post.ts';
-import { toHtml, toText } from '../../bot/src/show/action.ts';
-import { answered, canBeTapped, chipCard, longCard, message, poll } from '../../bot/src/show/card.ts';
+import { message, toHtml, toText } from '../../bot/src/show/blocks.ts';
+import { answered, canBeTapped, chipCard, longCard, poll } from '../../bot/src/show/card.ts';
 import { visible } from '../../bot/src/show/visible.ts';
 import type { EventId } from '../../bot/src/types.ts';
 import { type Action, makeAction } from '../../ledger/src/action.ts';

@@ -5,8 +5,8 @@ import pino from 'pino';
 import type { Page } from '../../bot/src/approval/view.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
 import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
-import { toText } from '../../bot/src/show/action.ts';
-import { type Content, chipCard } from '../../bot/src/show/card.ts';
+import { type Content, toText } from '../../bot/src/show/blocks.ts';
+import { chipCard } from '../../bot/src/show/card.ts';
 import { type ConversationOptions, createConversation } from '../../bot/src/tasks/conversation.ts';
 import { bash, framed, lines, parsed, secrets } from '../harness/shown.ts';
 
@@ -57,7 +57,7 @@ function talking() {
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
     hands: () => ({}),
-    tasks: { withSession: () => [], bySession: () => task, current: () => task, spoke() {} },
+    tasks: { withSession: () => [], bySession: () => task, isCurrent: () => true, spoke() {} },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
 import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
 import { pace, statusMessage } from '../../bot/src/room/status.ts';
-import { type Content, message } from '../../bot/src/show/card.ts';
+import { type Content, message } from '../../bot/src/show/blocks.ts';
 import type { Matrix } from '../../bot/src/types.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import type { Entry } from '../../ledger/src/entry.ts';

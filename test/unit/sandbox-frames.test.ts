@@ -41,12 +41,12 @@ test('updates come out whole and in order however the stream is cut', () => {
         parse(stream.subarray(at, at + size));
         at += size;
       }
-      const expected = chunks.map((c, offset) => ({ type: 'output', id, offset, bytes: Buffer.from(c) }));
+      const expected = chunks.map((c, offset) => ({ id, offset, bytes: Buffer.from(c) }));
       assert.deepEqual(got, [
         ...expected,
         {
-          type: 'status',
           id,
+          end: 'done',
           status: { how: 'exit', number: 3, size: 17, left: 1, memory: 2, processes: 4 },
         },
       ]);
@@ -64,10 +64,12 @@ test('states and refusals are told apart', () => {
     ['E', 'already started'],
   ] as const)
     parse(sent(type, Buffer.from(text)));
-  assert.deepEqual(
-    got.map((u) => (u.type === 'state' ? u.state : u.type === 'refused' && u.why)),
-    ['running', 'unknown', 'never', 'already started'],
-  );
+  assert.deepEqual(got, [
+    { id, running: true },
+    { id, end: 'unknown' },
+    { id, end: 'never' },
+    { id, end: 'refused', why: 'already started' },
+  ]);
 });
 
 test('what no feeder sends is refused', () => {

@@ -2,16 +2,8 @@
 
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
-import {
-  type Content,
-  canBeTapped,
-  chip,
-  chipCard,
-  longCard,
-  message,
-  poll,
-  type Secrets,
-} from '../show/card.ts';
+import { type Content, message } from '../show/blocks.ts';
+import { canBeTapped, chip, chipCard, longCard, poll, type Secrets } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { NarrowLedger } from './narrow.ts';
 import type { Card, CardStore } from './store.ts';

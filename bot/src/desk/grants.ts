@@ -6,7 +6,8 @@ import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Book, Page } from '../approval/view.ts';
 import { createLock } from '../proof/lock.ts';
-import { actBlocks, type Block, toText } from '../show/action.ts';
+import { type Block, toText } from '../show/blocks.ts';
+import { shownOf } from '../show/kinds.ts';
 import { refused } from './refusals.ts';
 
 /** Characters of a step that are shown where its plan was left. */
@@ -82,7 +83,7 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
         if (!steps || task !== action.task || workspace !== action.workspace) continue;
         await end(id, 'something else was asked for');
         const left = `The agent left its plan after ${used} of ${steps.length} steps, so the plan is over. Its next step was`;
-        const next = steps.slice(used, used + 1).flatMap(actBlocks);
+        const next = steps.slice(used, used + 1).flatMap(({ kind, args: of }) => shownOf(kind, of).blocks);
         const shown = toText(next).length > longest ? [{ line: '(too long to show here)' }] : next;
         await say(workspace, [{ line: left }, ...shown, { line: 'The card below asks for this instead:' }]);
       }

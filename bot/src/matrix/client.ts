@@ -1,12 +1,13 @@
 /** matrix-bot-sdk's API calls over our own requests. Its sync loop and its encryption are never started. */
 import { randomUUID } from 'node:crypto';
 import { LogLevel, LogService, MatrixClient, MatrixError } from 'matrix-bot-sdk';
+import type { KeysAnswer, Server } from '../proof/server.ts';
 import type { Content, EventId, Member, RoomId, UserId } from '../types.ts';
 import type { Http, RequestOptions } from './http.ts';
 
 LogService.setLevel(LogLevel.ERROR);
 
-export class Client extends MatrixClient {
+export class Client extends MatrixClient implements Server {
   readonly #http: Http;
   readonly #token: string;
 
@@ -101,13 +102,3 @@ export class Client extends MatrixClient {
     return this.api('POST', '/keys/query', { body, ...(patience !== undefined && { patience }) });
   }
 }
-
-type DeviceKeys = {
-  keys?: Record<string, string>;
-  signatures?: Record<string, Record<string, string>>;
-};
-export type KeysAnswer = {
-  device_keys?: Record<string, Record<string, DeviceKeys>>;
-  master_keys?: Record<string, { keys: Record<string, string> }>;
-  self_signing_keys?: Record<string, { keys: Record<string, string> }>;
-};

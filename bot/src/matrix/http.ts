@@ -1,5 +1,5 @@
 /** Requests to the homeserver: retried while it is down, patient with its rate limits, ended by `stop`. */
-import { setTimeout as pause } from 'node:timers/promises';
+import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import { MatrixError } from 'matrix-bot-sdk';
 
 export type RequestOptions = {
@@ -55,9 +55,10 @@ function failure(answer: Answer): MatrixError {
   } catch {
     body = undefined; // a proxy's page: the status has to do
   }
-  const known = typeof body === 'object' && body !== null && 'errcode' in body;
-  const other = { errcode: 'M_UNKNOWN', error: `the homeserver answered ${answer.status}` };
-  return new MatrixError((known ? body : other) as { errcode: string; error: string }, answer.status);
+  const known = typeof body === 'object' && body !== null && 'errcode' in body ? body : {};
+  const retry_after_ms = Number(answer.headers.get('retry-after')) * 1000;
+  const other = { errcode: 'M_UNKNOWN', error: `the homeserver answered ${answer.status}`, retry_after_ms };
+  return new MatrixError({ ...other, ...known }, answer.status);
 }
 
 const words = (error: unknown): string => {
@@ -80,44 +81,46 @@ async function bytesOf(response: Response, most = Number.POSITIVE_INFINITY): Pro
 /** @returns a function that resolves with a 2xx answer and throws MatrixError for any other that is final */
 export function createHttp({ base, signal, onState }: HttpOptions): Http {
   let down = false;
-  const up = (): void => {
-    if (down) onState('up');
-    down = false;
-  };
+  function note(now: boolean, why?: string): void {
+    if (now !== down) onState(now ? 'down' : 'up', why);
+    down = now;
+  }
   /** Asks something small: the request that failed may be one that the server answers after half a minute. */
-  const probe = async (): Promise<void> => {
+  async function probe(): Promise<void> {
     const init = { redirect: 'error' as const, signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]) };
     const response = await fetch(url(base, '/_matrix/client/versions'), init).catch(() => undefined);
     await response?.arrayBuffer().catch(() => undefined);
-    if (response?.ok) up();
-  };
-  return async (method, path, o = {}) => {
+    if (response?.ok) note(false);
+  }
+  async function once(method: string, path: string, o: RequestOptions): Promise<Answer> {
+    const response = await fetch(url(base, path, o.query), request(method, o, signal));
+    const { status, headers } = response;
+    const answer = { status, headers, bytes: await bytesOf(response, o.most) };
+    if (status < 500) note(false);
+    if (response.ok) return answer;
+    throw failure(answer);
+  }
+  return (method, path, o = {}) => {
     const end = Date.now() + (o.patience ?? Number.POSITIVE_INFINITY);
-    for (let tries = 1, wait = backOff.first; ; tries++, wait = Math.min(wait * 2, backOff.most)) {
-      signal.throwIfAborted();
-      let why: string;
-      try {
-        const response = await fetch(url(base, path, o.query), request(method, o, signal));
-        const { status, headers } = response;
-        const answer = { status, headers, bytes: await bytesOf(response, o.most) };
-        if (status < 500) up();
-        if (response.ok) return answer;
-        const error = failure(answer);
-        if (status === 429) {
-          const asked = error.retryAfterMs ?? Number(headers.get('retry-after')) * 1000;
-          await pause(Math.min(Math.max(asked || wait, 50), 60_000), undefined, { signal });
-          continue;
-        }
-        if (status < 500 || (status === 500 && tries >= triesOf500) || Date.now() > end) throw error;
-        why = error.message;
-      } catch (error) {
-        if (error instanceof MatrixError || signal.aborted || Date.now() > end) throw error;
-        why = words(error);
-      }
-      if (!down) onState('down', why);
-      down = true;
-      await pause(wait * (0.75 + Math.random() / 2), undefined, { signal });
-      await probe();
-    }
+    const attempt = async (n: number): Promise<Answer> => {
+      if (n > 1 && down) await probe();
+      return once(method, path, o);
+    };
+    return retry(attempt, {
+      ...backOff,
+      signal,
+      again(error, tries) {
+        const status = error instanceof MatrixError ? error.statusCode : 503;
+        if (status === 429) return true;
+        if (status < 500 || (status === 500 && tries >= triesOf500) || Date.now() > end) return false;
+        note(true, words(error));
+        return true;
+      },
+      wait(error, usual) {
+        if (!(error instanceof MatrixError && error.statusCode === 429))
+          return usual * (0.75 + Math.random() / 2);
+        return Math.min(Math.max(error.retryAfterMs || usual, 50), 60_000);
+      },
+    });
   };
 }

@@ -1,69 +1,51 @@
 /** Follows the homeserver: keys to the crypto machine, events to the disk, gaps filled, and only then the token moves. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { messageOf, retry } from '@pocketcoder/ledger/src/retry.ts';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
-import { isObject, type RoomId, type UserId, type WireEvent } from '../types.ts';
+import { z } from 'zod';
+import type { RoomId, UserId, WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
 import type { Arrival, Gap, Journal } from './journal.ts';
 import { isShallow, wellFormed } from './wire.ts';
 
-type Maybe<T> = T | null | undefined;
-type SyncedRoom = {
-  state?: Maybe<{ events?: Maybe<unknown[]> }>;
-  timeline?: Maybe<{ events?: Maybe<unknown[]>; limited?: unknown; prev_batch?: Maybe<string> }>;
-};
-type SyncAnswer = {
-  next_batch: string;
-  to_device?: Maybe<{ events?: Maybe<unknown[]> }>;
-  device_lists?: Maybe<{ changed?: Maybe<string[]>; left?: Maybe<string[]> }>;
-  device_one_time_keys_count?: Maybe<Record<string, number>>;
-  device_unused_fallback_key_types?: Maybe<string[]>;
-  rooms?: Maybe<{ join?: Maybe<Record<string, SyncedRoom>>; leave?: Maybe<Record<string, SyncedRoom>> }>;
-};
+/** The library takes ids of users alone. */
+function isUser(id: string): boolean {
+  try {
+    return Boolean(new W.UserId(id));
+  } catch {
+    return false;
+  }
+}
+const events = z.object({ events: z.array(z.unknown()).nullish() });
+const users = z.array(z.string().refine(isUser)).nullish();
+const syncedRoom = z.object({
+  state: events.nullish(),
+  timeline: events.extend({ limited: z.unknown().optional(), prev_batch: z.string().nullish() }).nullish(),
+});
+const rooms = z.record(z.string(), syncedRoom).nullish();
+/** What is read of a sync. Null where nothing is said; the server may say anything, and each event is looked at later. */
+const syncAnswer = z.object({
+  next_batch: z.string(),
+  to_device: events.nullish(),
+  device_lists: z.object({ changed: users, left: users }).nullish(),
+  device_one_time_keys_count: z.record(z.string(), z.int().min(0).max(0xffffffff)).nullish(),
+  device_unused_fallback_key_types: z.array(z.string()).nullish(),
+  rooms: z.object({ join: rooms, leave: rooms }).nullish(),
+});
+type SyncAnswer = z.infer<typeof syncAnswer>;
 /** What the server answered is no sync: nothing of it is taken. */
 class Malformed extends Error {}
 
-const isList = (v: unknown): boolean => v == null || Array.isArray(v);
-const isText = (v: unknown): boolean => v == null || typeof v === 'string';
-const isTexts = (v: unknown): boolean =>
-  v == null || (Array.isArray(v) && v.every((e) => typeof e === 'string'));
-const isRecord = (v: unknown): boolean => v == null || isObject(v);
-const isCount = (v: unknown): boolean => Number.isInteger(v) && Number(v) >= 0 && Number(v) <= 0xffffffff;
-
-/** The server may say anything. @throws Malformed where it is not what the rest reads */
+/** @throws Malformed */
 function checked(answer: unknown): SyncAnswer {
-  const must = (good: boolean, what: string): void => {
-    if (!good) throw new Malformed(`the homeserver's sync answer is malformed: ${what}`);
-  };
-  must(isObject(answer), 'the whole of it');
-  // Null where nothing is said; each is looked at before it is read.
-  const s = answer as SyncAnswer;
-  must(typeof s.next_batch === 'string', 'next_batch');
-  for (const part of ['to_device', 'device_lists', 'device_one_time_keys_count', 'rooms'] as const)
-    must(isRecord(s[part]), part);
-  must(isList(s.to_device?.events), 'to_device');
-  must(Object.values(s.device_one_time_keys_count ?? {}).every(isCount), 'device_one_time_keys_count');
-  must(isTexts(s.device_unused_fallback_key_types), 'device_unused_fallback_key_types');
-  for (const rooms of [s.rooms?.join, s.rooms?.leave]) {
-    must(isRecord(rooms), 'rooms');
-    for (const room of Object.values(rooms ?? {})) {
-      must(isObject(room) && isRecord(room.state) && isRecord(room.timeline), 'a room');
-      must(isList(room.state?.events) && isList(room.timeline?.events), 'events');
-      must(isText(room.timeline?.prev_batch), 'prev_batch');
-    }
-  }
-  for (const users of [s.device_lists?.changed, s.device_lists?.left]) {
-    must(isTexts(users), 'device_lists');
-    try {
-      usersOf(users);
-    } catch {
-      must(false, 'device_lists');
-    }
-  }
-  return s;
+  const { data, error } = syncAnswer.safeParse(answer);
+  if (data) return data;
+  const where = error.issues.map(({ path }) => path.join('.') || 'the whole of it').join(', ');
+  throw new Malformed(`the homeserver's sync answer is malformed: ${where}`);
 }
-const usersOf = (list: Maybe<string[]>): W.UserId[] => (list ?? []).map((u) => new W.UserId(u));
+const usersOf = (list: readonly string[] | null | undefined): W.UserId[] =>
+  (list ?? []).map((u) => new W.UserId(u));
 
 export type SyncOptions = {
   me: UserId;
@@ -143,7 +125,7 @@ export function createSync(o: SyncOptions) {
 
   async function arrivalsOf(
     room: RoomId,
-    synced: SyncedRoom,
+    synced: z.infer<typeof syncedRoom>,
     since: string | undefined,
     gaps: Gap[],
   ): Promise<Arrival[]> {
@@ -156,7 +138,7 @@ export function createSync(o: SyncOptions) {
         log.info({ room, events: missed.length }, 'a gap was filled');
       } catch (error) {
         if (signal.aborted) throw error;
-        const why = error instanceof MatrixError ? error.error : error instanceof Error ? error.message : '';
+        const why = error instanceof MatrixError ? error.error : messageOf(error);
         log.error({ room, err: error }, 'a gap could not be filled');
         gaps.push({ room, why });
       }
@@ -205,33 +187,27 @@ export function createSync(o: SyncOptions) {
     await accept(answer, since);
   }
 
-  async function again(error: unknown): Promise<void> {
-    log.error({ err: error }, 'sync failed; trying again');
-    await pause(2000, undefined, { signal });
-  }
+  /** @throws where the server ends the session, or the library or the disk fails */
+  const insist = (timeout: number): Promise<void> =>
+    retry(() => once(timeout), {
+      ...{ first: 2000, most: 2000, signal },
+      again(error) {
+        const ended = error instanceof MatrixError && error.errcode === 'M_UNKNOWN_TOKEN';
+        if (ended || !(error instanceof MatrixError || error instanceof Malformed)) return false;
+        log.error({ err: error }, 'sync failed; trying again');
+        return true;
+      },
+    });
 
   return {
     /** One round without waiting: what the server has by now is on the disk when it returns. */
-    async catchUp(): Promise<void> {
-      for (;;)
-        try {
-          return await once(0);
-        } catch (error) {
-          if (!(error instanceof Malformed)) throw error;
-          await again(error);
-        }
-    },
-    /** Goes on until the signal. @throws where the server ends the session, or the library or the disk fails */
+    catchUp: () => insist(0),
+    /** Goes on until the signal. */
     async follow(): Promise<void> {
       while (!signal.aborted)
-        try {
-          await once(waitForNews);
-        } catch (error) {
-          if (signal.aborted) return;
-          const ended = error instanceof MatrixError && error.errcode === 'M_UNKNOWN_TOKEN';
-          if (ended || !(error instanceof MatrixError || error instanceof Malformed)) throw error;
-          await again(error);
-        }
+        await insist(waitForNews).catch((error: unknown) => {
+          if (!signal.aborted) throw error;
+        });
     },
   };
 }

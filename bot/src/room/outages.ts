@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Database } from '../database.ts';
 import { clock } from '../show/action.ts';
-import { message } from '../show/card.ts';
+import { message } from '../show/blocks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 
 /** `down` and `back` say what that means; `after` is how long it has to last, in milliseconds, to be told. */
@@ -84,19 +84,13 @@ export function createOutages(o: {
   const txn = ({ part, since }: Told): string => `outage-${part}-${since}`;
   const downText = ({ part, since }: Told) =>
     message(
-      [
-        {
-          line: `⚠️ ${parts[part].gone} since ${clock(new Date(since))}. ${parts[part].down} At the console: ./pocketcoder doctor`,
-        },
-      ],
+      `⚠️ ${parts[part].gone} since ${clock(new Date(since))}. ${parts[part].down} At the console: ./pocketcoder doctor`,
       'm.text',
     );
   const backText = ({ part, since }: Told, up: number) =>
-    message([
-      {
-        line: `✅ ${parts[part].came} (${clock(new Date(since), new Date(up))} to ${clock(new Date(up))}). ${parts[part].back}`,
-      },
-    ]);
+    message(
+      `✅ ${parts[part].came} (${clock(new Date(since), new Date(up))} to ${clock(new Date(up))}). ${parts[part].back}`,
+    );
 
   async function tellDown(part: PartName, since: number): Promise<void> {
     for (const room of o.rooms()) {

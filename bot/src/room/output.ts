@@ -8,8 +8,7 @@ import { safeName } from '../approval/sent.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import type { Block } from '../show/action.ts';
-import { type Content, message } from '../show/card.ts';
+import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix } from '../types.ts';
 import { pace, type Status, statusMessage } from './status.ts';
@@ -95,11 +94,9 @@ function isText({ first, last }: Whole): boolean {
 
 /** In place of a file that can't be sent. */
 const tooLarge = (page: Page, { size }: Whole, entry: Entry): Content =>
-  message([
-    {
-      line: `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}.`,
-    },
-  ]);
+  message(
+    `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}.`,
+  );
 
 export function createOutputs(o: { matrix: Matrix; cards: CardStore; log: Logger }) {
   const { matrix, cards, log } = o;

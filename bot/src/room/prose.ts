@@ -4,8 +4,7 @@
  * i, del, code, pre, ul, ol, li, blockquote, and a with an http(s) address that is its whole text. HTML in the words is text.
  */
 import MarkdownIt from 'markdown-it';
-import { toHtml } from '../show/action.ts';
-import { type Content, message } from '../show/card.ts';
+import { type Content, message, toHtml } from '../show/blocks.ts';
 import { escapeHtml, named, unseen } from '../show/visible.ts';
 
 /** An emoji with what chooses its picture and joins it to others, or a key cap. */

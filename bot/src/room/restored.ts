@@ -3,7 +3,7 @@ import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Chain } from '../chain.ts';
 import type { Connection } from '../connect.ts';
-import { message } from '../show/card.ts';
+import { message } from '../show/blocks.ts';
 import type { Content, Matrix, RoomId } from '../types.ts';
 import type { Troubles } from './troubles.ts';
 

@@ -1,6 +1,6 @@
 /** One message that is edited in place, seldom enough for a phone and a homeserver: never a stream of new ones. */
 import type { Logger } from 'pino';
-import type { Content } from '../show/card.ts';
+import type { Content } from '../show/blocks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 
 export type Status = {

@@ -1,7 +1,7 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
 import type { Logger } from 'pino';
 import type { BrainEvent, Todo } from '../brain/brain.ts';
-import { message } from '../show/card.ts';
+import { message } from '../show/blocks.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Task, TaskStore } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
@@ -41,10 +41,9 @@ export function createVoice(o: {
   const waiting = new Map<string, Set<() => void>>();
 
   /** The task's name where it is not the one that the room speaks with now. */
-  const titleOf = (task: Task): string =>
-    tasks.current(task.workspace)?.id === task.id ? '' : oneLine(task.title, 60);
+  const titleOf = (task: Task): string => (tasks.isCurrent(task) ? '' : oneLine(task.title, 60));
   const warn = (room: RoomId, text: string) =>
-    matrix.post(room, 'm.room.message', message([{ line: `⚠️ ${text}` }], 'm.text'));
+    matrix.post(room, 'm.room.message', message(`⚠️ ${text}`, 'm.text'));
   const words = (task: Task, text: string, kind: 'm.text' | 'm.notice' = 'm.text') => {
     const title = titleOf(task);
     return spoken(title ? `agent (${title}):` : 'agent:', text, kind);
@@ -70,7 +69,7 @@ export function createVoice(o: {
     const room = o.roomOf(task.workspace);
     const outage = unreachable.get(room);
     unreachable.delete(room);
-    if (outage) await matrix.edit(room, outage, message([{ line: '✅ The model answers again.' }]));
+    if (outage) await matrix.edit(room, outage, message('✅ The model answers again.'));
     if (answers.get(e.session)?.part !== e.part) await finish(task);
     const answer = answers.get(e.session) ?? {
       part: e.part,

@@ -1,9 +1,9 @@
 /** The Matrix events of a card: message, sealed chips, poll, long file, and what stands there once it was answered. */
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { digestText } from '../approval/tokens.ts';
-import { actionBlocks, type Block, fitsPhone, header, toHtml, toText } from './action.ts';
+import { actionBlocks, header } from './action.ts';
+import { type Block, type Content, message, toText } from './blocks.ts';
 
-export type Content = Record<string, unknown>;
 /** A card's open secrets and where it stands; `key` and `decoy` are sealed keys, absent on poll and code cards. */
 export type Secrets = {
   number: number;
@@ -17,18 +17,6 @@ export type Secrets = {
 
 const pollStart = 'org.matrix.msc3381.poll.start';
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
-
-/** m.text or m.notice with both bodies from the same blocks. Notices never notify. */
-export function message(blocks: readonly Block[], kind: 'm.text' | 'm.notice' = 'm.notice'): Content {
-  return {
-    msgtype: kind,
-    body: toText(blocks),
-    format: 'org.matrix.custom.html',
-    formatted_body: toHtml(blocks),
-    // Stated, else `@room` or a name in somebody's text would count as a mention.
-    'm.mentions': {},
-  };
-}
 
 type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
 
@@ -68,10 +56,13 @@ export const chipCard = (action: Action, s: Secrets): Block[] =>
  */
 const mostBytes = 40_000;
 
+/** More lines than this are no card on a phone. */
+const mostLines = 200;
+
 /** Whether the card can show the whole action to its end; if not it goes along as a file and takes only its code. */
 export function canBeTapped(action: Action, s: Secrets): boolean {
   const blocks = chipCard(action, s);
-  if (!fitsPhone(blocks)) return false;
+  if (toText(blocks).split('\n').length > mostLines) return false;
   const content = message(blocks);
   return fitsEvent({ ...content, 'm.new_content': content });
 }

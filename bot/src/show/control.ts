@@ -1,9 +1,5 @@
-/** Control actions as people read them: policies, roles, devices, thawing. */
-
+/** Times, keys and policies as people read them. */
 import { type Policy, risks, type Term } from '@pocketcoder/ledger/rules/policy.cjs';
-import type { Action } from '@pocketcoder/ledger/src/action.ts';
-
-type Part = readonly [label: string, text: string];
 
 const units = [
   ['d', 86400],
@@ -50,29 +46,3 @@ export const policyText = (policy: Policy): string =>
 /** How often and how long a lease counts. */
 export const endsText = ({ uses, seconds }: { uses: number; seconds: number }): string =>
   `${uses === 1 ? 'once' : `${uses} times at most`}, within ${duration(seconds)}`;
-
-/** The whole of a control action that is no lease and no plan: those show the actions that they hold. */
-export function controlParts(action: Exclude<Action, { kind: 'plan' | 'lease' }>): Part[] {
-  switch (action.kind) {
-    case 'policy':
-      return [['set this policy:', policyText(action.args.policy)]];
-    case 'role':
-      return [
-        ['let this person', action.args.user],
-        [
-          action.args.role === 'none' ? 'do nothing here any more, by the role' : 'have the role',
-          action.args.role,
-        ],
-      ];
-    case 'device':
-      return [
-        ['enrol a further device of', action.args.user],
-        ['named', action.args.device],
-        ['whose fingerprint is', fingerprint(action.args.ed25519)],
-      ];
-    case 'thaw':
-      return [['thaw', 'everything may be approved and run again']];
-    default:
-      throw new Error(`${action.kind} is no control action`);
-  }
-}

@@ -1,5 +1,6 @@
 /** Commands that begin, look at and end work. */
-import { clock, wishes } from '../../show/action.ts';
+import { clock } from '../../show/action.ts';
+import { wishOf } from '../../show/kinds.ts';
 import { standsText } from '../progress.ts';
 import { ask, type Command, type CommandContext, number, oneOf, optional, rest, way } from './command.ts';
 
@@ -21,7 +22,7 @@ function pending({ book, workspace }: CommandContext): string {
   const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
   const lines = mine.map((p) => {
     const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
-    return `#${p.number} ${wishes[p.action.kind]} · ${standsText(p, book) || `waits for you until ${until}`}`;
+    return `#${p.number} ${wishOf(p.action.kind)} · ${standsText(p, book) || `waits for you until ${until}`}`;
   });
   return lines.join('\n') || 'Nothing waits.';
 }

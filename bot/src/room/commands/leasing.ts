@@ -1,7 +1,7 @@
 /** Commands about what needs no card each time. They ask by cards, or only narrow what is allowed. */
 import type { Act } from '@pocketcoder/ledger/src/action.ts';
-import { wishes } from '../../show/action.ts';
 import { roughly } from '../../show/control.ts';
+import { wishOf } from '../../show/kinds.ts';
 import {
   ask,
   type Command,
@@ -36,8 +36,8 @@ function leases({ book }: CommandContext): string {
     const used = `${g.used} of ${uses} used, ${left} left`;
     if (g.kind === 'reads') return `#${g.number} reads of this workspace in its task: ${used}`;
     const what = acts
-      ? acts.map((a) => wishes[a.kind]).join(', ')
-      : `${wishes[of as Act['kind']]} below ${path || 'the whole workspace'}`;
+      ? acts.map((a) => wishOf(a.kind)).join(', ')
+      : `${wishOf(of as Act['kind'])} below ${path || 'the whole workspace'}`;
     return `#${g.number} lease to ${what}: ${used}`;
   });
   return lines.join('\n') || 'No lease and no plan stands: every action is asked for.';

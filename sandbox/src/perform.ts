@@ -3,16 +3,16 @@ import { readsOf } from '../../ledger/rules/answers.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import type { Claimed } from './claim.ts';
-import type { Context } from './context.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf } from './script.ts';
+import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 
 /**
  * The run does not wait for the entry that tells of it: the claim has already made it this executor's. But nothing is over before
  * what is written here, which could not follow it.
  */
-export async function run(c: Context, claimed: Claimed, prepared: Prepared): Promise<Outcome> {
+export async function perform(c: Context, claimed: Claimed, prepared: Prepared): Promise<Outcome> {
   const { id, digest } = claimed;
   const [outcome] = await Promise.all([
     start(c, claimed, prepared),
@@ -48,7 +48,7 @@ function notRun(why: string): Outcome {
 /** What the action's card leased besides, from its claim on: that is when no denial undoes the approval any more. */
 async function grantReads({ book, write, log }: Context, { id, action, digest }: Claimed): Promise<void> {
   if (!action.reads) return;
-  const body = readsOf(action, digest, [...book.story(id)]);
+  const body = readsOf(action, digest, book.story(id));
   await write({ kind: 'lease.granted', action: id, body }).catch((error: unknown) => {
     if (!(error instanceof LedgerError)) throw error;
     log.info({ action: id, code: error.code }, 'reads not leased');

@@ -1,0 +1,160 @@
+/** How each kind of action is shown: a row a kind, so that the compiler names what a new kind forgot. */
+import type { Act, Args, Kind } from '@pocketcoder/ledger/src/action.ts';
+import type { Block } from './blocks.ts';
+import { duration, endsText, fingerprint, policyText } from './control.ts';
+import { unmistakable } from './unmistakable.ts';
+
+/** A line of the bot's own, a text to the letter, or one that takes the place of another. */
+type Part = { line: string } | { text: string } | { old: string; now: string };
+type Row<K extends Kind> = {
+  /** What it is called where people read of it: `#12 · ann wants to …`. */
+  wish: string;
+  /** The whole of it. */
+  parts(args: Args[K]): Part[];
+  /** How long it is, in words; without this by its characters, where they are many. */
+  size?(args: Args[K]): string;
+};
+
+const labelled = (label: string, text: string): Part[] => [{ line: label }, { text }];
+function lines(text: string): string {
+  const count = text.split('\n').length;
+  return count === 1 ? '1 line' : `${count} lines`;
+}
+/** Every act whole, in order. */
+const acts = (all: readonly Act[]): Part[] =>
+  all.flatMap((act, i) => [
+    ...(all.length > 1 ? [{ line: `${i + 1} of ${all.length} · ${act.kind}` }] : []),
+    ...partsOf(act.kind, act.args),
+  ]);
+
+const rows: { readonly [K in Kind]: Row<K> } = {
+  bash: {
+    wish: 'run a command',
+    size: ({ script }) => lines(script),
+    parts: ({ script, cwd, env, timeout }) => [
+      { text: script },
+      ...Object.entries(env).flatMap(([name, value]) => labelled('with the variable', `${name}=${value}`)),
+      ...(cwd === '.' ? [] : labelled('in the directory', cwd)),
+      { line: `at most ${duration(timeout)}` },
+    ],
+  },
+  read_file: {
+    wish: 'read a file',
+    parts: ({ path, offset, limit }) => [
+      ...labelled('read', path),
+      { line: `at most ${limit} lines, from line ${offset + 1}` },
+    ],
+  },
+  list: { wish: 'list a directory', parts: ({ path }) => labelled('list the directory', path) },
+  grep: {
+    wish: 'search files',
+    parts: ({ pattern, path }) => [
+      ...labelled('find the lines that match', pattern),
+      ...labelled('below', path),
+    ],
+  },
+  get_file: { wish: 'get a file', parts: ({ path }) => labelled('send the file here', path) },
+  put_file: {
+    wish: 'add a file',
+    parts: ({ path, size, sha256 }) => [
+      ...labelled('add a file, under a further name where there is one already', path),
+      ...labelled(`of ${size} bytes, with the SHA-256`, sha256),
+    ],
+  },
+  diff: { wish: 'see what changed', parts: () => [{ line: 'show what changed since the import' }] },
+  export: {
+    wish: 'take along what changed',
+    parts: ({ as }) => labelled('send what changed since the import, as', as),
+  },
+  write_file: {
+    wish: 'write a file',
+    size: ({ content }) => lines(content),
+    parts: ({ path, content }) => [
+      ...labelled('write the file', path),
+      ...labelled('with this content', content),
+    ],
+  },
+  edit_file: {
+    wish: 'change a file',
+    size: ({ old, new: now }) => lines(`${old}\n${now}`),
+    parts: ({ path, old, new: now }) => [
+      ...labelled('edit the file', path),
+      { line: 'replacing the one place that says' },
+      { old, now },
+    ],
+  },
+  plan: {
+    wish: 'carry out a plan',
+    size: ({ steps }) => `${steps.length} steps`,
+    parts: ({ steps, seconds }) => [
+      ...acts(steps),
+      { line: `each once, in this order, within ${duration(seconds)}; anything else asks again` },
+    ],
+  },
+  lease: {
+    wish: 'do this without a card each time',
+    parts: (args) => [
+      { line: `lease: without a card each time, ${endsText(args)}` },
+      ...('acts' in args
+        ? acts(args.acts)
+        : labelled(`${args.of}, whatever file, below`, args.path || 'the whole workspace')),
+    ],
+  },
+  policy: {
+    wish: 'change the policy',
+    parts: ({ policy }) => labelled('set this policy:', policyText(policy)),
+  },
+  role: {
+    wish: 'change what somebody may do',
+    parts: ({ user, role }) => [
+      ...labelled('let this person', user),
+      ...labelled(role === 'none' ? 'do nothing here any more, by the role' : 'have the role', role),
+    ],
+  },
+  device: {
+    wish: 'enrol a device',
+    parts: ({ user, device, ed25519 }) => [
+      ...labelled('enrol a further device of', user),
+      ...labelled('named', device),
+      ...labelled('whose fingerprint is', fingerprint(ed25519)),
+    ],
+  },
+  thaw: {
+    wish: 'thaw everything',
+    parts: () => labelled('thaw', 'everything may be approved and run again'),
+  },
+};
+
+function partsOf<K extends Kind>(kind: K, args: Args[K]): Part[] {
+  return rows[kind].parts(args);
+}
+export const wishOf = (kind: Kind): string => rows[kind].wish;
+
+/** Characters up to which nobody has to be told how long an action is. */
+const short = 200;
+
+/** How long its text is, before it is seen: what floods the screen says so in the first lines. '' for what is short. */
+export function sizeOf<K extends Kind>(kind: K, args: Args[K]): string {
+  const { length } = JSON.stringify(args);
+  return rows[kind].size?.(args) ?? (length > short ? `${length} characters` : '');
+}
+
+/** Marks come before texts that are made unmistakable already: else they would be what a tab or a line's end follows. */
+const marked = (mark: string, text: string): string => text.replace(/^/gm, mark);
+
+/** The whole of an action, all its texts unmistakable, and how many of their characters are shown by codes. */
+export function shownOf<K extends Kind>(kind: K, args: Args[K]): { blocks: Block[]; hidden: number } {
+  let hidden = 0;
+  const clear = (text: string): string => {
+    const seen = unmistakable(text);
+    hidden += seen.hidden;
+    return seen.text;
+  };
+  const blocks = partsOf(kind, args).map((part): Block => {
+    if ('line' in part) return part;
+    if ('old' in part) return { quote: `${marked('- ', clear(part.old))}\n${marked('+ ', clear(part.now))}` };
+    const quote = clear(part.text);
+    return quote === '' ? { line: '(empty)' } : { quote };
+  });
+  return { blocks, hidden };
+}

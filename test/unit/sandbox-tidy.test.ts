@@ -1,0 +1,59 @@
+/** When containers are looked through: never twice at once, and once more where something was over meanwhile. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pino from 'pino';
+import type { Context } from '../../sandbox/src/step.ts';
+import { makeTidy } from '../../sandbox/src/tidy.ts';
+import { makeUse } from '../../sandbox/src/use.ts';
+
+type Named = { task: string; workspace: string };
+const [old, next] = ['old', 'next'].map((task) => ({ task, workspace: 'w' })) as [Named, Named];
+
+/** Two tasks of one workspace; what is open of the first is over by the look with that number. */
+function scene(overBy: number, fails: (look: number) => boolean = () => false) {
+  const stopping = new AbortController();
+  const use = makeUse();
+  for (const name of [old, next]) use.seen(name, Date.now());
+  const retired: string[] = [];
+  let looks = 0;
+  const c = {
+    signal: stopping.signal,
+    log: pino({ level: 'silent' }),
+    book: { open: () => (looks < overBy ? ['a'] : []), request: () => ({ action: old }) },
+    tasks: {
+      async standing() {
+        looks++;
+        if (fails(looks)) throw new Error('the engine is away');
+        return [old, next];
+      },
+      retire: async ({ task }: Named, outputs: boolean) => void retired.push(`${task} ${outputs}`),
+    },
+  } as unknown as Context;
+  const tidy = makeTidy(c, use, () => false);
+  return { tidy, retired, looks: () => looks, stop: () => stopping.abort() };
+}
+
+test('what is over while a look goes on is seen by one more, and by no third', async () => {
+  const s = scene(2);
+  await Promise.all([s.tidy(), s.tidy(), s.tidy()]);
+  assert.deepEqual([s.looks(), s.retired], [2, ['old true']]);
+});
+
+test('what is still open is kept until the next time', async () => {
+  const s = scene(2);
+  await s.tidy();
+  assert.deepEqual(s.retired, []);
+  await s.tidy();
+  assert.deepEqual([s.looks(), s.retired], [2, ['old true']]);
+});
+
+test('a look that fails keeps no later one from its work, and none begins once the executor stops', async () => {
+  const s = scene(1, (look) => look === 1);
+  await s.tidy();
+  assert.deepEqual(s.retired, []);
+  await s.tidy();
+  assert.deepEqual(s.retired, ['old true']);
+  s.stop();
+  await s.tidy();
+  assert.equal(s.looks(), 2);
+});
