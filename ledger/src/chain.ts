@@ -65,15 +65,3 @@ export function createChain(): Chain {
     head: () => ({ seq: state.seq, hash: state.hash }),
   };
 }
-
-export type Verdict = { size: number; head: string } | { broken: { seq: number; why: string } };
-
-/** Judges a whole chain from its first entry. Returns its size and head hash, or the first entry that is off. */
-export async function verifyChain(entries: AsyncIterable<Entry> | Iterable<Entry>): Promise<Verdict> {
-  const chain = createChain();
-  for await (const entry of entries) {
-    const why = chain.take(entry);
-    if (why) return { broken: { seq: chain.head().seq + 1, why } };
-  }
-  return { size: chain.head().seq, head: chain.head().hash };
-}
