@@ -3,7 +3,7 @@ import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
 import type { Database } from './database.ts';
 import { createInbox, type InboxOptions } from './inbox.ts';
-import { Client } from './matrix/client.ts';
+import { createClient } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
 import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
@@ -85,7 +85,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
   const saved = savedIn(stateDir);
   const login = { ...o, http, saved };
   const { user, device, token, storeKey } = await openSession(login);
-  const client = new Client(o.homeserver, token, http);
+  const client = createClient(http, token);
   const die = (error: unknown): void => {
     log.fatal({ err: error }, 'the bot cannot go on');
     process.exit(1);
@@ -107,8 +107,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
   const early = createEarly(keys.forceQuery);
   const pairing = createPairing({
     ...{ crypto, client, keys, log },
-    members: (room) => client.members(room),
-    nudge: (who) => client.nudge(who),
+    ...{ members: client.members, nudge: client.nudge },
   });
   const post = createPost({ crypto, client, keys, seen, journal, recipients: o.recipients, leak, space });
   const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
@@ -158,13 +157,11 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     run,
     post,
     edit: (room, event, content, opts) => post(room, 'm.room.message', editOf(event, content), opts),
-    async redact(room, event, reason) {
-      await client.redactEvent(room, event, reason ?? null);
-    },
+    redact: client.redact,
     sentAs: journal.sentAs,
     read: (room, event) => readEvent(crypto, client, room, event),
     typing: (room, on) => client.typing(room, user, on),
-    readMarker: (room, event) => client.readMarker(room, event),
+    readMarker: client.readMarker,
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
     downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
     async createWorkspaceRoom(wish) {
@@ -174,10 +171,10 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     },
     async invite(room, user) {
       seen.expect(room, [user]);
-      await client.inviteUser(user, room);
+      await client.invite(room, user);
       await keys.track([user]);
     },
-    members: (room) => client.members(room),
+    members: client.members,
     troubleNow: (room) => troubleNow(client, seen, user, room),
     forceQuery: early.forceQuery,
     deviceNow: keys.deviceNow,

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { Client } from '../../bot/src/matrix/client.ts';
+import { type Client, createClient } from '../../bot/src/matrix/client.ts';
 import { createHttp } from '../../bot/src/matrix/http.ts';
 import { downloadEncrypted } from '../../bot/src/matrix/media.ts';
 import type { Content } from '../../bot/src/types.ts';
@@ -31,7 +31,7 @@ before(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  client = new Client(base, 'token', createHttp({ base, signal: stopping.signal, onState: () => {} }));
+  client = createClient(createHttp({ base, signal: stopping.signal, onState: () => {} }), 'token');
 });
 after(() => {
   stopping.abort();

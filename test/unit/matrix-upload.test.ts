@@ -10,7 +10,7 @@ import type { Content } from '../../bot/src/types.ts';
 async function sent(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
   let stored = Buffer.alloc(0);
   const client = {
-    async uploadContent(data: Buffer) {
+    async upload(data: Buffer) {
       stored = Buffer.from(data);
       return 'mxc://x/y';
     },

@@ -1,9 +1,9 @@
 /** Attachments: encrypted before they are uploaded, checked when they come down. (Client-server API, "Extensions to m.room.message msgtypes") */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { MatrixError } from 'matrix-bot-sdk';
 import { oneLine } from '../show/visible.ts';
 import type { Content } from '../types.ts';
 import type { Client } from './client.ts';
+import { MatrixError } from './http.ts';
 
 /**
  * Encrypts the pieces as they come, outside of the wasm, which would hold the whole thrice (client-server API, "Sending
@@ -11,7 +11,7 @@ import type { Client } from './client.ts';
  * @returns the content of an m.file message
  */
 export async function uploadEncrypted(
-  client: Pick<Client, 'uploadContent'>,
+  client: Pick<Client, 'upload'>,
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   name: string,
   mime: string,
@@ -27,7 +27,7 @@ export async function uploadEncrypted(
     sealed.push(part);
   }
   const bytes = Buffer.concat(sealed);
-  const url = await client.uploadContent(bytes, 'application/octet-stream');
+  const url = await client.upload(bytes);
   return {
     msgtype: 'm.file',
     body: name,

@@ -1,11 +1,11 @@
 /** Follows the homeserver: keys to the crypto machine, events to the disk, gaps filled, and only then the token moves. */
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { messageOf, retry } from '@pocketcoder/ledger/src/retry.ts';
-import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { RoomId, UserId, WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
+import { MatrixError } from './http.ts';
 import type { Arrival, Gap, Journal } from './journal.ts';
 import { isShallow, wellFormed } from './wire.ts';
 
