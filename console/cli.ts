@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../ledger/src/retry.ts';
 import { seen } from './care/logs.ts';
 import { flags, help, runCommand } from './commands.ts';
-import { exitCodes, Fault } from './fault.ts';
+import { exitCodes, Fault, fault } from './fault.ts';
 import { makeReport } from './report.ts';
 
 /** 128 + SIGPIPE, as a shell tells of a program that a closed pipe ended. Node itself ignores that signal. */
@@ -37,7 +37,7 @@ function parse(args: string[]) {
   try {
     return parseArgs({ args, allowPositionals: true, options: flags });
   } catch (error) {
-    throw new Fault('usage', `${messageOf(error)}\n\n${help()}`);
+    throw fault.usage(`${messageOf(error)}\n\n${help()}`);
   }
 }
 

@@ -1,16 +1,17 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
-import { backup } from './backup/backup.ts';
+
 import { restore } from './backup/restore.ts';
-import { audit } from './care/audit.ts';
+import { backup } from './backup/save.ts';
 import { doctor } from './care/doctor.ts';
 import { logs } from './care/logs.ts';
-import { status } from './care/status.ts';
+import { status } from './care/running.ts';
 import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
+import { audit } from './care/verify.ts';
 import { workspace, workspaceWords } from './code/workspace.ts';
-import { Fault } from './fault.ts';
+import { fault } from './fault.ts';
+import { alone } from './instance/alone.ts';
 import { findInstance, type Instance } from './instance/instance.ts';
-import { alone } from './instance/lock.ts';
 import { device, freeze } from './instance/operator.ts';
 import { stateHome } from './instance/state.ts';
 import { pair } from './people/pair.ts';
@@ -57,8 +58,7 @@ export type Command = {
 
 function started(): Instance {
   const instance = findInstance();
-  if (!instance)
-    throw new Fault('unavailable', 'Nothing was ever started here. Start with ./pocketcoder start.');
+  if (!instance) throw fault.unavailable('Nothing was ever started here. Start with ./pocketcoder start.');
   return instance;
 }
 
@@ -191,12 +191,11 @@ export async function runCommand(
   options: Options,
 ): Promise<void> {
   const command = commands[name];
-  if (!command) throw new Fault('usage', `There is no command "${name}".\n\n${help()}`);
+  if (!command) throw fault.usage(`There is no command "${name}".\n\n${help()}`);
   const { takes = 'no words', fits = (all) => all.length === 0 } = command;
-  if (!fits(words)) throw new Fault('usage', `${name} takes ${takes}. Nothing was done.\n\n${help(name)}`);
+  if (!fits(words)) throw fault.usage(`${name} takes ${takes}. Nothing was done.\n\n${help(name)}`);
   const known: readonly string[] = ['json', ...(command.options ?? [])];
   for (const flag of Object.keys(options) as Flag[])
-    if (!known.includes(flag))
-      throw new Fault('usage', `${name} takes no ${flags[flag].shown}.\n\n${help(name)}`);
+    if (!known.includes(flag)) throw fault.usage(`${name} takes no ${flags[flag].shown}.\n\n${help(name)}`);
   await command.run(report, words, options);
 }

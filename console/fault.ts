@@ -20,3 +20,18 @@ export class Fault extends Error {
     this.exit = exit;
   }
 }
+
+const by =
+  (exit: ExitName) =>
+  (message: string): Fault =>
+    new Fault(exit, message);
+/** A failure by its exit code: `throw fault.usage('…')`. */
+export const fault = {
+  failed: by('failed'),
+  usage: by('usage'),
+  unavailable: by('unavailable'),
+  cannotCreate: by('cannotCreate'),
+  temporary: by('temporary'),
+  noPermission: by('noPermission'),
+  config: by('config'),
+};

@@ -9,7 +9,7 @@ import { openJournal } from './matrix/journal.ts';
 import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
 import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
-import { openSession } from './matrix/session.ts';
+import { endOtherDevices, openSession } from './matrix/session.ts';
 import { createSync, type SyncOptions } from './matrix/sync.ts';
 import { takeIn } from './proof/decrypt.ts';
 import { createEarly } from './proof/early.ts';
@@ -17,7 +17,7 @@ import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
-import { endOtherDevices, saidSince, savedIn } from './proof/saved.ts';
+import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
 import type { Content, Enrolled, Matrix, RoomId, Taken, UserId, WithMark } from './types.ts';
@@ -102,7 +102,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     await endOtherDevices(login, client, device);
     await keys.track([...new Set(seen.rooms().flatMap(seen.expected))]);
     for (const room of seen.rooms())
-      said.set(room, await saidSince(stateDir, client, journal, { user, device }, room));
+      said.set(room, await saidSince(stateDir, client, journal.token(), { user, device }, room));
   }
   const early = createEarly(keys.forceQuery);
   const pairing = createPairing({

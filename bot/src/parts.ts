@@ -62,7 +62,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   // The parts.
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const sayLine = (name: string, line: string, txn?: string) =>
-    matrix.post(roomOf(name), 'm.room.message', message([{ line }]), txn ? { txn } : {});
+    matrix.post(roomOf(name), 'm.room.message', message(line), txn ? { txn } : {});
   const poster = createPoster({ ledger, matrix, cards, book });
   const decide = createDecide({
     gate: {

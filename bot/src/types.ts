@@ -55,6 +55,11 @@ export type Taken = {
   late?: true;
 };
 
+/** What an event says that it is on, and how: of a decrypted one what stands inside. */
+export function relationOf({ content }: Pick<Taken, 'content'>): Content {
+  const stated = content['m.relates_to'];
+  return isObject(stated) ? stated : {};
+}
 /** The event that a redaction takes away, or ''; rooms of older versions say it outside the content. */
 export const takenAway = ({ content, wire }: Pick<Taken, 'content' | 'wire'>): string =>
   textOf(content['redacts']) || textOf((wire as { redacts?: unknown }).redacts);

@@ -1,19 +1,12 @@
 /** Encryption of backups with age, by a passphrase or for a recipient: what `age -d` opens as well. */
-import { randomInt } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { Readable, Writable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Decrypter, Encrypter } from 'age-encryption';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
+import { legible } from '../instance/state.ts';
 import type { Report } from '../report.ts';
-
-const letters = 'abcdefghjkmnpqrstuvwxyz23456789';
-/** 25 of 31 letters and digits that can't be mistaken, in groups: 123 bits. */
-const generated = (): string =>
-  Array.from({ length: 25 }, () => letters[randomInt(letters.length)])
-    .join('')
-    .replace(/(.{5})(?=.)/g, '$1-');
 
 /** The next line of standard input; at a terminal it is asked for and not shown. */
 function line(question: string): Promise<string> {
@@ -27,7 +20,7 @@ function line(question: string): Promise<string> {
       input.close();
       if (terminal) process.stderr.write('\n');
     });
-    input.once('close', () => reject(new Fault('usage', 'No passphrase came. Nothing was done.')));
+    input.once('close', () => reject(fault.usage('No passphrase came. Nothing was done.')));
   });
 }
 
@@ -39,10 +32,10 @@ export async function encrypterFor(to: string | undefined, report: Report): Prom
       encrypter.addRecipient(to);
       return encrypter;
     } catch (error) {
-      throw new Fault('usage', `--to takes an age recipient (age1…): ${messageOf(error)}. Nothing was done.`);
+      throw fault.usage(`--to takes an age recipient (age1…): ${messageOf(error)}. Nothing was done.`);
     }
   const given = process.stdin.isTTY ? '' : await line('');
-  const passphrase = given || generated();
+  const passphrase = given || legible(25, 5);
   encrypter.setPassphrase(passphrase);
   if (!given)
     report.event(

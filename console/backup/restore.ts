@@ -17,8 +17,8 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import { ensureBase } from '../engine/base.ts';
 import { ensureDocker } from '../engine/docker.ts';
 import { findEngine } from '../engine/engine.ts';
-import { Fault } from '../fault.ts';
-import { alone } from '../instance/lock.ts';
+import { fault } from '../fault.ts';
+import { alone } from '../instance/alone.ts';
 import { choosePort } from '../instance/ports.ts';
 import { projectOf, type State, stateHome, version, writeState } from '../instance/state.ts';
 import { volumeContainer } from '../instance/volumes.ts';
@@ -45,13 +45,12 @@ async function checked(file: string, decrypter: Decrypter): Promise<Archive> {
   try {
     archive = await readArchive(await open(file, decrypter));
   } catch (error) {
-    throw new Fault('failed', `${file} was not restored: ${why(error)}. ${nothing}.`);
+    throw fault.failed(`${file} was not restored: ${why(error)}. ${nothing}.`);
   }
   const { manifest } = archive;
   const known = migrations();
   if (manifest.version > version || !manifest.migrations.every((name) => known.includes(name)))
-    throw new Fault(
-      'config',
+    throw fault.config(
       `${file} was written by a newer release than this one. ${nothing}: restore it with that release.`,
     );
   return archive;
@@ -94,15 +93,14 @@ async function fill(
 export async function restore(report: Report, file: string): Promise<void> {
   const home = stateHome();
   if (existsSync(home) && readdirSync(home).length > 0)
-    throw new Fault(
-      'cannotCreate',
+    throw fault.cannotCreate(
       `${home} is not empty. ${nothing}: ./pocketcoder uninstall removes the instance that is there, or name another ` +
         'directory by POCKETCODER_HOME.',
     );
   try {
     accessSync(file, constants.R_OK); // before a passphrase is asked for
   } catch (error) {
-    throw new Fault('failed', `${file} was not restored: ${messageOf(error)}. ${nothing}.`);
+    throw fault.failed(`${file} was not restored: ${messageOf(error)}. ${nothing}.`);
   }
   const decrypter = await decrypterAsked();
   const archive = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
@@ -114,8 +112,7 @@ export async function restore(report: Report, file: string): Promise<void> {
   await alone(home, async () => {
     await ensureDocker(engine, home, report);
     if ((await volumesOf(docker, project)).length > 0)
-      throw new Fault(
-        'cannotCreate',
+      throw fault.cannotCreate(
         `Volumes of an earlier instance in ${home} are there still (${project}…). ${nothing}: name another POCKETCODER_HOME.`,
       );
     const base = await ensureBase(docker, report);
@@ -148,7 +145,7 @@ export async function restore(report: Report, file: string): Promise<void> {
           .remove({ force: true })
           .catch(() => {});
       rmSync(home, { recursive: true, force: true });
-      throw new Fault('temporary', `The restore broke off and was taken back: ${messageOf(error)}.`);
+      throw fault.temporary(`The restore broke off and was taken back: ${messageOf(error)}.`);
     }
     report.event(
       { event: 'restored', at: manifest.at, server_name: state.server_name, project, home },

@@ -4,9 +4,9 @@ import { enrolled } from '../../ledger/rules/identities.cjs';
 import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
-import { holdsSecret } from '../instance/settings.ts';
+import { holdsSecret } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
 import { askAsPhone } from './doctor-phone.ts';
 import { observe, type Part, type Scene } from './doctor-scene.ts';
@@ -271,8 +271,5 @@ export async function doctor(report: Report, phone?: Instance): Promise<void> {
     report.event({ event: 'check', ...row }, `${mark}  ${check.padEnd(16)}  ${seen(what)}${todo}`);
   }
   if (failed > 0)
-    throw new Fault(
-      'failed',
-      `Not all is well: ${failed} failed. Nothing was changed: do what stands after →.`,
-    );
+    throw fault.failed(`Not all is well: ${failed} failed. Nothing was changed: do what stands after →.`);
 }

@@ -5,7 +5,7 @@ import { type Compose, findCompose } from '../engine/compose.ts';
 import { serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { servicesOf } from '../engine/services.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import type { Report } from '../report.ts';
 
@@ -90,12 +90,12 @@ export async function logs(
   const { since } = options;
   const all = servicesOf(instance);
   if (part !== undefined && !all.includes(part))
-    throw new Fault('usage', `There is no part "${part}". The parts are: ${all.join(', ')}.`);
+    throw fault.usage(`There is no part "${part}". The parts are: ${all.join(', ')}.`);
   if (since !== undefined && !/^(\d+[smhd]|\d{4}-\d\d-\d\d.*)$/.test(since))
-    throw new Fault('usage', `--since takes a time such as 10m, 2h or 2026-01-31T12:00, not ${since}.`);
+    throw fault.usage(`--since takes a time such as 10m, 2h or 2026-01-31T12:00, not ${since}.`);
   const engine = await requireEngine(findEngine());
   if ((await serviceStates(engine.docker, instance.state.project)).size === 0)
-    throw new Fault('unavailable', 'There is no container to read of. Start with ./pocketcoder start -d.');
+    throw fault.unavailable('There is no container to read of. Start with ./pocketcoder start -d.');
   const show = (line: Line) => {
     const { at, text, pino } = line;
     report.event({ event: 'log', part: line.part, at, line: pino ?? text }, readable(line));

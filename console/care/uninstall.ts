@@ -3,14 +3,14 @@ import { existsSync, globSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { findEngine, requireEngine, unless } from '../engine/engine.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
+import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
-import { alone } from '../instance/lock.ts';
 import { checkout } from '../instance/paths.ts';
 import { projectVolumes } from '../instance/volumes.ts';
+import { question } from '../question.ts';
 import type { Report } from '../report.ts';
 import { unserve } from '../start/tailnet.ts';
-import { question } from '../terminal.ts';
 import { seen } from './logs.ts';
 
 /** What an instance keeps in its state directory. Whatever else is there is somebody's. */
@@ -57,12 +57,12 @@ async function confirm({ home, state }: Instance, yes: boolean): Promise<void> {
   if (yes) return;
   const nothing = 'Nothing was removed.';
   if (!process.stdin.isTTY)
-    throw new Fault('usage', `${nothing} Without a terminal to confirm at, uninstall takes --yes.`);
+    throw fault.usage(`${nothing} Without a terminal to confirm at, uninstall takes --yes.`);
   const typed = await question(
     `This removes ${state.project} for ever: its ledger, rooms, accounts, workspaces and secrets, and its files in ${home}. ` +
       `./pocketcoder backup would keep them.\nType ${state.project} to go on: `,
   );
-  if (typed !== state.project) throw new Fault('failed', `${nothing} That was not ${state.project}.`);
+  if (typed !== state.project) throw fault.failed(`${nothing} That was not ${state.project}.`);
 }
 
 /** Removes the instance once a person typed its name, or at once with `yes`. Throws a Fault before anything is removed. */

@@ -2,13 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { backup } from '../backup/backup.ts';
+import { backup } from '../backup/save.ts';
 import { Fault } from '../fault.ts';
+import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
-import { alone } from '../instance/lock.ts';
 import type { Report } from '../report.ts';
 import { bringUp } from '../start/start.ts';
-import { audit } from './audit.ts';
+import { audit } from './verify.ts';
 
 /** The images of the last start, by part. */
 function imagesIn(home: string): Map<string, string> {

@@ -2,7 +2,7 @@
 import { mkdir, open, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { extract } from 'tar-stream';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 /** Whether a link, wherever it stands, leads to something below the root through no other name that climbs out. */
 export function staysInside(name: string, target: string): boolean {
@@ -38,7 +38,7 @@ export async function writeResult(
     const wrong = parts.some((part) => ['', '.', '..'].includes(part) || part.toLowerCase() === '.git');
     // A parent that is no directory made here could be a link.
     if (root !== 'result' || wrong || (name !== '' && !made.has(dirname(`/${name}`))))
-      throw new Fault('failed', `An entry ${JSON.stringify(name)} can't be written safely.`);
+      throw fault.failed(`An entry ${JSON.stringify(name)} can't be written safely.`);
     const path = join(into, name);
     if (type === 'directory') {
       await mkdir(path);
@@ -56,7 +56,7 @@ export async function writeResult(
       } finally {
         await file.close();
       }
-    } else throw new Fault('failed', `An entry ${JSON.stringify(name)} is a ${type}.`);
+    } else throw fault.failed(`An entry ${JSON.stringify(name)} is a ${type}.`);
     entry.resume();
   }
   return done;

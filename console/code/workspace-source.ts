@@ -7,8 +7,8 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { run } from '../engine/run.ts';
-import { Fault } from '../fault.ts';
+import { run } from '../engine/program.ts';
+import { fault } from '../fault.ts';
 import { silent } from '../report.ts';
 import { staysInside } from './workspace-result.ts';
 
@@ -29,16 +29,12 @@ export function sourceOf(named: string, home: string): Source {
     const from = realpathSync(named);
     const inside = (inner: string, outer: string) => `${inner}${sep}`.startsWith(join(outer, sep));
     if (inside(realpathSync(home), from) || inside(from, realpathSync(home)))
-      throw new Fault(
-        'usage',
-        `${from} holds the secrets of this instance. ${nothing}: name another directory.`,
-      );
+      throw fault.usage(`${from} holds the secrets of this instance. ${nothing}: name another directory.`);
     return { form: 'directory', from, name: from };
   }
   if (/^\w[\w.-]*@\w[\w.-]*:[^\s-]\S*$/.test(named)) return { form: 'git', from: named, name: named };
   if (!URL.canParse(named) || !schemes.split(':').includes(new URL(named).protocol.slice(0, -1)))
-    throw new Fault(
-      'usage',
+    throw fault.usage(
       `${resolve(named)} is no directory, and ${named} is no address of a repository (https, http, ssh, git or file). ${nothing}.`,
     );
   const shown = new URL(named);
@@ -65,8 +61,7 @@ function tarOf(root: string, tops: readonly string[], left: string[]): Readable 
   function count(size: number): void {
     bytes += size;
     if (++files > most.files || bytes > most.bytes)
-      throw new Fault(
-        'failed',
+      throw fault.failed(
         `${root} is larger than ${most.files} files or ${most.bytes / 2 ** 30} GiB. ${nothing}: name a smaller part of it.`,
       );
   }
@@ -160,9 +155,6 @@ async function cloneInto(dir: string, { from, name }: Source): Promise<void> {
     writeFileSync(join(dir, 'config'), configOf(format));
   } catch (error) {
     const why = messageOf(error).replaceAll(from, name);
-    throw new Fault(
-      'failed',
-      `${why}\n${nothing}: see that git clone ${name} works here, then say the same again.`,
-    );
+    throw fault.failed(`${why}\n${nothing}: see that git clone ${name} works here, then say the same again.`);
   }
 }

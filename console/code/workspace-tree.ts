@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { unless } from '../engine/engine.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 /** The instance's project, the image of a task's container, and the workspace. */
 export type Where = { docker: Docker; project: string; image: string; workspace: string };
@@ -50,8 +50,7 @@ export async function emptyVolumes(where: Where): Promise<void> {
     try {
       await docker.getVolume(Source).remove().catch(unless(404));
     } catch (error) {
-      throw new Fault(
-        'failed',
+      throw fault.failed(
         `The volume ${Source} is in use, by tasks of a workspace ${workspace} that this ledger does not know. Nothing was ` +
           `changed: choose another name (${messageOf(error)}).`,
       );
@@ -111,8 +110,8 @@ export async function withTree<T>(
         const said = Buffer.concat(words).toString('utf8').trim().split(/\r?\n/);
         const { StatusCode } = (await container.wait()) as { StatusCode: number };
         clearTimeout(clock);
-        if (late) throw new Fault('failed', `It was not done within ${patience} minutes, and was given up.`);
-        if (StatusCode !== 0) throw new Fault('failed', said.slice(-4).join('\n  '));
+        if (late) throw fault.failed(`It was not done within ${patience} minutes, and was given up.`);
+        if (StatusCode !== 0) throw fault.failed(said.slice(-4).join('\n  '));
         const facts = JSON.parse(said.at(-1) ?? '') as Facts;
         return { ...facts, odd: facts.odd.map((name) => Buffer.from(name, 'hex').toString('utf8')) };
       },

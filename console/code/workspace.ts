@@ -7,11 +7,11 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import { seen } from '../care/logs.ts';
 import { findEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/images.ts';
-import { Fault } from '../fault.ts';
+import { Fault, fault } from '../fault.ts';
+import { alone } from '../instance/alone.ts';
 import { askBot } from '../instance/bot-console.ts';
 import type { Instance } from '../instance/instance.ts';
 import { operate } from '../instance/ledger.ts';
-import { alone } from '../instance/lock.ts';
 import type { Report } from '../report.ts';
 import { writeResult } from './workspace-result.ts';
 import { readSource, type Source, sourceOf } from './workspace-source.ts';
@@ -30,8 +30,7 @@ export function workspace(instance: Instance, report: Report, words: readonly st
   }
   if (what === 'export' && known && where !== undefined && words.length === 3)
     return exportTo(instance, report, name, resolve(where));
-  throw new Fault(
-    'usage',
+  throw fault.usage(
     `workspace takes ${workspaceWords}. A name has small letters, digits and dashes, at most 31.`,
   );
 }
@@ -65,8 +64,7 @@ async function add(
   const known = state.workspaces.get(name);
   const same = known?.imported?.source === source?.name;
   if (known && !same)
-    throw new Fault(
-      'failed',
+    throw fault.failed(
       `There is a workspace ${name} already, ${known.imported ? `from ${known.imported.source}` : 'which began empty'}. ` +
         'Nothing was changed: choose another name.',
     );
@@ -101,10 +99,7 @@ async function bringIn(where: Where, source: Source) {
     });
   } catch (error) {
     if (error instanceof Fault && error.exit === 'usage') throw error;
-    throw new Fault(
-      'failed',
-      `${source.name} was not brought in, and no workspace was made: ${messageOf(error)}`,
-    );
+    throw fault.failed(`${source.name} was not brought in, and no workspace was made: ${messageOf(error)}`);
   }
 }
 
@@ -117,11 +112,11 @@ const formOf = (out: string) =>
 
 async function exportTo(instance: Instance, report: Report, name: string, out: string): Promise<void> {
   if (existsSync(out))
-    throw new Fault('cannotCreate', `${out} is there already. Nothing was exported: name another place.`);
+    throw fault.cannotCreate(`${out} is there already. Nothing was exported: name another place.`);
   const { ledger, state } = await operate(instance);
   const known = state.workspaces.get(name);
   if (!known?.room)
-    throw new Fault('failed', `There is no workspace ${name}: ./pocketcoder workspace list names them.`);
+    throw fault.failed(`There is no workspace ${name}: ./pocketcoder workspace list names them.`);
   const form = formOf(out);
   const part = `${out}.${randomUUID()}`;
   const since = known.imported?.form === 'git' ? ['git'] : [];
@@ -148,7 +143,7 @@ async function exportTo(instance: Instance, report: Report, name: string, out: s
       );
     });
   } catch (error) {
-    throw new Fault('failed', `Nothing was exported from ${name}: ${messageOf(error)}`);
+    throw fault.failed(`Nothing was exported from ${name}: ${messageOf(error)}`);
   } finally {
     rmSync(part, { recursive: true, force: true });
   }

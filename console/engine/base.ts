@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import { finished, unless } from './engine.ts';
-import { run } from './run.ts';
+import { run } from './program.ts';
 
 /** The manifest list of debian:bookworm-slim, so each processor gets its own image of the same release. */
 const pulled = 'debian@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716';
@@ -69,8 +69,7 @@ export async function ensureBase(docker: Docker, report: Report): Promise<Base> 
   }
   const base = await findBase(docker);
   if (base) return base;
-  throw new Fault(
-    'unavailable',
+  throw fault.unavailable(
     `The base image ${named ?? pulled} is not there and could not be pulled: ${why}. Nothing was built. ` +
       'Set POCKETCODER_BASE to a Debian 12 image that this engine has, or run this once as root on Debian.',
   );

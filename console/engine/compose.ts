@@ -8,7 +8,7 @@ import { checkout } from '../instance/paths.ts';
 import type { Report } from '../report.ts';
 import type { Engine } from './engine.ts';
 import { ensureImage } from './images.ts';
-import { run } from './run.ts';
+import { run } from './program.ts';
 
 /** Runs compose with these arguments on this instance's project. */
 export type Compose = (args: readonly string[], report: Pick<Report, 'progress'>) => Promise<string>;

@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 export type ServiceState = { id: string; running: boolean; status: string; health: string };
 
@@ -57,6 +57,6 @@ export async function execIn(
 export async function rootOf(docker: Docker, project: string): Promise<string> {
   const path = '/data/caddy/pki/authorities/local/root.crt';
   const { code, out } = await execIn(docker, project, 'entrance', ['cat', path]);
-  if (code !== 0) throw new Fault('unavailable', `The entrance has no root certificate: ${out}.`);
+  if (code !== 0) throw fault.unavailable(`The entrance has no root certificate: ${out}.`);
   return out;
 }

@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import { ask, type Engine } from './engine.ts';
-import { run } from './run.ts';
+import { run } from './program.ts';
 
 const install =
   'sudo apt-get update && sudo apt-get install -y --no-install-recommends docker.io iptables && ' +
@@ -36,16 +36,14 @@ export async function ensureDocker(engine: Engine, home: string, report: Report)
   if (state === 'up') return;
   const me = userInfo().username;
   if (state === 'denied')
-    throw new Fault(
-      'noPermission',
+    throw fault.noPermission(
       `${me} may not open Docker's socket (${engine.host}). Nothing was started. Run this, sign in again, then ` +
         `start again:\n  sudo usermod -aG docker ${me}`,
     );
   const mayInstall =
     process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
   if (engine.chosen || !mayInstall)
-    throw new Fault(
-      'unavailable',
+    throw fault.unavailable(
       `No Docker engine answers at ${engine.host}. Nothing was started. ${
         engine.chosen
           ? 'Start it, or unset DOCKER_HOST to use this machine’s own.'
@@ -62,8 +60,7 @@ export async function ensureDocker(engine: Engine, home: string, report: Report)
   if ((await ask(engine)) !== 'up') await startEngine(home, report);
   for (let tries = 0; (await ask(engine)) !== 'up'; tries++) {
     if (tries > 120)
-      throw new Fault(
-        'temporary',
+      throw fault.temporary(
         `Docker was started but does not answer after 30 s: its log is ${join(home, 'dockerd.log')}. Nothing else was done.`,
       );
     await new Promise((resolve) => setTimeout(resolve, 250));

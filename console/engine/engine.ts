@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 /** Docker Desktop on macOS may keep its socket in the home directory only. */
 const sockets = ['/var/run/docker.sock', join(homedir(), '.docker/run/docker.sock')];
@@ -43,10 +43,7 @@ export async function ask(engine: Engine): Promise<'up' | 'down' | 'denied'> {
 /** The engine, where it answers; throws a Fault (`unavailable`) where it does not. */
 export async function requireEngine(engine: Engine): Promise<Engine> {
   if ((await ask(engine)) === 'up') return engine;
-  throw new Fault(
-    'unavailable',
-    `No Docker engine answers at ${engine.host}. Start it, then ./pocketcoder start.`,
-  );
+  throw fault.unavailable(`No Docker engine answers at ${engine.host}. Start it, then ./pocketcoder start.`);
 }
 
 /** For the end of a call: what answers with one of these codes is no failure, and gives nothing. */

@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import { checkout } from '../instance/paths.ts';
 import { type Report, silent } from '../report.ts';
 import { extraCa } from '../start/extra-ca.ts';
 import { ensureBase } from './base.ts';
-import { collect, contextHash, tarOf } from './context.ts';
+import { collect, contextHash, tarOf } from './build-context.ts';
 import { findEngine, finished, unless } from './engine.ts';
 import { type Part, recipes } from './parts.ts';
 
@@ -44,8 +44,7 @@ export async function ensureImage(
     await docker.getImage(t).inspect();
     return t;
   } catch (error) {
-    throw new Fault(
-      'temporary',
+    throw fault.temporary(
       `Building the image of ${part} failed: ${messageOf(error)}. What was built before stays, nothing was started; ` +
         `run the same command again to go on. The last lines:\n  ${last.join('\n  ')}`,
     );

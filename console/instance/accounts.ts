@@ -1,6 +1,6 @@
 /** The two accounts of the homeserver, made by Synapse's shared-secret registration. */
 import { createHmac } from 'node:crypto';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 export type Account = { user: string; password: string; admin: boolean };
 
@@ -19,8 +19,7 @@ export async function ensureAccount(address: string, secret: string, account: Ac
   if (answer.ok) return true;
   const error = (await answer.json().catch(() => ({}))) as { errcode?: string; error?: string };
   if (error.errcode === 'M_USER_IN_USE') return false;
-  throw new Fault(
-    'temporary',
+  throw fault.temporary(
     `The homeserver did not make the account ${account.user}: ${error.error ?? answer.status}. The services are up; run the ` +
       'same command again to go on.',
   );

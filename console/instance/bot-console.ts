@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { serviceStates } from '../engine/containers.ts';
 import type { Engine } from '../engine/engine.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 export type Said = { event: string } & Record<string, unknown>;
 export type BotConsole = { say(line: object): void; heard: AsyncIterable<Said>; close(): void };
@@ -12,10 +12,7 @@ export type BotConsole = { say(line: object): void; heard: AsyncIterable<Said>; 
 export async function openConsole(engine: Engine, project: string): Promise<BotConsole> {
   const bot = (await serviceStates(engine.docker, project)).get('bot');
   if (!bot?.running)
-    throw new Fault(
-      'unavailable',
-      'The bot does not run. Nothing was done: start it with ./pocketcoder start -d.',
-    );
+    throw fault.unavailable('The bot does not run. Nothing was done: start it with ./pocketcoder start -d.');
   const exec = await engine.docker.getContainer(bot.id).exec({
     Cmd: ['node', 'bot/src/console-pipe.ts'],
     AttachStdin: true,
@@ -47,10 +44,10 @@ export async function askBot(
   try {
     bot.say(question);
     for await (const said of bot.heard) {
-      if (said.event === 'error') throw new Fault('temporary', `The bot says: ${said['message']}`);
+      if (said.event === 'error') throw fault.temporary(`The bot says: ${said['message']}`);
       return said;
     }
-    throw new Fault('temporary', 'The bot closed its console without an answer. Try again in a moment.');
+    throw fault.temporary('The bot closed its console without an answer. Try again in a moment.');
   } finally {
     bot.close();
   }

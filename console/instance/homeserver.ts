@@ -2,8 +2,8 @@
  * A homeserver that is there already: asked from here, before anything is written or started, so that a fault leaves
  * nothing behind. The bot itself reaches it by the proxy alone.
  */
-import { Fault } from '../fault.ts';
-import type { Existing } from './settings.ts';
+import { type Fault, fault } from '../fault.ts';
+import type { Existing } from './settings-file.ts';
 
 type Answer = { ok: boolean; body: Record<string, unknown> };
 
@@ -18,8 +18,7 @@ async function ask(url: string, path: string, body?: object, token?: string): Pr
     });
   } catch (error) {
     const { cause = error } = error as Error;
-    throw new Fault(
-      'unavailable',
+    throw fault.unavailable(
       `The homeserver at ${url} cannot be reached: ${cause instanceof Error ? cause.message || cause.name : cause}. Nothing was ` +
         'started: start it, or correct homeserver.url in pocketcoder.yaml.',
     );
@@ -29,7 +28,7 @@ async function ask(url: string, path: string, body?: object, token?: string): Pr
 }
 
 const wrong = (what: string): Fault =>
-  new Fault('config', `${what} Nothing was started: correct homeserver in pocketcoder.yaml and start again.`);
+  fault.config(`${what} Nothing was started: correct homeserver in pocketcoder.yaml and start again.`);
 
 /**
  * Throws a Fault unless a Matrix homeserver answers there and, where the password is new, takes it for the bot's id. The

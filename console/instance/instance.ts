@@ -3,11 +3,11 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isTimezone } from '../../bot/src/settings.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
-import { question } from '../terminal.ts';
+import { fault } from '../fault.ts';
+import { question } from '../question.ts';
 import { checkHomeserver } from './homeserver.ts';
 import { choosePort } from './ports.ts';
-import { holdsSecret, readSettings, type Settings } from './settings.ts';
+import { holdsSecret, readSettings, type Settings } from './settings-file.ts';
 import { newState, readState, type State, stateHome, writeState } from './state.ts';
 
 export type Instance = { home: string; settings: Settings; state: State; created: boolean };
@@ -35,14 +35,12 @@ async function askServerName(interactive: boolean): Promise<string> {
 function checkFixed(settings: Settings, state: State, home: string): void {
   for (const key of ['server_name', 'owner'] as const)
     if (settings[key] !== undefined && settings[key] !== state[key])
-      throw new Fault(
-        'config',
+      throw fault.config(
         `${home}/pocketcoder.yaml: ${key} is "${settings[key]}", but this instance was made with "${state[key]}", which ` +
           'can never be changed. Nothing was started: put it back, or use another POCKETCODER_HOME.',
       );
   if (settings.homeserver?.bot !== state.bot)
-    throw new Fault(
-      'config',
+    throw fault.config(
       `${home}/pocketcoder.yaml: homeserver.bot is "${settings.homeserver?.bot ?? 'not set'}", but this instance was made with ` +
         `${state.bot ? `"${state.bot}"` : 'a homeserver of its own'}, and its keys and rooms hang on that. Nothing was ` +
         'started: put it back, or use another POCKETCODER_HOME.',
@@ -87,10 +85,7 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new Fault(
-      'cannotCreate',
-      `${home}: ${messageOf(error)}. Nothing was started: set POCKETCODER_HOME.`,
-    );
+    throw fault.cannotCreate(`${home}: ${messageOf(error)}. Nothing was started: set POCKETCODER_HOME.`);
   }
   const owner = settings.owner ?? usual.owner;
   const bot = homeserver && { bot: homeserver.bot };

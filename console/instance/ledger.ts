@@ -3,7 +3,7 @@ import { stateAfter } from '../../ledger/rules/state.cjs';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { isUnreachable } from '../../ledger/src/errors.ts';
 import { ledgerUrlOf } from '../engine/services.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from './instance.ts';
 
 /** Throws a Fault (`unavailable`) when the ledger does not answer. */
@@ -14,8 +14,7 @@ export async function ledgerAs(instance: Instance, identity: 'operator' | 'audit
     return await connectLedger({ url, identity, password });
   } catch (error) {
     if (!isUnreachable(error)) throw error;
-    throw new Fault(
-      'unavailable',
+    throw fault.unavailable(
       `The ledger does not answer at ${url}. Nothing was read or written: start it with ./pocketcoder start -d.`,
     );
   }

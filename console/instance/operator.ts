@@ -1,10 +1,13 @@
 /** What the operator decides by hand, as entries of the ledger; the bot and the executor obey them by themselves. */
+import { canonical } from '../../ledger/rules/canonical.cjs';
 import { enrolled } from '../../ledger/rules/identities.cjs';
 import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
-import { Fault } from '../fault.ts';
+import type { Policy } from '../../ledger/rules/policy.cjs';
+import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import type { Instance } from './instance.ts';
 import { operate } from './ledger.ts';
+import { policyFrom } from './policy.ts';
 
 const frozenText =
   'Frozen: nothing is approved, and nothing that was approved starts. What runs already runs on: !stop in the room or ' +
@@ -36,8 +39,7 @@ export async function device(instance: Instance, report: Report, name?: string):
   }
   const found = devices.find((d) => d.device === name);
   if (!found)
-    throw new Fault(
-      'failed',
+    throw fault.failed(
       `No device ${name} is enrolled, so nothing was changed: ./pocketcoder device list names those that are.`,
     );
   const { user } = found;
@@ -47,4 +49,17 @@ export async function device(instance: Instance, report: Report, name?: string):
     `Revoked: ${found.device} of ${user} approves nothing more and reads nothing new. Cards from before take signed ` +
       'answers only.',
   );
+}
+
+/**
+ * Makes the settings' policy the one in force where nobody is enrolled yet.
+ * @returns the policy that has to be asked of an owner in the room, or null when it is in force
+ */
+export async function ensurePolicy(instance: Instance): Promise<Policy | null> {
+  const wanted = policyFrom(instance.settings.approvals);
+  const { ledger, state } = await operate(instance);
+  if (canonical(state.policy) === canonical(wanted)) return null;
+  if (enrolled(state.people).length > 0) return wanted;
+  await ledger.append({ kind: 'policy.set', body: { policy: wanted } });
+  return null;
 }

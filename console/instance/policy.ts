@@ -1,6 +1,6 @@
 /** The policy that the person's settings describe. */
 import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
-import type { Approvals } from './settings.ts';
+import type { Approvals } from './settings-file.ts';
 
 /** What a task's first card leases besides, where the settings say nothing else. */
 const usualReads = { uses: 100, seconds: 3600 };

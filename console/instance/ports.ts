@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { basename } from 'node:path';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 /** Whether nobody takes a connection there, for a port that is the engine's to open but not ours. */
 function silent(port: number, address: string): Promise<number> {
@@ -45,8 +45,7 @@ export async function requireFree(
 ): Promise<void> {
   const holder = await holderOf(port, address);
   if (!holder) return;
-  throw new Fault(
-    'unavailable',
+  throw fault.unavailable(
     `Port ${port} on ${address}, which the ${service} needs, is taken by ${holder}. Nothing was started: end that ` +
       `program, or set another port in ${home}/pocketcoder.yaml (ports: { ${service}: … }).`,
   );

@@ -12,7 +12,7 @@ import {
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 /** Raised when an earlier release must not open what this one writes. 2: what was restored has to be closed first. */
 export const version = 2;
@@ -62,11 +62,11 @@ export const projectOf = (home: string): string =>
   `pocketcoder-${createHash('sha256').update(realpathSync(home)).digest('hex').slice(0, 8)}`;
 
 const secret = (): string => randomBytes(24).toString('base64url');
-/** Typed by hand on a phone: 12 of 32 letters and digits that can't be mistaken, in groups; 60 bits. */
-const typed = (): string =>
-  Array.from(randomBytes(12), (b) => 'abcdefghjkmnpqrstuvwxyz123456789'[b & 31])
+/** So many letters and digits that can't be mistaken, 5 bits each, in groups: for people to type. */
+export const legible = (length: number, group: number): string =>
+  Array.from(randomBytes(length), (b) => 'abcdefghjkmnpqrstuvwxyz123456789'[b & 31])
     .join('')
-    .replace(/(.{4})(?=.)/g, '$1-');
+    .replace(new RegExp(`(.{${group}})(?=.)`, 'g'), '$1-');
 
 /** The state that is there, or null. Throws a Fault (`config`) for one of a later release or one that can't be read. */
 export function readState(home: string): State | null {
@@ -76,11 +76,10 @@ export function readState(home: string): State | null {
   try {
     state = JSON.parse(readFileSync(path, 'utf8')) as State;
   } catch (error) {
-    throw new Fault('config', `${path}: ${messageOf(error)}. Nothing was started or changed.`);
+    throw fault.config(`${path}: ${messageOf(error)}. Nothing was started or changed.`);
   }
   if (!(state.version <= version))
-    throw new Fault(
-      'config',
+    throw fault.config(
       `${path} is of version ${state.version}; this release knows versions up to ${version}. Nothing was started or ` +
         'changed: use the newer release that wrote it, or another POCKETCODER_HOME.',
     );
@@ -96,8 +95,7 @@ export function writeState(home: string, state: State): void {
     chmodSync(`${path}.new`, 0o600);
     renameSync(`${path}.new`, path);
   } catch (error) {
-    throw new Fault(
-      'cannotCreate',
+    throw fault.cannotCreate(
       `${path} could not be written: ${messageOf(error)}. Nothing was started: make room or set POCKETCODER_HOME.`,
     );
   }
@@ -114,7 +112,7 @@ export function newState(
     project: projectOf(home),
     ...fixed,
     passwords: {
-      owner: typed(),
+      owner: legible(12, 4),
       bot: botPassword,
       ledger: { bot: secret(), executor: secret(), operator: secret(), auditor: secret() },
       brain: secret(),

@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { BlockList, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type Docker from 'dockerode';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from './instance.ts';
 import { writeState } from './state.ts';
 
@@ -55,8 +55,7 @@ export async function withSubnet(docker: Docker, instance: Instance): Promise<In
     writeState(instance.home, state);
     return { ...instance, state };
   }
-  throw new Fault(
-    'unavailable',
+  throw fault.unavailable(
     "No block of addresses is free between 10.64.0.0 and 10.127.255.255 for the containers' networks: this machine's own " +
       'networks or routes take them all. Nothing was started.',
   );

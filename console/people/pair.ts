@@ -1,7 +1,7 @@
 /** `pocketcoder pair`: the bot asks the owner's device, the person here compares the emoji, the ledger gets the result. */
 import { createInterface } from 'node:readline';
 import { findEngine } from '../engine/engine.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import { openConsole, type Said } from '../instance/bot-console.ts';
 import type { Instance } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
@@ -66,8 +66,7 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
         void answer(over.signal).then((word) => over.signal.aborted || bot.say({ answer: word }));
       }
       if (said.event === 'error')
-        throw new Fault(
-          'failed',
+        throw fault.failed(
           `Not paired: ${String(said['message']).replace(/\.$/, '')}. Run ./pocketcoder pair to try again.`,
         );
       if (said.event === 'verified') {
@@ -79,8 +78,7 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
         return;
       }
     }
-    throw new Fault(
-      'temporary',
+    throw fault.temporary(
       'The bot went away while pairing. Nothing was written; run ./pocketcoder pair again.',
     );
   } finally {

@@ -1,6 +1,6 @@
 /** Extra certificate authorities: some networks re-sign https, and then the builds have to trust what the machine trusts. */
 import { readFileSync } from 'node:fs';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 const usual = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'];
 
@@ -14,8 +14,7 @@ export function extraCa(env: NodeJS.ProcessEnv = process.env): Buffer {
     try {
       if (path) return readFileSync(path);
     } catch (error) {
-      if (own)
-        throw new Fault('config', `POCKETCODER_EXTRA_CA: ${(error as Error).message}. Nothing was built.`);
+      if (own) throw fault.config(`POCKETCODER_EXTRA_CA: ${(error as Error).message}. Nothing was built.`);
     }
   return Buffer.alloc(0);
 }

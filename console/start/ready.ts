@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { execIn, restartsOf, serviceStates } from '../engine/containers.ts';
 import { addressOf, ledgerUrlOf } from '../engine/services.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 
 const seconds = 120;
@@ -36,8 +36,7 @@ export async function waitReady(
       const state = (await serviceStates(docker, instance.state.project)).get(service);
       const gaveUp = state && (await restartsOf(docker, state.id)) >= tooOften;
       if (gaveUp || Date.now() > end)
-        throw new Fault(
-          'temporary',
+        throw fault.temporary(
           `The ${service} did not come up; what did was left running. Its log says why:\n` +
             `  ./pocketcoder logs ${service}\nStart again to go on, or ./pocketcoder stop.`,
         );

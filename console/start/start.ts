@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { closeOpen } from '../backup/restored.ts';
+import { closeOpen } from '../backup/close-open.ts';
 import { ensureBase } from '../engine/base.ts';
 import { type Compose, ensureCompose } from '../engine/compose.ts';
 import { rootOf, serviceStates } from '../engine/containers.ts';
@@ -24,16 +24,16 @@ import {
 import { ensureAccount } from '../instance/accounts.ts';
 import { askBot } from '../instance/bot-console.ts';
 import { type Instance, openInstance } from '../instance/instance.ts';
-import { ensurePolicy } from '../instance/policy-in-force.ts';
+import { ensurePolicy } from '../instance/operator.ts';
 import { requireFree } from '../instance/ports.ts';
 import { qrOf, signInLink } from '../instance/sign-in.ts';
 import { writeState } from '../instance/state.ts';
 import { withSubnet } from '../instance/subnets.ts';
 import { writeServiceFiles } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
-import { askOnce, withReach } from './reach.ts';
 import { waitReady } from './ready.ts';
 import { serve, unserve } from './tailnet.ts';
+import { askOnce, withReach } from './way-in.ts';
 
 export type Running = { engine: Engine; compose: Compose; instance: Instance };
 
@@ -44,47 +44,46 @@ async function checkPorts(engine: Engine, instance: Instance): Promise<void> {
     if (running.get(service)?.running !== true) await requireFree(setting, port, instance.home, address);
 }
 
-type Images = Partial<Record<Part, string>>;
+/** What image a service is made of. */
+const partOf = (service: string): Part =>
+  ['homeserver-proxy', 'model'].includes(service) ? 'proxy' : (service as Part);
 
-async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Images> {
-  const { model, homeserver } = instance.settings;
-  const parts: Part[] = ['ledger', 'bot', 'executor', 'task'];
-  if (!homeserver) parts.unshift('homeserver');
-  if (instance.state.reach?.listen) parts.push('entrance');
-  if (model) parts.push('brain');
-  if (model || homeserver) parts.push('proxy');
-  const images: Images = {};
-  for (const part of parts) images[part] = await ensureImage(part, engine.docker, report);
+/** The images of all services of this instance and of its tasks, by part. */
+async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
+  const images = new Map<Part, string>();
+  for (const part of new Set([...servicesOf(instance).map(partOf), 'task' as const]))
+    images.set(part, await ensureImage(part, engine.docker, report));
   return images;
 }
 
 /** The variables of docker-compose.yml. `filesHash` makes compose replace containers whose configuration changed. */
-function writeVariables(instance: Instance, engine: Engine, images: Images, filesHash: string): void {
-  const { home, state, settings } = instance;
+function writeVariables(
+  instance: Instance,
+  engine: Engine,
+  images: ReadonlyMap<Part, string>,
+  filesHash: string,
+): void {
+  const { home, state } = instance;
   const { listen, way } = { listen: undefined, way: 'later', ...state.reach };
-  const profiles = [
-    settings.homeserver ? 'existing' : 'own',
-    settings.model && 'brain',
-    listen && 'entrance',
-  ];
-  const variables: Record<string, string> = {
+  const services = servicesOf(instance);
+  const variables: Record<string, string | number | undefined> = {
+    // Each service that not every instance has is in a profile of its name.
+    COMPOSE_PROFILES: services.join(),
     POCKETCODER_PROJECT: state.project,
     POCKETCODER_SOCKET: engine.socket,
-    POCKETCODER_PORT_HOMESERVER: String(state.ports.homeserver),
-    POCKETCODER_PORT_LEDGER: String(state.ports.ledger),
-    POCKETCODER_SUBNET: state.subnet ?? '',
+    POCKETCODER_PORT_HOMESERVER: state.ports.homeserver,
+    POCKETCODER_PORT_LEDGER: state.ports.ledger,
+    POCKETCODER_SUBNET: state.subnet,
     POCKETCODER_CONFIGURATION: filesHash,
-    POCKETCODER_HOMESERVER: servicesOf(instance)[0] ?? '',
-    POCKETCODER_ENTRANCE_BIND: listen?.address ?? '127.0.0.1',
-    POCKETCODER_PORT_HTTPS: String(listen?.https ?? 443),
-    POCKETCODER_PORT_HTTP: String(listen?.http ?? 80),
+    POCKETCODER_HOMESERVER: services[0],
+    POCKETCODER_ENTRANCE_BIND: listen?.address,
+    POCKETCODER_PORT_HTTPS: listen?.https,
+    POCKETCODER_PORT_HTTP: listen?.http,
     // Only certificates from outside need a way out.
     POCKETCODER_ENTRANCE_NETWORK: way === 'domain' ? 'front' : 'hall',
-    COMPOSE_PROFILES: profiles.filter(Boolean).join(),
   };
-  for (const part of ['homeserver', 'entrance', 'ledger', 'bot', 'executor', 'brain', 'proxy'] as const)
-    variables[`POCKETCODER_IMAGE_${part.toUpperCase()}`] = images[part] ?? 'none';
-  const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
+  for (const [part, image] of images) variables[`POCKETCODER_IMAGE_${part.toUpperCase()}`] = image;
+  const lines = Object.entries(variables).map(([name, value]) => `${name}=${value ?? ''}\n`);
   writeFileSync(join(home, 'compose.env'), lines.join(''));
 }
 
@@ -96,13 +95,10 @@ async function up(running: Running, report: Report, services: readonly string[])
 }
 
 async function accounts({ instance }: Running): Promise<void> {
-  const { state } = instance;
-  const address = addressOf(instance);
-  for (const account of [
-    { user: state.owner, password: state.passwords.owner, admin: false },
-    { user: 'pocketcoder', password: state.passwords.bot, admin: false },
-  ])
-    await ensureAccount(address, state.homeserver.registration, account);
+  const { owner, passwords, homeserver } = instance.state;
+  const people = { [owner]: passwords.owner, pocketcoder: passwords.bot };
+  for (const [user, password] of Object.entries(people))
+    await ensureAccount(addressOf(instance), homeserver.registration, { user, password, admin: false });
 }
 
 /** Ends the way in of an earlier start that this one does not take. */
@@ -114,43 +110,24 @@ async function endOtherWays(engine: Engine, before: Instance, { state: { reach, 
 
 /** @param terminal whether a phone could be held up to what is printed */
 async function sayReady({ engine, instance }: Running, report: Report, terminal: boolean): Promise<void> {
-  const { state } = instance;
+  const { state, settings } = instance;
   const { room } = await askBot(engine, state.project, { cmd: 'status' });
-  const owner = ownerOf(instance);
-  const { homeserver } = instance.settings;
+  const [address, owner, bot] = [phoneAddressOf(instance), ownerOf(instance), botOf(instance)];
   const page = pageOf(instance);
-  const root = page ? new X509Certificate(await rootOf(engine.docker, state.project)).fingerprint256 : null;
+  const root = page && new X509Certificate(await rootOf(engine.docker, state.project)).fingerprint256;
   const link = signInLink(instance);
-  const secret = state.shown || homeserver ? {} : { password: state.passwords.owner };
-  const ready = {
-    event: 'ready',
-    address: phoneAddressOf(instance),
-    owner,
-    bot: botOf(instance),
-    room,
-    ...secret,
-    ...(page && { page, root }),
-    link,
-    ledger: ledgerUrlOf(instance),
-    project: state.project,
-    home: instance.home,
-    seconds: report.seconds(),
-  };
-  const password = state.shown
-    ? 'the one shown at the first start (kept in secrets.json)'
-    : `${state.passwords.owner}   (shown once)`;
-  const signIn = homeserver
-    ? [
-        `In Element sign in as ${owner} with your own password and accept the invitation of ${botOf(instance)}.`,
-      ]
+  const password = state.shown || settings.homeserver ? undefined : state.passwords.owner;
+  const certificate = page
+    ? [`First open ${page} on the phone and follow its steps. The certificate's SHA-256:`, `  ${root}`]
+    : [];
+  const signIn = settings.homeserver
+    ? [`In Element sign in as ${owner} with your own password and accept the invitation of ${bot}.`]
     : [
-        ...(page
-          ? [`First open ${page} on the phone and follow its steps. The certificate's SHA-256:`, `  ${root}`]
-          : []),
+        ...certificate,
         'In Element choose "Sign in" (not "Create account"), change the server, then type:',
-        `  server    ${phoneAddressOf(instance)}`,
+        `  server    ${address}`,
         `  user      ${owner}`,
-        `  password  ${password}`,
+        `  password  ${password ? `${password}   (shown once)` : 'the one shown at the first start (kept in secrets.json)'}`,
       ];
   // Without a way in, no phone would find what the code leads to.
   const code =
@@ -158,8 +135,13 @@ async function sayReady({ engine, instance }: Running, report: Report, terminal:
       ? ['Or scan this with the phone’s camera, once Element X is on it:', qrOf(link)]
       : [];
   const check = state.reach ? ['./pocketcoder doctor phone says whether a phone gets here.'] : [];
-  const text = ['', ...signIn, ...code, ...check, 'Then pair that device: ./pocketcoder pair'];
-  report.event(ready, text.join('\n'));
+  const { project } = state;
+  const ledger = ledgerUrlOf(instance);
+  const facts = { address, owner, bot, room, password, ...(page && { page, root }), link, ledger, project };
+  report.event(
+    { event: 'ready', ...facts, home: instance.home, seconds: report.seconds() },
+    ['', ...signIn, ...code, ...check, 'Then pair that device: ./pocketcoder pair'].join('\n'),
+  );
   if (!state.shown) writeState(instance.home, { ...state, shown: true });
 }
 
@@ -183,7 +165,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   const services = servicesOf(instance);
   const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
-    const files = serviceFiles(instance, images.task ?? '');
+    const files = serviceFiles(instance, images.get('task') ?? '');
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
     writeVariables(instance, engine, images, hash);
     await up(running, report, first);

@@ -23,8 +23,9 @@ export async function stop(instance: Instance, report: Report): Promise<void> {
   if (existsSync(join(instance.home, 'compose.env'))) {
     const engine = findEngine();
     const compose = await findCompose(engine, instance.home);
-    const all = ['brain', 'own', 'existing', 'entrance'].flatMap((profile) => ['--profile', profile]);
-    await compose([...all, 'stop'], silent);
+    // Those of an earlier start as well.
+    const all = ['homeserver', 'homeserver-proxy', 'entrance', 'brain', 'model'];
+    await compose([...all.flatMap((profile) => ['--profile', profile]), 'stop'], silent);
     await stopTasks(engine.docker, instance.state.project);
     if (instance.state.reach?.way === 'tailnet') await unserve();
   }

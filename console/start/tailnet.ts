@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { run } from '../engine/run.ts';
+import { run } from '../engine/program.ts';
 import { type Report, silent } from '../report.ts';
 
 const mount = ['serve', '--https=443', '--set-path=/_matrix'];

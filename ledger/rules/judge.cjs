@@ -22,9 +22,9 @@ const { workspaceRefusal } = require('./workspaces.cjs');
  * @typedef {Record<string, unknown>} Body of which nothing is known yet
  */
 
-/** Hashing input of an entry: everything but the hash itself. @param {Omit<Entry, 'hash'>} e */
+/** Hashing input of an entry: everything but the hash itself, as canonical JSON, whose order this is. @param {Omit<Entry, 'hash'>} e */
 const hashed = ({ action, at, author, body, id, kind, prev, seq }) =>
-  canonical({ action, at, author, body, id, kind, prev, seq });
+  JSON.stringify({ action, at, author, body, id, kind, prev, seq });
 
 /** @param {unknown} v @param {number} most @returns {v is string} */
 const text = (v, most) => typeof v === 'string' && v.length > 0 && v.length <= most;

@@ -35,11 +35,19 @@ function stateAfter(entries) {
   return state;
 }
 
-/** Whether an enrolment takes this one away: its user has another identity now, or its device other keys. @param {Device} d @param {Device} by */
-const isReplaced = (d, by) =>
-  d.user === by.user &&
-  (d.master !== by.master ||
-    (d.device === by.device && (d.ed25519 !== by.ed25519 || d.curve25519 !== by.curve25519)));
+/** With this device from now on. Where its user had another identity, or the device other keys, it takes those away. @param {People} people @param {Device} device @returns {People} */
+function withDevice(people, { user, master, device, ed25519, curve25519, seq }) {
+  const mine = people.devices.filter((d) => d.user === user);
+  const replaced = mine.some(
+    (d) =>
+      d.master !== master || (d.device === device && (d.ed25519 !== ed25519 || d.curve25519 !== curve25519)),
+  );
+  const others = people.devices.filter(
+    (d) => d.user !== user || (d.device !== device && d.master === master),
+  );
+  const devices = others.concat([{ user, master, device, ed25519, curve25519, seq }]);
+  return { ...people, devices, lostAt: replaced ? seq : people.lostAt };
+}
 
 /**
  * With this role from now on. Of who may not approve by it the devices count anew, so that no answer from before comes back with a
@@ -55,32 +63,36 @@ function withRole(people, user, role, seq) {
   return { devices, roles, lostAt: seq };
 }
 
+/** Without a user's devices, or one of them. @param {People} people @param {By} lost @param {number} seq @returns {People} */
+const without = (people, { user, device }, seq) => ({
+  ...people,
+  devices: people.devices.filter((d) => d.user !== user || (device && d.device !== device)),
+  lostAt: seq,
+});
+
 /**
  * The people after one more entry, as an object of its own. An enrolment stands until its device, or its user (a revocation that
  * names no device, a changed identity), is taken back. Who is enrolled without a role is an owner, as the first person is.
- * @param {People} people @param {Pick<Entry, 'kind' | 'seq' | 'body'>} entry @returns {People}
+ * @param {People} people @param {Entry} entry @returns {People}
  */
-function peopleAfter(people, { kind, seq, body }) {
-  if (kind !== 'applied' && kind.indexOf('identity.') !== 0) return people;
-  const stated = JSON.parse(body);
-  const confirmed = kind === 'applied' && stated.kind === 'device';
-  if (kind === 'identity.enrolled' || confirmed) {
-    /** @type {Device & {role?: string}} */
-    const { user, master, device, ed25519, curve25519, role } = confirmed ? stated.args : stated;
-    const enrolment = { user, master, device, ed25519, curve25519, seq };
-    const lostAt = people.devices.some((d) => isReplaced(d, enrolment)) ? seq : people.lostAt;
-    const others = people.devices.filter(
-      (d) => d.user !== user || (d.device !== device && d.master === master),
+function peopleAfter(people, entry) {
+  const { kind, seq } = entry;
+  if (kind === 'identity.enrolled') {
+    const { role, ...keys } = bodyOf(entry, kind);
+    const { user } = keys;
+    return withRole(
+      withDevice(people, { ...keys, seq }),
+      user,
+      role || people.roles.get(user) || 'owner',
+      seq,
     );
-    const next = { ...people, devices: others.concat([enrolment]), lostAt };
-    return confirmed ? next : withRole(next, user, role || people.roles.get(user) || 'owner', seq);
   }
-  if (kind === 'applied' && stated.kind === 'role')
-    return { ...withRole(people, stated.args.user, stated.args.role, seq), lostAt: seq };
-  if (kind === 'applied') return people;
-  const one = kind === 'identity.revoked' && stated.device;
-  const devices = people.devices.filter((d) => d.user !== stated.user || (one && d.device !== one));
-  return { ...people, devices, lostAt: seq };
+  if (kind === 'identity.revoked') return without(people, bodyOf(entry, kind), seq);
+  if (kind === 'identity.changed') return without(people, { user: bodyOf(entry, kind).user }, seq);
+  const effect = bodyOf(entry, 'applied');
+  if (effect.kind === 'device') return withDevice(people, { ...effect.args, seq });
+  if (effect.kind !== 'role') return people;
+  return { ...withRole(people, effect.args.user, effect.args.role, seq), lostAt: seq };
 }
 
 /** The lease, plan or reads that an entry gives, if it gives any. @param {Entry} entry @returns {Grant | undefined} */
@@ -185,7 +197,6 @@ module.exports = {
   grantsCountFor,
   empty,
   stateAfter,
-  peopleAfter,
   grantOf,
   pass,
   fold,

@@ -1,5 +1,6 @@
 /** Work that is done again until it succeeds, and the words of what went wrong. */
-import { setTimeout as pause } from 'node:timers/promises';
+// The module whole: a test’s clock takes the place of its functions, not of names bound to them.
+import timers from 'node:timers/promises';
 
 /** The text of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -30,7 +31,7 @@ export async function retry<T>(
       return await work(tries);
     } catch (error) {
       if (signal?.aborted || !again(error, tries)) throw error;
-      await pause(wait(error, usual), undefined, { signal });
+      await timers.setTimeout(wait(error, usual), undefined, { signal });
     }
   }
 }

@@ -1,9 +1,16 @@
 /** Takes up what this executor had claimed before it was restarted. Starts nothing: what had no start by then is `unknown`. */
-
+import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
+import type { Entry } from '../../ledger/src/client.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
 import type { Context } from './step.ts';
+
+/** The name of the executor that has claimed the action; undefined where nobody has. */
+export function claimant(story: readonly Entry[]): string | undefined {
+  const claimed = last(story, 'claimed');
+  return claimed && bodyOf(claimed, 'claimed').executor;
+}
 
 /** @param frozenAt the number of the last freeze, 0 for none */
 export async function adopt(c: Context, id: string, frozenAt: number): Promise<void> {
@@ -11,12 +18,12 @@ export async function adopt(c: Context, id: string, frozenAt: number): Promise<v
   const request = book.request(id);
   const { action, digest } = request;
   const story = book.story(id);
-  const claimed = story.find((e) => e.kind === 'claimed');
-  const told = story.some((e) => e.kind === 'running');
+  const claimed = last(story, 'claimed');
+  const told = last(story, 'running') !== undefined;
   log.info({ action: id, told }, 'taken up again');
   const left = timeoutOf(action) - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
   const adopted = tasks.adopt(action, id, left, passOn(c, id));
-  const undone = (claimed?.seq ?? 0) < frozenAt || story.some((e) => e.kind === 'stop');
+  const undone = (claimed?.seq ?? 0) < frozenAt || last(story, 'stop') !== undefined;
   if (undone) await tasks.kill(action, id);
   const outcome = await adopted;
   if (outcome.end === 'done' && !told) await write({ kind: 'running', action: id, body: { digest } });

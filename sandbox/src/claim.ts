@@ -8,7 +8,7 @@ import { canonical } from '../../ledger/rules/canonical.cjs';
 import { bodyOf, stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
-import { type Append, type Entry, LedgerError } from '../../ledger/src/client.ts';
+import type { Append, Entry } from '../../ledger/src/client.ts';
 
 /** An action as it was requested, and the digest of exactly that text. `leased`: a lease stands for the answer. */
 export type Request = { id: string; action: Action; digest: string; requested: Entry; leased: boolean };
@@ -17,26 +17,15 @@ declare const once: unique symbol;
 /** What is to be run, now and by this executor. Only `claim` makes one. */
 export type Claimed = Request & { readonly [once]: true };
 
-export type Book = {
-  /** Takes the next entry of the chain, in order; one that it has is left alone. Returns why the ledger had to refuse it, or ''. */
-  add(entry: Entry): string;
-  /** The actions that are not over, oldest first. */
-  open(): string[];
-  /** The entries of an action that is not over. */
-  story(id: string): readonly Entry[];
-  /** Whether the action waits to be claimed: it was approved, or a lease covers it. */
-  decided(id: string): boolean;
-  /** @throws Error where there is no such action, or it is over */
-  request(id: string): Request;
-  /** Why nobody may claim it now, or ''. Where the ledger once took what it had to refuse, nothing is claimed: `broken`. */
-  claimRefusal(id: string, body: object, now: number): string;
-};
+export type Book = ReturnType<typeof makeBook>;
 
-export function makeBook(): Book {
+/** The chain as this executor has judged it. */
+export function makeBook() {
   const chain = createChain();
   let broken = false;
   return {
-    add(entry) {
+    /** Takes the next entry of the chain; one that it has is left alone. Returns why the ledger had to refuse it, or ''. */
+    add(entry: Entry): string {
       if (broken || entry.seq <= chain.head().seq) return '';
       const why = chain.take(entry);
       broken = why !== '';
@@ -44,30 +33,31 @@ export function makeBook(): Book {
     },
     open: chain.open,
     story: chain.story,
-    decided: (id) => ['approved', 'leased'].includes(stateOf(chain.story(id))),
-    request(id) {
+    /** Whether the action waits to be claimed: it was approved, or a lease covers it. */
+    decided: (id: string): boolean => ['approved', 'leased'].includes(stateOf(chain.story(id))),
+    /** @throws Error where there is no such action, or it is over */
+    request(id: string): Request {
       const [requested, ...since] = chain.story(id);
       if (requested?.kind !== 'requested') throw new Error(`no open action ${id}`);
-      const leased = since.some((e) => e.kind === 'leased');
       const action = bodyOf(requested, 'requested');
+      const leased = since.some((e) => e.kind === 'leased');
       return { id, action, digest: sha256(requested.body), requested, leased };
     },
-    claimRefusal(action, body, now) {
+    /** Why nobody may claim it now, or ''. Where the ledger once took what it had to refuse, nothing is claimed: `broken`. */
+    claimRefusal(action: string, body: object, now: number): string {
       if (broken) return 'broken';
       // The ledger's clock decides; this process may be a little behind it, and is never taken as proof of the contrary.
       const time = new Date(Math.max(now, chain.state().clock)).toISOString();
-      return chain.refusal(
-        { id: '', author: 'executor', kind: 'claimed', action, body: canonical(body) },
-        time,
-      );
+      const claimed = { id: '', author: 'executor', kind: 'claimed', action, body: canonical(body) };
+      return chain.refusal(claimed, time);
     },
   };
 }
 
 /**
- * Claims the action under the executor's name and returns it, to be run once; or the code with which this executor or the
- * ledger refused. What was claimed before, under this name too, is refused.
- * @param by.write writes an entry, and rejects with a LedgerError where the ledger refuses it
+ * Claims the action under the executor's name and returns it, to be run once; or the code with which this executor refused.
+ * What was claimed before, under this name too, is refused.
+ * @param by.write writes an entry, and rejects where the ledger refuses it; so does this then
  */
 export async function claim(
   by: { book: Book; name: string; write(entry: Append): Promise<unknown> },
@@ -77,17 +67,6 @@ export async function claim(
   const body = { digest: request.digest, executor: by.name };
   const refused = by.book.claimRefusal(id, body, Date.now());
   if (refused) return { refused };
-  try {
-    await by.write({ kind: 'claimed', action: id, body });
-  } catch (error) {
-    if (error instanceof LedgerError) return { refused: error.code };
-    throw error;
-  }
+  await by.write({ kind: 'claimed', action: id, body });
   return request as Claimed;
-}
-
-/** The name of the executor that has claimed the action; undefined where nobody has. */
-export function claimant(story: readonly Entry[]): string | undefined {
-  const claimed = story.find((e) => e.kind === 'claimed');
-  return claimed && bodyOf(claimed, 'claimed').executor;
 }

@@ -3,9 +3,9 @@
  * source of work. A claim is the latch: whoever's claim the ledger takes runs the action, and nobody else ever does.
  */
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
-import type { Entry } from '../../ledger/src/client.ts';
-import { adopt } from './adopt.ts';
-import { claim, claimant, makeBook } from './claim.ts';
+import { type Entry, LedgerError } from '../../ledger/src/client.ts';
+import { adopt, claimant } from './adopt.ts';
+import { claim, makeBook } from './claim.ts';
 import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
 import { prepare } from './prepare.ts';
@@ -43,7 +43,9 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
   function inLane(id: string, work: (id: string) => Promise<void>): void {
     const { action } = book.request(id);
     const leave = (error: unknown) => {
-      if (!stopping.signal.aborted) log.error({ action: id, err: error }, 'action left as it stands');
+      if (stopping.signal.aborted) return;
+      const level = error instanceof LedgerError ? 'warn' : 'error'; // the ledger may have heard of something first
+      log[level]({ action: id, err: error }, 'action left as it stands');
     };
     lanes
       .add(action.task, () => work(id).catch(leave))

@@ -127,7 +127,12 @@ const rows: readonly Row[] = [
   [37, 'requests to inner addresses', 'the sandbox has no network', 'planned'],
   [38, 'exfiltration through an approved host', 'destinations and bytes are limited', 'planned'],
   [39, 'output that forges a status', 'the status comes from the runner’s wait', 'planned'],
-  [40, 'ledger entries changed, removed or inserted', 'refused live, found by the audit', 'planned'],
+  [
+    40,
+    'ledger entries changed, removed or inserted',
+    'refused live; nothing goes on after one; found by the audit',
+    'tested',
+  ],
   [41, 'the ledger rolled back or forked', 'checkpoints stand in the room', 'planned'],
   [42, 'processes killed at any step', 'nothing is lost, nothing runs twice', 'planned'],
   [43, 'escape and exhaustion of a container', 'caps and limits hold', 'planned'],

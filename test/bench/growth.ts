@@ -8,11 +8,9 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { ensureImage } from '../../console/engine/images.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, type Wanted, wayOf } from '../harness/ledger-chain.ts';
@@ -27,38 +25,6 @@ const json = process.argv.includes('--json');
 const note = (text: string): void => void process.stderr.write(`bench growth: ${text}\n`);
 const print = (f: object, text: string): void => console.log(json ? JSON.stringify(f) : text);
 const folder = await mkdtemp(join(tmpdir(), 'growth-'));
-const columns = [
-  'id',
-  'seq',
-  'prev',
-  'at',
-  'author',
-  'kind',
-  'action',
-  'body',
-  'hash',
-  'transcript',
-] as const;
-
-/** Puts a history into a ledger's file, past its hook: through that it would take an hour. */
-async function fill(ledger: TestLedger, control: number): Promise<void> {
-  await ledger.kill();
-  await ledger.copy(':/data', folder);
-  const file = join(folder, 'data', 'data.db');
-  const db = new DatabaseSync(file);
-  const entry = db.prepare(`INSERT INTO entries (${columns}) VALUES (${columns.map(() => '?')})`);
-  db.exec('BEGIN');
-  for (const e of history(control / 2)) entry.run(...columns.map((name) => e[name]));
-  db.exec('COMMIT');
-  db.close();
-  await ledger.copy(file, ':/data/data.db');
-  // What was in the log of the file before is in the file now.
-  const tidy = 'rm -f /data/data.db-wal /data/data.db-shm && chown 10001:10001 /data/data.db';
-  const volume = ['-v', `${ledger.container}:/data`, '--entrypoint', 'sh', await ensureImage('ledger')];
-  await run('docker', ['run', '--rm', '--user', '0', ...volume, '-c', tidy]);
-  await rm(join(folder, 'data'), { recursive: true });
-  await ledger.restart();
-}
 
 type Taps = { approved: number[]; claimed: number[] };
 type Room = { name: string; bot: Ledger; executor: Ledger; taps: Taps };
@@ -89,7 +55,7 @@ try {
     note(`filling a ledger with ${control} control entries, ${4 * control} in all`);
     const ledger = await startLedger();
     ledgers.push(ledger);
-    await fill(ledger, control);
+    await ledger.put(history(control / 2)); // through its hook it would take an hour
     const room = await open(ledger, String(control));
     rooms.push(room);
     const from = performance.now();

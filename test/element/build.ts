@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { alone } from '../../console/instance/lock.ts';
+import { alone } from '../../console/instance/alone.ts';
 import { until } from '../harness/wait.ts';
 
 /** The program's path, or a sentence that says why it cannot be built here. */

@@ -1,11 +1,10 @@
 /** The bot's desk on a ledger in memory that judges by the real rules: real book, cards and poster, and no network. */
 import pino from 'pino';
 import { createAnswer, createDecide } from '../../bot/src/approval/decide.ts';
-import type { Gate } from '../../bot/src/approval/gatekeeper.ts';
 import { narrow } from '../../bot/src/approval/narrow.ts';
 import { createPoster } from '../../bot/src/approval/poster.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
-import type { Command, Verdict } from '../../bot/src/approval/verdict.ts';
+import type { Command, Gate, Verdict } from '../../bot/src/approval/verdict.ts';
 import { createBook, type Person } from '../../bot/src/approval/view.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import { createAttention } from '../../bot/src/desk/attention.ts';

@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { removeProject as removeOf } from '../../console/care/uninstall.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { checkout } from '../../console/instance/paths.ts';
-import type { Settings } from '../../console/instance/settings.ts';
+import type { Settings } from '../../console/instance/settings-file.ts';
 import type { State } from '../../console/instance/state.ts';
 import { type ScriptedModel, type Scripts, startModel } from './model.ts';
 

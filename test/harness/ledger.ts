@@ -5,13 +5,27 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { ensureImage } from '../../console/engine/images.ts';
 import { connectLedger, type Identity, type Ledger } from '../../ledger/src/client.ts';
+import type { Entry } from '../../ledger/src/entry.ts';
 import { until } from './wait.ts';
 
 const run = promisify(execFile);
 const docker = 'docker';
+const columns = [
+  'id',
+  'seq',
+  'prev',
+  'at',
+  'author',
+  'kind',
+  'action',
+  'body',
+  'hash',
+  'transcript',
+] as const;
 
 export type TestLedger = {
   url: string;
@@ -27,6 +41,8 @@ export type TestLedger = {
   inside(...command: string[]): Promise<{ stdout: string; stderr: string }>;
   /** Copies a file of the stopped or running container out, or in. Paths as `docker cp` takes them, `:` for inside. */
   copy(from: string, to: string): Promise<void>;
+  /** Starts it again with these entries after its own, put into its file past its hook. */
+  put(entries: Iterable<Entry>): Promise<void>;
   /** Removes container and data. */
   stop(): Promise<void>;
 };
@@ -74,17 +90,37 @@ export async function startLedger(): Promise<TestLedger> {
     await stop();
     throw new Error(`the ledger did not start: ${String(error)}\n${logs.stdout}${logs.stderr}`);
   }
+  const kill = () => run(docker, ['kill', '-s', 'KILL', name]);
+  const restart = async () => {
+    await run(docker, ['start', name]);
+    await answers();
+  };
   return {
     url,
     container: name,
     passwords,
     connect: (identity) => connectLedger({ url, identity, password: passwords[identity] }),
     async kill() {
-      await run(docker, ['kill', '-s', 'KILL', name]);
+      await kill();
     },
-    async restart() {
-      await run(docker, ['start', name]);
-      await answers();
+    restart,
+    async put(entries) {
+      await kill();
+      await run(docker, ['cp', `${name}:/data`, folder]);
+      const file = join(folder, 'data', 'data.db');
+      const db = new DatabaseSync(file);
+      const insert = db.prepare(`INSERT INTO entries (${columns}) VALUES (${columns.map(() => '?')})`);
+      db.exec('BEGIN');
+      for (const entry of entries) insert.run(...columns.map((column) => entry[column]));
+      db.exec('COMMIT');
+      db.close();
+      await run(docker, ['cp', file, `${name}:/data/data.db`]);
+      // What was in the log of the file before is in the file now.
+      const tidy = 'rm -f /data/data.db-wal /data/data.db-shm && chown 10001:10001 /data/data.db';
+      const volume = ['-v', `${name}:/data`, '--entrypoint', 'sh', image];
+      await run(docker, ['run', '--rm', '--user', '0', ...volume, '-c', tidy]);
+      await rm(join(folder, 'data'), { recursive: true });
+      await restart();
     },
     inside: (...command) => run(docker, ['exec', name, ...command]),
     async copy(from, to) {

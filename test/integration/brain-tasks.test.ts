@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
-import type { Settled } from '../../bot/src/gateway/calls.ts';
+import type { Settled } from '../../bot/src/gateway/line.ts';
 import { describeOutcome, type Outcome } from '../../bot/src/gateway/outcome.ts';
 import { alone } from '../harness/alone.ts';
 import { type BrainStack, startBrain } from '../harness/brain.ts';

@@ -13,7 +13,7 @@ import { until } from '../harness/wait.ts';
 
 const docker = process.env['DOCKER'] ?? '/usr/bin/docker';
 
-test('the triggers refuse update, delete and replace; who drops them is found by the chain', async (t) => {
+test('attack-40 the triggers refuse update, delete and replace; who drops them is found by the chain', async (t) => {
   const ledger = await startLedger();
   const folder = await mkdtemp(join(tmpdir(), 'ledger-file-'));
   t.after(() => Promise.all([ledger.stop(), rm(folder, { recursive: true })]));

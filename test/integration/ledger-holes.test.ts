@@ -65,7 +65,7 @@ after(() => ledger?.stop());
 
 const callers = ['nobody', 'bot', 'executor', 'operator', 'auditor', 'superuser'];
 
-test('an entry is neither changed nor deleted by anybody, but read by each identity', async () => {
+test('attack-40 an entry is neither changed nor deleted by anybody, but read by each identity', async () => {
   const [entry] = await auditor.since(0);
   assert.ok(entry);
   const path = `/api/collections/entries/records/${entry.id}`;

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findEngine } from '../../console/engine/engine.ts';
-import { alone } from '../../console/instance/lock.ts';
+import { alone } from '../../console/instance/alone.ts';
 import { projectOf } from '../../console/instance/state.ts';
 import { launch } from '../harness/instance.ts';
 

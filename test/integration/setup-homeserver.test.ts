@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { stringify } from 'yaml';
 import { findEngine } from '../../console/engine/engine.ts';
-import type { Existing } from '../../console/instance/settings.ts';
+import type { Existing } from '../../console/instance/settings-file.ts';
 import { projectOf } from '../../console/instance/state.ts';
 import { bash, known, reached } from '../connection/inside.ts';
 import { approve, askAndSee, endsWith, fileOf, hears, sees } from '../harness/answers.ts';

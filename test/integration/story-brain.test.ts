@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { findEngine } from '../../console/engine/engine.ts';
-import type { Settings } from '../../console/instance/settings.ts';
+import type { Settings } from '../../console/instance/settings-file.ts';
 import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
 import { answerOf, approve, askAndSee, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
 import { attachment } from '../harness/attachment.ts';

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createBook } from '../../bot/src/approval/view.ts';
+import { hashed } from '../../ledger/rules/judge.cjs';
 import { newId, sha256 } from '../../ledger/src/action.ts';
-import { enrol, memoryLedger, someAction, wayOf } from '../harness/ledger-chain.ts';
+import type { Entry } from '../../ledger/src/entry.ts';
+import { enrol, memoryLedger, owner, someAction, type Wanted, wayOf } from '../harness/ledger-chain.ts';
 
 test('pages of what is over long ago are dropped, but for what the room was not told yet and what still waits', () => {
   const untold = new Set<string>();
@@ -41,4 +43,29 @@ test('pages of what is over long ago are dropped, but for what the room was not 
   for (const entry of wayOf(next)) ledger.put(entry);
   for (const entry of ledger.entries) book.read(entry);
   assert.equal(book.page(first.id), undefined, 'told, it goes too');
+});
+
+test('attack-40 where the ledger took what it had to refuse, the bot goes on no further; the genuine entry in its place is read', () => {
+  const book = createBook(sha256);
+  const ledger = memoryLedger();
+  const action = someAction();
+  const way = wayOf(action);
+  for (const wanted of [enrol, ...way.slice(0, 2)]) assert.equal(ledger.put(wanted), '');
+  for (const entry of ledger.entries) book.read(entry);
+  // Whoever has the ledger's file links what its rules refuse: an answer of a device that is not enrolled.
+  const forger = memoryLedger();
+  const thief = { user: owner.user, device: 'THIEF', event: '$tap', form: 'poll' };
+  const { body, ...approved } = way[2] as Wanted;
+  forger.state.people.devices.push({ ...owner, device: 'THIEF', seq: 1 });
+  for (const entry of ledger.entries) forger.entries.push(entry);
+  forger.state.people.roles.set(owner.user, 'owner');
+  assert.equal(forger.put({ ...approved, body: { ...body, grade: 'signed', evidence: thief } }), '');
+  const forged = forger.entries.at(-1) as Entry;
+  assert.throws(() => book.read(forged), /entry 4, which it had to refuse: .*not_enrolled/);
+  const next = { ...forged, seq: 5, prev: forged.hash };
+  assert.throws(() => book.read({ ...next, hash: sha256(hashed(next)) }), /it is number 5, 4 was expected/);
+  assert.equal(book.state(action.id), 'posted');
+  assert.equal(ledger.put(way[2] as Wanted), '');
+  book.read(ledger.entries.at(-1) as Entry);
+  assert.equal(book.state(action.id), 'approved');
 });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Gate, judge } from '../../bot/src/approval/gatekeeper.ts';
+import { judge } from '../../bot/src/approval/gatekeeper.ts';
 import { leakIn } from '../../bot/src/approval/leaks.ts';
 import { type Card, cardStore } from '../../bot/src/approval/store.ts';
+import type { Gate } from '../../bot/src/approval/verdict.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';

@@ -1,10 +1,9 @@
 /** A no is never lost, whenever it comes: not before its card is recorded, not after a yes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Gate } from '../../bot/src/approval/gatekeeper.ts';
 import { judge } from '../../bot/src/approval/gatekeeper.ts';
 import type { Card } from '../../bot/src/approval/store.ts';
-import type { Verdict } from '../../bot/src/approval/verdict.ts';
+import type { Gate, Verdict } from '../../bot/src/approval/verdict.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Taken } from '../../bot/src/types.ts';
 import { asked, room, startDesk } from '../harness/desk.ts';

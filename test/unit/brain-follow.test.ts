@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
 import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
 import { log } from '../harness/desk.ts';
@@ -104,13 +104,14 @@ async function scene() {
   };
 }
 
+type Scene = Awaited<ReturnType<typeof scene>>;
 /** Plays with a server whose session was made by the bot itself. */
-const follows = (name: string, play: (s: Awaited<ReturnType<typeof scene>>) => Promise<void>) =>
-  test(name, async () => {
+const follows = (name: string, play: (s: Scene, t: TestContext) => Promise<void>) =>
+  test(name, async (t) => {
     const s = await scene();
     try {
       await s.brain.createSession({ title: '', task: hands });
-      await play(s);
+      await play(s, t);
     } finally {
       await s.stop();
     }
@@ -189,6 +190,25 @@ follows('what was cut off in its middle is not told a second time', async (s) =>
   s.cut();
   await s.ups(2);
   assert.equal(s.count('text'), before);
+});
+
+follows('a stream that is silent for long is opened anew, one that tells something is not', async (s, t) => {
+  const isSo = async (ask: () => boolean) => {
+    while (!ask()) await new Promise(setImmediate);
+  };
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  s.cut();
+  await isSo(() => s.count('down') === 1);
+  t.mock.timers.tick(250);
+  await isSo(() => s.count('up') === 2);
+  for (const name of ['a', 'b']) {
+    t.mock.timers.tick(20_000);
+    s.turn(name, `${name}.`);
+    await isSo(() => s.said().includes(`${name}.`));
+  }
+  assert.equal(s.count('down'), 1);
+  t.mock.timers.tick(25_000);
+  await isSo(() => s.count('down') === 2);
 });
 
 for (const [asked, told] of [

@@ -149,7 +149,7 @@ test('a model that cannot be reached is told once an outage, and that message sa
 
 test('attack-49 words with an open secret in them do not go to the brain; the next ones do', async () => {
   const { conversation, made, prompts } = scene();
-  await assert.rejects(conversation.hear('main', 'is it AAAA-BBBB?'), /Not told to the agent: it holds/);
+  assert.match(await conversation.hear('main', 'is it AAAA-BBBB?'), /Not told to the agent: it holds/);
   const next = conversation.hear('main', 'never mind');
   await new Promise(setImmediate);
   made[0]?.resolve('s1');

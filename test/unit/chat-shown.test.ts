@@ -57,7 +57,7 @@ function talking() {
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
     hands: () => ({}),
-    tasks: { withSession: () => [], bySession: () => task, current: () => task, spoke() {} },
+    tasks: { withSession: () => [], bySession: () => task, isCurrent: () => true, spoke() {} },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
-import { type CallsOptions, openCalls, type Settled } from '../../bot/src/gateway/calls.ts';
+import { type CallsOptions, openCalls } from '../../bot/src/gateway/calls.ts';
+import type { Settled } from '../../bot/src/gateway/line.ts';
 import { mostOpen } from '../../bot/src/gateway/line.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { alone } from '../harness/alone.ts';

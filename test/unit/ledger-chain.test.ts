@@ -52,7 +52,7 @@ for (const [field, change] of Object.entries(changed))
     }
   });
 
-test('an entry removed, doubled or swapped with its neighbour is found', async () => {
+test('attack-40 an entry removed, doubled or swapped with its neighbour is found', async () => {
   for (let i = 0; i < good.length - 1; i++) {
     const forged = [
       good.toSpliced(i, 1),
@@ -63,7 +63,7 @@ test('an entry removed, doubled or swapped with its neighbour is found', async (
   }
 });
 
-test('a forged entry is found even when every hash after it was made to fit', async () => {
+test('attack-40 a forged entry is found even when every hash after it was made to fit', async () => {
   const approved = good.findIndex((e) => e.kind === 'approved');
   const stories: [string, Entry[]][] = [
     ['the approval taken out', good.toSpliced(approved, 1)],

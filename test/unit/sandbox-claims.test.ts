@@ -211,7 +211,7 @@ test('what the chain forbids by the time the container is there is not even aske
   }
 });
 
-test('where the ledger took what it had to refuse, nothing is claimed any more', async () => {
+test('attack-40 where the ledger took what it had to refuse, nothing is claimed any more', async () => {
   const s = await scene();
   const good = someAction();
   s.all(toApproval(good));

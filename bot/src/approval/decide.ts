@@ -8,16 +8,10 @@ import { mostSent, sha256 } from '@pocketcoder/ledger/src/action.ts';
 import { type Ledger, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { Content, Taken } from '../types.ts';
-import { type Gate, judge } from './gatekeeper.ts';
+import { judge } from './gatekeeper.ts';
 import type { Poster } from './poster.ts';
-import type { Card } from './store.ts';
-import type { Command, Received, Verdict } from './verdict.ts';
+import type { Approval, Command, Gate, Judged, Received } from './verdict.ts';
 import type { Book, Page } from './view.ts';
-
-export type Approval = Extract<Verdict, { do: 'approve' }>;
-/** `refused`: the code with which the ledger did not take the approval, or ''. */
-export type Decided = { do: 'decided'; card: Card; refused: string };
-export type Judged = Exclude<Verdict, Approval> | Decided;
 
 export type DecideOptions = {
   /** The whole ledger. */

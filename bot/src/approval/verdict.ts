@@ -1,7 +1,9 @@
 /** What the gatekeeper says of an event, and what it goes by. */
 import type { Act } from '@pocketcoder/ledger/src/action.ts';
+import type { Proof } from '../proof/rules.ts';
+import type { Matrix } from '../types.ts';
 import type { Sent } from './sent.ts';
-import type { Card } from './store.ts';
+import type { Card, CardStore } from './store.ts';
 import type { Person } from './view.ts';
 
 export type Evidence = {
@@ -29,6 +31,11 @@ export type Verdict =
   | { do: 'ask'; command: Command; from: Person }
   | Received
   | { do: 'ignore'; why: string };
+export type Approval = Extract<Verdict, { do: 'approve' }>;
+/** `refused`: the code with which the ledger did not take the approval, or ''. */
+export type Decided = { do: 'decided'; card: Card; refused: string };
+/** What is left to do of an event, once its approval was written. */
+export type Judged = Exclude<Verdict, Approval> | Decided;
 
 /**
  * Text from an enrolled device: for the brain or a command. What it replies to and the quote above it are context, no evidence.
@@ -44,3 +51,17 @@ export type Heard = {
 };
 /** A file from an enrolled device, which decides that it is added. */
 export type Received = { do: 'receive'; sent: Sent; from: Person; evidence: Evidence };
+
+export type Gate = {
+  /** The bot's own account, and what is known of keys at this moment. */
+  matrix: Proof & Pick<Matrix, 'user'>;
+  cards: CardStore;
+  /** The enrolled devices of everybody who belongs in this room, with their roles, from the ledger. */
+  people(room: string): readonly Person[];
+  /** The action that is not over and that this event helped to approve: one of several answers. */
+  answeredBy(event: string): string | undefined;
+  /** Why nothing is approved in this room at present (somebody unexpected joined, its encryption changed), or ''. */
+  trouble(room: string): string;
+  /** The ledger's time in milliseconds, as near as the bot knows it. The ledger itself refuses what is late. */
+  now(): number;
+};

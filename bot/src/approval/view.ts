@@ -3,11 +3,12 @@
 import { answerRefusal, answers, beginRefusal, lacking } from '@pocketcoder/ledger/rules/answers.cjs';
 import { overSince, uncovered } from '@pocketcoder/ledger/rules/grants.cjs';
 import { enrolled } from '@pocketcoder/ledger/rules/identities.cjs';
-import { isFrozen, isOver, stateOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { bodyOf, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Policy, readsTerm } from '@pocketcoder/ledger/rules/policy.cjs';
-import { empty, fold, type Grant } from '@pocketcoder/ledger/rules/state.cjs';
+import type { Grant } from '@pocketcoder/ledger/rules/state.cjs';
 import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
 import type { Evidence } from '@pocketcoder/ledger/src/bodies.ts';
+import { createChain } from '@pocketcoder/ledger/src/chain.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Enrolled } from '../types.ts';
 
@@ -17,7 +18,7 @@ export type Person = Enrolled & { role: Role };
 export type Standing = Grant & { number: number };
 export type Page = { action: Action; digest: string; number: number; requestedAt: number; story: Entry[] };
 export type Book = {
-  /** Takes the next entry of the chain. */
+  /** Takes the next entry of the chain. @throws Error where the ledger had to refuse it; then nothing after it is taken either */
   read(entry: Entry): void;
   /** Resolves when the entry with this seq has been read. */
   reached(seq: number): Promise<void>;
@@ -68,7 +69,8 @@ export function createBook(
   const open = new Set<string>();
   /** Actions that are over and have a page, oldest first. */
   const over = new Set<string>();
-  const state = empty();
+  const chain = createChain();
+  const state = chain.state();
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
   /** Tasks whose reads somebody said no to, or took back. */
@@ -80,7 +82,7 @@ export function createBook(
   function readAction(entry: Entry): void {
     if (entry.kind === 'requested') {
       const page: Page = {
-        action: JSON.parse(entry.body) as Action,
+        action: bodyOf(entry, entry.kind),
         digest: digest(entry.body),
         number: ++requests,
         requestedAt: Date.parse(entry.at),
@@ -113,19 +115,17 @@ export function createBook(
   return {
     read(entry) {
       if (entry.seq <= state.seq) return;
+      const ended = entry.kind === 'lease.ended' && state.grants.get(bodyOf(entry, 'lease.ended').lease);
+      const why = chain.take(entry);
+      if (why) throw new Error(`the ledger took entry ${entry.seq}, which it had to refuse: ${why}`);
       if (entry.action) readAction(entry);
       if (entry.kind === 'applied' || entry.kind === 'lease.granted')
         numbers.set(entry.action, pages.get(entry.action)?.number ?? 0);
-      if (entry.kind === 'lease.ended') {
-        const { lease } = JSON.parse(entry.body) as { lease: string };
-        const ended = state.grants.get(lease);
-        if (ended?.kind === 'reads') refused.add(placeOf(ended));
-      }
+      if (ended && ended.kind === 'reads') refused.add(placeOf(ended));
       if (entry.kind === 'workspace.created') {
-        const { workspace, room } = JSON.parse(entry.body) as { workspace: string; room: string };
+        const { workspace, room } = bodyOf(entry, entry.kind);
         rooms.set(workspace, room);
       }
-      fold(state, entry);
       for (let i = waiting.length - 1; i >= 0; i--)
         if ((waiting[i]?.seq ?? 0) <= entry.seq) waiting.splice(i, 1)[0]?.resolve();
     },

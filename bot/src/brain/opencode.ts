@@ -13,6 +13,12 @@ export type OpenCodeOptions = { url: string; password: string; log: Logger };
 /** A call that should take milliseconds; a request sent while the port opens is never answered at all. */
 const patience = 10_000;
 
+/**
+ * Milliseconds in which nothing comes from a stream that is lost: it beats each ten seconds. A brain that is busy may answer
+ * nothing for some of them, and is there.
+ */
+const silence = 25_000;
+
 /** Milliseconds between two looks at a brain that is down. Each is a name looked up, in one of the process's few threads. */
 const backOff = { first: 250, most: 4000 };
 
@@ -56,15 +62,19 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       if (await health()) {
         wait = backOff.first;
         const lost = new AbortController();
-        const pulse = setInterval(async () => {
-          if (!(await health()) && !(await health())) lost.abort();
-        }, 5000);
+        let silent: NodeJS.Timeout | undefined;
+        const heard = () => {
+          clearTimeout(silent);
+          silent = setTimeout(() => lost.abort(), silence);
+        };
+        heard();
         try {
           const { stream } = await client.event.subscribe(undefined, {
             signal: AbortSignal.any([over.signal, lost.signal]),
             sseMaxRetryAttempts: 1,
           });
           for await (const event of stream) {
+            heard();
             if (event.type === 'server.connected') {
               // The stream has no replay: it runs before the state is read, so that nothing falls between.
               void catchUp().then(() => {
@@ -77,7 +87,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
         } catch (error) {
           if (!over.signal.aborted) log.warn({ err: error }, 'brain: event stream broke');
         } finally {
-          clearInterval(pulse);
+          clearTimeout(silent);
           lost.abort();
         }
       }

@@ -13,16 +13,16 @@ import {
 } from '@pocketcoder/ledger/src/action.ts';
 import { type Entry, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
-import type { Decide, Judged } from '../approval/decide.ts';
+import type { Decide } from '../approval/decide.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Poster } from '../approval/poster.ts';
 import type { Card, CardStore } from '../approval/store.ts';
-import type { Command } from '../approval/verdict.ts';
+import type { Command, Judged } from '../approval/verdict.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Block } from '../show/blocks.ts';
 import type { Attention } from './attention.ts';
 import { createGrants } from './grants.ts';
-import { refusal, unless } from './refusals.ts';
+import { NotAsked, refusal, unless } from './refusals.ts';
 
 export type DeskOptions = {
   ledger: NarrowLedger;
@@ -141,7 +141,7 @@ export function createDesk(o: DeskOptions): Desk {
       const brain = asked.requester === 'brain';
       const agents = () => (brain ? o.halted(asked.task) : '');
       const why = o.trouble(asked.workspace) || agents() || (brain ? o.attention.hold(Date.now()) : '');
-      if (why) throw new Error(`Not asked: ${why}. Nothing was run.`);
+      if (why) throw new NotAsked(why);
       // Where somebody only reads a tap proves nothing.
       const raise = isWatched(book.enrolled()) || o.attention.asksSigned() ? 'signed' : undefined;
       const id = command && idOf(command.evidence.event, sha256);
@@ -161,7 +161,7 @@ export function createDesk(o: DeskOptions): Desk {
       if (!page) throw new Error('the ledger did not show the action it took');
       const show = async () => {
         const late = agents(); // stopped while it was recorded: whoever stopped did not see it yet
-        if (late) throw new Error(`Not asked: ${late}. Nothing was run.`);
+        if (late) throw new NotAsked(late);
         await grants.leavePlan(page);
         await poster.show(page);
       };

@@ -1,6 +1,15 @@
 /** What the ledger refuses, and what that means to people. */
 import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 
+/** Nothing was recorded of a wish, so nothing can come of it. `why` is for whoever asked. */
+export class NotAsked extends Error {
+  readonly why: string;
+  constructor(why: string) {
+    super(`Not asked: ${why}. Nothing was run.`);
+    this.why = why;
+  }
+}
+
 /** Lets one refusal of the ledger pass: somebody else was first, and that is as well. */
 export async function unless(code: string, appended: Promise<unknown>): Promise<void> {
   await appended.catch((error: unknown) => {

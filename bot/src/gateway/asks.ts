@@ -7,8 +7,7 @@ import { type Act, makeAction } from '@pocketcoder/ledger/src/action.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
 import { fitsCard } from '../show/card.ts';
-import type { Ask } from './calls.ts';
-import type { LineOptions } from './line.ts';
+import type { Ask, LineOptions } from './line.ts';
 import type { Outcome } from './outcome.ts';
 import { mostSteps, planOf } from './plan.ts';
 

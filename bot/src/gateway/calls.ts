@@ -1,25 +1,8 @@
 /** One tool call of the brain: asked of the owner in its turn, waited for a while, answered with the outcome or with PENDING. */
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import { NotAsked } from '../desk/refusals.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
-import { describeOutcome, describePending, type Outcome, ran } from './outcome.ts';
-
-/**
- * Records what is asked and shows it to the owner.
- * @param signal aborted when the brain took its call back or is gone; the action stands unless the bot voids it
- * @returns the action's id, and its outcome whenever that comes. Must reject if nothing was recorded.
- */
-export type Ask = (
-  asked: Asked,
-  signal: AbortSignal,
-) => Promise<{ action: string; outcome: Promise<Outcome> }>;
-
-export type Settled = {
-  task: string;
-  action: string;
-  outcome: Outcome;
-  /** True when the open call carried the outcome to the brain; otherwise the bot has to prompt it. */
-  delivered: boolean;
-};
+import { describeOutcome, describePending, ran } from './outcome.ts';
 
 /** `settled` is called for each action that was asked here, when its outcome is there. */
 export type CallsOptions = LineOptions & {
@@ -66,7 +49,7 @@ export function openCalls(o: CallsOptions): Call {
           'NOT ASKED: other actions of this task already wait for the owner, so this one was not put to them and did not run. End your turn; ask again when you were told an outcome.',
           true,
         );
-      if (open instanceof Error) return await answer(`NOT ASKED: ${open.message}. Nothing ran.`, true);
+      if (open instanceof NotAsked) return await answer(`NOT ASKED: ${open.why}. Nothing ran.`, true);
       const { action, outcome } = open;
       stage = `action ${action} waits for the owner`;
       progress(stage);

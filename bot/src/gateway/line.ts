@@ -5,8 +5,26 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
-import type { Ask, Settled } from './calls.ts';
+import { NotAsked } from '../desk/refusals.ts';
 import type { Outcome } from './outcome.ts';
+
+/**
+ * Records what is asked and shows it to the owner.
+ * @param signal aborted when the brain took its call back or is gone; the action stands unless the bot voids it
+ * @returns the action's id, and its outcome whenever that comes. Must reject if nothing was recorded.
+ */
+export type Ask = (
+  asked: Asked,
+  signal: AbortSignal,
+) => Promise<{ action: string; outcome: Promise<Outcome> }>;
+
+export type Settled = {
+  task: string;
+  action: string;
+  outcome: Outcome;
+  /** True when the open call carried the outcome to the brain; otherwise the bot has to prompt it. */
+  delivered: boolean;
+};
 
 export type LineOptions = {
   ask: Ask;
@@ -19,7 +37,7 @@ export type LineOptions = {
 export type Open = { action: string; outcome: Promise<Outcome> };
 export type Line = {
   /** Waits for its turn. @returns its action, or why there is none; nothing where `over` came first */
-  enter(asked: Asked, signal: AbortSignal, over: AbortSignal): Promise<Open | Error | undefined>;
+  enter(asked: Asked, signal: AbortSignal, over: AbortSignal): Promise<Open | NotAsked | undefined>;
   /** A call that had its turn was answered. */
   leave(): void;
 };
@@ -27,7 +45,7 @@ type Waiting = {
   asked: Asked;
   signal: AbortSignal;
   over: AbortSignal;
-  go(open: Open | Error): void;
+  go(open: Open | NotAsked): void;
 };
 
 /** Undecided cards of one task at a time: more of them only teach the owner to tap without reading. */
@@ -42,7 +60,7 @@ export function createLine({ ask, covered, together, settled }: LineOptions): Li
   let held = 0;
   let asking = false;
 
-  async function record(asked: Asked, signal: AbortSignal): Promise<Open | Error> {
+  async function record(asked: Asked, signal: AbortSignal): Promise<Open | NotAsked> {
     open++;
     const over = (outcome: Outcome): Outcome => {
       open--;
@@ -55,14 +73,17 @@ export function createLine({ ask, covered, together, settled }: LineOptions): Li
       return { action, outcome: outcome.catch(unsure).then(over) };
     } catch (error) {
       open--;
-      return new Error(`the action could not be recorded (${messageOf(error)})`);
+      return error instanceof NotAsked
+        ? error
+        : new NotAsked(`it could not be recorded (${messageOf(error)})`);
     }
   }
 
   /** Whoever was told no, or stopped everything, is not asked for what was on its way: the agent has to hear of it first. */
   function turnAway(): void {
     held += waiting.length;
-    for (const w of waiting.splice(0)) w.go(new Error('the owner just denied another action of this task'));
+    for (const w of waiting.splice(0))
+      w.go(new NotAsked('the owner just denied another action of this task'));
   }
 
   /** The calls of one kind that wait at the head, as many as one card can hold. */
@@ -80,8 +101,9 @@ export function createLine({ ask, covered, together, settled }: LineOptions): Li
   async function askAll(some: readonly Waiting[], plan: Asked, task: string): Promise<void> {
     const signals = some.map((w) => w.over);
     const one = await record(plan, AbortSignal.any(some.map((w) => w.signal)));
-    const outcome = one instanceof Error ? undefined : await Promise.race([one.outcome, ended(...signals)]);
-    if (one instanceof Error || outcome?.state !== 'applied') {
+    const outcome =
+      one instanceof NotAsked ? undefined : await Promise.race([one.outcome, ended(...signals)]);
+    if (one instanceof NotAsked || outcome?.state !== 'applied') {
       for (const w of some) w.go(one);
       return;
     }

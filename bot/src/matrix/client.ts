@@ -1,18 +1,10 @@
 /** What the bot asks the homeserver for, over its requests. (Client-server API v1.18) */
 import { randomUUID } from 'node:crypto';
+import type { KeysAnswer } from '../proof/server.ts';
 import type { Content, EventId, Member, RoomId, UserId } from '../types.ts';
 import { type Http, MatrixError, type RequestOptions } from './http.ts';
 import { wellFormed } from './wire.ts';
 
-type DeviceKeys = {
-  keys?: Record<string, string>;
-  signatures?: Record<string, Record<string, string>>;
-};
-export type KeysAnswer = {
-  device_keys?: Record<string, Record<string, DeviceKeys>>;
-  master_keys?: Record<string, { keys: Record<string, string> }>;
-  self_signing_keys?: Record<string, { keys: Record<string, string> }>;
-};
 export type Client = ReturnType<typeof createClient>;
 
 const path = (...parts: readonly string[]): string => `/${parts.map(encodeURIComponent).join('/')}`;

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceId, UserId } from '../types.ts';
+import type { Client } from './client.ts';
 import { type Http, MatrixError } from './http.ts';
 
 type Saved = { device: DeviceId; storeKey: string; user?: UserId; token?: string };
@@ -46,9 +47,19 @@ async function logIn(o: LoginOptions, device: DeviceId): Promise<{ user: UserId;
 }
 
 /** Ends a device of the account, by its own hand: that asks for the password alone, on every homeserver. */
-export async function endDevice(o: LoginOptions, device: DeviceId): Promise<void> {
+async function endDevice(o: LoginOptions, device: DeviceId): Promise<void> {
   const { token } = await logIn(o, device);
   await o.http('POST', `${v3}/logout`, { body: {}, token });
+}
+
+/** Ends every other device of the bot's account: each belonged to a key store that is gone or must be. */
+export async function endOtherDevices(
+  o: LoginOptions,
+  client: Pick<Client, 'api'>,
+  own: DeviceId,
+): Promise<void> {
+  const { devices } = await client.api<{ devices: { device_id: DeviceId }[] }>('GET', '/devices');
+  for (const { device_id } of devices) if (device_id !== own) await endDevice(o, device_id);
 }
 
 /** A new device of an account that has an identity already could never be signed: it would only break strict phones. */

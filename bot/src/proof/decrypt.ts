@@ -1,16 +1,7 @@
 /** A ciphertext becomes an event with the evidence of who made it, or a reason why not. */
 import { type Crypto, megolmIndex, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
-import {
-  type Content,
-  type DeviceId,
-  type Evidence,
-  isObject,
-  type RoomId,
-  type Taken,
-  type UserId,
-  type WireEvent,
-} from '../types.ts';
+import type { Content, DeviceId, Evidence, RoomId, Taken, UserId, WireEvent } from '../types.ts';
+import { isObject } from '../types.ts';
 import type { Seen } from './seen.ts';
 
 function evidenceOf(wire: WireEvent, d: W.DecryptedRoomEvent): Evidence {
@@ -40,7 +31,7 @@ async function opened(crypto: Crypto, room: RoomId, wire: WireEvent) {
 
 /** @returns why nothing came out of it, for the log, and whether that is only a key that may come later */
 function reasonOf(error: unknown): Pick<Taken, 'failed' | 'missingKey'> {
-  if (!(error instanceof W.MegolmDecryptionError)) return { failed: messageOf(error) };
+  if (!(error instanceof W.MegolmDecryptionError)) return { failed: String(error) };
   const missingKey = error.code === W.DecryptionErrorCode.MissingRoomKey;
   const failed = `${W.DecryptionErrorCode[error.code]}: ${error.description}`;
   return missingKey ? { failed, missingKey } : { failed };

@@ -1,9 +1,9 @@
 /** The bot's own cross-signing identity: made once, never again, since making it again is what a thief would do. */
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import type { Client } from '../matrix/client.ts';
 import type { DeviceId, UserId } from '../types.ts';
 import { type Keys, masterOf } from './keys.ts';
 import type { Saved } from './saved.ts';
+import type { Server } from './server.ts';
 
 const first = (keys: Record<string, string> | undefined): string => Object.values(keys ?? {})[0] ?? '';
 
@@ -27,7 +27,7 @@ function mustBeOurs(stated: Record<string, string>, held: W.IdentityKeys, device
 export async function ensureIdentity(
   me: { user: UserId; device: DeviceId; stateDir: string },
   crypto: Crypto,
-  client: Client,
+  client: Pick<Server, 'api' | 'keysOf'>,
   keys: Keys,
   saved?: Saved,
 ): Promise<'kept' | 'made' | 'finished'> {

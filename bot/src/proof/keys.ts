@@ -1,8 +1,8 @@
 /** Carries what the crypto machine wants sent, and asks the server for keys. */
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import type { Client } from '../matrix/client.ts';
 import type { DeviceId, DeviceNow, IdentityNow, RoomId, UserId } from '../types.ts';
 import { createLock } from './lock.ts';
+import type { Server } from './server.ts';
 
 type Outgoing = { id?: string | undefined; type: W.RequestType; body: string };
 export type Keys = ReturnType<typeof createKeys>;
@@ -28,7 +28,7 @@ const describe = (d: W.Device): DeviceNow => ({
   dehydrated: d.isDehydrated,
 });
 
-export function createKeys(crypto: Crypto, client: Client) {
+export function createKeys(crypto: Crypto, client: Server) {
   const { machine } = crypto;
   const lock = createLock();
   /** What the machine was told last of each user's keys, if that was the answer to a forced query. */

@@ -1,3 +1,4 @@
+export type Lock = ReturnType<typeof createLock>;
 /** Runs work of the same key one after another; a failure does not stop the next. */
 export function createLock(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
   const tails = new Map<string, Promise<unknown>>();

@@ -1,12 +1,11 @@
 /** The only way out for what the bot says: encrypted for the enrolled devices, or not at all. */
 import { randomUUID } from 'node:crypto';
 import type { Crypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import type { Client } from '../matrix/client.ts';
-import type { Journal } from '../matrix/journal.ts';
 import type { Content, Enrolled, EventId, PostOptions, RoomId } from '../types.ts';
 import type { Keys } from './keys.ts';
 import { createLock } from './lock.ts';
 import type { Seen } from './seen.ts';
+import type { Server } from './server.ts';
 
 /** The room was never made encrypted by this bot, so nothing is said in it. */
 export class RefusedPlain extends Error {
@@ -26,10 +25,14 @@ export class RefusedLeak extends Error {
 
 export type Poster = {
   crypto: Crypto;
-  client: Client;
+  client: Pick<Server, 'sendWire'>;
   keys: Keys;
   seen: Pick<Seen, 'latched'>;
-  journal: Pick<Journal, 'sent' | 'setSent'>;
+  /** What was sent under a transaction id. */
+  journal: {
+    sent(room: RoomId, txn: string): EventId | undefined;
+    setSent(room: RoomId, txn: string, event: EventId): void;
+  };
   recipients(room: RoomId): readonly Enrolled[];
   /** Why this text must not leave, or ''. @param txn id of the event that carries it; '' for what stands in the clear */
   leak(text: string, txn: string): string;

@@ -2,17 +2,8 @@
  * Every rule on who made an event, by its number in docs/approvals.md: `violated` for one that is signed, `unsealed` for a
  * sealed tap. What the answer itself has to say, 7 and 8, is judged by `approval/gatekeeper.ts`.
  */
-import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
-import {
-  type DeviceNow,
-  type Enrolled,
-  type Evidence,
-  type IdentityNow,
-  isObject,
-  type Matrix,
-  type Taken,
-  type UserId,
-} from '../types.ts';
+import type { DeviceNow, Enrolled, Evidence, IdentityNow, Matrix, Taken, UserId } from '../types.ts';
+import { relationOf } from '../types.ts';
 
 /** What the crypto library and the bot's own memory say at this moment. */
 export type Proof = Pick<Matrix, 'forceQuery' | 'deviceNow' | 'identityNow' | 'replay'>;
@@ -43,8 +34,7 @@ const sameIdentity = (a: Enrolled, now: IdentityNow | undefined): boolean =>
   now?.verified === true && !now.violation && now.master === a.master;
 
 function edits({ content }: Taken): boolean {
-  const relation = content['m.relates_to'];
-  return (isObject(relation) && relation['rel_type'] === 'm.replace') || 'm.new_content' in content;
+  return relationOf({ content })['rel_type'] === 'm.replace' || 'm.new_content' in content;
 }
 
 /**
@@ -89,7 +79,7 @@ export async function unproven(
   try {
     await proof.forceQuery(t.wire.sender);
   } catch (error) {
-    return `9: the homeserver gave no keys for ${t.wire.sender}: ${messageOf(error)}`;
+    return `9: the homeserver gave no keys for ${t.wire.sender}: ${error}`;
   }
   return violated(t, approvers, proof);
 }

@@ -5,10 +5,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import type { Client } from '../matrix/client.ts';
-import type { Journal } from '../matrix/journal.ts';
-import { endDevice, type LoginOptions } from '../matrix/session.ts';
 import type { Content, DeviceId, RoomId, UserId, WireEvent } from '../types.ts';
+import type { Server } from './server.ts';
 
 /** The seeds of the cross-signing keys, unpadded base64. */
 export type Saved = { master: string; selfSigning: string; userSigning: string };
@@ -29,25 +27,18 @@ export const savedIn = (dir: string): Saved | undefined =>
 /** The new device is signed and everything said: from now on this is a bot like any other. */
 export const settle = (dir: string): void => rmSync(identityIn(dir), { force: true });
 
-/** Ends every other device of the bot's account: each belonged to a key store that is gone or must be. */
-export async function endOtherDevices(o: LoginOptions, client: Client, own: DeviceId): Promise<void> {
-  const { devices } = await client.api<{ devices: { device_id: DeviceId }[] }>('GET', '/devices');
-  for (const { device_id } of devices) if (device_id !== own) await endDevice(o, device_id);
-}
-
-/** What the bot said in a room after its sync token, as far as the saved room keys open it. */
+/** What the bot said in a room, as far as the saved room keys open it. @param from the sync token after which */
 export async function saidSince(
   dir: string,
-  client: Client,
-  journal: Journal,
+  server: Pick<Server, 'api'>,
+  from: string | undefined,
   me: { user: UserId; device: DeviceId },
   room: RoomId,
 ): Promise<Content[]> {
-  const from = journal.token();
   if (from === undefined) return [];
   const path = `/rooms/${encodeURIComponent(room)}/messages`;
   const query = { dir: 'f', from, limit: 1000 };
-  const { chunk } = await client.api<{ chunk: WireEvent[] }>('GET', path, { query });
+  const { chunk } = await server.api<{ chunk: WireEvent[] }>('GET', path, { query });
   // Without a name its store is in memory alone.
   const machine = await W.OlmMachine.initialize(new W.UserId(me.user), new W.DeviceId(me.device));
   try {

@@ -2,9 +2,12 @@
 import { newId } from '@pocketcoder/ledger/src/action.ts';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
+import type { NarrowLedger } from '../approval/narrow.ts';
+import type { CardStore } from '../approval/store.ts';
+import type { Book } from '../approval/view.ts';
 import { unless } from '../desk/refusals.ts';
-import type { RoomId } from '../types.ts';
-import type { RelayOptions } from './relay.ts';
+import type { Conversation } from '../tasks/conversation.ts';
+import type { Matrix, RoomId } from '../types.ts';
 import type { Troubles } from './troubles.ts';
 
 export type Guard = {
@@ -17,10 +20,19 @@ export type Guard = {
   /** Keys were stated anew: whoever's identity is not the pinned one any more is enrolled no longer. */
   identities(): Promise<void>;
 };
-/** @param o.say never throws; the same `txn` is the same message */
-export function createGuard(
-  o: RelayOptions & { say(room: RoomId, text: string, o?: { txn: string }): Promise<void> },
-): Guard {
+export type GuardOptions = {
+  matrix: Pick<Matrix, 'identityNow' | 'troubleNow'>;
+  cards: CardStore;
+  book: Book;
+  ledger: NarrowLedger;
+  conversation: Pick<Conversation, 'interrupt'>;
+  /** Rooms in which nothing is asked or approved, and why. */
+  troubles: Troubles;
+  /** Never throws; the same `txn` is the same message. */
+  say(room: RoomId, text: string, o?: { txn: string }): Promise<void>;
+  log: Logger;
+};
+export function createGuard(o: GuardOptions): Guard {
   const { matrix, cards, book, ledger, troubles, say, log } = o;
   /** Troubles that this process has told of. */
   const raised = new Set<string>();

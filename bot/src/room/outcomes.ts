@@ -3,7 +3,7 @@
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
-import { sleep } from '@pocketcoder/ledger/src/session.ts';
+import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
@@ -100,14 +100,11 @@ export function createOutcomes(o: OutcomesOptions) {
 
   /** Never throws: what could not be shown is logged, and shown when the ledger is back, or at the next start. */
   async function ending(page: Page, entry: Entry): Promise<void> {
-    for (let wait = 1000; ; wait = Math.min(2 * wait, 60_000))
-      try {
-        return await end(page, entry);
-      } catch (error) {
-        log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
-        if (!isUnreachable(error)) return;
-        await sleep(wait);
-      }
+    const again = (error: unknown): boolean => {
+      log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
+      return isUnreachable(error);
+    };
+    await retry(() => end(page, entry), { first: 1000, most: 60_000, again }).catch(() => {}); // the log has it
   }
 
   return {

@@ -6,10 +6,9 @@ import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
-import type { Judged } from '../approval/decide.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
-import type { Heard, Received } from '../approval/verdict.ts';
+import type { Heard, Judged, Received } from '../approval/verdict.ts';
 import type { Book } from '../approval/view.ts';
 import { onlyThat } from '../approval/words.ts';
 import type { Attention } from '../desk/attention.ts';
@@ -44,7 +43,6 @@ export type RelayOptions = {
   conversation: Conversation;
   ledger: NarrowLedger;
   attention: Attention;
-  /** Rooms in which nothing is asked or approved, and why. */
   troubles: Troubles;
   tour: Tour;
   sentFiles: SentFiles;

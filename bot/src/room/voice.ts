@@ -41,8 +41,7 @@ export function createVoice(o: {
   const waiting = new Map<string, Set<() => void>>();
 
   /** The task's name where it is not the one that the room speaks with now. */
-  const titleOf = (task: Task): string =>
-    tasks.current(task.workspace)?.id === task.id ? '' : oneLine(task.title, 60);
+  const titleOf = (task: Task): string => (tasks.isCurrent(task) ? '' : oneLine(task.title, 60));
   const warn = (room: RoomId, text: string) =>
     matrix.post(room, 'm.room.message', message(`⚠️ ${text}`, 'm.text'));
   const words = (task: Task, text: string, kind: 'm.text' | 'm.notice' = 'm.text') => {

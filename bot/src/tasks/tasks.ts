@@ -12,6 +12,7 @@ export type TaskStore = {
   bySession(session: string): Task | undefined;
   /** The task that plain words in this workspace's room go to. */
   current(workspace: string): Task | undefined;
+  isCurrent(task: Pick<Task, 'id' | 'workspace'>): boolean;
   /** Tasks that the brain has a session of, in all workspaces or in one. */
   withSession(workspace?: string): Task[];
   setSession(id: string, session: string): void;
@@ -60,7 +61,9 @@ export function taskStore(db: Database): TaskStore {
     db.prepare(`SELECT * FROM task WHERE ${where} ORDER BY createdAt DESC, rowid DESC LIMIT 1`);
   const byId = task('id = ?');
   const bySession = task('session = ?');
-  const current = task('workspace = ?');
+  const currentOf = task('workspace = ?');
+  const current = (workspace: string) => currentOf.get(workspace) as Task | undefined;
+  const isCurrent = ({ id, workspace }: Pick<Task, 'id' | 'workspace'>) => current(workspace)?.id === id;
   const run = (sql: string, ...values: (string | number)[]) => db.prepare(sql).run(...values);
   const tasksOf = '(SELECT id FROM task WHERE workspace = ?)';
   const stopped = (workspace: string): boolean =>
@@ -75,7 +78,8 @@ export function taskStore(db: Database): TaskStore {
     },
     get: (id) => byId.get(id) as Task | undefined,
     bySession: (session) => bySession.get(session) as Task | undefined,
-    current: (workspace) => current.get(workspace) as Task | undefined,
+    current,
+    isCurrent,
     withSession: (workspace = '') =>
       db.prepare("SELECT * FROM task WHERE session <> '' AND ? IN ('', workspace)").all(workspace) as Task[],
     setSession: (id, session) => void run('UPDATE task SET session = ? WHERE id = ?', session, id),
@@ -89,13 +93,10 @@ export function taskStore(db: Database): TaskStore {
       run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', key, of, text);
       return key;
     },
-    owed: () =>
-      (
-        db.prepare('SELECT action AS id, task, text FROM owed ORDER BY rowid').all() as Omit<
-          Owed,
-          'outcome'
-        >[]
-      ).map((o) => ({ ...o, outcome: !/^(said|sent)-/.test(o.id) })),
+    owed() {
+      const rows = db.prepare('SELECT action AS id, task, text FROM owed ORDER BY rowid').all();
+      return (rows as Omit<Owed, 'outcome'>[]).map((o) => ({ ...o, outcome: !/^(said|sent)-/.test(o.id) }));
+    },
     oweFirst: (of, text) =>
       void run(
         'INSERT INTO owed(rowid, action, task, text) SELECT coalesce(min(rowid), 1) - 1, ?, ?, ? FROM owed',
@@ -125,9 +126,7 @@ export function taskStore(db: Database): TaskStore {
       if (!task) return '';
       if (stopped(task.workspace))
         return 'the owner stopped everything; end your turn and wait for their words';
-      return (current.get(task.workspace) as Task).id === id
-        ? ''
-        : 'this task is over: the owner began another';
+      return isCurrent(task) ? '' : 'this task is over: the owner began another';
     },
     deny: (action, of) => void run('INSERT OR REPLACE INTO denied VALUES(?, ?, 1)', action, of),
     spoke: (of) => void run('UPDATE denied SET next = 0 WHERE task = ? AND next = 1', of),

@@ -10,10 +10,10 @@ import { pageOf, phoneAddressOf, serviceFiles, servicesOf } from '../../console/
 import { Fault } from '../../console/fault.ts';
 import { type Instance, openInstance } from '../../console/instance/instance.ts';
 import { choosePort } from '../../console/instance/ports.ts';
-import type { Reach } from '../../console/instance/settings.ts';
+import type { Reach } from '../../console/instance/settings-file.ts';
 import { qrOf, signInLink } from '../../console/instance/sign-in.ts';
 import { type Reached, readState } from '../../console/instance/state.ts';
-import { askReach, withReach } from '../../console/start/reach.ts';
+import { askReach, withReach } from '../../console/start/way-in.ts';
 
 let home: string;
 let instance: Instance;

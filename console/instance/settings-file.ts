@@ -6,7 +6,7 @@ import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml
 import { isTimezone } from '../../bot/src/settings.ts';
 import { faultOf, type ModelChoice } from '../../config/brain/render.ts';
 import { policyFault, type Reads, type Term } from '../../ledger/rules/policy.cjs';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import { checkout } from './paths.ts';
 import { policyFrom } from './policy.ts';
 
@@ -126,8 +126,7 @@ export function readSettings(home: string): Settings {
   const lines = new LineCounter();
   const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
   const fail = (line: number, what: string): never => {
-    throw new Fault(
-      'config',
+    throw fault.config(
       `${file}, line ${line}: ${what}. Nothing was started or changed: correct the line and start again. ` +
         `${join(checkout, 'config/pocketcoder.yaml')} lists all settings.`,
     );

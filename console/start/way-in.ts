@@ -5,12 +5,12 @@ import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { choosePort } from '../instance/ports.ts';
-import type { Reach } from '../instance/settings.ts';
+import type { Reach } from '../instance/settings-file.ts';
 import { type Reached, writeState } from '../instance/state.ts';
-import { question } from '../terminal.ts';
+import { question } from '../question.ts';
 import { findTailnet, type Tailnet } from './tailnet.ts';
 
 /** This machine's IPv4 address towards the others; undefined without a network. Nothing is sent. */
@@ -78,24 +78,22 @@ async function reached({ settings, state, home }: Instance): Promise<Reached | u
   if (way === 'tailnet') {
     const tailnet = await findTailnet();
     if (!tailnet)
-      throw new Fault(
-        'unavailable',
+      throw fault.unavailable(
         `reach is tailnet, but no tailscale is up here. Nothing was started: run tailscale up, or choose another way in ` +
           `${home}/pocketcoder.yaml.`,
       );
     if (!tailnet.certificates)
-      throw new Fault(
-        'unavailable',
+      throw fault.unavailable(
         `${tailnet.name} gets no certificates: they are off in its tailnet. Nothing was started: switch HTTPS certificates on ` +
           'under DNS in the tailnet’s admin console, and start again.',
       );
     return { way, host: tailnet.name };
   }
   const host = address ?? (await ownAddress());
-  if (!host) throw new Fault('config', `This machine has no address that could be found. ${correct}`);
+  if (!host) throw fault.config(`This machine has no address that could be found. ${correct}`);
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address));
   if (isIP(host) && !own.includes(host))
-    throw new Fault('config', `reach.address is ${host}, which is no address of this machine. ${correct}`);
+    throw fault.config(`reach.address is ${host}, which is no address of this machine. ${correct}`);
   const on = isIP(host) ? host : '0.0.0.0';
   const kept = state.reach?.way === way ? state.reach.listen : undefined;
   const port = async (name: 'https' | 'http', usual: number, other: number) =>

@@ -6,7 +6,7 @@
 import { isFrozen, stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
 import { writeState } from '../instance/state.ts';
@@ -21,8 +21,7 @@ export async function closeOpen(instance: Instance, report: Report): Promise<Ins
   for (const entry of await ledger.since(0)) {
     const wrong = chain.take(entry);
     if (wrong)
-      throw new Fault(
-        'failed',
+      throw fault.failed(
         `The restored ledger is off at entry ${entry.seq}: ${wrong}. Nothing more was started.`,
       );
   }

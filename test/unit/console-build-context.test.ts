@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { extract } from 'tar-stream';
-import { collect, contextHash, tarOf } from '../../console/engine/context.ts';
+import { collect, contextHash, tarOf } from '../../console/engine/build-context.ts';
 import { recipes } from '../../console/engine/parts.ts';
 import { checkout } from '../../console/instance/paths.ts';
 

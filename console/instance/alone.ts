@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 
 /** Runs `work` while no other program does the same with this directory, which need not be there yet. */
 export async function alone<T>(home: string, work: () => Promise<T>): Promise<T> {
@@ -13,8 +13,7 @@ export async function alone<T>(home: string, work: () => Promise<T>): Promise<T>
     lock.exec('BEGIN EXCLUSIVE');
   } catch {
     lock.close();
-    throw new Fault(
-      'temporary',
+    throw fault.temporary(
       `Another ./pocketcoder command is at work on ${home}. This one changed nothing: wait until that one is ready, then run ` +
         './pocketcoder status.',
     );

@@ -7,7 +7,7 @@ import { serviceFiles } from '../../console/engine/services.ts';
 import { Fault } from '../../console/fault.ts';
 import { findInstance, openInstance } from '../../console/instance/instance.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
-import { readSettings } from '../../console/instance/settings.ts';
+import { readSettings } from '../../console/instance/settings-file.ts';
 import { newState, readState, writeState } from '../../console/instance/state.ts';
 
 let home: string;

@@ -10,9 +10,9 @@ import { serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/images.ts';
 import { servicesOf } from '../engine/services.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
+import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
-import { alone } from '../instance/lock.ts';
 import type { Report } from '../report.ts';
 import { waitReady } from '../start/ready.ts';
 import { encrypterFor, through } from './age.ts';
@@ -87,10 +87,7 @@ async function withContent(
       const { StatusCode } = (await container.wait()) as { StatusCode: number };
       const said = StatusCode === 0 ? '' : String(await container.logs({ stderr: true }));
       if (said)
-        throw new Fault(
-          'failed',
-          `The bot's keys could not be read, so there is no backup:\n${said.slice(-600)}`,
-        );
+        throw fault.failed(`The bot's keys could not be read, so there is no backup:\n${said.slice(-600)}`);
     }
     await work((await container.getArchive({ path: root })) as Readable);
   } finally {
@@ -106,7 +103,7 @@ async function write(file: string, stream: Readable, signal: AbortSignal): Promi
     renameSync(part, file);
   } catch (error) {
     rmSync(part, { force: true });
-    throw new Fault('cannotCreate', `There is no backup: ${messageOf(error)}. The instance is as it was.`);
+    throw fault.cannotCreate(`There is no backup: ${messageOf(error)}. The instance is as it was.`);
   }
 }
 
@@ -118,14 +115,11 @@ export async function backup(instance: Instance, report: Report, name: string, t
   const { home, state } = instance;
   const file = resolve(name);
   if (existsSync(file))
-    throw new Fault('cannotCreate', `${file} is there already, and nothing was done: give another name.`);
+    throw fault.cannotCreate(`${file} is there already, and nothing was done: give another name.`);
   if (!existsSync(dirname(file)))
-    throw new Fault('cannotCreate', `There is no directory ${dirname(file)}. Nothing was done.`);
+    throw fault.cannotCreate(`There is no directory ${dirname(file)}. Nothing was done.`);
   if (!relative(home, file).startsWith('..'))
-    throw new Fault(
-      'usage',
-      `${file} lies in the state directory and would be lost with it. Nothing was done.`,
-    );
+    throw fault.usage(`${file} lies in the state directory and would be lost with it. Nothing was done.`);
   const { docker } = await requireEngine(findEngine());
   const image = await ensureImage('bot', docker, report);
   const encrypter = await encrypterFor(to, report);

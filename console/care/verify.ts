@@ -1,6 +1,6 @@
 /** `pocketcoder audit`: reads the whole ledger as the auditor and verifies it. */
 import { auditLedger } from '../../ledger/audit/audit.ts';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
 import type { Report } from '../report.ts';
@@ -9,8 +9,7 @@ import type { Report } from '../report.ts';
 export async function audit(instance: Instance, report: Report): Promise<void> {
   const found = await auditLedger(await ledgerAs(instance, 'auditor'));
   if (found.off)
-    throw new Fault(
-      'failed',
+    throw fault.failed(
       `The ledger is not as it was written: entry ${found.off.seq} (${found.off.kind} ${found.off.id}): ${found.off.why}.`,
     );
   const removed = found.removed.map((number) => `#${number}`).join(', ');

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { Fault } from '../fault.ts';
+import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 
 /** Its lines: they end at line feeds alone, for what others wrote may hold anything else that looks like an end. */
@@ -45,5 +45,5 @@ export async function run(
   const [[code]] = await Promise.all([once(child, 'close'), take(child.stdout), take(child.stderr)]);
   process.off('exit', end);
   if (code === 0) return last.join('\n');
-  throw new Fault('temporary', `${file} ${args[0] ?? ''} failed (exit ${code}):\n  ${last.join('\n  ')}`);
+  throw fault.temporary(`${file} ${args[0] ?? ''} failed (exit ${code}):\n  ${last.join('\n  ')}`);
 }

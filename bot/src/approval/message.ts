@@ -1,0 +1,35 @@
+/** A person's message, taken apart: their words, a code, a command that decides itself, a file. */
+import type { Act } from '@pocketcoder/ledger/src/action.ts';
+import { type Content, textOf } from '../types.ts';
+import { actIn } from './command.ts';
+import { saidIn } from './said.ts';
+import { type Sent, sentIn } from './sent.ts';
+import { typedCode } from './tokens.ts';
+
+export type Message = {
+  kind: string;
+  text: string;
+  /** What an old client quoted above the words, and the event that they answer, in the clear: left out where there is none. */
+  context: { quote?: string; replyTo?: string };
+  /** The code that the whole text may be, or ''. */
+  code: string;
+  /** What the text asks for and decides itself. */
+  act: Act | undefined;
+  /** A file, or a sentence on why what was sent is none to take. */
+  sent: Sent | string | undefined;
+};
+
+/** @param content of a decrypted m.room.message, whatever it holds */
+export function messageIn(content: Content): Message {
+  const kind = textOf(content['msgtype']);
+  const { text, quote, replyTo } = saidIn(content);
+  const isText = kind === 'm.text';
+  return {
+    kind,
+    text,
+    context: { ...(quote && { quote }), ...(replyTo && { replyTo }) },
+    code: (isText && typedCode(text)) || '',
+    act: isText ? actIn(text) : undefined,
+    sent: sentIn(content),
+  };
+}

@@ -1,0 +1,122 @@
+/** What each brain has yet to be told, and telling it: kept until it was taken, in order, one brain after the other. */
+import type { Logger } from 'pino';
+import type { Brain, Picture } from '../brain/brain.ts';
+import type { Hands } from '../gateway/server.ts';
+import type { Owed, Task, TaskStore } from './tasks.ts';
+import type { Turns } from './turns.ts';
+
+export type DebtsOptions = {
+  brain: Brain;
+  /** Opens a task's address at the gateway: the only hands its session has. */
+  hands(task: string, workspace: string): Hands;
+  tasks: TaskStore;
+  turns: Pick<Turns, 'asked'>;
+  /** Why a text must not go to the brain, or ''. */
+  leak(text: string): string;
+  /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
+  picture?(action: string): Promise<Picture | undefined>;
+  log: Logger;
+};
+export type Debts = {
+  /** Notes words and tells them. Returns what to say: that they are kept, once as long as nothing is taken. @param file the action that put it there */
+  owe(task: string, text: string, file?: string): Promise<string>;
+  /** Tells each brain at once all that it is owed. What can't be told now is told again: soon while the brain is up. */
+  pay(): Promise<void>;
+  /** Ends what the sessions of a workspace do, now and once more when nothing is on its way to them any longer. Never throws. */
+  end(workspace: string): Promise<void>;
+};
+
+const kept = 'The agent does not take that now. It is kept, and told to it as soon as it does.';
+/** Milliseconds until a brain that is up and did not take something is told it again. */
+const soon = 10_000;
+/** What is owed of a file that was sent goes by this and its action. */
+const sentPrefix = 'sent-';
+
+/** @param isUp whether the brain is there at all */
+export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
+  const { brain, tasks, turns, log } = o;
+  /** Tasks whose brain takes nothing at present, and where that was said. */
+  const toldKept = new Set<string>();
+  /** Sessions of earlier tasks that were ended: nothing begins a turn of theirs again. */
+  const over = new Set<string>();
+
+  /** A task's session is made with its first words: `!run` alone needs no brain. */
+  async function sessionOf({ id, title, workspace, session }: Task): Promise<string> {
+    if (session) return session;
+    const begun = await brain.createSession({ title, task: o.hands(id, workspace) });
+    tasks.setSession(id, begun);
+    return begun;
+  }
+
+  async function prompt(task: Task, some: readonly Owed[]): Promise<void> {
+    const text = some.map((owed) => owed.text).join('\n\n');
+    const leak = o.leak(`${task.title}\n${text}`);
+    if (leak) throw new Error(`Not told to the agent: ${leak}.`);
+    const sent = some.filter(({ id }) => id.startsWith(sentPrefix));
+    const pictures = await Promise.all(sent.map(({ id }) => o.picture?.(id.slice(sentPrefix.length))));
+    const seen = pictures.filter((picture) => picture !== undefined);
+    await brain.prompt(await sessionOf(task), text, seen);
+    turns.asked(task, text);
+  }
+
+  /** @returns false where it is to be tried again by itself */
+  async function payTask(id: string, some: readonly Owed[]): Promise<boolean> {
+    const task = tasks.get(id);
+    const lives = task && tasks.isCurrent(task);
+    if (lives && tasks.halted(id)) return true;
+    try {
+      if (lives) await prompt(task, some);
+    } catch (error) {
+      log.warn({ task: id, err: error }, 'the brain was not told something yet');
+      return false;
+    }
+    for (const owed of some) tasks.paid(owed.id);
+    toldKept.delete(id);
+    return true;
+  }
+
+  let again: NodeJS.Timeout | undefined;
+  async function payAll(): Promise<void> {
+    let stuck = false;
+    const owed = Map.groupBy(tasks.owed(), ({ task }) => task);
+    for (const [id, some] of owed) stuck = !(await payTask(id, some)) || stuck;
+    clearTimeout(again);
+    if (isUp() && stuck) again = setTimeout(pay, soon).unref();
+  }
+  let line: Promise<void> = Promise.resolve();
+  function pay(): Promise<void> {
+    line = line.then(payAll);
+    return line;
+  }
+
+  async function endAll(workspace: string, last: boolean): Promise<void> {
+    const some = tasks.withSession(workspace).filter(({ session }) => !over.has(session));
+    const one = async (task: Task) => {
+      try {
+        await brain.abort(task.session);
+        if (last && !tasks.isCurrent(task)) over.add(task.session);
+      } catch (error) {
+        log.warn({ task: task.id, err: error }, 'the brain was not interrupted');
+      }
+    };
+    await Promise.all(some.map(one));
+  }
+
+  return {
+    pay,
+    async owe(task, text, file) {
+      const id = tasks.owe(task, text, file && sentPrefix + file);
+      await pay();
+      // What came after it may be on its way still.
+      const isKept = tasks.owed().some((owed) => owed.id === id) && !tasks.halted(task);
+      if (!isKept || toldKept.has(task)) return '';
+      toldKept.add(task);
+      return kept;
+    },
+    end(workspace) {
+      const now = endAll(workspace, false);
+      line = line.then(() => endAll(workspace, true));
+      return now;
+    },
+  };
+}
