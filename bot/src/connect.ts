@@ -3,20 +3,22 @@ import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
 import type { Database } from './database.ts';
 import { createInbox, type InboxOptions } from './inbox.ts';
-import { createClient } from './matrix/client.ts';
+import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
-import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
+import { fetchMedia, uploadEncrypted } from './matrix/media.ts';
 import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
 import { endOtherDevices, openSession } from './matrix/session.ts';
 import { createSync, type SyncOptions } from './matrix/sync.ts';
+import { openAttachment } from './proof/attachment.ts';
 import { takeIn } from './proof/decrypt.ts';
 import { createEarly } from './proof/early.ts';
 import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
+import { createReceive } from './proof/receive.ts';
 import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
@@ -85,7 +87,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
   const saved = savedIn(stateDir);
   const login = { ...o, http, saved };
   const { user, device, token, storeKey } = await openSession(login);
-  const client = createClient(http, token);
+  const client = new Client(o.homeserver, token, http);
   const die = (error: unknown): void => {
     log.fatal({ err: error }, 'the bot cannot go on');
     process.exit(1);
@@ -107,7 +109,8 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
   const early = createEarly(keys.forceQuery);
   const pairing = createPairing({
     ...{ crypto, client, keys, log },
-    ...{ members: client.members, nudge: client.nudge },
+    members: (room) => client.members(room),
+    nudge: (who) => client.nudge(who),
   });
   const post = createPost({ crypto, client, keys, seen, journal, recipients: o.recipients, leak, space });
   const mayBeLate = (room: RoomId, sender: UserId) => o.recipients(room).some((r) => r.user === sender);
@@ -136,9 +139,11 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       },
     });
     crypto.onRoomKeys(inbox.keysCame);
+    const { machine } = crypto;
+    const receive = createReceive({ machine, admits: pairing.admits, advance: pairing.advance });
     const sync = createSync({
-      ...{ me: user, client, crypto, journal, log, signal, space, onGap },
-      ...{ onArrivals: inbox.kick, pump: keys.pump, admits: pairing.admits, advance: pairing.advance },
+      ...{ me: user, client, journal, log, signal, space, onGap },
+      ...{ onArrivals: inbox.kick, pump: keys.pump, receive },
     });
     for (const room of seen.rooms()) {
       const why = await troubleNow(client, seen, user, room);
@@ -157,13 +162,15 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     run,
     post,
     edit: (room, event, content, opts) => post(room, 'm.room.message', editOf(event, content), opts),
-    redact: client.redact,
+    async redact(room, event, reason) {
+      await client.redactEvent(room, event, reason ?? null);
+    },
     sentAs: journal.sentAs,
-    read: (room, event) => readEvent(crypto, client, room, event),
+    read: (room, event) => readEvent(crypto.decrypt, client, room, event),
     typing: (room, on) => client.typing(room, user, on),
-    readMarker: client.readMarker,
+    readMarker: (room, event) => client.readMarker(room, event),
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
-    downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
+    downloadEncrypted: (file, most) => openAttachment(file, (url) => fetchMedia(client, url, most)),
     async createWorkspaceRoom(wish) {
       const room = await createWorkspaceRoom(client, seen, user, wish);
       await keys.track(wish.invite);
@@ -171,10 +178,10 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     },
     async invite(room, user) {
       seen.expect(room, [user]);
-      await client.invite(room, user);
+      await client.inviteUser(user, room);
       await keys.track([user]);
     },
-    members: client.members,
+    members: (room) => client.members(room),
     troubleNow: (room) => troubleNow(client, seen, user, room),
     forceQuery: early.forceQuery,
     deviceNow: keys.deviceNow,

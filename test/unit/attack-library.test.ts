@@ -56,7 +56,7 @@ test('attack-06 no crypto library below the fixed release can be installed or lo
   assert.deepEqual(wrongIn(withOne(`node_modules/matrix-js-sdk/${wasm}`, '18.2.9')), [
     `node_modules/matrix-js-sdk/${wasm} 18.2.9 is below 18.3.0`,
   ]);
-  const nodejs = 'node_modules/some-sdk/node_modules/@matrix-org/matrix-sdk-crypto-nodejs';
+  const nodejs = 'node_modules/matrix-bot-sdk/node_modules/@matrix-org/matrix-sdk-crypto-nodejs';
   assert.deepEqual(wrongIn(withOne(nodejs, '0.4.0')), [`${nodejs} is not ours`]);
   for (const version of ['18.3.0', '18.10.0', '19.0.0'])
     assert.deepEqual(wrongIn(withOne(wasm, version)), []);

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type Crypto, openCrypto, type wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { MatrixError } from 'matrix-bot-sdk';
 import pino from 'pino';
 import { openDatabase } from '../../bot/src/database.ts';
 import { createInbox, type InboxOptions } from '../../bot/src/inbox.ts';
 import type { Client } from '../../bot/src/matrix/client.ts';
-import { MatrixError } from '../../bot/src/matrix/http.ts';
 import { type Journal, openJournal, patience } from '../../bot/src/matrix/journal.ts';
 import { createSync } from '../../bot/src/matrix/sync.ts';
 import { takeIn } from '../../bot/src/proof/decrypt.ts';
@@ -157,10 +157,9 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
   const follow = (journal: Journal, deal: () => Promise<void>) =>
     createSync({
       space: async () => {},
-      ...{ me: '@bot:x' as UserId, client, crypto, journal, log, signal: stop.signal },
+      ...{ me: '@bot:x' as UserId, client, journal, log, signal: stop.signal },
       onArrivals: () => {},
-      admits: async () => true,
-      advance: async () => {},
+      receive: async () => {},
       pump: async () => {},
       onGap: (_, why) => {
         told.push(why);

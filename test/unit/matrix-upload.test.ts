@@ -10,7 +10,7 @@ import type { Content } from '../../bot/src/types.ts';
 async function sent(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
   let stored = Buffer.alloc(0);
   const client = {
-    async upload(data: Buffer) {
+    async uploadContent(data: Buffer) {
       stored = Buffer.from(data);
       return 'mxc://x/y';
     },

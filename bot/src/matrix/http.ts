@@ -1,5 +1,6 @@
 /** Requests to the homeserver: retried while it is down, patient with its rate limits, ended by `stop`. */
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
+import { MatrixError } from 'matrix-bot-sdk';
 
 export type RequestOptions = {
   query?: Record<string, unknown>;
@@ -14,23 +15,6 @@ export type RequestOptions = {
   /** Bytes of an answer, at most: where there are more, no more are read, and MatrixError M_TOO_LARGE is thrown. */
   most?: number;
 };
-/** What the homeserver refused. (Client-server API, "Standard error response") */
-export class MatrixError extends Error {
-  readonly errcode: string;
-  /** In words of the homeserver's. */
-  readonly error: string;
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-  constructor(body: Readonly<Record<string, unknown>>, status: number) {
-    const [errcode, error] = [String(body['errcode']), String(body['error'])];
-    super(`${errcode}: ${error}`);
-    this.name = 'MatrixError';
-    this.errcode = errcode;
-    this.error = error;
-    this.status = status;
-    this.body = body;
-  }
-}
 export type Answer = { status: number; headers: Headers; bytes: Buffer };
 export type Http = (method: string, path: string, o?: RequestOptions) => Promise<Answer>;
 export type HttpOptions = {
@@ -126,16 +110,16 @@ export function createHttp({ base, signal, onState }: HttpOptions): Http {
       ...backOff,
       signal,
       again(error, tries) {
-        const status = error instanceof MatrixError ? error.status : 503;
+        const status = error instanceof MatrixError ? error.statusCode : 503;
         if (status === 429) return true;
         if (status < 500 || (status === 500 && tries >= triesOf500) || Date.now() > end) return false;
         note(true, words(error));
         return true;
       },
       wait(error, usual) {
-        if (!(error instanceof MatrixError && error.status === 429))
+        if (!(error instanceof MatrixError && error.statusCode === 429))
           return usual * (0.75 + Math.random() / 2);
-        return Math.min(Math.max(Number(error.body['retry_after_ms']) || usual, 50), 60_000);
+        return Math.min(Math.max(error.retryAfterMs || usual, 50), 60_000);
       },
     });
   };

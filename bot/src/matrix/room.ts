@@ -76,12 +76,13 @@ export async function createWorkspaceRoom(
   const state = await stateOf(client, room);
   const wrong = troubleIn(state, me, o.invite);
   if (wrong) {
-    await client.leave(room, 'the room is not as it was asked for');
+    await client.leaveRoom(room, 'the room is not as it was asked for');
     throw new Error(`the homeserver made a room in which ${wrong}: it was left and nothing was said in it`);
   }
   seen.latch(room);
   const there = state.filter((e) => ['join', 'invite'].includes(String(e.content['membership'])));
-  for (const user of o.invite) if (!there.some((e) => e.state_key === user)) await client.invite(room, user);
+  for (const user of o.invite)
+    if (!there.some((e) => e.state_key === user)) await client.inviteUser(user, room);
   return room;
 }
 

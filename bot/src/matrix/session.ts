@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { MatrixError } from 'matrix-bot-sdk';
 import type { DeviceId, UserId } from '../types.ts';
 import type { Client } from './client.ts';
-import { type Http, MatrixError } from './http.ts';
+import type { Http } from './http.ts';
 
 type Saved = { device: DeviceId; storeKey: string; user?: UserId; token?: string };
 export type Session = { user: UserId; device: DeviceId; token: string; storeKey: Uint8Array };
@@ -81,7 +82,7 @@ async function hasExpired(http: Http, token: string): Promise<boolean> {
     await http('GET', `${v3}/account/whoami`, { token });
     return false;
   } catch (error) {
-    return error instanceof MatrixError && error.body['soft_logout'] === true;
+    return error instanceof MatrixError && 'soft_logout' in error.body && error.body.soft_logout === true;
   }
 }
 

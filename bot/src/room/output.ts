@@ -1,13 +1,13 @@
 /** An action's output: read from the ledger, shown live and at the end, attached where the message has not all of it. */
 import { isUtf8 } from 'node:buffer';
 import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';
+import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import { safeName } from '../approval/sent.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import { MatrixError } from '../matrix/http.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix } from '../types.ts';

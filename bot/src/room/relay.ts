@@ -1,4 +1,5 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
@@ -178,7 +179,7 @@ export function createRelay(o: RelayOptions): Relay {
   async function noteRemoval(t: Taken): Promise<void> {
     const card = removedBy(t, cards);
     if (!card) return;
-    const body = { reason: 'card removed', action: card.action, room: t.room };
+    const body = { reason: reasons.cardRemoved, action: card.action, room: t.room };
     await o.ledger.append({ id: idOf(`removed ${card.action}`, sha256), kind: 'alarm', body });
   }
 
