@@ -5,8 +5,7 @@
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { unproven, unsealed, violated } from '../proof/rules.ts';
-import type { Taken } from '../types.ts';
-import { isObject, relationOf, textOf } from '../types.ts';
+import { isObject, relationOf, type Taken, textOf } from '../types.ts';
 import { messageIn } from './message.ts';
 import { deny, explain, failing, ignore, plainReaction, redaction, tell, words } from './plain.ts';
 import { unheardOf } from './sent.ts';
