@@ -74,8 +74,6 @@ type BotStatus = Partial<
   signed?: boolean;
   troubles?: [string, string][];
 };
-const botOf = ({ bot }: Scene): BotStatus | undefined =>
-  bot && !('fault' in bot) ? (bot as BotStatus) : undefined;
 
 export const checks: readonly Check[] = [
   {
@@ -228,11 +226,10 @@ export const checks: readonly Check[] = [
   },
   {
     name: 'bot',
-    look(s) {
-      const { bot } = s;
+    look({ bot }) {
       if (!bot) return undefined;
       if ('fault' in bot) return fail(`it runs, but ${String(bot.fault)}`, './pocketcoder logs bot');
-      const said = botOf(s) ?? {};
+      const said = bot as BotStatus;
       const away = (['homeserver', 'ledger', 'brain', 'executor'] as const).filter(
         (name) => said[name] === 'down',
       );
