@@ -6,21 +6,23 @@ import { createInbox, type InboxOptions } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
-import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
+import { fetchMedia, uploadEncrypted } from './matrix/media.ts';
 import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
 import { endOtherDevices, openSession } from './matrix/session.ts';
 import { createSync, type SyncOptions } from './matrix/sync.ts';
+import { openAttachment } from './proof/attachment.ts';
 import { takeIn } from './proof/decrypt.ts';
 import { createEarly } from './proof/early.ts';
 import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
+import { createReceive } from './proof/receive.ts';
 import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
-import type { Content, Enrolled, Matrix, RoomId, Taken, UserId } from './types.ts';
+import type { Content, Enrolled, Matrix, RoomId, Taken, UserId, WithMark } from './types.ts';
 
 export type MatrixOptions = {
   homeserver: string;
@@ -46,7 +48,7 @@ export type MatrixHandlers = Pick<InboxOptions, 'isDown' | 'setAside'> &
      * that was cut off comes again. Where it rejects, the same event is tried again and the others wait: as long as a
      * part is down, else a few times.
      */
-    intake(t: Taken): Promise<void>;
+    intake(t: Taken, withMark: WithMark): Promise<void>;
     /** Something in a room of the bot's is not as the bot made it. Told again after a restart while it is so. */
     onTrouble(room: RoomId, why: string): void;
     /** The homeserver stated keys anew: identities may have changed. */
@@ -116,12 +118,12 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
 
   async function run({ intake, onTrouble, onKeys, onGap, isDown, setAside }: MatrixHandlers): Promise<void> {
     keys.onStated(onKeys);
-    async function handle(t: Taken): Promise<void> {
+    async function handle(t: Taken, withMark: WithMark): Promise<void> {
       const isState = t.wire.state_key !== undefined && seen.latched(t.room);
       const why = isState && troubleWith(t.wire, user, seen.expected(t.room));
       if (why) onTrouble(t.room, why);
       try {
-        if (!(await pairing.take(t))) await intake(t);
+        if (!(await pairing.take(t))) await intake(t, withMark);
       } finally {
         early.over();
       }
@@ -130,13 +132,18 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       ...{ journal, log, signal, mayBeLate, isDown, setAside, onSealed: early.begin },
       async open(room, wire) {
         const t = await takeIn(crypto, seen, room, wire);
-        return { missingKey: t.missingKey === true, handle: (late) => handle(late ? { ...t, late } : t) };
+        return {
+          missingKey: t.missingKey === true,
+          handle: (late, withMark) => handle(late ? { ...t, late } : t, withMark),
+        };
       },
     });
     crypto.onRoomKeys(inbox.keysCame);
+    const { machine } = crypto;
+    const receive = createReceive({ machine, admits: pairing.admits, advance: pairing.advance });
     const sync = createSync({
-      ...{ me: user, client, crypto, journal, log, signal, space, onGap },
-      ...{ onArrivals: inbox.kick, pump: keys.pump, admits: pairing.admits, advance: pairing.advance },
+      ...{ me: user, client, journal, log, signal, space, onGap },
+      ...{ onArrivals: inbox.kick, pump: keys.pump, receive },
     });
     for (const room of seen.rooms()) {
       const why = await troubleNow(client, seen, user, room);
@@ -159,11 +166,11 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       await client.redactEvent(room, event, reason ?? null);
     },
     sentAs: journal.sentAs,
-    read: (room, event) => readEvent(crypto, client, room, event),
+    read: (room, event) => readEvent(crypto.decrypt, client, room, event),
     typing: (room, on) => client.typing(room, user, on),
     readMarker: (room, event) => client.readMarker(room, event),
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
-    downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
+    downloadEncrypted: (file, most) => openAttachment(file, (url) => fetchMedia(client, url, most)),
     async createWorkspaceRoom(wish) {
       const room = await createWorkspaceRoom(client, seen, user, wish);
       await keys.track(wish.invite);

@@ -5,15 +5,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
-import type { Journal, Waiting } from './matrix/journal.ts';
-import { type RoomId, takenAway, type UserId, type WireEvent } from './types.ts';
+import type { Journal, Waiting, Writes } from './matrix/journal.ts';
+import { type RoomId, takenAway, type UserId, type WireEvent, type WithMark } from './types.ts';
 
 /** An event that was looked into. */
 export type Opened = {
   /** It could not be read, because its room key has not come here. */
   missingKey: boolean;
   /** Handles it, as unreadable where it is. @param late it was handled before as one that could not be read */
-  handle(late: boolean): Promise<void>;
+  handle(late: boolean, withMark: WithMark): Promise<void>;
 };
 export type InboxOptions = {
   journal: Journal;
@@ -99,10 +99,10 @@ export function createInbox(o: InboxOptions): Inbox {
   }
 
   /** Handled once as what can't be read, and once more if its key comes: that may be at any moment, so it is looked at again. */
-  async function keepFor(next: Waiting): Promise<void> {
+  async function keepFor(next: Waiting, writes: Writes): Promise<void> {
     const { room, wire } = next;
     const session = String(wire.content['session_id']);
-    journal.keep(next, session, Date.now());
+    journal.keep(next, session, Date.now(), writes);
     const { missingKey } = await o.open(room, wire);
     if (!missingKey) journal.wake(Date.now(), { room, session });
   }
@@ -110,11 +110,17 @@ export function createInbox(o: InboxOptions): Inbox {
   async function one(next: Waiting): Promise<void> {
     const { event, keep } = await open(next);
     const late = journal.kept(next.seq);
-    if (!late || !keep) await handle(next, () => event.handle(late));
+    let writes: Writes = [];
+    if (!late || !keep)
+      await handle(next, async () => {
+        const mine: (() => void)[] = [];
+        await event.handle(late, (write) => void mine.push(write));
+        writes = mine;
+      });
     const { wire } = next;
     if (wire.type === 'm.room.redaction') journal.forget(takenAway({ content: wire.content, wire }));
-    if (keep) await keepFor(next);
-    else journal.done(next.seq); // lost by a crash right before, it comes again: its decision is then confirmed or no news
+    if (keep) await keepFor(next, writes);
+    else journal.done(next.seq, writes); // lost by a crash right before, it comes again: its decision is then confirmed or no news
   }
 
   async function drain(): Promise<void> {

@@ -40,7 +40,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     },
   });
   await matrix.run({
-    intake: async (taken) => relay.take(taken, await decide.take(taken)),
+    intake: async (taken, withMark) => relay.take(taken, await decide.take(taken), withMark),
     setAside: relay.setAside,
     isDown: isUnreachable,
     onGap: relay.lost,

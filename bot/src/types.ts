@@ -109,6 +109,12 @@ export type PostOptions = {
   txn?: string;
 };
 
+/**
+ * Has something written together with the mark that its event was handled, or not at all. What is handed over throws only where
+ * the disk fails; what it begins besides goes on by itself.
+ */
+export type WithMark = (write: () => void) => void;
+
 export type Matrix = {
   readonly user: UserId;
   readonly device: DeviceId;

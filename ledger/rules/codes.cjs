@@ -41,7 +41,17 @@ const refusals = {
   workspace_unknown: 'there is no such workspace',
 };
 
+/** Reasons in the bodies of entries that some part goes by. They stand in chains, so they are codes, whatever they read like. */
+const reasons = /** @type {const} */ ({
+  /** Of a denial: the chip that the card does not name was tapped. */
+  decoy: 'the decoy was tapped',
+  /** Of a denial, a kill, or the end of a plan or reads: a person stopped all that there was. */
+  stopped: 'stopped',
+  /** Of an alarm: a card was taken out of its room. */
+  cardRemoved: 'card removed',
+});
+
 /** @typedef {keyof typeof refusals} Code */
 /** @typedef {Code | ''} Refusal '' where nothing stands against it */
 
-module.exports = { refusals };
+module.exports = { refusals, reasons };

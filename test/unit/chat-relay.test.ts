@@ -43,7 +43,7 @@ function scene() {
     const parts = { ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log };
     const relay = createRelay(parts);
     async function take(t: Taken): Promise<void> {
-      await relay.take(t, await d.decide.take(t));
+      await relay.take(t, await d.decide.take(t), (write) => write());
       await new Promise(setImmediate); // what is answered without waiting for anything has its answer
     }
     return { ...relay, take };

@@ -90,6 +90,44 @@ test('an event that cannot be handled is set aside and told, one that waits for 
   assert.equal(journal.next(), undefined);
 });
 
+test('what is to be written with the mark of its event is written with it, once, or not at all', async () => {
+  const db = openDatabase(':memory:');
+  db.exec('CREATE TABLE words(text TEXT)');
+  const add = db.prepare('INSERT INTO words VALUES(?)');
+  const kept = () =>
+    db
+      .prepare('SELECT text FROM words')
+      .all()
+      .map(({ text }) => text);
+  const journal = openJournal(db);
+  let tries = 0;
+  const { it } = intake(
+    [event('$words'), event('$next')],
+    {
+      open: async (_, wire) => ({
+        missingKey: false,
+        async handle(_, withMark) {
+          const attempt = ++tries;
+          withMark(() => add.run(`${wire.event_id} ${attempt}`));
+          if (attempt === 1) throw new Error('once more');
+          assert.deepEqual(kept(), wire.event_id === '$next' ? ['$words 2'] : []);
+        },
+      }),
+    },
+    journal,
+  );
+  await it.idle();
+  assert.deepEqual([kept(), journal.next()], [['$words 2', '$next 3'], undefined]);
+
+  journal.accept([{ room, wire: event('$full') }], [], 'token');
+  const seq = journal.next()?.seq ?? assert.fail();
+  const full = () => {
+    throw new Error('the disk is full');
+  };
+  assert.throws(() => journal.done(seq, [() => void add.run('told'), full]), /full/);
+  assert.deepEqual([kept().length, journal.next()?.seq], [2, seq], 'neither the words nor the mark');
+});
+
 test('what nobody can read holds up a tap for one wait, however much of it there is', async () => {
   const junk = Array.from({ length: 60 }, (_, i) => unreadable(`$junk${i}`));
   const start = performance.now();
@@ -119,10 +157,9 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
   const follow = (journal: Journal, deal: () => Promise<void>) =>
     createSync({
       space: async () => {},
-      ...{ me: '@bot:x' as UserId, client, crypto, journal, log, signal: stop.signal },
+      ...{ me: '@bot:x' as UserId, client, journal, log, signal: stop.signal },
       onArrivals: () => {},
-      admits: async () => true,
-      advance: async () => {},
+      receive: async () => {},
       pump: async () => {},
       onGap: (_, why) => {
         told.push(why);

@@ -175,7 +175,10 @@ function scene() {
     health: () => [],
     log,
   });
-  const relay = { ...heard, take: async (t: Taken) => heard.take(t, await d.decide.take(t)) };
+  const relay = {
+    ...heard,
+    take: async (t: Taken) => heard.take(t, await d.decide.take(t), (write) => write()),
+  };
   let events = 0;
   const by = (who: Person | typeof bob, content: object, over: Partial<Taken> = {}): Taken => ({
     ...{ room, encrypted: true, type: 'm.room.message', content: content as Taken['content'] },

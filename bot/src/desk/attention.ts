@@ -1,4 +1,5 @@
 /** How carefully people decide, by the ledger's own clock, and what that asks of the next card. */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 
 type Decision = { kind: 'approved' | 'denied'; seconds: number; decoy: boolean; brain: boolean };
@@ -52,7 +53,7 @@ export function createAttention(quick: number): Attention {
       posted.delete(entry.action);
       if (entry.kind !== 'approved' && entry.kind !== 'denied') return;
       const { reason } = JSON.parse(entry.body) as { reason?: unknown };
-      const decoy = reason === 'the decoy was tapped';
+      const decoy = reason === reasons.decoy;
       decisions.push({ kind: entry.kind, seconds: (at - shown) / 1000, decoy, brain });
       if (decisions.length > kept) decisions.shift();
       denials = entry.kind === 'approved' ? 0 : denials + (brain ? 1 : 0);

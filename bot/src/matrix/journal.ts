@@ -17,6 +17,8 @@ const schema = `
 export type Arrival = { room: RoomId; wire: WireEvent };
 /** Events of a room that were missed and can't be had. */
 export type Gap = { room: RoomId; why: string };
+/** What is to be written together with something else, or not at all. */
+export type Writes = readonly (() => void)[];
 export type Waiting = Arrival & { seq: number };
 /** How many events of a room wait for their keys, the newest ones, and for how many milliseconds. */
 export const patience = { most: 100, time: 6 * 3_600_000 };
@@ -71,15 +73,18 @@ export function openJournal(db: Database) {
       return row && { seq: row.seq, room: row.room as RoomId, wire: JSON.parse(row.wire) as WireEvent };
     },
     newest: (): number => (q.newest.get() as { seq: number | null }).seq ?? 0,
-    done(seq: number): void {
+    /** @param writes done with it */
+    done(seq: number, writes: Writes = []): void {
       db.transaction(() => {
+        for (const write of writes) write();
         q.forget.run(seq);
         q.done.run(seq);
       });
     },
     /** Instead of done: it was handled as one that can't be read, and is handled again when the key of its session comes. */
-    keep({ seq, room, wire }: Waiting, session: string, now: number): void {
+    keep({ seq, room, wire }: Waiting, session: string, now: number, writes: Writes = []): void {
       db.transaction(() => {
+        for (const write of writes) write();
         q.unread.run(seq, room, session, JSON.stringify(wire), now);
         q.forgetOld.run(now - patience.time, room);
         q.done.run(seq);

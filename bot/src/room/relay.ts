@@ -1,4 +1,5 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
@@ -17,7 +18,15 @@ import { nameOf } from '../show/action.ts';
 import { message } from '../show/blocks.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
-import { type Matrix, type RoomId, type Taken, takenAway, type UserId, type WireEvent } from '../types.ts';
+import {
+  type Matrix,
+  type RoomId,
+  type Taken,
+  takenAway,
+  type UserId,
+  type WireEvent,
+  type WithMark,
+} from '../types.ts';
 import type { CommandContext } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
 import { createGuard, type Guard } from './guard.ts';
@@ -45,7 +54,7 @@ const unrelated = { about: '', line: '' };
 type Asks = Extract<Judged, { do: 'ask' }>;
 export type Relay = Guard & {
   /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
-  take(t: Taken, judged: Judged): Promise<void>;
+  take(t: Taken, judged: Judged, withMark: WithMark): Promise<void>;
   /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
   setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
   onEntry(entry: Entry): void;
@@ -103,7 +112,12 @@ export function createRelay(o: RelayOptions): Relay {
   }
 
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
-  async function hear(room: RoomId, workspace: string, v: Heard | Received | Asks): Promise<void> {
+  async function hear(
+    room: RoomId,
+    workspace: string,
+    v: Heard | Received | Asks,
+    withMark: WithMark,
+  ): Promise<void> {
     const { ledger, attention, health, tour } = o;
     const { from } = v;
     const user = from.user as string as CommandContext['user'];
@@ -129,14 +143,20 @@ export function createRelay(o: RelayOptions): Relay {
       await desk.ask({ ...v.command.act, workspace, task, requester: user }, v.command);
       return '';
     }
-    answer()
+    // Words to the agent are noted together with the mark that they were heard, so that no crash tells them twice.
+    const begin = () => void answered(room, answer());
+    if (v.do === 'hear' && !text.startsWith('!')) withMark(begin);
+    else begin();
+  }
+
+  const answered = (room: RoomId, answer: Promise<string>): Promise<void> =>
+    answer
       .catch((error: unknown) => {
         log.error({ room, err: error }, 'not done');
         return `⚠️ ${messageOf(error)}`;
       })
       .then((said) => say(room, said))
       .catch((error: unknown) => log.error({ err: error }, 'not answered'));
-  }
 
   const notice = noticer();
   /** Whoever has only a token, or the server, is not heard; the owner learns of it. */
@@ -159,14 +179,14 @@ export function createRelay(o: RelayOptions): Relay {
   async function noteRemoval(t: Taken): Promise<void> {
     const card = removedBy(t, cards);
     if (!card) return;
-    const body = { reason: 'card removed', action: card.action, room: t.room };
+    const body = { reason: reasons.cardRemoved, action: card.action, room: t.room };
     await o.ledger.append({ id: idOf(`removed ${card.action}`, sha256), kind: 'alarm', body });
   }
 
   const guard = createGuard({ ...o, say });
   return {
     ...guard,
-    async take(t, verdict) {
+    async take(t, verdict, withMark) {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
       await noteRemoval(t);
@@ -180,7 +200,7 @@ export function createRelay(o: RelayOptions): Relay {
         if (yes) return say(t.room, yes, { replyTo: card.event });
         void matrix.readMarker(t.room, t.wire.event_id);
         if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
-        return hear(t.room, workspace, verdict);
+        return hear(t.room, workspace, verdict, withMark);
       }
       if (verdict.do === 'stop') {
         // The sandbox first: a brain that hangs must not hold up a stop.

@@ -1,4 +1,5 @@
 /** How an action ended, for people: what happened in the first words; who let it and how is for auditors and stands last. */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
@@ -36,7 +37,7 @@ export function verdictLine(page: Page, outcome: Outcome, book: Known): string {
       return `⚠️ exit ${outcome.exit}${took(page)}${more}`;
     case 'killed': {
       const stop = story.findLast((e) => e.kind === 'stop');
-      if (reason === 'stopped') return `🛑 stopped${byWhom(said(stop).by, book)}${took(page)}`;
+      if (reason === reasons.stopped) return `🛑 stopped${byWhom(said(stop).by, book)}${took(page)}`;
       return reason ? `🛑 ended: ${reason}${took(page)}` : `🛑 ended by ${outcome.signal}${took(page)}`;
     }
     case 'denied': {
