@@ -9,12 +9,9 @@ import type { Instance } from '../instance/instance.ts';
 import { holdsSecret } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
 import { askAsPhone } from './doctor-phone.ts';
-import { observe, type Part, type Scene } from './doctor-scene.ts';
+import { type Found, observe, type Part, type Row, type Scene } from './doctor-scene.ts';
 import { seen } from './logs.ts';
 
-/** `fix` is what to do; where all is well there is none. `what` may quote others. */
-export type Found = { level: 'ok' | 'warn' | 'fail'; what: string; fix?: string };
-export type Row = Found & { check: string };
 /** Says what it found, one thing or several; nothing where there is nothing to judge. */
 type Check = { name: string; look(s: Scene): Found | readonly Found[] | undefined };
 
