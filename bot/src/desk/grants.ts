@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { effectOf } from '@pocketcoder/ledger/rules/answers.cjs';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Entry, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
@@ -102,7 +103,7 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
       if (!['denied', 'expired', 'void'].includes(entry.kind)) return;
       const used = book.page(entry.action)?.story.find((e) => e.kind === 'leased');
       if (!used) return;
-      const { lease } = JSON.parse(used.body) as { lease: string };
+      const { lease } = bodyOf(used, 'leased');
       if (!book.standing().some((g) => g.id === lease && g.kind === 'plan')) return;
       endLate(lease, 'one of its steps did not run');
     },
