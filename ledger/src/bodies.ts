@@ -1,4 +1,4 @@
-/** What entries say, by their kind: the JSON of their bodies, as the rules let it into the chain. */
+/** What entries say, by their kind: the JSON of their bodies. The rules hold those to it that they go by; the others are as their authors write them. */
 import type { Policy, Reads } from '../rules/policy.cjs';
 import type { Action, Args, Grade } from './action.ts';
 
