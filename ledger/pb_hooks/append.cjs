@@ -1,7 +1,6 @@
 // Judges a proposed entry from the chain itself and links it, in one transaction. Runs in goja.
 const { hashed, refusal } = require('../rules/judge.cjs');
-const { grantOf } = require('../rules/state.cjs');
-const { select, stateAt } = require('./head.cjs');
+const { headOf, stateAt, storyOf, wasGiven } = require('./head.cjs');
 
 /** Refuses with a code that reaches the client as `data.entry.code`: messages are reformatted on their way. */
 function refuse(code) {
@@ -17,11 +16,10 @@ function append(e) {
     e.app = tx;
     try {
       const record = e.record;
-      const [head] = select(tx, 'ORDER BY seq DESC LIMIT 1', {});
+      const head = headOf(tx);
       const state = stateAt(tx, head);
       const action = record.getString('action');
-      const storyOf = (id) => select(tx, 'WHERE action = {:action} ORDER BY seq', { action: id });
-      const story = action ? storyOf(action) : [];
+      const story = action ? storyOf(tx, action) : [];
       const entry = {
         action,
         at: new Date().toISOString(),
@@ -33,7 +31,7 @@ function append(e) {
         seq: head ? head.seq + 1 : 1,
       };
       const sha256 = (text) => $security.sha256(text);
-      const given = (lease) => typeof lease === 'string' && lease !== '' && storyOf(lease).some(grantOf);
+      const given = (lease) => wasGiven(tx, lease);
       const code = refusal(entry, { story, state, now: entry.at, sha256, given });
       if (code) refuse(code);
       for (const name of ['at', 'prev', 'seq']) record.set(name, entry[name]);

@@ -1,5 +1,13 @@
 // The chain as a machine of the hook reads it: rows of entries, and the state at the head, kept from append to append. Runs in goja.
-const { empty, fold, grantsCountFor, lastingKinds, leasingKinds, pass } = require('../rules/state.cjs');
+const {
+  empty,
+  fold,
+  grantOf,
+  grantsCountFor,
+  lastingKinds,
+  leasingKinds,
+  pass,
+} = require('../rules/state.cjs');
 
 const row = { id: '', seq: 0, prev: '', at: '', author: '', kind: '', action: '', body: '', hash: '' };
 const columns = Object.keys(row);
@@ -11,6 +19,12 @@ function select(tx, rest, params) {
   tx.db().newQuery(`SELECT ${columns} FROM entries ${rest}`).bind(params).all(rows);
   return rows.map((r) => Object.fromEntries(columns.map((name) => [name, r[name]])));
 }
+
+/** An action's entries, oldest first. */
+const storyOf = (tx, action) => select(tx, 'WHERE action = {:action} ORDER BY seq', { action });
+
+/** Whether a lease of this id was ever given. */
+const wasGiven = (tx, lease) => lease !== '' && storyOf(tx, lease).some(grantOf);
 
 /** The one value that a query gives, of the type of `zero`. */
 function valueIn(tx, zero, query, params) {
@@ -31,7 +45,7 @@ let kept = empty();
 
 /**
  * The state at the head. Other machines append too, so it goes on from what this one kept; where the chain does not have that, from
- * the beginning.
+ * the beginning, but for leases that are over.
  */
 function stateAt(tx, head) {
   if (!head) return empty();
@@ -50,4 +64,7 @@ function stateAt(tx, head) {
   return state;
 }
 
-module.exports = { select, stateAt };
+/** The last entry, or nothing before the first. */
+const headOf = (tx) => select(tx, 'ORDER BY seq DESC LIMIT 1', {})[0];
+
+module.exports = { headOf, stateAt, storyOf, wasGiven };

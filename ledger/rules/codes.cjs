@@ -1,7 +1,6 @@
 // @ts-check
 // The codes with which an entry is refused, a line each. Words for people are made from them where they are said.
 
-/** The rules' own. What a part of the ledger refuses before its rules are asked has codes in refuse.go's callers. */
 const refusals = {
   action_id: "a request's id is not its action's",
   action_missing: 'it is part of an action, and names none',

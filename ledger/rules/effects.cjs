@@ -1,5 +1,6 @@
 // @ts-check
-// What a control action would change: whether that can be had where the chain stands.
+// What changes who may approve, what the policy asks, and what leases and plans there are: whether that can be had where the
+// chain stands.
 const { isLease, isPlan } = require('./grants.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
 const { isFrozen } = require('./lifecycle.cjs');
@@ -52,4 +53,21 @@ const effects = {
 /** @param {string} kind @param {Body} args @param {State} state @returns {Refusal} */
 const effectRefusal = (kind, args, state) => effects[kind]?.(args, state) ?? '';
 
-module.exports = { text, hasKeys, effectRefusal };
+/** @param {Body} body @returns {Refusal} */
+const namesUser = (body) => (text(body.user, 255) ? '' : 'body_invalid');
+
+/** What no approved action is needed for. @type {Record<string, (body: Body, c: {state: State}) => Refusal>} */
+const foundations = {
+  'identity.enrolled'(body) {
+    const { role = 'owner' } = body;
+    return hasKeys(body) && role !== 'none' && roles.includes(String(role)) ? '' : 'body_invalid';
+  },
+  'identity.changed': namesUser,
+  'identity.revoked': namesUser,
+  'policy.set'({ policy }, { state }) {
+    if (policyFault(policy)) return 'policy';
+    return enrolled(state.people).length > 0 ? 'needs_approval' : '';
+  },
+};
+
+module.exports = { text, effectRefusal, foundations };

@@ -5,10 +5,9 @@
 const { canonical } = require('./canonical.cjs');
 const { bodyOf, isFrozen, isOfAction, last, mayFollow, rights } = require('./lifecycle.cjs');
 const { answerRefusal, beginRefusal, effectOf, readsOf, termsOf } = require('./answers.cjs');
-const { effectRefusal, hasKeys, text } = require('./effects.cjs');
-const { enrolled, roles } = require('./identities.cjs');
+const { effectRefusal, foundations, text } = require('./effects.cjs');
 const { isKind, traits } = require('./kinds.cjs');
-const { isReads, longestWait, policyFault, rank, readsTerm, termOf, whole } = require('./policy.cjs');
+const { isReads, longestWait, rank, readsTerm, termOf, whole } = require('./policy.cjs');
 const { uncovered } = require('./grants.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
@@ -92,8 +91,6 @@ const decisive = {
   },
 };
 
-/** @param {Body} body @returns {Refusal} */
-const namesUser = (body) => (text(body.user, 255) ? '' : 'body_invalid');
 /** @param {string} kind @returns {(body: Body, c: Context) => Refusal} */
 const workspace =
   (kind) =>
@@ -102,16 +99,7 @@ const workspace =
 
 /** What stands beside every action's life, each with its check. @type {Record<string, (body: Body, c: Context) => Refusal>} */
 const beside = {
-  'identity.enrolled'(body) {
-    const { role = 'owner' } = body;
-    return hasKeys(body) && role !== 'none' && roles.includes(String(role)) ? '' : 'body_invalid';
-  },
-  'identity.changed': namesUser,
-  'identity.revoked': namesUser,
-  'policy.set'({ policy }, { state }) {
-    if (policyFault(policy)) return 'policy';
-    return enrolled(state.people).length > 0 ? 'needs_approval' : '';
-  },
+  ...foundations,
   'lease.ended': ({ lease }, c) => (c.given(String(lease)) ? '' : 'no_lease'),
   'workspace.created': workspace('workspace.created'),
   'workspace.imported': workspace('workspace.imported'),
