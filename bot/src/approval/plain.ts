@@ -25,7 +25,7 @@ export const deny = (card: Card, { wire }: Taken, form: Evidence['form'], why: s
 });
 
 /** A tap on the chip that the card does not name. */
-export const decoyTapped = (card: Card, t: Taken): Verdict => deny(card, t, 'chip', reasons.decoy);
+export const decoy = (card: Card, t: Taken): Verdict => deny(card, t, 'chip', reasons.decoy);
 
 /** An event that fails the rules does nothing; who edits something with an enrolled device learns that. */
 export function failing(why: string, t: Taken): Verdict {
