@@ -120,7 +120,6 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
   }
 
   const following = ledger.follow({
-    from: 0,
     onEntry: take,
     onState(state, why) {
       log[state === 'up' ? 'info' : 'warn']({ why }, `ledger ${state}`);

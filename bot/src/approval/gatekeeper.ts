@@ -2,6 +2,7 @@
  * What an event from the room may do: read it top to bottom, `judge` is last. The homeserver is hostile: only what stands
  * inside a ciphertext, or a secret that only a reader of one has, allows. What allows nothing is in `plain.ts`.
  */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { unproven, unsealed, violated } from '../proof/rules.ts';
 import { isObject, relationOf, type Taken, textOf } from '../types.ts';
@@ -51,7 +52,7 @@ async function chip(t: Taken, gate: Gate, issued: Issued, target: Card | undefin
   const card = gate.cards.get(issued.action);
   if (card?.room !== t.room) return ignore('a key of no card in this room');
   if (target?.action !== card.action) return explain(card, 'that chip belongs to another card');
-  if (issued.means === 'deny') return deny(card, t, 'chip', 'the decoy was tapped');
+  if (issued.means === 'deny') return deny(card, t, 'chip', reasons.decoy);
   return t.encrypted ? signed(t, gate, card, 'chip') : sealed(t, gate, card);
 }
 

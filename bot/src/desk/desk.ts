@@ -1,5 +1,6 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
 
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
@@ -154,14 +155,15 @@ export function createDesk(o: DeskOptions): Desk {
       return '';
     },
     async stop(workspace, by) {
-      const plans = await grants.endOf(workspace, 'stopped'); // first, so that no further step is covered
+      const plans = await grants.endOf(workspace, reasons.stopped); // first, so that no further step is covered
       const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
         const card = cards.get(action.id);
-        if (card && ['posted', 'endorsed', 'approved'].includes(state)) await denyCard(card, by, 'stopped');
-        if (state === 'leased') await denied(action.id, digest, by, 'stopped');
-        if (state === 'requested') await voided(action.id, digest, 'stopped');
+        if (card && ['posted', 'endorsed', 'approved'].includes(state))
+          await denyCard(card, by, reasons.stopped);
+        if (state === 'leased') await denied(action.id, digest, by, reasons.stopped);
+        if (state === 'requested') await voided(action.id, digest, reasons.stopped);
         // Claimed meanwhile, or long since: then it is the executor's to end.
         else await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: { by } }));
       }

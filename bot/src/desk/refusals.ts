@@ -1,4 +1,5 @@
 /** What the ledger refuses, and what that means to people. */
+import type { Code } from '@pocketcoder/ledger/rules/codes.cjs';
 import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 
 /** Nothing was recorded of a wish, so nothing can come of it. `why` is for whoever asked. */
@@ -47,4 +48,4 @@ export const refused: Record<string, string> = {
   not_frozen: 'nothing is frozen',
   body_invalid:
     'that can’t be asked for: a lease is for a path inside the workspace, at most 1000 times and at most 7 days',
-};
+} satisfies Partial<Record<Code | 'no_room', string>>;

@@ -17,6 +17,8 @@ const stale = 'UnverifiedIdentity';
 
 /** The last rule, failed alone: all that shows who made the event holds. */
 export const anEdit = '6: an edit';
+/** What it came out of was seen before, in another event. */
+export const replayed = '6: seen before under another event id';
 
 const enrolledAs = (approvers: readonly Enrolled[], e: Evidence): Enrolled | undefined =>
   approvers.find(
@@ -63,8 +65,7 @@ export async function violated(t: Taken, approvers: readonly Enrolled[], proof: 
 
   if (t.wire.sender !== enrolled.user) return `5: sent as ${t.wire.sender}, encrypted by ${enrolled.user}`;
 
-  if (!proof.replay(t.room, e.session, e.index, t.wire.event_id))
-    return '6: seen before under another event id';
+  if (!proof.replay(t.room, e.session, e.index, t.wire.event_id)) return replayed;
   if (edits(t)) return anEdit;
   return undefined;
 }
