@@ -3,12 +3,12 @@ import { last } from '../../ledger/rules/lifecycle.cjs';
 import type { Context } from './step.ts';
 
 /** @param begin may be called more than once for an action */
-export function makeWaits({ book, write, log }: Context, begin: (id: string) => void) {
+export function makeWaits({ book, decided, write, log }: Context, begin: (id: string) => void) {
   const timers = new Map<string, NodeJS.Timeout[]>();
 
   /** At once where it is time, since a tap waits for it. */
   function after(id: string, ms: number, work: (id: string) => void): void {
-    const timely = () => book.decided(id) && work(id);
+    const timely = () => decided(id) && work(id);
     if (ms <= 0) timely();
     else timers.get(id)?.push(setTimeout(timely, ms));
   }
@@ -28,12 +28,12 @@ export function makeWaits({ book, write, log }: Context, begin: (id: string) => 
 
   return {
     /** The action was decided: begins it once its grace is over. */
-    decided(id: string): void {
-      const decided = last(book.story(id), 'approved', 'leased');
-      if (!decided || timers.has(id)) return;
+    answered(id: string): void {
+      const answer = last(book.story(id), 'approved', 'leased');
+      if (!answer || timers.has(id)) return;
       timers.set(id, []);
       const { action, leased } = book.request(id);
-      const since = Date.parse(decided.at) - Date.now();
+      const since = Date.parse(answer.at) - Date.now();
       const grace = leased ? 0 : (action.grace ?? 0);
       // A control action has nothing to run: the ledger applies it.
       if (action.class !== 'control') after(id, since + grace * 1000, begin);

@@ -11,12 +11,15 @@ export class NotAsked extends Error {
   }
 }
 
-/** Lets one refusal of the ledger pass: somebody else was first, and that is as well. */
-export async function unless(code: string, appended: Promise<unknown>): Promise<void> {
-  await appended.catch((error: unknown) => {
-    if (!(error instanceof LedgerError) || error.code !== code) throw error;
-  });
-}
+/** Lets one refusal of the ledger pass: somebody else was first, and that is as well. @returns whether it was written */
+export const unlessOver = (appended: Promise<unknown>): Promise<boolean> =>
+  appended.then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof LedgerError) || error.code !== 'lifecycle') throw error;
+      return false;
+    },
+  );
 
 /** What is said of an answer that the ledger did not take. @param code '' where it took it */
 export const refusal = (code: string): string =>
