@@ -1,8 +1,9 @@
-/** Measures the house: how many lines there are to audit, what leads where, and what has no place in the tree. */
+/** Measures the house: how many lines there are to audit, and what has no place in the tree. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join, normalize } from 'node:path';
+import { basename, join } from 'node:path';
 import { checkout } from '../console/instance/paths.ts';
+import { leadsTo } from './imports.ts';
 
 /** What a reader has to know of an approval, in the order of docs/approvals.md. */
 export const door: readonly string[] = [
@@ -27,7 +28,6 @@ export const tree: readonly string[] = execFileSync('git', ['ls-files', '-co', '
 const textOf = (file: string): string => readFileSync(join(checkout, file), 'utf8');
 
 const code = tree.filter((file) => /\.(ts|js|cjs|go)$/.test(file) && !/(^|\/)test\//.test(file));
-const inside = (folder: string) => (file: string) => file.startsWith(folder);
 
 /** Lines of these files that are neither blank nor comment; the files of an image are counted in every language. */
 export function linesOf(files: readonly string[]): number {
@@ -60,33 +60,5 @@ export function namesakes(): string[] {
   return [...names].flatMap(([name, files]) => (files.length > 1 ? [name] : []));
 }
 
-/** The files of ours that this one imports a value from, by their paths from the root. What it imports as a type alone runs nothing. */
-export function importsOf(file: string): string[] {
-  const text = textOf(file);
-  const named = [
-    ...text.matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)'/gm),
-    ...text.matchAll(/\brequire\('([^']+)'\)/g),
-  ];
-  return named.flatMap(([statement, from = '']) => {
-    if (/^import \{(\s*type \w+,?)+\s*\} from/.test(statement)) return [];
-    if (from.startsWith('.')) return [normalize(join(file, '..', from))];
-    return from.startsWith('@pocketcoder/') ? [from.slice('@pocketcoder/'.length)] : [];
-  });
-}
-
 /** How often a reader of these files is led into another file. */
-export const hops = (files: readonly string[]): number => files.flatMap(importsOf).length;
-
-/** Circles of imports below a folder: each is told by its files. */
-export function circles(folder: string): string[][] {
-  const found: string[][] = [];
-  const over = new Set<string>();
-  function walk(file: string, way: readonly string[]): void {
-    if (way.includes(file)) found.push(way.slice(way.indexOf(file)));
-    if (way.includes(file) || over.has(file)) return;
-    for (const next of importsOf(file)) if (next.startsWith(folder)) walk(next, [...way, file]);
-    over.add(file);
-  }
-  for (const file of code.filter(inside(folder))) walk(file, []);
-  return found;
-}
+export const hops = (files: readonly string[]): number => files.flatMap(leadsTo).length;

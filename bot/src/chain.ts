@@ -41,7 +41,6 @@ export async function openChain({
   let head: Entry | undefined;
   let handle = (_: Entry): void => {};
   const following = reached.follow({
-    from: 0,
     onEntry(entry) {
       read(entry);
       head = entry;

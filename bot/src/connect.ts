@@ -6,17 +6,19 @@ import { createInbox, type InboxOptions } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
-import { downloadEncrypted, uploadEncrypted } from './matrix/media.ts';
+import { fetchMedia, uploadEncrypted } from './matrix/media.ts';
 import { readEvent } from './matrix/read.ts';
 import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
 import { endOtherDevices, openSession } from './matrix/session.ts';
 import { createSync, type SyncOptions } from './matrix/sync.ts';
+import { openAttachment } from './proof/attachment.ts';
 import { takeIn } from './proof/decrypt.ts';
 import { createEarly } from './proof/early.ts';
 import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
+import { createReceive } from './proof/receive.ts';
 import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
 import { makeSpace } from './space.ts';
@@ -137,9 +139,11 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       },
     });
     crypto.onRoomKeys(inbox.keysCame);
+    const { machine } = crypto;
+    const receive = createReceive({ machine, admits: pairing.admits, advance: pairing.advance });
     const sync = createSync({
-      ...{ me: user, client, crypto, journal, log, signal, space, onGap },
-      ...{ onArrivals: inbox.kick, pump: keys.pump, admits: pairing.admits, advance: pairing.advance },
+      ...{ me: user, client, journal, log, signal, space, onGap },
+      ...{ onArrivals: inbox.kick, pump: keys.pump, receive },
     });
     for (const room of seen.rooms()) {
       const why = await troubleNow(client, seen, user, room);
@@ -162,11 +166,11 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       await client.redactEvent(room, event, reason ?? null);
     },
     sentAs: journal.sentAs,
-    read: (room, event) => readEvent(crypto, client, room, event),
+    read: (room, event) => readEvent(crypto.decrypt, client, room, event),
     typing: (room, on) => client.typing(room, user, on),
     readMarker: (room, event) => client.readMarker(room, event),
     uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
-    downloadEncrypted: (file, most) => downloadEncrypted(client, file, most),
+    downloadEncrypted: (file, most) => openAttachment(file, (url) => fetchMedia(client, url, most)),
     async createWorkspaceRoom(wish) {
       const room = await createWorkspaceRoom(client, seen, user, wish);
       await keys.track(wish.invite);

@@ -7,9 +7,8 @@ import { isFrozen, stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import { fault } from '../fault.ts';
-import type { Instance } from '../instance/instance.ts';
+import { type Instance, withState } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
-import { writeState } from '../instance/state.ts';
 import type { Report } from '../report.ts';
 
 /** Ends what was open and freezes; again is no harm. Returns the instance as one that needs this no more. */
@@ -41,6 +40,5 @@ export async function closeOpen(instance: Instance, report: Report): Promise<Ins
     `The ledger of the backup ends at entry ${seq} (${hash.slice(0, 12)}). Whatever came after it is not known here: a device that was ` +
       'revoked since is enrolled again. So all is frozen: ./pocketcoder device list, then ./pocketcoder thaw.',
   );
-  writeState(instance.home, state);
-  return { ...instance, state };
+  return withState(instance, state);
 }

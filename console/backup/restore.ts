@@ -56,9 +56,13 @@ async function checked(file: string, decrypter: Decrypter): Promise<Archive> {
   return archive;
 }
 
-/** As the engine labels what it made for the old project, for the new one. */
+/**
+ * As the engine labels what it made for the old project, for the new one. Without the hash of the old configuration, which compose would
+ * compare, and ask whether to lose the data.
+ */
 function labelsFor(labels: Record<string, string>, old: string, project: string): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels).map(([key, v]) => [key, v === old ? project : v]));
+  const { 'com.docker.compose.config-hash': _, ...rest } = labels;
+  return Object.fromEntries(Object.entries(rest).map(([key, v]) => [key, v === old ? project : v]));
 }
 
 /** Its start looks for a file that says so. */

@@ -44,7 +44,7 @@ async function standingStill<T>(docker: Docker, instance: Instance, work: () => 
   }
 }
 
-/** The manifest and the state directory's files, in directories into which only the bot may put anything else. */
+/** The manifest and the state directory's files, below a directory in which the bot's own program can make its part. */
 function tarOf(home: string, manifest: Manifest): Readable {
   const tar = pack();
   tar.entry({ name: 'backup', type: 'directory', mode: 0o700, uid: 10002, gid: 10002 }, '');
@@ -85,9 +85,10 @@ async function withContent(
     if (places.some(({ place }) => place === bot)) {
       await container.start();
       const { StatusCode } = (await container.wait()) as { StatusCode: number };
-      const said = StatusCode === 0 ? '' : String(await container.logs({ stderr: true }));
-      if (said)
-        throw fault.failed(`The bot's keys could not be read, so there is no backup:\n${said.slice(-600)}`);
+      if (StatusCode !== 0) {
+        const said = String(await container.logs({ stderr: true })).slice(-600);
+        throw fault.failed(`The bot's keys could not be read, so there is no backup:\n${said}`);
+      }
     }
     await work((await container.getArchive({ path: root })) as Readable);
   } finally {

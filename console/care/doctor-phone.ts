@@ -10,7 +10,7 @@ import { execIn, rootOf } from '../engine/containers.ts';
 import { findEngine } from '../engine/engine.ts';
 import { pageOf, phoneAddressOf } from '../engine/services.ts';
 import type { Instance } from '../instance/instance.ts';
-import type { Row } from './doctor.ts';
+import type { Row } from './doctor-scene.ts';
 import { type Answer, connectOnce, get, lookAtCertificate, seconds } from './phone-client.ts';
 
 type Phone = {

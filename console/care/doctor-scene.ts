@@ -18,6 +18,9 @@ import { stateHome } from '../instance/state.ts';
 import { type Line, logged, readable } from './logs.ts';
 
 type States = Map<string, ServiceState>;
+/** `fix` is what to do; where all is well there is none. `what` may quote others. */
+export type Found = { level: 'ok' | 'warn' | 'fail'; what: string; fix?: string };
+export type Row = Found & { check: string };
 /** A service's container; `complaint` is the last error that it logged. */
 export type Part = {
   name: string;

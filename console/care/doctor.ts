@@ -9,12 +9,9 @@ import type { Instance } from '../instance/instance.ts';
 import { holdsSecret } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
 import { askAsPhone } from './doctor-phone.ts';
-import { observe, type Part, type Scene } from './doctor-scene.ts';
+import { type Found, observe, type Part, type Row, type Scene } from './doctor-scene.ts';
 import { seen } from './logs.ts';
 
-/** `fix` is what to do; where all is well there is none. `what` may quote others. */
-export type Found = { level: 'ok' | 'warn' | 'fail'; what: string; fix?: string };
-export type Row = Found & { check: string };
 /** Says what it found, one thing or several; nothing where there is nothing to judge. */
 type Check = { name: string; look(s: Scene): Found | readonly Found[] | undefined };
 
@@ -74,8 +71,6 @@ type BotStatus = Partial<
   signed?: boolean;
   troubles?: [string, string][];
 };
-const botOf = ({ bot }: Scene): BotStatus | undefined =>
-  bot && !('fault' in bot) ? (bot as BotStatus) : undefined;
 
 export const checks: readonly Check[] = [
   {
@@ -228,11 +223,10 @@ export const checks: readonly Check[] = [
   },
   {
     name: 'bot',
-    look(s) {
-      const { bot } = s;
+    look({ bot }) {
       if (!bot) return undefined;
       if ('fault' in bot) return fail(`it runs, but ${String(bot.fault)}`, './pocketcoder logs bot');
-      const said = botOf(s) ?? {};
+      const said = bot as BotStatus;
       const away = (['homeserver', 'ledger', 'brain', 'executor'] as const).filter(
         (name) => said[name] === 'down',
       );

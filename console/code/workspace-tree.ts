@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { unless } from '../engine/engine.ts';
@@ -99,18 +100,15 @@ export async function withTree<T>(
         }),
       async run() {
         await container.start();
-        let late = false;
-        const clock = setTimeout(() => {
-          late = true;
-          container.kill().catch(() => {});
-        }, patience * 60_000);
-        const words: Buffer[] = [];
-        for await (const part of await container.logs({ follow: true, stdout: true, stderr: true }))
-          words.push(Buffer.from(part));
-        const said = Buffer.concat(words).toString('utf8').trim().split(/\r?\n/);
+        const end = Date.now() + patience * 60_000;
+        const clock = setTimeout(() => container.kill().catch(() => {}), patience * 60_000);
         const { StatusCode } = (await container.wait()) as { StatusCode: number };
         clearTimeout(clock);
-        if (late) throw fault.failed(`It was not done within ${patience} minutes, and was given up.`);
+        // As a stream: without `follow` the engine's client would parse it.
+        const words = await container.logs({ follow: true, stdout: true, stderr: true });
+        const said = (await text(words)).trim().split(/\r?\n/);
+        if (Date.now() >= end)
+          throw fault.failed(`It was not done within ${patience} minutes, and was given up.`);
         if (StatusCode !== 0) throw fault.failed(said.slice(-4).join('\n  '));
         const facts = JSON.parse(said.at(-1) ?? '') as Facts;
         return { ...facts, odd: facts.odd.map((name) => Buffer.from(name, 'hex').toString('utf8')) };

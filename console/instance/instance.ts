@@ -10,7 +10,7 @@ import { choosePort } from './ports.ts';
 import { holdsSecret, readSettings, type Settings } from './settings-file.ts';
 import { newState, readState, type State, stateHome, writeState } from './state.ts';
 
-export type Instance = { home: string; settings: Settings; state: State; created: boolean };
+export type Instance = { home: string; settings: Settings; state: State };
 
 const usual = { server_name: 'pocketcoder.local', owner: 'owner', homeserver: 8008, ledger: 8090 };
 
@@ -54,7 +54,7 @@ export function findInstance(): Instance | null {
   const state = readState(home);
   if (!state) return null;
   checkFixed(settings, state, home);
-  return { home, settings, state, created: false };
+  return { home, settings, state };
 }
 
 /**
@@ -68,15 +68,15 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   const { homeserver } = settings;
   if (homeserver) await checkHomeserver(homeserver, there?.state.passwords.bot);
   if (holdsSecret(settings)) chmodSync(join(home, 'pocketcoder.yaml'), 0o600);
-  if (there) {
-    const { homeserver: own, ledger } = { ...there.state.ports, ...settings.ports };
-    const ports = { homeserver: own, ledger };
-    const bot = homeserver?.password ?? there.state.passwords.bot;
-    const timezone = there.state.timezone ?? machineZone(); // none in a state of before there was one
-    const state = { ...there.state, ports, timezone, passwords: { ...there.state.passwords, bot } };
-    if (JSON.stringify(state) !== JSON.stringify(there.state)) writeState(home, state);
-    return { ...there, state };
-  }
+  const before = there?.state ?? (await firstState(home, settings, interactive));
+  const { homeserver: own, ledger } = { ...before.ports, ...settings.ports };
+  const bot = homeserver?.password ?? before.passwords.bot;
+  const state = { ...before, ports: { homeserver: own, ledger }, passwords: { ...before.passwords, bot } };
+  return withState({ home, settings, state: before }, state);
+}
+
+/** A state with fresh secrets, written, in a directory that is made. */
+async function firstState(home: string, settings: Settings, interactive: boolean): Promise<State> {
   const server_name = settings.server_name ?? (await askServerName(interactive));
   const ports = {
     homeserver: settings.ports?.homeserver ?? (await choosePort([usual.homeserver])),
@@ -87,10 +87,15 @@ export async function openInstance(interactive: boolean): Promise<Instance> {
   } catch (error) {
     throw fault.cannotCreate(`${home}: ${messageOf(error)}. Nothing was started: set POCKETCODER_HOME.`);
   }
-  const owner = settings.owner ?? usual.owner;
-  const bot = homeserver && { bot: homeserver.bot };
-  const fixed = { server_name, owner, ...bot, ports, timezone: machineZone() };
-  const state = newState(home, fixed, homeserver?.password);
+  const bot = settings.homeserver && { bot: settings.homeserver.bot };
+  const { owner = usual.owner } = settings;
+  const state = newState(home, { server_name, owner, ...bot, ports, timezone: machineZone() });
   writeState(home, state);
-  return { home, settings, state, created: true };
+  return state;
+}
+
+/** The instance with this state, which is written where it is another one. */
+export function withState(instance: Instance, state: State): Instance {
+  if (JSON.stringify(state) !== JSON.stringify(instance.state)) writeState(instance.home, state);
+  return { ...instance, state };
 }

@@ -1,6 +1,14 @@
 /** The policy that the person's settings describe. */
-import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
-import type { Approvals } from './settings-file.ts';
+import { defaultPolicy, type Policy, type Reads, type Term } from '../../ledger/rules/policy.cjs';
+
+/** What the settings say of them. */
+export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_within'>> & {
+  /** Seconds from a card within which an approval counts as unread. */
+  quick?: number;
+  /** What a task's first card may lease besides; no uses for nothing. */
+  reads?: Partial<Reads>;
+  classes?: Record<string, Partial<Term>>;
+};
 
 /** What a task's first card leases besides, where the settings say nothing else. */
 const usualReads = { uses: 100, seconds: 3600 };

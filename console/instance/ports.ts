@@ -1,30 +1,35 @@
 /** Ports of this machine. */
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { basename } from 'node:path';
 import { fault } from '../fault.ts';
 
-/** Whether nobody takes a connection there, for a port that is the engine's to open but not ours. */
-function silent(port: number, address: string): Promise<number> {
-  return new Promise((resolve) => {
-    const socket = connect(port, address === '0.0.0.0' ? '127.0.0.1' : address);
-    socket.once('connect', () => resolve(0)).once('error', () => resolve(port));
-    socket.once('connect', () => socket.destroy());
-  });
+/** Whether somebody takes a connection there, for a port that is the engine's to open but not ours. */
+async function answers(port: number, address: string): Promise<boolean> {
+  const socket = connect(port, address === '0.0.0.0' ? '127.0.0.1' : address);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Whether a program could listen there now; 0 asks for any. Returns the port, or 0 when it is taken. */
-function probe(port: number, address: string): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', ({ code }: NodeJS.ErrnoException) =>
-      resolve(code === 'EACCES' ? silent(port, address) : 0),
-    );
-    server.listen(port, address, () => {
-      const address = server.address();
-      server.close(() => resolve(address && typeof address === 'object' ? address.port : 0));
-    });
-  });
+async function probe(port: number, address: string): Promise<number> {
+  const server = createServer();
+  try {
+    await once(server.listen(port, address), 'listening');
+    const { port: found } = server.address() as AddressInfo;
+    await once(server.close(), 'close');
+    return found;
+  } catch (error) {
+    const mayNot = (error as NodeJS.ErrnoException).code === 'EACCES';
+    return mayNot && !(await answers(port, address)) ? port : 0;
+  }
 }
 
 /** The first of the usual ports that is free, else any free one. */

@@ -5,18 +5,10 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { isTimezone } from '../../bot/src/settings.ts';
 import { faultOf, type ModelChoice } from '../../config/brain/render.ts';
-import { policyFault, type Reads, type Term } from '../../ledger/rules/policy.cjs';
+import { policyFault } from '../../ledger/rules/policy.cjs';
 import { fault } from '../fault.ts';
 import { checkout } from './paths.ts';
-import { policyFrom } from './policy.ts';
-
-export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_within'>> & {
-  /** Seconds from a card within which an approval counts as unread. */
-  quick?: number;
-  /** What a task's first card may lease besides; no uses for nothing. */
-  reads?: Partial<Reads>;
-  classes?: Record<string, Partial<Term>>;
-};
+import { type Approvals, policyFrom } from './policy.ts';
 
 /** A homeserver that is there already; `bot` and `owner` are whole Matrix ids. */
 export type Existing = { url: string; bot: string; owner: string; password?: string };

@@ -105,7 +105,6 @@ export function writeState(home: string, state: State): void {
 export function newState(
   home: string,
   fixed: Pick<State, 'server_name' | 'owner' | 'bot' | 'ports' | 'timezone'>,
-  botPassword = secret(),
 ): State {
   return {
     version,
@@ -113,7 +112,7 @@ export function newState(
     ...fixed,
     passwords: {
       owner: legible(12, 4),
-      bot: botPassword,
+      bot: secret(),
       ledger: { bot: secret(), executor: secret(), operator: secret(), auditor: secret() },
       brain: secret(),
     },

@@ -8,8 +8,7 @@ import { BlockList, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type Docker from 'dockerode';
 import { fault } from '../fault.ts';
-import type { Instance } from './instance.ts';
-import { writeState } from './state.ts';
+import { type Instance, withState } from './instance.ts';
 
 /** Where this machine has a way already, by Linux' own table, as `10.1.0.0/16`; the default route is none. */
 function routes(): string[] {
@@ -51,9 +50,7 @@ export async function withSubnet(docker: Docker, instance: Instance): Promise<In
   for (let tries = 0; tries < 200; tries++) {
     const subnet = `10.${randomInt(64, 128)}.${randomInt(256)}`;
     if (!isFree(subnet, networks)) continue;
-    const state = { ...instance.state, subnet };
-    writeState(instance.home, state);
-    return { ...instance, state };
+    return withState(instance, { ...instance.state, subnet });
   }
   throw fault.unavailable(
     "No block of addresses is free between 10.64.0.0 and 10.127.255.255 for the containers' networks: this machine's own " +

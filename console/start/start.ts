@@ -23,11 +23,10 @@ import {
 } from '../engine/services.ts';
 import { ensureAccount } from '../instance/accounts.ts';
 import { askBot } from '../instance/bot-console.ts';
-import { type Instance, openInstance } from '../instance/instance.ts';
+import { type Instance, openInstance, withState } from '../instance/instance.ts';
 import { ensurePolicy } from '../instance/operator.ts';
 import { requireFree } from '../instance/ports.ts';
 import { qrOf, signInLink } from '../instance/sign-in.ts';
-import { writeState } from '../instance/state.ts';
 import { withSubnet } from '../instance/subnets.ts';
 import { writeServiceFiles } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
@@ -142,7 +141,7 @@ async function sayReady({ engine, instance }: Running, report: Report, terminal:
     { event: 'ready', ...facts, home: instance.home, seconds: report.seconds() },
     ['', ...signIn, ...code, ...check, 'Then pair that device: ./pocketcoder pair'].join('\n'),
   );
-  if (!state.shown) writeState(instance.home, { ...state, shown: true });
+  withState(instance, { ...state, shown: true });
 }
 
 /** Everything up to a running, paired-or-not instance. Throws a Fault where it cannot go on. */

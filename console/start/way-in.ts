@@ -6,10 +6,10 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { fault } from '../fault.ts';
-import type { Instance } from '../instance/instance.ts';
+import { type Instance, withState } from '../instance/instance.ts';
 import { choosePort } from '../instance/ports.ts';
 import type { Reach } from '../instance/settings-file.ts';
-import { type Reached, writeState } from '../instance/state.ts';
+import type { Reached } from '../instance/state.ts';
 import { question } from '../question.ts';
 import { findTailnet, type Tailnet } from './tailnet.ts';
 
@@ -106,7 +106,5 @@ async function reached({ settings, state, home }: Instance): Promise<Reached | u
 export async function withReach(instance: Instance): Promise<Instance> {
   const { reach: _, ...rest } = instance.state;
   const reach = await reached(instance);
-  const state = { ...rest, ...(reach && { reach }) };
-  if (JSON.stringify(state.reach) !== JSON.stringify(instance.state.reach)) writeState(instance.home, state);
-  return { ...instance, state };
+  return withState(instance, { ...rest, ...(reach && { reach }) });
 }

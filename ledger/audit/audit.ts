@@ -1,5 +1,7 @@
 /** Audits a ledger through its own API: the chain, every action's story, every result's output, every file that was sent, every checkpoint. */
+
 import { createHash } from 'node:crypto';
+import { reasons } from '../rules/codes.cjs';
 import { createChain } from '../src/chain.ts';
 import type { Entry, Ledger } from '../src/client.ts';
 
@@ -81,7 +83,7 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
     if (entry.kind === 'requested') numbers.set(entry.action, ++report.actions);
     if (entry.kind === 'alarm') {
       const body = JSON.parse(entry.body) as { reason?: unknown; action?: unknown };
-      const number = body.reason === 'card removed' ? numbers.get(String(body.action)) : undefined;
+      const number = body.reason === reasons.cardRemoved ? numbers.get(String(body.action)) : undefined;
       if (number) report.removed.push(number);
     }
     if (entry.kind === 'checkpoint') {

@@ -1,7 +1,6 @@
 // @ts-check
 // The codes with which an entry is refused, a line each. Words for people are made from them where they are said.
 
-/** The rules' own. What a part of the ledger refuses before its rules are asked has codes in refuse.go's callers. */
 const refusals = {
   action_id: "a request's id is not its action's",
   action_missing: 'it is part of an action, and names none',
@@ -41,7 +40,17 @@ const refusals = {
   workspace_unknown: 'there is no such workspace',
 };
 
+/** Reasons in the bodies of entries that some part goes by. They stand in chains, so they are codes, whatever they read like. */
+const reasons = /** @type {const} */ ({
+  /** Of a denial: the chip that the card does not name was tapped. */
+  decoy: 'the decoy was tapped',
+  /** Of a denial, a kill, or the end of a plan or reads: a person stopped all that there was. */
+  stopped: 'stopped',
+  /** Of an alarm: a card was taken out of its room. */
+  cardRemoved: 'card removed',
+});
+
 /** @typedef {keyof typeof refusals} Code */
 /** @typedef {Code | ''} Refusal '' where nothing stands against it */
 
-module.exports = { refusals };
+module.exports = { refusals, reasons };

@@ -103,4 +103,4 @@ function uncovered(grant, asked, state, now) {
   return covers ? '' : 'not_covered';
 }
 
-module.exports = { actText, isLease, isPlan, overSince, uncovered };
+module.exports = { isLease, isPlan, overSince, uncovered };

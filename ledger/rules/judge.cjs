@@ -5,10 +5,10 @@
 const { canonical } = require('./canonical.cjs');
 const { bodyOf, isFrozen, isOfAction, last, mayFollow, rights } = require('./lifecycle.cjs');
 const { answerRefusal, beginRefusal, effectOf, readsOf, termsOf } = require('./answers.cjs');
-const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
+const { effectRefusal, foundations, text } = require('./effects.cjs');
 const { isKind, traits } = require('./kinds.cjs');
-const { isReads, longestWait, policyFault, rank, readsTerm, termOf, whole } = require('./policy.cjs');
-const { isLease, isPlan, uncovered } = require('./grants.cjs');
+const { isReads, longestWait, rank, readsTerm, termOf, whole } = require('./policy.cjs');
+const { uncovered } = require('./grants.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
@@ -25,47 +25,6 @@ const { workspaceRefusal } = require('./workspaces.cjs');
 /** Hashing input of an entry: everything but the hash itself, as canonical JSON, whose order this is. @param {Omit<Entry, 'hash'>} e */
 const hashed = ({ action, at, author, body, id, kind, prev, seq }) =>
   JSON.stringify({ action, at, author, body, id, kind, prev, seq });
-
-/** @param {unknown} v @param {number} most @returns {v is string} */
-const text = (v, most) => typeof v === 'string' && v.length > 0 && v.length <= most;
-
-/** @param {Body} body @returns {body is import('../src/bodies.ts').Keys} */
-const hasKeys = (body) => deviceKeys.every((key) => text(body[key], 255));
-
-/** @param {Body} args @param {number} count */
-const areJust = (args, count) => Object.keys(args).length === count;
-
-/** Why a control action's effect can't be had where the chain stands. @type {Record<string, (args: Body, state: State) => Refusal>} */
-const effects = {
-  lease: (args) => (isLease(args) ? '' : 'body_invalid'),
-  plan: (args) => (isPlan(args) ? '' : 'body_invalid'),
-  policy(args, { people }) {
-    const policy = /** @type {import('./policy.cjs').Policy} */ (args.policy);
-    if (policyFault(policy) || !areJust(args, 1)) return 'policy';
-    // One that nobody here could satisfy could never be changed again.
-    const able = distinct(enrolled(people).filter((d) => atLeast(d.role, 'approves')));
-    const { approvers = 1, devices = 1 } = policy['control'] ?? {};
-    return approvers > able.people || devices > able.devices ? 'too_few' : '';
-  },
-  role({ user, role, ...more }, { people }) {
-    if (!text(user, 255) || !people.roles.has(user) || !roles.includes(String(role)) || !areJust(more, 0))
-      return 'body_invalid';
-    const another = enrolled(people).some((d) => d.user !== user && d.role === 'owner');
-    return role === 'owner' || another ? '' : 'last_owner';
-  },
-  device(args, { people }) {
-    if (!hasKeys(args) || !areJust(args, deviceKeys.length)) return 'body_invalid';
-    const known = enrolled(people).some((d) => d.user === args.user && d.master === args.master);
-    return known ? '' : 'not_enrolled';
-  },
-  thaw(args, state) {
-    if (!areJust(args, 0)) return 'body_invalid';
-    return isFrozen(state) ? '' : 'not_frozen';
-  },
-};
-
-/** @param {string} kind @param {Body} args @param {State} state @returns {Refusal} */
-const effectRefusal = (kind, args, state) => effects[kind]?.(args, state) ?? '';
 
 /** Why the reads that an action's card would lease besides can't be had. @param {Body} request @param {State} state @returns {Refusal} */
 function readsRefusal({ reads, requester, kind, grade }, state) {
@@ -132,8 +91,6 @@ const decisive = {
   },
 };
 
-/** @param {Body} body @returns {Refusal} */
-const namesUser = (body) => (text(body.user, 255) ? '' : 'body_invalid');
 /** @param {string} kind @returns {(body: Body, c: Context) => Refusal} */
 const workspace =
   (kind) =>
@@ -142,16 +99,7 @@ const workspace =
 
 /** What stands beside every action's life, each with its check. @type {Record<string, (body: Body, c: Context) => Refusal>} */
 const beside = {
-  'identity.enrolled'(body) {
-    const { role = 'owner' } = body;
-    return hasKeys(body) && role !== 'none' && roles.includes(String(role)) ? '' : 'body_invalid';
-  },
-  'identity.changed': namesUser,
-  'identity.revoked': namesUser,
-  'policy.set'({ policy }, { state }) {
-    if (policyFault(policy)) return 'policy';
-    return enrolled(state.people).length > 0 ? 'needs_approval' : '';
-  },
+  ...foundations,
   'lease.ended': ({ lease }, c) => (c.given(String(lease)) ? '' : 'no_lease'),
   'workspace.created': workspace('workspace.created'),
   'workspace.imported': workspace('workspace.imported'),

@@ -131,7 +131,6 @@ function readsTerm({ read }) {
 
 module.exports = {
   whole,
-  grades,
   risks,
   defaultPolicy,
   rank,

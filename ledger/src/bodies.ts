@@ -1,4 +1,4 @@
-/** What entries say, by their kind: the JSON of their bodies, as the rules let it into the chain. */
+/** What entries say, by their kind: the JSON of their bodies. The rules hold those to it that they go by; the others are as their authors write them. */
 import type { Policy, Reads } from '../rules/policy.cjs';
 import type { Action, Args, Grade } from './action.ts';
 
@@ -20,8 +20,11 @@ export type Imported = {
 
 export type Bodies = {
   requested: Action;
+  posted: { digest: string; room: string; event: string; form: string };
   endorsed: Answer & { digest: string };
   approved: Answer & { digest: string };
+  denied: { digest: string; reason?: string; by?: string; grade?: Grade };
+  stop: { by?: string };
   leased: { digest: string; lease: string; use: number };
   claimed: { digest: string; executor: string };
   applied: Given & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];
@@ -32,6 +35,7 @@ export type Bodies = {
   'identity.changed': By;
   'identity.revoked': By;
   'workspace.created': { workspace: string; room: string };
+  'workspace.exported': { workspace: string; form: string; files: number };
   'workspace.imported': Imported & { workspace: string };
   alarm: { reason: string; action?: string };
   checkpoint: { seq: number; hash: string };

@@ -1,5 +1,6 @@
 /** A ledger read from its entries alone: links, hashes, and that each entry was allowed where it stands. */
 
+import { canonical } from '../rules/canonical.cjs';
 import { refusal } from '../rules/judge.cjs';
 import { isOver } from '../rules/lifecycle.cjs';
 import { empty, fold, grantOf, type State } from '../rules/state.cjs';
@@ -7,6 +8,7 @@ import { sha256 } from './action.ts';
 import { type Entry, type Head, misfit } from './entry.ts';
 
 export type Proposed = Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>;
+export type Wanted = Pick<Entry, 'author' | 'kind' | 'action'> & { body: object };
 export type Chain = {
   /** Takes the next entry. Returns why it is wrong, and then takes nothing, or ''. */
   take(entry: Entry): string;
@@ -16,8 +18,8 @@ export type Chain = {
   open(): string[];
   /** What judgements go by. To be read only; it moves on with each entry. */
   state(): State;
-  /** The code with which this would be refused as the next entry, or ''. @param now ISO 8601 */
-  refusal(entry: Proposed, now: string): string;
+  /** The code with which this would be refused if it were written next, or ''. @param now ISO 8601 */
+  refusal(wanted: Wanted, now: string): string;
   head(): Head;
 };
 
@@ -61,19 +63,7 @@ export function createChain(): Chain {
     story,
     open: () => [...stories.keys()],
     state: () => state,
-    refusal: refused,
+    refusal: (wanted, now) => refused({ ...wanted, id: '', body: canonical(wanted.body) }, now),
     head: () => ({ seq: state.seq, hash: state.hash }),
   };
-}
-
-export type Verdict = { size: number; head: string } | { broken: { seq: number; why: string } };
-
-/** Judges a whole chain from its first entry. Returns its size and head hash, or the first entry that is off. */
-export async function verifyChain(entries: AsyncIterable<Entry> | Iterable<Entry>): Promise<Verdict> {
-  const chain = createChain();
-  for await (const entry of entries) {
-    const why = chain.take(entry);
-    if (why) return { broken: { seq: chain.head().seq + 1, why } };
-  }
-  return { size: chain.head().seq, head: chain.head().hash };
 }

@@ -1,8 +1,9 @@
 /** What the ledger answers when it did not do what was asked. */
 import { ClientResponseError } from 'pocketbase';
+import { type Code, refusals } from '../rules/codes.cjs';
 
 /**
- * `code` is one of the rules' codes (`late`, `lifecycle`, …), `unreachable` (nobody knows whether it was written: ask
+ * `code` is one of the rules' (`codes.cjs`), `unreachable` (nobody knows whether it was written: ask
  * again with the same id), `no_room`, `unauthorized`, `id_taken`, or `failed` for anything else.
  */
 export class LedgerError extends Error {
@@ -28,7 +29,10 @@ export function asLedgerError(error: unknown): unknown {
   if (!(error instanceof ClientResponseError)) return error;
   const { status } = error;
   const code = codeIn(error.response);
-  if (code) return new LedgerError(code, status, `The ledger refused: ${code}. Nothing was written.`);
+  if (code) {
+    const why = Object.hasOwn(refusals, code) ? `: ${refusals[code as Code]}` : '';
+    return new LedgerError(code, status, `The ledger refused it (${code})${why}. Nothing was written.`);
+  }
   if (status === 0 || status >= 500)
     return new LedgerError(
       'unreachable',

@@ -1,6 +1,7 @@
 /** One identity's login at the ledger: kept fresh, and asked again with patience while the ledger is away. */
 import PocketBase, { ClientResponseError } from 'pocketbase';
 import { asLedgerError, isUnreachable, LedgerError } from './errors.ts';
+import { retry } from './retry.ts';
 
 export type Identity = 'bot' | 'executor' | 'operator' | 'auditor';
 export type Login = { url: string; identity: Identity; password: string };
@@ -15,11 +16,6 @@ export type Session = {
 const answerWithin = 10; // seconds for one request
 const patience = 15; // seconds of an unreachable ledger before the caller hears of it
 const renewBefore = 24 * 3600; // seconds before a token's end (they last a week)
-
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Milliseconds before attempt n (from 0): doubling up to two seconds, spread so that clients do not march in step. */
-export const backOff = (n: number): number => Math.min(2000, 50 * 2 ** n) * (0.5 + Math.random() / 2);
 
 /** When a JWT ends, in seconds since 1970; 0 for what is none. RFC 7519. */
 function expiry(token: string): number {
@@ -73,16 +69,10 @@ export function makeSession({ url, identity, password }: Login): Session {
     });
   };
 
-  const patient = async <T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T> => {
+  const patient = <T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T> => {
     const end = Date.now() + patience * 1000;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await once(request, seconds);
-      } catch (error) {
-        if (!isUnreachable(error) || Date.now() > end) throw error;
-      }
-      await sleep(backOff(attempt));
-    }
+    const again = (error: unknown) => isUnreachable(error) && Date.now() <= end;
+    return retry(() => once(request, seconds), { first: 50, most: 2000, again });
   };
 
   return { pb, once, patient };

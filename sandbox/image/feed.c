@@ -46,10 +46,8 @@ static void refuse(const char *id, const char *why) { send_frame('E', id, why, s
 
 /* The pid of the live runner, 0 when there is none (any more, or yet), -1 when the action was never here. */
 static pid_t runner_of(const char *id) {
-  char path[64];
   struct flock whole = {.l_type = F_WRLCK};
-  path_of(path, sizeof path, id, "request");
-  int fd = open(path, O_RDWR | O_CLOEXEC);
+  int fd = open_of(id, "request", O_RDWR);
   if (fd < 0) return -1;
   int asked = fcntl(fd, F_GETLK, &whole);
   close(fd);
@@ -57,9 +55,7 @@ static pid_t runner_of(const char *id) {
 }
 
 static int read_status(const char *id, char *line, size_t size) {
-  char path[64];
-  path_of(path, sizeof path, id, "status");
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open_of(id, "status", O_RDONLY);
   if (fd < 0) return 0;
   ssize_t n = read(fd, line, size);
   close(fd);
@@ -73,9 +69,7 @@ static void forget(struct watch *w) {
 
 static void send_output(struct watch *w) {
   static char buffer[65536];
-  char path[64];
-  path_of(path, sizeof path, w->id, "out");
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open_of(w->id, "out", O_RDONLY);
   ssize_t n;
   while (fd >= 0 && (n = pread(fd, buffer, sizeof buffer, (off_t)w->sent)) > 0) {
     uint64_t offset = htobe64(w->sent);
@@ -149,8 +143,7 @@ static void start(const char *id, const unsigned char *request, size_t n) {
   char path[64];
   path_of(path, sizeof path, id, "");
   if (mkdir(path, 0700) < 0) return refuse(id, errno == EEXIST ? "already started" : strerror(errno));
-  path_of(path, sizeof path, id, "request");
-  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int fd = open_of(id, "request", O_WRONLY | O_CREAT | O_EXCL);
   if (fd < 0 || write_all(fd, request, n) < 0 || close(fd) < 0) return refuse(id, strerror(errno));
   /* The client may have gone since the last action; a line that reached no client can be sent again. */
   if (dprintf(tmux, NEW_WINDOW, id, id) < 0 && (open_tmux(), dprintf(tmux, NEW_WINDOW, id, id) < 0))

@@ -12,15 +12,6 @@ use Fcntl;
 my $most_lines = 1000;
 my $most_sent  = 32 << 20;
 
-sub slurp {
-    my ($path) = @_;
-    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
-    local $/;
-    my $bytes = <$file>;
-    die "cannot read $path: $!\n" unless defined $bytes or eof $file;
-    return defined $bytes ? $bytes : '';
-}
-
 # By rename, so that a reader sees the old file or the new one, and a kill midway leaves the old one.
 sub store {
     my ($path, $bytes) = @_;
@@ -138,7 +129,8 @@ elsif ($operation eq 'write') {
 }
 elsif ($operation eq 'edit') {
     my ($old, $new) = (field($input), field($input));
-    my $bytes = slurp($path);
+    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
+    my $bytes = do { local $/; <$file> } // die "cannot read $path: $!\n";
     my $at    = length $old ? index($bytes, $old) : -1;
     # A model is shown no carriage return, so it can't know.
     my $ends = $old =~ m{(?<!\r)\n} && $bytes =~ m{\r\n} ? ', whose lines end with \\r\\n' : '';

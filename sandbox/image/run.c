@@ -106,25 +106,22 @@ static off_t drain(int from, int file, off_t written, int *full) {
 
 /* `extra`: how many processes were left and ended, how often memory ran out, how often a process was refused. */
 static int publish(const char *id, const char *how, int number, off_t size, const long extra[3]) {
-  char temporary[64], final[64], directory[64], line[128];
+  char temporary[64], final[64], line[128];
   path_of(temporary, sizeof temporary, id, "status.tmp");
   path_of(final, sizeof final, id, "status");
-  path_of(directory, sizeof directory, id, "");
   int n = snprintf(line, sizeof line, "%s %d %lld %ld %ld %ld", how, number, (long long)size, extra[0], extra[1], extra[2]);
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  int fd = open_of(id, "status.tmp", O_WRONLY | O_CREAT | O_TRUNC);
   if (fd < 0 || write_all(fd, line, (size_t)n) < 0 || fsync(fd) < 0 || close(fd) < 0) return 1;
   if (rename(temporary, final) < 0) return 1;
-  fd = open(directory, O_RDONLY | O_CLOEXEC);
+  fd = open_of(id, "", O_RDONLY);
   return fd < 0 || fsync(fd) < 0;
 }
 
 /* Reads the request and locks it: the lock is what tells the feeder that this action has a live runner. */
 static unsigned char *take_request(const char *id, size_t *size) {
-  char path[64];
   struct stat about;
   struct flock whole = {.l_type = F_WRLCK};
-  if (path_of(path, sizeof path, id, "request") < 0) return NULL;
-  int fd = open(path, O_RDWR | O_CLOEXEC);
+  int fd = open_of(id, "request", O_RDWR);
   if (fd < 0 || fcntl(fd, F_SETLK, &whole) < 0 || fstat(fd, &about) < 0) return NULL;
   unsigned char *bytes = malloc((size_t)about.st_size + 1);
   *size = (size_t)about.st_size;
@@ -151,7 +148,6 @@ static int await_turn(const sigset_t *signals) {
 int run(const char *id) {
   struct request r = {0};
   size_t size = 0;
-  char path[64];
   umask(022);
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
@@ -163,8 +159,7 @@ int run(const char *id) {
   sigprocmask(SIG_BLOCK, &mine, &before);
   unsigned char *bytes = take_request(id, &size);
   if (!bytes) return 1;
-  path_of(path, sizeof path, id, "out");
-  int out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int out = open_of(id, "out", O_WRONLY | O_APPEND | O_CREAT | O_EXCL);
   if (out < 0) return 1; /* started before: never again */
   int turn = await_turn(&mine);
   long extra[3] = {0};

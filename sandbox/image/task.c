@@ -13,6 +13,11 @@ int path_of(char *buffer, size_t size, const char *id, const char *name) {
   return snprintf(buffer, size, STORE "/%s%s%s", id, *name ? "/" : "", name) < (int)size ? 0 : -1;
 }
 
+int open_of(const char *id, const char *name, int flags) {
+  char path[64];
+  return path_of(path, sizeof path, id, name) < 0 ? -1 : open(path, flags | O_CLOEXEC, 0600);
+}
+
 int read_all(int fd, void *buffer, size_t n) {
   for (char *p = buffer; n > 0;) {
     ssize_t got = read(fd, p, n);

@@ -23,7 +23,8 @@ int feed(void);
 int run(const char *id);
 int make_killer(void);
 
-int path_of(char *buffer, size_t size, const char *id, const char *name); /* STORE/id/name */
+int path_of(char *buffer, size_t size, const char *id, const char *name); /* STORE/id/name; -1 for an id that is none */
+int open_of(const char *id, const char *name, int flags); /* the file of that path, root's alone where it is made */
 int read_all(int fd, void *buffer, size_t n); /* 0 when all n came, -1 at the end or an error */
 int write_all(int fd, const void *bytes, size_t n);
 uint32_t u32(const unsigned char *p); /* big-endian */

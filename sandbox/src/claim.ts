@@ -4,8 +4,6 @@
  * action is settled by the ledger, which takes one claim of it: so `claim` gives out each action once, whatever crashes, and
  * nothing else gives out any.
  */
-import { canonical } from '../../ledger/rules/canonical.cjs';
-import { bodyOf, stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import type { Append, Entry } from '../../ledger/src/client.ts';
@@ -33,13 +31,11 @@ export function makeBook() {
     },
     open: chain.open,
     story: chain.story,
-    /** Whether the action waits to be claimed: it was approved, or a lease covers it. */
-    decided: (id: string): boolean => ['approved', 'leased'].includes(stateOf(chain.story(id))),
     /** @throws Error where there is no such action, or it is over */
     request(id: string): Request {
       const [requested, ...since] = chain.story(id);
       if (requested?.kind !== 'requested') throw new Error(`no open action ${id}`);
-      const action = bodyOf(requested, 'requested');
+      const action: Action = JSON.parse(requested.body);
       const leased = since.some((e) => e.kind === 'leased');
       return { id, action, digest: sha256(requested.body), requested, leased };
     },
@@ -48,8 +44,7 @@ export function makeBook() {
       if (broken) return 'broken';
       // The ledger's clock decides; this process may be a little behind it, and is never taken as proof of the contrary.
       const time = new Date(Math.max(now, chain.state().clock)).toISOString();
-      const claimed = { id: '', author: 'executor', kind: 'claimed', action, body: canonical(body) };
-      return chain.refusal(claimed, time);
+      return chain.refusal({ author: 'executor', kind: 'claimed', action, body }, time);
     },
   };
 }

@@ -56,9 +56,9 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
   }
 
   async function execute(id: string): Promise<void> {
-    if (!book.decided(id)) return;
+    if (!c.decided(id)) return;
     const prepared = await prepare(c, book.request(id));
-    if (!book.decided(id)) return;
+    if (!c.decided(id)) return;
     const claimed = await claim(c, id);
     if (!('refused' in claimed)) return record(c, claimed, await perform(c, claimed, prepared));
     if (claimed.refused === 'grace') return waits.again(id);
@@ -85,7 +85,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function act(id: string, kind: string): void {
     if (kind === 'posted') warm(id);
-    else if (kind === 'approved' || kind === 'leased') waits.decided(id);
+    else if (kind === 'approved' || kind === 'leased') waits.answered(id);
     else if (kind === 'stop') stop(id);
     else waits.over(id);
   }
@@ -120,7 +120,6 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
   }
 
   const following = ledger.follow({
-    from: 0,
     onEntry: take,
     onState(state, why) {
       log[state === 'up' ? 'info' : 'warn']({ why }, `ledger ${state}`);

@@ -5,28 +5,11 @@ import { ensureContainer, type Place, removeContainer, removeStore, type TaskNam
 import { feederStream, readOutput } from './exec.ts';
 import { type Feeder, openFeeder } from './feeder.ts';
 
-export type Feeders = {
-  /** The container runs and its feeder listens. @throws SandboxError, or Docker's own error */
-  of(name: TaskName): Promise<Feeder>;
-  /** As `of`, but for an action that has started: Docker being away for a while does not end it. */
-  reach(name: TaskName): Promise<Feeder>;
-  /** What the action has written, read as fast as it is taken. */
-  read(name: TaskName, id: string): AsyncGenerator<Uint8Array>;
-  /**
-   * Ends the container. Whoever wants it from now on waits until it is gone, and makes another.
-   * @param outputs what it has written of outputs goes too
-   */
-  remove(name: TaskName, outputs: boolean): Promise<void>;
-  removing(name: TaskName): boolean;
-  /** Ends the streams; what runs in the containers runs on. */
-  close(): void;
-};
-
 /** Of a task in its workspace: the same task in another one is another's. */
 export const keyOf = ({ task, workspace }: TaskName): string => `${task} ${workspace}`;
 
 /** @param signal from then on nothing is opened any more */
-export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal): Feeders {
+export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal) {
   const feeders = new Map<string, Promise<Feeder>>();
   const removals = new Map<string, Promise<void>>();
   const patiently = { first: 50, most: 5000, again: () => true, signal };
@@ -37,6 +20,7 @@ export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal): 
     return openFeeder((onBytes) => feederStream(docker, container, onBytes));
   }
 
+  /** The container runs and its feeder listens. @throws SandboxError, or Docker's own error */
   async function of(name: TaskName): Promise<Feeder> {
     signal.throwIfAborted();
     const key = keyOf(name);
@@ -49,16 +33,22 @@ export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal): 
     feeders.set(key, next);
     return next;
   }
-  const reach = (name: TaskName) => retry(() => of(name), patiently);
+  /** As `of`, but for an action that has started: Docker being away for a while does not end it. */
+  const reach = (name: TaskName): Promise<Feeder> => retry(() => of(name), patiently);
 
   return {
     of,
     reach,
-    async *read(name, id) {
+    /** What the action has written, read as fast as it is taken. */
+    async *read(name: TaskName, id: string): AsyncGenerator<Uint8Array> {
       await reach(name);
       yield* readOutput(await ensureContainer(docker, place, name), id);
     },
-    remove(name, outputs) {
+    /**
+     * Ends the container. Whoever wants it from now on waits until it is gone, and makes another.
+     * @param outputs what it has written of outputs goes too
+     */
+    remove(name: TaskName, outputs: boolean): Promise<void> {
       const key = keyOf(name);
       feeders.delete(key);
       const gone = retry(() => removeContainer(docker, place, name), patiently)
@@ -67,8 +57,9 @@ export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal): 
       removals.set(key, gone);
       return gone;
     },
-    removing: (name) => removals.has(keyOf(name)),
-    close() {
+    removing: (name: TaskName): boolean => removals.has(keyOf(name)),
+    /** Ends the streams; what runs in the containers runs on. */
+    close(): void {
       for (const feeder of feeders.values()) feeder.then((f) => f.close()).catch(() => {});
     },
   };

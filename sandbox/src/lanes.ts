@@ -1,23 +1,17 @@
 /** Work of a task goes one after the other, in the order in which it was given; that of several tasks side by side. */
-export type Lanes = {
-  /** Resolves when the work is done and out of its lane. @param work must not reject */
-  add(task: string, work: () => Promise<void>): Promise<void>;
-  busy(task: string): boolean;
-  /** Resolves when all that is in hand is done. */
-  done(): Promise<unknown>;
-};
-
-export function makeLanes(): Lanes {
+export function makeLanes() {
   const lanes = new Map<string, Promise<void>>();
   return {
-    add(task, work) {
+    /** Resolves when the work is done and out of its lane. @param work must not reject */
+    add(task: string, work: () => Promise<void>): Promise<void> {
       const next = (lanes.get(task) ?? Promise.resolve()).then(work).finally(() => {
         if (lanes.get(task) === next) lanes.delete(task);
       });
       lanes.set(task, next);
       return next;
     },
-    busy: (task) => lanes.has(task),
-    done: () => Promise.all(lanes.values()),
+    busy: (task: string): boolean => lanes.has(task),
+    /** Resolves when all that is in hand is done. */
+    done: (): Promise<unknown> => Promise.all(lanes.values()),
   };
 }

@@ -17,12 +17,12 @@ export async function prepare(c: Context, request: Request): Promise<Prepared> {
 
 /** The bytes are held against the action before anything is run, so that none do where they cannot be had. */
 async function sentWith(
-  { ledger, book, signal }: Context,
+  { ledger, decided, signal }: Context,
   { id, action, requested }: Request,
 ): Promise<Uint8Array | undefined> {
   if (action.kind !== 'put_file' || !requested.transcript || action.args.size > mostSent) return undefined;
   const { size } = action.args;
-  const again = (error: unknown) => isPassing(error) && book.decided(id);
+  const again = (error: unknown) => isPassing(error) && decided(id);
   try {
     return await retry(() => wholeOf(ledger.transcript(requested), size), { ...patiently, again, signal });
   } catch (error) {
@@ -31,9 +31,9 @@ async function sentWith(
   }
 }
 
-async function container({ tasks, book, log, signal }: Context, { id, action }: Request): Promise<string> {
+async function container({ tasks, decided, log, signal }: Context, { id, action }: Request): Promise<string> {
   const again = (error: unknown) => {
-    if (error instanceof SandboxError || !book.decided(id)) return false;
+    if (error instanceof SandboxError || !decided(id)) return false;
     log.warn({ action: id, err: error }, 'no container; trying again until its time is over');
     return true;
   };

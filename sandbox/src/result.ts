@@ -1,5 +1,7 @@
 /** From how an action ended to the entry that says so. */
+
 import { constants } from 'node:os';
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Append } from '../../ledger/src/client.ts';
 import type { Limits } from './container.ts';
 import type { Status } from './frames.ts';
@@ -16,7 +18,7 @@ function reasonOf({ how, left, memory, processes }: Status, { limits, timeout }:
   const ended = how === 'exit' || how === 'signal';
   const words: (string | false)[] = [
     how === 'timeout' && `its time limit of ${timeout} s was over`,
-    how === 'stopped' && 'stopped',
+    how === 'stopped' && reasons.stopped,
     how === 'flood' && 'its output was larger than 64 MiB',
     how === 'full' && 'the disk is full: its output could not be kept',
     how === 'broken' && 'its container could not start it; nothing was run',

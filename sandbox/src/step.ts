@@ -1,5 +1,6 @@
 /** What every step of an action is handed: where it reads, writes and runs. */
 import type { Logger } from 'pino';
+import { stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { newId } from '../../ledger/src/action.ts';
 import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
@@ -11,6 +12,8 @@ import type { Tasks } from './tasks.ts';
 export type Parts = { ledger: Ledger; tasks: Tasks; name: string; log: Logger };
 export type Context = Parts & {
   book: Book;
+  /** Whether the action waits to be claimed: it was approved, or a lease covers it. */
+  decided(id: string): boolean;
   /** Is given when the executor stops. */
   signal: AbortSignal;
   /** Writes an entry, again and again until the ledger has answered. @throws LedgerError where it refuses */
@@ -39,6 +42,7 @@ export function makeContext(parts: Parts, book: Book, signal: AbortSignal): Cont
   let files: Promise<unknown> = Promise.resolve();
   return {
     ...{ ...parts, book, signal },
+    decided: (id) => ['approved', 'leased'].includes(stateOf(book.story(id))),
     /** One entry with a file at a time: the ledger keeps a part of each in memory while it comes. */
     write(entry) {
       if (!entry.transcript) return insist(entry);

@@ -4,13 +4,14 @@
  * which read 100,000 entries. CONTROL names other sizes (`CONTROL=1000,2000`), ROUNDS the taps. One JSON object a figure.
  */
 import { execFile } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
+import { checkout } from '../../console/instance/paths.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, type Wanted, wayOf } from '../harness/ledger-chain.ts';
@@ -79,12 +80,16 @@ try {
     for (const entry of history(startEntries / 8)) yield `${JSON.stringify(entry)}\n`;
   };
   await pipeline(Readable.from(lines()), createWriteStream(file));
-  for (const part of ['bot', 'executor']) {
-    const { stdout } = await run(process.execPath, [
-      join(import.meta.dirname, 'growth-start.ts'),
-      part,
-      file,
-    ]);
+  for (const [part, folder] of [
+    ['bot', 'bot'],
+    ['executor', 'sandbox'],
+  ] as const) {
+    // With the flags that its image starts it with.
+    const [, command = '[]'] =
+      /^CMD (.*)$/m.exec(readFileSync(join(checkout, folder, 'Dockerfile'), 'utf8')) ?? [];
+    const flags = (JSON.parse(command) as string[]).filter((word) => word.startsWith('--'));
+    const start = [...flags, join(import.meta.dirname, 'growth-start.ts'), part, file];
+    const { stdout } = await run(process.execPath, start);
     const f = JSON.parse(stdout) as { entries: number; seconds: number; mib: number };
     print(f, `start of ${part}: ${f.entries} entries in ${f.seconds} s, ${f.mib} MiB`);
   }

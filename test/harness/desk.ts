@@ -111,7 +111,7 @@ export function startDesk(
     /** Carries out a verdict, also one that approves: as if an event had made the gatekeeper say so. */
     async apply(v: Verdict): Promise<string> {
       if (v.do !== 'approve') return desk.apply(v);
-      return desk.apply({ do: 'decided', card: v.card, refused: await answer(v) });
+      return desk.apply(await answer(v));
     },
     /** The command that the owner's message is. */
     async commandOf(body: string, event: string): Promise<Command> {

@@ -5,6 +5,7 @@ import { hashed, refusal } from '../../ledger/rules/judge.cjs';
 import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
 import { empty, fold, grantOf } from '../../ledger/rules/state.cjs';
 import { type Action, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
+import { createChain } from '../../ledger/src/chain.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 
 export const owner = { user: '@owner:home', master: 'M', device: 'PHONE', ed25519: 'E', curve25519: 'C' };
@@ -126,4 +127,16 @@ export function putAll(put: (wanted: Wanted) => string, all: readonly Wanted[]):
     if (code) return `${wanted.kind}: ${code}`;
   }
   return '';
+}
+
+/** Judges a whole chain from its first entry. @returns its size and head hash, or the first entry that is off */
+export function verifyChain(
+  entries: Iterable<Entry>,
+): { size: number; head: string } | { broken: { seq: number; why: string } } {
+  const chain = createChain();
+  for (const entry of entries) {
+    const why = chain.take(entry);
+    if (why) return { broken: { seq: chain.head().seq + 1, why } };
+  }
+  return { size: chain.head().seq, head: chain.head().hash };
 }

@@ -7,9 +7,8 @@ import type { Action, Args, Kind } from '../../ledger/src/action.ts';
 export const secrets: Secrets = {
   number: 12,
   digest: 'ab'.repeat(32),
-  decideBy: new Date('2026-01-01T14:32:00'),
+  decideBy: Date.parse('2026-01-01T14:32:00'),
   key: '🦊 4F7KQ2ZD',
-  decoy: '🌵 M2XT9QRB',
   nonce: '0123456789ABC',
   code: 'AAAA-BBBB',
 };

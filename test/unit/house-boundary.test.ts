@@ -1,21 +1,12 @@
-/** What is trusted stands on nothing that is not: its imports are walked, types among them, and none of the bot's go in a circle. */
+/** What is trusted stands on nothing that is not: its imports are walked, types among them, and none go in a circle. */
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join, normalize } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkout } from '../../console/instance/paths.ts';
 import { door } from '../house.ts';
+import { circleIn, importsOf } from '../imports.ts';
 
-/** All of ours that a file names in an import or a require, by their paths from the root. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(join(checkout, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
-  const named = text.matchAll(/\b(?:from|import|require)\s*\(?\s*'([^']+)'/g);
-  return [...named].flatMap(([, from = '']) => {
-    if (from.startsWith('.')) return [normalize(join(file, '..', from))];
-    if (from === '@matrix-org/matrix-sdk-crypto-nodejs') return ['bot/crypto/index.ts'];
-    return from.startsWith('@pocketcoder/') ? [from.slice('@pocketcoder/'.length)] : [];
-  });
-}
 const filesIn = (folder: string): string[] =>
   globSync(`${folder}/**/*.{ts,cjs,js}`, { cwd: checkout, exclude: (name) => name.includes('node_modules') });
 
@@ -68,32 +59,22 @@ test('docs/approvals.md leads through the door, file by file, in its order', () 
   for (const file of door) assert.ok(existsSync(join(checkout, file)), file);
 });
 
-/** The first circle that a walk along the imports comes to, as its files, or undefined. */
-function circleIn(files: readonly string[], next: (file: string) => readonly string[]): string[] | undefined {
-  const over = new Set<string>();
-  function walk(file: string, way: readonly string[]): string[] | undefined {
-    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
-    if (over.has(file)) return undefined;
-    over.add(file);
-    for (const to of next(file)) {
-      const found = walk(to, [...way, file]);
-      if (found) return found;
-    }
-    return undefined;
-  }
-  for (const file of files) {
-    const found = walk(file, []);
-    if (found) return found;
-  }
-  return undefined;
-}
-
-test('no imports of the bot go in a circle, those of types among them', () => {
-  const files = filesIn('bot');
-  assert.equal(
-    circleIn(files, (file) => importsOf(file).filter((to) => files.includes(to)))?.join(' → '),
-    undefined,
+test('what stands where the homeserver stands is handed no key', () => {
+  const untrusted = [...filesIn('bot/src/matrix'), 'bot/src/inbox.ts'];
+  const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
+  assert.ok(/: Crypto\b/.test(text('bot/src/proof/decrypt.ts')), 'the twin: who opens is handed it');
+  assert.deepEqual(
+    untrusted.filter((file) => /: Crypto\b(?!\['decrypt'\])|openCrypto|OlmMachine|: Keys\b/.test(text(file))),
+    [],
   );
+});
+
+test('no imports go in a circle, those of types among them', () => {
+  for (const folder of ['bot', 'sandbox', 'ledger', 'console']) {
+    const files = filesIn(folder);
+    const circle = circleIn(files, (file) => importsOf(file).filter((to) => files.includes(to)));
+    assert.equal(circle?.join(' → '), undefined);
+  }
   const twin: Record<string, string[]> = { a: ['b'], b: ['c'], c: ['b'] };
   assert.deepEqual(
     circleIn(['a'], (file) => twin[file] ?? []),

@@ -2,9 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashed } from '../../ledger/rules/judge.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
-import { verifyChain } from '../../ledger/src/chain.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { enrol, memoryLedger, someAction, start, type Wanted, wayOf } from '../harness/ledger-chain.ts';
+import {
+  enrol,
+  memoryLedger,
+  someAction,
+  start,
+  verifyChain,
+  type Wanted,
+  wayOf,
+} from '../harness/ledger-chain.ts';
 
 /** Two whole actions, with the owner enrolled, a second apart each. */
 function chain(): Entry[] {
@@ -27,9 +34,9 @@ function relink(entries: Entry[], from: number): Entry[] {
 }
 const good = chain();
 
-test('a good chain verifies, with its size and head', async () => {
-  assert.deepEqual(await verifyChain(good), { size: good.length, head: good.at(-1)?.hash });
-  assert.deepEqual(await verifyChain([]), { size: 0, head: '' });
+test('a good chain verifies, with its size and head', () => {
+  assert.deepEqual(verifyChain(good), { size: good.length, head: good.at(-1)?.hash });
+  assert.deepEqual(verifyChain([]), { size: 0, head: '' });
 });
 
 const changed: Record<string, (e: Entry) => Partial<Entry>> = {
@@ -44,26 +51,26 @@ const changed: Record<string, (e: Entry) => Partial<Entry>> = {
   hash: (e) => ({ hash: sha256(e.hash) }),
 };
 for (const [field, change] of Object.entries(changed))
-  test(`a changed "${field}" of any entry is found there`, async () => {
+  test(`a changed "${field}" of any entry is found there`, () => {
     for (const [i, entry] of good.entries()) {
-      const verdict = await verifyChain(good.with(i, { ...entry, ...change(entry) }));
+      const verdict = verifyChain(good.with(i, { ...entry, ...change(entry) }));
       assert.ok('broken' in verdict, `entry ${i + 1}`);
       assert.equal(verdict.broken.seq, i + 1);
     }
   });
 
-test('attack-40 an entry removed, doubled or swapped with its neighbour is found', async () => {
+test('attack-40 an entry removed, doubled or swapped with its neighbour is found', () => {
   for (let i = 0; i < good.length - 1; i++) {
     const forged = [
       good.toSpliced(i, 1),
       good.toSpliced(i, 0, good[i] as Entry),
       good.toSpliced(i, 2, good[i + 1] as Entry, good[i] as Entry),
     ];
-    for (const entries of forged) assert.ok('broken' in (await verifyChain(entries)), `entry ${i + 1}`);
+    for (const entries of forged) assert.ok('broken' in verifyChain(entries), `entry ${i + 1}`);
   }
 });
 
-test('attack-40 a forged entry is found even when every hash after it was made to fit', async () => {
+test('attack-40 a forged entry is found even when every hash after it was made to fit', () => {
   const approved = good.findIndex((e) => e.kind === 'approved');
   const stories: [string, Entry[]][] = [
     ['the approval taken out', good.toSpliced(approved, 1)],
@@ -85,7 +92,7 @@ test('attack-40 a forged entry is found even when every hash after it was made t
     ],
   ];
   for (const [name, entries] of stories) {
-    const verdict = await verifyChain(relink(entries, 0));
+    const verdict = verifyChain(relink(entries, 0));
     assert.ok('broken' in verdict, name);
     assert.match(verdict.broken.why, /not allowed here|used before/, name);
   }

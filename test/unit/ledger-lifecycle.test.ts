@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { checkout } from '../../console/instance/paths.ts';
 import { canonical } from '../../ledger/rules/canonical.cjs';
+import { refusals } from '../../ledger/rules/codes.cjs';
 import { refusal } from '../../ledger/rules/judge.cjs';
 import { lifecycle, rights } from '../../ledger/rules/lifecycle.cjs';
 import { empty } from '../../ledger/rules/state.cjs';
@@ -126,4 +130,10 @@ test('a body must be the canonical text of an object', () => {
   for (const body of ['{"b":1,"a":2}', '{ "a":1}', '{"a":1.0}', '{"a":"\\ud800"}', 'x', '', '{"a":1,"a":1}'])
     assert.equal(say(body), 'not_canonical', body);
   for (const body of ['[]', 'null', '"x"', '1']) assert.equal(say(body), 'body_invalid', body);
+});
+
+test('every code in the table is one that the rules give; the compiler sees to it that they give no other', () => {
+  const rules = globSync(join(checkout, 'ledger/rules/*.cjs')).filter((file) => !file.endsWith('codes.cjs'));
+  const text = rules.map((file) => readFileSync(file, 'utf8')).join('');
+  for (const code of Object.keys(refusals)) assert.ok(text.includes(`'${code}'`), code);
 });

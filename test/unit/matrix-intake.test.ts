@@ -157,10 +157,9 @@ test('a gap that cannot be filled is told until somebody has dealt with it, over
   const follow = (journal: Journal, deal: () => Promise<void>) =>
     createSync({
       space: async () => {},
-      ...{ me: '@bot:x' as UserId, client, crypto, journal, log, signal: stop.signal },
+      ...{ me: '@bot:x' as UserId, client, journal, log, signal: stop.signal },
       onArrivals: () => {},
-      admits: async () => true,
-      advance: async () => {},
+      receive: async () => {},
       pump: async () => {},
       onGap: (_, why) => {
         told.push(why);

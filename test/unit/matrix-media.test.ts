@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Client } from '../../bot/src/matrix/client.ts';
 import { createHttp } from '../../bot/src/matrix/http.ts';
-import { downloadEncrypted } from '../../bot/src/matrix/media.ts';
+import { fetchMedia } from '../../bot/src/matrix/media.ts';
+import { openAttachment } from '../../bot/src/proof/attachment.ts';
 import type { Content } from '../../bot/src/types.ts';
 
 const stored = new Map<string, Buffer>();
@@ -52,21 +53,20 @@ function encrypted(name: string, bytes: Uint8Array): Content {
   };
 }
 const most = 100_000;
+const downloaded = (file: Content, limit: number): Promise<Uint8Array> =>
+  openAttachment(file, (url) => fetchMedia(client, url, limit));
 
 test('a file comes down to the byte: an empty one, a small one, and one as large as may be', async () => {
   for (const size of [0, 1, 15, 16, 17, most]) {
     const bytes = randomBytes(size);
-    assert.deepEqual(Buffer.from(await downloadEncrypted(client, encrypted('a', bytes), most)), bytes);
+    assert.deepEqual(Buffer.from(await downloaded(encrypted('a', bytes), most)), bytes);
   }
 });
 
 test('one byte more than may be, or without end, is not read to its end', async () => {
-  await assert.rejects(
-    downloadEncrypted(client, encrypted('b', randomBytes(most + 1)), most),
-    /more than 0 MiB/,
-  );
+  await assert.rejects(downloaded(encrypted('b', randomBytes(most + 1)), most), /more than 0 MiB/);
   const endless = { ...encrypted('c', randomBytes(1)), url: 'mxc://home/endless' };
-  await assert.rejects(downloadEncrypted(client, endless, most), /more than 0 MiB/);
+  await assert.rejects(downloaded(endless, most), /more than 0 MiB/);
   assert.ok(sent < 64 << 20, `${sent} bytes were sent`);
 });
 
@@ -88,11 +88,11 @@ test('what is not as its message says is not taken, and the words say so', async
     [keyed({ k: 'short' }), /in a way that is not known here/],
     [{}, /in a way that is not known here/],
   ] as [Content, RegExp][]) {
-    await assert.rejects(downloadEncrypted(client, file, most), (error: Error) => {
+    await assert.rejects(downloaded(file, most), (error: Error) => {
       assert.match(error.message, why);
       assert.match(error.message, /was not taken/);
       return true;
     });
   }
-  assert.equal(Buffer.from(await downloadEncrypted(client, genuine, most)).toString(), 'genuine');
+  assert.equal(Buffer.from(await downloaded(genuine, most)).toString(), 'genuine');
 });

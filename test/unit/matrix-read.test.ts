@@ -16,7 +16,7 @@ after(() => w.stop());
 /** What is read where the homeserver answers so. */
 function served(answer: () => unknown): Promise<unknown> {
   const client = { api: async () => answer() } as unknown as Client;
-  return readEvent(w.crypto, client, w.room, '$x' as WireEvent['event_id']);
+  return readEvent(w.crypto.decrypt, client, w.room, '$x' as WireEvent['event_id']);
 }
 const words = (body: string) => ({ msgtype: 'm.text', body });
 

@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Crypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Logger } from 'pino';
 import { openDatabase } from '../../bot/src/database.ts';
 import { openJournal } from '../../bot/src/matrix/journal.ts';
 import { createSync, type SyncOptions } from '../../bot/src/matrix/sync.ts';
+import { createReceive } from '../../bot/src/proof/receive.ts';
 
 const event = (id: string, content: unknown = {}) => ({ event_id: id, type: 't', sender: '@a:b', content });
 const inRoom = (room: unknown) => ({ next_batch: 'bad', rooms: { join: { '!r:x': room } } });
@@ -35,7 +37,7 @@ function scene(...answers: unknown[]) {
         return answers[served.length - 1];
       },
     },
-    crypto: {
+    receive: createReceive({
       machine: {
         async receiveSyncChanges(
           events: string,
@@ -46,8 +48,10 @@ function scene(...answers: unknown[]) {
           keys.push(events);
           counted.push([Object.fromEntries(counts), unused && [...unused]]);
         },
-      },
-    },
+      } as unknown as Crypto['machine'],
+      admits: async () => true,
+      advance: async () => {},
+    }),
     journal,
     log: {
       error({ err }: { err: Error }) {
@@ -57,8 +61,6 @@ function scene(...answers: unknown[]) {
     signal: stop.signal,
     onArrivals() {},
     space: async () => {},
-    admits: async () => true,
-    advance: async () => {},
     pump: async () => {},
     onGap: async () => {},
   } as unknown as SyncOptions);

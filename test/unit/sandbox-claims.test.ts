@@ -25,9 +25,9 @@ const where = { workspace: 'work', requester: '@owner:home' } as const;
 
 async function scene() {
   const memory = memoryLedger();
-  memory.clock.now = Date.now();
   let tell: (entry: Entry) => void = () => {};
   const put = (wanted: Wanted): Entry => {
+    memory.clock.now = Date.now();
     const code = memory.put(wanted);
     const entry = memory.entries.at(-1);
     if (code || !entry) throw new LedgerError(code, 400, code);
@@ -169,6 +169,30 @@ test('what waits for its grace is not begun before', async () => {
   s.all(toApproval(other));
   await s.over(other.id);
   assert.deepEqual(s.kinds(waiting.id), ['requested', 'posted', 'approved']);
+  await s.stop();
+});
+
+test('a grace that the policy made longer after the card is waited for, and looked after ever more seldom', async () => {
+  const s = await scene();
+  const action = someAction();
+  const [requested, posted, approved] = toApproval(action);
+  const exec = { ...(defaultPolicy['exec'] as Term), grace: 2 };
+  const ask = {
+    kind: 'policy',
+    args: { policy: { ...defaultPolicy, exec } },
+    task: 'setting',
+    ...where,
+  } as const;
+  s.all([requested, posted, ...controlWay(makeAction(ask, defaultPolicy)), approved] as Wanted[]);
+  await s.over(action.id);
+  const at = (kind: string) =>
+    Date.parse(s.entries.find((e) => e.action === action.id && e.kind === kind)?.at ?? '');
+  assert.ok(at('claimed') - at('approved') >= 2000);
+  assert.deepEqual(
+    s.asked.filter((what) => what.startsWith('claimed')),
+    [`claimed ${action.id}`],
+  );
+  assert.ok(s.warmed.length < 10, `${s.warmed.length} looks`);
   await s.stop();
 });
 

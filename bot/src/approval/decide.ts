@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import type { Content, Taken } from '../types.ts';
 import { judge } from './gatekeeper.ts';
 import type { Poster } from './poster.ts';
-import type { Approval, Command, Gate, Judged, Received } from './verdict.ts';
+import type { Approval, Command, Decided, Gate, Judged, Received } from './verdict.ts';
 import type { Book, Page } from './view.ts';
 
 export type DecideOptions = {
@@ -39,7 +39,7 @@ export type Decide = {
 /** The id is the event's: taken again after a crash it makes the same entry, which is confirmed then, not refused. */
 export const createAnswer =
   ({ ledger, gate, book, log }: Pick<DecideOptions, 'ledger' | 'gate' | 'book' | 'log'>) =>
-  async ({ card, grade, evidence }: Omit<Approval, 'do'>): Promise<string> => {
+  async ({ card, grade, evidence }: Omit<Approval, 'do'>): Promise<Decided> => {
     const { action, digest } = card;
     // One of several answers, or the one that suffices.
     const { people, devices } = book.lacking(action, evidence);
@@ -48,14 +48,14 @@ export const createAnswer =
     try {
       const entry = await ledger.append({ id, kind, action, body: { digest, grade, evidence } });
       if (kind === 'endorsed')
-        await book.reached(entry.seq); // the next answer is counted on top of this one
+        await book.reached(entry.seq); // the next answer counts on top of it
       else gate.cards.set(action, { open: false, approval: evidence.event });
       log.info({ action, kind, seq: entry.seq }, 'decision');
-      return '';
+      return { do: 'decided', card, refused: '' };
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
       log.warn({ action, kind, code: error.code }, 'the ledger refused a decision');
-      return error.code;
+      return { do: 'decided', card, refused: error.code };
     }
   };
 
@@ -72,8 +72,7 @@ export function createDecide(o: DecideOptions): Decide {
   return {
     async take(t) {
       const verdict = await judge(t, o.gate);
-      if (verdict.do === 'approve')
-        return { do: 'decided', card: verdict.card, refused: await answer(verdict) };
+      if (verdict.do === 'approve') return answer(verdict);
       if (verdict.do === 'ask') commands.set(verdict.command, structuredClone(verdict.command));
       if (verdict.do === 'receive') files.set(verdict, structuredClone(verdict));
       return verdict;
@@ -92,7 +91,7 @@ export function createDecide(o: DecideOptions): Decide {
       const heard = commands.get(command);
       if (!heard || !isNamed(page, heard) || !o.book.decides(page, heard.evidence)) return undefined;
       const card = await o.adopt(page, heard.evidence.event);
-      return answer({ card, grade: 'signed', evidence: heard.evidence });
+      return (await answer({ card, grade: 'signed', evidence: heard.evidence })).refused;
     },
   };
 }

@@ -4,10 +4,9 @@
  */
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { unproven, unsealed, violated } from '../proof/rules.ts';
-import type { Taken } from '../types.ts';
-import { isObject, relationOf, textOf } from '../types.ts';
+import { isObject, relationOf, type Taken, textOf } from '../types.ts';
 import { messageIn } from './message.ts';
-import { deny, explain, failing, ignore, plainReaction, redaction, tell, words } from './plain.ts';
+import { decoy, deny, explain, failing, ignore, plainReaction, redaction, tell, words } from './plain.ts';
 import { unheardOf } from './sent.ts';
 import type { Card, Issued } from './store.ts';
 import type { Evidence, Gate, Verdict } from './verdict.ts';
@@ -52,7 +51,7 @@ async function chip(t: Taken, gate: Gate, issued: Issued, target: Card | undefin
   const card = gate.cards.get(issued.action);
   if (card?.room !== t.room) return ignore('a key of no card in this room');
   if (target?.action !== card.action) return explain(card, 'that chip belongs to another card');
-  if (issued.means === 'deny') return deny(card, t, 'chip', 'the decoy was tapped');
+  if (issued.means === 'deny') return decoy(card, t);
   return t.encrypted ? signed(t, gate, card, 'chip') : sealed(t, gate, card);
 }
 

@@ -2,6 +2,7 @@
  * What an event may do that proves nothing: deny, stop, or be explained. None of it is an approval, so none of it needs the
  * rules: whoever forges one of these keeps something from running.
  */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { anEdit } from '../proof/rules.ts';
 import { oneLine } from '../show/visible.ts';
@@ -22,6 +23,9 @@ export const tell = ({ wire: { event_id } }: Taken, why: string): Verdict => ({
 export const deny = (card: Card, { wire }: Taken, form: Evidence['form'], why: string): Verdict => ({
   ...{ do: 'deny', card, evidence: { user: wire.sender, event: wire.event_id, form }, why },
 });
+
+/** A tap on the chip that the card does not name. */
+export const decoy = (card: Card, t: Taken): Verdict => deny(card, t, 'chip', reasons.decoy);
 
 /** An event that fails the rules does nothing; who edits something with an enrolled device learns that. */
 export function failing(why: string, t: Taken): Verdict {

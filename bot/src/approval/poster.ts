@@ -3,7 +3,7 @@
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { type Content, message } from '../show/blocks.ts';
-import { canBeTapped, chip, chipCard, longCard, poll, type Secrets } from '../show/card.ts';
+import { canBeTapped, chip, chipCard, longCard, poll } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { NarrowLedger } from './narrow.ts';
 import type { Card, CardStore } from './store.ts';
@@ -31,7 +31,6 @@ export function createPoster({ ledger, matrix, cards, book }: PosterOptions): Po
   const approvers = (): string[] => [
     ...new Set(book.enrolled().flatMap((d) => (atLeast(d.role, 'approves') ? [d.user] : []))),
   ];
-  const secretsOf = (card: Card): Secrets => ({ ...card, decideBy: new Date(card.decideBy) });
   const roomOf = (workspace: string): RoomId => {
     const room = book.rooms().get(workspace);
     if (!room) throw new Error(`workspace ${workspace} has no room`);
@@ -68,7 +67,7 @@ export function createPoster({ ledger, matrix, cards, book }: PosterOptions): Po
       approval: '',
     };
     if (command) Object.assign(card, { form: 'command', event: command, open: false });
-    else if (!canBeTapped(action, secretsOf(card)))
+    else if (!canBeTapped(action, card))
       Object.assign(card, { form: 'code', key: '', decoy: '', code: newCode() });
     cards.add(card);
     return card;
@@ -81,14 +80,14 @@ export function createPoster({ ledger, matrix, cards, book }: PosterOptions): Po
     });
 
   async function postPoll(card: Card, action: Action): Promise<EventId> {
-    const { type, content } = poll(action, secretsOf(card), approvers());
+    const { type, content } = poll(action, card, approvers());
     const event = await post(card, 'poll', type, content);
     cards.set(card.action, { poll: event });
     return event;
   }
 
   async function postLong(card: Card, action: Action): Promise<EventId> {
-    const { card: content, file } = longCard(action, secretsOf(card));
+    const { card: content, file } = longCard(action, card);
     content['m.mentions'] = { user_ids: approvers() };
     const event = await post(card, 'card', 'm.room.message', content);
     const name = `action-${card.number}.txt`;
@@ -133,7 +132,7 @@ export function createPoster({ ledger, matrix, cards, book }: PosterOptions): Po
           : card.form === 'code'
             ? await postLong(card, action)
             : await post(card, 'card', 'm.room.message', {
-                ...message(chipCard(action, secretsOf(card)), 'm.text'),
+                ...message(chipCard(action, card), 'm.text'),
                 'm.mentions': { user_ids: approvers() },
               });
       cards.set(card.action, { event });

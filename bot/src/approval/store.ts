@@ -69,8 +69,7 @@ export function cardStore(db: Database, answersOf: (card: Card) => { ok: string;
   const insert = db.prepare('INSERT INTO card VALUES(?)');
   const issue = db.prepare('INSERT INTO issued VALUES(?,?,?,?)');
   const change = db.prepare('UPDATE card SET card = json_patch(card, ?) WHERE action = ?');
-  const find = (where: string, order = 'number') =>
-    db.prepare(`SELECT card FROM card WHERE ${where} ORDER BY ${order}`);
+  const find = (where: string) => db.prepare(`SELECT card FROM card WHERE ${where} ORDER BY number`);
   const by = {
     action: find('action = ?'),
     event: find('event = ?1 OR poll = ?1'),
@@ -78,8 +77,10 @@ export function cardStore(db: Database, answersOf: (card: Card) => { ok: string;
     number: find('number = ?'),
     open: find('open = 1'),
     unended: find('ended = 0'),
-    newest: find('true', 'number DESC LIMIT ?'),
   };
+  const newest = db.prepare(
+    "SELECT card ->> 'key' AS key, iif(open, card ->> 'decoy', '') AS decoy FROM card ORDER BY number DESC LIMIT ?",
+  );
   const findIssued = db.prepare('SELECT action, means, by FROM issued WHERE secret = ?');
   const every = (query: keyof typeof by, ...values: (string | number)[]): Card[] =>
     by[query].all(...values).map(({ card }) => JSON.parse(String(card)) as Card);
@@ -108,10 +109,8 @@ export function cardStore(db: Database, answersOf: (card: Card) => { ok: string;
     unended: () => every('unended'),
     recentEmojis() {
       const emoji = (secret: string): string => secret.split(' ')[0] ?? '';
-      const recent = every('newest', reuseAfter);
-      return new Set(
-        recent.flatMap(({ key, decoy, open }) => (open ? [emoji(key), emoji(decoy)] : [emoji(key)])),
-      );
+      const recent = newest.all(reuseAfter) as Pick<Card, 'key' | 'decoy'>[];
+      return new Set(recent.flatMap(({ key, decoy }) => [emoji(key), emoji(decoy)]));
     },
   };
 }

@@ -47,7 +47,7 @@ export type Brain = {
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
-  /** Calls back for every event from now on, in order; first with `up` where it is. Returns the way to end that. */
-  events(fn: (event: BrainEvent) => void): () => void;
+  /** Calls back for every event from now on, in order; first with `up` where it is. */
+  events(fn: (event: BrainEvent) => void): void;
   stop(): Promise<void>;
 };

@@ -177,7 +177,6 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     events(fn) {
       listeners.add(fn);
       if (up) fn({ type: 'up' });
-      return () => void listeners.delete(fn);
     },
     async stop() {
       over.abort();

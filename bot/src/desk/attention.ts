@@ -1,4 +1,6 @@
 /** How carefully people decide, by the ledger's own clock, and what that asks of the next card. */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 
 type Decision = { kind: 'approved' | 'denied'; seconds: number; decoy: boolean; brain: boolean };
@@ -42,7 +44,7 @@ export function createAttention(quick: number): Attention {
       last = entry.seq;
       const at = Date.parse(entry.at);
       if (entry.kind === 'posted') {
-        if ((JSON.parse(entry.body) as { form?: unknown }).form === 'command') return; // there was nothing to read
+        if (bodyOf(entry, 'posted').form === 'command') return; // there was nothing to read
         posted.set(entry.action, at);
         if (brain) asked = [...asked.filter((t) => t > at - mostCards.within), at];
         return;
@@ -51,8 +53,7 @@ export function createAttention(quick: number): Attention {
       if (shown === undefined || entry.kind === 'endorsed') return;
       posted.delete(entry.action);
       if (entry.kind !== 'approved' && entry.kind !== 'denied') return;
-      const { reason } = JSON.parse(entry.body) as { reason?: unknown };
-      const decoy = reason === 'the decoy was tapped';
+      const decoy = entry.kind === 'denied' && bodyOf(entry, 'denied').reason === reasons.decoy;
       decisions.push({ kind: entry.kind, seconds: (at - shown) / 1000, decoy, brain });
       if (decisions.length > kept) decisions.shift();
       denials = entry.kind === 'approved' ? 0 : denials + (brain ? 1 : 0);

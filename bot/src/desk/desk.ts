@@ -1,17 +1,11 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
 
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
-import {
-  type Action,
-  type Asked,
-  actionText,
-  makeAction,
-  sha256,
-  withReads,
-} from '@pocketcoder/ledger/src/action.ts';
-import { type Entry, LedgerError } from '@pocketcoder/ledger/src/client.ts';
+import { type Asked, actionText, makeAction, sha256, withReads } from '@pocketcoder/ledger/src/action.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { Decide } from '../approval/decide.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
@@ -22,7 +16,7 @@ import type { Book, Page } from '../approval/view.ts';
 import type { Block } from '../show/blocks.ts';
 import type { Attention } from './attention.ts';
 import { createGrants } from './grants.ts';
-import { NotAsked, refusal, unless } from './refusals.ts';
+import { NotAsked, refusal, unlessOver } from './refusals.ts';
 
 export type DeskOptions = {
   ledger: NarrowLedger;
@@ -68,25 +62,18 @@ export function createDesk(o: DeskOptions): Desk {
   const { ledger, cards, book, poster, decide, log } = o;
   const grants = createGrants(o);
 
+  /** Before its card stands in the ledger, where no denial is taken. @returns false where it was claimed or is over */
   const voided = (action: string, digest: string, reason: string) =>
-    ledger.append({ kind: 'void', action, body: { digest, reason } });
+    unlessOver(ledger.append({ kind: 'void', action, body: { digest, reason } }));
+  /** The same once it stands there: a denial counts until the executor has claimed the action. */
+  const denied = (action: string, digest: string, by: string, reason: string) =>
+    unlessOver(ledger.append({ kind: 'denied', action, body: { digest, grade: 'plain', by, reason } }));
 
-  /** A denial counts until the executor has claimed the action; the ledger knows which came first. */
-  async function denyCard(card: Card, by: string, why: string): Promise<string> {
-    const { action, digest } = card;
-    // Its card stands in the room, but not yet in the ledger, which takes no denial before that.
-    if (book.state(action) === 'requested') await unless('lifecycle', voided(action, digest, why));
-    else
-      try {
-        const body = { digest, grade: 'plain', by, reason: why };
-        const { seq } = await ledger.append({ kind: 'denied', action, body });
-        log.info({ action, kind: 'denied', seq }, 'decision');
-      } catch (error) {
-        // A no that was refused for any other reason than its time must come again: the action may still run.
-        if (!(error instanceof LedgerError) || error.code !== 'lifecycle') throw error;
-        log.warn({ action, kind: 'denied', code: error.code }, 'the ledger refused a decision');
-        return refusal(error.code);
-      }
+  /** The ledger knows what came first. */
+  async function denyCard({ action, digest }: Card, by: string, why: string): Promise<string> {
+    const early = book.state(action) === 'requested';
+    const ended = early ? await voided(action, digest, why) : await denied(action, digest, by, why);
+    if (!ended && !early) return refusal('lifecycle');
     cards.set(action, { open: false });
     return '';
   }
@@ -119,22 +106,8 @@ export function createDesk(o: DeskOptions): Desk {
   /** What could not be shown is taken back, so that "nothing ran" is true. Throws why, unless it was claimed already. */
   async function withdraw(page: Page, error: unknown): Promise<void> {
     log.error({ action: page.action.id, err: error }, 'a card could not be shown');
-    try {
-      await voided(page.action.id, page.digest, 'its card could not be shown');
-    } catch (refusal) {
-      if (refusal instanceof LedgerError && refusal.code === 'lifecycle') return;
-      throw refusal;
-    }
-    throw error;
+    if (await voided(page.action.id, page.digest, 'its card could not be shown')) throw error;
   }
-
-  const waiting = (number: number): { card: Card; action: Action } | string => {
-    const card = cards.byNumber(number);
-    const page = card && book.page(card.action);
-    if (!card) return `There is no #${number}. !pending lists what waits.`;
-    if (!card.open || !page) return `#${number} is already ${book.state(card.action) || 'over'}.`;
-    return { card, action: page.action };
-  };
 
   return {
     async ask(asked, command, file) {
@@ -166,35 +139,33 @@ export function createDesk(o: DeskOptions): Desk {
         await poster.show(page);
       };
       const refused = command && (await decide.command(page, command));
-      if (refused) await unless('lifecycle', voided(action.id, page.digest, refusal(refused)));
-      else if (refused !== undefined) return { action: action.id, number: page.number };
-      else if (agents() || !(await grants.covers(page)))
+      if (refused) await voided(action.id, page.digest, refusal(refused));
+      else if (refused === undefined && (agents() || !(await grants.covers(page))))
         await show().catch((error: unknown) => withdraw(page, error));
       return { action: action.id, number: page.number };
     },
     apply,
     async addPoll(number) {
-      const found = waiting(number);
-      if (typeof found === 'string') return found;
-      if (found.card.form === 'code') return `#${number} is too long for a poll: its file has a code.`;
-      await poster.showPoll(found.card, found.action);
+      const card = cards.byNumber(number);
+      const page = card && book.page(card.action);
+      if (!card) return `There is no #${number}. !pending lists what waits.`;
+      if (!card.open || !page) return `#${number} is already ${book.state(card.action) || 'over'}.`;
+      if (card.form === 'code') return `#${number} is too long for a poll: its file has a code.`;
+      await poster.showPoll(card, page.action);
       return '';
     },
     async stop(workspace, by) {
-      const plans = await grants.endOf(workspace, 'stopped'); // first, so that no further step is covered
+      const plans = await grants.endOf(workspace, reasons.stopped); // first, so that no further step is covered
       const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
         const card = cards.get(action.id);
-        if (card && ['posted', 'endorsed', 'approved'].includes(state)) await denyCard(card, by, 'stopped');
-        if (state === 'leased')
-          await unless(
-            'lifecycle',
-            ledger.append({ kind: 'denied', action: action.id, body: { digest, by, reason: 'stopped' } }),
-          );
-        if (state === 'requested') await unless('lifecycle', voided(action.id, digest, 'stopped'));
+        if (card && ['posted', 'endorsed', 'approved'].includes(state))
+          await denyCard(card, by, reasons.stopped);
+        if (state === 'leased') await denied(action.id, digest, by, reasons.stopped);
+        if (state === 'requested') await voided(action.id, digest, reasons.stopped);
         // Claimed meanwhile, or long since: then it is the executor's to end.
-        else await unless('lifecycle', ledger.append({ kind: 'stop', action: action.id, body: { by } }));
+        else await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: { by } }));
       }
       return mine.length + plans;
     },
@@ -208,7 +179,7 @@ export function createDesk(o: DeskOptions): Desk {
         const body = { digest, reason: 'not decided in time' };
         // What was never shown can't expire: something went wrong half-way, and it is taken back.
         const kind = state === 'requested' ? 'void' : 'expired';
-        await unless('lifecycle', ledger.append({ kind, action: action.id, body }));
+        await unlessOver(ledger.append({ kind, action: action.id, body }));
         cards.set(action.id, { open: false });
       }
     },
@@ -226,10 +197,7 @@ export function createDesk(o: DeskOptions): Desk {
         const state = book.state(page.action.id);
         const card = cards.get(page.action.id);
         if (card?.form === 'command' && ['requested', 'posted'].includes(state)) {
-          await unless(
-            'lifecycle',
-            voided(page.action.id, page.digest, 'the bot was restarted: say it again'),
-          );
+          await voided(page.action.id, page.digest, 'the bot was restarted: say it again');
           continue;
         }
         const shown =

@@ -1,6 +1,9 @@
 /** What needs no card, and what was approved without anything to run: leases, plans and other control actions. */
+
 import { setTimeout as pause } from 'node:timers/promises';
 import { effectOf } from '@pocketcoder/ledger/rules/answers.cjs';
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Entry, LedgerError } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
@@ -96,11 +99,11 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
     },
     onEntry(entry) {
       // What its card leased besides may have come between the stop and this entry of it.
-      if (entry.kind === 'stop') endLate(entry.action, 'stopped');
+      if (entry.kind === 'stop') endLate(entry.action, reasons.stopped);
       if (!['denied', 'expired', 'void'].includes(entry.kind)) return;
       const used = book.page(entry.action)?.story.find((e) => e.kind === 'leased');
       if (!used) return;
-      const { lease } = JSON.parse(used.body) as { lease: string };
+      const { lease } = bodyOf(used, 'leased');
       if (!book.standing().some((g) => g.id === lease && g.kind === 'plan')) return;
       endLate(lease, 'one of its steps did not run');
     },

@@ -1,4 +1,5 @@
 /** What the ledger refuses, and what that means to people. */
+import type { Code } from '@pocketcoder/ledger/rules/codes.cjs';
 import { LedgerError } from '@pocketcoder/ledger/src/client.ts';
 
 /** Nothing was recorded of a wish, so nothing can come of it. `why` is for whoever asked. */
@@ -10,12 +11,15 @@ export class NotAsked extends Error {
   }
 }
 
-/** Lets one refusal of the ledger pass: somebody else was first, and that is as well. */
-export async function unless(code: string, appended: Promise<unknown>): Promise<void> {
-  await appended.catch((error: unknown) => {
-    if (!(error instanceof LedgerError) || error.code !== code) throw error;
-  });
-}
+/** Lets one refusal of the ledger pass: somebody else was first, and that is as well. @returns whether it was written */
+export const unlessOver = (appended: Promise<unknown>): Promise<boolean> =>
+  appended.then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof LedgerError) || error.code !== 'lifecycle') throw error;
+      return false;
+    },
+  );
 
 /** What is said of an answer that the ledger did not take. @param code '' where it took it */
 export const refusal = (code: string): string =>
@@ -44,4 +48,4 @@ export const refused: Record<string, string> = {
   not_frozen: 'nothing is frozen',
   body_invalid:
     'that can’t be asked for: a lease is for a path inside the workspace, at most 1000 times and at most 7 days',
-};
+} satisfies Partial<Record<Code | 'no_room', string>>;

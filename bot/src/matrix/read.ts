@@ -17,7 +17,7 @@ function newest(wire: WireEvent): WireEvent {
 
 /** @returns the content of an encrypted message as it stands now, or {} where it can't be had or read. Never throws */
 export async function readEvent(
-  crypto: Crypto,
+  decrypt: Crypto['decrypt'],
   client: Client,
   room: RoomId,
   event: EventId,
@@ -26,7 +26,7 @@ export async function readEvent(
   async function read(): Promise<Content> {
     const wire = await client.api<unknown>('GET', path, { patience: 0, timeout: most });
     if (!wellFormed(wire)) return {};
-    const { event: clear } = await crypto.decrypt(room, { ...newest(wire), room_id: room });
+    const { event: clear } = await decrypt(room, { ...newest(wire), room_id: room });
     const { content } = JSON.parse(clear) as { content?: unknown };
     if (!isObject(content)) return {};
     return isObject(content['m.new_content']) ? content['m.new_content'] : content;

@@ -1,9 +1,10 @@
 /** Follows the homeserver: keys to the crypto machine, events to the disk, gaps filled, and only then the token moves. */
-import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { messageOf, retry } from '@pocketcoder/ledger/src/retry.ts';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { News } from '../proof/receive.ts';
 import type { RoomId, UserId, WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
 import type { Arrival, Gap, Journal } from './journal.ts';
@@ -44,13 +45,9 @@ function checked(answer: unknown): SyncAnswer {
   const where = error.issues.map(({ path }) => path.join('.') || 'the whole of it').join(', ');
   throw new Malformed(`the homeserver's sync answer is malformed: ${where}`);
 }
-const usersOf = (list: readonly string[] | null | undefined): W.UserId[] =>
-  (list ?? []).map((u) => new W.UserId(u));
-
 export type SyncOptions = {
   me: UserId;
   client: Client;
-  crypto: Crypto;
   journal: Journal;
   log: Logger;
   signal: AbortSignal;
@@ -58,10 +55,8 @@ export type SyncOptions = {
   onArrivals(): void;
   /** Resolves when there is room to write. */
   space(): Promise<void>;
-  /** Whether the machine may see this to-device event. */
-  admits(event: unknown): Promise<boolean>;
-  /** The machine was given to-device events. */
-  advance(): Promise<void>;
+  /** Takes what comes for the crypto machine. */
+  receive(news: News): Promise<void>;
   /** The machine may have something to send. */
   pump(): Promise<void>;
   /** Events of that room are missing and can't be had. Where it rejects, and after a restart, it is told again. */
@@ -77,33 +72,16 @@ const waitForNews = 30_000;
 const page = { size: 100, most: 100 };
 
 export function createSync(o: SyncOptions) {
-  const { client, crypto, journal, log, signal } = o;
+  const { client, journal, log, signal } = o;
 
-  let counted = '';
-  /** What the server said last of this device's keys: an answer without them says that nothing changed, not that none are left. */
-  let counts: Record<string, number> = {};
-  let unused: string[] | undefined;
-  /** Not without news: the machine writes its whole account down each time, before the events that came are looked at. */
-  async function giveKeys(s: SyncAnswer): Promise<void> {
-    const changed = usersOf(s.device_lists?.changed);
-    const left = usersOf(s.device_lists?.left);
-    counts = s.device_one_time_keys_count ?? counts;
-    unused = s.device_unused_fallback_key_types ?? unused;
-    const now = JSON.stringify([counts, unused]);
-    const events: unknown[] = [];
-    for (const event of s.to_device?.events ?? [])
-      if (isShallow(event) && (await o.admits(event))) events.push(event);
-    if (events.length + changed.length + left.length === 0 && now === counted) return;
-    await crypto.machine.receiveSyncChanges(
-      JSON.stringify(events),
-      new W.DeviceLists(changed, left),
-      new Map(Object.entries(counts)),
-      unused && new Set(unused),
-      new W.DecryptionSettings(W.TrustRequirement.CrossSigned),
-    );
-    counted = now;
-    if (events.length > 0) await o.advance();
-  }
+  const giveKeys = (s: SyncAnswer): Promise<void> =>
+    o.receive({
+      events: (s.to_device?.events ?? []).filter((event) => isShallow(event)),
+      changed: s.device_lists?.changed ?? [],
+      left: s.device_lists?.left ?? [],
+      counts: s.device_one_time_keys_count ?? undefined,
+      unused: s.device_unused_fallback_key_types ?? undefined,
+    });
 
   /** What lies between two tokens, oldest first. A server that is merely down makes this wait, not give up. */
   async function fill(room: RoomId, from: string, to: string): Promise<WireEvent[]> {

@@ -2,7 +2,7 @@
 import { type Crypto, megolmIndex, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import type { Content, DeviceId, Evidence, RoomId, Taken, UserId, WireEvent } from '../types.ts';
 import { isObject } from '../types.ts';
-import type { Seen } from './seen.ts';
+import type { Replays } from './seen.ts';
 
 function evidenceOf(wire: WireEvent, d: W.DecryptedRoomEvent): Evidence {
   const device = d.senderDevice?.toString() as DeviceId | undefined;
@@ -38,12 +38,7 @@ function reasonOf(error: unknown): Pick<Taken, 'failed' | 'missingKey'> {
 }
 
 /** Decrypts one event. Whatever stands in it, the answer is a Taken: `failed` says why nothing came out. */
-export async function takeIn(
-  crypto: Crypto,
-  seen: Pick<Seen, 'replay'>,
-  room: RoomId,
-  wire: WireEvent,
-): Promise<Taken> {
+export async function takeIn(crypto: Crypto, seen: Replays, room: RoomId, wire: WireEvent): Promise<Taken> {
   const { type: outside, content } = wire;
   const clear = (type: string, content: Content): Taken => ({ room, wire, encrypted: false, type, content });
   if (outside !== 'm.room.encrypted' || wire.state_key !== undefined) return clear(outside, content);

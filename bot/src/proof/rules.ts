@@ -5,14 +5,20 @@
 import type { DeviceNow, Enrolled, Evidence, IdentityNow, Matrix, Taken, UserId } from '../types.ts';
 import { relationOf } from '../types.ts';
 
-/** What the crypto library and the bot's own memory say at this moment. */
-export type Proof = Pick<Matrix, 'forceQuery' | 'deviceNow' | 'identityNow' | 'replay'>;
+/** What the crypto library and the bot's own memory say at this moment; and the homeserver made to state the keys anew. */
+type Known = Pick<Matrix, 'deviceNow' | 'identityNow' | 'replay'>;
+export type Proof = Known & Pick<Matrix, 'forceQuery'>;
+
+/** The first rule that fails: its number and words for the log. Undefined where all hold. */
+type Fault = string | undefined;
 
 /** The library caches this warning per room key; rules 3 and 4 ask for the truth of now. */
 const stale = 'UnverifiedIdentity';
 
 /** The last rule, failed alone: all that shows who made the event holds. */
 export const anEdit = '6: an edit';
+/** What it came out of was seen before, in another event. */
+export const replayed = '6: seen before under another event id';
 
 const enrolledAs = (approvers: readonly Enrolled[], e: Evidence): Enrolled | undefined =>
   approvers.find(
@@ -40,13 +46,8 @@ function edits({ content }: Taken): boolean {
 /**
  * Judges one event by the evidence of its decryption and the crypto state of now.
  * @param approvers the enrolled devices of this room's approvers, from the ledger
- * @returns undefined where all six hold, else the first that fails: its number and words for the log
  */
-export async function violated(
-  t: Taken,
-  approvers: readonly Enrolled[],
-  proof: Omit<Proof, 'forceQuery'>,
-): Promise<string | undefined> {
+export async function violated(t: Taken, approvers: readonly Enrolled[], proof: Known): Promise<Fault> {
   const e = t.evidence;
   if (!t.encrypted) return '1: not encrypted';
   if (t.failed !== undefined || !e) return `1: not decrypted: ${t.failed ?? 'no evidence'}`;
@@ -64,18 +65,13 @@ export async function violated(
 
   if (t.wire.sender !== enrolled.user) return `5: sent as ${t.wire.sender}, encrypted by ${enrolled.user}`;
 
-  if (!proof.replay(t.room, e.session, e.index, t.wire.event_id))
-    return '6: seen before under another event id';
+  if (!proof.replay(t.room, e.session, e.index, t.wire.event_id)) return replayed;
   if (edits(t)) return anEdit;
   return undefined;
 }
 
 /** Before a decision, the same on keys that the homeserver was made to state again just now (9). */
-export async function unproven(
-  t: Taken,
-  approvers: readonly Enrolled[],
-  proof: Proof,
-): Promise<string | undefined> {
+export async function unproven(t: Taken, approvers: readonly Enrolled[], proof: Proof): Promise<Fault> {
   try {
     await proof.forceQuery(t.wire.sender);
   } catch (error) {
@@ -88,13 +84,8 @@ export async function unproven(
  * The same of a sealed tap, which is a plain event. Its key stands for 1, 2 and 3: it left the bot in a ciphertext for enrolled
  * devices alone, so it comes from one of those, or from who reads what they read. It counts once, which stands for 6. Of 5
  * nothing is left: who tapped is what the homeserver says.
- * @returns undefined where what can be asked holds, else what fails: its number and words for the log
  */
-export async function unsealed(
-  user: UserId,
-  approvers: readonly Enrolled[],
-  proof: Pick<Proof, 'identityNow'>,
-): Promise<string | undefined> {
+export async function unsealed(user: UserId, approvers: readonly Enrolled[], proof: Known): Promise<Fault> {
   const identity = await proof.identityNow(user);
   const pinned = approvers.some((a) => a.user === user && sameIdentity(a, identity));
   return pinned ? undefined : `4: the identity of ${user} is not the pinned one`;

@@ -12,6 +12,7 @@ const schema = `
     PRIMARY KEY(room, session, at)) STRICT, WITHOUT ROWID;`;
 
 export type Seen = ReturnType<typeof openSeen>;
+export type Replays = Pick<Seen, 'replay'>;
 
 /** What a function wrote has reached the disk when it returns. */
 export function openSeen(db: Database) {

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { CardStore } from '../approval/store.ts';
 import type { Book } from '../approval/view.ts';
-import { unless } from '../desk/refusals.ts';
+import { unlessOver } from '../desk/refusals.ts';
 import type { Conversation } from '../tasks/conversation.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import type { Troubles } from './troubles.ts';
@@ -44,7 +44,7 @@ export function createGuard(o: GuardOptions): Guard {
       const waits = ['requested', 'posted', 'endorsed'].includes(book.state(action.id));
       if (!waits || book.rooms().get(action.workspace) !== room) continue;
       const body = { digest, reason };
-      await unless('lifecycle', ledger.append({ kind: 'void', action: action.id, body }));
+      await unlessOver(ledger.append({ kind: 'void', action: action.id, body }));
     }
   }
 

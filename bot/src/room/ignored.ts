@@ -1,4 +1,5 @@
 /** What is said about events that were not heard: once a kind and device, so that nobody with a token can fill the room. */
+import { replayed } from '../proof/rules.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Taken } from '../types.ts';
 
@@ -24,6 +25,15 @@ const said: Record<Kind, (device: string) => string> = {
     'an answer of yours, because the homeserver would not state the keys of your devices. Nothing was run. Answer again.',
 };
 
+/** By the number of the rule that it failed (proof/rules.ts). A changed identity has an alarm of its own. */
+const failed: Readonly<Record<string, Kind>> = {
+  '1:': 'forged',
+  '2:': 'forged',
+  '3:': 'unpaired',
+  '5:': 'forged',
+  '9:': 'no_keys',
+};
+
 function kindOf(t: Taken, why: string): Kind | undefined {
   if (!t.encrypted)
     return ['m.room.message', 'org.matrix.msc3381.poll.response'].includes(t.type) ? 'clear' : undefined;
@@ -32,10 +42,7 @@ function kindOf(t: Taken, why: string): Kind | undefined {
     if (t.failed.startsWith('MissingRoomKey')) return 'late';
     return /^(Mismatched|SenderIdentity)/.test(t.failed) ? 'forged' : 'unreadable';
   }
-  if (why.startsWith('3:')) return 'unpaired';
-  if (why.startsWith('6: seen before')) return 'replayed';
-  if (/^[125]:/.test(why)) return 'forged';
-  return why.startsWith('9:') ? 'no_keys' : undefined; // a changed identity has an alarm of its own
+  return why === replayed ? 'replayed' : failed[why.slice(0, 2)];
 }
 
 /** Milliseconds until the same is told again, and how many different ones are told in that time; of room keys as many again. */

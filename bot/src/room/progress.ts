@@ -1,4 +1,5 @@
 /** A card lives: from the first answer on, one message says how its action stands, by edits, and at last how it ended. */
+import { answers } from '@pocketcoder/ledger/rules/answers.cjs';
 import type { Logger } from 'pino';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
@@ -42,9 +43,7 @@ export function standsText(
   switch (book.state(action.id)) {
     case 'endorsed': {
       const { people, devices } = book.lacking(action.id);
-      const names = story
-        .filter((e) => e.kind === 'endorsed')
-        .map((e) => nameOf((JSON.parse(e.body) as { evidence: { user: string } }).evidence.user));
+      const names = answers(story).map(({ evidence }) => nameOf(evidence.user));
       const needs =
         people > 0
           ? `${people} more ${people === 1 ? 'person' : 'people'}`

@@ -1,6 +1,8 @@
 /** Every event of the room: judged by the gatekeeper, then decided, heard, or left alone. */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
@@ -178,7 +180,7 @@ export function createRelay(o: RelayOptions): Relay {
   async function noteRemoval(t: Taken): Promise<void> {
     const card = removedBy(t, cards);
     if (!card) return;
-    const body = { reason: 'card removed', action: card.action, room: t.room };
+    const body = { reason: reasons.cardRemoved, action: card.action, room: t.room };
     await o.ledger.append({ id: idOf(`removed ${card.action}`, sha256), kind: 'alarm', body });
   }
 
@@ -226,12 +228,13 @@ export function createRelay(o: RelayOptions): Relay {
     onEntry(entry) {
       if (entry.author !== 'operator') return; // what was said in the room has its answer there
       if (entry.kind === 'workspace.exported') {
-        const { workspace, form, files } = JSON.parse(entry.body) as Record<string, string>;
-        const room = book.rooms().get(workspace ?? '');
+        const { workspace, form, files } = bodyOf(entry, 'workspace.exported');
+        const room = book.rooms().get(workspace);
         if (room) void say(room as RoomId, `📤 Exported at the console as a ${form}; files: ${files}.`);
       }
       if (entry.kind === 'frozen') for (const name of book.rooms().keys()) void conversation.interrupt(name);
-      const text = entry.kind === 'identity.enrolled' ? welcome(JSON.parse(entry.body)) : told[entry.kind];
+      const text =
+        entry.kind === 'identity.enrolled' ? welcome(bodyOf(entry, 'identity.enrolled')) : told[entry.kind];
       if (text) for (const room of book.rooms().values()) void say(room as RoomId, text);
       const [workspace] = book.rooms().keys();
       const [first, more] = book.enrolled();

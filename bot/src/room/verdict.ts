@@ -1,4 +1,7 @@
 /** How an action ended, for people: what happened in the first words; who let it and how is for auditors and stands last. */
+import { answers } from '@pocketcoder/ledger/rules/answers.cjs';
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
@@ -6,12 +9,10 @@ import { nameOf } from '../show/action.ts';
 import { roughly } from '../show/control.ts';
 
 type Known = Pick<Book, 'enrolled' | 'number'>;
-type Said = { by?: unknown; grade?: unknown; evidence?: { user: string; form: string } };
-const said = (entry: Entry | undefined): Said => (entry ? (JSON.parse(entry.body) as Said) : {});
 
 /** ` by ann`, or ` by you` where nobody else could have been it; '' where nobody is named. */
-function byWhom(by: unknown, book: Known): string {
-  if (typeof by !== 'string') return '';
+function byWhom(by: string | undefined, book: Known): string {
+  if (by === undefined) return '';
   return book.enrolled().every((d) => d.user === by) ? ' by you' : ` by ${nameOf(by)}`;
 }
 
@@ -36,11 +37,13 @@ export function verdictLine(page: Page, outcome: Outcome, book: Known): string {
       return `⚠️ exit ${outcome.exit}${took(page)}${more}`;
     case 'killed': {
       const stop = story.findLast((e) => e.kind === 'stop');
-      if (reason === 'stopped') return `🛑 stopped${byWhom(said(stop).by, book)}${took(page)}`;
+      if (reason === reasons.stopped)
+        return `🛑 stopped${byWhom(stop && bodyOf(stop, 'stop').by, book)}${took(page)}`;
       return reason ? `🛑 ended: ${reason}${took(page)}` : `🛑 ended by ${outcome.signal}${took(page)}`;
     }
     case 'denied': {
-      const by = byWhom(said(story.findLast((e) => e.kind === 'denied')).by, book);
+      const denied = story.findLast((e) => e.kind === 'denied');
+      const by = byWhom(denied && bodyOf(denied, 'denied').by, book);
       const ask = action.requester === 'brain' ? ' Say why, and the agent is told.' : '';
       return `❌ denied${by} (${reason ?? 'no reason given'}). ${nothing}${ask}`;
     }
@@ -60,12 +63,11 @@ export function proofOf({ story }: Page, entry: Entry, book: Known): string[] {
   const mark = `⛓ ${entry.seq} ${entry.hash.slice(0, 12)}`;
   const leased = story.find((e) => e.kind === 'leased');
   if (leased) {
-    const { lease, use } = JSON.parse(leased.body) as { lease: string; use: number };
+    const { lease, use } = bodyOf(leased, 'leased');
     return [`by #${book.number(lease) ?? lease}, use ${use}`, mark];
   }
-  const answers = story.filter((e) => e.kind === 'endorsed' || e.kind === 'approved').map(said);
   if (!story.some((e) => e.kind === 'approved')) return [mark];
-  const names = [...new Set(answers.flatMap(({ evidence }) => (evidence ? [nameOf(evidence.user)] : [])))];
-  const ways = [...new Set(answers.map(({ grade, evidence }) => `${grade}, ${evidence?.form}`))];
+  const names = [...new Set(answers(story).map(({ evidence }) => nameOf(evidence.user)))];
+  const ways = [...new Set(answers(story).map(({ grade, evidence }) => `${grade}, ${evidence.form}`))];
   return [`approved by ${names.join(' and ')} (${ways.join('; ')})`, mark];
 }

@@ -32,9 +32,9 @@ function asker(requester: Requester): string {
 
 /**
  * How a card begins: its number, who asks for what, then the workspace, its size, and until when it can be decided.
- * @param decideBy absent once it was decided
+ * @param decideBy milliseconds since 1970; absent once it was decided
  */
-export function header(action: Action, number: number, decideBy?: Date): Block {
+export function header(action: Action, number: number, decideBy?: number): Block {
   const { kind, args, workspace, requester, approvers = 1, devices = 1, grace = 0 } = action;
   const about = [
     workspace,
@@ -42,9 +42,9 @@ export function header(action: Action, number: number, decideBy?: Date): Block {
     approvers > 1 ? `needs ${approvers} people` : '',
     devices > 1 ? `needs ${devices} devices` : '',
     grace > 0 ? `waits ${duration(grace)} after the yes` : '',
-    decideBy
-      ? `decide by ${clock(decideBy, new Date(decideBy.getTime() - action.decide_within * 1000))}`
-      : '',
+    decideBy === undefined
+      ? ''
+      : `decide by ${clock(new Date(decideBy), new Date(decideBy - action.decide_within * 1000))}`,
   ];
   return {
     line: `#${number} · ${asker(requester)} wants to ${wishOf(kind)}\n${about.filter(Boolean).join(' · ')}`,

@@ -1,19 +1,12 @@
 /** The Matrix events of a card: message, sealed chips, poll, long file, and what stands there once it was answered. */
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
+import type { Card } from '../approval/store.ts';
 import { digestText } from '../approval/tokens.ts';
 import { actionBlocks, header } from './action.ts';
 import { type Block, type Content, message, toText } from './blocks.ts';
 
-/** A card's open secrets and where it stands; `key` and `decoy` are sealed keys, absent on poll and code cards. */
-export type Secrets = {
-  number: number;
-  digest: string;
-  decideBy: Date;
-  key: string;
-  decoy: string;
-  nonce: string;
-  code: string;
-};
+/** What of a card is shown with its action. */
+export type Secrets = Pick<Card, 'number' | 'digest' | 'decideBy' | 'key' | 'nonce' | 'code'>;
 
 const pollStart = 'org.matrix.msc3381.poll.start';
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
@@ -70,8 +63,7 @@ export function canBeTapped(action: Action, s: Secrets): boolean {
 /** The same before there are secrets: they are all of one length. */
 export const fitsCard = (action: Action): boolean =>
   canBeTapped(action, {
-    ...{ number: 999_999, digest: '0'.repeat(64), decideBy: new Date(0) },
-    ...{ key: '🦊', decoy: '', nonce: '', code: '' },
+    ...{ number: 999_999, digest: '0'.repeat(64), decideBy: 0, key: '🦊', nonce: '', code: '' },
   });
 
 /** A sealed chip: the whole annotation inside, an empty reference outside, so that the server never sees the key. */

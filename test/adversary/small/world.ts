@@ -21,6 +21,7 @@ import { ensureIdentity } from '../../../bot/src/proof/identity.ts';
 import { createKeys } from '../../../bot/src/proof/keys.ts';
 import { createPairing } from '../../../bot/src/proof/pairing.ts';
 import { createPost } from '../../../bot/src/proof/post.ts';
+import { createReceive } from '../../../bot/src/proof/receive.ts';
 import { openSeen } from '../../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../../bot/src/show/card.ts';
 import type {
@@ -143,9 +144,11 @@ export async function smallWorld(): Promise<SmallWorld> {
   const onGap = async () => {};
   const space = async () => {};
   const sync = createSync({
-    ...{ me: botUser, client, crypto, journal, log, signal },
+    ...{ me: botUser, client, journal, log, signal },
     ...{ onArrivals: inbox.kick, pump: keys.pump, onGap, space },
-    ...{ admits: verification.admits, advance: verification.advance },
+    receive: createReceive({
+      ...{ machine: crypto.machine, admits: verification.admits, advance: verification.advance },
+    }),
   });
   const post = createPost({
     crypto,
