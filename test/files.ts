@@ -16,7 +16,7 @@ type Group = {
 };
 /** Those that start containers share the machine and the engine, so only one of their files runs at a time. */
 const groups: readonly Group[] = [
-  { folders: ['unit'], concurrency: 2 },
+  { folders: ['model', 'unit'], concurrency: 2 },
   { folders: ['connection', 'integration', 'adversary'], concurrency: 1 },
   { folders: ['element'], concurrency: 1, first: 'test/element/build.ts' },
 ];

@@ -8,7 +8,7 @@ export type Standing = { file: string; name: string; number: number };
 
 /** Every test named attack-NN, in the order of files and lines. @returns paths relative to the checkout */
 export function attackTests(): Standing[] {
-  return globSync('test/{unit,integration,connection,adversary,chaos}/**/*.test.ts', { cwd: checkout })
+  return globSync('test/{unit,model,integration,connection,adversary,chaos}/**/*.test.ts', { cwd: checkout })
     .sort()
     .flatMap((file) =>
       [...readFileSync(join(checkout, file), 'utf8').matchAll(/^test\('(attack-\d\d [^']+)'/gm)].flatMap(
