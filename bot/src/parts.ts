@@ -19,7 +19,7 @@ import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
 import { createWatch } from './room/guard.ts';
 import { createOutages } from './room/outages.ts';
-import { createOutcomes, outcomeReader } from './room/outcomes.ts';
+import { createOutcomes } from './room/outcomes.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
@@ -81,7 +81,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     },
     halted: tasks.halted,
   });
-  const asks = createAsks(desk, book, outcomeReader({ ledger, book }));
+  const asks = createAsks(desk, book);
   const gateway = createGateway({ ...c.gateway, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({

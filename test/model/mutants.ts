@@ -94,11 +94,6 @@ const rows: Record<string, readonly Row[]> = {
     ],
     ['each kind is written by who may', '!rights[e.author]?.includes(e.kind)', "e.author === 'auditor'"],
     [
-      'a policy is set at the console while nobody is enrolled',
-      "enrolled(state.people).length > 0 ? 'needs_approval' : ''",
-      "''",
-    ],
-    [
       'what takes effect is what was approved',
       "    if (canonical(body) !== canonical(effectOf(request, String(body.digest), c.story))) return 'body_invalid';\n",
       '',
@@ -183,6 +178,13 @@ const rows: Record<string, readonly Row[]> = {
       '',
     ],
     ['a path does not climb', "  return parts.indexOf('..') < 0 ? parts : undefined;", '  return parts;'],
+  ],
+  effects: [
+    [
+      'a policy is set at the console while nobody is enrolled',
+      "enrolled(state.people).length > 0 ? 'needs_approval' : ''",
+      "''",
+    ],
   ],
 };
 

@@ -56,7 +56,7 @@ const listing = (path: string, requester = owner.user): Asked => ({
 test('a message decides the very act that its words name, by the gatekeeper’s word, whoever asks in its name', async () => {
   const d = startDesk();
   const made = async (command: Command, wish: Asked): Promise<string[]> => {
-    const { action } = await d.desk.ask(wish, command);
+    const { action } = await d.desk.ask(wish, { command });
     return d.kinds(action);
   };
   const card = ['requested', 'posted'];
@@ -70,7 +70,7 @@ test('a message decides the very act that its words name, by the gatekeeper’s 
   assert.deepEqual(await made(changed, listing('.')), card, 'its words were others');
   const late = await d.commandOf('!files src', '$five');
   Object.assign(late.evidence, { device: 'TABLET' });
-  const { action } = await d.desk.ask(listing('src'), late);
+  const { action } = await d.desk.ask(listing('src'), { command: late });
   const { body = '' } = d.memory.entries.findLast((e) => e.action === action && e.kind === 'approved') ?? {};
   assert.equal(JSON.parse(body).evidence.device, owner.device, 'the evidence is what it was');
   const genuine = await d.commandOf('!files src', '$six');

@@ -180,8 +180,7 @@ test('🛑 ends reads that are given while it is carried out, and lets none be g
 });
 
 test('calls become one plan where that takes no more answers and one card shows it; reads do not that the first card leases', () => {
-  const putTogether = (d: Desk, ...all: Asked[]) =>
-    createAsks(d.desk, d.book, async () => undefined).together(all);
+  const putTogether = (d: Desk, ...all: Asked[]) => createAsks(d.desk, d.book).together(all);
   const d = offering();
   const plan = putTogether(d, step('a'), step('b'));
   assert.ok(plan?.kind === 'plan' && plan.requester === 'brain' && plan.task === 'task');

@@ -225,7 +225,7 @@ test('what its own message decides is answered by one reply, which says since wh
     [5, '$two'],
   ] as const) {
     const before = s.posted.length;
-    const { action, number } = await s.desk.ask(list, await s.commandOf('!files', event));
+    const { action, number } = await s.desk.ask(list, { command: await s.commandOf('!files', event) });
     const by = (kind: string, body: object) =>
       s.put({ author: 'executor', kind, action, body: { digest: s.book.page(action)?.digest, ...body } });
     for (const kind of ['claimed', 'running']) by(kind, { executor: 'one' });

@@ -34,13 +34,20 @@ export type DeskOptions = {
   halted(task: string): string;
   log: Logger;
 };
+export type AskedBy = {
+  /** The signed message that asks: where its kind, its sender and the policy let it, it is the decision too. */
+  command?: Command;
+  /** The bytes that the action names. */
+  file?: Uint8Array;
+  /** The action's id, for who has to know it before anything is recorded; a command's is made from its event. */
+  id?: string;
+};
 export type Desk = {
   /**
-   * Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered.
-   * @param command the signed message that asks: where its kind, its sender and the policy let it, it is the decision too
-   * @param file the bytes that the action names
+   * Records the wish and shows its card, unless a lease or a plan covers it. Resolves when the card can be answered; by then it may
+   * be over.
    */
-  ask(asked: Asked, command?: Command, file?: Uint8Array): Promise<{ action: string; number: number }>;
+  ask(asked: Asked, by?: AskedBy): Promise<{ action: string; number: number }>;
   /** Carries out what the gatekeeper said of an event. Returns what a person should be told, or ''. */
   apply(verdict: Judged): Promise<string>;
   addPoll(number: number): Promise<string>;
@@ -110,15 +117,19 @@ export function createDesk(o: DeskOptions): Desk {
   }
 
   return {
-    async ask(asked, command, file) {
+    async ask(asked, { command, file, id } = {}) {
       const brain = asked.requester === 'brain';
       const agents = () => (brain ? o.halted(asked.task) : '');
       const why = o.trouble(asked.workspace) || agents() || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new NotAsked(why);
       // Where somebody only reads a tap proves nothing.
       const raise = isWatched(book.enrolled()) || o.attention.asksSigned() ? 'signed' : undefined;
-      const id = command && idOf(command.evidence.event, sha256);
-      const made = makeAction(asked, book.policy(), raise, id);
+      const made = makeAction(
+        asked,
+        book.policy(),
+        raise,
+        command ? idOf(command.evidence.event, sha256) : id,
+      );
       // Not where no card would show it.
       const offers = book.offersReads(asked) && !book.cover(asked);
       const action = offers ? withReads(made, book.policy()) : made;

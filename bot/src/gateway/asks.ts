@@ -1,9 +1,7 @@
 /** Joins the gateway's open calls to what becomes of their actions. */
-
 import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
-import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { termOf } from '@pocketcoder/ledger/rules/policy.cjs';
-import { type Act, makeAction } from '@pocketcoder/ledger/src/action.ts';
+import { type Act, makeAction, newId } from '@pocketcoder/ledger/src/action.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
 import { fitsCard } from '../show/card.ts';
@@ -17,23 +15,21 @@ export type Asks = Pick<LineOptions, 'covered' | 'together'> & {
   over(page: Page, outcome: Outcome): boolean;
 };
 
-/** @param read the outcome of an action that is over, from the ledger */
-export function createAsks(
-  desk: Desk,
-  book: Book,
-  read: (action: string) => Promise<Outcome | undefined>,
-): Asks {
+export function createAsks(desk: Desk, book: Book): Asks {
   const waiting = new Map<string, (outcome: Outcome) => void>();
   return {
     async ask(asked) {
-      const { action } = await desk.ask(asked);
-      const outcome = new Promise<Outcome>((resolve) => waiting.set(action, resolve));
-      // It can be over by now: a poll is answerable before its card is complete.
-      if (isOver(book.state(action))) {
-        const ended = await read(action);
-        if (ended) waiting.get(action)?.(ended);
+      // It waits before anything is recorded: a lease's act, or a card that is denied at once, is over before its asking is.
+      const id = newId();
+      const outcome = new Promise<Outcome>((resolve) => waiting.set(id, resolve));
+      try {
+        await desk.ask(asked, { id });
+      } catch (error) {
+        // What was recorded and taken back comes to its end here: the call is told why, and nobody else.
+        if (!book.page(id)) waiting.delete(id);
+        throw error;
       }
-      return { action, outcome };
+      return { action: id, outcome };
     },
     covered: (asked) => book.cover(asked) !== undefined,
     together(all) {

@@ -29,14 +29,6 @@ export type OutcomesOptions = {
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
 
-/** @returns what reads the outcome of an action that is over from the ledger */
-export const outcomeReader =
-  ({ ledger, book }: Pick<OutcomesOptions, 'ledger' | 'book'>) =>
-  async (action: string): Promise<Outcome | undefined> => {
-    const entry = book.page(action)?.story.find((e) => isOver(e.kind));
-    return entry && outcomeOf(ledger, entry);
-  };
-
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
   const progress = createProgress(o);

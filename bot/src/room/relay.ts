@@ -141,7 +141,7 @@ export function createRelay(o: RelayOptions): Relay {
       if (v.do === 'hear' && text.startsWith('!')) return runCommand(text, parts);
       if (v.do === 'hear') return conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
       const task = conversation.currentTask(workspace).id;
-      await desk.ask({ ...v.command.act, workspace, task, requester: user }, v.command);
+      await desk.ask({ ...v.command.act, workspace, task, requester: user }, { command: v.command });
       return '';
     }
     // Words to the agent are noted together with the mark that they were heard, so that no crash tells them twice.

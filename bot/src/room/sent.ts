@@ -74,7 +74,7 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
     const all = [about, words].filter(Boolean).join('\n\n');
     // Where asking fails it stays until the next start: the ledger may have taken it all the same.
     db.prepare('INSERT OR REPLACE INTO sent_file VALUES(?, ?, ?)').run(action, what, all);
-    await desk.ask({ ...command.act, workspace, task, requester: user }, command, bytes);
+    await desk.ask({ ...command.act, workspace, task, requester: user }, { command, file: bytes });
     return unseen[what] ?? '';
   }
 
