@@ -180,6 +180,7 @@ export const worlds: readonly World[] = [
     ],
     covered: [
       ...['src/a', 'src/b', 'srcs/a', 'src/../b'].map(wish),
+      asked('its shop', file('src/a'), { workspace: 'shop' }),
       asked('list', { kind: 'list', args: { path: 'src' } }),
     ],
     between: [ended(paths), freeze],
