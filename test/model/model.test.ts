@@ -10,13 +10,11 @@ import { counterexample } from './print.ts';
 import { walk } from './walk.ts';
 import { worlds } from './worlds.ts';
 
-/** Positions of a world, at most; `npm run model` goes on. */
-const enough = 210_000;
 let states = 0;
 
 function hold(attack?: number): void {
   for (const world of worlds.filter((one) => one.attack === attack)) {
-    const seen = walk(world, world.most, enough);
+    const seen = walk(world, world.most, world.enough);
     assert.equal(counterexample(world, seen), '');
     for (const kind of world.reaches) assert.ok(seen.kinds.get(kind), `${world.name}: no chain has ${kind}`);
     states += seen.states;

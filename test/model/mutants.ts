@@ -99,13 +99,19 @@ const rows: Record<string, readonly Row[]> = {
       '',
     ],
     ['each use is counted', "    if (use !== grant.used + 1) return 'count';\n", ''],
-    ['no lease is used while frozen', "isFrozen(c.state) ? 'frozen' : uncovered(", 'uncovered('],
     [
       'the agent grants itself no lease',
       "  if (requester === 'brain' && body.class === 'control' && kind !== 'plan') return 'not_allowed';\n",
       '',
     ],
     ['reads are given once, and not after a stop', "last(c.story, 'lease.granted', 'stop') || ", ''],
+  ],
+  effects: [
+    [
+      'a policy is set at the console while nobody is enrolled',
+      "enrolled(state.people).length > 0 ? 'needs_approval' : ''",
+      "''",
+    ],
   ],
   identities: [
     ['an enrolment that came later brings no answer back', '      d.seq < seq &&\n', ''],

@@ -188,6 +188,16 @@ function wrongUse(entry: Entry, deed: Deed, facts: Facts): string {
   );
 }
 
+function wrongRequest(request: Request, { policy }: Facts): string {
+  const { risk, grade } = policyTerm(policy, request);
+  const asksMore = request.requester === 'brain' && risk === 'control' && request.kind !== 'plan';
+  return firstBroken(
+    [!asksMore, 'the agent asked for more than an action or a plan'],
+    [request.class === risk, 'a class was not that of its kind'],
+    [strength(request.grade) >= strength(grade), 'a grade below the policy’s was asked for'],
+  );
+}
+
 const checks: Record<string, (entry: Entry, deed: Deed, facts: Facts) => string> = {
   endorsed: wrongAnswer,
   approved: wrongAnswer,
@@ -209,6 +219,7 @@ export function broken(facts: Facts, entry: Entry): string {
   if (only[kind] && only[kind] !== author) return `${kind} was written by ${author}`;
   if (kind === 'policy.set' && facts.devices.some((d) => facts.roles.get(d.user)?.role !== 'none'))
     return 'the console set a policy while people are enrolled';
+  if (kind === 'requested') return wrongRequest(read(entry.body).body as unknown as Request, facts);
   const check = checks[kind];
   if (!check) return '';
   const deed = facts.deeds.get(action);

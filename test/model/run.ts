@@ -37,5 +37,5 @@ function walkAll(): number {
   return failed;
 }
 
-const enough = ['--states', values.states ?? '30000'];
+const enough = ['--states', values.states ?? '100000'];
 process.exitCode = (values.mutants ? killMutants(enough) : walkAll()) > 0 ? 1 : 0;

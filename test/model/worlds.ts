@@ -52,6 +52,8 @@ export type World = {
   events: readonly string[];
   /** How many of those two, of denials and of ends stand in one chain at most. */
   most: number;
+  /** How many positions are walked in the time of a test. */
+  enough: number;
   /** What no walk of it may lack. */
   reaches: readonly string[];
 };
@@ -68,7 +70,7 @@ const base = {
     endorse: 1,
     covered: [],
   },
-  ...{ between: [freeze, thaw, revoked(phone), enrolled(phone)], most: 2 },
+  ...{ between: [freeze, thaw, revoked(phone), enrolled(phone)], most: 2, enough: 60_000 },
 };
 
 const script = asked('script', bash('make'));
@@ -97,7 +99,7 @@ export const worlds: readonly World[] = [
     between: [
       ...base.between,
       ...[changed(phone), enrolled(anew), enrolled(reset), enrolled(tablet), revoked(ann)],
-      ...[enrolled(ann, 'asks'), enrolled(ann, 'approves'), enrolled(annsTablet), policySet(quorum)],
+      ...[enrolled(annsTablet, 'asks'), enrolled(annsTablet, 'approves'), policySet(quorum)],
     ],
     most: 3,
     reaches: ['approved', 'endorsed', 'claimed', 'denied', 'void', 'expired', 'stop'],
@@ -154,7 +156,12 @@ export const worlds: readonly World[] = [
     attack: 34,
     name: 'a lease of one act',
     actions: [[lease, { ...lease, requester: 'brain' }, { ...lease, args: { ...lease.args, uses: 2000 } }]],
-    covered: [script, other, asked('shop', bash('make'), { workspace: 'shop' })],
+    covered: [
+      script,
+      asked('again', bash('make')),
+      other,
+      asked('shop', bash('make'), { workspace: 'shop' }),
+    ],
     between: [...base.between, ended(lease)],
     waits: [11, -5],
     reaches: ['leased', 'claimed', 'lease.ended'],
@@ -172,7 +179,8 @@ export const worlds: readonly World[] = [
       ],
     ],
     covered: [
-      ...['src/a', 'srcs/a', 'src/../b'].map(wish),
+      ...['src/a', 'src/b', 'srcs/a', 'src/../b'].map(wish),
+      asked('its shop', file('src/a'), { workspace: 'shop' }),
       asked('list', { kind: 'list', args: { path: 'src' } }),
     ],
     between: [ended(paths), freeze],
@@ -205,6 +213,7 @@ export const worlds: readonly World[] = [
     ],
     between: [...base.between, ended(first)],
     onward: ['running', 'unknown'],
+    enough: 370_000,
     reaches: ['lease.granted', 'leased', 'claimed', 'stop'],
   },
   {
@@ -230,6 +239,7 @@ export const worlds: readonly World[] = [
       [asked('$two', { kind: 'list', args: { path: '' } }, byOwner)],
     ],
     events: ['$list', '$bash'],
+    enough: 370_000,
     reaches: ['approved', 'claimed'],
   },
 ];
