@@ -185,13 +185,6 @@ const rows: Record<string, readonly Row[]> = {
     ],
     ['a path does not climb', "  return parts.indexOf('..') < 0 ? parts : undefined;", '  return parts;'],
   ],
-  effects: [
-    [
-      'a policy is set at the console while nobody is enrolled',
-      "enrolled(state.people).length > 0 ? 'needs_approval' : ''",
-      "''",
-    ],
-  ],
 };
 
 export const ruleMutants: readonly RuleMutant[] = Object.entries(rows).flatMap(([module, all]) =>
