@@ -1,4 +1,5 @@
 /** Who attacks: the homeserver's administrator, a thief with the password or the recovery key, a member nobody expects. */
+import { sees } from '../harness/answers.ts';
 import type { Rig } from '../harness/rig.ts';
 import { request } from '../phone/login.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';
@@ -50,7 +51,7 @@ export async function hidden(rig: Rig): Promise<Phone> {
   return otherDevice(rig, { signed: true });
 }
 
-/** Enrols a device by its keys, as the operator does at the console once it was compared. */
+/** Enrols a device by its keys, as the operator does at the console once it was compared; the bot has read it when this resolves. */
 export async function enrol(rig: Rig, phone: Phone): Promise<void> {
   const answer = await phone.api('POST', '/keys/query', { device_keys: { [phone.user]: [] } });
   const { device_keys, master_keys } = answer as {
@@ -69,6 +70,7 @@ export async function enrol(rig: Rig, phone: Phone): Promise<void> {
       curve25519: keys[`curve25519:${phone.device}`] ?? '',
     },
   });
+  await sees(rig.phone, `device ${phone.device} is enrolled`);
 }
 
 /** Somebody whom the server brings into the room behind the bot's back: a member with an identity of their own. */
