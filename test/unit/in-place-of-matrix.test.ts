@@ -93,7 +93,7 @@ const step = fc.record({
   room: fc.constantFrom(undefined, undefined, undefined, elsewhere),
 });
 
-test('attack-08 in place of matrix/: in whatever order and form events are handed over, what is approved was answered', async () => {
+test('in place of matrix/: in whatever order and form events are handed over, what is approved was answered', async () => {
   let approvals = 0;
   const held = await repertoire();
   /** Under which id each ciphertext was seen first: that is the event it is, for good. */
@@ -125,7 +125,7 @@ test('attack-08 in place of matrix/: in whatever order and form events are hande
   assert.ok(approvals > 10, `${approvals} approvals: the stand-in hands genuine answers over as well`);
 });
 
-test('attack-08 in place of matrix/: its genuine twin, each answer handed over once, counts', async () => {
+test('in place of matrix/: its genuine twin, each answer handed over once, counts', async () => {
   for (const { wire, yesTo } of await repertoire()) {
     const verdict = brief(await w.handOver(wire));
     if (yesTo) assert.equal(verdict, `approve ${yesTo.action}`);
@@ -133,7 +133,7 @@ test('attack-08 in place of matrix/: its genuine twin, each answer handed over o
   }
 });
 
-test('attack-20 in place of matrix/: a verification that a stranger begins, let through to the library, verifies nobody', async () => {
+test('in place of matrix/: a verification that a stranger begins, let through to the library, verifies nobody', async () => {
   const stranger = await w.device('@stranger:x', 'THEIRS');
   await stranger.newIdentity();
   await w.enrolledAs(stranger); // the bot knows these keys
