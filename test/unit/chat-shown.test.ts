@@ -155,7 +155,7 @@ async function outputOf(bytes: Buffer): Promise<Content> {
 }
 
 test('attack-25 hostile output shows no escape, no line of the bot’s own and no half character; plain output stays', async () => {
-  const hostile = `one\x1b[31mred\x1b[0m\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2J\rover\b\x9b1m\u202E\n${fake}\n`;
+  const hostile = `one\x1b[31mred\x1b[0m\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2J\rover\b\x9b1m\u202E\n<b>it</b> &lt;\n${fake}\n`;
   const content = await outputOf(Buffer.from(hostile));
   const { own, quoted } = lines(String(content['body']));
   assert.deepEqual(own, ['#12 output']);
