@@ -52,8 +52,8 @@ test('a full disk of the ledger runs nothing; once there is room the same words 
   const before = phone.cards().length;
   await phone.say('!run echo "$((6 * 7)) with room"');
   assert.match(
-    await sees(phone, 'The ledger could not store', 30),
-    /⚠️ .* Nothing was recorded, so .* Make room/,
+    await sees(phone, 'Not asked: the ledger’s disk is full', 30),
+    /nothing was run\. Make room, then ask again\./,
   );
   assert.equal(phone.cards().length, before);
   await bash(ledger, 'rm -f /data/fill /data/more');
