@@ -4,6 +4,7 @@ import { after, before, mock, test } from 'node:test';
 import type { Enrolled, Operator, UserId } from '../../bot/src/types.ts';
 import { forged } from '../adversary/small/answers.ts';
 import type { Device } from '../adversary/small/device.ts';
+import { longest } from '../adversary/small/pair.ts';
 import { type SmallWorld, smallWorld } from '../adversary/small/world.ts';
 
 let w: SmallWorld;
@@ -41,7 +42,8 @@ async function bySelf(phone: Device, answer: (bots: string, phones: string) => b
   ended.catch(() => {});
   await asked.promise;
   const flow = await phone.begin(w.botUser, 'BOT');
-  for (; !over; await turn()) {
+  for (const last = Date.now() + longest; !over; await turn()) {
+    if (Date.now() > last) throw new Error('this pairing does not end');
     await w.deliver([]);
     await phone.receive();
     const { emoji } = await phone.step(w.botUser, flow, true);
@@ -76,10 +78,7 @@ test('attack-20 a phone may begin by itself while the operator waits for that pe
   assert.deepEqual(asRole(await bySelf(phone, same)), await enrolled(phone));
 });
 
-// Without the defence it would go on for ever.
-test('attack-20 a request by to-device messages does not end what the phone took up in the room', {
-  timeout: 60_000,
-}, async () => {
+test('attack-20 a request by to-device messages does not end what the phone took up in the room', async () => {
   const phone = await person('dan');
   const twin = await w.pair(phone, {
     answer: same,
@@ -113,7 +112,8 @@ test('attack-20 a request that nobody took up is withdrawn and made anew, and on
   const leave = new AbortController();
   const ended = w.start(w.room, phone.user as UserId, operator, leave.signal).catch(String);
   let seconds = 0;
-  for (; w.sent.length < from + 3; await turn()) {
+  for (const last = Date.now() + longest; w.sent.length < from + 3; await turn()) {
+    if (Date.now() > last) throw new Error('it was not asked anew');
     mock.timers.tick(1000); // from the beginning: the key store has timers, too
     if (w.sent.length > from) seconds++;
   }

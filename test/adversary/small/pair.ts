@@ -13,6 +13,8 @@ export type Compare = {
   /** The device begins the comparison itself, though it was asked. */
   starts?: boolean;
 };
+/** Milliseconds for one pairing: where a defence is taken out it may go on for ever. */
+export const longest = 30_000;
 type Room = {
   room: RoomId;
   sent: readonly WireEvent[];
@@ -37,7 +39,9 @@ export async function pairing(
     over = true;
   });
   ended.catch(() => {}); // whoever awaits it is told
+  const last = Date.now() + longest;
   for (let heard = from; !over || heard < sent.length; ) {
+    if (Date.now() > last) throw new Error('this pairing does not end');
     const wire = sent[heard];
     if (wire) {
       const flow = begins?.event_id ?? String(sent[from]?.event_id);
