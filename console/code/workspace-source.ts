@@ -165,6 +165,7 @@ const configOf = (format: string): string =>
 async function cloneInto(dir: string, { from, name }: Source): Promise<void> {
   const env = {
     GIT_ALLOW_PROTOCOL: schemes,
+    GIT_DEFAULT_REF_FORMAT: 'files', // what this machine's git likes better, the sandbox's may not read
     ...(process.stdin.isTTY ? {} : { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: 'false', SSH_ASKPASS: 'false' }),
   };
   const safe = ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'submodule.recurse=false'];
@@ -181,4 +182,15 @@ async function cloneInto(dir: string, { from, name }: Source): Promise<void> {
     const why = messageOf(error).replaceAll(from, name);
     throw fault.failed(`${why}\n${nothing}: see that git clone ${name} works here, then say the same again.`);
   }
+  if (await git('--git-dir', dir, 'rev-parse', '--verify', 'HEAD').catch(() => '')) return;
+  const branches = async (...of: string[]) =>
+    (await git('--git-dir', dir, 'for-each-ref', '--count=2', '--format=%(refname)', ...of)).split('\n');
+  const [first, second] = await branches('refs/heads');
+  if (!first) throw fault.failed(`${name} has no commit. ${nothing}.`);
+  const [taken] = second ? await branches('refs/heads/main', 'refs/heads/master') : [first];
+  if (!taken)
+    throw fault.failed(
+      `${name} has a HEAD that names no branch of it, and no branch main or master. ${nothing}.`,
+    );
+  await git('--git-dir', dir, 'symbolic-ref', 'HEAD', taken);
 }

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { after, test } from 'node:test';
 import { extract, type Headers, pack } from 'tar-stream';
 import { writeResult } from '../../console/code/workspace-result.ts';
@@ -182,3 +183,46 @@ for (const [name, ...entries] of [
     await assert.rejects(write(...entries), /can't be written safely|is a |EEXIST/);
     assert.ok(!existsSync(join(dir, 'evil')) && !existsSync('/evil'));
   });
+
+/** A repository of its own, made by these words of git's; what came of it is the HEAD that goes along. */
+async function headOf(...words: string[][]): Promise<string> {
+  const repository = mkdtempSync(join(dir, 'repository-'));
+  const git = (args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=b', ...args], {
+      cwd: repository,
+      stdio: 'pipe',
+    });
+  git(['init', '-q', '-b', 'trunk']);
+  for (const one of words) git(one);
+  const found = extract();
+  let head = '';
+  found.on('entry', (entry: Headers, stream, next) => {
+    void text(stream).then((bytes) => {
+      if (entry.name === 'HEAD') head = bytes;
+      next();
+    });
+  });
+  await readSource(
+    sourceOf(`file://${repository}`, home),
+    async (_, tar) => void (await pipeline(tar, found)),
+  );
+  return head.trim();
+}
+const commit = ['commit', '-q', '--allow-empty', '-m', 'first'];
+const nowhere = ['symbolic-ref', 'HEAD', 'refs/heads/nowhere'];
+
+test('a HEAD that names a branch comes in as it is', async () => {
+  assert.equal(await headOf(commit, ['branch', 'main']), 'ref: refs/heads/trunk');
+});
+test('where the HEAD names none, the only branch is taken', async () => {
+  assert.equal(await headOf(commit, nowhere), 'ref: refs/heads/trunk');
+});
+test('where the HEAD names none of several, main is taken', async () => {
+  assert.equal(await headOf(commit, ['branch', 'main'], nowhere), 'ref: refs/heads/main');
+});
+test('where the HEAD names none and no name is the usual one, the repository is refused in words', async () => {
+  await assert.rejects(headOf(commit, ['branch', 'other'], nowhere), /HEAD that names no branch of it/);
+});
+test('an empty repository is refused in words', async () => {
+  await assert.rejects(headOf(), /has no commit\. Nothing was brought in/);
+});
