@@ -19,6 +19,8 @@ const kinds = {
   export: { class: 'read', words: true },
   write_file: { class: 'write', path: true },
   edit_file: { class: 'write', path: true },
+  undo_diff: { class: 'read', words: true },
+  undo: { class: 'write' },
   lease: { class: 'control' },
   plan: { class: 'control' },
   policy: { class: 'control', owner: true },
