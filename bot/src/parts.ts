@@ -24,6 +24,7 @@ import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
 import { troubleStore } from './room/troubles.ts';
+import { createUndo } from './room/undo.ts';
 import type { Configuration } from './settings.ts';
 import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
@@ -95,6 +96,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const tour = createTour({ db, say: sayLine, log });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
+    onShown: createUndo({ desk, book, conversation, say: sayLine }),
     async onOver(page, outcome) {
       tour.did(page.action.workspace, outcome.state);
       if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);

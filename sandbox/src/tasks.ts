@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { Source } from '../../ledger/src/client.ts';
-import { type Limits, type Place, type TaskName, tasksWithContainer } from './container.ts';
+import { ensureKeeper, type Limits, type Place, type TaskName, tasksWithContainer } from './container.ts';
+import { runIn } from './exec.ts';
 import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import type { Script } from './script.ts';
@@ -48,6 +49,8 @@ export type Tasks = {
    * @param outputs its copies of outputs go too: all of them are recorded
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
+  /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
+  keep(workspace: string, ...args: string[]): Promise<{ exit: number; text: string }>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
   readonly limits: Limits;
@@ -168,6 +171,10 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
       if (!feeders.removing(name) && carriedFor(name).length === 0) await feeders.remove(name, outputs);
+    },
+    async keep(workspace, ...args) {
+      const keeper = await ensureKeeper(docker, place, workspace);
+      return runIn(keeper, ['python3', '-I', '-X', 'utf8', '/usr/lib/pocketcoder/keep.py', ...args]);
     },
     drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {

@@ -24,6 +24,8 @@ export type OutcomesOptions = {
   log: Logger;
   /** Called once an action is over, after the room was told. */
   onOver(page: Page, outcome: Outcome): Promise<void>;
+  /** Called once the room has its output, and again where that was cut off before its card ended. Never rejects. */
+  onShown(page: Page, outcome: Whole): Promise<void>;
 };
 
 /** It had no card. */
@@ -47,6 +49,7 @@ export function createOutcomes(o: OutcomesOptions) {
     ]);
     await progress.finish(card, { ...content, ...checkpoint(entry) });
     await outputs.attach(page, card, outcome, cut, entry);
+    await o.onShown(page, outcome);
     cards.set(card.action, { open: false, ended: true });
   }
 
@@ -86,6 +89,7 @@ export function createOutcomes(o: OutcomesOptions) {
         );
     }
     await o.onOver(page, outcome);
+    await o.onShown(page, outcome);
     if (card) await close(page, card, outcome, entry);
     else if (ranByLease(page)) await tellLeased(page, outcome, entry);
   }
