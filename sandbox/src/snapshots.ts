@@ -16,6 +16,8 @@ export type Snapshots = ReturnType<typeof makeSnapshots>;
 /** A workspace. `version` counts the beginnings and ends of what writes; `undone` resolves when an undo in it is over. */
 type Tree = { version: number; writers: Set<string>; line: Promise<unknown>; undone?: Promise<void> };
 
+const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
+
 const writes = ({ action }: Request): boolean =>
   !['read', 'control'].includes(traits(action.kind).class ?? '');
 
@@ -119,7 +121,9 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
       const { exit, text } = await tasks
         .keep(workspace, ...words)
         .catch((error: unknown) => ({ exit: -1, text: `${messageOf(error)}\n` }));
-      const bytes = Buffer.from(text);
+      // By 1 it says that nothing was done; however else it ended, it may have been under way.
+      const partly = kind === 'undo' && exit !== 0 && exit !== 1;
+      const bytes = Buffer.from(partly ? `${text}${halfway}\n` : text);
       const size = bytes.length;
       return {
         end: 'done',

@@ -76,7 +76,7 @@ test('modes and directories alone, and a file whose size and time were set back,
   assert.equal(await everything(), was);
 });
 
-test('no link leads out of the tree: nothing of the container that restores is read, written or removed', async () => {
+test('attack-58 no link leads out of the tree: nothing of the container that restores is read, written or removed', async () => {
   const n = await snapshotOf(
     'mkdir -p a/b; echo 1 > a/b/f; echo 2 > hosts; mkdir snapshots; echo 3 > snapshots/data',
   );
@@ -95,7 +95,7 @@ test('no link leads out of the tree: nothing of the container that restores is r
   );
 });
 
-test('exactly what was approved, or nothing: a tree that changed since takes no undo, and its twin that did not does', async () => {
+test('attack-57 exactly what was approved, or nothing: a tree that changed since takes no undo, and its twin that did not does', async () => {
   const n = await snapshotOf('echo 1 > f');
   await box.bash('echo 2 > f');
   const { text } = await keep('difference', n);
@@ -118,7 +118,7 @@ ${steps}`;
   return (await runIn(keeper, ['python3', '-I', '-X', 'utf8', '-c', program])).text;
 }
 
-test('a directory that becomes a link between a look and a step is not gone through; its twin that stays one is', async () => {
+test('attack-58 a directory that becomes a link between a look and a step is not gone through; its twin that stays one is', async () => {
   await snapshotOf(
     'mkdir -p d/e s/t; echo inside > d/e/hosts; echo inside > s/t/hosts; ln -s /etc l; ln -s /etc/passwd p',
   );
@@ -147,6 +147,25 @@ for name in (b'p', b's/t/hosts'):
     except OSError:
         print('refused')`);
   assert.equal(tried, 'refused\nreached\nrefused\nopened\n');
+});
+
+test('a way back that dies half-way is gone again from where it stands', async () => {
+  const n = await snapshotOf('mkdir d; echo 1 > d/a; echo 2 > d/b; ln -s a d/c; echo 3 > z');
+  const was = await everything();
+  await box.bash('rm -r d z; echo other > d; mkdir z; echo 4 > z/y');
+  const { text } = await keep('difference', n);
+  await between(`
+real, put = place, []
+def place(*what):
+    if put:
+        os._exit(9)
+    put.append(what)
+    real(*what)
+restore(b'${n}', '${sha256(text)}')`);
+  assert.notEqual(await everything(), was);
+  assert.equal((await keep('restore', n, sha256(text))).exit, 1, 'the tree is none that was approved');
+  assert.notEqual(await restored(n), '');
+  assert.equal(await everything(), was);
 });
 
 test('what an action changed is counted in files and lines', async () => {

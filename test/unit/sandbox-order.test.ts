@@ -53,7 +53,7 @@ test('it is made again where another action wrote since, and not where one read,
   assert.deepEqual(s.asked, ['w take 2']);
 });
 
-test('an undo begins where nothing writes, or not at all; what writes begins after it, with a snapshot of what it left', async () => {
+test('attack-57 an undo begins where nothing writes, or not at all; what writes begins after it, with a snapshot of what it left', async () => {
   const s = scene();
   const [runs, undo] = [s.request('bash'), s.request('undo')];
   await s.begin(runs);
@@ -104,4 +104,25 @@ test('changes are five numbers, of what writes alone', async () => {
   s.say(0, '1 2 3 4 5\n');
   assert.deepEqual(await s.changes(one), { changed: 1, added: 2, removed: 3, plus: 4, minus: 5 });
   assert.equal(await s.changes(read), undefined);
+});
+
+test('an undo that ended on its way says what to do; one that was refused did nothing, and one that is done is', async () => {
+  const s = scene();
+  const asked = () => s.carryOut(s.request('undo', 'w', { number: 1, difference: 'd' }));
+  const text = async () => {
+    const outcome = await asked();
+    assert.equal(outcome?.end, 'done');
+    return outcome.end === 'done' ? String(outcome.output.bytes) : '';
+  };
+  const more = /Some of it may be done: say the same !undo again/;
+  for (const [exit, words, partly] of [
+    [0, 'changes: a\n', false],
+    [1, 'nothing was undone\n', false],
+    [2, 'cannot restore: no space\n', true],
+    [137, '', true],
+    [-1, 'not used', true],
+  ] as const) {
+    s.say(exit, words);
+    assert.equal(more.test(await text()), partly, `exit ${exit}`);
+  }
 });
