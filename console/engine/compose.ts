@@ -1,4 +1,4 @@
-/** Docker Compose: the machine's own plugin, else one built from its module and kept in the state directory. */
+/** Docker Compose: the machine's own plugin, else its release, kept in the state directory. */
 import { execFile } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,18 +42,18 @@ async function copyOut(engine: Engine, image: string, to: string): Promise<void>
   }
 }
 
-const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.0');
+const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.1');
 
 /** Which compose a start would use; '' where it would have to build one first. */
 export const composeOf = async (home: string): Promise<string> =>
-  existsSync(ownIn(home)) ? 'built here, v5.6.0' : (await hasPlugin()) ? "Docker's own plugin" : '';
+  existsSync(ownIn(home)) ? 'its release, v5.6.1' : (await hasPlugin()) ? "Docker's own plugin" : '';
 
 /** Finds compose or makes it; `home` is where it is kept. */
 export async function ensureCompose(engine: Engine, home: string, report: Report): Promise<Compose> {
   const own = ownIn(home);
   const plugin = !existsSync(own) && (await hasPlugin());
   if (!plugin && !existsSync(own)) {
-    report.progress('this Docker has no compose: building it (one to two minutes, once)');
+    report.progress('this Docker has no compose: fetching it, once');
     const image = await ensureImage('compose', engine.docker, report);
     mkdirSync(join(home, 'bin'), { recursive: true });
     await copyOut(engine, image, own);
