@@ -104,7 +104,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
-  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir });
+  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, tools: c.tools });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
     health: health.lines,

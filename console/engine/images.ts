@@ -1,6 +1,7 @@
 /** Images of the parts: named by the hash of what they are made of, so that what is there already is never built again. */
-import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import type Docker from 'dockerode';
+import { extract } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { fault } from '../fault.ts';
 import { checkout } from '../instance/paths.ts';
@@ -21,9 +22,9 @@ export async function ensureImage(
   docker: Docker = findEngine().docker,
   report: Report = silent,
 ): Promise<string> {
-  const { folder = '.', dockerfile, files } = recipes[part];
+  const { dockerfile, files } = recipes[part];
   const base = await ensureBase(docker, report);
-  const context = collect(join(checkout, folder), files.flat());
+  const context = collect(checkout, files.flat());
   const t = `pocketcoder/${part}:${contextHash(context, [dockerfile, base.id]).slice(0, 12)}`;
   if (await docker.getImage(t).inspect().catch(unless(404))) return t;
   report.progress(`building ${t}`);
@@ -48,5 +49,18 @@ export async function ensureImage(
       `Building the image of ${part} failed: ${messageOf(error)}. What was built before stays, nothing was started; ` +
         `run the same command again to go on. The last lines:\n  ${last.join('\n  ')}`,
     );
+  }
+}
+
+/** The first file below a path of an image, by way of a container that is never started. */
+export async function fileOf(docker: Docker, image: string, path: string): Promise<Buffer> {
+  const container = await docker.createContainer({ Image: image, Entrypoint: ['none'] });
+  try {
+    const tar = extract();
+    (await container.getArchive({ path })).pipe(tar);
+    for await (const entry of tar) return await buffer(entry);
+    throw new Error(`${image} has no ${path}`);
+  } finally {
+    await container.remove({ force: true });
   }
 }

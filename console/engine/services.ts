@@ -69,8 +69,8 @@ function homeserverYaml(instance: Instance): string {
   return filled('homeserver/homeserver.yaml', { server_name, public_baseurl, ...homeserver });
 }
 
-/** The files of all services that this instance runs. @param taskImage the image of a task's container */
-export function serviceFiles(instance: Instance, taskImage: string): ServiceFile[] {
+/** The files of all services that this instance runs. @param taskImage the image of a task's container @param tools what it has, in words */
+export function serviceFiles(instance: Instance, taskImage: string, tools: string): ServiceFile[] {
   const { settings, state } = instance;
   const { passwords } = state;
   const ledger = (identity: 'bot' | 'executor') => ({
@@ -96,6 +96,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
+    tools,
   };
   const executor = {
     project: state.project,
@@ -129,7 +130,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
       ? proxy('homeserver-proxy', 'homeserver', 8008, { upstream: homeserver.url })
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
-    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain)) : []),
+    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain, tools)) : []),
     ...(model ? [proxy('model', 'model-proxy', 8081, renderModel(model))] : []),
   ];
 }

@@ -8,7 +8,7 @@ import { type Compose, ensureCompose } from '../engine/compose.ts';
 import { rootOf, serviceStates } from '../engine/containers.ts';
 import { ensureDocker } from '../engine/docker.ts';
 import { type Engine, findEngine } from '../engine/engine.ts';
-import { ensureImage } from '../engine/images.ts';
+import { ensureImage, fileOf } from '../engine/images.ts';
 import type { Part } from '../engine/parts.ts';
 import {
   addressOf,
@@ -49,10 +49,9 @@ const partOf = (service: string): Part =>
 
 /** The images of all services of this instance and of its tasks, by part. */
 async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
-  const images = new Map<Part, string>();
-  for (const part of new Set([...servicesOf(instance).map(partOf), 'task' as const]))
-    images.set(part, await ensureImage(part, engine.docker, report));
-  return images;
+  const parts = [...new Set([...servicesOf(instance).map(partOf), 'task' as const])];
+  const build = async (part: Part) => [part, await ensureImage(part, engine.docker, report)] as const;
+  return new Map(await Promise.all(parts.map(build)));
 }
 
 /** The variables of docker-compose.yml. `filesHash` makes compose replace containers whose configuration changed. */
@@ -164,7 +163,9 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   const services = servicesOf(instance);
   const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
-    const files = serviceFiles(instance, images.get('task') ?? '');
+    const task = images.get('task') ?? '';
+    const tools = await fileOf(engine.docker, task, '/usr/lib/pocketcoder/tools');
+    const files = serviceFiles(instance, task, tools.toString().trim());
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
     writeVariables(instance, engine, images, hash);
     await up(running, report, first);

@@ -54,6 +54,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
     Labels: { [label]: place.project, [`${label}.task`]: name.task, [`${label}.workspace`]: name.workspace },
     HostConfig: {
       NetworkMode: 'none',
+      ExtraHosts: ['task:127.0.0.1'], // programs look their own host's name up
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
       CapAdd: ['SETUID', 'SETGID', 'KILL'],

@@ -159,7 +159,7 @@ test('an instance is made once and found again, with its secrets and ports', asy
 test('the time zone is this machine’s at the first start and stays, unless the settings say another', async () => {
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const told = (instance: Awaited<ReturnType<typeof openInstance>>) =>
-    JSON.parse(serviceFiles(instance, '').find((f) => f.name === 'bot.json')?.content ?? '').timezone;
+    JSON.parse(serviceFiles(instance, '', '').find((f) => f.name === 'bot.json')?.content ?? '').timezone;
   const made = await openInstance(false);
   assert.equal(told(made), here);
   writeState(home, { ...made.state, timezone: 'Asia/Tokyo' });

@@ -63,7 +63,7 @@ test('without an answer nothing is open: no entrance, and the homeserver tells p
     assert.equal(one.state.reach, undefined);
     assert.equal(servicesOf(one).includes('entrance'), false);
     assert.equal(phoneAddressOf(one), `http://127.0.0.1:${one.state.ports.homeserver}`);
-    const files = serviceFiles(one, 'task');
+    const files = serviceFiles(one, 'task', '');
     assert.doesNotMatch(
       files.find(({ name }) => name === 'homeserver.yaml')?.content ?? '',
       /public_baseurl/,
@@ -82,7 +82,7 @@ test('in the own network the entrance listens at the address given, and ports ar
   assert.deepEqual(readState(home)?.reach, first.state.reach);
   const again = await withReach({ ...first, settings: { reach: { way: 'lan', address: '127.0.0.1' } } });
   assert.deepEqual(again.state.reach, first.state.reach);
-  const files = serviceFiles(first, 'task');
+  const files = serviceFiles(first, 'task', '');
   const caddyfile = files.find(({ name }) => name === 'Caddyfile')?.content ?? '';
   assert.match(caddyfile, /^https:\/\/127\.0\.0\.1 \{\n\ttls internal/m);
   assert.doesNotMatch(caddyfile.replace(/^#.*$/gm, ''), /\{\{/);
