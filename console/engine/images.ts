@@ -40,7 +40,7 @@ export async function ensureImage(
       if (!line.trim()) return;
       last.push(line);
       if (last.length > 15) last.shift();
-      if (line.startsWith('[')) report.progress(line.slice(line.indexOf(']') + 2));
+      if (line.startsWith('[')) report.progress(`${part}: ${line.slice(line.indexOf(']') + 2)}`);
     });
     await docker.getImage(t).inspect();
     return t;

@@ -50,8 +50,13 @@ const partOf = (service: string): Part =>
 /** The images of all services of this instance and of its tasks, by part. */
 async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
   const parts = [...new Set([...servicesOf(instance).map(partOf), 'task' as const])];
-  const build = async (part: Part) => [part, await ensureImage(part, engine.docker, report)] as const;
-  return new Map(await Promise.all(parts.map(build)));
+  const images = new Map<Part, string>();
+  async function build(): Promise<void> {
+    for (let part = parts.shift(); part; part = parts.shift())
+      images.set(part, await ensureImage(part, engine.docker, report));
+  }
+  await Promise.all([build(), build(), build()]); // three at a time: each waits for the network, few machines have memory for all
+  return images;
 }
 
 /** The variables of docker-compose.yml. `filesHash` makes compose replace containers whose configuration changed. */
