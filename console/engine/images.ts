@@ -1,9 +1,12 @@
 /** Images of the parts: named by the hash of what they are made of, so that what is there already is never built again. */
+import { existsSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { fault } from '../fault.ts';
+import type { Instance } from '../instance/instance.ts';
 import { checkout } from '../instance/paths.ts';
 import { type Report, silent } from '../report.ts';
 import { extraCa } from '../start/extra-ca.ts';
@@ -16,16 +19,51 @@ import { type Part, recipes } from './parts.ts';
 const readable = (line: string): string =>
   /^[A-Za-z0-9+/]{8,}={0,2}$/.test(line) ? Buffer.from(line, 'base64').toString().trimEnd() : line;
 
-/** Builds a part's image unless it is there, and returns its name: `pocketcoder/<part>:<12 hex>`. */
-export async function ensureImage(
+/**
+ * Builds a part's image unless it is there, and returns its name: `pocketcoder/<part>:<12 hex>`.
+ * @param more arguments of the build besides the base
+ */
+export function ensureImage(
   part: Part,
   docker: Docker = findEngine().docker,
   report: Report = silent,
+  more: Record<string, string> = {},
 ): Promise<string> {
   const { dockerfile, files } = recipes[part];
+  return built(part, { root: checkout, dockerfile, files: files.flat() }, more, docker, report);
+}
+
+/** The image of tasks' containers: ours, with what the settings add to it, or laid on an image of the owner's own. */
+export async function ensureTaskImage(
+  { settings, home }: Pick<Instance, 'settings' | 'home'>,
+  docker: Docker,
+  report: Report,
+): Promise<string> {
+  const { image = [] } = settings.sandbox ?? {};
+  if (typeof image !== 'string') {
+    const packages = image.filter((one) => one !== 'go').join(' ');
+    const more = { ...(packages && { PACKAGES: packages }), ...(image.includes('go') && { GO: 'golang' }) };
+    return ensureImage('task', docker, report, more);
+  }
+  const path = resolve(home, image);
+  if (!existsSync(path)) throw fault.config(`sandbox.image: there is no ${path}. Nothing was built.`);
+  const own = { root: dirname(path), dockerfile: basename(path), files: ['*', '.*'] };
+  return ensureImage('task', docker, report, { OWN: await built('own', own, {}, docker, report) });
+}
+
+type Source = { root: string; dockerfile: string; files: readonly string[] };
+
+async function built(
+  part: string,
+  { root, dockerfile, files }: Source,
+  more: Record<string, string>,
+  docker: Docker,
+  report: Report,
+): Promise<string> {
   const base = await ensureBase(docker, report);
-  const context = collect(checkout, files.flat());
-  const t = `pocketcoder/${part}:${contextHash(context, [dockerfile, base.id]).slice(0, 12)}`;
+  const context = collect(root, files);
+  const also = [dockerfile, base.id, ...Object.entries(more).flat()];
+  const t = `pocketcoder/${part}:${contextHash(context, also).slice(0, 12)}`;
   if (await docker.getImage(t).inspect().catch(unless(404))) return t;
   report.progress(`building ${t}`);
   const last: string[] = [];
@@ -33,7 +71,7 @@ export async function ensureImage(
     // Version 2 is BuildKit: it runs only the stages that are asked for, side by side.
     const version = '2' as const;
     const labels = { 'org.pocketcoder.part': part };
-    const options = { t, dockerfile, buildargs: { BASE: base.ref }, labels, version };
+    const options = { t, dockerfile, buildargs: { BASE: base.ref, ...more }, labels, version };
     const tar = tarOf([...context, { name: 'extra-ca.crt', mode: 0o644, content: extraCa() }]);
     await finished(docker, await docker.buildImage(tar, options), (raw) => {
       const line = readable(raw);

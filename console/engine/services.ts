@@ -98,11 +98,12 @@ export function serviceFiles(instance: Instance, taskImage: string, tools: strin
     timezone: settings.timezone ?? state.timezone,
     tools,
   };
+  const { image: _, ...limits } = settings.sandbox ?? {};
   const executor = {
     project: state.project,
     ledger: ledger('executor'),
     task_image: taskImage,
-    limits: { memory_mb: 1024, pids: 512, cpus: 2, ...settings.sandbox },
+    limits: { memory_mb: 1024, pids: 512, cpus: 2, ...limits },
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
   const json = (service: string, uid: number, value: object): ServiceFile => ({

@@ -8,7 +8,7 @@ import { type Compose, ensureCompose } from '../engine/compose.ts';
 import { rootOf, serviceStates } from '../engine/containers.ts';
 import { ensureDocker } from '../engine/docker.ts';
 import { type Engine, findEngine } from '../engine/engine.ts';
-import { ensureImage, fileOf } from '../engine/images.ts';
+import { ensureImage, ensureTaskImage, fileOf } from '../engine/images.ts';
 import type { Part } from '../engine/parts.ts';
 import {
   addressOf,
@@ -50,10 +50,16 @@ const partOf = (service: string): Part =>
 /** The images of all services of this instance and of its tasks, by part. */
 async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
   const parts = [...new Set([...servicesOf(instance).map(partOf), 'task' as const])];
+  const { docker } = engine;
   const images = new Map<Part, string>();
   async function build(): Promise<void> {
     for (let part = parts.shift(); part; part = parts.shift())
-      images.set(part, await ensureImage(part, engine.docker, report));
+      images.set(
+        part,
+        part === 'task'
+          ? await ensureTaskImage(instance, docker, report)
+          : await ensureImage(part, docker, report),
+      );
   }
   await Promise.all([build(), build(), build()]); // three at a time: each waits for the network, few machines have memory for all
   return images;

@@ -1,7 +1,11 @@
 /** What the sandbox has for a project of another's: found, of use as uid 1000 without a network, and told as it is. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileOf } from '../../console/engine/images.ts';
+import { ensureTaskImage, fileOf } from '../../console/engine/images.ts';
+import { silent } from '../../console/report.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 
 let box: Sandbox;
@@ -58,4 +62,21 @@ test('text is UTF-8, and the host has a name that resolves', async () => {
 
 test('json and text are searched and cut by the usual programs', async () => {
   assert.equal(await runs(`echo '{"a":[1,2]}' | jq -c '.a[1]'; echo needle > hay; rg -l needle`), '2\nhay');
+});
+
+test('all of it is laid on an image of the owner’s own, whoever has uid 1000 there; one that is not there is named', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'own-image-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  const made = `ARG BASE\nFROM \${BASE}\nRUN useradd --uid 1000 --create-home somebody\nCOPY theirs /etc/theirs\nUSER somebody\nENTRYPOINT ["false"]\n`;
+  const image = (name: string) =>
+    ensureTaskImage({ settings: { sandbox: { image: name } }, home }, box.docker, silent);
+  await assert.rejects(image('Dockerfile'), /sandbox\.image: there is no .*Dockerfile\. Nothing was built/);
+  writeFileSync(join(home, 'Dockerfile'), made);
+  writeFileSync(join(home, 'theirs'), 'of their own\n');
+  const own = await startSandbox(undefined, await image('Dockerfile'));
+  t.after(() => own.stop());
+  const { number, text } = await own.bash(
+    'cat /etc/theirs; id -un; echo w > /workspace/w; node -e "console.log(1)"',
+  );
+  assert.deepEqual([number, text], [0, 'of their own\nagent\n1\n']);
 });
