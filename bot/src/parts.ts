@@ -19,7 +19,7 @@ import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
 import { createWatch } from './room/guard.ts';
 import { createOutages } from './room/outages.ts';
-import { createOutcomes } from './room/outcomes.ts';
+import { createOutcomes, wasOpen } from './room/outcomes.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
@@ -95,9 +95,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const tour = createTour({ db, say: sayLine, log });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
+    onOpen: (page) => void asks.over(page, { state: 'open', output: '', truncated: false }),
     async onOver(page, outcome) {
       tour.did(page.action.workspace, outcome.state);
-      if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
+      // That a way out was closed is no news to wake the agent for: what it runs then says so.
+      if (!asks.over(page, outcome)) await conversation.over(page, outcome, wasOpen(page));
     },
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });

@@ -19,6 +19,7 @@ const kinds = {
   export: { class: 'read', words: true },
   write_file: { class: 'write', path: true },
   edit_file: { class: 'write', path: true },
+  egress: { class: 'network' },
   lease: { class: 'control' },
   plan: { class: 'control' },
   policy: { class: 'control', owner: true },

@@ -27,6 +27,15 @@ export type RunArgs = {
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };
+/** What may be asked of a host: packages to read, one repository to fetch or push, or anything, each below a path. */
+export type EgressRule = {
+  host: string;
+  port: 443;
+  class: 'read' | 'git-fetch' | 'git-push' | 'any';
+  path: string;
+};
+/** The task's way out, for so many bytes either way and so many seconds from its claim on. */
+export type EgressArgs = { rules: readonly EgressRule[]; up: number; down: number; seconds: number };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
 export type LeaseArgs =
   /** Exactly these acts. */
@@ -40,6 +49,7 @@ export type LeaseArgs =
     };
 /** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
 export type Args = RunArgs & {
+  egress: EgressArgs;
   lease: LeaseArgs;
   plan: { steps: readonly Act[]; seconds: number };
   policy: { policy: Policy };

@@ -9,6 +9,8 @@ export type Settings = {
   task_image: string;
   limits: Limits;
   git: GitIdentity;
+  /** The image of the proxies of network leases; without it none can be opened. */
+  egress_image?: string;
 };
 
 /** The service cannot start. `message` says what is wrong and what to do. */
@@ -23,7 +25,7 @@ export function readSettings(path: string): Settings {
     const why = messageOf(error);
     throw new SettingsError(`cannot read ${path}: ${why}; run the set-up again`);
   }
-  const { project, ledger, task_image, limits, git } = value;
+  const { project, ledger, task_image, limits, git, egress_image } = value;
   const wrong = (what: string) => new SettingsError(`${path}: ${what}; run the set-up again`);
   const isText = (v: unknown) => typeof v === 'string' && v !== '';
   if (!isText(project)) throw wrong('"project" must be a name');
@@ -34,5 +36,6 @@ export function readSettings(path: string): Settings {
   if (!(limits.pids >= 32)) throw wrong('"limits.pids" must be at least 32');
   if (!(limits.cpus > 0)) throw wrong('"limits.cpus" must be more than 0');
   if (!isText(git?.name) || !isText(git?.email)) throw wrong('"git" must have "name" and "email"');
-  return { project, ledger, task_image, limits, git };
+  if (egress_image !== undefined && !isText(egress_image)) throw wrong('"egress_image" must name an image');
+  return { project, ledger, task_image, limits, git, ...(egress_image && { egress_image }) };
 }

@@ -12,6 +12,8 @@ export type Place = {
   image: string;
   limits: Limits;
   git: GitIdentity;
+  /** The image of the proxies of network leases; without it there are none. */
+  egress?: string;
   runtime?: 'runsc';
 };
 
@@ -144,6 +146,10 @@ function ignoring(...codes: number[]): (error: unknown) => undefined {
 export async function removeContainer(docker: Docker, place: Place, name: TaskName): Promise<void> {
   await docker.getContainer(names(place, name).container).remove({ force: true }).catch(ignoring(404, 409));
 }
+
+/** The task's container, whether or not it is there. */
+export const containerFor = (docker: Docker, place: Place, name: TaskName): Docker.Container =>
+  docker.getContainer(names(place, name).container);
 
 /** The tasks of this instance that have a container. */
 export async function tasksWithContainer(docker: Docker, place: Place): Promise<TaskName[]> {

@@ -1,8 +1,12 @@
 /** From the claim of an action to how it ended. */
 import { readsOf } from '../../ledger/rules/answers.cjs';
-import { sha256 } from '../../ledger/src/action.ts';
+import { reasons } from '../../ledger/rules/codes.cjs';
+import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
 import type { Claimed } from './claim.ts';
+import { SandboxError } from './container.ts';
+import type { Lease } from './egress.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf } from './script.ts';
 import type { Context } from './step.ts';
@@ -14,12 +18,47 @@ import type { Outcome } from './tasks.ts';
  */
 export async function perform(c: Context, claimed: Claimed, prepared: Prepared): Promise<Outcome> {
   const { id, digest } = claimed;
+  if (claimed.action.kind === 'egress') return lease(c, claimed, claimed.action, prepared);
   const [outcome] = await Promise.all([
     start(c, claimed, prepared),
     c.write({ kind: 'running', action: id, body: { digest } }),
     grantReads(c, claimed),
   ]);
   return outcome;
+}
+
+/** Opens the task's way out. `open` tells who waits for it that it is there; a lease that could not be opened was none. */
+async function lease(
+  c: Context,
+  { id, digest }: Claimed,
+  action: Action<'egress'>,
+  { missing }: Prepared,
+): Promise<Outcome> {
+  const running = (body: object) => c.write({ kind: 'running', action: id, body: { digest, ...body } });
+  let told: Promise<unknown> | undefined;
+  const tell = () => {
+    told = running({ open: true });
+  };
+  try {
+    if (missing) throw new SandboxError(missing);
+    const over = await c.tasks.lease(action, id, action.args, tell);
+    await told;
+    return leaseOver(over);
+  } catch (error) {
+    if (c.signal.aborted) throw error;
+    await (told ?? running({}));
+    return notRun(
+      error instanceof SandboxError ? error.message : `the network was not opened: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** A lease that is over has no script and no exit status of one: what went, and why it ended, stand in their place. */
+function leaseOver({ why, ...bytes }: Lease): Outcome {
+  const text = `${bytes.down} bytes down, ${bytes.up} bytes up; ended: ${why}`;
+  const { status, ...rest } = notRun(text);
+  const how = why === reasons.stopped ? 'stopped' : 'exit';
+  return { ...rest, status: { ...status, how }, lease: { ...bytes, why } };
 }
 
 /** Starts exactly what was claimed, or nothing. */
@@ -35,7 +74,7 @@ async function start(c: Context, claimed: Claimed, { sent, missing }: Prepared):
 }
 
 /** An action that was claimed and then could not even be started: the reason stands where its output would. */
-function notRun(why: string): Outcome {
+function notRun(why: string): Extract<Outcome, { end: 'done' }> {
   const bytes = Buffer.from(`${why}\n`);
   const size = bytes.length;
   return {

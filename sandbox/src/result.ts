@@ -61,7 +61,9 @@ export function resultOf(digest: string, outcome: Outcome, under: Under): Append
     const body = { digest, exit: null, signal: 'SIGKILL', reason: outcome.why };
     return withOutput('killed', body, outcome.output);
   }
-  const { kind, ...how } = endOf(outcome.status);
-  const reason = reasonOf(outcome.status, under);
-  return withOutput(kind, { digest, ...how, ...(reason && { reason }) }, outcome.output);
+  const { status, lease } = outcome;
+  const { kind, ...how } = endOf(status);
+  const reason = lease?.why ?? reasonOf(status, under);
+  const went = lease && { up: lease.up, down: lease.down };
+  return withOutput(kind, { digest, ...how, ...went, ...(reason && { reason }) }, outcome.output);
 }

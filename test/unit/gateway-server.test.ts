@@ -68,7 +68,7 @@ test('a client with its task’s token lists its tools, and its calls are its ta
   const { tools } = await client.listTools();
   assert.deepEqual(
     tools.map((t) => t.name),
-    ['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file', 'plan'],
+    ['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file', 'plan', 'network'],
   );
   await client.callTool({ name: 'bash', arguments: { script: 'x' } });
   assert.deepEqual([asked.at(-1)?.task, asked.at(-1)?.workspace], ['two', 'second']);

@@ -7,6 +7,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
+import { networkAsked, networkTool } from './network.ts';
 import { planAsked, planTool } from './plan.ts';
 import { askedBy, tools } from './tools.ts';
 
@@ -146,12 +147,12 @@ function serving(
 /** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
 function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<CallsOptions, 'spoken'>): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools, planTool] }));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools, planTool, networkTool] }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
-    const asked =
-      params.name === planTool.name ? planAsked(where, given) : askedBy(where, params.name, given);
+    const own = { [planTool.name]: planAsked, [networkTool.name]: networkAsked }[params.name];
+    const asked = own?.(where, given) ?? askedBy(where, params.name, given);
     if ('wrong' in asked)
       return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
     const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along

@@ -1,6 +1,6 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 
-import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { bodyOf, isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
@@ -24,10 +24,16 @@ export type OutcomesOptions = {
   log: Logger;
   /** Called once an action is over, after the room was told. */
   onOver(page: Page, outcome: Outcome): Promise<void>;
+  /** Called when a lease of the network is open: that is what whoever asked for it waits for. */
+  onOpen(page: Page): void;
 };
 
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
+
+/** Whether it is a lease of the network that was open once. */
+export const wasOpen = ({ story }: Page): boolean =>
+  story.some((e) => e.kind === 'running' && bodyOf(e, 'running').open === true);
 
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
@@ -104,6 +110,7 @@ export function createOutcomes(o: OutcomesOptions) {
     take(entry: Entry): void {
       const page = book.page(entry.action);
       if (page && isOver(entry.kind)) void ending(page, entry);
+      if (page && entry.kind === 'running' && wasOpen(page)) o.onOpen(page);
       progress.look();
     },
     /** After a restart: shows how what is open stands, and the endings that the room has not seen. */

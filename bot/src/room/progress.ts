@@ -64,6 +64,7 @@ export function standsText(
     case 'claimed':
     case 'running': {
       const stopped = story.some((e) => e.kind === 'stop');
+      if (action.kind === 'egress' && !stopped) return `🌐 open since ${clock(new Date(since('claimed')))}`;
       return stopped ? '🛑 is being stopped' : `▶️ running since ${clock(new Date(since('claimed')))}`;
     }
     default:

@@ -27,6 +27,15 @@ const acts = (all: readonly Act[]): Part[] =>
     ...partsOf(act.kind, act.args),
   ]);
 
+const reaches = {
+  read: 'read, and nothing else, below',
+  'git-fetch': 'fetch from the git repository',
+  'git-push': 'push to the git repository, and fetch from it',
+  any: 'ask for and send anything, below',
+} as const;
+/** Bytes to the last one: a budget is shown whole or not at all. */
+const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
+
 const rows: { readonly [K in Kind]: Row<K> } = {
   bash: {
     wish: 'run a command',
@@ -81,6 +90,15 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       ...labelled('edit the file', path),
       { line: 'replacing the one place that says' },
       { old, now },
+    ],
+  },
+  egress: {
+    wish: 'reach the network',
+    parts: ({ rules, up, down, seconds }) => [
+      ...rules.flatMap(({ host, class: kind, path }) => labelled(reaches[kind], `https://${host}${path}`)),
+      { line: `up to ${megabytes(down)} down and ${megabytes(up)} up, for ${duration(seconds)}` },
+      { line: 'holds for everything in this task, also for what runs in the background' },
+      { line: `⚠️ up to ${megabytes(up)} of what this task can read can leave to these hosts` },
     ],
   },
   plan: {
