@@ -63,7 +63,11 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     const prepared = await prepare(c, book.request(id));
     if (!c.decided(id)) return;
     const claimed = await claim(c, id);
-    if (!('refused' in claimed)) return record(c, claimed, await perform(c, claimed, prepared));
+    if (!('refused' in claimed)) {
+      // Approved when its task was over already: stopped before it opens.
+      if (claimed.action.kind === 'egress' && use.of(claimed.action, false, Date.now()) === 'ended') stop(id);
+      return record(c, claimed, await perform(c, claimed, prepared));
+    }
     if (claimed.refused === 'grace') return waits.again(id);
     log.warn({ action: id, code: claimed.refused }, 'not claimed; not run');
   }

@@ -214,8 +214,8 @@ async function scene() {
     until(`${kinds} of ${action.kind}`, async () =>
       (await bot.story(action.id)).find((e) => kinds.includes(e.kind)),
     );
-  const lease = async () => {
-    const action = await asks('egress', args);
+  const lease = async (task?: string) => {
+    const action = await asks('egress', args, task);
     await approve(action);
     assert.equal(JSON.parse((await said(action, 'running')).body).open, true);
     return action;
@@ -258,15 +258,22 @@ test('a freeze, the next task of its workspace and the executor’s end each end
   let executor = await s.start();
   try {
     const first = await s.lease();
-    await s.asks('bash', { script: 'true', cwd: '', env: {}, timeout: 9 }, newId());
+    const next = newId();
+    await s.asks('bash', { script: 'true', cwd: '', env: {}, timeout: 9 }, next);
     assert.deepEqual((await s.over(first)).slice(0, 2), s.stopped);
-    const second = await s.lease();
+    // Nor does one open that is approved for the task before.
+    const late = await s.asks('egress', args);
+    await s.approve(late);
+    assert.equal((await s.over(late))[0], 'failed');
+    assert.equal((await s.said(late, 'running')).body.includes('open'), false);
+    assert.equal(await proxies(), 0);
+    const second = await s.lease(next);
     await executor.stop();
     assert.equal(await proxies(), 0);
     executor = await s.start();
     const [kind, reason] = await s.over(second);
     assert.deepEqual([kind, /restarted/.test(String(reason))], ['killed', true]);
-    const third = await s.lease();
+    const third = await s.lease(next);
     await s.operator.append({ kind: 'frozen', body: {} });
     assert.deepEqual((await s.over(third)).slice(0, 2), s.stopped);
     await until('it is gone', async () => (await proxies()) === 0);
