@@ -38,6 +38,7 @@ async function lease(
   let told: Promise<unknown> | undefined;
   const tell = () => {
     told = running({ open: true });
+    told.catch(() => {}); // it is waited for once the lease is over
   };
   try {
     if (missing) throw new SandboxError(missing);

@@ -238,6 +238,9 @@ test('attack nothing is opened that nobody approved; approved, scripts have it b
   const s = await scene();
   const executor = await s.start();
   try {
+    // The ledger's own engine judges by the same rules.
+    for (const host of ['127.0.0.1', 'Example.org', 'example.org.', '0x7f.1'])
+      await assert.rejects(s.asks('egress', { ...args, rules: [{ ...rule, host }] }), /body_invalid/);
     const action = await s.asks('egress', args);
     assert.equal(await s.runs('printenv HTTPS_PROXY || echo none'), 'none\n');
     assert.equal(await proxies(), 0);
