@@ -19,7 +19,8 @@ import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
 import { createWatch } from './room/guard.ts';
 import { createOutages } from './room/outages.ts';
-import { createOutcomes, wasOpen } from './room/outcomes.ts';
+import { createOutcomes } from './room/outcomes.ts';
+import { wasOpen } from './room/progress.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
@@ -90,16 +91,22 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
     hands: (task, workspace) => gateway.open({ task, workspace }),
     waits: (task) =>
-      book.unfinished().some(({ action }) => action.task === task && action.requester === 'brain'),
+      book
+        .unfinished()
+        .some((page) => page.action.task === task && page.action.requester === 'brain' && !wasOpen(page)),
   });
   const tour = createTour({ db, say: sayLine, log });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
-    onOpen: (page) => void asks.over(page, { state: 'open', output: '', truncated: false }),
+    async onOpen(page) {
+      const outcome = { state: 'open', output: '', truncated: false } as const;
+      if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
+    },
     async onOver(page, outcome) {
       tour.did(page.action.workspace, outcome.state);
-      // That a way out was closed is no news to wake the agent for: what it runs then says so.
-      if (!asks.over(page, outcome)) await conversation.over(page, outcome, wasOpen(page));
+      // That a way out was closed is no news to wake the agent for.
+      if (wasOpen(page)) conversation.closed(page, outcome);
+      else if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
     },
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });

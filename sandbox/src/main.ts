@@ -34,7 +34,7 @@ async function main(log: Logger): Promise<void> {
   const settings = readSettings(process.argv[2] ?? '/run/pocketcoder/executor.json');
   const { docker, id } = await engine();
   const runtime = await strongestRuntime(docker);
-  const { project, task_image: image, limits, git, egress_image: egress } = settings;
+  const { project, task_image: image, limits, git, egress } = settings;
   const tasks = makeTasks(docker, {
     project,
     image,

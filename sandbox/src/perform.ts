@@ -17,14 +17,13 @@ import type { Outcome } from './tasks.ts';
  * what is written here, which could not follow it.
  */
 export async function perform(c: Context, claimed: Claimed, prepared: Prepared): Promise<Outcome> {
-  const { id, digest } = claimed;
-  if (claimed.action.kind === 'egress') return lease(c, claimed, claimed.action, prepared);
-  const [outcome] = await Promise.all([
-    start(c, claimed, prepared),
-    c.write({ kind: 'running', action: id, body: { digest } }),
-    grantReads(c, claimed),
-  ]);
-  return outcome;
+  const { action, id, digest } = claimed;
+  const begin = async (): Promise<Outcome> => {
+    const running = c.write({ kind: 'running', action: id, body: { digest } });
+    return (await Promise.all([start(c, claimed, prepared), running]))[0];
+  };
+  const outcome = action.kind === 'egress' ? lease(c, claimed, action, prepared) : begin();
+  return (await Promise.all([outcome, grantReads(c, claimed)]))[0];
 }
 
 /** Opens the task's way out. `open` tells who waits for it that it is there; a lease that could not be opened was none. */
@@ -55,11 +54,12 @@ async function lease(
 }
 
 /** A lease that is over has no script and no exit status of one: what went, and why it ended, stand in their place. */
-function leaseOver({ why, ...bytes }: Lease): Outcome {
-  const text = `${bytes.down} bytes down, ${bytes.up} bytes up; ended: ${why}`;
+function leaseOver({ why, refused, ...bytes }: Lease): Outcome {
+  const went = `${bytes.down} bytes down, ${bytes.up} bytes up; ended: ${why}`;
+  const text = [went, ...refused.map((one) => `refused: ${one}`)].join('\n');
   const { status, ...rest } = notRun(text);
   const how = why === reasons.stopped ? 'stopped' : 'exit';
-  return { ...rest, status: { ...status, how }, lease: { ...bytes, why } };
+  return { ...rest, status: { ...status, how }, lease: { ...bytes, refused, why } };
 }
 
 /** Starts exactly what was claimed, or nothing. */

@@ -34,7 +34,7 @@ before(async () => {
   const tar = tarOf([file('Dockerfile'), file('stand-in.py')]);
   const options = { t: image, dockerfile: 'Dockerfile', buildargs: { TASK: box.place.image } };
   await finished(box.docker, await box.docker.buildImage(tar, options), () => {});
-  tasks = makeTasks(box.docker, { ...box.place, egress: image });
+  tasks = makeTasks(box.docker, { ...box.place, egress: { image } });
 });
 /** Of a test that failed midway. */
 afterEach(() => Promise.all(opened.splice(0).map((id) => tasks.kill(name(), id))));
@@ -85,7 +85,7 @@ test('a script has the way, the CA and a variable for each tool, and still no ne
   );
   assert.equal((await bash('echo "$HTTPS_PROXY"', tasks, { HTTPS_PROXY: 'mine' })).text, 'mine\n');
   await tasks.kill(name(), lease.id);
-  assert.deepEqual(await lease.over, { up: 10, down: 13, why: 'stopped' });
+  assert.deepEqual(await lease.over, { up: 10, down: 13, refused: [], why: 'stopped' });
   assert.equal((await bash('printenv HTTPS_PROXY || echo none')).text, 'none\n');
   assert.equal(await proxies(), 0);
 });
@@ -148,7 +148,7 @@ test('one that was stopped before it was open never opens, and one without an im
 });
 
 test('what an executor that is gone left is taken away by the next one', async () => {
-  const before = makeTasks(box.docker, { ...box.place, egress: image });
+  const before = makeTasks(box.docker, { ...box.place, egress: { image } });
   const lease = await open(before);
   const over = assert.rejects(lease.over);
   assert.equal(await proxies(), 1);
@@ -159,7 +159,7 @@ test('what an executor that is gone left is taken away by the next one', async (
 });
 
 test('attack an executor that is killed leaves nobody a way; the twin had it while it lived', async () => {
-  const place = { ...box.place, egress: image };
+  const place = { ...box.place, egress: { image } };
   const file = new URL('../harness/egress/holder.ts', import.meta.url).pathname;
   const child = spawn(process.execPath, [file, JSON.stringify({ place, name: name(), args })]);
   try {
@@ -189,7 +189,7 @@ async function scene() {
   const operator = await server.connect('operator');
   const keys = { user: '@owner:test', master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' };
   await operator.append({ kind: 'identity.enrolled', body: keys });
-  const start = async (of = makeTasks(box.docker, { ...box.place, egress: image })) => {
+  const start = async (of = makeTasks(box.docker, { ...box.place, egress: { image } })) => {
     const executor = startExecutor({
       ...{ ledger: await server.connect('executor'), tasks: of, name: 'one', log: quiet },
     });

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
-import { createOutcomes, wasOpen } from '../../bot/src/room/outcomes.ts';
+import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import { wasOpen } from '../../bot/src/room/progress.ts';
 import type { Asked } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { log, startDesk, workspace } from '../harness/desk.ts';
@@ -20,7 +21,7 @@ async function scene(t: { after(work: () => void): void }) {
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
   t.after(d.stop);
   const heard: string[] = [];
-  const opened = (page: Page) => void heard.push(`open ${page.action.kind}`);
+  const opened = async (page: Page) => void heard.push(`open ${page.action.kind}`);
   const onOver = async (page: Page) => void heard.push(`over ${wasOpen(page)}`);
   Object.assign(ears, createOutcomes({ ...d, log, onOver, onOpen: opened }));
   const { action } = await d.desk.ask(asked);

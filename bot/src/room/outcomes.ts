@@ -1,6 +1,6 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 
-import { bodyOf, isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
@@ -13,7 +13,7 @@ import { type Content, message } from '../show/blocks.ts';
 import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import { createOutputs, head, outcomeOf, type Whole } from './output.ts';
-import { cardContent, createProgress } from './progress.ts';
+import { cardContent, createProgress, wasOpen } from './progress.ts';
 import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
@@ -24,16 +24,12 @@ export type OutcomesOptions = {
   log: Logger;
   /** Called once an action is over, after the room was told. */
   onOver(page: Page, outcome: Outcome): Promise<void>;
-  /** Called when a lease of the network is open: that is what whoever asked for it waits for. */
-  onOpen(page: Page): void;
+  /** Called when a lease of the network is open, and again after a restart: that is what whoever asked for it waits for. */
+  onOpen(page: Page): Promise<void>;
 };
 
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
-
-/** Whether it is a lease of the network that was open once. */
-export const wasOpen = ({ story }: Page): boolean =>
-  story.some((e) => e.kind === 'running' && bodyOf(e, 'running').open === true);
 
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
@@ -105,17 +101,23 @@ export function createOutcomes(o: OutcomesOptions) {
     await retry(() => end(page, entry), { first: 1000, most: 60_000, again }).catch(() => {}); // the log has it
   }
 
+  const opened = (page: Page): Promise<void> =>
+    o.onOpen(page).catch((error: unknown) => {
+      log.error({ action: page.action.id, err: error }, 'nobody was told that the network is open');
+    });
+
   return {
     /** Takes an entry of the chain once the book has read it. Never holds up the next one. */
     take(entry: Entry): void {
       const page = book.page(entry.action);
       if (page && isOver(entry.kind)) void ending(page, entry);
-      if (page && entry.kind === 'running' && wasOpen(page)) o.onOpen(page);
+      if (page && entry.kind === 'running' && wasOpen(page)) void opened(page);
       progress.look();
     },
     /** After a restart: shows how what is open stands, and the endings that the room has not seen. */
     async catchUp(): Promise<void> {
       progress.look();
+      for (const page of book.unfinished().filter(wasOpen)) await opened(page);
       const shown = cards.unended().flatMap((card) => book.page(card.action) ?? []);
       for (const page of [...shown, ...book.over().filter(ranByLease)]) {
         const entry = page.story.find((e) => isOver(e.kind));

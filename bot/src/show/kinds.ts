@@ -98,6 +98,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       ...rules.flatMap(({ host, class: kind, path }) => labelled(reaches[kind], `https://${host}${path}`)),
       { line: `up to ${megabytes(down)} down and ${megabytes(up)} up, for ${duration(seconds)}` },
       { line: 'holds for everything in this task, also for what runs in the background' },
+      { line: 'a network lease that this task has already ends: this one takes its place' },
       { line: `⚠️ up to ${megabytes(up)} of what this task can read can leave to these hosts` },
     ],
   },

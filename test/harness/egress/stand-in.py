@@ -20,6 +20,9 @@ def say(**line):
     text = [f'"{k}":' + (str(v) if isinstance(v, int) else '"' + v.replace("\n", "\\n") + '"') for k, v in line.items()]
     print("{" + ",".join(text) + "}", flush=True)
 
+if sys.argv[1:2] == ["addresses"]:
+    print("[]")
+    sys.exit()
 if sys.argv[1:2] == ["lend"]:
     lend(*sys.argv[2:])
     sys.exit()

@@ -1,0 +1,123 @@
+/**
+ * What a lease of the network is made of in the engine: a proxy in a container and network of its own, a volume for one socket, and
+ * helpers that are gone before it begins. The task's container stays without a network.
+ */
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
+import type Docker from 'dockerode';
+import { type Place, SandboxError } from './container.ts';
+
+export type Lent = ReturnType<typeof makeLent>;
+
+const label = 'org.pocketcoder.egress';
+const uid = 10009;
+/** Where a helper hands the listener over, in the volume that only helper and proxy have. */
+export const socket = '/s/lend';
+/** Where the task's root, which no script is, keeps the lease's CA: the file system around it is read-only. */
+export const caFile = '/run/egress.pem';
+
+export function makeLent(docker: Docker, place: Place) {
+  const Labels = { 'org.pocketcoder': place.project, [label]: place.project };
+
+  /** @param volumes what it may write to besides */
+  const confined = (network: string, ...volumes: string[]): Docker.ContainerCreateOptions => ({
+    ...{ Image: place.egress?.image ?? '', User: `${uid}:${uid}`, Labels },
+    HostConfig: {
+      ...{ NetworkMode: network, ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
+      Mounts: volumes.map((Source) => ({ Type: 'volume', Source, Target: '/s' })),
+      ...{ Memory: 128 << 20, MemorySwap: 128 << 20, PidsLimit: 128 },
+      ...{ LogConfig: { Type: 'none', Config: {} }, RestartPolicy: { Name: 'no' } },
+    },
+  });
+
+  /** Runs one of the image's helpers to its end. @returns what it printed @throws SandboxError with `failed` where it fails */
+  async function helped(options: Docker.ContainerCreateOptions, failed: string): Promise<string> {
+    const helper = await docker.createContainer(options);
+    try {
+      const wire = await helper.attach({ stream: true, stdout: true });
+      const out = new PassThrough();
+      docker.modem.demuxStream(wire, out, new PassThrough().resume());
+      for (const event of ['end', 'error']) wire.on(event, () => out.end());
+      const status = helper.wait({ condition: 'next-exit' }) as Promise<{ StatusCode: number }>;
+      await helper.start();
+      const [printed, { StatusCode }] = await Promise.all([text(out), status]);
+      if (StatusCode !== 0) throw new SandboxError(`${failed}; ask again`);
+      return printed;
+    } finally {
+      await helper.remove({ force: true }).catch(() => {});
+    }
+  }
+
+  /** Never throws: what is left is taken away at the next start. */
+  async function sweep(own?: string): Promise<void> {
+    const filters = { label: [`${label}=${place.project}`], ...(own && { name: [own] }) };
+    const left = (error: unknown): undefined => void error;
+    for (const { Id } of (await docker.listContainers({ all: true, filters }).catch(left)) ?? [])
+      await docker.getContainer(Id).remove({ force: true }).catch(left);
+    for (const { Id } of (await docker.listNetworks({ filters }).catch(left)) ?? [])
+      await docker.getNetwork(Id).remove().catch(left);
+    for (const { Name } of (await docker.listVolumes({ filters }).catch(left))?.Volumes ?? [])
+      await docker.getVolume(Name).remove().catch(left);
+  }
+
+  return {
+    /** The proxy, made and not started, and the stream that it is held by. @param own the name of all that belongs to the lease */
+    async proxy(
+      own: string,
+    ): Promise<{ proxy: Docker.Container; wire: NodeJS.ReadWriteStream; out: PassThrough }> {
+      const options = { 'com.docker.network.bridge.enable_icc': 'false' };
+      await docker.createNetwork({ Name: own, Labels, Options: options });
+      const DriverOpts = { type: 'tmpfs', device: 'tmpfs', o: `size=1m,mode=700,uid=${uid},gid=${uid}` };
+      await docker.createVolume({ Name: own, Labels, DriverOpts });
+      const held = { name: own, OpenStdin: true, StdinOnce: true };
+      const proxy = await docker.createContainer({ ...confined(own, own), ...held });
+      const wire = await proxy.attach({
+        stream: true,
+        hijack: true,
+        stdin: true,
+        stdout: true,
+        stderr: true,
+      });
+      const out = new PassThrough();
+      docker.modem.demuxStream(wire, out, new PassThrough().resume());
+      return { proxy, wire, out };
+    },
+
+    /** Every address of the machine that the engine is on, and what its networks have: nothing comes in again by the outside. */
+    async addresses(own: string): Promise<string[]> {
+      const options = { ...confined('host'), name: `${own}-addresses`, Cmd: ['addresses'] };
+      const printed = await helped(options, 'the addresses of this machine could not be had');
+      const pools = (await docker.listNetworks()).flatMap(({ IPAM }) => IPAM?.Config ?? []);
+      return [...(JSON.parse(printed) as string[]), ...pools.flatMap(({ Subnet }) => Subnet ?? [])];
+    },
+
+    /** Makes the listener in the task's network namespace. @throws SandboxError where somebody stands on its port */
+    async lend(own: string, task: Docker.Container, port: number): Promise<void> {
+      const Cmd = ['lend', `127.0.0.1:${port}`, socket];
+      const options = { ...confined(`container:${task.id}`, own), name: `${own}-lend`, Cmd };
+      await helped(options, 'the way to its proxy could not be made');
+    },
+
+    /** As root of the task's container, in a directory that is root's alone. */
+    async placeCa(task: Docker.Container, pem: string): Promise<void> {
+      const Cmd = ['sh', '-c', `umask 022; printf %s "$1" > ${caFile}`, 'sh', pem];
+      const exec = await task.exec({ Cmd, AttachStdout: true, AttachStderr: true });
+      await finished((await exec.start({})).resume());
+      const { ExitCode } = await exec.inspect();
+      if (ExitCode !== 0) throw new SandboxError('the certificate could not be given to the task; ask again');
+    },
+
+    /** Ends the proxy and who brings it the listener, whether or not they are there. Never throws. */
+    async kill(own: string): Promise<void> {
+      for (const name of [own, `${own}-lend`])
+        await docker
+          .getContainer(name)
+          .remove({ force: true })
+          .catch(() => {});
+    },
+
+    /** Takes away all that a lease was made of, or, without a name, what any lease of this instance left. */
+    sweep,
+  };
+}
