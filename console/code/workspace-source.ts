@@ -1,6 +1,6 @@
 /** What is brought into a workspace: a directory of this machine, or a repository. It is only read, and never mounted. */
 import { constants, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { access, lstat, open, readdir, readlink } from 'node:fs/promises';
+import { access, type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -17,6 +17,8 @@ export type Source = { form: 'git' | 'directory'; from: string; name: string };
 const most = { files: 200_000, bytes: 4 * 2 ** 30 };
 /** All of it is the sandbox user's. */
 const ours = { uid: 1000, gid: 1000 };
+/** A file up to so many bytes is held in memory, so that one that shrinks meanwhile is taken as it is then. */
+const held = 16 * 2 ** 20;
 const nothing = 'Nothing was brought in, no workspace was made';
 const schemes = 'https:http:ssh:git:file';
 
@@ -33,7 +35,11 @@ export function sourceOf(named: string, home: string): Source {
     return { form: 'directory', from, name: from };
   }
   if (/^\w[\w.-]*@\w[\w.-]*:[^\s-]\S*$/.test(named)) return { form: 'git', from: named, name: named };
-  if (!URL.canParse(named) || !schemes.split(':').includes(new URL(named).protocol.slice(0, -1)))
+  const known = URL.canParse(named) && schemes.split(':').includes(new URL(named).protocol.slice(0, -1));
+  // A host that this person's ssh configuration names.
+  if (!known && /^\w[\w.-]+:(?!\/\/)[^\s:-]\S*(?:\/\S|\.git$)/.test(named) && !/\s/.test(named))
+    return { form: 'git', from: named, name: named };
+  if (!known)
     throw fault.usage(
       `${resolve(named)} is no directory, and ${named} is no address of a repository (https, http, ssh, git or file). ${nothing}.`,
     );
@@ -49,9 +55,22 @@ const isOpen = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** So many bytes of a file, in pieces. */
+async function* wholeOf(file: FileHandle, name: string, size: number): AsyncGenerator<Buffer> {
+  let read = 0;
+  for await (const bytes of file.createReadStream({ end: size - 1, autoClose: false })) {
+    read += bytes.length;
+    yield bytes;
+  }
+  if (read < size)
+    throw fault.failed(
+      `${name} changed while it was read. ${nothing}: say it again when nothing writes there.`,
+    );
+}
+
 /**
- * A tar of what stands below a directory, all of it the sandbox user's. No symbolic link is followed, and it fails where a file
- * changes while it is read.
+ * A tar of what stands below a directory, all of it the sandbox user's. No symbolic link is followed. What goes while it is read
+ * is left out, and it fails where a file too large to be held shrinks meanwhile.
  * @param tops what to begin with, below the root @param left gets the names of what stays out
  */
 function tarOf(root: string, tops: readonly string[], left: string[]): Readable {
@@ -65,31 +84,36 @@ function tarOf(root: string, tops: readonly string[], left: string[]): Readable 
         `${root} is larger than ${most.files} files or ${most.bytes / 2 ** 30} GiB. ${nothing}: name a smaller part of it.`,
       );
   }
-  async function addFile(name: string, size: number, mode: number): Promise<void> {
-    const file = await open(join(root, name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => null);
+  async function addFile(name: string): Promise<void> {
+    // Where a pipe has taken its place meanwhile, opening it does not wait.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const file = await open(join(root, name), flags).catch(() => null);
     if (!file) return void left.push(name);
     try {
       const now = await file.stat();
-      if (!now.isFile() || now.size !== size) throw new Error(`${name} changed while it was read`);
+      if (!now.isFile()) return void left.push(name);
+      const bytes = now.size <= held ? await file.readFile() : undefined;
+      const size = bytes?.length ?? now.size;
       count(size);
-      const entry = tar.entry({ name, ...ours, size, mode: mode & 0o111 ? 0o755 : 0o644 });
-      await pipeline(size > 0 ? file.createReadStream({ end: size - 1, autoClose: false }) : [], entry);
+      const entry = tar.entry({ name, ...ours, size, mode: now.mode & 0o111 ? 0o755 : 0o644 });
+      await pipeline(bytes ? [bytes] : wholeOf(file, name, size), entry);
     } finally {
       await file.close();
     }
   }
   async function add(name: string): Promise<void> {
     const path = join(root, name);
-    const stat = await lstat(path);
-    if (stat.isFile()) return addFile(name, stat.size, stat.mode);
-    const linkname = stat.isSymbolicLink() ? await readlink(path) : '';
-    // The engine takes no link that leads out, and it would lead nowhere.
-    const fits = stat.isDirectory() ? await isOpen(path) : linkname && staysInside(name, linkname);
+    const stat = await lstat(path).catch(() => null);
+    if (stat?.isFile()) return addFile(name);
+    const linkname = stat?.isSymbolicLink() ? await readlink(path).catch(() => '') : '';
+    const names = stat?.isDirectory() && (await isOpen(path)) ? await readdir(path).catch(() => null) : null;
+    // The engine takes no link that leads out, and it would lead nowhere; one to a name that is no UTF-8 would lead elsewhere.
+    const fits = names ?? (linkname && !linkname.includes('\ufffd') && staysInside(name, linkname));
     if (!fits) return void left.push(name);
     count(0);
     if (linkname) return void tar.entry({ name, ...ours, type: 'symlink', linkname });
     tar.entry({ name, ...ours, type: 'directory', mode: 0o755 });
-    await addAll(await readdir(path), name);
+    await addAll(names ?? [], name);
   }
   async function addAll(names: readonly string[], below = ''): Promise<void> {
     for (const child of names.toSorted()) {
@@ -141,6 +165,7 @@ const configOf = (format: string): string =>
 async function cloneInto(dir: string, { from, name }: Source): Promise<void> {
   const env = {
     GIT_ALLOW_PROTOCOL: schemes,
+    GIT_DEFAULT_REF_FORMAT: 'files', // what this machine's git likes better, the sandbox's may not read
     ...(process.stdin.isTTY ? {} : { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: 'false', SSH_ASKPASS: 'false' }),
   };
   const safe = ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'submodule.recurse=false'];
@@ -157,4 +182,15 @@ async function cloneInto(dir: string, { from, name }: Source): Promise<void> {
     const why = messageOf(error).replaceAll(from, name);
     throw fault.failed(`${why}\n${nothing}: see that git clone ${name} works here, then say the same again.`);
   }
+  if (await git('--git-dir', dir, 'rev-parse', '--verify', 'HEAD').catch(() => '')) return;
+  const branches = async (...of: string[]) =>
+    (await git('--git-dir', dir, 'for-each-ref', '--count=2', '--format=%(refname)', ...of)).split('\n');
+  const [first, second] = await branches('refs/heads');
+  if (!first) throw fault.failed(`${name} has no commit. ${nothing}.`);
+  const [taken] = second ? await branches('refs/heads/main', 'refs/heads/master') : [first];
+  if (!taken)
+    throw fault.failed(
+      `${name} has a HEAD that names no branch of it, and no branch main or master. ${nothing}.`,
+    );
+  await git('--git-dir', dir, 'symbolic-ref', 'HEAD', taken);
 }

@@ -29,6 +29,12 @@ function isBelow(path, folder) {
   return outer.every((part, i) => inner[i] === part);
 }
 
+/** Whether every path of the act is below the folder; an act without one is below none. @param {Act} act @param {unknown} folder */
+function isAllBelow({ kind, args }, folder) {
+  const { paths = [] } = traits(kind);
+  return paths.length > 0 && paths.every((name) => isBelow(args[name], folder));
+}
+
 /** Whether these are up to fifty acts that the sandbox runs: a grant holds no further grants. @param {unknown} acts */
 const areActs = (acts) =>
   Array.isArray(acts) &&
@@ -49,7 +55,7 @@ function isLease({ uses, seconds, ...what }) {
   if (!whole(seconds, 1, longestWait) || !whole(uses, 1, mostUses)) return false;
   const { acts, of, path, ...more } = what;
   if (acts !== undefined) return areActs(acts) && Object.keys(what).length === 1;
-  return Boolean(traits(of).path && partsOf(path)) && Object.keys(more).length === 0;
+  return Boolean(traits(of).paths && partsOf(path)) && Object.keys(more).length === 0;
 }
 
 /**
@@ -93,13 +99,13 @@ function uncovered(grant, asked, state, now) {
   if (term?.mode !== 'lease') return 'not_leased';
   if (grant.kind === 'reads') {
     const mine = asked.task === grant.task && asked.requester === 'brain';
-    const its = traits(asked.kind);
-    return mine && its.path && its.class === 'read' && isBelow(asked.args.path, '') ? '' : 'not_covered';
+    const reads = traits(asked.kind).class === 'read';
+    return mine && reads && isAllBelow(asked, '') ? '' : 'not_covered';
   }
   const { acts, of, path } = args;
   const covers = acts
     ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)
-    : asked.kind === of && isBelow(asked.args.path, path);
+    : asked.kind === of && isAllBelow(asked, path);
   return covers ? '' : 'not_covered';
 }
 

@@ -2,23 +2,24 @@
 // The kinds of action, a line each: all that the rules go by where they ask what kind of action it is.
 
 /**
- * `class` is what the sandbox would let it do, never what its text says; `path` marks what a lease may cover by a path, `words` what the
- * signed message that asks for it may decide (it reads, or adds a file and replaces none), `owner` what an owner decides on.
- * @typedef {{class: import('../src/action.ts').RiskClass, path?: true, words?: true, owner?: true}} Traits
+ * `class` is what the sandbox would let it do, never what its text says. `paths` names every argument that is a path, where a lease may
+ * cover the kind by a folder: all of them have to be below it. `words` marks what the signed message that asks for it may decide (it
+ * reads, or adds a file and replaces none), `owner` what an owner decides on.
+ * @typedef {{class: import('../src/action.ts').RiskClass, paths?: readonly string[], words?: true, owner?: true}} Traits
  */
 
 /** The compiler names what is missing here, or too much. @type {Record<import('../src/action.ts').Kind, Traits>} */
 const kinds = {
   bash: { class: 'exec' },
-  read_file: { class: 'read', path: true },
-  list: { class: 'read', path: true, words: true },
-  grep: { class: 'read', path: true },
+  read_file: { class: 'read', paths: ['path'] },
+  list: { class: 'read', paths: ['path'], words: true },
+  grep: { class: 'read', paths: ['path'] },
   get_file: { class: 'read', words: true },
   put_file: { class: 'write', words: true },
   diff: { class: 'read', words: true },
   export: { class: 'read', words: true },
-  write_file: { class: 'write', path: true },
-  edit_file: { class: 'write', path: true },
+  write_file: { class: 'write', paths: ['path'] },
+  edit_file: { class: 'write', paths: ['path'] },
   egress: { class: 'network' },
   lease: { class: 'control' },
   plan: { class: 'control' },

@@ -17,8 +17,10 @@ sub store {
     my ($path, $bytes) = @_;
     $path = Cwd::realpath($path) // $path if -l $path;
     die "cannot write $path: it is a directory\n" if -d $path;
-    my $temporary = "$path.pocketcoder-$$";
-    open(my $file, '>:raw', $temporary) or die "cannot write $path: $!\n";
+    # A short name of its own: one that is made from the file's would be too long where that is 250 bytes.
+    my $temporary = $path =~ s{[^/]*\z}{.pocketcoder-$$}r;
+    unlink $temporary;
+    sysopen(my $file, $temporary, O_WRONLY | O_CREAT | O_EXCL) or die "cannot write $path: $!\n";
     (print {$file} $bytes and close $file) or do { my $why = $!; unlink $temporary; die "cannot write $path: $why\n" };
     chmod((stat $path)[2] & 07777, $temporary) if -e $path;
     rename($temporary, $path) or do { my $why = $!; unlink $temporary; die "cannot write $path: $why\n" };
@@ -131,14 +133,26 @@ elsif ($operation eq 'edit') {
     my ($old, $new) = (field($input), field($input));
     open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
     my $bytes = do { local $/; <$file> } // die "cannot read $path: $!\n";
-    my $at    = length $old ? index($bytes, $old) : -1;
-    # A model is shown no carriage return, so it can't know.
-    my $ends = $old =~ m{(?<!\r)\n} && $bytes =~ m{\r\n} ? ', whose lines end with \\r\\n' : '';
+    # A model is shown no carriage return, so it can't know. Where each line of the file ends in one, what is given has them too.
+    my $crlf = $bytes =~ m{\r\n};
+    my $mixed = $crlf && $bytes =~ m{(?<!\r)\n};
+    if ($crlf and not $mixed) { s{(?<!\r)\n}{\r\n}g for $old, $new }
+    my $ends = $mixed && $old =~ m{(?<!\r)\n} ? ', some of whose lines end with \\r\\n and some with \\n' : '';
+    my ($at, $times, $seen, $line, @lines) = (-1, 0, 0, 1);
+    for (my $next = index $bytes, $old; length $old and $next >= 0; $next = index $bytes, $old, $next + 1) {
+        $at = $next if !$times++;
+        last if $times > $most_lines;
+        $line += substr($bytes, $seen, $next - $seen) =~ tr/\n//;
+        $seen = $next;
+        push @lines, $line if @lines < 10;
+    }
     die "the text to replace is not in $path$ends; nothing was changed\n" if $at < 0;
-    die "the text to replace occurs more than once in $path; nothing was changed\n"
-      if index($bytes, $old, $at + 1) >= 0;
+    my $often = $times > $most_lines ? "more than $most_lines" : $times;
+    die "the text to replace is in $path $often times, at lines ", join(', ', @lines), $times > @lines ? ' and more' : '',
+      ": give more of what stands around one of them; nothing was changed\n"
+      if $times > 1;
     substr($bytes, $at, length $old) = $new;
     store($path, $bytes);
-    print "edited $path\n";
+    print "edited $path", $crlf && !$mixed ? ', whose lines end with \r\n' : '', "\n";
 }
 else { die "unknown operation\n" }

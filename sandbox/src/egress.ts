@@ -109,16 +109,12 @@ export function makeEgress(docker: Docker, place: Place, containerOf: (name: Tas
       /** Resolves to what the task's scripts go by. @throws SandboxError where it was ended meanwhile, or cannot be had */
       async function opened(): Promise<Record<string, string>> {
         const denied = await lent.addresses(own);
-        const { proxy, out, ...held } = await lent.proxy(own);
+        const { container, out, ...held } = await lent.proxy(own);
         wire = held.wire;
-        for (const event of ['end', 'close', 'error'])
-          wire.on(event, () => {
-            silent.resolve();
-            end('its proxy ended');
-          });
         const ready = heardOf(out, lease, end);
+        out.once('end', silent.resolve).once('end', () => end('its proxy ended'));
         unlessOver();
-        await proxy.start();
+        await container.start();
         wire.write(orderOf(args, now, denied, place.egress?.roots));
         timers.push(setInterval(() => wire?.write('\n'), beatEvery));
         const task = containerOf(name);
@@ -169,7 +165,11 @@ type Line = {
 };
 
 /** Puts what the proxy prints into the lease, and ends it at the proxy's word. @returns its CA (PEM), once it has one */
-function heardOf(out: NodeJS.ReadableStream, lease: Lease, end: (why: string) => void): Promise<string> {
+export function heardOf(
+  out: NodeJS.ReadableStream,
+  lease: Lease,
+  end: (why: string) => void,
+): Promise<string> {
   const words = (v: unknown) =>
     String(v)
       .replace(/\p{Cc}+/gu, ' ')

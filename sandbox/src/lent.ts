@@ -8,8 +8,6 @@ import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { type Place, SandboxError } from './container.ts';
 
-export type Lent = ReturnType<typeof makeLent>;
-
 const label = 'org.pocketcoder.egress';
 const uid = 10009;
 /** Where a helper hands the listener over, in the volume that only helper and proxy have. */
@@ -31,57 +29,42 @@ export function makeLent(docker: Docker, place: Place) {
     },
   });
 
+  /** A container that is not started yet, the stream that it is held by, and what it will print: that ends with it. */
+  async function held(options: Docker.ContainerCreateOptions) {
+    const container = await docker.createContainer(options);
+    const all = { stdin: options.OpenStdin === true, stdout: true, stderr: true };
+    const wire = await container.attach({ stream: true, hijack: true, ...all });
+    const out = new PassThrough();
+    docker.modem.demuxStream(wire, out, new PassThrough().resume());
+    for (const event of ['end', 'close', 'error']) wire.on(event, () => out.end());
+    return { container, wire, out };
+  }
+
+  const ignored = (_: unknown): undefined => undefined;
+  const remove = (container: string) => docker.getContainer(container).remove({ force: true }).catch(ignored);
+
   /** Runs one of the image's helpers to its end. @returns what it printed @throws SandboxError with `failed` where it fails */
   async function helped(options: Docker.ContainerCreateOptions, failed: string): Promise<string> {
-    const helper = await docker.createContainer(options);
+    const { container, out } = await held(options);
     try {
-      const wire = await helper.attach({ stream: true, stdout: true });
-      const out = new PassThrough();
-      docker.modem.demuxStream(wire, out, new PassThrough().resume());
-      for (const event of ['end', 'error']) wire.on(event, () => out.end());
-      const status = helper.wait({ condition: 'next-exit' }) as Promise<{ StatusCode: number }>;
-      await helper.start();
+      const status = container.wait({ condition: 'next-exit' }) as Promise<{ StatusCode: number }>;
+      await container.start();
       const [printed, { StatusCode }] = await Promise.all([text(out), status]);
       if (StatusCode !== 0) throw new SandboxError(`${failed}; ask again`);
       return printed;
     } finally {
-      await helper.remove({ force: true }).catch(() => {});
+      await remove(container.id);
     }
-  }
-
-  /** Never throws: what is left is taken away at the next start. */
-  async function sweep(own?: string): Promise<void> {
-    const filters = { label: [`${label}=${place.project}`], ...(own && { name: [own] }) };
-    const left = (error: unknown): undefined => void error;
-    for (const { Id } of (await docker.listContainers({ all: true, filters }).catch(left)) ?? [])
-      await docker.getContainer(Id).remove({ force: true }).catch(left);
-    for (const { Id } of (await docker.listNetworks({ filters }).catch(left)) ?? [])
-      await docker.getNetwork(Id).remove().catch(left);
-    for (const { Name } of (await docker.listVolumes({ filters }).catch(left))?.Volumes ?? [])
-      await docker.getVolume(Name).remove().catch(left);
   }
 
   return {
     /** The proxy, made and not started, and the stream that it is held by. @param own the name of all that belongs to the lease */
-    async proxy(
-      own: string,
-    ): Promise<{ proxy: Docker.Container; wire: NodeJS.ReadWriteStream; out: PassThrough }> {
-      const options = { 'com.docker.network.bridge.enable_icc': 'false' };
-      await docker.createNetwork({ Name: own, Labels, Options: options });
+    async proxy(own: string) {
+      const Options = { 'com.docker.network.bridge.enable_icc': 'false' };
+      await docker.createNetwork({ Name: own, Labels, Options });
       const DriverOpts = { type: 'tmpfs', device: 'tmpfs', o: `size=1m,mode=700,uid=${uid},gid=${uid}` };
       await docker.createVolume({ Name: own, Labels, DriverOpts });
-      const held = { name: own, OpenStdin: true, StdinOnce: true };
-      const proxy = await docker.createContainer({ ...confined(own, own), ...held });
-      const wire = await proxy.attach({
-        stream: true,
-        hijack: true,
-        stdin: true,
-        stdout: true,
-        stderr: true,
-      });
-      const out = new PassThrough();
-      docker.modem.demuxStream(wire, out, new PassThrough().resume());
-      return { proxy, wire, out };
+      return held({ ...confined(own, own), name: own, OpenStdin: true, StdinOnce: true });
     },
 
     /** Every address of the machine that the engine is on, and what its networks have: nothing comes in again by the outside. */
@@ -108,16 +91,18 @@ export function makeLent(docker: Docker, place: Place) {
       if (ExitCode !== 0) throw new SandboxError('the certificate could not be given to the task; ask again');
     },
 
-    /** Ends the proxy and who brings it the listener, whether or not they are there. Never throws. */
-    async kill(own: string): Promise<void> {
-      for (const name of [own, `${own}-lend`])
-        await docker
-          .getContainer(name)
-          .remove({ force: true })
-          .catch(() => {});
-    },
+    /** Ends the proxy and who brings it the listener, whether or not they are there. */
+    kill: (own: string): Promise<unknown> => Promise.all([own, `${own}-lend`].map(remove)),
 
-    /** Takes away all that a lease was made of, or, without a name, what any lease of this instance left. */
-    sweep,
+    /** Takes away all that a lease was made of, or, without a name, what any lease of this instance left. Never throws. */
+    async sweep(own?: string): Promise<void> {
+      const filters = { label: [`${label}=${place.project}`], ...(own && { name: [own] }) };
+      const containers = await docker.listContainers({ all: true, filters }).catch(ignored);
+      for (const { Id } of containers ?? []) await remove(Id);
+      for (const { Id } of (await docker.listNetworks({ filters }).catch(ignored)) ?? [])
+        await docker.getNetwork(Id).remove().catch(ignored);
+      for (const { Name } of (await docker.listVolumes({ filters }).catch(ignored))?.Volumes ?? [])
+        await docker.getVolume(Name).remove().catch(ignored);
+    },
   };
 }

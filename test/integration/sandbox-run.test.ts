@@ -245,7 +245,7 @@ test('edit_file changes nothing unless the old text is there exactly once', asyn
   for (const [old, why] of [
     ['b', /is not in/],
     ['aa', null],
-    ['a', /more than once/],
+    ['a', /is in \/workspace\/e 2 times, at lines 1, 1: give more/],
     ['', /is not in/],
   ] as const) {
     const result = await file('edit_file', { path: 'e', old, new: 'c' });
@@ -253,13 +253,42 @@ test('edit_file changes nothing unless the old text is there exactly once', asyn
     assert.equal(result.number === 0, why === null, old);
   }
   assert.equal((await file('read_file', { path: 'e', offset: 0, limit: 0 })).text, 'aXa c');
-  await file('write_file', { path: 'e', content: 'a\r\nb\r\n' });
-  const ends = await file('edit_file', { path: 'e', old: 'a\nb', new: 'c' });
-  assert.match(ends.text, /is not in \/workspace\/e, whose lines end with \\r\\n; nothing was changed/);
-  assert.equal((await file('edit_file', { path: 'e', old: 'a\r\nb', new: 'c' })).number, 0);
   // Overlapping occurrences are two.
   await file('write_file', { path: 'e', content: 'aaa' });
-  assert.match((await file('edit_file', { path: 'e', old: 'aa', new: 'c' })).text, /more than once/);
+  assert.match((await file('edit_file', { path: 'e', old: 'aa', new: 'c' })).text, /2 times/);
+  await file('write_file', { path: 'e', content: 'x\n'.repeat(12) });
+  const often = await file('edit_file', { path: 'e', old: 'x', new: 'c' });
+  assert.match(
+    often.text,
+    /is in \/workspace\/e 12 times, at lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and more: /,
+  );
+});
+
+test('edit_file keeps the line ends of a file, and says where they are not all the same', async () => {
+  const refused = /some of whose lines end with \\r\\n and some with \\n; nothing was changed/;
+  for (const [content, old, to, after] of [
+    ['a\r\nb\r\n', 'a\nb', 'c\nd\ne', 'c\r\nd\r\ne\r\n'],
+    ['a\r\nb\r\n', 'a\r\nb', 'c\r\nd', 'c\r\nd\r\n'],
+    ['a\r\nb\r\n', 'b', 'c\nd', 'a\r\nc\r\nd\r\n'],
+    ['a\nb\n', 'a\nb', 'c\r\nd', 'c\r\nd\n'],
+    ['a\r\nb\n', 'b\n', 'c\n', 'a\r\nc\n'],
+    ['a\r\nb\n', 'a\nb', 'c', refused],
+  ] as const) {
+    await file('write_file', { path: 'ends', content });
+    const { number, text } = await file('edit_file', { path: 'ends', old, new: to });
+    assert.equal(number === 0, typeof after === 'string', text);
+    if (typeof after !== 'string') assert.match(text, after);
+    const now = await box.bash('od -An -c -v ends | tr -d " \\n"');
+    const bytes = typeof after === 'string' ? after : content;
+    assert.equal(now.text, bytes.replaceAll('\r', '\\r').replaceAll('\n', '\\n'));
+  }
+});
+
+test('a file with a name of 250 bytes is written and edited, and nothing else is left beside it', async () => {
+  const path = `long/${'n'.repeat(250)}`;
+  assert.equal((await file('write_file', { path, content: 'one' })).number, 0);
+  assert.equal((await file('edit_file', { path, old: 'one', new: 'two' })).number, 0);
+  assert.equal((await box.bash('cat long/*; ls -A long | wc -l')).text, 'two1\n');
 });
 
 test('a file that cannot be read is an error with its reason', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
 import { createOutcomes } from '../../bot/src/room/outcomes.ts';
-import { wasOpen } from '../../bot/src/room/progress.ts';
+import { standsText, wasOpen } from '../../bot/src/room/progress.ts';
 import type { Asked } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { log, startDesk, workspace } from '../harness/desk.ts';
@@ -16,6 +16,8 @@ const asked: Asked = {
   ...{ workspace, task: 'task', requester: 'brain' },
 };
 
+const bash = { kind: 'bash', args: { script: 'make', cwd: '.', env: {}, timeout: 9 } };
+
 async function scene(t: { after(work: () => void): void }) {
   const ears: { take(entry: Entry): void } = { take() {} };
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
@@ -23,31 +25,50 @@ async function scene(t: { after(work: () => void): void }) {
   const heard: string[] = [];
   const opened = async (page: Page) => void heard.push(`open ${page.action.kind}`);
   const onOver = async (page: Page) => void heard.push(`over ${wasOpen(page)}`);
-  Object.assign(ears, createOutcomes({ ...d, log, onOver, onOpen: opened }));
+  const outcomes = createOutcomes({ ...d, log, onOver, onOpen: opened });
+  Object.assign(ears, outcomes);
   const { action } = await d.desk.ask(asked);
-  const put = (kind: string, body: object = {}, author = 'executor') =>
+  const say = (kind: string, body: object = {}, author = 'executor') =>
     d.put({ author, kind, action, body: { digest: d.book.page(action)?.digest, ...body } });
   const evidence = { user: owner.user, device: owner.device, event: '$v', form: 'poll' };
-  put('approved', { grade: 'signed', evidence }, 'bot');
-  return { ...d, heard, put, action };
+  say('approved', { grade: 'signed', evidence }, 'bot');
+  const page = () => d.book.page(action) as Page;
+  return { ...d, heard, say, action, outcomes, page };
 }
 
 test('the call hears that it is open once it is, and not before; that it ended is told apart', async (t) => {
   const s = await scene(t);
-  s.put('claimed', { executor: 'x' });
+  s.say('claimed', { executor: 'x' });
   assert.deepEqual(s.heard, []);
-  s.put('running', { open: true });
+  assert.match(standsText(s.page(), s.book), /running since/);
+  s.say('running', { open: true });
   assert.deepEqual(s.heard, ['open egress']);
+  assert.match(standsText(s.page(), s.book), /open since/);
+  // What is approved meanwhile runs beside it, and waits for nothing.
+  const beside = (await s.desk.ask({ ...asked, ...bash } as Asked)).action;
+  const digest = s.book.page(beside)?.digest;
+  const evidence = { user: owner.user, device: owner.device, event: '$b', form: 'poll' };
+  s.put({ author: 'bot', kind: 'approved', action: beside, body: { digest, grade: 'signed', evidence } });
+  assert.equal(standsText(s.book.page(beside) as Page, s.book), '👍 approved · not begun yet');
   const output = { output: '1 bytes down\n', bytes: 13, sha256: 'x' };
-  s.put('succeeded', { exit: 0, signal: null, up: 0, down: 1, reason: 'its time was over', ...output });
+  s.say('succeeded', { exit: 0, signal: null, up: 0, down: 1, reason: 'its time was over', ...output });
   await until('it is over', () => s.heard.includes('over true'));
+});
+
+test('a bot that was restarted while it opened hears of it then', async (t) => {
+  const s = await scene(t);
+  s.say('claimed', { executor: 'x' });
+  s.say('running', { open: true });
+  s.heard.length = 0;
+  await s.outcomes.catchUp();
+  assert.deepEqual(s.heard, ['open egress']);
 });
 
 test('one that could not be opened is no way out: the call hears how it failed alone', async (t) => {
   const s = await scene(t);
-  s.put('claimed', { executor: 'x' });
-  s.put('running');
-  s.put('failed', { exit: null, signal: null, output: 'no image\n', bytes: 9, sha256: 'x' });
+  s.say('claimed', { executor: 'x' });
+  s.say('running');
+  s.say('failed', { exit: null, signal: null, output: 'no image\n', bytes: 9, sha256: 'x' });
   await until('it is over', () => s.heard.includes('over false'));
   assert.deepEqual(s.heard, ['over false']);
 });
@@ -55,10 +76,9 @@ test('one that could not be opened is no way out: the call hears how it failed a
 test('attack a way out does not outlive its task: !new stops one that is open; the twin stops nothing else', async (t) => {
   const s = await scene(t);
   const stops = () => s.memory.entries.filter((e) => e.kind === 'stop').map((e) => e.action);
-  const bash = { kind: 'bash', args: { script: 'make', cwd: '.', env: {}, timeout: 9 } };
   await s.desk.ask({ ...asked, ...bash } as Asked);
-  s.put('claimed', { executor: 'x' });
-  s.put('running', { open: true });
+  s.say('claimed', { executor: 'x' });
+  s.say('running', { open: true });
   await s.desk.endTask('other');
   assert.deepEqual(stops(), []);
   await s.desk.endTask(workspace);

@@ -58,6 +58,7 @@ test('a card says where to, how much, how long, for whom and what can leave, in 
       'https://example.org/a/b.git',
       'up to 300 MB down and 1 MB up, for 1 h',
       'holds for everything in this task, also for what runs in the background',
+      'a network lease that this task has already ends: this one takes its place',
       'up to 1 MB of what this task can read can leave to these hosts',
     ])
       assert.ok(text.includes(words), words);

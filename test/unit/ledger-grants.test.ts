@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { kinds } from '../../ledger/rules/kinds.cjs';
 import { defaultPolicy, type Policy } from '../../ledger/rules/policy.cjs';
 import { type Act, type Action, type Asked, digestOf, makeAction, newId } from '../../ledger/src/action.ts';
 import { aPolicy, enrol, memoryLedger, owner, start, type Wanted } from '../harness/ledger-chain.ts';
@@ -135,6 +136,19 @@ test('list and grep are leased below a path as reads of files are', () => {
     for (const [i, path] of ['src', 'src/lib'].entries())
       assert.equal(s.use(lease, acts(path).find((a) => a.kind === kind) as Act, i + 1), '');
   }
+});
+
+test('attack-34 a kind with two paths is leased where both are below', (t) => {
+  const known = kinds as Record<string, object>;
+  known['move'] = { class: 'write', paths: ['path', 'to'] };
+  t.after(() => delete known['move']);
+  const s = scene();
+  const lease = s.grant('lease', { of: 'move', path: 'src', uses: 9, seconds: 100 });
+  const move = (path: string, to: string) => ({ kind: 'move', args: { path, to } }) as unknown as Act;
+  assert.equal(s.use(lease, move('src/a', 'secret/b'), 1), 'not_covered');
+  assert.equal(s.use(lease, move('secret/a', 'src/b'), 1), 'not_covered');
+  assert.equal(s.use(lease, move('src/a', ''), 1), 'not_covered');
+  assert.equal(s.use(lease, move('src/a', 'src/b'), 1), '');
 });
 
 test('a lease ends by time, by its end, by a freeze and with its approver', () => {

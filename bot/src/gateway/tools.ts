@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
 import { z } from 'zod';
+import { inOurWords } from './input.ts';
 
 /** Text of at most so many UTF-8 bytes. Half a surrogate pair has no bytes that could be approved, so it is refused. */
 const text = (most: number, least = 1) =>
@@ -81,16 +82,25 @@ const inWords = (issue: z.core.$ZodIssue): string =>
 
 /**
  * Turns a model's call into what is asked of the owner.
- * @param given the call's arguments as they came: nothing about them is believed
+ * @param called a tool's name, ours or another agent's @param given the call's arguments as they came: nothing about them is believed
  * @returns what is asked, or one sentence for the model about everything that is wrong with the call
  */
 export function askedBy(
   where: { workspace: string; task: string },
-  name: string,
+  called: string,
   given: unknown,
 ): { asked: Asked } | { wrong: string } {
-  const { data, error } = schemas.get(name)?.safeParse(given) ?? {};
-  if (error) return { wrong: error.issues.map(inWords).join('; ') };
+  const call = inOurWords(called, given);
+  if ('wrong' in call) return call;
+  const { tool: name, args: sent } = call;
+  const { data, error } = schemas.get(name)?.safeParse(sent) ?? {};
+  if (error) {
+    const unknown = error.issues.some(({ code }) => code === 'unrecognized_keys');
+    const taken = Object.keys(schemas.get(name)?.shape ?? {}).join(', ');
+    return {
+      wrong: `${error.issues.map(inWords).join('; ')}${unknown ? ` (${name} takes ${taken})` : ''}`,
+    };
+  }
   if (!data) return { wrong: `there is no tool ${JSON.stringify(name)}` };
   // A script's environment is part of what is approved; the brain has no say in it yet.
   const args = name === 'bash' ? { ...data, env: {} } : data;

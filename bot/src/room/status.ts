@@ -1,4 +1,4 @@
-/** One message that is edited in place, seldom enough for a phone and a homeserver: never a stream of new ones. */
+/** One message that is edited in place, seldom enough for a phone and a homeserver: never a stream of new ones. What `!status` says is in commands/everyday.ts. */
 import type { Logger } from 'pino';
 import type { Content } from '../show/blocks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
