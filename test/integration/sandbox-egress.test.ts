@@ -90,7 +90,7 @@ test('a script has the way, the CA and a variable for each tool, and still no ne
   assert.equal(await proxies(), 0);
 });
 
-test('attack a script cannot plant another CA or way for a later one; the twin: root did place it', async () => {
+test('attack-38 a script cannot plant another CA or way for a later one; the twin: root did place it', async () => {
   const lease = await open();
   const planted = await bash(
     '(echo x > /run/egress.pem) || echo no; rm -f /run/egress.pem || echo no; mv /run/egress.pem /tmp/y || echo no; ln -sf /tmp/z /run/egress.pem || echo no; ' +
@@ -103,7 +103,7 @@ test('attack a script cannot plant another CA or way for a later one; the twin: 
   await lease.over;
 });
 
-test('attack a way that is over opens no more, not for what still runs either; the twin had it', async () => {
+test('attack-38 a way that is over opens no more, not for what still runs either; the twin had it', async () => {
   const lease = await open();
   let heard = '';
   const script = `(${reach}); until ! (${reach}) > /dev/null 2>&1; do sleep 0.05; done; echo closed`;
@@ -115,7 +115,7 @@ test('attack a way that is over opens no more, not for what still runs either; t
   assert.equal(ran(await looking).text, 'from outside\nclosed\n');
 });
 
-test('it ends by its time, and a further lease takes its place', async () => {
+test('attack-38 a task has one lease: a further one takes its place, and it ends by its time', async () => {
   const short = await open(tasks, { rules: [{ ...rule, host: 'short.test' }] });
   assert.equal((await short.over).why, 'its time was over');
   const [one, two] = [await open(), await open()];
@@ -139,7 +139,7 @@ test('it ends with its task’s container, and with its proxy', async () => {
   assert.equal((await bash('printenv HTTPS_PROXY || echo none')).text, 'none\n');
 });
 
-test('one that was stopped before it was open never opens, and one without an image neither', async () => {
+test('attack-38 one that was stopped before it was open never opens, and one without an image neither', async () => {
   const id = newId();
   await tasks.kill(name(), id);
   await assert.rejects(tasks.lease(name(), id, args, assert.fail), /stopped before/);
@@ -158,7 +158,7 @@ test('what an executor that is gone left is taken away by the next one', async (
   await until('it is gone', async () => (await proxies()) === 0);
 });
 
-test('attack an executor that is killed leaves nobody a way; the twin had it while it lived', async () => {
+test('attack-38 an executor that is killed leaves nobody a way; the twin had it while it lived', async () => {
   const place = { ...box.place, egress: { image } };
   const file = new URL('../harness/egress/holder.ts', import.meta.url).pathname;
   const child = spawn(process.execPath, [file, JSON.stringify({ place, name: name(), args })]);
@@ -234,7 +234,7 @@ async function scene() {
   return { ...{ server, bot, operator, start, asks, approve, said, lease, over, runs, stopped } };
 }
 
-test('attack nothing is opened that nobody approved; approved, scripts have it beside them, and its outcome says what went', async () => {
+test('attack-38 nothing is opened that nobody approved; approved, scripts have it beside them, and its outcome says what went', async () => {
   const s = await scene();
   const executor = await s.start();
   try {
@@ -256,7 +256,7 @@ test('attack nothing is opened that nobody approved; approved, scripts have it b
   }
 });
 
-test('a freeze, the next task of its workspace and the executor’s end each end it, and nothing of it stands after them', async () => {
+test('attack-38 a freeze, the next task of its workspace and the executor’s end each end it, and nothing of it stands after them', async () => {
   const s = await scene();
   let executor = await s.start();
   try {

@@ -73,7 +73,7 @@ test('one that could not be opened is no way out: the call hears how it failed a
   assert.deepEqual(s.heard, ['over false']);
 });
 
-test('attack a way out does not outlive its task: !new stops one that is open; the twin stops nothing else', async (t) => {
+test('attack-38 a way out does not outlive its task: !new stops one that is open; the twin stops nothing else', async (t) => {
   const s = await scene(t);
   const stops = () => s.memory.entries.filter((e) => e.kind === 'stop').map((e) => e.action);
   await s.desk.ask({ ...asked, ...bash } as Asked);

@@ -25,7 +25,7 @@ function scene() {
   return { ...ledger, of, asks };
 }
 
-test('attack a host that is an address or spelt in two ways, another port, a path that climbs, and what no card says are refused; the twin is taken', () => {
+test('attack-37 a host that is an address or spelt in two ways, another port, a path that climbs, and what no card says are refused; the twin is taken', () => {
   const hosts = [
     '127.0.0.1',
     '2130706433',
@@ -90,7 +90,7 @@ test('whatever a host or a path is, it is taken only where a URL of them reads b
   assert.ok(isEgress(args)); // the twin
 });
 
-test('attack a tap opens no network, and no policy takes one; the twin, a signed answer, does', () => {
+test('attack-38 a tap opens no network, and no policy takes one; the twin, a signed answer, does', () => {
   const s = scene();
   const weak = egress({ grade: 'sealed' });
   assert.equal(s.asks(weak), 'grade');
@@ -118,7 +118,7 @@ test('attack a tap opens no network, and no policy takes one; the twin, a signed
   for (const [step, code] of steps) assert.equal(s.put(step), code, step.kind);
 });
 
-test('attack neither a plan nor a lease holds a way out; the twin holds what runs in the sandbox', () => {
+test('attack-38 neither a plan nor a lease holds a way out; the twin holds what runs in the sandbox', () => {
   const s = scene();
   const inside = { kind: 'bash', args: { script: 'true', cwd: '.', env: {}, timeout: 9 } };
   const plan = (steps: object[]) =>

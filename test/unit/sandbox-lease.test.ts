@@ -26,7 +26,7 @@ test('a proxy’s lines are its CA, its counts, what it refused and its end, how
   assert.deepEqual(s.ends, ['its time was over']);
 });
 
-test('attack a proxy that was taken over counts back, floods, and writes what is no word of its own; the twin is taken', () => {
+test('attack-38 a proxy that was taken over counts back, floods, and writes what is no word of its own; the twin is taken', () => {
   const s = scene();
   const refusals = Array.from(
     { length: 50 },
