@@ -83,7 +83,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     halted: tasks.halted,
   });
   const asks = createAsks(desk, book);
-  const gateway = createGateway({ ...c.gateway, log });
+  const gateway = createGateway({ ...c.gateway, network: c.network === true, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
     ...{ brain, tasks, matrix, roomOf, leak, log },

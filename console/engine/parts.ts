@@ -12,6 +12,7 @@ export type Part =
   | 'bot'
   | 'executor'
   | 'task'
+  | 'egress'
   | 'brain'
   | 'proxy';
 /** `folder` is the context's root where that is not the checkout; `dockerfile` and `files` are relative to it. */

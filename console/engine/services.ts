@@ -69,8 +69,12 @@ function homeserverYaml(instance: Instance): string {
   return filled('homeserver/homeserver.yaml', { server_name, public_baseurl, ...homeserver });
 }
 
-/** The files of all services that this instance runs. @param taskImage the image of a task's container */
-export function serviceFiles(instance: Instance, taskImage: string): ServiceFile[] {
+/**
+ * The files of all services that this instance runs.
+ * @param taskImage the image of a task's container
+ * @param egressImage that of the proxies of network leases, where there is one
+ */
+export function serviceFiles(instance: Instance, taskImage: string, egressImage?: string): ServiceFile[] {
   const { settings, state } = instance;
   const { passwords } = state;
   const ledger = (identity: 'bot' | 'executor') => ({
@@ -94,6 +98,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
         }
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
+    network: egressImage !== undefined,
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
   };
@@ -102,6 +107,7 @@ export function serviceFiles(instance: Instance, taskImage: string): ServiceFile
     ledger: ledger('executor'),
     task_image: taskImage,
     limits: { memory_mb: 1024, pids: 512, cpus: 2, ...settings.sandbox },
+    ...(egressImage && { egress: { image: egressImage, roots: Buffer.from(extraCa()).toString() } }),
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
   const json = (service: string, uid: number, value: object): ServiceFile => ({
