@@ -20,6 +20,7 @@ import { createHealth } from './health.ts';
 import { createWatch } from './room/guard.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
+import { wasOpen } from './room/progress.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
@@ -83,7 +84,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     halted: tasks.halted,
   });
   const asks = createAsks(desk, book);
-  const gateway = createGateway({ ...c.gateway, log });
+  const gateway = createGateway({ ...c.gateway, network: c.network === true, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
     ...{ brain, tasks, matrix, roomOf, leak, log },
@@ -91,15 +92,23 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
     hands: (task, workspace) => gateway.open({ task, workspace }),
     waits: (task) =>
-      book.unfinished().some(({ action }) => action.task === task && action.requester === 'brain'),
+      book
+        .unfinished()
+        .some((page) => page.action.task === task && page.action.requester === 'brain' && !wasOpen(page)),
   });
   const tour = createTour({ db, say: sayLine, log });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
     onShown: createUndo({ desk, book, conversation, say: sayLine }),
+    async onOpen(page) {
+      const outcome = { state: 'open', output: '', truncated: false } as const;
+      if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
+    },
     async onOver(page, outcome) {
       tour.did(page.action.workspace, outcome.state);
-      if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
+      // That a way out was closed is no news to wake the agent for.
+      if (wasOpen(page)) conversation.closed(page, outcome);
+      else if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
     },
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });

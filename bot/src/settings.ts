@@ -12,6 +12,8 @@ export type Configuration = {
   brain: { url: string; password: string; model: string; pictures?: boolean } | null;
   /** `host` is what to listen on: a name that only the brain's network has. */
   gateway: { host: string; port: number; url: string };
+  /** Whether leases of the network can be opened; absent in what an older set-up wrote, which has no image for them. */
+  network?: boolean;
   /** Seconds from a card within which an approval counts as unread; 0 for never. */
   quick: number;
   /** The owner's, by its IANA name: every time that the room is told is in it. */

@@ -41,6 +41,8 @@ export type Scene = {
   compose?: string;
   base?: boolean;
   parts: Part[];
+  /** How many proxies of network leases run. */
+  leases: number;
   /** Ports whose service does not run, and who has them; '' where they are free. */
   ports: { service: string; setting: string; port: number; holder: string }[];
   /** Whether these answer to this machine. */
@@ -140,6 +142,8 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
   const runs = (name: string): boolean => states.get(name)?.running === true;
   const { homeserver } = instance.settings;
   s.parts = await partsOf(engine, instance, states);
+  const filters = { label: [`org.pocketcoder.egress=${instance.state.project}`] };
+  s.leases = (await maybe(docker.listContainers({ filters })))?.length ?? 0;
   for (const { service, setting, port, address } of portsOf(instance))
     if (!runs(service)) s.ports.push({ service, setting, port, holder: await holderOf(port, address) });
   if (homeserver || runs('homeserver'))
@@ -168,7 +172,7 @@ export async function observe(): Promise<Scene> {
   const home = stateHome();
   const engine = findEngine();
   const s: Scene = {
-    ...{ home, modes: {}, free: 0, parts: [], ports: [], answers: [], clocks: {}, disks: {} },
+    ...{ home, modes: {}, free: 0, parts: [], leases: 0, ports: [], answers: [], clocks: {}, disks: {} },
     engine: { host: engine.host, chosen: engine.chosen, is: await ask(engine) },
   };
   const there = (path: string): string => (existsSync(path) ? path : there(dirname(path)));

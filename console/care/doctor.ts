@@ -141,6 +141,15 @@ export const checks: readonly Check[] = [
   },
   { name: 'part', look: ({ parts }) => parts.map(part) },
   {
+    name: 'network',
+    look({ leases, parts }) {
+      if (leases === 0) return undefined;
+      const held = parts.some(({ name, running }) => name === 'executor' && running);
+      const open = `${leases} ${leases === 1 ? 'lease' : 'leases'} of it open`;
+      return held ? ok(open) : warn(`${open}, and no executor that holds it`, `wait 15 s: it ends; ${start}`);
+    },
+  },
+  {
     name: 'port',
     look: ({ ports, answers, home }) => [
       ...ports

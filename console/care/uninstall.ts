@@ -27,12 +27,14 @@ export function removeHome(home: string): string[] {
 /** Removes everything the engine has of a project: containers, networks, volumes. */
 export async function removeProject(docker: Docker, project: string): Promise<void> {
   const filters = { label: [`com.docker.compose.project=${project}`] };
-  // The tasks' containers are the executor's: compose knows nothing of them, their names begin with the project's.
+  // Tasks' containers and leases of the network are the executor's: compose knows nothing of them, their names begin with the project's.
   const tasks = await docker.listContainers({ all: true, filters: { name: [`^/${project}-`] } });
   const containers = [...(await docker.listContainers({ all: true, filters })), ...tasks];
   for (const id of new Set(containers.map((one) => one.Id)))
     await docker.getContainer(id).remove({ force: true, v: true });
-  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  const leases = { label: [`org.pocketcoder=${project}`] };
+  for (const label of [filters, leases])
+    for (const { Id } of await docker.listNetworks({ filters: label })) await docker.getNetwork(Id).remove();
   for (const { Name } of await projectVolumes(docker, project)) await docker.getVolume(Name).remove();
 }
 

@@ -12,6 +12,7 @@ export type Part =
   | 'bot'
   | 'executor'
   | 'task'
+  | 'egress'
   | 'brain'
   | 'proxy';
 /** Both are relative to the checkout, which is the context's root. */

@@ -69,8 +69,17 @@ function homeserverYaml(instance: Instance): string {
   return filled('homeserver/homeserver.yaml', { server_name, public_baseurl, ...homeserver });
 }
 
-/** The files of all services that this instance runs. @param taskImage the image of a task's container @param tools what it has, in words */
-export function serviceFiles(instance: Instance, taskImage: string, tools: string): ServiceFile[] {
+/**
+ * The files of all services that this instance runs.
+ * @param taskImage the image of a task's container @param tools what it has, in words
+ * @param egressImage that of the proxies of network leases, where there is one
+ */
+export function serviceFiles(
+  instance: Instance,
+  taskImage: string,
+  tools: string,
+  egressImage?: string,
+): ServiceFile[] {
   const { settings, state } = instance;
   const { passwords } = state;
   const ledger = (identity: 'bot' | 'executor') => ({
@@ -94,6 +103,7 @@ export function serviceFiles(instance: Instance, taskImage: string, tools: strin
         }
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
+    network: egressImage !== undefined,
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
     tools,
@@ -104,6 +114,7 @@ export function serviceFiles(instance: Instance, taskImage: string, tools: strin
     ledger: ledger('executor'),
     task_image: taskImage,
     limits: { memory_mb: 1024, pids: 512, cpus: 2, ...limits },
+    ...(egressImage && { egress: { image: egressImage, roots: Buffer.from(extraCa()).toString() } }),
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
   const json = (service: string, uid: number, value: object): ServiceFile => ({

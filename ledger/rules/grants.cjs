@@ -42,7 +42,7 @@ const areActs = (acts) =>
   acts.length <= 50 &&
   acts.every((act) => {
     const { kind, args, ...more } = act || {};
-    const runs = isKind(kind) && traits(kind).class !== 'control';
+    const runs = isKind(kind) && !['control', 'network'].includes(traits(kind).class ?? '');
     return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
   });
 

@@ -22,6 +22,7 @@ const kinds = {
   edit_file: { class: 'write', paths: ['path'] },
   undo_diff: { class: 'read', words: true },
   undo: { class: 'write' },
+  egress: { class: 'network' },
   lease: { class: 'control' },
   plan: { class: 'control' },
   policy: { class: 'control', owner: true },

@@ -33,6 +33,15 @@ type KeptArgs = {
   /** `difference` is what that changes, to the letter, and stands for the tree that it was told of. */
   undo: { number: number; difference: string };
 };
+/** What may be asked of a host: packages to read, one repository to fetch or push, or anything, each below a path. */
+export type EgressRule = {
+  host: string;
+  port: 443;
+  class: 'read' | 'git-fetch' | 'git-push' | 'any';
+  path: string;
+};
+/** The task's way out, for so many bytes either way and so many seconds from its claim on. */
+export type EgressArgs = { rules: readonly EgressRule[]; up: number; down: number; seconds: number };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
 /** What a message may ask for and decide itself. */
 export type Wish = Act | { kind: 'undo_diff'; args: KeptArgs['undo_diff'] };
@@ -49,6 +58,7 @@ export type LeaseArgs =
 /** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
 export type Args = RunArgs &
   KeptArgs & {
+    egress: EgressArgs;
     lease: LeaseArgs;
     plan: { steps: readonly Act[]; seconds: number };
     policy: { policy: Policy };

@@ -27,6 +27,8 @@ export type Bodies = {
   stop: { by?: string };
   leased: { digest: string; lease: string; use: number };
   claimed: { digest: string; executor: string };
+  /** `open`: what runs is a lease of the network, and it is there. */
+  running: { digest: string; open?: true };
   applied: Given & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];
   'lease.granted': Given & { reads: Reads; grade: Grade };
   'lease.ended': { lease: string; reason?: string };

@@ -1,5 +1,6 @@
 /** Takes up what this executor had claimed before it was restarted. Starts nothing: what had no start by then is `unknown`. */
 import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
+import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import type { Request } from './claim.ts';
 import { passOn } from './perform.ts';
@@ -27,6 +28,11 @@ export async function adopt(
   const claimed = last(story, 'claimed');
   const told = last(story, 'running') !== undefined;
   log.info({ action: id, told }, 'taken up again');
+  if (action.kind === 'egress') {
+    const why = 'the executor was restarted, and the lease ended with it; how much went is not recorded';
+    const none = { size: 0, sha256: sha256(''), bytes: new Uint8Array(), read: () => [] };
+    return record(c, request, told ? { end: 'cut', why, output: none } : { end: 'unknown', why });
+  }
   const left = timeoutOf(action) - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
   const adopted = tasks.adopt(action, id, left, passOn(c, id));
   const undone = (claimed?.seq ?? 0) < frozenAt || last(story, 'stop') !== undefined;

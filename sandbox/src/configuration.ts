@@ -1,7 +1,7 @@
 /** The executor's configuration file. */
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../../ledger/src/retry.ts';
-import type { GitIdentity, Limits } from './container.ts';
+import type { Egress, GitIdentity, Limits } from './container.ts';
 
 export type Settings = {
   project: string;
@@ -9,6 +9,8 @@ export type Settings = {
   task_image: string;
   limits: Limits;
   git: GitIdentity;
+  /** Absent in what an older set-up wrote: no network lease can be opened then. */
+  egress?: Egress;
 };
 
 /** The service cannot start. `message` says what is wrong and what to do. */
@@ -23,7 +25,7 @@ export function readSettings(path: string): Settings {
     const why = messageOf(error);
     throw new SettingsError(`cannot read ${path}: ${why}; run the set-up again`);
   }
-  const { project, ledger, task_image, limits, git } = value;
+  const { project, ledger, task_image, limits, git, egress } = value;
   const wrong = (what: string) => new SettingsError(`${path}: ${what}; run the set-up again`);
   const isText = (v: unknown) => typeof v === 'string' && v !== '';
   if (!isText(project)) throw wrong('"project" must be a name');
@@ -34,5 +36,6 @@ export function readSettings(path: string): Settings {
   if (!(limits.pids >= 32)) throw wrong('"limits.pids" must be at least 32');
   if (!(limits.cpus > 0)) throw wrong('"limits.cpus" must be more than 0');
   if (!isText(git?.name) || !isText(git?.email)) throw wrong('"git" must have "name" and "email"');
-  return { project, ledger, task_image, limits, git };
+  if (egress && !isText(egress.image)) throw wrong('"egress.image" must name an image');
+  return { project, ledger, task_image, limits, git, ...(egress && { egress }) };
 }

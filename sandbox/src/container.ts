@@ -6,12 +6,16 @@ import { sha256 } from '../../ledger/src/action.ts';
 export type Limits = { memory_mb: number; pids: number; cpus: number };
 /** Who commits are by where a repository does not say. */
 export type GitIdentity = { name: string; email: string };
+/** The image of the proxies of network leases, and certificate authorities (PEM) that they believe besides their own. */
+export type Egress = { image: string; roots?: string };
 export type TaskName = { task: string; workspace: string };
 export type Place = {
   project: string;
   image: string;
   limits: Limits;
   git: GitIdentity;
+  /** Of network leases; without it there are none. */
+  egress?: Egress;
   runtime?: 'runsc';
 };
 
@@ -192,6 +196,10 @@ function ignoring(...codes: number[]): (error: unknown) => undefined {
 export async function removeContainer(docker: Docker, place: Place, name: TaskName): Promise<void> {
   await docker.getContainer(names(place, name).container).remove({ force: true }).catch(ignoring(404, 409));
 }
+
+/** The task's container, whether or not it is there. */
+export const containerFor = (docker: Docker, place: Place, name: TaskName): Docker.Container =>
+  docker.getContainer(names(place, name).container);
 
 /** The tasks of this instance that have a container. */
 export async function tasksWithContainer(docker: Docker, place: Place): Promise<TaskName[]> {

@@ -3,6 +3,7 @@
  * source of work. A claim is the latch: whoever's claim the ledger takes runs the action, and nobody else ever does.
  */
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
+import type { Action } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { adopt, claimant } from './adopt.ts';
 import { claim, makeBook } from './claim.ts';
@@ -44,13 +45,15 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function inLane(id: string, work: (id: string) => Promise<void>): void {
     const { action } = book.request(id);
+    // A lease of the network goes on beside what it is for.
+    const lane = action.kind === 'egress' ? id : action.task;
     const leave = (error: unknown) => {
       if (stopping.signal.aborted) return;
       const level = error instanceof LedgerError ? 'warn' : 'error'; // the ledger may have heard of something first
       log[level]({ action: id, err: error }, 'action left as it stands');
     };
     lanes
-      .add(action.task, () => work(id).catch(leave))
+      .add(lane, () => work(id).catch(leave))
       .then(() => {
         use.seen(action, Date.now());
         void tidy();
@@ -66,6 +69,9 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       if (!c.decided(id)) return;
       const claimed = await claim(c, id);
       if (!('refused' in claimed)) {
+        // Approved when its task was over already: stopped before it opens.
+        if (claimed.action.kind === 'egress' && use.of(claimed.action, false, Date.now()) === 'ended')
+          stop(id);
         const outcome = await perform(c, claimed, prepared, snapshots);
         return await record(c, claimed, outcome, await snapshots.changes(claimed));
       }
@@ -96,6 +102,16 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     if (caughtUp) book.open().filter(mine).forEach(stop);
   }
 
+  /** A task ends the leases of the network of those before it in its workspace. */
+  function begun(action: Action, at: number): void {
+    if (!use.seen(action, at) || !caughtUp) return;
+    const before = (id: string) => {
+      const other = book.request(id).action;
+      return other.kind === 'egress' && other.workspace === action.workspace && other.task !== action.task;
+    };
+    book.open().filter(mine).filter(before).forEach(stop);
+  }
+
   function act(id: string, kind: string): void {
     if (kind === 'posted') warm(id);
     else if (kind === 'approved' || kind === 'leased') waits.answered(id);
@@ -113,7 +129,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     }
     try {
       if (kind === 'frozen') freeze(seq);
-      if (kind === 'requested') use.seen(book.request(action).action, Date.parse(at));
+      if (kind === 'requested') begun(book.request(action).action, Date.parse(at));
       if (caughtUp && action) act(action, kind);
       if (caughtUp && isOver(kind)) void tidy();
     } catch (error) {

@@ -34,8 +34,16 @@ async function main(log: Logger): Promise<void> {
   const settings = readSettings(process.argv[2] ?? '/run/pocketcoder/executor.json');
   const { docker, id } = await engine();
   const runtime = await strongestRuntime(docker);
-  const { project, task_image: image, limits, git } = settings;
-  const tasks = makeTasks(docker, { project, image, limits, git, ...(runtime ? { runtime } : {}) });
+  const { project, task_image: image, limits, git, egress } = settings;
+  const tasks = makeTasks(docker, {
+    project,
+    image,
+    limits,
+    git,
+    ...(egress && { egress }),
+    ...(runtime ? { runtime } : {}),
+  });
+  await tasks.sweep();
   const ledger = await reachLedger({ ...settings.ledger, identity: 'executor' }, () =>
     log.warn({ url: settings.ledger.url }, 'ledger does not answer; trying again'),
   );

@@ -1,8 +1,12 @@
 /** From the claim of an action to how it ended. */
 import { readsOf } from '../../ledger/rules/answers.cjs';
-import { sha256 } from '../../ledger/src/action.ts';
+import { reasons } from '../../ledger/rules/codes.cjs';
+import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
+import { messageOf } from '../../ledger/src/retry.ts';
 import type { Claimed } from './claim.ts';
+import { SandboxError } from './container.ts';
+import type { Lease } from './egress.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf } from './script.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -19,13 +23,49 @@ export async function perform(
   prepared: Prepared,
   snapshots: Snapshots,
 ): Promise<Outcome> {
-  const { id, digest } = claimed;
-  const [outcome] = await Promise.all([
-    start(c, claimed, prepared, snapshots),
-    c.write({ kind: 'running', action: id, body: { digest } }),
-    grantReads(c, claimed),
-  ]);
-  return outcome;
+  const { action, id, digest } = claimed;
+  const begin = async (): Promise<Outcome> => {
+    const running = c.write({ kind: 'running', action: id, body: { digest } });
+    return (await Promise.all([start(c, claimed, prepared, snapshots), running]))[0];
+  };
+  const outcome = action.kind === 'egress' ? lease(c, claimed, action, prepared) : begin();
+  return (await Promise.all([outcome, grantReads(c, claimed)]))[0];
+}
+
+/** Opens the task's way out. `open` tells who waits for it that it is there; a lease that could not be opened was none. */
+async function lease(
+  c: Context,
+  { id, digest }: Claimed,
+  action: Action<'egress'>,
+  { missing }: Prepared,
+): Promise<Outcome> {
+  const running = (body: object) => c.write({ kind: 'running', action: id, body: { digest, ...body } });
+  let told: Promise<unknown> | undefined;
+  const tell = () => {
+    told = running({ open: true });
+    told.catch(() => {}); // it is waited for once the lease is over
+  };
+  try {
+    if (missing) throw new SandboxError(missing);
+    const over = await c.tasks.lease(action, id, action.args, tell);
+    await told;
+    return leaseOver(over);
+  } catch (error) {
+    if (c.signal.aborted) throw error;
+    await (told ?? running({}));
+    return notRun(
+      error instanceof SandboxError ? error.message : `the network was not opened: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** A lease that is over has no script and no exit status of one: what went, and why it ended, stand in their place. */
+function leaseOver({ why, refused, ...bytes }: Lease): Outcome {
+  const went = `${bytes.down} bytes down, ${bytes.up} bytes up; ended: ${why}`;
+  const text = [went, ...refused.map((one) => `refused: ${one}`)].join('\n');
+  const { status, ...rest } = notRun(text);
+  const how = why === reasons.stopped ? 'stopped' : 'exit';
+  return { ...rest, status: { ...status, how }, lease: { ...bytes, refused, why } };
 }
 
 /** Starts exactly what was claimed, or nothing. */
@@ -47,7 +87,7 @@ async function start(
 }
 
 /** An action that was claimed and then could not even be started: the reason stands where its output would. */
-function notRun(why: string): Outcome {
+function notRun(why: string): Extract<Outcome, { end: 'done' }> {
   const bytes = Buffer.from(`${why}\n`);
   const size = bytes.length;
   return {

@@ -62,11 +62,10 @@ export function resultOf(digest: string, outcome: Outcome, under: Under, changes
     const body = { digest, exit: null, signal: 'SIGKILL', reason: outcome.why, ...(changes && { changes }) };
     return withOutput('killed', body, outcome.output);
   }
-  const { kind, ...how } = endOf(outcome.status);
-  const reason = reasonOf(outcome.status, under);
-  return withOutput(
-    kind,
-    { digest, ...how, ...(reason && { reason }), ...(changes && { changes }) },
-    outcome.output,
-  );
+  const { status, lease } = outcome;
+  const { kind, ...how } = endOf(status);
+  const reason = lease?.why ?? reasonOf(status, under);
+  const went = lease && { up: lease.up, down: lease.down };
+  const body = { digest, ...how, ...went, ...(reason && { reason }), ...(changes && { changes }) };
+  return withOutput(kind, body, outcome.output);
 }

@@ -143,6 +143,7 @@ const make = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], beside: Beside
 /** Seconds that what runs for this action may take. */
 export function timeoutOf({ kind, args }: Action): number {
   if (kind === 'bash') return args.timeout;
+  if (kind === 'egress') return args.seconds;
   return kind === 'diff' || kind === 'export' ? gitTimeout : fileTimeout;
 }
 

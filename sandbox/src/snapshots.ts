@@ -19,7 +19,7 @@ type Tree = { version: number; writers: Set<string>; line: Promise<unknown>; und
 const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
 
 const writes = ({ action }: Request): boolean =>
-  !['read', 'control'].includes(traits(action.kind).class ?? '');
+  !['read', 'control', 'network'].includes(traits(action.kind).class ?? '');
 
 export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
   const trees = new Map<string, Tree>();

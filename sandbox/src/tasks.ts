@@ -2,8 +2,19 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
+import { reasons } from '../../ledger/rules/codes.cjs';
+import type { EgressArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
-import { ensureKeeper, type Limits, type Place, type TaskName, tasksWithContainer } from './container.ts';
+import {
+  containerFor,
+  ensureKeeper,
+  type Limits,
+  type Place,
+  SandboxError,
+  type TaskName,
+  tasksWithContainer,
+} from './container.ts';
+import { type Lease, makeEgress } from './egress.ts';
 import { runIn } from './exec.ts';
 import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
@@ -24,7 +35,8 @@ export type Output = {
  * a person.
  */
 export type Outcome =
-  | { end: 'done'; status: Status; output: Output }
+  /** `lease`: what was run was no script but a lease of the network. */
+  | { end: 'done'; status: Status; output: Output; lease?: Lease }
   | { end: 'cut'; why: string; output: Output }
   | { end: 'unknown'; why: string };
 
@@ -40,6 +52,10 @@ export type Tasks = {
   adopt(name: TaskName, id: string, seconds: number, onChunk: (bytes: Uint8Array) => void): Promise<Outcome>;
   /** Ends the action if it runs, and its whole container where it does not end; its outcome comes to whoever waits for it. */
   kill(name: TaskName, id: string): Promise<void>;
+  /** Opens a lease of the network for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
+  lease(name: TaskName, id: string, args: EgressArgs, onOpen: () => void): Promise<Lease>;
+  /** Takes away what leases of the network an earlier process left. */
+  sweep(): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */
   drop(name: TaskName, id: string): Promise<void>;
   /** The tasks that have a container. */
@@ -82,6 +98,7 @@ type OnChunk = (bytes: Uint8Array) => void;
 
 export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
+  const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
   const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();
   const carried = new Map<string, Carried>();
@@ -108,6 +125,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     if (feeder?.open && !feeder.runs(id)) return endAfter(id, patience, why);
     for (const [other, that] of carriedFor(one.name))
       that.cut ??= other === id ? { mine: true, why } : { mine: false, why: unsure.beside };
+    egress.endOf(one.name, 'its task’s container was ended');
     await feeders.remove(one.name, false);
   }
 
@@ -161,16 +179,32 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
 
   return {
     warm: async (name) => void (await feeders.of(name)),
-    run: (name, id, script, onChunk) => carry(name, id, runFrame(id, script), script.timeout, onChunk),
+    run(name, id, script, onChunk) {
+      // What the action names goes before what a lease of the network brings.
+      const env = script.program === 'bash' ? { ...egress.env(name), ...script.env } : script.env;
+      return carry(name, id, runFrame(id, { ...script, env }), script.timeout, onChunk);
+    },
+    async lease(name, id, args, onOpen) {
+      try {
+        if (stops.has(id)) throw new SandboxError('it was stopped before the network was opened');
+        return await egress.run(name, id, args, onOpen);
+      } finally {
+        stops.delete(id);
+      }
+    },
+    sweep: () => egress.sweep(),
     adopt: (name, id, seconds, onChunk) => carry(name, id, watchFrame(id, 0), seconds, onChunk),
     async kill(name, id) {
       stops.add(id);
+      if (egress.end(id, reasons.stopped)) return;
       endAfter(id, patience, why.stop);
       (await feeders.of(name)).send(killFrame(id));
     },
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
-      if (!feeders.removing(name) && carriedFor(name).length === 0) await feeders.remove(name, outputs);
+      if (feeders.removing(name) || carriedFor(name).length > 0) return;
+      egress.endOf(name, 'its task’s container was taken away');
+      await feeders.remove(name, outputs);
     },
     async keep(workspace, ...args) {
       const keeper = await ensureKeeper(docker, place, workspace);
@@ -179,6 +213,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {
       closing.abort();
+      egress.close();
       for (const { timer } of carried.values()) clearTimeout(timer);
       feeders.close();
     },

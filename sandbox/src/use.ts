@@ -10,10 +10,12 @@ export function makeUse() {
   const last = new Map<string, number>();
   const newest = new Map<string, string>();
   return {
-    /** An action of this task was asked for, or one ended, at this time in milliseconds since 1970. */
-    seen({ task, workspace }: TaskName, at: number): void {
-      if (!last.has(task)) newest.set(workspace, task);
+    /** An action of this task was asked for, or one ended, at this time in milliseconds since 1970. @returns whether it is a new task */
+    seen({ task, workspace }: TaskName, at: number): boolean {
+      const isNew = !last.has(task);
+      if (isNew) newest.set(workspace, task);
       last.set(task, Math.max(at, last.get(task) ?? 0));
+      return isNew;
     },
     /**
      * `ended`: another task of its workspace has begun since. `idle`: nothing came of it for an hour.

@@ -124,8 +124,20 @@ const rows: readonly Row[] = [
   ],
   [35, 'the agent edits its own policy', 'policy is out of its reach', 'planned'],
   [36, 'a tool server changes after its approval', 'definitions are pinned', 'planned'],
-  [37, 'requests to inner addresses', 'the sandbox has no network', 'planned'],
-  [38, 'exfiltration through an approved host', 'destinations and bytes are limited', 'planned'],
+  [
+    37,
+    'requests to inner addresses',
+    'the sandbox has no network; a lease names hosts by their names, and addresses inside are refused',
+    'partial',
+    'that a name leads inside is not tried yet',
+  ],
+  [
+    38,
+    'exfiltration through an approved host',
+    'each way out has a card of its own, signed: destinations, bytes and time are limited, and it ends with its task, 🛑 and all parts that hold it',
+    'partial',
+    'the bytes are not held against what an origin counts yet',
+  ],
   [39, 'output that forges a status', 'the status comes from the runner’s wait', 'planned'],
   [
     40,

@@ -59,6 +59,9 @@ const policies: readonly Policy[] = [
 ];
 const bash = { kind: 'bash', args: { script: 'true', cwd: '.', env: {}, timeout: 9 } } as const;
 const read = { kind: 'read_file', args: { path: 'src/a', offset: 0, limit: 10 } } as const;
+const rule = { host: 'example.org', port: 443, class: 'read', path: '/' } as const;
+const egress = (over: object) =>
+  ({ kind: 'egress', args: { rules: [{ ...rule, ...over }], up: 9, down: 9, seconds: 9 } }) as const;
 const acts = [bash, read, { kind: 'write_file', args: { path: 'b', content: '' } }] as const;
 
 function askedBy({ a, b, c, d }: Step): Asked {
@@ -74,6 +77,9 @@ function askedBy({ a, b, c, d }: Step): Asked {
     { kind: 'role', args: { user: person.user, role: of(roles, c) ?? 'king' } },
     { kind: 'device', args: person },
     { kind: 'thaw', args: {} },
+    egress({ class: of(['read', 'any', 'git-push', 'raw'], b), path: of(['/', '/a/b', '/a/../b'], c) }),
+    egress({ host: of(['a.example', '127.0.0.1', 'example.org.', '0x7f.1'], b) }),
+    { kind: 'plan', args: { steps: [egress({}), of(acts, c)], seconds } },
     { kind: 'list', args: { path: 'src' } },
   ];
   const what = a % 3 === 0 ? of(control, a) : of(acts, a);

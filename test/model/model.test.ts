@@ -27,6 +27,9 @@ test('what begins was answered as the policy asks, in time, after the last denia
 test('attack-34 in every chain of small worlds a lease, a plan or reads let begin what they say, while they stand', () =>
   hold(34));
 
+test('attack-38 in every chain of small worlds the network opens by a signed answer to a card of its own alone', () =>
+  hold(38));
+
 test('attack-45 in every chain of small worlds a message decides what it asks for itself, once, and nothing else', () =>
   hold(45));
 

@@ -154,7 +154,19 @@ const rows: Record<string, readonly Row[]> = {
       "  claimed: ['claimed', 'running', 'unknown'],",
     ],
   ],
+  policy: [
+    [
+      'no policy lets the network open by less than a signed answer',
+      "  if (rank(t.grade) < rank(floor[risk] || 'signed')) return",
+      "  if (rank(t.grade) < rank(floor[risk] || (risk === 'network' ? 'sealed' : 'signed'))) return",
+    ],
+  ],
   grants: [
+    [
+      'no plan holds a way out',
+      "!['control', 'network'].includes(traits(kind).class ?? '')",
+      "traits(kind).class !== 'control'",
+    ],
     [
       'a lease counts for its time',
       "  if (Date.parse(now) > Date.parse(grant.at) + grant.args.seconds * 1000) return 'lease_over';\n",

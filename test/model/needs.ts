@@ -19,6 +19,7 @@ const risks: Record<string, readonly string[]> = {
   read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'undo_diff'],
   write: ['put_file', 'write_file', 'edit_file', 'undo'],
   exec: ['bash'],
+  network: ['egress'],
 };
 const riskOf = (kind: string): string =>
   Object.keys(risks).find((risk) => risks[risk]?.includes(kind)) ?? 'control';
@@ -42,7 +43,7 @@ export function policyTerm(policy: Policy, { kind, args }: Act): Need {
   const risk = riskOf(kind);
   const term = policy[risk];
   if (!term) throw new Error(`a policy without ${risk}`);
-  const grade = risk === 'control' ? 'signed' : term.grade;
+  const grade = ['control', 'network'].includes(risk) ? 'signed' : term.grade;
   const own: Need = { ...term, risk, grade, closed: term.mode === 'never' };
   const of = args['of'] ? [{ kind: String(args['of']), args: {} }] : undefined;
   const held = ((kind === 'plan' && args['steps']) ||
@@ -68,7 +69,8 @@ const fileReads = ['read_file', 'list', 'grep'];
 export function covers({ kind, args, workspace, task }: Given, asked: Request, uses: number): boolean {
   const act: Act = { kind: asked.kind, args: asked.args };
   const { acts, steps, of, path } = args as { acts?: Act[]; steps?: Act[]; of?: string; path?: string };
-  if (asked.workspace !== workspace) return false;
+  // A way out has a card of its own, always.
+  if (asked.workspace !== workspace || asked.kind === 'egress') return false;
   if (kind === 'plan') return asked.task === task && isDeepStrictEqual(steps?.[uses], act);
   if (uses >= Number(args['uses'])) return false;
   if (kind === 'reads') {

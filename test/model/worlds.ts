@@ -86,6 +86,12 @@ const quorum = policyOf({ exec: { grade: 'signed', approvers: 2 } });
 const graced = policyOf({ exec: { grade: 'signed', devices: 2, grace: 5 } });
 const stricter = policyOf({ exec: { grade: 'signed', grace: 5, execute_within: 6, decide_within: 5 } });
 const closed = policyOf({ exec: { mode: 'never' } });
+const reach = {
+  kind: 'egress',
+  args: { rules: [{ host: 'example.org', port: 443, class: 'read', path: '/' }], up: 9, down: 9, seconds: 9 },
+};
+const way = asked('way', reach);
+const lax = policyOf({ network: { grade: 'sealed' } });
 const change = (name: string, to: Policy): readonly [Action] => [control(name, 'policy', { policy: to })];
 
 export const worlds: readonly World[] = [
@@ -227,6 +233,22 @@ export const worlds: readonly World[] = [
     waits: [6, -5],
     most: 1,
     reaches: ['leased', 'claimed', 'approved'],
+  },
+  {
+    ...base,
+    attack: 38,
+    name: 'a way out',
+    answer: [phone, ann],
+    actions: [
+      [way, { ...way, class: 'exec' }],
+      // The rules take none of these: what comes of them is tried all the same.
+      [asked('weak', reach, {}, lax)],
+      [asked('hidden', { kind: 'plan', args: { steps: [reach], seconds: 10 } })],
+      change('lax', lax),
+    ],
+    covered: [asked('through', reach)],
+    most: 3,
+    reaches: ['approved', 'claimed', 'denied', 'stop'],
   },
   {
     ...base,

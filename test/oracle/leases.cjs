@@ -45,7 +45,8 @@ function isBelow(path, folder) {
 /** A plan holds what the sandbox runs, and no further grants. @param {unknown} step */
 const isStep = (step) => {
   const { kind, args, ...more } = /** @type {any} */ (step || {});
-  const runs = typeof kind === 'string' && Object.hasOwn(classes, kind) && classes[kind] !== 'control';
+  const risk = typeof kind === 'string' && Object.hasOwn(classes, kind) ? classes[kind] : 'control';
+  const runs = risk !== 'control' && risk !== 'network';
   return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
 };
 

@@ -18,6 +18,7 @@ const {
 const { kinds } = require('../../ledger/rules/kinds.cjs');
 const classes = Object.fromEntries(Object.entries(kinds).map(([kind, { class: risk }]) => [kind, risk]));
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
+const { egressFault } = require('./egress.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
@@ -64,6 +65,7 @@ function effectRefusal(request, control) {
     const another = enrolled(control).some((d) => d.user !== args.user && d.role === 'owner');
     return args.role === 'owner' || another ? '' : 'last_owner';
   }
+  if (kind === 'egress') return egressFault(args) ? 'body_invalid' : '';
   if (kind === 'lease' || kind === 'plan') return grantFault({ kind, args }) ? 'body_invalid' : '';
   return '';
 }

@@ -241,6 +241,28 @@ test('a new task ends the old one: nothing more is told to it, it may ask for no
   assert.deepEqual([s.prompts, s.said], [['s2: hello'], ['agent:\n> still here']]);
 });
 
+test('that the network was closed wakes no brain: it is told with the next words, once', async () => {
+  const { conversation, prompts, underWay, tell } = scene();
+  await underWay();
+  const lease = page();
+  await conversation.over(lease, ended('open'), false);
+  await settled();
+  assert.match(prompts.join(), /the network is open/);
+  const before = prompts.length;
+  const output = 'refused: GET https://example.org/x: no lease covers it';
+  conversation.closed(lease, { ...ended('succeeded'), output });
+  conversation.closed(page('another'), ended('succeeded'));
+  tell({ type: 'down' });
+  tell({ type: 'up' });
+  await settled();
+  assert.equal(prompts.length, before);
+  await conversation.hear('main', 'go on');
+  await conversation.hear('main', 'and on');
+  const told = prompts.slice(before).join('\n');
+  assert.equal(told.split(output).length, 2, told);
+  assert.equal(told.includes('another'), false);
+});
+
 test('only a reply to the card, or the next words before the agent spoke, are the reason of a denial', async () => {
   const s = scene();
   await s.underWay();

@@ -39,6 +39,7 @@ function scene(): Scene {
     compose: 'plugin',
     base: true,
     parts: ['homeserver', 'ledger', 'bot', 'executor', 'brain', 'model'].map(part),
+    leases: 1,
     ports: [],
     answers: [{ service: 'ledger', url: 'http://l', ok: true }],
     clocks: { engine: 0, ledger: 400 },
@@ -97,6 +98,13 @@ const faults: Fault[] = [
       },
     }),
   ),
+  {
+    name: 'a lease of the network whose executor is gone',
+    change(s) {
+      s.parts = s.parts.filter(({ name }) => name !== 'executor');
+    },
+    ...{ level: 'warn', check: 'network', what: /^1 lease of it open, and no executor/, fix: /start -d$/ },
+  },
   {
     name: 'a model’s key that others can read',
     change(s) {

@@ -75,6 +75,16 @@ test('without an answer nothing is open: no entrance, and the homeserver tells p
   }
 });
 
+test('without an image for its proxies the agent is offered no network, and the executor has none', async () => {
+  const one = await withReach(instance);
+  const json = (name: string, egress?: string) =>
+    JSON.parse(serviceFiles(one, 'task', '', egress).find((file) => file.name === name)?.content ?? '');
+  assert.equal(json('bot.json').network, false);
+  assert.equal('egress' in json('executor.json'), false);
+  assert.equal(json('bot.json', 'egress').network, true);
+  assert.equal(json('executor.json', 'egress').egress.image, 'egress');
+});
+
 test('in the own network the entrance listens at the address given, and ports are kept', async () => {
   const first = await reachedBy({ way: 'lan', address: '127.0.0.1' });
   const { listen } = first.state.reach ?? {};

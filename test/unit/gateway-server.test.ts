@@ -17,7 +17,7 @@ const asked: Asked[] = [];
 
 before(async () => {
   const log = pino({ level: 'silent' });
-  gateway = createGateway({ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', log });
+  gateway = createGateway({ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', network: true, log });
   port = await gateway.run({
     ...alone,
     wait: 5,
@@ -61,6 +61,25 @@ function post(path: string, headers: http.OutgoingHttpHeaders, body = initialize
 }
 const bearer = (hands: Hands) => ({ authorization: `Bearer ${hands.token}` });
 
+test('where no lease of the network can be opened there is no tool that asks for one', async (t) => {
+  const log = pino({ level: 'silent' });
+  const other = createGateway({ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', network: false, log });
+  t.after(other.stop);
+  await other.run({ ...alone, wait: 5, settled: () => {}, ask: () => assert.fail() });
+  const hands = other.open({ task: 'one', workspace: 'first' });
+  const client = new Client({ name: 't', version: '1' });
+  const requestInit = { headers: bearer(hands) };
+  await client.connect(new StreamableHTTPClientTransport(new URL(hands.url), { requestInit }));
+  const { tools } = await client.listTools();
+  assert.equal(
+    tools.some(({ name }) => name === 'network'),
+    false,
+  );
+  const answer = await client.callTool({ name: 'network', arguments: { to: ['npm'] } });
+  assert.equal(answer.isError, true);
+  await client.close();
+});
+
 test('a client with its task’s token lists its tools, and its calls are its task’s', async () => {
   const client = new Client({ name: 't', version: '1' });
   const requestInit = { headers: bearer(two) };
@@ -68,7 +87,7 @@ test('a client with its task’s token lists its tools, and its calls are its ta
   const { tools } = await client.listTools();
   assert.deepEqual(
     tools.map((t) => t.name),
-    ['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file', 'plan'],
+    ['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file', 'plan', 'network'],
   );
   await client.callTool({ name: 'bash', arguments: { script: 'x' } });
   assert.deepEqual([asked.at(-1)?.task, asked.at(-1)?.workspace], ['two', 'second']);

@@ -180,7 +180,13 @@ export function createDesk(o: DeskOptions): Desk {
       }
       return mine.length + plans;
     },
-    endTask: (workspace) => grants.endOf(workspace, 'its task is over'),
+    async endTask(workspace) {
+      const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
+      for (const { action } of mine.filter((p) => p.action.kind === 'egress'))
+        if (['claimed', 'running'].includes(book.state(action.id)))
+          await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: {} }));
+      await grants.endOf(workspace, 'its task is over');
+    },
     async expire(now) {
       // By the ledger's own state: a card may have been shut here without the ledger knowing.
       for (const { action, digest, requestedAt } of book.unfinished()) {

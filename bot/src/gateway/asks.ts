@@ -34,7 +34,8 @@ export function createAsks(desk: Desk, book: Book): Asks {
     covered: (asked) => book.cover(asked) !== undefined,
     together(all) {
       const [first] = all;
-      if (!first || first.kind === 'plan' || all.length > mostSteps) return undefined;
+      if (!first || first.kind === 'plan' || first.kind === 'egress' || all.length > mostSteps)
+        return undefined;
       // The first one's card spares the others theirs.
       if (traits(first.kind).class === 'read' && book.offersReads(first)) return undefined;
       const steps = all.map(({ kind, args }) => ({ kind, args }) as Act);

@@ -1,7 +1,7 @@
 /** How an action ended, and how that is told to a model. */
 
 export type Outcome = {
-  state: 'succeeded' | 'failed' | 'killed' | 'denied' | 'expired' | 'void' | 'applied' | 'unknown';
+  state: 'succeeded' | 'failed' | 'killed' | 'denied' | 'expired' | 'void' | 'applied' | 'open' | 'unknown';
   exit?: number;
   signal?: string;
   output: string;
@@ -28,7 +28,8 @@ export function changesText(changes: Changes | undefined): string {
 const shown = 12_000;
 
 /** True when the action ran or took effect, whatever came of it. */
-export const ran = (o: Outcome): boolean => ['succeeded', 'failed', 'killed', 'applied'].includes(o.state);
+export const ran = (o: Outcome): boolean =>
+  ['succeeded', 'failed', 'killed', 'applied', 'open'].includes(o.state);
 
 /**
  * The text that tells a model how an action ended. Output is fenced and called data: it was written by whatever ran,
@@ -47,16 +48,26 @@ export function describeOutcome(action: string, o: Outcome): string {
       return `Action ${action} is VOID and did not run.${why} Ask again if it is still needed.`;
     case 'applied':
       return `Action ${action} was APPROVED. It is a plan: call its steps now, in their order, exactly as they stand in it. Any other call ends the plan and asks again.`;
+    case 'open':
+      return `Action ${action} was APPROVED and the network is open, for what it names alone: what you run from now on in this task finds its way by HTTPS_PROXY, which curl, git, npm, pip, cargo and go go by. Another host is refused with a sentence that says so.`;
     case 'unknown':
       return `It is UNKNOWN whether action ${action} ran to its end.${why} Look at the workspace before doing it again.`;
     case 'succeeded':
       return `Action ${action} ended with exit ${o.exit ?? 0}.${notes}\n${output(o)}`;
     case 'failed':
-      return `Action ${action} FAILED (exit ${o.exit ?? 'unknown'}).${notes}\n${output(o)}`;
+      return `Action ${action} FAILED (exit ${o.exit ?? 'unknown'}).${notes}\n${output(o)}${offline(o)}`;
     case 'killed':
       return `Action ${action} was KILLED${o.signal ? ` (${o.signal})` : ''}.${why}${changed ? ` In the workspace: ${changed}.` : ''}\n${output(o)}`;
   }
 }
+
+/** Where a program looked for a network in vain the model hears how to ask for one: the output, which is data, does not say. */
+const offline = ({ output }: Outcome): string =>
+  /network is unreachable|could not resolve host|name resolution|EAI_AGAIN|ENOTFOUND|ECONNREFUSED 127\.0\.0\.1|no lease covers|failed to connect to 127\.0\.0\.1/i.test(
+    output,
+  )
+    ? '\nThe sandbox has no network but what the owner approved. If you need one, ask with the tool `network`, once; after a denial do not ask for the same again.'
+    : '';
 
 /** What a model is told while the owner has not decided. */
 export const describePending = (action: string): string =>

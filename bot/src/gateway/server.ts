@@ -7,6 +7,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
+import { networkAsked, networkTool } from './network.ts';
 import { planAsked, planTool } from './plan.ts';
 import { askedBy, tools } from './tools.ts';
 
@@ -16,6 +17,8 @@ export type GatewayOptions = {
   host: string;
   /** What the brain calls this host, e.g. `http://bot:8080`; requests that name another are refused. */
   url: string;
+  /** Whether leases of the network can be opened: else there is no tool for them. */
+  network: boolean;
   log: Logger;
 };
 
@@ -67,7 +70,7 @@ export function createGateway(o: GatewayOptions): Gateway {
     },
     close,
     async run(calls) {
-      server.on('request', serving(tasks, base, calls, o.log));
+      server.on('request', serving(tasks, base, calls, o));
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         server.listen(o.port, o.host, resolve);
@@ -90,7 +93,7 @@ function serving(
   tasks: ReadonlyMap<string, Opened>,
   base: URL,
   o: CallsOptions,
-  log: Logger,
+  { log, network }: GatewayOptions,
 ): http.RequestListener {
   const call = openCalls(o);
 
@@ -131,7 +134,7 @@ function serving(
       onsessioninitialized: (id) => void opened.sessions.set(id, transport),
       onsessionclosed: (id) => void opened.sessions.delete(id),
     });
-    await toolServer(opened, call, o).connect(transport);
+    await toolServer(opened, call, { ...o, network }).connect(transport);
     return transport;
   }
 
@@ -144,14 +147,19 @@ function serving(
 }
 
 /** The MCP server of one client: it lists our tools, and turns a call into an action of its own task. */
-function toolServer({ hands, workspace }: Opened, call: Call, o: Pick<CallsOptions, 'spoken'>): Server {
+function toolServer(
+  { hands, workspace }: Opened,
+  call: Call,
+  o: Pick<CallsOptions, 'spoken'> & Pick<GatewayOptions, 'network'>,
+): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools, planTool] }));
+  const listed = [...tools, planTool, ...(o.network ? [networkTool] : [])];
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: listed }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
-    const asked =
-      params.name === planTool.name ? planAsked(where, given) : askedBy(where, params.name, given);
+    const own = { plan: planAsked, ...(o.network && { network: networkAsked }) }[params.name];
+    const asked = own?.(where, given) ?? askedBy(where, params.name, given);
     if ('wrong' in asked)
       return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
     const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along

@@ -13,7 +13,7 @@ import { type Content, message } from '../show/blocks.ts';
 import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import { createOutputs, head, outcomeOf, type Whole } from './output.ts';
-import { cardContent, createProgress } from './progress.ts';
+import { cardContent, createProgress, wasOpen } from './progress.ts';
 import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
@@ -26,6 +26,8 @@ export type OutcomesOptions = {
   onOver(page: Page, outcome: Outcome): Promise<void>;
   /** Called once the room has its output, and again where that was cut off before its card ended. Never rejects. */
   onShown(page: Page, outcome: Whole): Promise<void>;
+  /** Called when a lease of the network is open, and again after a restart: that is what whoever asked for it waits for. */
+  onOpen(page: Page): Promise<void>;
 };
 
 /** It had no card. */
@@ -103,16 +105,23 @@ export function createOutcomes(o: OutcomesOptions) {
     await retry(() => end(page, entry), { first: 1000, most: 60_000, again }).catch(() => {}); // the log has it
   }
 
+  const opened = (page: Page): Promise<void> =>
+    o.onOpen(page).catch((error: unknown) => {
+      log.error({ action: page.action.id, err: error }, 'nobody was told that the network is open');
+    });
+
   return {
     /** Takes an entry of the chain once the book has read it. Never holds up the next one. */
     take(entry: Entry): void {
       const page = book.page(entry.action);
       if (page && isOver(entry.kind)) void ending(page, entry);
+      if (page && entry.kind === 'running' && wasOpen(page)) void opened(page);
       progress.look();
     },
     /** After a restart: shows how what is open stands, and the endings that the room has not seen. */
     async catchUp(): Promise<void> {
       progress.look();
+      for (const page of book.unfinished().filter(wasOpen)) await opened(page);
       const shown = cards.unended().flatMap((card) => book.page(card.action) ?? []);
       for (const page of [...shown, ...book.over().filter(ranByLease)]) {
         const entry = page.story.find((e) => isOver(e.kind));

@@ -1,5 +1,6 @@
 /** A card lives: from the first answer on, one message says how its action stands, by edits, and at last how it ended. */
 import { answers } from '@pocketcoder/ledger/rules/answers.cjs';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Logger } from 'pino';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
@@ -33,6 +34,10 @@ export const cardContent = (card: Card, page: Page, line: string, more?: readonl
     ? message(answered(page.action, page, line, more))
     : message([{ line: `#${page.number} ${line}` }, ...(more ? [{ line: more.join(' · ') }] : [])]);
 
+/** Whether it is a lease of the network that was open once. */
+export const wasOpen = ({ story }: Page): boolean =>
+  story.some((e) => e.kind === 'running' && bodyOf(e, 'running').open === true);
+
 /** How an action stands between its first answer and its end; '' before and after. */
 export function standsText(
   page: Page,
@@ -57,13 +62,17 @@ export function standsText(
       const first = book
         .unfinished()
         .find(
-          (p) => p.action.task === action.task && ['claimed', 'running'].includes(book.state(p.action.id)),
+          (p) =>
+            p.action.task === action.task &&
+            !wasOpen(p) &&
+            ['claimed', 'running'].includes(book.state(p.action.id)),
         );
       return first ? `👍 approved · waits for #${first.number}` : '👍 approved · not begun yet';
     }
     case 'claimed':
     case 'running': {
       const stopped = story.some((e) => e.kind === 'stop');
+      if (wasOpen(page) && !stopped) return `🌐 open since ${clock(new Date(since('running')))}`;
       return stopped ? '🛑 is being stopped' : `▶️ running since ${clock(new Date(since('claimed')))}`;
     }
     default:

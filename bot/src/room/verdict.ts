@@ -58,6 +58,8 @@ function endOf(page: Page, outcome: Outcome, book: Known): string {
       return `🚫 taken back: ${reason ?? 'withdrawn'}. ${nothing}`;
     case 'applied':
       return '✅ in force';
+    case 'open':
+      return '🌐 open';
     case 'unknown':
       return `❓ outcome unknown (${reason ?? 'a part crashed'}). It is not run again by itself: look, then ask again.`;
   }

@@ -27,6 +27,15 @@ const acts = (all: readonly Act[]): Part[] =>
     ...partsOf(act.kind, act.args),
   ]);
 
+const reaches = {
+  read: 'read, and nothing else, below',
+  'git-fetch': 'fetch from the git repository',
+  'git-push': 'push to the git repository, and fetch from it',
+  any: 'ask for and send anything, below',
+} as const;
+/** Bytes to the last one: a budget is shown whole or not at all. */
+const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
+
 const rows: { readonly [K in Kind]: Row<K> } = {
   bash: {
     wish: 'run a command',
@@ -93,6 +102,16 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     parts: ({ number, difference }) => [
       { line: `make every file as it was before #${number}, whatever came since:` },
       { text: difference },
+    ],
+  },
+  egress: {
+    wish: 'reach the network',
+    parts: ({ rules, up, down, seconds }) => [
+      ...rules.flatMap(({ host, class: kind, path }) => labelled(reaches[kind], `https://${host}${path}`)),
+      { line: `up to ${megabytes(down)} down and ${megabytes(up)} up, for ${duration(seconds)}` },
+      { line: 'holds for everything in this task, also for what runs in the background' },
+      { line: 'a network lease that this task has already ends: this one takes its place' },
+      { line: `⚠️ up to ${megabytes(up)} of what this task can read can leave to these hosts` },
     ],
   },
   plan: {

@@ -44,6 +44,8 @@ export type Conversation = {
    * brain is prompted with it, as soon as it is there and was not told to stop.
    */
   over(page: Page, outcome: Outcome, delivered: boolean): Promise<void>;
+  /** A lease of the network that was open is over: its agent hears that along with what comes next. */
+  closed(page: Page, outcome: Outcome): void;
   /**
    * Ends every turn of this workspace's brain; it is told nothing more before somebody speaks, also over a restart. It
    * stands at once; the promise is for the turns' ends. Never throws: a brain that is not there does nothing either.
@@ -131,6 +133,11 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (!tasks.tell(action, told ? undefined : owed) || tasks.halted(of)) return;
       if (outcome.state === 'denied') tasks.deny(action, of);
       void debts?.pay();
+    },
+    closed({ action: { id, task: of, requester } }, outcome) {
+      const task = tasks.get(of);
+      if (debts && task && requester === 'brain' && tasks.isCurrent(task))
+        tasks.note(of, describeOutcome(id, outcome), id);
     },
     async interrupt(workspace) {
       tasks.stop(workspace);

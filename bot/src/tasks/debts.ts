@@ -79,7 +79,8 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
   async function payAll(): Promise<void> {
     let stuck = false;
     const owed = Map.groupBy(tasks.owed(), ({ task }) => task);
-    for (const [id, some] of owed) stuck = !(await payTask(id, some)) || stuck;
+    for (const [id, some] of owed)
+      if (!some.every((one) => one.id.startsWith('note-'))) stuck = !(await payTask(id, some)) || stuck;
     clearTimeout(again);
     if (isUp() && stuck) again = setTimeout(pay, soon).unref();
   }

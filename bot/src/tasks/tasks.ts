@@ -23,6 +23,8 @@ export type TaskStore = {
   tell(action: string, owed?: { task: string; text: string }): boolean;
   /** Notes words that a task's brain is to be told. Returns their key. @param key the same words again are noted once */
   owe(task: string, text: string, key?: string): string;
+  /** Notes what a task's brain is to be told along with what comes next: nobody is woken for it. @param key as with `owe` */
+  note(task: string, text: string, key: string): void;
   /** As `owe`, before all else. */
   oweFirst(task: string, text: string): void;
   /** What brains have yet to be told, oldest first. */
@@ -95,8 +97,12 @@ export function taskStore(db: Database): TaskStore {
     },
     owed() {
       const rows = db.prepare('SELECT action AS id, task, text FROM owed ORDER BY rowid').all();
-      return (rows as Omit<Owed, 'outcome'>[]).map((o) => ({ ...o, outcome: !/^(said|sent)-/.test(o.id) }));
+      return (rows as Omit<Owed, 'outcome'>[]).map((o) => ({
+        ...o,
+        outcome: !/^(said|sent|note)-/.test(o.id),
+      }));
     },
+    note: (of, text, key) => void run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', `note-${key}`, of, text),
     oweFirst: (of, text) =>
       void run(
         'INSERT INTO owed(rowid, action, task, text) SELECT coalesce(min(rowid), 1) - 1, ?, ?, ? FROM owed',

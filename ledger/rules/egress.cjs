@@ -1,0 +1,53 @@
+// @ts-check
+// What an egress lease may name: hosts, each with what may be asked of it, bytes either way, and seconds. Runs in goja too.
+const { longestWait, whole } = require('./policy.cjs');
+
+/** @typedef {Record<string, unknown>} Body */
+
+const classes = ['read', 'git-fetch', 'git-push', 'any'];
+const mostBytes = 100 * 2 ** 30;
+const mostRules = 20;
+
+/**
+ * A name as DNS has it, in lower case, with a letter in its last label: so no address, whatever way it is written, and no name that
+ * is spelt in two ways.
+ * @param {unknown} v
+ */
+const isHost = (v) =>
+  typeof v === 'string' &&
+  v.length <= 253 &&
+  /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/.test(v);
+
+/** A path that means nothing else once it is resolved or decoded. @param {unknown} v */
+const isPrefix = (v) =>
+  typeof v === 'string' &&
+  v.length <= 200 &&
+  /^\/[A-Za-z0-9._~@+/-]*$/.test(v) &&
+  v
+    .split('/')
+    .every(
+      (part, i, all) => part !== '.' && part !== '..' && (part !== '' || i === 0 || i === all.length - 1),
+    );
+
+/** @param {unknown} v */
+function isRule(v) {
+  const { host, port, class: kind, path, ...more } = /** @type {Body} */ (v ?? {});
+  if (!isHost(host) || port !== 443 || !isPrefix(path) || Object.keys(more).length > 0) return false;
+  // A repository is named; all of a host's would be more than the card could say.
+  return kind === 'git-fetch' || kind === 'git-push'
+    ? String(path).length > 1
+    : classes.includes(String(kind));
+}
+
+/** Whether these are an egress lease's arguments. @param {Body} args */
+const isEgress = ({ rules, up, down, seconds, ...more }) =>
+  Array.isArray(rules) &&
+  rules.length > 0 &&
+  rules.length <= mostRules &&
+  rules.every(isRule) &&
+  whole(up, 1, mostBytes) &&
+  whole(down, 1, mostBytes) &&
+  whole(seconds, 1, Math.min(longestWait, 86400)) &&
+  Object.keys(more).length === 0;
+
+module.exports = { isEgress };
