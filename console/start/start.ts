@@ -47,10 +47,11 @@ async function checkPorts(engine: Engine, instance: Instance): Promise<void> {
 const partOf = (service: string): Part =>
   ['homeserver-proxy', 'model'].includes(service) ? 'proxy' : (service as Part);
 
-/** The images of all services of this instance and of its tasks, by part. */
+/** The images of all services of this instance, of its tasks, and of what an agent's leases of the network need, by part. */
 async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
   const images = new Map<Part, string>();
-  for (const part of new Set([...servicesOf(instance).map(partOf), 'task' as const]))
+  const agents: Part[] = instance.settings.model ? ['task', 'egress'] : ['task'];
+  for (const part of new Set([...servicesOf(instance).map(partOf), ...agents]))
     images.set(part, await ensureImage(part, engine.docker, report));
   return images;
 }
@@ -164,7 +165,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   const services = servicesOf(instance);
   const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
-    const files = serviceFiles(instance, images.get('task') ?? '');
+    const files = serviceFiles(instance, images.get('task') ?? '', images.get('egress'));
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
     writeVariables(instance, engine, images, hash);
     await up(running, report, first);

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"time"
+)
+
+// authority is the lease's own: its key is made here and lives as long as the process.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	leaf *x509.Certificate
+	pem  string
+}
+
+func newAuthority() (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	a := &authority{key: key, leaf: template("PocketCoder, one lease of the network")}
+	a.leaf.IsCA, a.leaf.KeyUsage = true, x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, a.leaf, a.leaf, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	a.pem = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	a.leaf, err = x509.ParseCertificate(der)
+	return a, err
+}
+
+func template(name string) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // it never fails
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(25 * time.Hour),
+	}
+}
+
+// issue makes the certificate of whatever name a client asks for: what is asked of it is judged then.
+func (a *authority) issue(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	leaf := template("")
+	leaf.DNSNames, leaf.KeyUsage = []string{hello.ServerName}, x509.KeyUsageDigitalSignature
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.leaf, &key.PublicKey, a.key)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
+
+// tunnel is what came by CONNECT, and where to.
+type tunnel struct {
+	net.Conn
+	to string
+}
+
+// tunnels is the listener of the server that ends TLS.
+type tunnels chan net.Conn
+
+func (t tunnels) Accept() (net.Conn, error) { return <-t, nil }
+func (t tunnels) Close() error              { return nil }
+func (t tunnels) Addr() net.Addr            { return &net.UnixAddr{} }
+
+type tunnelKey struct{}
+
+func server(handle http.HandlerFunc) *http.Server {
+	return &http.Server{
+		Handler: handle, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+}
+
+// serve ends each tunnel's TLS, judges every request in it, and sends on those that the lease covers.
+func serve(listener net.Listener, l *lease, m *meter, ca *authority) error {
+	out, err := forward(l, m)
+	if err != nil {
+		return err
+	}
+	inner := server(func(w http.ResponseWriter, q *http.Request) {
+		to, _ := q.Context().Value(tunnelKey{}).(string)
+		if l.covers(q, to) {
+			out.ServeHTTP(w, q)
+			return
+		}
+		what := q.Method + " https://" + q.Host + q.URL.EscapedPath()
+		refused(what, "no lease covers it")
+		http.Error(w, "PocketCoder: no lease covers "+what+". The tool `network` asks the owner for one.", http.StatusForbidden)
+	})
+	inner.TLSConfig = &tls.Config{GetCertificate: ca.issue, MinVersion: tls.VersionTLS12}
+	inner.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, tunnelKey{}, c.(*tls.Conn).NetConn().(*tunnel).to)
+	}
+	connects := make(tunnels)
+	go inner.ServeTLS(connects, "", "")
+	return server(func(w http.ResponseWriter, q *http.Request) {
+		if q.Method != http.MethodConnect {
+			http.Error(w, "PocketCoder: a lease covers https alone.", http.StatusForbidden)
+			return
+		}
+		conn, early, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		if early.Reader.Buffered() > 0 { // nobody speaks before the answer
+			conn.Close()
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		connects <- &tunnel{conn, q.Host}
+	}).Serve(listener)
+}
+
+// forward sends requests on to the host that they name; Go's own transport verifies that it is that host.
+func forward(l *lease, m *meter) (http.Handler, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, err
+	}
+	roots.AppendCertsFromPEM([]byte(l.Roots))
+	return &httputil.ReverseProxy{
+		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0),
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "https", p.In.TLS.ServerName, p.In.TLS.ServerName
+			p.Out.URL.RawQuery = p.In.URL.RawQuery // as it was judged
+		},
+		Transport: &http.Transport{
+			TLSClientConfig:   &tls.Config{RootCAs: roots},
+			ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
+			TLSHandshakeTimeout: 15 * time.Second, MaxResponseHeaderBytes: 1 << 16,
+			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				host, _, err := net.SplitHostPort(address)
+				if err != nil {
+					return nil, err
+				}
+				return l.dial(ctx, host, m)
+			},
+		},
+		ErrorHandler: func(w http.ResponseWriter, q *http.Request, err error) {
+			refused(q.Method+" https://"+q.Host+q.URL.EscapedPath(), err.Error())
+			http.Error(w, "PocketCoder: "+err.Error()+".", http.StatusBadGateway)
+		},
+	}, nil
+}

@@ -1,0 +1,3 @@
+module pocketcoder/egress
+
+go 1.26
