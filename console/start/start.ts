@@ -47,9 +47,10 @@ async function checkPorts(engine: Engine, instance: Instance): Promise<void> {
 const partOf = (service: string): Part =>
   ['homeserver-proxy', 'model'].includes(service) ? 'proxy' : (service as Part);
 
-/** The images of all services of this instance and of its tasks, by part. */
+/** The images of all services of this instance, of its tasks, and of what an agent's leases of the network need, by part. */
 async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
-  const parts = [...new Set([...servicesOf(instance).map(partOf), 'task' as const])];
+  const agents: Part[] = instance.settings.model ? ['task', 'egress'] : ['task'];
+  const parts = [...new Set([...servicesOf(instance).map(partOf), ...agents])];
   const { docker } = engine;
   const images = new Map<Part, string>();
   async function build(): Promise<void> {
@@ -176,7 +177,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
     const task = images.get('task') ?? '';
     const tools = await fileOf(engine.docker, task, '/usr/lib/pocketcoder/tools');
-    const files = serviceFiles(instance, task, tools.toString().trim());
+    const files = serviceFiles(instance, task, tools.toString().trim(), images.get('egress'));
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
     writeVariables(instance, engine, images, hash);
     await up(running, report, first);

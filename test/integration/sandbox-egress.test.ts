@@ -1,51 +1,49 @@
 /**
- * The executor's part of a network lease, with real containers and a stand-in for the proxy (test/harness/egress): how the way is
- * made, who has it, and each of its ends.
+ * Leases of the network with real containers, the real proxy and an origin on this machine: how the way is made, who has it, what
+ * goes through, and each of its ends.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { pino } from 'pino';
-import { tarOf } from '../../console/engine/build-context.ts';
-import { finished } from '../../console/engine/engine.ts';
 import { defaultPolicy } from '../../ledger/rules/policy.cjs';
-import { type Action, type Asked, digestOf, makeAction, newId } from '../../ledger/src/action.ts';
+import {
+  type Action,
+  type Asked,
+  digestOf,
+  type EgressRule,
+  makeAction,
+  newId,
+} from '../../ledger/src/action.ts';
 import type { Lease } from '../../sandbox/src/egress.ts';
 import { startExecutor } from '../../sandbox/src/executor.ts';
 import { makeTasks, type Tasks } from '../../sandbox/src/tasks.ts';
 import { startLedger } from '../harness/ledger.ts';
+import { type Origin, startOrigin } from '../harness/origin.ts';
 import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';
 
 let box: Sandbox;
-let image: string;
+let origin: Origin;
 let tasks: Tasks;
+const made = () => makeTasks(origin.docker, { ...box.place, egress: origin.egress });
 const opened: string[] = [];
 before(async () => {
   box = await startSandbox();
-  image = `pocketcoder-test/egress:${newId()}`;
-  const file = (name: string) => ({
-    name,
-    mode: 0o644,
-    content: readFileSync(new URL(`../harness/egress/${name}`, import.meta.url)),
-  });
-  const tar = tarOf([file('Dockerfile'), file('stand-in.py')]);
-  const options = { t: image, dockerfile: 'Dockerfile', buildargs: { TASK: box.place.image } };
-  await finished(box.docker, await box.docker.buildImage(tar, options), () => {});
-  tasks = makeTasks(box.docker, { ...box.place, egress: { image } });
+  origin = await startOrigin(box.docker, box.place.project);
+  tasks = made();
 });
 /** Of a test that failed midway. */
 afterEach(() => Promise.all(opened.splice(0).map((id) => tasks.kill(name(), id))));
 after(async () => {
   tasks?.close();
   await tasks?.sweep();
+  await origin?.stop();
   await box?.stop();
-  await box?.docker.getImage(image).remove({ force: true });
 });
 
-const rule = { host: 'example.org', port: 443, class: 'read', path: '/' } as const;
+const rule = { host: 'origin.test', port: 443, class: 'read', path: '/' } as const;
 const args = { rules: [rule], up: 1e6, down: 1e6, seconds: 60 };
 const name = () => box.name;
 const bash = async (script: string, of = tasks, env = {}) =>
@@ -67,25 +65,30 @@ const proxies = async () => {
   const filters = { label: [`org.pocketcoder.egress=${box.place.project}`] };
   return (await box.docker.listContainers({ all: true, filters })).length;
 };
-/** What a script gets by the way that its environment names. */
-const reach = 'exec 3<>/dev/tcp/127.0.0.1/$(printenv HTTPS_PROXY | cut -d: -f3) && cat <&3';
+/** A request by the way that its environment names, written by hand: what curl does, and what it never would. */
+const asks = (host: string, words: string, of: { tunnel?: string; name?: string } = {}) =>
+  `printf '%b' '${words.replaceAll('\n', '\\r\\n')}\\r\\nHost: ${host}\\r\\nConnection: close\\r\\n\\r\\n' | timeout 20 openssl s_client -quiet -CAfile "$SSL_CERT_FILE" \
+    -verify_return_error -proxy "\${HTTPS_PROXY#http://}" -connect ${of.tunnel ?? `${host}:443`} -servername ${of.name ?? host} 2> /dev/null`;
+const reach = `${asks('origin.test', 'GET /small HTTP/1.1')} | grep -a '^from outside'`;
 
 test('a script has the way, the CA and a variable for each tool, and still no network; what its action names goes first', async () => {
   const before = await bash('printenv HTTPS_PROXY || echo none; cat /proc/net/dev | grep -c :');
   assert.equal(before.text, 'none\n1\n');
+  origin.bytes();
   const lease = await open();
   assert.equal((await bash(reach)).text, 'from outside\n');
   const seen = await bash(
-    'for n in NODE_EXTRA_CA_CERTS SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO CARGO_HTTP_CAINFO; do cat "$(printenv $n)"; done; ' +
+    'for n in NODE_EXTRA_CA_CERTS SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO CARGO_HTTP_CAINFO; do head -1 "$(printenv $n)"; done; ' +
       'echo "$NODE_USE_ENV_PROXY $GOPROXY"; [ "$https_proxy" = "$HTTPS_PROXY" ] && grep -c : /proc/net/dev; (: > /dev/tcp/192.0.2.1/443) 2>&1 | grep -om1 unreachable',
   );
   assert.equal(
     seen.text,
-    `${'the CA of this lease\n'.repeat(7)}1 https://proxy.golang.org\n1\nunreachable\n`,
+    `${'-----BEGIN CERTIFICATE-----\n'.repeat(7)}1 https://proxy.golang.org\n1\nunreachable\n`,
   );
   assert.equal((await bash('echo "$HTTPS_PROXY"', tasks, { HTTPS_PROXY: 'mine' })).text, 'mine\n');
   await tasks.kill(name(), lease.id);
-  assert.deepEqual(await lease.over, { up: 10, down: 13, refused: [], why: 'stopped' });
+  // To the byte what the origin counted.
+  assert.deepEqual(await lease.over, { ...origin.bytes(), refused: [], why: 'stopped' });
   assert.equal((await bash('printenv HTTPS_PROXY || echo none')).text, 'none\n');
   assert.equal(await proxies(), 0);
 });
@@ -97,7 +100,7 @@ test('attack-38 a script cannot plant another CA or way for a later one; the twi
       'for f in .bashrc .profile .bash_profile; do echo "export HTTPS_PROXY=http://127.0.0.1:1" > ~/$f; done',
   );
   assert.equal(planted.text.match(/^no$/gm)?.length, 4, planted.text);
-  assert.equal((await bash('cat $CURL_CA_BUNDLE')).text, 'the CA of this lease\n');
+  assert.equal((await bash('head -1 $CURL_CA_BUNDLE')).text, '-----BEGIN CERTIFICATE-----\n');
   assert.equal((await bash(reach)).text, 'from outside\n');
   await tasks.kill(name(), lease.id);
   await lease.over;
@@ -116,7 +119,7 @@ test('attack-38 a way that is over opens no more, not for what still runs either
 });
 
 test('attack-38 a task has one lease: a further one takes its place, and it ends by its time', async () => {
-  const short = await open(tasks, { rules: [{ ...rule, host: 'short.test' }] });
+  const short = await open(tasks, { seconds: 4 });
   assert.equal((await short.over).why, 'its time was over');
   const [one, two] = [await open(), await open()];
   assert.equal((await one.over).why, 'another lease of its task took its place');
@@ -139,6 +142,93 @@ test('it ends with its task’s container, and with its proxy', async () => {
   assert.equal((await bash('printenv HTTPS_PROXY || echo none')).text, 'none\n');
 });
 
+/** What a lease of these rules lets through, by what its origin saw and what the script was told. */
+async function tried(rules: EgressRule[], ...requests: string[]): Promise<[seen: string[], told: string]> {
+  const lease = await open(tasks, { rules });
+  origin.seen.length = 0;
+  const { text } = await bash(`{ ${requests.join('\n')}\n} | grep -ao '^PocketCoder: .*'`);
+  await tasks.kill(name(), lease.id);
+  await lease.over;
+  return [[...origin.seen], text];
+}
+
+test('attack-37 a name that leads inside, or to this machine by an address of its own, is not dialled; the twin is', async () => {
+  const { names } = origin;
+  const rules = Object.values(names).map((host) => ({ ...rule, host }));
+  const get = 'GET /small HTTP/1.1';
+  const [seen, told] = await tried(rules, ...Object.values(names).map((host) => asks(host, get)));
+  assert.deepEqual(seen, ['GET /small']);
+  assert.equal(told.match(/leads to an address of the inside/g)?.length, 2, told);
+  assert.equal(told.includes('the machine itself'), false);
+});
+
+test('attack-38 what the card does not name does not go through, however it is asked; the twin does', async () => {
+  const o = 'origin.test';
+  const get = (path: string, more = '') => asks(o, `GET ${path} HTTP/1.1${more}`);
+  const [seen, told] = await tried(
+    [{ ...rule, path: '/pkg' }],
+    ...['/small', '/pkgs', '/pkg/../small', '/pkg/%2e%2e/small', '/pkg/x%2f..%2fy', '/pkg//x'].map((path) =>
+      get(path),
+    ),
+    ...['\nX-HTTP-Method-Override: PUT', '\nUpgrade: websocket\nConnection: Upgrade'].map((more) =>
+      get('/pkg', more),
+    ),
+    ...['/pkg?_method=PUT', '/pkg?%5fmethod=PUT', 'https://other.test/pkg'].map((path) => get(path)),
+    ...['PUT', 'POST', 'DELETE', 'CONNECT'].map((method) => asks(o, `${method} /pkg HTTP/1.1`)),
+    get('/pkg', '\nContent-Length: 1'),
+    get('/pkg', '\nTransfer-Encoding: chunked').replace('timeout 20', 'timeout 1'), // it ends never
+    asks('other.test', 'GET /pkg HTTP/1.1'),
+    asks(o, 'GET /pkg HTTP/1.1', { name: 'other.test' }),
+    asks('other.test', 'GET /pkg HTTP/1.1', { name: o, tunnel: `${o}:443` }),
+    asks(o, 'GET /pkg HTTP/1.1', { tunnel: `${o}:22` }),
+    get('/pkg'),
+    get('/pkg/a%20b'),
+  );
+  assert.deepEqual(seen, ['GET /pkg', 'GET /pkg/a%20b'], told);
+  assert.match(told, /PocketCoder: no lease covers PUT https:\/\/origin\.test\/pkg\. The tool `network`/);
+});
+
+test('attack-38 a repository is fetched and, where the card says so, pushed, and no other; the twin is served', async () => {
+  const o = 'origin.test';
+  const refs = (repository: string, service: string) =>
+    asks(o, `GET /${repository}/info/refs?service=git-${service} HTTP/1.1`);
+  const post = (path: string) => asks(o, `POST ${path} HTTP/1.1\nContent-Length: 0`);
+  const all = [
+    ...[refs('a.git', 'upload-pack'), refs('a.git', 'receive-pack'), refs('b.git', 'upload-pack')],
+    ...[post('/a.git/git-upload-pack'), post('/a.git/git-receive-pack'), post('/a.git/git-upload-pack?x')],
+    asks(o, 'GET /a.git/HEAD HTTP/1.1'),
+  ];
+  const repository = { ...rule, path: '/a.git' } as const;
+  const fetched = ['GET /a.git/info/refs?service=git-upload-pack', 'POST /a.git/git-upload-pack'];
+  assert.deepEqual((await tried([{ ...repository, class: 'git-fetch' }], ...all))[0], fetched);
+  const pushed = ['GET /a.git/info/refs?service=git-receive-pack', 'POST /a.git/git-receive-pack'];
+  const [both] = await tried([{ ...repository, class: 'git-push' }], ...all);
+  assert.deepEqual(both.sort(), [...fetched, ...pushed].sort());
+});
+
+test('attack-38 bytes are cut exactly, either way; the twin of as many goes through', async () => {
+  const large = asks('origin.test', 'GET /large HTTP/1.1');
+  const down = await open(tasks, { down: 1_000_000 });
+  const { text } = await bash(`${large} | wc -c`);
+  const over = await down.over;
+  assert.deepEqual([over.why, over.down], ['its bytes down were used up', 1_000_000]);
+  assert.ok(Number(text) < 1_000_000, text);
+  origin.bytes();
+  const up = await open(tasks, { up: 200_000, rules: [{ ...rule, class: 'any' }] });
+  const post = asks('origin.test', 'POST /echo HTTP/1.1\nContent-Length: 400000').replace(
+    ' | timeout',
+    '; head -c 400000 /dev/zero) | timeout',
+  );
+  await bash(`(${post} | cat`);
+  const cut = await up.over;
+  assert.deepEqual([cut.why, cut.up], ['its bytes up were used up', 200_000]);
+  assert.equal(origin.bytes().up, 200_000);
+  const enough = await open(tasks, { down: 5_000_000 });
+  assert.ok(Number((await bash(`${large} | wc -c`)).text) > 4_000_000);
+  await tasks.kill(name(), enough.id);
+  assert.equal((await enough.over).why, 'stopped');
+});
+
 test('attack-38 one that was stopped before it was open never opens, and one without an image neither', async () => {
   const id = newId();
   await tasks.kill(name(), id);
@@ -148,7 +238,7 @@ test('attack-38 one that was stopped before it was open never opens, and one wit
 });
 
 test('what an executor that is gone left is taken away by the next one', async () => {
-  const before = makeTasks(box.docker, { ...box.place, egress: { image } });
+  const before = made();
   const lease = await open(before);
   const over = assert.rejects(lease.over);
   assert.equal(await proxies(), 1);
@@ -159,8 +249,8 @@ test('what an executor that is gone left is taken away by the next one', async (
 });
 
 test('attack-38 an executor that is killed leaves nobody a way; the twin had it while it lived', async () => {
-  const place = { ...box.place, egress: { image } };
-  const file = new URL('../harness/egress/holder.ts', import.meta.url).pathname;
+  const place = { ...box.place, egress: origin.egress };
+  const file = new URL('../harness/lease-holder.ts', import.meta.url).pathname;
   const child = spawn(process.execPath, [file, JSON.stringify({ place, name: name(), args })]);
   try {
     await once(child.stdout, 'data');
@@ -189,7 +279,7 @@ async function scene() {
   const operator = await server.connect('operator');
   const keys = { user: '@owner:test', master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' };
   await operator.append({ kind: 'identity.enrolled', body: keys });
-  const start = async (of = makeTasks(box.docker, { ...box.place, egress: { image } })) => {
+  const start = async (of = made()) => {
     const executor = startExecutor({
       ...{ ledger: await server.connect('executor'), tasks: of, name: 'one', log: quiet },
     });
@@ -246,9 +336,11 @@ test('attack-38 nothing is opened that nobody approved; approved, scripts have i
     assert.equal(await proxies(), 0);
     await s.approve(action);
     await s.said(action, 'running');
+    origin.bytes();
     assert.equal(await s.runs(reach), 'from outside\n');
     await s.bot.append({ kind: 'stop', action: action.id, body: { by: '@owner:test' } });
-    assert.deepEqual(await s.over(action), [...s.stopped, 10, 13]);
+    const { up, down } = origin.bytes();
+    assert.deepEqual(await s.over(action), [...s.stopped, up, down]);
     assert.equal(await s.runs('printenv HTTPS_PROXY || echo none'), 'none\n');
   } finally {
     await executor.stop();
