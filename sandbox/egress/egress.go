@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -91,6 +92,7 @@ func lend(address, path string) error {
 	if err != nil {
 		return err
 	}
+	defer file.Close()
 	conn, err := net.Dial("unix", path)
 	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); conn, err = net.Dial("unix", path) {
 		time.Sleep(5 * time.Millisecond)
@@ -168,7 +170,12 @@ func say(line any) {
 	}
 }
 
+// spare is how many refusals are told of until the next tick: a script may cause any number.
+var spare atomic.Int32
+
 // refused tells the executor what did not go through, and why.
 func refused(what, why string) {
-	say(map[string]string{"refused": what[:min(len(what), 300)], "why": why})
+	if spare.Add(-1) >= 0 {
+		say(map[string]string{"refused": what[:min(len(what), 300)], "why": why[:min(len(why), 300)]})
+	}
 }
