@@ -45,7 +45,7 @@ const trustedRooms =
   /^(ledger\/(rules|pb_hooks|src|audit|[^/]*\.go)|sandbox\/|bot\/crypto\/|bot\/src\/(proof|approval|show)\/)/;
 /** What has to be right for the promise to hold: in all languages, the task's image included. */
 export const trusted = tree.filter(
-  (file) => trustedRooms.test(file) && /\.(ts|js|cjs|go|c|h|pl|sh)$/.test(file),
+  (file) => trustedRooms.test(file) && /\.(ts|js|cjs|go|c|h|pl|py|sh)$/.test(file),
 );
 export const product = code.filter((file) => /^(bot|sandbox|ledger)\//.test(file));
 export const operators = code.filter((file) => /^(console|config)\//.test(file));

@@ -15,6 +15,8 @@ export type HealthOptions = {
   /** Whether the brain is there; undefined where none is configured. */
   brainIsUp(): boolean | undefined;
   stateDir: string;
+  /** What the sandbox has, in words. */
+  tools: string;
 };
 export type Health = {
   /** Something was heard of the executor: an entry, output, or that it is there. */
@@ -31,7 +33,15 @@ const upIf = (up: boolean): State => (up ? 'up' : 'down');
 /** Milliseconds: the executor says every ten seconds that it is there. */
 const silence = 30_000;
 
-export function createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir }: HealthOptions): Health {
+export function createHealth({
+  matrix,
+  chain,
+  book,
+  troubles,
+  brainIsUp,
+  stateDir,
+  tools,
+}: HealthOptions): Health {
   let heard = Date.now();
 
   function states(): ReturnType<Health['states']> {
@@ -60,6 +70,7 @@ export function createHealth({ matrix, chain, book, troubles, brainIsUp, stateDi
       ...partsLine('⚠️', 'down'),
       ...partsLine('✅', 'up'),
       ...(brainIsUp() === undefined ? ['No model is configured: only !run and files work.'] : []),
+      `🧰 in the sandbox: ${tools}`,
       ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
       ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
         .filter(Boolean)

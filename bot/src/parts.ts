@@ -25,6 +25,7 @@ import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
 import { troubleStore } from './room/troubles.ts';
+import { createUndo } from './room/undo.ts';
 import type { Configuration } from './settings.ts';
 import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
@@ -98,6 +99,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const tour = createTour({ db, say: sayLine, log });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
+    onShown: createUndo({ desk, book, conversation, say: sayLine }),
     async onOpen(page) {
       const outcome = { state: 'open', output: '', truncated: false } as const;
       if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
@@ -111,7 +113,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
-  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir });
+  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, tools: c.tools });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
     health: health.lines,

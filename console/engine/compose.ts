@@ -1,13 +1,12 @@
-/** Docker Compose: the machine's own plugin, else one built from its module and kept in the state directory. */
+/** Docker Compose: the machine's own plugin, else its release, kept in the state directory. */
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { extract } from 'tar-stream';
 import { checkout } from '../instance/paths.ts';
 import type { Report } from '../report.ts';
 import type { Engine } from './engine.ts';
-import { ensureImage } from './images.ts';
+import { ensureImage, fileOf } from './images.ts';
 import { run } from './program.ts';
 
 /** Runs compose with these arguments on this instance's project. */
@@ -24,39 +23,22 @@ async function hasPlugin(): Promise<boolean> {
   }
 }
 
-/** Copies the binary out of its image through a container that is never started. */
-async function copyOut(engine: Engine, image: string, to: string): Promise<void> {
-  const container = await engine.docker.createContainer({ Image: image, Cmd: ['none'] });
-  try {
-    const tar = extract();
-    (await container.getArchive({ path: '/docker-compose' })).pipe(tar);
-    for await (const entry of tar) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of entry) chunks.push(chunk as Buffer);
-      writeFileSync(`${to}.new`, Buffer.concat(chunks));
-      chmodSync(`${to}.new`, 0o755);
-      renameSync(`${to}.new`, to);
-    }
-  } finally {
-    await container.remove({ force: true });
-  }
-}
-
-const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.0');
+const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.1');
 
 /** Which compose a start would use; '' where it would have to build one first. */
 export const composeOf = async (home: string): Promise<string> =>
-  existsSync(ownIn(home)) ? 'built here, v5.6.0' : (await hasPlugin()) ? "Docker's own plugin" : '';
+  existsSync(ownIn(home)) ? 'its release, v5.6.1' : (await hasPlugin()) ? "Docker's own plugin" : '';
 
 /** Finds compose or makes it; `home` is where it is kept. */
 export async function ensureCompose(engine: Engine, home: string, report: Report): Promise<Compose> {
   const own = ownIn(home);
   const plugin = !existsSync(own) && (await hasPlugin());
   if (!plugin && !existsSync(own)) {
-    report.progress('this Docker has no compose: building it (one to two minutes, once)');
+    report.progress('this Docker has no compose: fetching it, once');
     const image = await ensureImage('compose', engine.docker, report);
     mkdirSync(join(home, 'bin'), { recursive: true });
-    await copyOut(engine, image, own);
+    writeFileSync(`${own}.new`, await fileOf(engine.docker, image, '/docker-compose'), { mode: 0o755 });
+    renameSync(`${own}.new`, own);
   }
   return composeAt(engine, home, plugin ? null : own);
 }

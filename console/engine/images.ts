@@ -1,8 +1,12 @@
 /** Images of the parts: named by the hash of what they are made of, so that what is there already is never built again. */
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import type Docker from 'dockerode';
+import { extract } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { fault } from '../fault.ts';
+import type { Instance } from '../instance/instance.ts';
 import { checkout } from '../instance/paths.ts';
 import { type Report, silent } from '../report.ts';
 import { extraCa } from '../start/extra-ca.ts';
@@ -15,16 +19,51 @@ import { type Part, recipes } from './parts.ts';
 const readable = (line: string): string =>
   /^[A-Za-z0-9+/]{8,}={0,2}$/.test(line) ? Buffer.from(line, 'base64').toString().trimEnd() : line;
 
-/** Builds a part's image unless it is there, and returns its name: `pocketcoder/<part>:<12 hex>`. */
-export async function ensureImage(
+/**
+ * Builds a part's image unless it is there, and returns its name: `pocketcoder/<part>:<12 hex>`.
+ * @param more arguments of the build besides the base
+ */
+export function ensureImage(
   part: Part,
   docker: Docker = findEngine().docker,
   report: Report = silent,
+  more: Record<string, string> = {},
 ): Promise<string> {
-  const { folder = '.', dockerfile, files } = recipes[part];
+  const { dockerfile, files } = recipes[part];
+  return built(part, { root: checkout, dockerfile, files: files.flat() }, more, docker, report);
+}
+
+/** The image of tasks' containers: ours, with what the settings add to it, or laid on an image of the owner's own. */
+export async function ensureTaskImage(
+  { settings, home }: Pick<Instance, 'settings' | 'home'>,
+  docker: Docker,
+  report: Report,
+): Promise<string> {
+  const { image = [] } = settings.sandbox ?? {};
+  if (typeof image !== 'string') {
+    const packages = image.filter((one) => one !== 'go').join(' ');
+    const more = { ...(packages && { PACKAGES: packages }), ...(image.includes('go') && { GO: 'golang' }) };
+    return ensureImage('task', docker, report, more);
+  }
+  const path = resolve(home, image);
+  if (!existsSync(path)) throw fault.config(`sandbox.image: there is no ${path}. Nothing was built.`);
+  const own = { root: dirname(path), dockerfile: basename(path), files: ['*', '.*'] };
+  return ensureImage('task', docker, report, { OWN: await built('own', own, {}, docker, report) });
+}
+
+type Source = { root: string; dockerfile: string; files: readonly string[] };
+
+async function built(
+  part: string,
+  { root, dockerfile, files }: Source,
+  more: Record<string, string>,
+  docker: Docker,
+  report: Report,
+): Promise<string> {
   const base = await ensureBase(docker, report);
-  const context = collect(join(checkout, folder), files.flat());
-  const t = `pocketcoder/${part}:${contextHash(context, [dockerfile, base.id]).slice(0, 12)}`;
+  const context = collect(root, files);
+  const also = [dockerfile, base.id, ...Object.entries(more).flat()];
+  const t = `pocketcoder/${part}:${contextHash(context, also).slice(0, 12)}`;
   if (await docker.getImage(t).inspect().catch(unless(404))) return t;
   report.progress(`building ${t}`);
   const last: string[] = [];
@@ -32,14 +71,14 @@ export async function ensureImage(
     // Version 2 is BuildKit: it runs only the stages that are asked for, side by side.
     const version = '2' as const;
     const labels = { 'org.pocketcoder.part': part };
-    const options = { t, dockerfile, buildargs: { BASE: base.ref }, labels, version };
+    const options = { t, dockerfile, buildargs: { BASE: base.ref, ...more }, labels, version };
     const tar = tarOf([...context, { name: 'extra-ca.crt', mode: 0o644, content: extraCa() }]);
     await finished(docker, await docker.buildImage(tar, options), (raw) => {
       const line = readable(raw);
       if (!line.trim()) return;
       last.push(line);
       if (last.length > 15) last.shift();
-      if (line.startsWith('[')) report.progress(line.slice(line.indexOf(']') + 2));
+      if (line.startsWith('[')) report.progress(`${part}: ${line.slice(line.indexOf(']') + 2)}`);
     });
     await docker.getImage(t).inspect();
     return t;
@@ -48,5 +87,18 @@ export async function ensureImage(
       `Building the image of ${part} failed: ${messageOf(error)}. What was built before stays, nothing was started; ` +
         `run the same command again to go on. The last lines:\n  ${last.join('\n  ')}`,
     );
+  }
+}
+
+/** The first file below a path of an image, by way of a container that is never started. */
+export async function fileOf(docker: Docker, image: string, path: string): Promise<Buffer> {
+  const container = await docker.createContainer({ Image: image, Entrypoint: ['none'] });
+  try {
+    const tar = extract();
+    (await container.getArchive({ path })).pipe(tar);
+    for await (const entry of tar) return await buffer(entry);
+    throw new Error(`${image} has no ${path}`);
+  } finally {
+    await container.remove({ force: true });
   }
 }

@@ -15,8 +15,8 @@ export type Part =
   | 'egress'
   | 'brain'
   | 'proxy';
-/** `folder` is the context's root where that is not the checkout; `dockerfile` and `files` are relative to it. */
-type Recipe = { folder?: string; dockerfile: string; files: readonly (string | readonly string[])[] };
+/** Both are relative to the checkout, which is the context's root. */
+type Recipe = { dockerfile: string; files: readonly (string | readonly string[])[] };
 
 export const recipes = parse(readFileSync(join(checkout, 'config/images.yaml'), 'utf8')) as Readonly<
   Record<Part, Recipe>

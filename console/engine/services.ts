@@ -71,10 +71,15 @@ function homeserverYaml(instance: Instance): string {
 
 /**
  * The files of all services that this instance runs.
- * @param taskImage the image of a task's container
+ * @param taskImage the image of a task's container @param tools what it has, in words
  * @param egressImage that of the proxies of network leases, where there is one
  */
-export function serviceFiles(instance: Instance, taskImage: string, egressImage?: string): ServiceFile[] {
+export function serviceFiles(
+  instance: Instance,
+  taskImage: string,
+  tools: string,
+  egressImage?: string,
+): ServiceFile[] {
   const { settings, state } = instance;
   const { passwords } = state;
   const ledger = (identity: 'bot' | 'executor') => ({
@@ -101,12 +106,14 @@ export function serviceFiles(instance: Instance, taskImage: string, egressImage?
     network: egressImage !== undefined,
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
+    tools,
   };
+  const { image: _, ...limits } = settings.sandbox ?? {};
   const executor = {
     project: state.project,
     ledger: ledger('executor'),
     task_image: taskImage,
-    limits: { memory_mb: 1024, pids: 512, cpus: 2, ...settings.sandbox },
+    limits: { memory_mb: 1024, pids: 512, cpus: 2, ...limits },
     ...(egressImage && { egress: { image: egressImage, roots: Buffer.from(extraCa()).toString() } }),
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
@@ -135,7 +142,7 @@ export function serviceFiles(instance: Instance, taskImage: string, egressImage?
       ? proxy('homeserver-proxy', 'homeserver', 8008, { upstream: homeserver.url })
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
-    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain)) : []),
+    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain, tools)) : []),
     ...(model ? [proxy('model', 'model-proxy', 8081, renderModel(model))] : []),
   ];
 }

@@ -27,7 +27,13 @@ export type Settings = {
   ports?: { homeserver?: number; ledger?: number; https?: number; http?: number };
   model?: ModelChoice;
   approvals?: Approvals;
-  sandbox?: { memory_mb?: number; pids?: number; cpus?: number };
+  sandbox?: {
+    memory_mb?: number;
+    pids?: number;
+    cpus?: number;
+    /** What is added to the task's image, or the Dockerfile of one of the owner's own, from the state directory on. */
+    image?: readonly ('build-essential' | 'go')[] | string;
+  };
   /** Who commits in a workspace are by, where its repository does not say. */
   git?: { name?: string; email?: string };
 };

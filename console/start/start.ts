@@ -8,7 +8,7 @@ import { type Compose, ensureCompose } from '../engine/compose.ts';
 import { rootOf, serviceStates } from '../engine/containers.ts';
 import { ensureDocker } from '../engine/docker.ts';
 import { type Engine, findEngine } from '../engine/engine.ts';
-import { ensureImage } from '../engine/images.ts';
+import { ensureImage, ensureTaskImage, fileOf } from '../engine/images.ts';
 import type { Part } from '../engine/parts.ts';
 import {
   addressOf,
@@ -49,10 +49,20 @@ const partOf = (service: string): Part =>
 
 /** The images of all services of this instance, of its tasks, and of what an agent's leases of the network need, by part. */
 async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
-  const images = new Map<Part, string>();
   const agents: Part[] = instance.settings.model ? ['task', 'egress'] : ['task'];
-  for (const part of new Set([...servicesOf(instance).map(partOf), ...agents]))
-    images.set(part, await ensureImage(part, engine.docker, report));
+  const parts = [...new Set([...servicesOf(instance).map(partOf), ...agents])];
+  const { docker } = engine;
+  const images = new Map<Part, string>();
+  async function build(): Promise<void> {
+    for (let part = parts.shift(); part; part = parts.shift())
+      images.set(
+        part,
+        part === 'task'
+          ? await ensureTaskImage(instance, docker, report)
+          : await ensureImage(part, docker, report),
+      );
+  }
+  await Promise.all([build(), build(), build()]); // three at a time: each waits for the network, few machines have memory for all
   return images;
 }
 
@@ -165,7 +175,9 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   const services = servicesOf(instance);
   const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
-    const files = serviceFiles(instance, images.get('task') ?? '', images.get('egress'));
+    const task = images.get('task') ?? '';
+    const tools = await fileOf(engine.docker, task, '/usr/lib/pocketcoder/tools');
+    const files = serviceFiles(instance, task, tools.toString().trim(), images.get('egress'));
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
     writeVariables(instance, engine, images, hash);
     await up(running, report, first);

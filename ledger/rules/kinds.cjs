@@ -20,6 +20,8 @@ const kinds = {
   export: { class: 'read', words: true },
   write_file: { class: 'write', paths: ['path'] },
   edit_file: { class: 'write', paths: ['path'] },
+  undo_diff: { class: 'read', words: true },
+  undo: { class: 'write' },
   egress: { class: 'network' },
   lease: { class: 'control' },
   plan: { class: 'control' },

@@ -27,6 +27,12 @@ export type RunArgs = {
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };
+/** What the executor does with a workspace's snapshots. `number` is an action's, as cards have it: back to how it was before that one. */
+type KeptArgs = {
+  undo_diff: { number: number };
+  /** `difference` is what that changes, to the letter, and stands for the tree that it was told of. */
+  undo: { number: number; difference: string };
+};
 /** What may be asked of a host: packages to read, one repository to fetch or push, or anything, each below a path. */
 export type EgressRule = {
   host: string;
@@ -37,6 +43,8 @@ export type EgressRule = {
 /** The task's way out, for so many bytes either way and so many seconds from its claim on. */
 export type EgressArgs = { rules: readonly EgressRule[]; up: number; down: number; seconds: number };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
+/** What a message may ask for and decide itself. */
+export type Wish = Act | { kind: 'undo_diff'; args: KeptArgs['undo_diff'] };
 export type LeaseArgs =
   /** Exactly these acts. */
   | { acts: readonly Act[]; uses: number; seconds: number }
@@ -48,15 +56,16 @@ export type LeaseArgs =
       seconds: number;
     };
 /** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
-export type Args = RunArgs & {
-  egress: EgressArgs;
-  lease: LeaseArgs;
-  plan: { steps: readonly Act[]; seconds: number };
-  policy: { policy: Policy };
-  role: { user: string; role: Role };
-  device: { user: string; master: string; device: string; ed25519: string; curve25519: string };
-  thaw: Record<string, never>;
-};
+export type Args = RunArgs &
+  KeptArgs & {
+    egress: EgressArgs;
+    lease: LeaseArgs;
+    plan: { steps: readonly Act[]; seconds: number };
+    policy: { policy: Policy };
+    role: { user: string; role: Role };
+    device: { user: string; master: string; device: string; ed25519: string; curve25519: string };
+    thaw: Record<string, never>;
+  };
 export type Kind = keyof Args;
 
 /** The body of a `requested` entry. Waits are in seconds and run on the ledger's clock. */

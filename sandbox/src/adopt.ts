@@ -2,9 +2,11 @@
 import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
+import type { Request } from './claim.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
+import type { Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
 
 /** The name of the executor that has claimed the action; undefined where nobody has. */
@@ -14,10 +16,14 @@ export function claimant(story: readonly Entry[]): string | undefined {
 }
 
 /** @param frozenAt the number of the last freeze, 0 for none */
-export async function adopt(c: Context, id: string, frozenAt: number): Promise<void> {
+export async function adopt(
+  c: Context,
+  request: Request,
+  frozenAt: number,
+  changes: Snapshots['changes'],
+): Promise<void> {
   const { tasks, book, write, log } = c;
-  const request = book.request(id);
-  const { action, digest } = request;
+  const { id, action, digest } = request;
   const story = book.story(id);
   const claimed = last(story, 'claimed');
   const told = last(story, 'running') !== undefined;
@@ -33,5 +39,5 @@ export async function adopt(c: Context, id: string, frozenAt: number): Promise<v
   if (undone) await tasks.kill(action, id);
   const outcome = await adopted;
   if (outcome.end === 'done' && !told) await write({ kind: 'running', action: id, body: { digest } });
-  await record(c, request, outcome);
+  await record(c, request, outcome, await changes(request));
 }

@@ -4,12 +4,20 @@
  * action is settled by the ledger, which takes one claim of it: so `claim` gives out each action once, whatever crashes, and
  * nothing else gives out any.
  */
+import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import type { Append, Entry } from '../../ledger/src/client.ts';
 
 /** An action as it was requested, and the digest of exactly that text. `leased`: a lease stands for the answer. */
-export type Request = { id: string; action: Action; digest: string; requested: Entry; leased: boolean };
+export type Request = {
+  id: string;
+  number: number;
+  action: Action;
+  digest: string;
+  requested: Entry;
+  leased: boolean;
+};
 
 declare const once: unique symbol;
 /** What is to be run, now and by this executor. Only `claim` makes one. */
@@ -21,12 +29,17 @@ export type Book = ReturnType<typeof makeBook>;
 export function makeBook() {
   const chain = createChain();
   let broken = false;
+  /** The numbers that people read: how many were asked for before, and this one. */
+  const numbers = new Map<string, number>();
+  let requests = 0;
   return {
     /** Takes the next entry of the chain; one that it has is left alone. Returns why the ledger had to refuse it, or ''. */
     add(entry: Entry): string {
       if (broken || entry.seq <= chain.head().seq) return '';
       const why = chain.take(entry);
       broken = why !== '';
+      if (!broken && entry.kind === 'requested') numbers.set(entry.action, ++requests);
+      if (isOver(entry.kind)) numbers.delete(entry.action);
       return why;
     },
     open: chain.open,
@@ -37,7 +50,8 @@ export function makeBook() {
       if (requested?.kind !== 'requested') throw new Error(`no open action ${id}`);
       const action: Action = JSON.parse(requested.body);
       const leased = since.some((e) => e.kind === 'leased');
-      return { id, action, digest: sha256(requested.body), requested, leased };
+      const number = numbers.get(id) ?? 0;
+      return { id, number, action, digest: sha256(requested.body), requested, leased };
     },
     /** Why nobody may claim it now, or ''. Where the ledger once took what it had to refuse, nothing is claimed: `broken`. */
     claimRefusal(action: string, body: object, now: number): string {

@@ -35,6 +35,8 @@ function names(place: Place, { task, workspace }: TaskName) {
     files: `${place.project}-ws-${workspace}`,
     base: `${place.project}-base-${workspace}`,
     store: `${place.project}-out-${task}`,
+    keeper: `${place.project}-keep-${workspace}`,
+    snapshots: `${place.project}-snap-${workspace}`,
   };
 }
 
@@ -56,6 +58,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
     Labels: { [label]: place.project, [`${label}.task`]: name.task, [`${label}.workspace`]: name.workspace },
     HostConfig: {
       NetworkMode: 'none',
+      ExtraHosts: ['task:127.0.0.1'], // programs look their own host's name up
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
       CapAdd: ['SETUID', 'SETGID', 'KILL'],
@@ -85,7 +88,45 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
       ...(place.runtime ? { Runtime: place.runtime } : {}),
     },
   };
-  return { ...options, Labels: { ...options.Labels, [`${label}.made`]: sha256(canonical(options)) } };
+  return marked(options);
+}
+
+/** With a label that says how it was made, so that one that was made otherwise is known. */
+const marked = (options: Docker.ContainerCreateOptions): Docker.ContainerCreateOptions => ({
+  ...options,
+  Labels: { ...options.Labels, [`${label}.made`]: sha256(canonical(options)) },
+});
+
+/**
+ * The container that keeps a workspace's snapshots, in a volume that no other container mounts. Its root reads and puts back files of
+ * any mode and owner there; nothing that the agent wrote is run in it, and it has no network.
+ */
+function keeperOptions(place: Place, workspace: string): Docker.ContainerCreateOptions {
+  const { keeper, files, snapshots } = names(place, { task: 'none', workspace });
+  return marked({
+    name: keeper,
+    Image: place.image,
+    User: '0:0',
+    Entrypoint: ['sleep', 'infinity'],
+    Labels: { [label]: place.project, [`${label}.workspace`]: workspace },
+    HostConfig: {
+      NetworkMode: 'none',
+      ReadonlyRootfs: true,
+      CapDrop: ['ALL'],
+      CapAdd: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID'],
+      SecurityOpt: ['no-new-privileges'],
+      Mounts: [
+        { Type: 'volume', Source: files, Target: '/workspace' },
+        { Type: 'volume', Source: snapshots, Target: '/snapshots' },
+      ],
+      Memory: 512 * 2 ** 20,
+      PidsLimit: 32,
+      IpcMode: 'private',
+      LogConfig: { Type: 'none', Config: {} },
+      RestartPolicy: { Name: 'no' },
+      ...(place.runtime ? { Runtime: place.runtime } : {}),
+    },
+  });
 }
 
 const code = (error: unknown): number => (error as { statusCode?: number }).statusCode ?? 0;
@@ -101,18 +142,25 @@ export async function strongestRuntime(docker: Docker): Promise<'runsc' | undefi
  * `containerOptions` says (by an older version, or by hand) is replaced; its volumes stay.
  * @throws SandboxError when the name is taken by something else, or the image is missing
  */
-export async function ensureContainer(
+export const ensureContainer = (docker: Docker, place: Place, name: TaskName): Promise<Docker.Container> =>
+  ensure(docker, place, containerOptions(place, name), name.workspace);
+
+/** The same for the container that keeps a workspace's snapshots. */
+export const ensureKeeper = (docker: Docker, place: Place, workspace: string): Promise<Docker.Container> =>
+  ensure(docker, place, keeperOptions(place, workspace), workspace);
+
+async function ensure(
   docker: Docker,
   place: Place,
-  name: TaskName,
+  options: Docker.ContainerCreateOptions,
+  workspace: string,
 ): Promise<Docker.Container> {
-  const options = containerOptions(place, name);
   const container = docker.getContainer(String(options.name));
   const made = `${label}.made`;
   for (let attempt = 0; attempt < 3; attempt++) {
     const found = await container.inspect().catch(ignoring(404));
     const labels = found?.Config.Labels ?? {};
-    if (found && (labels[label] !== place.project || labels[`${label}.workspace`] !== name.workspace))
+    if (found && (labels[label] !== place.project || labels[`${label}.workspace`] !== workspace))
       throw new SandboxError(
         `a container ${options.name} of something else is in the way; remove it, nothing was run`,
       );

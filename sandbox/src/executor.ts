@@ -11,6 +11,7 @@ import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
 import { prepare } from './prepare.ts';
 import { record } from './record.ts';
+import { makeSnapshots } from './snapshots.ts';
 import { makeContext, type Parts } from './step.ts';
 import { makeTidy } from './tidy.ts';
 import { makeUse } from './use.ts';
@@ -31,6 +32,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
   const stopping = new AbortController();
   const book = makeBook();
   const c = makeContext({ ledger, tasks, name, log }, book, stopping.signal);
+  const snapshots = makeSnapshots(c);
   const use = makeUse();
   const lanes = makeLanes();
   const tidy = makeTidy(c, use, lanes.busy);
@@ -60,23 +62,33 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   async function execute(id: string): Promise<void> {
     if (!c.decided(id)) return;
-    const prepared = await prepare(c, book.request(id));
-    if (!c.decided(id)) return;
-    const claimed = await claim(c, id);
-    if (!('refused' in claimed)) {
-      // Approved when its task was over already: stopped before it opens.
-      if (claimed.action.kind === 'egress' && use.of(claimed.action, false, Date.now()) === 'ended') stop(id);
-      return record(c, claimed, await perform(c, claimed, prepared));
+    const request = book.request(id);
+    const prepared = await prepare(c, request);
+    try {
+      prepared.missing ||= await snapshots.begin(request);
+      if (!c.decided(id)) return;
+      const claimed = await claim(c, id);
+      if (!('refused' in claimed)) {
+        // Approved when its task was over already: stopped before it opens.
+        if (claimed.action.kind === 'egress' && use.of(claimed.action, false, Date.now()) === 'ended')
+          stop(id);
+        const outcome = await perform(c, claimed, prepared, snapshots);
+        return await record(c, claimed, outcome, await snapshots.changes(claimed));
+      }
+      if (claimed.refused === 'grace') return waits.again(id);
+      log.warn({ action: id, code: claimed.refused }, 'not claimed; not run');
+    } finally {
+      snapshots.end(request);
     }
-    if (claimed.refused === 'grace') return waits.again(id);
-    log.warn({ action: id, code: claimed.refused }, 'not claimed; not run');
   }
 
-  /** A container before it is needed, so that a tap finds it running. */
+  /** A container and a snapshot before they are needed, so that a tap finds them there. */
   function warm(id: string): void {
-    const { action } = book.request(id);
+    const request = book.request(id);
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'no container yet');
-    if (action.class !== 'control') tasks.warm(action).catch(missed);
+    if (request.action.class === 'control') return;
+    tasks.warm(request.action).catch(missed);
+    void snapshots.before(request);
   }
 
   function stop(id: string): void {
@@ -125,11 +137,17 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     }
   }
 
+  function takeUpOne(id: string): void {
+    const request = book.request(id);
+    snapshots.goesOn(request);
+    inLane(id, () => adopt(c, request, frozenAt, snapshots.changes).finally(() => snapshots.end(request)));
+  }
+
   function takeUp(): void {
     caughtUp = true;
     for (const id of book.open()) {
       const last = book.story(id).at(-1);
-      if (mine(id)) inLane(id, (id) => adopt(c, id, frozenAt));
+      if (mine(id)) takeUpOne(id);
       else if (last && !claimant(book.story(id))) act(id, last.kind);
     }
     tidying = setInterval(tidy, tidyEvery).unref();

@@ -9,6 +9,7 @@ import { SandboxError } from './container.ts';
 import type { Lease } from './egress.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf } from './script.ts';
+import type { Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 
@@ -16,11 +17,16 @@ import type { Outcome } from './tasks.ts';
  * The run does not wait for the entry that tells of it: the claim has already made it this executor's. But nothing is over before
  * what is written here, which could not follow it.
  */
-export async function perform(c: Context, claimed: Claimed, prepared: Prepared): Promise<Outcome> {
+export async function perform(
+  c: Context,
+  claimed: Claimed,
+  prepared: Prepared,
+  snapshots: Snapshots,
+): Promise<Outcome> {
   const { action, id, digest } = claimed;
   const begin = async (): Promise<Outcome> => {
     const running = c.write({ kind: 'running', action: id, body: { digest } });
-    return (await Promise.all([start(c, claimed, prepared), running]))[0];
+    return (await Promise.all([start(c, claimed, prepared, snapshots), running]))[0];
   };
   const outcome = action.kind === 'egress' ? lease(c, claimed, action, prepared) : begin();
   return (await Promise.all([outcome, grantReads(c, claimed)]))[0];
@@ -63,11 +69,17 @@ function leaseOver({ why, refused, ...bytes }: Lease): Outcome {
 }
 
 /** Starts exactly what was claimed, or nothing. */
-async function start(c: Context, claimed: Claimed, { sent, missing }: Prepared): Promise<Outcome> {
+async function start(
+  c: Context,
+  claimed: Claimed,
+  { sent, missing }: Prepared,
+  snapshots: Snapshots,
+): Promise<Outcome> {
   const { id, action, leased } = claimed;
   try {
-    const script = scriptOf(action, leased, sent);
-    return missing ? notRun(missing) : await c.tasks.run(action, id, script, passOn(c, id));
+    if (missing) return notRun(missing);
+    const kept = await snapshots.carryOut(claimed);
+    return kept ?? (await c.tasks.run(action, id, scriptOf(action, leased, sent), passOn(c, id)));
   } catch (error) {
     if (error instanceof ScriptError) return notRun(error.message);
     throw error;

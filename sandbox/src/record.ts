@@ -3,18 +3,27 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
+import type { Changes } from './snapshots.ts';
 import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 
-export async function record(c: Context, { id, action, digest }: Request, outcome: Outcome): Promise<void> {
+/** @param changes what it changed in the workspace, where that is known */
+export async function record(
+  c: Context,
+  { id, action, digest }: Request,
+  outcome: Outcome,
+  changes?: Changes,
+): Promise<void> {
   const { tasks, write, log, signal } = c;
   const under = { limits: tasks.limits, timeout: timeoutOf(action) };
-  const entry = await write({ action: id, ...resultOf(digest, outcome, under) }).catch((error: unknown) => {
-    if (signal.aborted) throw error;
-    log.error({ action: id, err: error }, 'result not taken');
-    const reason = `it ended, but its result could not be recorded: ${messageOf(error)}`;
-    return write({ kind: 'unknown', action: id, body: { digest, reason } });
-  });
+  const entry = await write({ action: id, ...resultOf(digest, outcome, under, changes) }).catch(
+    (error: unknown) => {
+      if (signal.aborted) throw error;
+      log.error({ action: id, err: error }, 'result not taken');
+      const reason = `it ended, but its result could not be recorded: ${messageOf(error)}`;
+      return write({ kind: 'unknown', action: id, body: { digest, reason } });
+    },
+  );
   log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
   await tasks.drop(action, id).catch(() => {});
 }

@@ -5,6 +5,7 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Append } from '../../ledger/src/client.ts';
 import type { Limits } from './container.ts';
 import type { Status } from './frames.ts';
+import type { Changes } from './snapshots.ts';
 import type { Outcome, Output } from './tasks.ts';
 
 /** What the action ran under: the container's limits, and its own time limit in seconds. */
@@ -55,15 +56,16 @@ function withOutput(kind: string, body: object, { size, sha256, bytes, read }: O
 }
 
 /** The entry (without its action) for an outcome. `exit` and `signal` come from the runner's wait, never from text. */
-export function resultOf(digest: string, outcome: Outcome, under: Under): Append {
+export function resultOf(digest: string, outcome: Outcome, under: Under, changes?: Changes): Append {
   if (outcome.end === 'unknown') return { kind: 'unknown', body: { digest, reason: outcome.why } };
   if (outcome.end === 'cut') {
-    const body = { digest, exit: null, signal: 'SIGKILL', reason: outcome.why };
+    const body = { digest, exit: null, signal: 'SIGKILL', reason: outcome.why, ...(changes && { changes }) };
     return withOutput('killed', body, outcome.output);
   }
   const { status, lease } = outcome;
   const { kind, ...how } = endOf(status);
   const reason = lease?.why ?? reasonOf(status, under);
   const went = lease && { up: lease.up, down: lease.down };
-  return withOutput(kind, { digest, ...how, ...went, ...(reason && { reason }) }, outcome.output);
+  const body = { digest, ...how, ...went, ...(reason && { reason }), ...(changes && { changes }) };
+  return withOutput(kind, body, outcome.output);
 }

@@ -7,6 +7,7 @@ import type { EgressArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
   containerFor,
+  ensureKeeper,
   type Limits,
   type Place,
   SandboxError,
@@ -14,6 +15,7 @@ import {
   tasksWithContainer,
 } from './container.ts';
 import { type Lease, makeEgress } from './egress.ts';
+import { runIn } from './exec.ts';
 import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import type { Script } from './script.ts';
@@ -63,6 +65,8 @@ export type Tasks = {
    * @param outputs its copies of outputs go too: all of them are recorded
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
+  /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
+  keep(workspace: string, ...args: string[]): Promise<{ exit: number; text: string }>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
   readonly limits: Limits;
@@ -201,6 +205,10 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       if (feeders.removing(name) || carriedFor(name).length > 0) return;
       egress.endOf(name, 'its task’s container was taken away');
       await feeders.remove(name, outputs);
+    },
+    async keep(workspace, ...args) {
+      const keeper = await ensureKeeper(docker, place, workspace);
+      return runIn(keeper, ['python3', '-I', '-X', 'utf8', '/usr/lib/pocketcoder/keep.py', ...args]);
     },
     drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {

@@ -204,6 +204,18 @@ const rows: readonly Row[] = [
     'it is compared with the latest moment that any entry states',
     'tested',
   ],
+  [
+    57,
+    'a workspace that changes between the card of an undo and its yes',
+    'the approved text stands for the very tree; another takes no undo, and nothing writes beside one',
+    'tested',
+  ],
+  [
+    58,
+    'links in a workspace that lead a snapshot or an undo out of it',
+    'every step is taken from an open directory, through no link, where nothing else is mounted',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -1,16 +1,17 @@
 /**
  * From the tap to the first byte of output at the executor, and to the output decrypted at the phone, on an instance of
  * its own. Sealed taps and signed votes are measured separately; the floor is measured between them, in the same run on
- * the same Synapse and engine. One JSON object a figure.
+ * the same Synapse and engine. One JSON object a figure. Where our own time goes is told after that, from the entries' times.
  */
 import { randomBytes } from 'node:crypto';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureAccount } from '../../console/instance/accounts.ts';
+import { connectLedger } from '../../ledger/src/client.ts';
 import { approve, askAndSee } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone, Shown } from '../phone/phone.ts';
-import { type Figure, figure } from './figures.ts';
+import { type Figure, figure, spread } from './figures.ts';
 import { type Account, type Floor, type Round, startFloor } from './floor.ts';
 
 const rounds = Number(process.env['ROUNDS'] ?? 100);
@@ -19,16 +20,46 @@ const json = process.argv.includes('--json');
 const now = (): number => performance.timeOrigin + performance.now();
 const note = (text: string): void => void process.stderr.write(`${text}\n`);
 
-type Taps = Record<'sealed' | 'signed', Round[]>;
+type Taps = Record<Kind, Round[]>;
 
-/** When the executor's first byte of each action came, in the order of the actions. */
-async function firstBytes(instance: Instance): Promise<number[]> {
+/** Each action and when the executor's first byte of it came, in their order. */
+async function firstBytes(instance: Instance): Promise<{ action: string; at: number }[]> {
   const container = findEngine().docker.getContainer(instance.container('executor'));
   const logs = (await container.logs({ stdout: true, stderr: true })).toString('utf8');
   return logs
     .split('\n')
     .filter((line) => line.includes('"first byte"'))
-    .map((line) => (JSON.parse(line.slice(line.indexOf('{'))) as { at: number }).at);
+    .map((line) => JSON.parse(line.slice(line.indexOf('{'))) as { action: string; at: number });
+}
+
+type Kind = 'sealed' | 'signed';
+type Timed = { kind: Kind; action: string; start: number; byte: number; atPhone: number; counts: boolean };
+
+/** One tap from entry to entry, in milliseconds: what lies between two of them was done by whoever wrote the later one. */
+async function profile(instance: Instance, times: readonly Timed[]): Promise<object[]> {
+  const ledger = await connectLedger({
+    url: instance.ledgerUrl,
+    identity: 'auditor',
+    password: instance.secrets.passwords.ledger.auditor,
+  });
+  const steps = new Map<string, number[]>();
+  for (const { kind, action, start, byte, atPhone } of times.filter(({ counts }) => counts)) {
+    const at = (wanted: string, story: { kind: string; at: string }[]): number =>
+      Date.parse(story.find((e) => e.kind === wanted)?.at ?? '');
+    const story = await ledger.story(action);
+    const [approved, claimed] = [at('approved', story), at('claimed', story)];
+    const between = {
+      'the answer to approved': approved - start,
+      'approved to claimed': claimed - approved,
+      'claimed to the first byte': byte - claimed,
+      'the first byte to the phone': atPhone - byte,
+    };
+    for (const [step, took] of Object.entries(between)) {
+      const name = `tap.${kind}.step ${step}`;
+      steps.set(name, [...(steps.get(name) ?? []), took]);
+    }
+  }
+  return [...steps].map(([bench, took]) => ({ bench, unit: 'ms', n: took.length, ...spread(took) }));
 }
 
 /** Waits until the bot has nothing more to do for this card, so that no round pays for the one before. */
@@ -61,24 +92,32 @@ async function tap(phone: Phone, marker: string, poll: boolean): Promise<{ start
   return { start, atPhone };
 }
 
-async function measure(instance: Instance, phone: Phone, floor: Floor): Promise<{ ours: Taps; under: Taps }> {
+async function measure(
+  instance: Instance,
+  phone: Phone,
+  floor: Floor,
+): Promise<{ ours: Taps; under: Taps; times: Timed[] }> {
   const ours: Taps = { sealed: [], signed: [] };
   const under: Taps = { sealed: [], signed: [] };
-  const times: { kind: 'sealed' | 'signed'; start: number; atPhone: number; counts: boolean }[] = [];
+  const taps: Omit<Timed, 'action' | 'byte'>[] = [];
   for (let i = -warmUp; i < rounds; i++)
     for (const kind of ['sealed', 'signed'] as const) {
       const poll = kind === 'signed';
       const { start, atPhone } = await tap(phone, `m${i + warmUp}${kind}`, poll);
-      times.push({ kind, start, atPhone, counts: i >= 0 });
+      taps.push({ kind, start, atPhone, counts: i >= 0 });
       const low = await floor.round(poll);
       if (i >= 0) under[kind].push(low);
       if ((i + 1) % 20 === 0 && poll) note(`${i + 1} of ${rounds}`);
     }
-  const bytes = (await firstBytes(instance)).slice(-times.length); // what came before was preparation
-  times.forEach(({ kind, start, atPhone, counts }, at) => {
-    if (counts) ours[kind].push({ toByte: (bytes[at] ?? Number.NaN) - start, toPhone: atPhone - start });
-  });
-  return { ours, under };
+  const bytes = (await firstBytes(instance)).slice(-taps.length); // what came before was preparation
+  const times = taps.map((one, i) => ({
+    ...one,
+    action: bytes[i]?.action ?? '',
+    byte: bytes[i]?.at ?? Number.NaN,
+  }));
+  for (const { kind, start, byte, atPhone, counts } of times)
+    if (counts) ours[kind].push({ toByte: byte - start, toPhone: atPhone - start });
+  return { ours, under, times };
 }
 
 function figures(ours: Taps, under: Taps): Figure[] {
@@ -122,13 +161,14 @@ try {
     accounts: [a, b],
     container: docker.getContainer(task.Id),
   });
-  const { ours, under } = await measure(instance, phone, floor);
+  const { ours, under, times } = await measure(instance, phone, floor);
   for (const f of figures(ours, under))
     console.log(
       json
         ? JSON.stringify(f)
         : `${f.bench}: p50 ${f.p50} ms, p99 ${f.p99} ms, floor ${f.floor.p50} ms, ratio ${f.ratio} (n=${f.n})`,
     );
+  for (const step of await profile(instance, times)) console.log(JSON.stringify(step));
 } catch (error) {
   console.error(error);
   process.exitCode = 1;

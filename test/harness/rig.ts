@@ -95,6 +95,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         // The test phone answers at once, which for a person would be too quick to have read anything.
         quick: options.quick ?? 0,
         timezone: 'Europe/Berlin',
+        tools: 'what a test needs',
       }),
       { mode: 0o600 },
     );

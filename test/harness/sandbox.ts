@@ -82,12 +82,13 @@ export async function removeProject(docker: Docker, project: string): Promise<vo
 
 export async function startSandbox(
   limits: Limits = { memory_mb: 512, pids: 256, cpus: 2 },
+  ownImage?: string,
 ): Promise<Sandbox> {
   const { docker } = findEngine();
   const runtime = await strongestRuntime(docker);
   const project = `test-${newId()}`;
   const git = { name: 'T"e\\s;t', email: 'test@localhost' };
-  const image = await ensureImage('task');
+  const image = ownImage ?? (await ensureImage('task'));
   const place = { project, image, limits, git, ...(runtime ? { runtime } : {}) };
   const tasks = gathering(makeTasks(docker, place));
   const name = { task: newId(), workspace: newId() };

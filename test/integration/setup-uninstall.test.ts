@@ -50,7 +50,7 @@ test('uninstall leaves nothing of its instance and all of the one beside it', as
 test('what is not the instance’s in its directory stays, its own goes', () => {
   const home = mkdtempSync(join(tmpdir(), 'pocketcoder-test-'));
   mkdirSync(join(home, 'bin'));
-  const own = ['secrets.json', 'pocketcoder.yaml', 'compose.env', 'bin/docker-compose-v5.6.0'];
+  const own = ['secrets.json', 'pocketcoder.yaml', 'compose.env', 'bin/docker-compose-v5.6.1'];
   const others = ['bin/mine', 'notes'];
   for (const name of [...own, ...others]) writeFileSync(join(home, name), '');
   assert.deepEqual(removeHome(home).sort(), ['bin', 'notes']);

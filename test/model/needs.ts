@@ -16,8 +16,8 @@ export type Need = {
 };
 
 const risks: Record<string, readonly string[]> = {
-  read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export'],
-  write: ['put_file', 'write_file', 'edit_file'],
+  read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'undo_diff'],
+  write: ['put_file', 'write_file', 'edit_file', 'undo'],
   exec: ['bash'],
   network: ['egress'],
 };

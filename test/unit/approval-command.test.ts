@@ -13,6 +13,8 @@ test('a deciding command names its act, to the letter', () => {
     ['!get -rf $(id)', 'get_file', { path: '-rf $(id)' }],
     ['！diff.', 'diff', {}],
     ['!diff please', 'diff', {}],
+    ['!undo #12.', 'undo_diff', { number: 12 }],
+    ['！Undo 3', 'undo_diff', { number: 3 }],
     ['!export', 'export', { as: 'patch' }],
     ['!export Bundle.', 'export', { as: 'bundle' }],
   ];
@@ -21,6 +23,18 @@ test('a deciding command names its act, to the letter', () => {
 });
 
 test('words that name no act ask for none', () => {
-  for (const body of ['!get', '!export zip', '!filesystem', '!run ls', '!constructor', 'files', 'see !diff'])
+  for (const body of [
+    '!get',
+    '!export zip',
+    '!undo',
+    '!undo it',
+    '!undo 1 2',
+    '!undo -1',
+    '!filesystem',
+    '!run ls',
+    '!constructor',
+    'files',
+    'see !diff',
+  ])
     assert.equal(actIn(saidIn({ msgtype: 'm.text', body }).text), undefined, body);
 });

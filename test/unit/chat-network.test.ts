@@ -25,7 +25,7 @@ async function scene(t: { after(work: () => void): void }) {
   const heard: string[] = [];
   const opened = async (page: Page) => void heard.push(`open ${page.action.kind}`);
   const onOver = async (page: Page) => void heard.push(`over ${wasOpen(page)}`);
-  const outcomes = createOutcomes({ ...d, log, onOver, onOpen: opened });
+  const outcomes = createOutcomes({ ...d, log, onOver, onOpen: opened, onShown: async () => {} });
   Object.assign(ears, outcomes);
   const { action } = await d.desk.ask(asked);
   const say = (kind: string, body: object = {}, author = 'executor') =>

@@ -15,7 +15,7 @@ type Edit = { 'm.new_content': { body: string }; 'm.relates_to': { event_id: str
 function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person[] = []) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T12:00:00') });
   const made = (): ReturnType<typeof createOutcomes> =>
-    createOutcomes({ ...d, log, onOver: async () => {}, onOpen: async () => {} });
+    createOutcomes({ ...d, log, onOver: async () => {}, onShown: async () => {}, onOpen: async () => {} });
   const ears: { take(entry: Entry): void } = { take() {} };
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
   t.after(d.stop);

@@ -149,6 +149,7 @@ async function outputOf(bytes: Buffer): Promise<Content> {
     },
     log,
     onOver: async () => {},
+    onShown: async () => {},
   } as unknown as OutcomesOptions);
   outcomes.take(entry as unknown as Parameters<typeof outcomes.take>[0]);
   return r.until((content) => String(content['body']).startsWith('#12 output'));
@@ -203,6 +204,7 @@ async function leasedMeanwhile(script: string) {
     },
     log,
     onOver: async (of: Page, outcome: { state: string }) => void over.push(`${of.number} ${outcome.state}`),
+    onShown: async () => {},
   } as unknown as OutcomesOptions);
   await outcomes.catchUp();
   return { posted: r.posted, over };

@@ -86,6 +86,7 @@ test('an outcome whose output the ledger cannot give now is shown, and the agent
     book: { page: () => page as unknown as Page, state: () => 'succeeded', unfinished: () => [] },
     log,
     onOver: async () => void told++,
+    onShown: async () => {},
   } as unknown as OutcomesOptions);
   outcomes.take(entry as Entry);
   for (let seconds = 0; seconds < 3600; seconds++) {

@@ -64,15 +64,15 @@ test('the tar holds the same files with their modes and no time', async () => {
 });
 
 test('every part has its Dockerfile among its files', () => {
-  for (const [part, { folder = '.', dockerfile, files }] of Object.entries(recipes)) {
-    const names = collect(join(checkout, folder), files.flat()).map(({ name }) => name);
+  for (const [part, { dockerfile, files }] of Object.entries(recipes)) {
+    const names = collect(checkout, files.flat()).map(({ name }) => name);
     assert.ok(names.includes(dockerfile), part);
   }
 });
 
 test('no image but the bot’s holds the bot, and none holds the set-up or the tests', () => {
-  for (const [part, { folder = '.', files }] of Object.entries(recipes)) {
-    const names = collect(join(checkout, folder), files.flat()).map(({ name }) => name);
+  for (const [part, { files }] of Object.entries(recipes)) {
+    const names = collect(checkout, files.flat()).map(({ name }) => name);
     const foreign = names.filter((name) =>
       /^(console\/(?!package\.json)|test\/(?!phone\/package\.json))/.test(name),
     );

@@ -39,7 +39,10 @@ test('docs/room.md shows the messages as they are', async (t) => {
   const ears: { take(entry: Entry): void } = { take() {} };
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
   t.after(d.stop);
-  Object.assign(ears, createOutcomes({ ...d, log, onOver: async () => {}, onOpen: async () => {} }));
+  Object.assign(
+    ears,
+    createOutcomes({ ...d, log, onOver: async () => {}, onShown: async () => {}, onOpen: async () => {} }),
+  );
   const pass = async (seconds: number) => {
     for (let at = 0; at < seconds * 10; at++) {
       t.mock.timers.tick(100);

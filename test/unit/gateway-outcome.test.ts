@@ -14,6 +14,15 @@ const cases: [Partial<Outcome>, RegExp][] = [
     { exit: 0, reason: '1 process still ran and was ended' },
     /exit 0\. Note: 1 process still ran and was ended\.\n/,
   ],
+  [
+    { exit: 0, changes: { changed: 2, added: 1, removed: 0, plus: 10, minus: 2 } },
+    /exit 0\. In the workspace: 2 files changed, 1 added \(\+10 −2 lines\)\.\n/,
+  ],
+  [{ exit: 0, changes: { changed: 0, added: 0, removed: 0, plus: 0, minus: 0 } }, /exit 0\.\nIt wrote/],
+  [
+    { state: 'killed', signal: 'SIGKILL', changes: { changed: 0, added: 1, removed: 3, plus: 1, minus: 4 } },
+    /KILLED \(SIGKILL\)\. In the workspace: 1 file added, 3 removed/,
+  ],
   [{ state: 'failed', exit: 137, reason: 'out of memory' }, /FAILED \(exit 137\)\. Note: out of memory\.\n/],
   [{ state: 'failed', exit: 3, output: 'no' }, /FAILED \(exit 3\)[\s\S]*no/],
   [{ state: 'killed', signal: 'SIGKILL', reason: 'timeout' }, /KILLED \(SIGKILL\)\. Reason: timeout/],

@@ -1,12 +1,16 @@
 /** Commands that are their own decision: they read, and their words name exactly what. */
-import type { Act } from '@pocketcoder/ledger/src/action.ts';
+import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import { unended } from './said.ts';
 
 /** What a person's message asks for and decides at once. */
-const acts: Readonly<Record<string, (args: string) => Act | undefined>> = {
+const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
   files: (path) => ({ kind: 'list', args: { path: path || '.' } }),
   get: (path) => (path ? { kind: 'get_file', args: { path } } : undefined),
   diff: () => ({ kind: 'diff', args: {} }),
+  undo(words) {
+    const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
+    return number ? { kind: 'undo_diff', args: { number: Number(number) } } : undefined;
+  },
   export(words) {
     const as = unended(words, /[\s.,;:!?…。]/).toLowerCase() || 'patch';
     return as === 'patch' || as === 'bundle' ? { kind: 'export', args: { as } } : undefined;
@@ -17,7 +21,7 @@ const acts: Readonly<Record<string, (args: string) => Act | undefined>> = {
  * @param text as `saidIn` gives it
  * @returns the very act that its words name; undefined for any other text, and for such a command that names none
  */
-export function actIn(text: string): Act | undefined {
+export function actIn(text: string): Wish | undefined {
   const [, name = '', args = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(text.trim()) ?? [];
   const known = name.toLowerCase();
   return Object.hasOwn(acts, known) ? acts[known]?.(args.trim()) : undefined;

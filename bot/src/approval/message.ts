@@ -1,5 +1,5 @@
 /** A person's message, taken apart: their words, a code, a command that decides itself, a file. */
-import type { Act } from '@pocketcoder/ledger/src/action.ts';
+import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import { type Content, textOf } from '../types.ts';
 import { actIn } from './command.ts';
 import { saidIn } from './said.ts';
@@ -14,7 +14,7 @@ export type Message = {
   /** The code that the whole text may be, or ''. */
   code: string;
   /** What the text asks for and decides itself. */
-  act: Act | undefined;
+  act: Wish | undefined;
   /** A file, or a sentence on why what was sent is none to take. */
   sent: Sent | string | undefined;
 };

@@ -1,5 +1,5 @@
 /** What the gatekeeper says of an event, and what it goes by. */
-import type { Act } from '@pocketcoder/ledger/src/action.ts';
+import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import type { Proof } from '../proof/rules.ts';
 import type { Matrix } from '../types.ts';
 import type { Sent } from './sent.ts';
@@ -15,7 +15,7 @@ export type Evidence = {
   index?: number;
 };
 /** The very act that a message names, and that it decides itself where ledger and policy let it. */
-export type Command = Readonly<{ act: Act; evidence: Evidence }>;
+export type Command = Readonly<{ act: Wish; evidence: Evidence }>;
 export type Verdict =
   | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
   | { do: 'deny'; card: Card; evidence: Evidence; why: string }

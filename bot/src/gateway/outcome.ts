@@ -9,7 +9,20 @@ export type Outcome = {
   truncated: boolean;
   /** The owner's words on a denial, or why it ended as it did. */
   reason?: string;
+  /** What it changed in the workspace. */
+  changes?: Changes;
 };
+export type Changes = Readonly<Record<'changed' | 'added' | 'removed' | 'plus' | 'minus', number>>;
+
+/** Files and lines that an action changed, in words; '' where none did or nobody could tell. */
+export function changesText(changes: Changes | undefined): string {
+  const { changed = 0, added = 0, removed = 0, plus = 0, minus = 0 } = changes ?? {};
+  const some = Object.entries({ changed, added, removed }).filter(([, n]) => n > 0);
+  const files = some.map(([what, n], i) =>
+    i > 0 ? `${n} ${what}` : `${n} ${n > 1 ? 'files' : 'file'} ${what}`,
+  );
+  return files.length > 0 ? `${files.join(', ')} (+${plus} −${minus} lines)` : '';
+}
 
 /** Characters of output a model is shown: a third from the head, the rest from the tail, where errors stand. */
 const shown = 12_000;
@@ -24,7 +37,8 @@ export const ran = (o: Outcome): boolean =>
  */
 export function describeOutcome(action: string, o: Outcome): string {
   const why = o.reason ? ` Reason: ${o.reason}` : '';
-  const notes = o.reason ? ` Note: ${o.reason}.` : '';
+  const changed = changesText(o.changes);
+  const notes = (o.reason ? ` Note: ${o.reason}.` : '') + (changed ? ` In the workspace: ${changed}.` : '');
   switch (o.state) {
     case 'denied':
       return `Action ${action} was DENIED by the owner and did not run.${why || ' No reason was given.'} Do not ask for the same again; go by the reason, or ask the owner in words.`;
@@ -43,7 +57,7 @@ export function describeOutcome(action: string, o: Outcome): string {
     case 'failed':
       return `Action ${action} FAILED (exit ${o.exit ?? 'unknown'}).${notes}\n${output(o)}${offline(o)}`;
     case 'killed':
-      return `Action ${action} was KILLED${o.signal ? ` (${o.signal})` : ''}.${why}\n${output(o)}`;
+      return `Action ${action} was KILLED${o.signal ? ` (${o.signal})` : ''}.${why}${changed ? ` In the workspace: ${changed}.` : ''}\n${output(o)}`;
   }
 }
 

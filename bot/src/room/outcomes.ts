@@ -24,6 +24,8 @@ export type OutcomesOptions = {
   log: Logger;
   /** Called once an action is over, after the room was told. */
   onOver(page: Page, outcome: Outcome): Promise<void>;
+  /** Called once the room has its output, and again where that was cut off before its card ended. Never rejects. */
+  onShown(page: Page, outcome: Whole): Promise<void>;
   /** Called when a lease of the network is open, and again after a restart: that is what whoever asked for it waits for. */
   onOpen(page: Page): Promise<void>;
 };
@@ -49,6 +51,7 @@ export function createOutcomes(o: OutcomesOptions) {
     ]);
     await progress.finish(card, { ...content, ...checkpoint(entry) });
     await outputs.attach(page, card, outcome, cut, entry);
+    await o.onShown(page, outcome);
     cards.set(card.action, { open: false, ended: true });
   }
 
@@ -88,6 +91,7 @@ export function createOutcomes(o: OutcomesOptions) {
         );
     }
     await o.onOver(page, outcome);
+    await o.onShown(page, outcome);
     if (card) await close(page, card, outcome, entry);
     else if (ranByLease(page)) await tellLeased(page, outcome, entry);
   }

@@ -7,7 +7,7 @@ import type { NarrowLedger } from '../approval/narrow.ts';
 import { safeName } from '../approval/sent.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Page } from '../approval/view.ts';
-import type { Outcome } from '../gateway/outcome.ts';
+import type { Changes, Outcome } from '../gateway/outcome.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix } from '../types.ts';
@@ -53,7 +53,9 @@ export function head(page: Page, { state, first, size }: Whole): { text: string;
   return { text: some, cut: some.length < text.length || size > shownBytes };
 }
 
-type Ending = Partial<Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown>>;
+type Ending = Partial<
+  Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown> & { changes: Changes }
+>;
 
 /** The outcome that a final entry records. Of a long output no more than its ends is read. */
 export async function outcomeOf(ledger: Pick<NarrowLedger, 'transcript'>, entry: Entry): Promise<Whole> {
@@ -72,6 +74,7 @@ export async function outcomeOf(ledger: Pick<NarrowLedger, 'transcript'>, entry:
     ...(typeof body.exit === 'number' && { exit: body.exit }),
     ...(typeof body.signal === 'string' && { signal: body.signal }),
     ...(typeof body.reason === 'string' && { reason: body.reason }),
+    ...(body.changes && { changes: body.changes }),
     output: truncated ? `${top}\n[…]\n${end}` : (end ?? ''),
     truncated,
     ...{ size, first, last },

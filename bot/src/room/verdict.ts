@@ -4,7 +4,7 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Book, Page } from '../approval/view.ts';
-import type { Outcome } from '../gateway/outcome.ts';
+import { changesText, type Outcome } from '../gateway/outcome.ts';
 import { nameOf } from '../show/action.ts';
 import { roughly } from '../show/control.ts';
 
@@ -25,6 +25,11 @@ function took({ story }: Page): string {
 
 /** One line that says how it ended. */
 export function verdictLine(page: Page, outcome: Outcome, book: Known): string {
+  const changed = changesText(outcome.changes);
+  return `${endOf(page, outcome, book)}${changed && ` · ${changed}`}`;
+}
+
+function endOf(page: Page, outcome: Outcome, book: Known): string {
   const { action, story } = page;
   const { reason } = outcome;
   const nothing = 'Nothing was run.';

@@ -92,6 +92,18 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       { old, now },
     ],
   },
+  undo_diff: {
+    wish: 'see what an undo would change',
+    parts: ({ number }) => [{ line: `show what would change if all were as it was before #${number}` }],
+  },
+  undo: {
+    wish: 'undo',
+    size: ({ difference }) => lines(difference.trimEnd()),
+    parts: ({ number, difference }) => [
+      { line: `make every file as it was before #${number}, whatever came since:` },
+      { text: difference },
+    ],
+  },
   egress: {
     wish: 'reach the network',
     parts: ({ rules, up, down, seconds }) => [

@@ -1,5 +1,5 @@
 /** Commands that read files of the workspace: each is its own decision, so the gatekeeper reads what its words ask for. */
-import { type Command, oneOf, optional, type Parameter, rest, type Way } from './command.ts';
+import { type Command, number, oneOf, optional, type Parameter, rest, type Way } from './command.ts';
 
 /** How it is written: what comes here is nothing that the gatekeeper could read. */
 const written = (...takes: Parameter<unknown>[]): Way => ({
@@ -23,5 +23,10 @@ export const files: readonly Command[] = [
     name: 'export',
     summary: 'what changed since the import, as a file for git apply, or for git fetch',
     ways: [written(optional(oneOf('patch', 'bundle')))],
+  },
+  {
+    name: 'undo',
+    summary: 'make every file as it was before #N: first shows what would change, then a card asks',
+    ways: [written(number)],
   },
 ];

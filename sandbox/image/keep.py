@@ -1,0 +1,417 @@
+"""Snapshots of a workspace, and the way back to one. Runs as the root of a container of its own, which alone mounts /snapshots and has
+no network. All that stands in /workspace is the agent's: every step there is taken from an open directory, by one name, through no link.
+    keep.py take N | changes N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED
+A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
+that two snapshots have in common are kept once, and never shared with the workspace."""
+import hashlib
+import os
+import stat
+import sys
+import time
+
+ROOT, KEPT, DATA = b"/workspace", b"/snapshots", b"/snapshots/data"
+DEEPEST = 500  # directories, each held open on the way down
+LEFT_FREE = 1 << 30  # bytes of the disk that no snapshot takes
+LEAST, MOST = 20, 40  # snapshots: thinned to the one once there are more than the other
+SHOWN = 24_000  # characters of a difference
+COUNTED, COUNTED_ALL = 256 << 10, 8 << 20  # bytes of a file whose lines are counted, and of all of them
+RECENT = 100_000_000  # nanoseconds: what changed so lately may change again within one tick of the file system's clock
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class Trouble(Exception):
+    """A sentence for a person."""
+
+
+class Entry:
+    """What stands under a name: `kind` is d, f, l (a link to `target`), p (a pipe) or s (a socket, which
+    nobody can make again); `blob` names its bytes in DATA."""
+
+    __slots__ = ("kind", "mode", "uid", "gid", "size", "mtime", "ctime", "inode", "blob", "target")
+
+    def __init__(self, *values):
+        for name, value in zip(self.__slots__, values):
+            setattr(self, name, value)
+
+    def key(self):
+        return (self.inode, self.size, self.mtime, self.ctime)
+
+
+def kind_of(mode):
+    return {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l", stat.S_IFIFO: "p"}.get(stat.S_IFMT(mode), "s")
+
+
+def entry_of(about, target=b""):
+    return Entry(kind_of(about.st_mode), stat.S_IMODE(about.st_mode), about.st_uid, about.st_gid, about.st_size,
+                 about.st_mtime_ns, about.st_ctime_ns, about.st_ino, b"", target)
+
+
+def walk(seen, inside=None, path=b"", depth=0):
+    """Calls seen(directory's fd, name, path, entry) for all that stands in the tree."""
+    here = os.open(ROOT, DIRECTORY) if inside is None else inside
+    if depth > DEEPEST:
+        raise Trouble(f"there are more than {DEEPEST} directories one inside the other")
+    if not path:
+        seen(here, b".", b"", entry_of(os.fstat(here)))
+    for name in sorted(map(os.fsencode, os.listdir(here))):
+        try:
+            about = os.lstat(name, dir_fd=here)
+            target = os.readlink(name, dir_fd=here) if stat.S_ISLNK(about.st_mode) else b""
+            below = os.open(name, DIRECTORY, dir_fd=here) if stat.S_ISDIR(about.st_mode) else None
+        except OSError:
+            continue  # gone, or another thing by now
+        full = path + b"/" + name if path else name
+        seen(here, name, full, entry_of(about, target))
+        if below is not None:
+            try:
+                walk(seen, below, full, depth + 1)
+            finally:
+                os.close(below)
+    if inside is None:
+        os.close(here)
+
+
+def parent(path):
+    """The directory of a path, open, reached through no link; and the name in it. The caller closes it."""
+    *parts, name = path.split(b"/")
+    here = os.open(ROOT, DIRECTORY)
+    for part in parts:
+        try:
+            below = os.open(part, DIRECTORY, dir_fd=here)
+        finally:
+            os.close(here)
+        here = below
+    return here, name
+
+
+def opened(here, name):
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError("no plain file any more")
+    return fd
+
+
+def read_now(path):
+    here, name = parent(path)
+    try:
+        with os.fdopen(opened(here, name), "rb") as file:
+            yield from iter(lambda: file.read(1 << 20), b"")
+    finally:
+        os.close(here)
+
+
+def read_blob(entry):
+    with open(DATA + b"/" + entry.blob, "rb") as file:
+        yield from iter(lambda: file.read(1 << 20), b"")
+
+
+def same_bytes(blob, path):
+    """Whether the snapshot's bytes are those that the file has now."""
+    try:
+        kept, now = read_blob(blob), read_now(path)
+        while True:
+            some = next(kept, None)
+            if some != next(now, None):
+                return False
+            if some is None:
+                return True
+    except OSError:
+        return False
+
+
+def load(name):
+    """The snapshot as {path: entry}."""
+    try:
+        with open(KEPT + b"/" + name, "rb") as file:
+            parts = file.read().split(b"\0")
+    except FileNotFoundError:
+        raise Trouble(f"there is no snapshot from before #{name.decode()} any more, or there never was one") from None
+    tree = {}
+    for i in range(0, len(parts) - 1, 4):
+        path, numbers, blob, target = parts[i : i + 4]
+        kind, *rest = numbers.split(b" ")
+        tree[path] = Entry(kind.decode(), *map(int, rest), blob, target)
+    return tree
+
+
+def snapshots():
+    """Names of the snapshots, the oldest first."""
+    return sorted((n for n in os.listdir(KEPT) if n.isdigit()), key=int)
+
+
+def copy(fd, blob, room):
+    with open(DATA + b"/" + blob, "xb") as out:
+        while some := os.read(fd, 1 << 20):
+            room[0] -= len(some)
+            if room[0] < 0:
+                raise Trouble("there is less than 1 GiB of the disk left")
+            out.write(some)
+
+
+def take(name):
+    others = [n for n in snapshots() if n != name]
+    last = load(others[-1]) if others else {}
+    known = {e.key(): e.blob for e in last.values() if e.kind == "f" and e.ctime}
+    disk = os.statvfs(KEPT)
+    room = [disk.f_bavail * disk.f_frsize - LEFT_FREE]
+    run, count, lately, lines = b"%x" % time.time_ns(), 0, time.time_ns() - RECENT, []
+
+    def seen(here, base, path, entry):
+        nonlocal count
+        if entry.kind == "f":
+            blob, before = known.get(entry.key()), last.get(path)
+            if blob is None and before and before.kind == "f" and before.size == entry.size and same_bytes(before, path):
+                blob = before.blob
+            if blob is None:
+                try:
+                    fd = opened(here, base)
+                except OSError:
+                    return  # gone, or another thing by now
+                count += 1
+                blob = b"%s-%d" % (run, count)
+                try:
+                    copy(fd, blob, room)
+                    now = entry_of(os.fstat(fd))
+                    now.size = os.stat(DATA + b"/" + blob).st_size
+                    entry, moved = now, now.key() != entry.key()
+                finally:
+                    os.close(fd)
+                entry.ctime = 0 if moved else entry.ctime
+                known[entry.key()] = blob  # a further name of the same file
+            entry.blob = blob
+            if entry.ctime > lately:
+                entry.ctime = 0  # what was this young is compared by its bytes
+        numbers = f"{entry.kind} {entry.mode} {entry.uid} {entry.gid} {entry.size} {entry.mtime} {entry.ctime} {entry.inode}"
+        lines.extend((path, numbers.encode(), entry.blob, entry.target))
+
+    walk(seen)
+    with open(KEPT + b"/new", "wb") as file:
+        file.write(b"\0".join(lines) + b"\0")
+    os.rename(KEPT + b"/new", KEPT + b"/" + name)
+    thin()
+
+
+def thin():
+    """Takes the oldest snapshots away once there are many, and the bytes that none has any more."""
+    all_of_them = snapshots()
+    if len(all_of_them) <= MOST:
+        return
+    for name in all_of_them[:-LEAST]:
+        os.unlink(KEPT + b"/" + name)
+    used = {e.blob for name in all_of_them[-LEAST:] for e in load(name).values()}
+    for blob in os.listdir(DATA):
+        if blob not in used:
+            os.unlink(DATA + b"/" + blob)
+
+
+def tree_now():
+    tree = {}
+    walk(lambda here, name, path, entry: tree.update({path: entry}))
+    return tree
+
+
+def differ(path, before, now):
+    """Whether what stands under a name is another thing than it was. A time alone makes none."""
+    if before.kind != now.kind or before.target != now.target:
+        return True
+    if before.kind != "l" and (before.mode, before.uid, before.gid) != (now.mode, now.uid, now.gid):
+        return True
+    if before.kind != "f" or (before.ctime and before.key() == now.key()):
+        return False
+    return before.size != now.size or not same_bytes(before, path)
+
+
+def compared(before, now):
+    """Paths that were and are not, that are and were not, and that changed."""
+    kept = {path for path, entry in before.items() if entry.kind != "s"}
+    return sorted(kept - now.keys()), sorted(now.keys() - before.keys()), sorted(
+        p for p in kept & now.keys() if differ(p, before[p], now[p]))
+
+
+def counted(lines):
+    counts = {}
+    for line in lines:
+        counts[line] = counts.get(line, 0) + 1
+    return counts
+
+
+def changes(name):
+    """Five numbers: files changed, added, removed; lines that only the new ones have, and only the old ones."""
+    before, now = load(name), tree_now()
+    gone, new, changed = compared(before, now)
+    plus, minus, left = 0, 0, COUNTED_ALL
+
+    def lines(entry, read):
+        nonlocal left
+        if entry is None or entry.kind != "f" or entry.size > COUNTED or entry.size > left:
+            return {}
+        left -= entry.size
+        text = b"".join(read())
+        return {} if b"\0" in text else counted(text.split(b"\n")[: None if text[-1:] != b"\n" else -1] if text else [])
+
+    for path in (*gone, *new, *changed):
+        try:
+            old = lines(before.get(path), lambda: read_blob(before[path]))
+            young = lines(now.get(path), lambda: read_now(path))
+        except OSError:
+            continue
+        plus += sum(max(0, n - old.get(line, 0)) for line, n in young.items())
+        minus += sum(max(0, n - young.get(line, 0)) for line, n in old.items())
+    some = [sum(1 for p in paths if tree[p].kind != "d") for paths, tree in ((changed, now), (new, now), (gone, before))]
+    print(*some, plus, minus)
+
+
+def shown(path):
+    """A name in one line: what is no printable UTF-8 by its bytes."""
+    text = path.decode("utf-8", "surrogateescape")
+    return "".join(c if c.isprintable() and c != "\\" else "".join(f"\\x{b:02x}" for b in os.fsencode(c)) for c in text)
+
+
+def topmost(paths, tree):
+    """Each path, with a directory for all that is below it as well."""
+    lines, inside, count = [], None, 0
+    for path in paths:
+        if inside is not None and path.startswith(inside + b"/"):
+            count += 1
+            lines[-1] = (inside, count)
+            continue
+        inside, count = (path, 0) if tree[path].kind == "d" else (None, 0)
+        lines.append((path, 0))
+    return [f"{shown(p)}{'/' if tree[p].kind == 'd' else ''}{f' and {n} below it' if n else ''}" for p, n in lines]
+
+
+def by_parts(paths):
+    return sorted(paths, key=lambda path: path.split(b"/"))
+
+
+def difference(before, now, paths):
+    """What a way back would do, as text; '' for nothing. Its last line stands for all that is there now, to the letter."""
+    gone, new, changed = paths
+    lines = [f"returns: {line}" for line in topmost(by_parts(gone), before)]
+    lines += [f"vanishes: {line}" for line in topmost(by_parts(new), now)]
+    for path in changed:
+        was, be = now[path], before[path]
+        mode = f", mode {was.mode:o} to {be.mode:o}" if was.mode != be.mode and be.kind != "l" else ""
+        lines.append(f"changes: {shown(path) or '(the workspace itself)'}{mode}")
+    if not lines:
+        return ""
+    whole = hashlib.sha256()
+    for path in sorted(now):
+        e = now[path]
+        times = (e.size, e.mtime, e.ctime, e.inode) if e.kind != "d" else ()
+        whole.update(b"%s\0%s\0%s\0" % (path, repr((e.kind, e.mode, e.uid, e.gid, *times)).encode(), e.target))
+    text = "\n".join(lines)
+    if len(text) > SHOWN:
+        some = text[:SHOWN].split("\n")[:-1]
+        lines = [*some, f"and {len(lines) - len(some)} more; the SHA-256 of the whole list is {hashlib.sha256(text.encode()).hexdigest()}"]
+    return "\n".join([*lines, f"from the tree {whole.hexdigest()[:32]}"]) + "\n"
+
+
+def place(path, entry, made):
+    """Puts the file, link or pipe there, beside what has its name and then over it."""
+    here, name = parent(path)
+    beside = b".pocketcoder-undo-%x" % time.time_ns()
+    try:
+        again = made.get(entry.inode)
+        if entry.kind == "f" and again:  # one file under two names
+            there, other = parent(again)
+            try:
+                os.link(other, beside, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)
+            finally:
+                os.close(there)
+        elif entry.kind == "f":
+            fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=here)
+            with os.fdopen(fd, "wb") as out:
+                for some in read_blob(entry):
+                    out.write(some)
+                out.flush()
+                os.fchown(fd, entry.uid, entry.gid)
+                os.fchmod(fd, entry.mode)
+                os.utime(fd, ns=(entry.mtime, entry.mtime))
+            made[entry.inode] = path
+        elif entry.kind == "l":
+            os.symlink(entry.target, beside, dir_fd=here)
+            os.chown(beside, entry.uid, entry.gid, dir_fd=here, follow_symlinks=False)
+        else:
+            os.mkfifo(beside, 0o600, dir_fd=here)
+            os.chown(beside, entry.uid, entry.gid, dir_fd=here, follow_symlinks=False)
+            os.chmod(beside, entry.mode, dir_fd=here)
+        os.rename(beside, name, src_dir_fd=here, dst_dir_fd=here)
+    finally:
+        try:
+            os.unlink(beside, dir_fd=here)
+        except OSError:
+            pass  # it has its name
+        os.close(here)
+
+
+def at(path, do):
+    here, name = parent(path)
+    try:
+        do(name, here)
+    finally:
+        os.close(here)
+
+
+def restore(name, approved):
+    before, now = load(name), tree_now()
+    gone, new, changed = compared(before, now)
+    text = difference(before, now, (gone, new, changed))
+    if not text or hashlib.sha256(text.encode()).hexdigest() != approved:
+        raise Trouble("the workspace is not as it was when the card was made: ask again; nothing was undone")
+    for entry in before.values():
+        if entry.kind == "f" and os.stat(DATA + b"/" + entry.blob).st_size != entry.size:
+            raise Trouble("the snapshot is damaged; nothing was undone")
+    other = [p for p in changed if before[p].kind != now[p].kind]
+    for path in sorted({*new, *other}, key=lambda p: p.count(b"/"), reverse=True):
+        remove = os.rmdir if now[path].kind == "d" else os.unlink
+        at(path, lambda base, here, remove=remove: remove(base, dir_fd=here))
+    for path in by_parts(p for p in (*gone, *other) if before[p].kind == "d"):
+        at(path, lambda base, here: os.mkdir(base, 0o700, dir_fd=here))
+    made = {}
+    for path in by_parts((*gone, *changed)):
+        if before[path].kind != "d":
+            place(path, before[path], made)
+    touched = {*gone, *changed} | {p.rpartition(b"/")[0] for p in (*gone, *new, *changed)}
+    for path in sorted((p for p in touched if p in before and before[p].kind == "d"), reverse=True):
+        here, base = parent(path) if path else (os.open(ROOT, DIRECTORY), b".")
+        fd = os.open(base, DIRECTORY, dir_fd=here)
+        os.fchown(fd, before[path].uid, before[path].gid)
+        os.fchmod(fd, before[path].mode)
+        os.utime(fd, ns=(before[path].mtime, before[path].mtime))
+        os.close(fd)
+        os.close(here)
+    sys.stdout.write(text)
+
+
+def main(what, number, approved=""):
+    sys.setrecursionlimit(10 * DEEPEST)
+    os.umask(0o077)
+    os.makedirs(DATA, exist_ok=True)
+    name = str(int(number)).encode()
+    if what == "take":
+        take(name)
+    elif what == "changes":
+        changes(name)
+    elif what == "difference":
+        before, now = load(name), tree_now()
+        text = difference(before, now, compared(before, now))
+        if not text:
+            raise Trouble(f"nothing would change: all is as it was before #{number}")
+        sys.stdout.write(text)
+    elif what == "restore":
+        restore(name, approved)
+
+
+try:
+    main(*sys.argv[1:])
+except Trouble as trouble:
+    print(trouble)
+    sys.exit(1)
+except OSError as error:
+    print(f"cannot {sys.argv[1]}: {error.strerror or error}: {shown(os.fsencode(error.filename or ''))}")
+    sys.exit(2)
+except Exception as error:
+    print(f"cannot {sys.argv[1]}: {type(error).__name__} {error}")
+    sys.exit(3)

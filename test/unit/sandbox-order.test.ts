@@ -1,0 +1,128 @@
+/** Which action comes after which snapshot, and that nothing writes while files are put back. No container starts. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pino from 'pino';
+import type { Kind } from '../../ledger/src/action.ts';
+import type { Request } from '../../sandbox/src/claim.ts';
+import { makeSnapshots } from '../../sandbox/src/snapshots.ts';
+import type { Tasks } from '../../sandbox/src/tasks.ts';
+
+function scene() {
+  const asked: string[] = [];
+  let answer = { exit: 0, text: '' };
+  const tasks = {
+    async keep(workspace: string, ...args: string[]) {
+      asked.push(`${workspace} ${args.join(' ')}`);
+      if (answer.exit < 0) throw new Error('no engine');
+      return answer;
+    },
+  } as unknown as Tasks;
+  let number = 0;
+  const request = (kind: Kind, workspace = 'w', args: object = {}): Request =>
+    ({ id: `a${++number}`, number, action: { kind, args, workspace, task: 't' } }) as unknown as Request;
+  const say = (exit: number, text = '') => {
+    answer = { exit, text };
+  };
+  return { ...makeSnapshots({ tasks, log: pino({ level: 'silent' }) }), asked, request, say };
+}
+
+test('a snapshot is made while the card waits, and the claim waits for none', async () => {
+  const s = scene();
+  const one = s.request('bash');
+  await s.before(one);
+  assert.deepEqual(s.asked.splice(0), ['w take 1']);
+  assert.equal(await s.begin(one), '');
+  assert.deepEqual(s.asked, []);
+});
+
+test('it is made again where another action wrote since, and not where one read, or wrote elsewhere', async () => {
+  const s = scene();
+  const [one, two] = [s.request('bash'), s.request('write_file')];
+  const [read, elsewhere] = [s.request('grep'), s.request('bash', 'other')];
+  await Promise.all([one, two].map(s.before));
+  assert.deepEqual(s.asked.splice(0), ['w take 1', 'w take 2']);
+  for (const done of [read, elsewhere]) {
+    await s.begin(done);
+    s.end(done);
+  }
+  assert.deepEqual(s.asked.splice(0), ['other take 4']);
+  await s.begin(one);
+  s.end(one);
+  assert.deepEqual(s.asked.splice(0), []);
+  await s.begin(two);
+  assert.deepEqual(s.asked, ['w take 2']);
+});
+
+test('attack-57 an undo begins where nothing writes, or not at all; what writes begins after it, with a snapshot of what it left', async () => {
+  const s = scene();
+  const [runs, undo] = [s.request('bash'), s.request('undo')];
+  await s.begin(runs);
+  assert.match(await s.begin(undo), /another action runs in this workspace.*nothing was undone/);
+  s.end(undo);
+  s.end(runs);
+
+  const [again, next, reads] = [s.request('undo'), s.request('edit_file'), s.request('list')];
+  assert.equal(await s.begin(again), '');
+  let begun = false;
+  const begins = s.begin(next).then(() => {
+    begun = true;
+  });
+  assert.equal(await s.begin(reads), '');
+  await new Promise(setImmediate);
+  assert.equal(begun, false);
+  s.asked.splice(0);
+  s.end(again);
+  await begins;
+  assert.deepEqual(s.asked, ['w take 4']);
+});
+
+test('what was claimed before a restart keeps an undo from beginning', async () => {
+  const s = scene();
+  const [runs, undo] = [s.request('bash'), s.request('undo')];
+  s.goesOn(runs);
+  assert.match(await s.begin(undo), /another action runs/);
+  s.end(runs);
+  assert.equal(await s.begin(undo), '');
+});
+
+test('without a snapshot the action runs all the same, and nobody is told of changes', async () => {
+  for (const exit of [1, -1]) {
+    const s = scene();
+    s.say(exit, 'there is less than 1 GiB of the disk left\n');
+    const one = s.request('bash');
+    await s.before(one);
+    assert.equal(await s.begin(one), '');
+    assert.equal(await s.changes(one), undefined);
+  }
+});
+
+test('changes are five numbers, of what writes alone', async () => {
+  const s = scene();
+  const [one, read] = [s.request('put_file'), s.request('diff')];
+  await s.begin(one);
+  await s.begin(read);
+  s.say(0, '1 2 3 4 5\n');
+  assert.deepEqual(await s.changes(one), { changed: 1, added: 2, removed: 3, plus: 4, minus: 5 });
+  assert.equal(await s.changes(read), undefined);
+});
+
+test('an undo that ended on its way says what to do; one that was refused did nothing, and one that is done is', async () => {
+  const s = scene();
+  const asked = () => s.carryOut(s.request('undo', 'w', { number: 1, difference: 'd' }));
+  const text = async () => {
+    const outcome = await asked();
+    assert.equal(outcome?.end, 'done');
+    return outcome.end === 'done' ? String(outcome.output.bytes) : '';
+  };
+  const more = /Some of it may be done: say the same !undo again/;
+  for (const [exit, words, partly] of [
+    [0, 'changes: a\n', false],
+    [1, 'nothing was undone\n', false],
+    [2, 'cannot restore: no space\n', true],
+    [137, '', true],
+    [-1, 'not used', true],
+  ] as const) {
+    s.say(exit, words);
+    assert.equal(more.test(await text()), partly, `exit ${exit}`);
+  }
+});
