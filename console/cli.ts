@@ -47,3 +47,5 @@ for (const stream of [process.stdout, process.stderr])
     process.exit(pipeClosed);
   });
 await main(process.argv.slice(2));
+// Connections to the engine or the homeserver may stand open for minutes still, and nobody waits for them.
+process.exit();

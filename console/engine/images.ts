@@ -90,14 +90,17 @@ async function built(
   }
 }
 
-/** The first file below a path of an image, by way of a container that is never started. */
+/** A file of an image, by way of a container that is never started. */
 export async function fileOf(docker: Docker, image: string, path: string): Promise<Buffer> {
   const container = await docker.createContainer({ Image: image, Entrypoint: ['none'] });
   try {
     const tar = extract();
     (await container.getArchive({ path })).pipe(tar);
-    for await (const entry of tar) return await buffer(entry);
-    throw new Error(`${image} has no ${path}`);
+    const files: Buffer[] = [];
+    for await (const entry of tar) files.push(await buffer(entry)); // to its end, or the connection stays open
+    const [file] = files;
+    if (!file) throw new Error(`${image} has no ${path}`);
+    return file;
   } finally {
     await container.remove({ force: true });
   }

@@ -88,6 +88,7 @@ test('the tools the model sees are those of its own task and its todo list', asy
       'edit_file',
       'grep',
       'list',
+      'network',
       'plan',
       'read_file',
       'todowrite',
