@@ -128,6 +128,20 @@ test('attack-38 a task has one lease: a further one takes its place, and it ends
   assert.equal((await two.over).why, 'stopped');
 });
 
+test('attack-38 another task has nothing of it: no variable, no port, no CA; the twin, its own, does', async () => {
+  const lease = await open();
+  const other = { ...name(), task: newId() };
+  const look = bashScript(
+    'printenv HTTPS_PROXY || echo none; tail -n +2 /proc/net/tcp | wc -l; ls /run/egress.pem',
+  );
+  const { text } = ran(await tasks.run(other, newId(), look, () => {}));
+  assert.match(text, /^none\n0\nls: cannot access/);
+  const own = await bash('tail -n +2 /proc/net/tcp | grep -c " 0A "; ls /run/egress.pem');
+  assert.equal(own.text, '1\n/run/egress.pem\n');
+  await tasks.kill(name(), lease.id);
+  await lease.over;
+});
+
 test('it ends with its task’s container, and with its proxy', async () => {
   const lease = await open();
   await box.docker.getContainer(`${box.place.project}-task-${name().task}`).kill();
