@@ -7,11 +7,13 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, afterEach, before, test } from 'node:test';
 import type Docker from 'dockerode';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
 import { newId } from '../../ledger/src/action.ts';
+import { makeRepositories } from '../harness/git-backend.ts';
 import { type Origin, type Serve, startOrigin } from '../harness/origin.ts';
 import {
   asks,
@@ -33,23 +35,38 @@ let proxies: Awaited<ReturnType<typeof makeProxies>>;
 let here: Docker.Container;
 const opened: LeaseProxy[] = [];
 
-const serve: Serve = (req, res) => {
-  if (req.url === '/endless') {
-    const more = () => res.write(Buffer.alloc(2000, 'x'));
+const repositories = makeRepositories('mine.git', 'other.git');
+/** What a registry says of a package. */
+const packages: Record<string, string> = {
+  '/packages/one': JSON.stringify({
+    name: 'one',
+    'dist-tags': { latest: '1.2.3' },
+    versions: { '1.2.3': { name: 'one', version: '1.2.3' } },
+  }),
+  '/packages/two/': '<a href="/packages/two-4.5.6-py3-none-any.whl">two-4.5.6-py3-none-any.whl</a>',
+};
+const serve: Serve = (req, res, body) => {
+  const url = String(req.url);
+  const ready = packages[url];
+  if (/^\/\w+\.git\//.test(url) && req.headers['user-agent']?.startsWith('git/'))
+    return repositories.serve(req, res, body);
+  if (ready)
+    return void res.setHeader('content-type', ready[0] === '<' ? 'text/html' : 'application/json').end(ready);
+  if (url === '/endless') {
+    const timer = setInterval(() => res.write(Buffer.alloc(2000, 'x')), 20);
     res.on('close', () => clearInterval(timer));
-    const timer = setInterval(more, 20);
-  } else if (req.url === '/header') res.writeHead(200, { large: 'x'.repeat(70_000) }).end();
-  else
-    res
-      .setHeader('connection', req.url === '/last' ? 'close' : 'keep-alive')
-      .end(req.url === '/large' ? Buffer.alloc(4e6, 'x') : 'from outside\n');
+  } else if (url === '/header') res.writeHead(200, { large: 'x'.repeat(70_000) }).end();
+  else {
+    res.setHeader('connection', url === '/last' ? 'close' : 'keep-alive');
+    res.end(url === '/large' ? Buffer.alloc(4e6, 'x') : 'from outside\n');
+  }
 };
 
 async function idle(NetworkMode: string): Promise<Docker.Container> {
   const container = await docker.createContainer({
     ...{ Image: await ensureImage('task'), Entrypoint: ['sleep'], Cmd: ['3600'], User: '1000:1000' },
     Labels: { 'org.pocketcoder': project },
-    HostConfig: { NetworkMode, ReadonlyRootfs: true, CapDrop: ['ALL'] },
+    HostConfig: { NetworkMode, ReadonlyRootfs: true, CapDrop: ['ALL'], Tmpfs: { '/tmp': 'mode=1777' } },
   });
   await container.start();
   return container;
@@ -65,6 +82,7 @@ afterEach(async () => {
   await proxies.stop();
 });
 after(async () => {
+  repositories.remove();
   await origin?.stop();
   await removeProject(docker, project);
 });
@@ -432,4 +450,124 @@ test('attack-38 a lease is over at its moment, with its stdin, after 15 s of sil
   );
   assert.equal((await silent.over)?.end, 'its executor was silent');
   await isOver(silent);
+});
+
+/** Runs a script in a container that has no network, with what the tools of a task go by. @returns what it printed, both ways */
+async function runs(task: Docker.Container, proxy: LeaseProxy, script: string): Promise<string> {
+  const way = `http://127.0.0.1:${proxy.port}`;
+  const files = ['NODE_EXTRA_CA_CERTS', 'PIP_CERT', 'CURL_CA_BUNDLE', 'GIT_SSL_CAINFO'];
+  const Env = [
+    `CA=${proxy.ca}`,
+    `HTTPS_PROXY=${way}`,
+    `https_proxy=${way}`,
+    'HOME=/tmp',
+    'GIT_TERMINAL_PROMPT=0',
+  ];
+  const exec = await task.exec({
+    ...{ AttachStdout: true, AttachStderr: true, Tty: true, WorkingDir: '/tmp' },
+    Env: [...Env, ...files.map((name) => `${name}=/tmp/ca`)],
+    Cmd: ['bash', '-c', `printf %s "$CA" > /tmp/ca; { ${script}; } 2>&1 | cat`],
+  });
+  return (await text(await exec.start({ Tty: true }))).replaceAll('\r\n', '\n');
+}
+
+test('curl, git, npm and pip go by it from a container without a network, and print why something did not', async () => {
+  const task = await idle('none');
+  const packages = { ...rule, path: '/packages' };
+  const fetches = { ...rule, class: 'git-fetch', path: '/mine.git' };
+  const proxy = await open({ rules: [packages, fetches] }, {}, task);
+  const curl = (more: string) => runs(task, proxy, `curl -sS -w ' by %{http_version}' ${more}`);
+  assert.equal(await curl(`https://${host}/packages/x`), 'from outside\n by 2');
+  assert.equal(await curl(`--http1.1 https://${host}/packages/x`), 'from outside\n by 1.1');
+  const told = /PocketCoder: no lease covers (\S+ \S+)\. The tool `network`/;
+  assert.equal(
+    told.exec(await curl(`-d x https://${host}/packages/x`))?.[1],
+    `POST https://${host}/packages/x`,
+  );
+  assert.equal(told.exec(await curl('https://other.test/'))?.[1], 'GET https://other.test/');
+  const npm = (name: string) =>
+    runs(task, proxy, `npm view ${name} version --registry https://${host}/packages --cache /tmp/npm 2>&1`);
+  assert.match(await npm('one'), /^1\.2\.3$/m);
+  const versions = await runs(
+    task,
+    proxy,
+    `pip index versions two --index-url https://${host}/packages 2>&1`,
+  );
+  assert.match(versions, /^two \(4\.5\.6\)$/m);
+  const make =
+    'git init -q -b main w && cd w && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m first && ' +
+    `git remote add o https://${host}`;
+  assert.match(await runs(task, proxy, `${make}/mine.git && git push -q o main`), told);
+  assert.match(await runs(task, proxy, `git ls-remote https://${host}/other.git`), told);
+  assert.equal(
+    origin.seen.some((one) => /receive-pack|other\.git/.test(one)),
+    false,
+  );
+  proxy.release();
+
+  const pushes = await open({ rules: [{ ...fetches, class: 'git-push' }] }, {}, task);
+  assert.equal(await runs(task, pushes, 'cd w && git push -q o main'), '');
+  const fetching = await open({ rules: [fetches] }, {}, task);
+  assert.equal(
+    await runs(task, fetching, `git clone -q https://${host}/mine.git c && git -C c log --format=%s`),
+    'first\n',
+  );
+  assert.match(
+    await runs(task, fetching, 'cat /proc/net/dev | grep -c :; curl -sS --noproxy "*" https://192.0.2.1'),
+    /^1\n.*[Cc]ouldn't connect|^1\n.*unreachable|^1\n.*Failed to connect/,
+  );
+});
+
+test('attack-38 two leases are apart: no task has the other’s way, authority or rules, nor has one that was; the twins have theirs', async () => {
+  const [one, two] = [await idle('none'), await idle('none')];
+  const first = await open({ rules: [{ ...rule, path: '/one' }] }, {}, one);
+  const second = await open({ rules: [{ ...rule, path: '/two' }] }, {}, two);
+  origin.seen.length = 0;
+  const reach = (path: string) => `curl -sS https://${host}${path} 2>&1`;
+  assert.equal(await runs(one, first, reach('/one')), 'from outside\n');
+  assert.equal(await runs(two, second, reach('/two')), 'from outside\n');
+  assert.match(await runs(one, first, reach('/two')), /no lease covers/);
+  assert.match(
+    await runs(two, { ...second, port: first.port }, reach('/two')),
+    /Failed to connect|Connection refused/,
+  );
+  assert.match(await runs(one, { ...first, ca: second.ca }, reach('/one')), /certificate/);
+  first.release();
+  await first.over;
+  // A way of its own again, and the one before stays shut.
+  const again = await open({ rules: [{ ...rule, path: '/again' }] }, {}, one);
+  assert.match(await runs(one, first, reach('/one')), /Failed to connect|Connection refused/);
+  assert.match(await runs(one, { ...first, port: again.port }, reach('/again')), /certificate/);
+  assert.equal(await runs(one, again, reach('/again')), 'from outside\n');
+  assert.deepEqual(origin.seen, ['GET /again']);
+});
+
+test('attack-38 a listener is lent once, and none where somebody stands on its port; the twin was lent', async () => {
+  const taken = net.createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  try {
+    const proxy = await open();
+    assert.match(await asks(proxy, get('/small')), /from outside/);
+    const { port } = taken.address() as net.AddressInfo;
+    await assert.rejects(proxies.lend(proxy, here, port), /could not be made/);
+    await assert.rejects(proxies.lend(proxy, here, port + 1), /could not be made/);
+    assert.match(await asks(proxy, get('/small')), /from outside/);
+  } finally {
+    taken.close();
+  }
+});
+
+test('attack-38 a flood of refusals costs who holds the lease little; the twin of them is told', async () => {
+  const proxy = await open({ rules: [{ ...rule, path: '/pkg' }] });
+  const conn = await secured(proxy);
+  const over = readOf(conn);
+  const since = Date.now();
+  for (let n = 0; n < 2000; n++) conn.write(`GET /${n}${'x'.repeat(1000)} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  conn.write(get('/pkg').replaceAll('\n', '\r\n'));
+  assert.match(await over, /from outside/);
+  const told = proxy.lines.filter(({ refused }) => refused);
+  const most = 10 * (2 + (Date.now() - since) / 1000);
+  assert.ok(told.length >= 10 && told.length <= most, `${told.length} of ${most}`);
+  assert.ok(told.every((line) => JSON.stringify(line).length < 700));
+  assert.match(told[0]?.refused ?? '', /^GET https:\/\/origin\.test\/0x+$/);
 });
