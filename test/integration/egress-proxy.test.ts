@@ -485,14 +485,11 @@ test('curl, git, npm and pip go by it from a container without a network, and pr
     `POST https://${host}/packages/x`,
   );
   assert.equal(told.exec(await curl('https://other.test/'))?.[1], 'GET https://other.test/');
-  const npm = (name: string) =>
-    runs(task, proxy, `npm view ${name} version --registry https://${host}/packages --cache /tmp/npm 2>&1`);
+  const npm = (name: string, at = 'packages') =>
+    runs(task, proxy, `npm view ${name} version --registry https://${host}/${at} --cache /tmp/npm`);
   assert.match(await npm('one'), /^1\.2\.3$/m);
-  const versions = await runs(
-    task,
-    proxy,
-    `pip index versions two --index-url https://${host}/packages 2>&1`,
-  );
+  assert.equal(told.exec(await npm('one', 'no'))?.[1], `GET https://${host}/no/one`);
+  const versions = await runs(task, proxy, `pip index versions two --index-url https://${host}/packages`);
   assert.match(versions, /^two \(4\.5\.6\)$/m);
   const make =
     'git init -q -b main w && cd w && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m first && ' +
