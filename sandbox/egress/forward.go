@@ -27,37 +27,24 @@ type authority struct {
 	pem  string
 }
 
-func newAuthority() (*authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	a := &authority{key: key, leaf: template("PocketCoder, one lease of the network")}
-	a.leaf.IsCA, a.leaf.KeyUsage = true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, a.leaf, a.leaf, &key.PublicKey, key)
-	if err != nil {
-		return nil, err
-	}
-	a.pem = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	a.leaf, err = x509.ParseCertificate(der)
-	return a, err
+func newAuthority() *authority {
+	key, leaf := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), template("PocketCoder, one lease of the network")
+	leaf.IsCA, leaf.KeyUsage = true, x509.KeyUsageCertSign
+	der := must(x509.CreateCertificate(rand.Reader, leaf, leaf, &key.PublicKey, key))
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return &authority{key, must(x509.ParseCertificate(der)), string(text)}
 }
 
 func template(name string) *x509.Certificate {
-	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // it never fails
 	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
+		SerialNumber: must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))), Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(25 * time.Hour),
 	}
 }
 
 // issue makes the certificate of whatever name a client asks for: what is asked of it is judged then.
 func (a *authority) issue(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	leaf := template("")
+	key, leaf := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), template("")
 	leaf.DNSNames, leaf.KeyUsage = []string{hello.ServerName}, x509.KeyUsageDigitalSignature
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, a.leaf, &key.PublicKey, a.key)
@@ -88,10 +75,7 @@ func server(handle http.HandlerFunc) *http.Server {
 
 // serve ends each tunnel's TLS, judges every request in it, and sends on those that the lease covers.
 func serve(listener net.Listener, l *lease, m *meter, ca *authority) error {
-	out, err := forward(l, m)
-	if err != nil {
-		return err
-	}
+	out := forward(l, m)
 	inner := server(func(w http.ResponseWriter, q *http.Request) {
 		to, _ := q.Context().Value(tunnelKey{}).(string)
 		if l.covers(q, to) {
@@ -139,11 +123,8 @@ func refuse(w http.ResponseWriter, q *http.Request, status int, why, sentence st
 }
 
 // forward sends requests on to the host that they name; Go's own transport verifies that it is that host.
-func forward(l *lease, m *meter) (http.Handler, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
+func forward(l *lease, m *meter) http.Handler {
+	roots := must(x509.SystemCertPool())
 	roots.AppendCertsFromPEM([]byte(l.Roots))
 	return &httputil.ReverseProxy{
 		FlushInterval: -1,
@@ -157,15 +138,11 @@ func forward(l *lease, m *meter) (http.Handler, error) {
 			ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
 			TLSHandshakeTimeout: 15 * time.Second, MaxResponseHeaderBytes: 1 << 16,
 			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-				host, _, err := net.SplitHostPort(address)
-				if err != nil {
-					return nil, err
-				}
-				return l.dial(ctx, host, m)
+				return l.dial(ctx, strings.TrimSuffix(address, ":443"), m)
 			},
 		},
 		ErrorHandler: func(w http.ResponseWriter, q *http.Request, err error) {
 			refuse(w, q, http.StatusBadGateway, err.Error(), err.Error()+".")
 		},
-	}, nil
+	}
 }

@@ -25,8 +25,6 @@ type lastWord struct {
 
 func newMeter() *meter { return &meter{conns: map[*counted]struct{}{}} }
 
-func (m *meter) most(up, down int64) { m.upMost, m.downMost = up, down }
-
 // end is the end of the process: nothing passes after it began, and what passed until then is counted to the byte.
 func (m *meter) end(why string) {
 	m.Lock()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
-import { answerOf, approve, hears, numberOf, sees } from '../harness/answers.ts';
+import { answerOf, approve, numberOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -90,7 +90,7 @@ test('attack-38 nothing goes out before a signed answer in the room; then what t
 
 test('attack-38 a freeze, !new and the end of the executor, killed or silent, each end it; the twin was open each time', async () => {
   await opened();
-  await hears(phone, '!new', 'new');
+  await phone.say('!new');
   await gone('!new ended it');
 
   await opened();
