@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -129,7 +130,12 @@ func say(line any) {
 	}
 }
 
+// spare is how many refusals are told of until the next tick: a script may cause any number.
+var spare atomic.Int32
+
 // refused tells the executor what did not go through, and why.
 func refused(what, why string) {
-	say(map[string]string{"refused": what[:min(len(what), 300)], "why": why})
+	if spare.Add(-1) >= 0 {
+		say(map[string]string{"refused": what[:min(len(what), 300)], "why": why[:min(len(why), 300)]})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log"
@@ -81,9 +82,7 @@ func serve(listener net.Listener, l *lease, m *meter, ca *authority) error {
 			out.ServeHTTP(w, q)
 			return
 		}
-		what := q.Method + " https://" + q.Host + q.URL.EscapedPath()
-		refused(what, "no lease covers it")
-		http.Error(w, "PocketCoder: no lease covers "+what+". The tool `network` asks the owner for one.", http.StatusForbidden)
+		refuse(w, q, http.StatusForbidden, "no lease covers it", "no lease covers "+asked(q)+". The tool `network` asks the owner for one.")
 	})
 	inner.TLSConfig = &tls.Config{GetCertificate: ca.issue, MinVersion: tls.VersionTLS12}
 	inner.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -109,6 +108,20 @@ func serve(listener net.Listener, l *lease, m *meter, ca *authority) error {
 	}).Serve(listener)
 }
 
+func asked(q *http.Request) string { return q.Method + " https://" + q.Host + q.URL.EscapedPath() }
+
+// refuse tells the executor why not, and whoever asked: npm prints what JSON says, others print text.
+func refuse(w http.ResponseWriter, q *http.Request, status int, why, sentence string) {
+	refused(asked(q), why)
+	if !strings.Contains(q.Header.Get("Accept"), "json") {
+		http.Error(w, "PocketCoder: "+sentence, status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": "PocketCoder: " + sentence})
+}
+
 // forward sends requests on to the host that they name; Go's own transport verifies that it is that host.
 func forward(l *lease, m *meter) http.Handler {
 	roots := must(x509.SystemCertPool())
@@ -129,8 +142,7 @@ func forward(l *lease, m *meter) http.Handler {
 			},
 		},
 		ErrorHandler: func(w http.ResponseWriter, q *http.Request, err error) {
-			refused(q.Method+" https://"+q.Host+q.URL.EscapedPath(), err.Error())
-			http.Error(w, "PocketCoder: "+err.Error()+".", http.StatusBadGateway)
+			refuse(w, q, http.StatusBadGateway, err.Error(), err.Error()+".")
 		},
 	}
 }

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,7 +18,12 @@ import { ensureImage } from '../../console/engine/images.ts';
 import { newId } from '../../ledger/src/action.ts';
 import type { Egress } from '../../sandbox/src/container.ts';
 
+/** Answers a request whose body is read already. */
+export type Serve = (req: IncomingMessage, res: ServerResponse, body: Buffer) => void;
+
 export type Origin = {
+  /** Where it is reached. */
+  address: string;
   /** Names that lead to the origin, to this machine at an address that nobody allowed, and inside. */
   names: { origin: string; machine: string; inside: string };
   egress: Egress;
@@ -83,16 +89,20 @@ read -r line
   return t;
 }
 
-export async function startOrigin(docker: Docker, project: string): Promise<Origin> {
+const plain: Serve = (req, res) => {
+  res.end(req.url === '/large' ? Buffer.alloc(4e6, 'x') : 'from outside\n');
+};
+
+export async function startOrigin(docker: Docker, project: string, serve = plain): Promise<Origin> {
   const [address, machine] = await gateways(docker, project);
   const { key, cert } = certificate();
   const seen: string[] = [];
   const server = https.createServer({ key, cert }, async (req, res) => {
     const parts = await Array.fromAsync(req as AsyncIterable<Buffer>).catch(() => undefined);
     if (!parts) return; // it was cut
-    const body = Buffer.concat(parts).toString();
+    const body = Buffer.concat(parts);
     seen.push(`${req.method} ${req.url} ${body}`.trim());
-    res.end(req.url === '/large' ? Buffer.alloc(4e6, 'x') : 'from outside\n');
+    serve(req, res, body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -123,7 +133,7 @@ export async function startOrigin(docker: Docker, project: string): Promise<Orig
       options.OpenStdin ? { ...options, HostConfig: { ...options.HostConfig, ExtraHosts } } : options,
     );
   return {
-    ...{ names, seen, egress: { image, roots: cert.toString() } },
+    ...{ address, names, seen, egress: { image, roots: cert.toString() } },
     docker: Object.assign(Object.create(docker) as Docker, { createContainer }),
     bytes() {
       const since = { ...counts };
