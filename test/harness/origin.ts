@@ -51,19 +51,19 @@ function certificate(): { key: Buffer; cert: Buffer } {
   return made;
 }
 
-/** Two addresses of this machine that are not private, each the gateway of a small network of its own. */
-async function gateways(docker: Docker, project: string): Promise<[string, string]> {
-  const first = 16 * randomInt(16);
-  for (const [name, at] of [
-    ['a', first],
-    ['b', first + 8],
-  ] as const)
-    await docker.createNetwork({
-      Name: `${project}-origin-${name}`,
-      Labels: { 'org.pocketcoder': project },
-      IPAM: { Config: [{ Subnet: `198.51.100.${at}/29`, Gateway: `198.51.100.${at + 1}` }] },
-    });
-  return [`198.51.100.${first + 1}`, `198.51.100.${first + 9}`];
+/** An address of this machine that is not private: the gateway of a small network of its own. Other runs may have taken some. */
+async function gateway(docker: Docker, project: string, name: string): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    const at = 8 * randomInt(32);
+    const [Subnet, Gateway] = [`198.51.100.${at}/29`, `198.51.100.${at + 1}`];
+    const options = { Labels: { 'org.pocketcoder': project }, IPAM: { Config: [{ Subnet, Gateway }] } };
+    try {
+      await docker.createNetwork({ Name: `${project}-origin-${name}`, ...options });
+      return Gateway;
+    } catch (error) {
+      if (tries === 50) throw error;
+    }
+  }
 }
 
 /** The real proxy behind a few words that put `allowed` into its order. */
@@ -94,7 +94,8 @@ const plain: Serve = (req, res) => {
 };
 
 export async function startOrigin(docker: Docker, project: string, serve = plain): Promise<Origin> {
-  const [address, machine] = await gateways(docker, project);
+  const address = await gateway(docker, project, 'a');
+  const machine = await gateway(docker, project, 'b');
   const { key, cert } = certificate();
   const seen: string[] = [];
   const server = https.createServer({ key, cert }, async (req, res) => {

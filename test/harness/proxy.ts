@@ -1,12 +1,15 @@
 /** The proxy of a network lease without an executor: its order is the test's, and what is asked of it is written by hand. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import net from 'node:net';
-import tls from 'node:tls';
+import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
+import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
 import { newId } from '../../ledger/src/action.ts';
 import { makeLent, socket } from '../../sandbox/src/lent.ts';
+import { type Origin, type Serve, startOrigin } from './origin.ts';
+import { removeProject } from './sandbox.ts';
+import { host, rule } from './tunnel.ts';
 import { until } from './wait.ts';
 
 /** A line that a proxy printed. */
@@ -44,7 +47,7 @@ export type LeaseProxy = {
 /** What is of the network a container is given: names with their addresses, or who to ask for them. */
 type Names = Pick<Docker.HostConfig, 'ExtraHosts' | 'Dns'>;
 
-export async function makeProxies(docker: Docker, project: string) {
+async function makeProxies(docker: Docker, project: string) {
   const image = await ensureImage('egress');
   const place = { project, egress: { image } } as Parameters<typeof makeLent>[1];
   const timers = new Set<NodeJS.Timeout>();
@@ -94,51 +97,75 @@ export async function makeProxies(docker: Docker, project: string) {
   };
 }
 
-/** Where a request is sent: the tunnel, and the name that its TLS asks for (none, where it is empty). */
-export type By = { tunnel?: string; name?: string; protocols?: string[] };
+export type Leases = {
+  docker: Docker;
+  origin: Origin;
+  /** A container that has this machine's network, so that attacks are written here. */
+  here: Docker.Container;
+  /** Starts a container that does nothing, as confined as a task's. */
+  idle(network: 'none' | 'host'): Promise<Docker.Container>;
+  /** A lease of all of the origin to read, of which the test says what is otherwise, for `here` or another container. */
+  open(order?: Partial<Order>, names?: Names, task?: Docker.Container): Promise<LeaseProxy>;
+  lend: Awaited<ReturnType<typeof makeProxies>>['lend'];
+  /** Runs a script with what the tools of a task go by. @returns what it printed, both ways */
+  runs(task: Docker.Container, proxy: LeaseProxy, script: string): Promise<string>;
+  /** Ends all that are open. */
+  end(): Promise<void>;
+  stop(): Promise<void>;
+};
 
-const host = 'origin.test';
-
-/** Opens a tunnel from this machine. @returns the socket, once it was answered with 200 */
-export async function tunnelOf(proxy: Pick<LeaseProxy, 'port'>, to = `${host}:443`): Promise<net.Socket> {
-  const conn = net.connect(proxy.port, '127.0.0.1');
-  await once(conn, 'connect');
-  conn.write(`CONNECT ${to} HTTP/1.1\r\nHost: ${to}\r\n\r\n`);
-  const [answer] = (await once(conn, 'data')) as [Buffer];
-  if (!/^HTTP\/1\.1 200 /.test(answer.toString())) throw new Error(answer.toString());
-  return conn;
-}
-
-/** Ends TLS with the proxy inside a tunnel, as a client that trusts the lease's authority alone. */
-export async function secured(
-  proxy: Pick<LeaseProxy, 'port' | 'ca'>,
-  { tunnel, name = host, protocols }: By = {},
-): Promise<tls.TLSSocket> {
-  const within = await tunnelOf(proxy, tunnel);
-  const options = {
-    ...{ socket: within, ca: proxy.ca, ...(protocols && { ALPNProtocols: protocols }) },
-    ...(name ? { servername: name } : { checkServerIdentity: () => undefined }),
+/** An origin, and leases of it without an executor. */
+export async function startLeases(serve?: Serve): Promise<Leases> {
+  const { docker } = findEngine();
+  const project = `test-${newId()}`;
+  const origin = await startOrigin(docker, project, serve);
+  const proxies = await makeProxies(docker, project);
+  const opened: LeaseProxy[] = [];
+  async function idle(NetworkMode: string): Promise<Docker.Container> {
+    const container = await docker.createContainer({
+      ...{ Image: await ensureImage('task'), Entrypoint: ['sleep'], Cmd: ['3600'], User: '1000:1000' },
+      Labels: { 'org.pocketcoder': project },
+      HostConfig: { NetworkMode, ReadonlyRootfs: true, CapDrop: ['ALL'], Tmpfs: { '/tmp': 'mode=1777' } },
+    });
+    await container.start();
+    return container;
+  }
+  const here = await idle('host');
+  return {
+    ...{ docker, origin, here, idle, lend: proxies.lend },
+    async open(order = {}, names = {}, task = here) {
+      origin.seen.length = 0;
+      const { address, egress } = origin;
+      const known = { ExtraHosts: [`${host}:${address}`, `other.test:${address}`], ...names };
+      const trusted = { allowed: [`${address}/32`], roots: egress.roots };
+      const proxy = await proxies.start(task, { rules: [rule], ...trusted, ...order }, known);
+      opened.push(proxy);
+      return proxy;
+    },
+    async runs(task, { port, ca }, script) {
+      const way = `http://127.0.0.1:${port}`;
+      const files = ['NODE_EXTRA_CA_CERTS', 'PIP_CERT', 'CURL_CA_BUNDLE', 'GIT_SSL_CAINFO'];
+      const Env = [
+        `CA=${ca}`,
+        `HTTPS_PROXY=${way}`,
+        `https_proxy=${way}`,
+        'HOME=/tmp',
+        'GIT_TERMINAL_PROMPT=0',
+      ];
+      const exec = await task.exec({
+        ...{ AttachStdout: true, AttachStderr: true, Tty: true, WorkingDir: '/tmp' },
+        Env: [...Env, ...files.map((name) => `${name}=/tmp/ca`)],
+        Cmd: ['bash', '-c', `printf %s "$CA" > /tmp/ca; { ${script}; } 2>&1 | cat`],
+      });
+      return (await text(await exec.start({ Tty: true }))).replaceAll('\r\n', '\n');
+    },
+    async end() {
+      for (const proxy of opened.splice(0)) proxy.release();
+      await proxies.stop();
+    },
+    async stop() {
+      await origin.stop();
+      await removeProject(docker, project);
+    },
   };
-  const conn = tls.connect(options);
-  await once(conn, 'secureConnect');
-  return conn;
-}
-
-/** Sends the text, each line feed as CRLF, and reads until the other side has nothing more. */
-export async function asks(
-  proxy: Pick<LeaseProxy, 'port' | 'ca'>,
-  text: string,
-  by: By = {},
-): Promise<string> {
-  const conn = await secured(proxy, by);
-  conn.write(text.replaceAll('\n', '\r\n'), 'latin1');
-  return readOf(conn);
-}
-
-/** All that comes until the connection is over, however it ends. */
-export async function readOf(conn: net.Socket): Promise<string> {
-  const parts: Buffer[] = [];
-  conn.on('data', (part) => parts.push(Buffer.from(part)));
-  await new Promise((resolve) => conn.once('error', resolve).once('close', resolve));
-  return Buffer.concat(parts).toString('latin1');
 }

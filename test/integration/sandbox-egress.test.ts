@@ -362,7 +362,7 @@ test('attack-38 nothing is opened that nobody approved; approved, scripts have i
   }
 });
 
-test('attack-38 a freeze, the next task of its workspace and the executor’s end each end it, and nothing of it stands after them', async () => {
+test('attack-38 a freeze, a lost device, the next task of its workspace and the executor’s end each end it, and nothing of it stands after them', async () => {
   const s = await scene();
   let executor = await s.start();
   try {
@@ -385,6 +385,10 @@ test('attack-38 a freeze, the next task of its workspace and the executor’s en
     const third = await s.lease(next);
     await s.operator.append({ kind: 'frozen', body: {} });
     assert.deepEqual((await s.over(third)).slice(0, 2), s.stopped);
+    await s.operator.append({ kind: 'thawed', body: {} });
+    const fourth = await s.lease(next);
+    await s.operator.append({ kind: 'identity.revoked', body: { user: '@owner:test', device: 'D' } });
+    assert.deepEqual((await s.over(fourth)).slice(0, 2), s.stopped);
     await until('it is gone', async () => (await proxies()) === 0);
   } finally {
     await executor.stop();
