@@ -16,7 +16,8 @@ export type Snapshots = ReturnType<typeof makeSnapshots>;
 /** A workspace. `version` counts the beginnings and ends of what writes; `undone` resolves when an undo in it is over. */
 type Tree = { version: number; writers: Set<string>; line: Promise<unknown>; undone?: Promise<void> };
 
-const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
+/** Of an undo that was under way when it ended. */
+export const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
 
 const writes = ({ action }: Request): boolean =>
   !['read', 'control', 'network'].includes(traits(action.kind).class ?? '');
