@@ -1,6 +1,6 @@
 """Snapshots of a workspace, and the way back to one. Runs as the root of a container of its own, which alone mounts /snapshots and has
 no network. All that stands in /workspace is the agent's: every step there is taken from an open directory, by one name, through no link.
-    keep.py take N | changes N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED
+    take N | changes N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
 A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
 that two snapshots have in common are kept once, and never shared with the workspace."""
 import fcntl
@@ -442,14 +442,41 @@ def main(what, number, approved=""):
         restore(name, approved)
 
 
-try:
-    main(*sys.argv[1:])
-except Trouble as trouble:
-    print(trouble)
-    sys.exit(1)
-except OSError as error:
-    print(f"cannot {sys.argv[1]}: {error.strerror or error}: {shown(os.fsencode(error.filename or ''))}")
-    sys.exit(2)
-except Exception as error:
-    print(f"cannot {sys.argv[1]}: {type(error).__name__} {error}")
-    sys.exit(3)
+def asked(words):
+    try:
+        main(*words)
+        return 0
+    except Trouble as trouble:
+        print(trouble)
+        return 1
+    except OSError as error:
+        print(f"cannot {words[0]}: {error.strerror or error}: {shown(os.fsencode(error.filename or ''))}")
+        return 2
+    except Exception as error:
+        print(f"cannot {words[0]}: {type(error).__name__} {error}")
+        return 3
+
+
+def serve():
+    """Answers a line of words with `EXIT SIZE` and so many bytes. Each is done in a process of its own: what it holds, and what it dies of, is
+    its own, and one that is under way goes on where nobody asks any more."""
+    for line in sys.stdin.buffer:
+        here, there = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.dup2(there, 1)
+            os.closerange(3, 64)
+            code = asked(line.decode().split())
+            sys.stdout.flush()
+            os._exit(code)
+        os.close(there)
+        with os.fdopen(here, "rb") as answer:
+            text = answer.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.write(1, b"%d %d\n" % (code, len(text)))
+        for at in range(0, len(text), 1 << 16):
+            os.write(1, text[at : at + (1 << 16)])
+
+
+if __name__ == "__main__":
+    serve()

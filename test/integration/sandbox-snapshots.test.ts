@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { sha256 } from '../../ledger/src/action.ts';
-import { runIn } from '../../sandbox/src/exec.ts';
-import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { runIn, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 
 let box: Sandbox;
 before(async () => {
@@ -111,11 +110,11 @@ test('attack-57 exactly what was approved, or nothing: a tree that changed since
 /** The program's own functions, with what a racing script does put between two of its steps: by chance that takes years. */
 async function between(steps: string): Promise<string> {
   const program = `
-source = open('/usr/lib/pocketcoder/keep.py').read().split('\\ntry:\\n    main(')[0]
+source = open('/usr/lib/pocketcoder/keep.py').read().split('\\nif __name__')[0]
 exec(source)
 ${steps}`;
   const keeper = box.docker.getContainer(`${box.place.project}-keep-${box.name.workspace}`);
-  return (await runIn(keeper, ['python3', '-I', '-X', 'utf8', '-c', program])).text;
+  return (await runIn(box.docker, keeper, ['python3', '-I', '-X', 'utf8', '-c', program])).text;
 }
 
 test('attack-58 a directory that becomes a link between a look and a step is not gone through; its twin that stays one is', async () => {
@@ -220,6 +219,23 @@ test('no name reads as words of ours', async () => {
     'vanishes: a with 9 below: b',
     'vanishes: d and 999 below it/',
   ]);
+});
+
+test('a step that dies, and a keeper that does, are told; what is asked next is answered by a new one', async () => {
+  const n = await snapshotOf('echo 1 > f');
+  const keeper = box.docker.getContainer(`${box.place.project}-keep-${box.name.workspace}`);
+  const asked = keep('take', '960000');
+  await keeper.kill();
+  await assert.rejects(asked, /ended|is not running/);
+  await box.bash('echo 2 > f');
+  assert.equal(await restored(n), 'changes: f\n');
+  const answers = await Promise.all(
+    ['960001', '960002', '1'].map((one) => keep(one === '1' ? 'difference' : 'take', one)),
+  );
+  assert.deepEqual(
+    answers.map(({ exit }) => exit),
+    [0, 0, 1],
+  );
 });
 
 test('no task’s container mounts the snapshots, and the one that does has no network', async () => {
