@@ -37,8 +37,9 @@ export async function ensureCompose(engine: Engine, home: string, report: Report
     report.progress('this Docker has no compose: fetching it, once');
     const image = await ensureImage('compose', engine.docker, report);
     mkdirSync(join(home, 'bin'), { recursive: true });
-    writeFileSync(`${own}.new`, await fileOf(engine.docker, image, '/docker-compose'), { mode: 0o755 });
-    renameSync(`${own}.new`, own);
+    const half = join(home, 'bin', 'compose.new');
+    writeFileSync(half, await fileOf(engine.docker, image, '/docker-compose'), { mode: 0o755 });
+    renameSync(half, own);
   }
   return composeAt(engine, home, plugin ? null : own);
 }

@@ -48,13 +48,9 @@ test('attack-38 bytes either way are what the origin counts, and are cut to the 
     [(await little.over)?.end, (await little.over)?.up],
     ['its bytes up were used up', 20_000],
   );
-  // What the proxy handed over may still be on its way.
-  let arrived = 0;
-  await until('all of it is there', () => {
-    arrived += leases.origin.bytes().up;
-    return arrived >= 20_000;
-  });
-  assert.equal(arrived, 20_000);
+  // What the proxy handed over may still be on its way, or be gone with it: less may have arrived, never more.
+  const arrived = leases.origin.bytes().up;
+  assert.ok(arrived > 0 && arrived <= 20_000, String(arrived));
   const less = await leases.open({ down: 1_000_000 });
   const several = await Promise.all([1, 2, 3].map(() => asks(less, get('/large'))));
   assert.deepEqual(

