@@ -37,6 +37,17 @@ export async function* readOutput(container: Docker.Container, id: string): Asyn
   await exec.inspect();
 }
 
+/** Runs a command to its end. Returns its exit status and what it wrote to its standard output, which is little. */
+export async function runIn(
+  container: Docker.Container,
+  Cmd: string[],
+): Promise<{ exit: number; text: string }> {
+  const exec = await container.exec({ Cmd, ...outputs });
+  const parts = await Array.fromAsync(stdoutOf((await exec.start({})) as AsyncIterable<Buffer>));
+  const { ExitCode } = await exec.inspect();
+  return { exit: ExitCode ?? -1, text: Buffer.concat(parts).toString('utf8') };
+}
+
 /** The first of the two streams that the engine sends as one: pieces behind u8 stream, 3 bytes of zero, u32 length. */
 async function* stdoutOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
   let held = Buffer.alloc(0);

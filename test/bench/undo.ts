@@ -4,7 +4,8 @@
  * every name, and a copy of the tree by hard links (`cp -al`). ROUNDS: how often. One JSON object a figure.
  */
 import { sha256 } from '../../ledger/src/action.ts';
-import { runIn, startSandbox } from '../harness/sandbox.ts';
+import { runIn } from '../../sandbox/src/exec.ts';
+import { startSandbox } from '../harness/sandbox.ts';
 import { figure } from './figures.ts';
 
 const rounds = Number(process.env['ROUNDS'] ?? 10);
@@ -31,7 +32,7 @@ try {
   };
   await timed('first snapshot', () => keep('take', '1'));
   const keeper = box.docker.getContainer(`${box.place.project}-keep-${box.name.workspace}`);
-  const inKeeper = (script: string) => runIn(box.docker, keeper, ['bash', '-c', script]);
+  const inKeeper = (script: string) => runIn(keeper, ['bash', '-c', script]);
   await inKeeper('cp -a /workspace /snapshots/floor');
   for (let n = 2; n < rounds + 2; n++) {
     await timed('floor: walk', () => inKeeper('find /workspace -printf "%s %T@ %C@ %i\\n" > /dev/null'));

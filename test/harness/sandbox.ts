@@ -1,6 +1,5 @@
 /** A real engine's task containers for tests: an image built once, a project of its own, all of it removed at the end. */
 import { PassThrough, Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
@@ -127,19 +126,4 @@ export async function startSandbox(
       await removeProject(docker, project);
     },
   };
-}
-
-/** Runs a command in a container to its end, as root. */
-export async function runIn(
-  docker: Docker,
-  container: Docker.Container,
-  Cmd: string[],
-): Promise<{ exit: number; text: string }> {
-  const exec = await container.exec({ Cmd, AttachStdout: true, AttachStderr: true });
-  const stream = await exec.start({});
-  const [out, rest] = [new PassThrough(), new PassThrough()];
-  docker.modem.demuxStream(stream, out, rest.resume());
-  stream.on('end', () => out.end());
-  const said = await text(out);
-  return { exit: (await exec.inspect()).ExitCode ?? -1, text: said };
 }

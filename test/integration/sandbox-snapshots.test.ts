@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { sha256 } from '../../ledger/src/action.ts';
-import { runIn, type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { runIn } from '../../sandbox/src/exec.ts';
+import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 
 let box: Sandbox;
 before(async () => {
@@ -114,7 +115,7 @@ source = open('/usr/lib/pocketcoder/keep.py').read().split('\\nif __name__')[0]
 exec(source)
 ${steps}`;
   const keeper = box.docker.getContainer(`${box.place.project}-keep-${box.name.workspace}`);
-  return (await runIn(box.docker, keeper, ['python3', '-I', '-X', 'utf8', '-c', program])).text;
+  return (await runIn(keeper, ['python3', '-I', '-X', 'utf8', '-c', program])).text;
 }
 
 test('attack-58 a directory that becomes a link between a look and a step is not gone through; its twin that stays one is', async () => {
@@ -224,9 +225,10 @@ test('no name reads as words of ours', async () => {
 test('a step that dies, and a keeper that does, are told; what is asked next is answered by a new one', async () => {
   const n = await snapshotOf('echo 1 > f');
   const keeper = box.docker.getContainer(`${box.place.project}-keep-${box.name.workspace}`);
-  const asked = keep('take', '960000');
+  await keeper.pause();
+  const told = assert.rejects(keep('take', '960000'), /ended/);
   await keeper.kill();
-  await assert.rejects(asked, /ended|is not running/);
+  await told;
   await box.bash('echo 2 > f');
   assert.equal(await restored(n), 'changes: f\n');
   const answers = await Promise.all(
