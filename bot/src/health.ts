@@ -15,15 +15,15 @@ export type HealthOptions = {
   /** Whether the brain is there; undefined where none is configured. */
   brainIsUp(): boolean | undefined;
   stateDir: string;
-  /** What the sandbox has, in words. */
-  tools: string;
+  /** What a workspace's sandbox has, in words. */
+  sandboxOf(workspace: string): string;
 };
 export type Health = {
   /** Something was heard of the executor: an entry, output, or that it is there. */
   heard(): void;
   states(): Record<PartName, State>;
   /** For the room: first whether something is down. */
-  lines(): string[];
+  lines(workspace: string): string[];
   /** For the console. @param room of the main workspace */
   status(room: RoomId): Promise<object>;
 };
@@ -40,7 +40,7 @@ export function createHealth({
   troubles,
   brainIsUp,
   stateDir,
-  tools,
+  sandboxOf,
 }: HealthOptions): Health {
   let heard = Date.now();
 
@@ -66,11 +66,11 @@ export function createHealth({
       heard = Date.now();
     },
     states,
-    lines: () => [
+    lines: (workspace) => [
       ...partsLine('⚠️', 'down'),
       ...partsLine('✅', 'up'),
       ...(brainIsUp() === undefined ? ['No model is configured: only !run and files work.'] : []),
-      `🧰 in the sandbox: ${tools}`,
+      `🧰 the sandbox: ${sandboxOf(workspace)}`,
       ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
       ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
         .filter(Boolean)

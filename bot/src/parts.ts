@@ -83,6 +83,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     },
     halted: tasks.halted,
   });
+  const sandboxOf = (workspace: string) => c.tools[workspace] ?? c.tools[''] ?? 'not known';
   const asks = createAsks(desk, book);
   const gateway = createGateway({ ...c.gateway, network: c.network === true, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
@@ -90,7 +91,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...{ brain, tasks, matrix, roomOf, leak, log },
     model: c.brain?.model ?? '',
     ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
-    hands: (task, workspace) => gateway.open({ task, workspace }),
+    hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
     waits: (task) =>
       book
         .unfinished()
@@ -113,7 +114,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
-  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, tools: c.tools });
+  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
     health: health.lines,

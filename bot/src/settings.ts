@@ -18,8 +18,8 @@ export type Configuration = {
   quick: number;
   /** The owner's, by its IANA name: every time that the room is told is in it. */
   timezone: string;
-  /** What the sandbox has, in words. */
-  tools: string;
+  /** What the sandbox of a workspace has, in words; of all that are not named, under ''. */
+  tools: Readonly<Record<string, string>>;
 };
 
 /** Exact Matrix user ids only: a blank, a pattern or a bare name would let somebody else own the bot. */

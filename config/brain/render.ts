@@ -68,9 +68,9 @@ export const listOf = ({ provider }: ModelChoice): Provider['list'] => providers
  * The files of the brain's read-only configuration directory, mounted at /run/pocketcoder. What of OpenCode is off, and what the
  * one agent that is left may do, is in opencode.json: a session adds one rule, for the tools of its own task. Nothing else is
  * allowed, and nothing is ever asked there.
- * @param password what the bot shows to OpenCode's server @param tools what the sandbox has, in words
+ * @param password what the bot shows to OpenCode's server
  */
-export function renderOpencode(model: ModelChoice, password: string, tools: string): Record<string, string> {
+export function renderOpencode(model: ModelChoice, password: string): Record<string, string> {
   const { npm } = providers[model.provider];
   const sees = { attachment: true, modalities: { input: ['text', 'image'], output: ['text'] } };
   const entry = { name: model.name, tool_call: true, limit: limitOf(model), ...(model.pictures && sees) };
@@ -81,7 +81,7 @@ export function renderOpencode(model: ModelChoice, password: string, tools: stri
     models: { [model.name]: entry },
   };
   const disarmed = JSON.parse(read('opencode.json')) as { agent: { task: { prompt?: string } } };
-  disarmed.agent.task.prompt = read('prompt.md').replace('TOOLS', () => tools);
+  disarmed.agent.task.prompt = read('prompt.md');
   const name = `model/${model.name}`;
   const opencode = { ...disarmed, provider: { model: provider }, model: name, small_model: name };
   return {

@@ -6,8 +6,8 @@ import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { fault } from '../fault.ts';
-import type { Instance } from '../instance/instance.ts';
 import { checkout } from '../instance/paths.ts';
+import type { TaskImage } from '../instance/settings-file.ts';
 import { type Report, silent } from '../report.ts';
 import { extraCa } from '../start/extra-ca.ts';
 import { ensureBase } from './base.ts';
@@ -33,16 +33,25 @@ export function ensureImage(
   return built(part, { root: checkout, dockerfile, files: files.flat() }, more, docker, report);
 }
 
-/** The image of tasks' containers: ours, with what the settings add to it, or laid on an image of the owner's own. */
+/**
+ * The image of tasks' containers: ours, with what the settings add to it, or laid on an image of the owner's own.
+ * @param home where a path of the settings begins
+ */
 export async function ensureTaskImage(
-  { settings, home }: Pick<Instance, 'settings' | 'home'>,
+  image: TaskImage,
+  home: string,
   docker: Docker,
   report: Report,
 ): Promise<string> {
-  const { image = [] } = settings.sandbox ?? {};
   if (typeof image !== 'string') {
-    const packages = image.filter((one) => one !== 'go').join(' ');
-    const more = { ...(packages && { PACKAGES: packages }), ...(image.includes('go') && { GO: 'golang' }) };
+    // Of Rust, Debian has a current one for the browsers that it builds.
+    const packages = image.flatMap((one) =>
+      one === 'go' ? [] : one === 'rust' ? ['cargo-web', 'rustc-web'] : [one],
+    );
+    const more = {
+      ...(packages.length > 0 && { PACKAGES: packages.join(' ') }),
+      ...(image.includes('go') && { GO: 'golang' }),
+    };
     return ensureImage('task', docker, report, more);
   }
   const path = resolve(home, image);

@@ -69,19 +69,23 @@ function homeserverYaml(instance: Instance): string {
   return filled('homeserver/homeserver.yaml', { server_name, public_baseurl, ...homeserver });
 }
 
+/** The image of a task's container, and what it has, in words. */
+export type Sandbox = { image: string; tools: string };
+
 /**
  * The files of all services that this instance runs.
- * @param taskImage the image of a task's container @param tools what it has, in words
+ * @param sandboxes of the workspaces with an image of their own, and of all others under ''
  * @param egressImage that of the proxies of network leases, where there is one
  */
 export function serviceFiles(
   instance: Instance,
-  taskImage: string,
-  tools: string,
+  sandboxes: ReadonlyMap<string, Sandbox>,
   egressImage?: string,
 ): ServiceFile[] {
   const { settings, state } = instance;
   const { passwords } = state;
+  const of = (what: (sandbox: Sandbox) => string) =>
+    Object.fromEntries(Array.from(sandboxes, ([workspace, sandbox]) => [workspace, what(sandbox)]));
   const ledger = (identity: 'bot' | 'executor') => ({
     url: 'http://ledger:8090',
     password: passwords.ledger[identity],
@@ -106,13 +110,13 @@ export function serviceFiles(
     network: egressImage !== undefined,
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
-    tools,
+    tools: of(({ tools }) => tools),
   };
-  const { image: _, ...limits } = settings.sandbox ?? {};
+  const { image: _, images: __, ...limits } = settings.sandbox ?? {};
   const executor = {
     project: state.project,
     ledger: ledger('executor'),
-    task_image: taskImage,
+    task_images: of(({ image }) => image),
     limits: { memory_mb: 1024, pids: 512, cpus: 2, ...limits },
     ...(egressImage && { egress: { image: egressImage, roots: Buffer.from(extraCa()).toString() } }),
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
@@ -142,7 +146,7 @@ export function serviceFiles(
       ? proxy('homeserver-proxy', 'homeserver', 8008, { upstream: homeserver.url })
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
-    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain, tools)) : []),
+    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain)) : []),
     ...(model ? [proxy('model', 'model-proxy', 8081, renderModel(model))] : []),
   ];
 }

@@ -16,6 +16,8 @@ export type Existing = { url: string; bot: string; owner: string; password?: str
 /** How a phone gets here. `address` is the domain, or this machine's name or IPv4 address in its own network. */
 export type Reach = { way: 'tailnet' | 'domain' | 'lan' | 'later'; address?: string };
 
+export type TaskImage = readonly ('build-essential' | 'go' | 'rust')[] | string;
+
 export type Settings = {
   /** With `homeserver`, this and `owner` are taken from its ids. */
   server_name?: string;
@@ -32,7 +34,9 @@ export type Settings = {
     pids?: number;
     cpus?: number;
     /** What is added to the task's image, or the Dockerfile of one of the owner's own, from the state directory on. */
-    image?: readonly ('build-essential' | 'go')[] | string;
+    image?: TaskImage;
+    /** The same for single workspaces, by their names. */
+    images?: Record<string, TaskImage>;
   };
   /** Who commits in a workspace are by, where its repository does not say. */
   git?: { name?: string; email?: string };

@@ -18,6 +18,7 @@ import {
   pageOf,
   phoneAddressOf,
   portsOf,
+  type Sandbox,
   serviceFiles,
   servicesOf,
 } from '../engine/services.ts';
@@ -47,23 +48,32 @@ async function checkPorts(engine: Engine, instance: Instance): Promise<void> {
 const partOf = (service: string): Part =>
   ['homeserver-proxy', 'model'].includes(service) ? 'proxy' : (service as Part);
 
-/** The images of all services of this instance, of its tasks, and of what an agent's leases of the network need, by part. */
-async function ensureImages(engine: Engine, instance: Instance, report: Report): Promise<Map<Part, string>> {
-  const agents: Part[] = instance.settings.model ? ['task', 'egress'] : ['task'];
-  const parts = [...new Set([...servicesOf(instance).map(partOf), ...agents])];
-  const { docker } = engine;
-  const images = new Map<Part, string>();
+type Images = { parts: Map<Part, string>; sandboxes: Map<string, Sandbox> };
+
+/** The images of all services of this instance and of what an agent's leases of the network need, by part; and of its tasks. */
+async function ensureImages({ docker }: Engine, instance: Instance, report: Report): Promise<Images> {
+  const { settings, home } = instance;
+  const images: Images = { parts: new Map(), sandboxes: new Map() };
+  const services = new Set([
+    ...servicesOf(instance).map(partOf),
+    ...(settings.model ? ['egress' as const] : []),
+  ]);
+  const sandboxes = Object.entries({ '': settings.sandbox?.image ?? [], ...settings.sandbox?.images });
+  const builds = [
+    ...sandboxes.map(([workspace, made]) => async () => {
+      const image = await ensureTaskImage(made, home, docker, report);
+      const tools = await fileOf(docker, image, '/usr/lib/pocketcoder/tools');
+      images.sandboxes.set(workspace, { image, tools: tools.toString().trim() });
+    }),
+    ...Array.from(services, (part) => async () => {
+      images.parts.set(part, await ensureImage(part, docker, report));
+    }),
+  ];
   async function build(): Promise<void> {
-    for (let part = parts.shift(); part; part = parts.shift())
-      images.set(
-        part,
-        part === 'task'
-          ? await ensureTaskImage(instance, docker, report)
-          : await ensureImage(part, docker, report),
-      );
+    for (let next = builds.shift(); next; next = builds.shift()) await next();
   }
   const end = (error: unknown) => {
-    parts.length = 0; // nothing further is begun
+    builds.length = 0; // nothing further is begun
     throw error;
   };
   await Promise.all([build(), build(), build()]).catch(end); // three at a time: each waits for the network, few machines have memory for all
@@ -172,18 +182,16 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   const compose = await report.phase('compose', 'finding Docker Compose', () =>
     ensureCompose(engine, instance.home, report),
   );
-  const images = await report.phase('images', 'building what is not there yet', () =>
+  const { parts, sandboxes } = await report.phase('images', 'building what is not there yet', () =>
     ensureImages(engine, instance, report),
   );
   const running = { engine, compose, instance };
   const services = servicesOf(instance);
   const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
-    const task = images.get('task') ?? '';
-    const tools = await fileOf(engine.docker, task, '/usr/lib/pocketcoder/tools');
-    const files = serviceFiles(instance, task, tools.toString().trim(), images.get('egress'));
+    const files = serviceFiles(instance, sandboxes, parts.get('egress'));
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
-    writeVariables(instance, engine, images, hash);
+    writeVariables(instance, engine, parts, hash);
     await up(running, report, first);
   });
   if (!instance.settings.homeserver)

@@ -29,7 +29,8 @@ export type Bodies = {
   denied: { digest: string; reason?: string; by?: string; grade?: Grade };
   stop: { by?: string };
   leased: { digest: string; lease: string; use: number };
-  claimed: { digest: string; executor: string };
+  /** `image`: the id of the image that it runs in. */
+  claimed: { digest: string; executor: string; image: string };
   /** `open`: what runs is a lease of the network, and it is there. */
   running: { digest: string; open?: true };
   applied: Given & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];

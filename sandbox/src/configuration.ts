@@ -6,7 +6,8 @@ import type { Egress, GitIdentity, Limits } from './container.ts';
 export type Settings = {
   project: string;
   ledger: { url: string; password: string };
-  task_image: string;
+  /** Of workspaces with an image of their own, and of all others under ''. */
+  task_images: Readonly<Record<string, string>>;
   limits: Limits;
   git: GitIdentity;
   /** Absent in what an older set-up wrote: no network lease can be opened then. */
@@ -25,17 +26,17 @@ export function readSettings(path: string): Settings {
     const why = messageOf(error);
     throw new SettingsError(`cannot read ${path}: ${why}; run the set-up again`);
   }
-  const { project, ledger, task_image, limits, git, egress } = value;
+  const { project, ledger, task_images, limits, git, egress } = value;
   const wrong = (what: string) => new SettingsError(`${path}: ${what}; run the set-up again`);
   const isText = (v: unknown) => typeof v === 'string' && v !== '';
   if (!isText(project)) throw wrong('"project" must be a name');
   if (!isText(ledger?.url) || !isText(ledger?.password))
     throw wrong('"ledger" must have "url" and "password"');
-  if (!isText(task_image)) throw wrong('"task_image" must name an image');
+  if (!isText(task_images?.[''])) throw wrong('"task_images" must name an image');
   if (!(limits?.memory_mb >= 64)) throw wrong('"limits.memory_mb" must be at least 64');
   if (!(limits.pids >= 32)) throw wrong('"limits.pids" must be at least 32');
   if (!(limits.cpus > 0)) throw wrong('"limits.cpus" must be more than 0');
   if (!isText(git?.name) || !isText(git?.email)) throw wrong('"git" must have "name" and "email"');
   if (egress && !isText(egress.image)) throw wrong('"egress.image" must name an image');
-  return { project, ledger, task_image, limits, git, ...(egress && { egress }) };
+  return { project, ledger, task_images, limits, git, ...(egress && { egress }) };
 }

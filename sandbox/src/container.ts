@@ -11,7 +11,8 @@ export type Egress = { image: string; roots?: string };
 export type TaskName = { task: string; workspace: string };
 export type Place = {
   project: string;
-  image: string;
+  /** Of workspaces with an image of their own, and of all others under ''; best by their ids, which no tag moves. */
+  images: Readonly<Record<string, string>>;
   limits: Limits;
   git: GitIdentity;
   /** Of network leases; without it there are none. */
@@ -25,6 +26,10 @@ export class SandboxError extends Error {}
 /** Docker's own rule for names; nothing else may become a part of one. */
 const plain = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const label = 'org.pocketcoder';
+
+/** What a workspace's containers are made of. */
+export const imageOf = ({ images }: Place, workspace: string): string =>
+  images[workspace] ?? images[''] ?? '';
 
 function names(place: Place, { task, workspace }: TaskName) {
   for (const part of [place.project, task, workspace])
@@ -51,7 +56,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
   const scratch = `rw,exec,nosuid,nodev,size=${Math.ceil(memory_mb / 2)}m`;
   const options: Docker.ContainerCreateOptions = {
     name: container,
-    Image: place.image,
+    Image: imageOf(place, name.workspace),
     User: '0:0',
     Hostname: 'task',
     Env: [`GIT_NAME=${place.git.name}`, `GIT_EMAIL=${place.git.email}`], // of the first process, not of scripts
@@ -105,7 +110,7 @@ function keeperOptions(place: Place, workspace: string): Docker.ContainerCreateO
   const { keeper, files, snapshots } = names(place, { task: 'none', workspace });
   return marked({
     name: keeper,
-    Image: place.image,
+    Image: imageOf(place, workspace),
     User: '0:0',
     Entrypoint: ['sleep', 'infinity'],
     Labels: { [label]: place.project, [`${label}.workspace`]: workspace },
@@ -180,7 +185,7 @@ async function create(docker: Docker, place: Place, options: Docker.ContainerCre
     await docker.createVolume({ Name: mount.Source, Labels: { [label]: place.project } });
   await docker.createContainer(options).catch((error: unknown) => {
     if (code(error) === 404)
-      throw new SandboxError(`the image ${place.image} is missing; build it and start again`);
+      throw new SandboxError(`the image ${options.Image} is missing; build it and start again`);
     ignoring(409)(error);
   });
 }

@@ -29,15 +29,37 @@ async function engine(): Promise<{ docker: Docker; id: string }> {
   }
 }
 
+/** The ids of these images, which are what is claimed and what runs, wherever a tag points later. */
+async function idsOf(
+  docker: Docker,
+  images: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const ids: Record<string, string> = {};
+  for (const [workspace, name] of Object.entries(images))
+    ids[workspace] = await docker
+      .getImage(name)
+      .inspect()
+      .then(
+        ({ Id }) => Id,
+        (error: unknown) => {
+          throw new SettingsError(
+            `the image ${name} cannot be had (${messageOf(error)}); run the set-up again`,
+          );
+        },
+      );
+  return ids;
+}
+
 async function main(log: Logger): Promise<void> {
   rmSync(readyFile, { force: true });
   const settings = readSettings(process.argv[2] ?? '/run/pocketcoder/executor.json');
   const { docker, id } = await engine();
   const runtime = await strongestRuntime(docker);
-  const { project, task_image: image, limits, git, egress } = settings;
+  const { project, limits, git, egress } = settings;
+  const images = await idsOf(docker, settings.task_images);
   const tasks = makeTasks(docker, {
     project,
-    image,
+    images,
     limits,
     git,
     ...(egress && { egress }),
@@ -75,7 +97,7 @@ async function main(log: Logger): Promise<void> {
   caughtUp = true;
   tell(true);
   setInterval(beat, beatEvery).unref();
-  log.info({ runtime: runtime ?? 'default', image }, 'ready');
+  log.info({ runtime: runtime ?? 'default', images }, 'ready');
 }
 
 const log = pino({ name: 'executor', redact: ['password', '*.password'] });

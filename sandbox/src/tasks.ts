@@ -7,6 +7,7 @@ import type { EgressArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
   containerFor,
+  imageOf,
   type Limits,
   type Place,
   SandboxError,
@@ -68,6 +69,8 @@ export type Tasks = {
   keep(workspace: string, ...words: string[]): Promise<{ exit: number; text: string }>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
+  /** The image that an action in this workspace runs in. */
+  imageOf(workspace: string): string;
   readonly limits: Limits;
 };
 
@@ -215,6 +218,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       feeders.close();
       keepers.close();
     },
+    imageOf: (workspace) => imageOf(place, workspace),
     limits: place.limits,
   };
 }

@@ -25,7 +25,7 @@ function fileWith(owner: unknown): string {
       gateway: { host: '127.0.0.1', port: 0, url: nowhere },
       quick: 0,
       timezone: 'UTC',
-      tools: '',
+      tools: {},
     }),
   );
   return file;

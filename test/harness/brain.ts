@@ -85,7 +85,7 @@ export async function startBrain(
     const filesOf = (service: string, uid: number, files: Record<string, string>) =>
       Object.entries(files).map(([name, content]) => ({ service, name, uid, content }));
     await writeServiceFiles(docker, project, brainImage, [
-      ...filesOf('brain', 10003, renderOpencode(choice, password, 'what a test needs')),
+      ...filesOf('brain', 10003, renderOpencode(choice, password)),
       ...filesOf('model', 10005, {
         'proxy.json': JSON.stringify({ listen: { host: '0.0.0.0', port: 8081 }, ...renderModel(choice) }),
       }),

@@ -95,7 +95,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         // The test phone answers at once, which for a person would be too quick to have read anything.
         quick: options.quick ?? 0,
         timezone: 'Europe/Berlin',
-        tools: 'what a test needs',
+        tools: { '': 'what a test needs' },
       }),
       { mode: 0o600 },
     );
@@ -104,7 +104,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       JSON.stringify({
         project,
         ledger: { url: ledger.url, password: ledger.passwords.executor },
-        task_image: await ensureImage('task'),
+        task_images: { '': await ensureImage('task') },
         limits: { memory_mb: 512, pids: 256, cpus: 2 },
         git: { name: 'Test', email: 'test@localhost' },
       }),

@@ -89,7 +89,7 @@ export async function startSandbox(
   const project = `test-${newId()}`;
   const git = { name: 'T"e\\s;t', email: 'test@localhost' };
   const image = ownImage ?? (await ensureImage('task'));
-  const place = { project, image, limits, git, ...(runtime ? { runtime } : {}) };
+  const place = { project, images: { '': image }, limits, git, ...(runtime ? { runtime } : {}) };
   const tasks = gathering(makeTasks(docker, place));
   const name = { task: newId(), workspace: newId() };
   await tasks.warm(name);
@@ -117,7 +117,7 @@ export async function startSandbox(
         AutoRemove: true,
         Mounts: [{ Type: 'volume' as const, Source: files, Target: '/workspace' }],
       };
-      await docker.run(place.image, command, out, { Entrypoint: [], Tty: true, HostConfig });
+      await docker.run(image, command, out, { Entrypoint: [], Tty: true, HostConfig });
       out.end();
       return (await text).join('');
     },

@@ -40,9 +40,12 @@ before(async () => {
 after(() => stack?.stop());
 
 let made = 0;
-async function task(workspace = 'main') {
+async function task(workspace = 'main', sandbox?: string) {
   const hands = stack.gateway.open({ task: `task-${++made}`, workspace });
-  const session = await stack.brain.createSession({ title: hands.task, task: hands });
+  const session = await stack.brain.createSession({
+    title: hands.task,
+    task: { ...hands, ...(sandbox && { sandbox }) },
+  });
   return { session, hands };
 }
 const of = (session: string) => stack.events.filter((e) => 'session' in e && e.session === session);
@@ -122,6 +125,19 @@ test('a picture reaches the model as one, in the words’ own message; a prompt 
   assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);
   assert.match(JSON.stringify(asked.at(-1)), /look/);
   assert.equal(saidOf(session), 'I see it');
+});
+
+test('each task is told what its own sandbox has', async () => {
+  const system = () => JSON.stringify(stack.model.seen.at(-1)?.messages.filter((m) => m.role === 'system'));
+  const [shop, garden] = [
+    await task('shop', 'Debian 12 with go 1.26'),
+    await task('garden', 'Debian 12 with rg 13'),
+  ];
+  await stack.turn(shop.session, '!say hello');
+  assert.match(system(), /You have no hands of your own[\s\S]*The sandbox is Debian 12 with go 1\.26\./);
+  await stack.turn(garden.session, '!say hello');
+  assert.match(system(), /The sandbox is Debian 12 with rg 13\./);
+  assert.doesNotMatch(system(), /go 1\.26/);
 });
 
 test('built-in tools do nothing, the todo list works', async () => {

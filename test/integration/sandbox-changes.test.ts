@@ -45,7 +45,12 @@ function clean(of: string): (...args: string[]) => string {
 }
 
 test('what changed is shown and sent, and applies to a clean copy; nothing that the tree says is heeded', async () => {
-  const where = { docker: box.docker, ...box.place, workspace: name.workspace };
+  const where = {
+    docker: box.docker,
+    ...box.place,
+    image: String(box.place.images['']),
+    workspace: name.workspace,
+  };
   await emptyVolumes(where);
   await withTree(where, ['import', 'directory'], async (tree) => {
     const tar = pack();
@@ -117,7 +122,7 @@ const odd = `set -e; chmod 000 locked.txt; mkdir shut; echo x > shut/x; chmod 00
 const leftOut = ['a "b', 'deep/', 'deep/er/', 'locked.txt', 'pipe', 'shut/', 'sock'];
 
 test('what cannot be read or named is left out and named, and the rest goes; nothing waits for a pipe', async () => {
-  const where = { docker: box.docker, ...box.place, workspace: 'odd' };
+  const where = { docker: box.docker, ...box.place, image: String(box.place.images['']), workspace: 'odd' };
   const of = { workspace: 'odd', task: 'odd' };
   const before = { 'locked.txt': 'was\n', 'plain.txt': 'one\n', 'shut/x': 'was\n', 'deep/x': 'was\n' };
   await emptyVolumes(where);

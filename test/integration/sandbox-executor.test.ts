@@ -322,13 +322,15 @@ test('two executors race for every action and each runs once', async () => {
   assert.equal(await lines('race'), '12');
 });
 
-async function startProcess(): Promise<{ child: ChildProcess; folder: string }> {
+async function startProcess(
+  own: Record<string, string> = {},
+): Promise<{ child: ChildProcess; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'executor-'));
-  const { project, image, limits, git } = box.place;
+  const { project, images, limits, git } = box.place;
   const ledger = { url: server.url, password: server.passwords.executor };
   await writeFile(
     join(folder, 'executor.json'),
-    JSON.stringify({ project, ledger, task_image: image, limits, git }),
+    JSON.stringify({ project, ledger, task_images: { ...images, ...own }, limits, git }),
   );
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const child = spawn(process.execPath, [main, join(folder, 'executor.json')], {
@@ -356,6 +358,38 @@ test('an executor killed mid-run takes its action up again: complete, and run on
   second.child.kill('SIGTERM');
   assert.deepEqual(await once(second.child, 'exit'), [0, null]);
   for (const { folder } of [first, second]) await rm(folder, { recursive: true });
+});
+
+test('an action says by its id which image it runs in: that of its workspace, wherever the name points later', async () => {
+  const name = `pocketcoder/test:${box.place.project}`;
+  const blank = await box.docker.createContainer({ Image: String(box.place.images['']) });
+  const made = async (changes: string): Promise<string> => {
+    await blank.commit({ repo: 'pocketcoder/test', tag: box.place.project, changes });
+    return (await box.docker.getImage(name).inspect()).Id;
+  };
+  const { Image: usual } = await blank.inspect();
+  const own = await made('LABEL which=own');
+  const { child, folder } = await startProcess({ shop: name });
+  const ran = async (o: Asking) => {
+    const action = await approve(await bash('true', { task: newId(), ...o }));
+    assert.equal((await over(action)).kind, 'succeeded');
+    const claimed = (await bot.story(action.id)).find((e) => e.kind === 'claimed');
+    const container = box.docker.getContainer(`${box.place.project}-task-${action.task}`);
+    assert.equal(JSON.parse(claimed?.body ?? '').image, (await container.inspect()).Image);
+    return (await container.inspect()).Image;
+  };
+  assert.equal(await ran({}), usual);
+  const moved = await made('LABEL which=moved');
+  assert.notEqual(moved, own);
+  assert.equal(await ran({ workspace: 'shop' }), own);
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  await blank.remove();
+  const filters = { label: [`org.pocketcoder=${box.place.project}`] };
+  for (const { Id } of await box.docker.listContainers({ all: true, filters }))
+    await box.docker.getContainer(Id).remove({ force: true });
+  for (const id of [own, moved]) await box.docker.getImage(id).remove();
+  await rm(folder, { recursive: true });
 });
 
 test('a claim without a start becomes unknown after a restart, and is not run', async () => {
@@ -395,7 +429,7 @@ test('the service says what is wrong and exits with 1', async () => {
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const ledger = { url: server.url, password: server.passwords.executor };
   const limits = { memory_mb: 512, pids: 128, cpus: 1 };
-  const good = { project: 'p', ledger, task_image: 'x', limits, git: { name: 'n', email: 'e' } };
+  const good = { project: 'p', ledger, task_images: { '': 'x' }, limits, git: { name: 'n', email: 'e' } };
   const faults = [
     ['missing', undefined, {}, /cannot read .*ENOENT.*run the set-up again/],
     ['json', '{', {}, /cannot read .*JSON/],

@@ -98,7 +98,7 @@ test('a task never gets another workspace’s container, nor a name that is none
 });
 
 test('a missing image is said', async () => {
-  const tasks = makeTasks(box.docker, { ...box.place, image: 'pocketcoder/none:missing' });
+  const tasks = makeTasks(box.docker, { ...box.place, images: { '': 'pocketcoder/none:missing' } });
   await assert.rejects(
     tasks.warm({ task: newId(), workspace: newId() }),
     /the image pocketcoder\/none:missing is missing; build it/,

@@ -21,12 +21,14 @@ async function runs(script: string): Promise<string> {
 }
 
 test('what the agent is told is there is there, in that version', async () => {
-  const told = (await fileOf(box.docker, box.place.image, '/usr/lib/pocketcoder/tools')).toString();
+  const told = (
+    await fileOf(box.docker, String(box.place.images['']), '/usr/lib/pocketcoder/tools')
+  ).toString();
   assert.match(
     told,
-    /^bash [\d.]+, git [\d.]+, curl .*, rg .*, python3 3\.[\d.]+, .*node 24\.[\d.]+, npm [\d.]+/,
+    /^Debian GNU\/Linux 12 \(bookworm\) with bash [\d.]+, git [\d.]+, curl .*, rg .*, python3 3\.[\d.]+, .*node 24\.[\d.]+, npm [\d.]+/,
   );
-  for (const one of told.split(', ')) {
+  for (const one of told.replace(/^.* with /, '').split(', ')) {
     const [tool, version] = one.split(' ');
     assert.ok((await runs(`${tool} --version`)).includes(String(version)), one);
   }
@@ -69,8 +71,7 @@ test('all of it is laid on an image of the owner’s own, whoever has uid 1000 t
   mkdirSync(join(home, 'own'));
   t.after(() => rmSync(home, { recursive: true }));
   const made = `ARG BASE\nFROM \${BASE}\nRUN useradd --uid 1000 --create-home somebody\nCOPY theirs /etc/theirs\nUSER somebody\nENTRYPOINT ["false"]\n`;
-  const image = (name: string) =>
-    ensureTaskImage({ settings: { sandbox: { image: name } }, home }, box.docker, silent);
+  const image = (name: string) => ensureTaskImage(name, home, box.docker, silent);
   await assert.rejects(
     image('own/Dockerfile'),
     /sandbox\.image: there is no .*Dockerfile\. Nothing was built/,

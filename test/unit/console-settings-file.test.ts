@@ -115,7 +115,8 @@ const wrong: [string, string, RegExp][] = [
     /line 2: there is no time zone "Europe\/Berlim": give/,
   ],
   ['an offset for a time zone', 'timezone: "+02:00"\n', /line 1: there is no time zone "\+02:00"/],
-  ['a tool that no image is made with', 'sandbox: { image: [rust] }\n', /line 1: sandbox.image/],
+  ['a tool that no image is made with', 'sandbox: { image: [ruby] }\n', /line 1: sandbox.image/],
+  ['a workspace that cannot be', 'sandbox: { images: { Shop: [go] } }\n', /line 1: sandbox.images/],
   ['a key given twice', 'owner: a\nowner: b\n', /line [12]: Map keys must be unique/],
 ];
 for (const [name, text, message] of wrong)
@@ -131,7 +132,7 @@ test('what a task’s image has is a list or a Dockerfile, and no limit of a con
     settings(`sandbox: { cpus: 1, image: ${JSON.stringify(image)} }\n`);
     const read = readSettings(home);
     assert.deepEqual(read.sandbox, { cpus: 1, image });
-    const files = serviceFiles(await openInstance(false), 'task', '');
+    const files = serviceFiles(await openInstance(false), new Map());
     const executor = files.find((f) => f.name === 'executor.json');
     assert.deepEqual(JSON.parse(executor?.content ?? '').limits, { memory_mb: 1024, pids: 512, cpus: 1 });
   }
@@ -171,7 +172,7 @@ test('an instance is made once and found again, with its secrets and ports', asy
 test('the time zone is this machine’s at the first start and stays, unless the settings say another', async () => {
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const told = (instance: Awaited<ReturnType<typeof openInstance>>) =>
-    JSON.parse(serviceFiles(instance, '', '').find((f) => f.name === 'bot.json')?.content ?? '').timezone;
+    JSON.parse(serviceFiles(instance, new Map()).find((f) => f.name === 'bot.json')?.content ?? '').timezone;
   const made = await openInstance(false);
   assert.equal(told(made), here);
   writeState(home, { ...made.state, timezone: 'Asia/Tokyo' });

@@ -63,7 +63,7 @@ test('without an answer nothing is open: no entrance, and the homeserver tells p
     assert.equal(one.state.reach, undefined);
     assert.equal(servicesOf(one).includes('entrance'), false);
     assert.equal(phoneAddressOf(one), `http://127.0.0.1:${one.state.ports.homeserver}`);
-    const files = serviceFiles(one, 'task', '');
+    const files = serviceFiles(one, new Map());
     assert.doesNotMatch(
       files.find(({ name }) => name === 'homeserver.yaml')?.content ?? '',
       /public_baseurl/,
@@ -78,7 +78,7 @@ test('without an answer nothing is open: no entrance, and the homeserver tells p
 test('without an image for its proxies the agent is offered no network, and the executor has none', async () => {
   const one = await withReach(instance);
   const json = (name: string, egress?: string) =>
-    JSON.parse(serviceFiles(one, 'task', '', egress).find((file) => file.name === name)?.content ?? '');
+    JSON.parse(serviceFiles(one, new Map(), egress).find((file) => file.name === name)?.content ?? '');
   assert.equal(json('bot.json').network, false);
   assert.equal('egress' in json('executor.json'), false);
   assert.equal(json('bot.json', 'egress').network, true);
@@ -92,7 +92,7 @@ test('in the own network the entrance listens at the address given, and ports ar
   assert.deepEqual(readState(home)?.reach, first.state.reach);
   const again = await withReach({ ...first, settings: { reach: { way: 'lan', address: '127.0.0.1' } } });
   assert.deepEqual(again.state.reach, first.state.reach);
-  const files = serviceFiles(first, 'task', '');
+  const files = serviceFiles(first, new Map());
   const caddyfile = files.find(({ name }) => name === 'Caddyfile')?.content ?? '';
   assert.match(caddyfile, /^https:\/\/127\.0\.0\.1 \{\n\ttls internal/m);
   assert.doesNotMatch(caddyfile.replace(/^#.*$/gm, ''), /\{\{/);

@@ -51,6 +51,7 @@ async function scene() {
   let warm = Promise.resolve();
   const output = Buffer.from('done\n');
   const tasks = {
+    imageOf: () => 'sha256:image',
     limits: { memory_mb: 512, pids: 64, cpus: 1 },
     standing: async () => [],
     warm({ task }: { task: string }) {

@@ -35,14 +35,17 @@ export type BrainEvent =
 /** For a model that sees. */
 export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp'; bytes: Uint8Array };
 
+/** What a task's conversation acts by, and what the sandbox that it acts in has, in words. */
+export type Acting = Hands & { sandbox?: string };
+
 export type Brain = {
   /** Starts a conversation whose only hands are this task's. Returns its id, which outlives the brain's process. */
-  createSession(o: { title: string; task: Hands }): Promise<string>;
+  createSession(o: { title: string; task: Acting }): Promise<string>;
   /**
    * Takes up a conversation made earlier (the bot was restarted): it gets its task's hands again.
    * @param asked whether what it was asked last may still be to be told: then the words of its last turn are
    */
-  resume(o: { session: string; task: Hands; asked: boolean }): void;
+  resume(o: { session: string; task: Acting; asked: boolean }): void;
   /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */

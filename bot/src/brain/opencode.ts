@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createOpencodeClient, type Event, type Message } from '@opencode-ai/sdk/v2';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
-import type { Hands } from '../gateway/server.ts';
-import type { Brain, BrainEvent, Picture } from './brain.ts';
+import type { Acting, Brain, BrainEvent, Picture } from './brain.ts';
 import { handsName, handsOf } from './hands.ts';
 import { translator } from './translate.ts';
 
@@ -28,7 +27,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
   const client = createOpencodeClient({ baseUrl: url, headers: { authorization } });
   const over = new AbortController();
   const listeners = new Set<(event: BrainEvent) => void>();
-  const sessions = new Map<string, Hands>();
+  const sessions = new Map<string, Acting>();
   /** Which token each task's server over there was given last. */
   const attached = new Map<string, string>();
   /** Sessions that were asked something before this began, and what they answered may not have been told. */
@@ -135,7 +134,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     }
   }
 
-  async function attach(hands: Hands): Promise<void> {
+  async function attach(hands: Acting): Promise<void> {
     const name = handsName(hands.task);
     const there = need('the tools', await client.mcp.status(undefined, soon()));
     if (attached.get(name) === hands.token && there[name]?.status === 'connected') return;
@@ -170,7 +169,13 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
       await attach(hands);
       const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
-      const sent = await client.session.promptAsync({ sessionID: session, agent: 'task', parts }, soon());
+      const asked = {
+        sessionID: session,
+        agent: 'task',
+        ...(hands.sandbox && { system: `The sandbox is ${hands.sandbox}.` }),
+        parts,
+      };
+      const sent = await client.session.promptAsync(asked, soon());
       need('the message', sent, true);
     },
     abort,

@@ -48,7 +48,7 @@ export type RelayOptions = {
   troubles: Troubles;
   tour: Tour;
   sentFiles: SentFiles;
-  health(): string[];
+  health(workspace: string): string[];
   log: Logger;
 };
 const unrelated = { about: '', line: '' };

@@ -2,9 +2,8 @@
 import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
-import type { Brain, BrainEvent, Picture } from '../brain/brain.ts';
+import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
-import type { Hands } from '../gateway/server.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import { message } from '../show/blocks.ts';
 import type { Matrix, RoomId } from '../types.ts';
@@ -17,7 +16,7 @@ export type ConversationOptions = {
   brain: Brain | undefined;
   model: string;
   /** Opens a task's address at the gateway: the only hands its session has. */
-  hands(task: string, workspace: string): Hands;
+  hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;

@@ -1,14 +1,13 @@
 /** What each brain has yet to be told, and telling it: kept until it was taken, in order, one brain after the other. */
 import type { Logger } from 'pino';
-import type { Brain, Picture } from '../brain/brain.ts';
-import type { Hands } from '../gateway/server.ts';
+import type { Acting, Brain, Picture } from '../brain/brain.ts';
 import type { Owed, Task, TaskStore } from './tasks.ts';
 import type { Turns } from './turns.ts';
 
 export type DebtsOptions = {
   brain: Brain;
   /** Opens a task's address at the gateway: the only hands its session has. */
-  hands(task: string, workspace: string): Hands;
+  hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
   turns: Pick<Turns, 'asked'>;
   /** Why a text must not go to the brain, or ''. */

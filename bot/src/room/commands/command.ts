@@ -15,7 +15,7 @@ export type CommandContext = {
   book: Book;
   conversation: Conversation;
   /** One line each on the parts this bot talks to. */
-  health(): string[];
+  health(workspace: string): string[];
   ledger: NarrowLedger;
   attention: Attention;
   tour: Tour;

@@ -49,7 +49,11 @@ export const everyday: readonly Command[] = [
     name: 'status',
     summary: 'how every part is, and what waits',
     everyday: true,
-    ways: [way([], (c) => [...c.health(), ...c.conversation.describe(c.workspace), pending(c)].join('\n'))],
+    ways: [
+      way([], (c) =>
+        [...c.health(c.workspace), ...c.conversation.describe(c.workspace), pending(c)].join('\n'),
+      ),
+    ],
   },
   { name: 'pending', summary: 'what waits for your answer', everyday: true, ways: [way([], pending)] },
   {
