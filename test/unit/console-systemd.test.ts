@@ -22,6 +22,17 @@ test('a unit starts after Docker, stops in order, and tries again what passes by
   assert.ok(!never.includes('69') && !never.includes('75') && never.includes('78'));
 });
 
+test('what a start goes by here goes into the unit, and a password does not', () => {
+  const by = { POCKETCODER_EXTRA_CA: '/ca.pem', DOCKER_CONTEXT: 'c', http_proxy: 'http://p:1' };
+  const unit = unitFor('user', { POCKETCODER_HOME: '/s', ...by, HTTPS_PROXY: 'http://me:secret@p:1' });
+  assert.deepEqual(lines(unit, 'Environment').slice(1), [
+    '"DOCKER_CONTEXT=c"',
+    '"POCKETCODER_EXTRA_CA=/ca.pem"',
+    '"http_proxy=http://p:1"',
+  ]);
+  assert.doesNotMatch(unit, /secret/);
+});
+
 test('a user’s own unit names nothing of the system’s', () => {
   const unit = unitFor('user', { POCKETCODER_HOME: '/home/o/state' });
   assert.doesNotMatch(unit, /docker\.service|User=|multi-user/);
