@@ -12,16 +12,13 @@ import { run } from './program.ts';
 /** Runs compose with these arguments on this instance's project. */
 export type Compose = (args: readonly string[], report: Pick<Report, 'progress'>) => Promise<string>;
 
-async function hasPlugin(): Promise<boolean> {
-  try {
-    const { stdout } = await promisify(execFile)('docker', ['compose', 'version', '--short'], {
-      timeout: 10_000,
-    });
-    return Number.parseInt(stdout.replace(/^v/, ''), 10) >= 2;
-  } catch {
-    return false;
-  }
-}
+/** Not the snap's: its command line may not read the state directory. */
+const plugin = 'case $(command -v docker) in */snap/*) exit 1 ;; *) docker compose version --short ;; esac';
+const hasPlugin = (): Promise<boolean> =>
+  promisify(execFile)('sh', ['-c', plugin], { timeout: 10_000 }).then(
+    ({ stdout }) => Number.parseInt(stdout.replace(/^v/, ''), 10) >= 2,
+    () => false,
+  );
 
 const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.1');
 
@@ -32,28 +29,21 @@ export const composeOf = async (home: string): Promise<string> =>
 /** Finds compose or makes it; `home` is where it is kept. */
 export async function ensureCompose(engine: Engine, home: string, report: Report): Promise<Compose> {
   const own = ownIn(home);
-  const plugin = !existsSync(own) && (await hasPlugin());
-  if (!plugin && !existsSync(own)) {
+  if (!existsSync(own) && !(await hasPlugin())) {
     report.progress('this Docker has no compose: fetching it, once');
     const image = await ensureImage('compose', engine.docker, report);
     mkdirSync(join(home, 'bin'), { recursive: true });
     writeFileSync(`${own}.new`, await fileOf(engine.docker, image, '/docker-compose'), { mode: 0o755 });
     renameSync(`${own}.new`, own);
   }
-  return composeAt(engine, home, plugin ? null : own);
+  return findCompose(engine, home);
 }
 
 /** Compose as it is there already; for commands after the first start. */
 export async function findCompose(engine: Engine, home: string): Promise<Compose> {
   const own = ownIn(home);
-  return composeAt(engine, home, existsSync(own) ? own : null);
-}
-
-function composeAt(engine: Engine, home: string, own: string | null): Compose {
+  const [file, first] = existsSync(own) ? ([own, []] as const) : (['docker', ['compose']] as const);
   const common = ['--file', join(checkout, 'docker-compose.yml'), '--env-file', join(home, 'compose.env')];
   const env = { DOCKER_HOST: engine.host, COMPOSE_ANSI: 'never', COMPOSE_PROGRESS: 'quiet' };
-  return (args, report) =>
-    own
-      ? run(own, [...common, ...args], report, env)
-      : run('docker', ['compose', ...common, ...args], report, env);
+  return (args, report) => run(file, [...first, ...common, ...args], report, env);
 }

@@ -7,6 +7,8 @@ import { sha256 } from '../../ledger/src/action.ts';
 import { fault } from '../fault.ts';
 
 const usual = '/var/run/docker.sock';
+/** A rootless engine's, and Docker Desktop's on macOS, are the user's own. */
+const own = [`/run/user/${process.getuid?.()}/docker.sock`, join(homedir(), '.docker/run/docker.sock')];
 
 export type Engine = {
   docker: Docker;
@@ -48,11 +50,6 @@ function choice(env: NodeJS.ProcessEnv): Pick<Engine, 'host' | 'by'> {
 export function findEngine(env: NodeJS.ProcessEnv = process.env): Engine {
   const { host, by } = choice(env);
   if (host && !host.startsWith('unix://')) return { docker: new Docker(), host, socket: usual, by };
-  // A rootless engine's, and Docker Desktop's on macOS, are the user's own.
-  const own = [
-    join(env['XDG_RUNTIME_DIR'] || '/run', 'docker.sock'),
-    join(homedir(), '.docker/run/docker.sock'),
-  ];
   const path = host ? host.slice('unix://'.length) : ([usual, ...own].find(existsSync) ?? usual);
   // Docker Desktop's engine runs in a virtual machine, where its socket has the usual path.
   const socket = process.platform === 'darwin' || path.includes('/.docker/desktop/') ? usual : path;
