@@ -110,7 +110,7 @@ export const checks: readonly Check[] = [
       if (is === 'down')
         return fail(
           `no Docker engine answers at ${host}`,
-          by ? `start it, or choose another: by ${by}` : 'sudo systemctl start docker',
+          by ? `start it, or choose another: it is chosen by ${by}` : 'sudo systemctl start docker',
         );
       if (refusal) return fail(refusal, `then ${start}`);
       const [major = 0, minor = 0] = api.split('.').map(Number);

@@ -31,8 +31,9 @@ const taken = [
 export function unitFor(scope: 'system' | 'user', env: NodeJS.ProcessEnv = process.env): string {
   const system = scope === 'system';
   const variables: NodeJS.ProcessEnv = { POCKETCODER_HOME: stateHome(env) };
-  // Everybody may read a unit: a proxy with a password in its address is left out.
-  for (const name of taken) if (env[name] && !/:\/\/[^/]*@/.test(env[name])) variables[name] = env[name];
+  // Everybody may read a unit: a proxy with a password in its address is left out, however that is written.
+  const isSecret = (name: string) => proxyNames.includes(name) && env[name]?.includes('@');
+  for (const name of taken) if (env[name] && !isSecret(name)) variables[name] = env[name];
   const environment = Object.entries(variables).map((pair) => `Environment=${word(pair.join('='))}`);
   return filled('systemd.service', {
     program: argument(join(checkout, 'pocketcoder')),

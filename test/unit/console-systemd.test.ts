@@ -23,11 +23,18 @@ test('a unit starts after Docker, stops in order, and tries again what passes by
 });
 
 test('what a start goes by here goes into the unit, and a password does not', () => {
-  const by = { POCKETCODER_EXTRA_CA: '/ca.pem', DOCKER_CONTEXT: 'c', http_proxy: 'http://p:1' };
-  const unit = unitFor('user', { POCKETCODER_HOME: '/s', ...by, HTTPS_PROXY: 'http://me:secret@p:1' });
+  const by = {
+    POCKETCODER_EXTRA_CA: '/c@1.pem',
+    DOCKER_HOST: 'ssh://me@there',
+    DOCKER_CONTEXT: 'c',
+    http_proxy: 'http://p:1',
+  };
+  const secret = { HTTPS_PROXY: 'http://me:sec/secret@p:1', https_proxy: 'me:secret@p:1' };
+  const unit = unitFor('user', { POCKETCODER_HOME: '/s', ...by, ...secret });
   assert.deepEqual(lines(unit, 'Environment').slice(1), [
+    '"DOCKER_HOST=ssh://me@there"',
     '"DOCKER_CONTEXT=c"',
-    '"POCKETCODER_EXTRA_CA=/ca.pem"',
+    '"POCKETCODER_EXTRA_CA=/c@1.pem"',
     '"http_proxy=http://p:1"',
   ]);
   assert.doesNotMatch(unit, /secret/);
