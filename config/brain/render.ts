@@ -9,6 +9,8 @@ export type ModelChoice = {
   name: string;
   /** Its API's address, version included; needed where the provider has no address of its own. */
   url?: string;
+  /** A file (PEM), from the state directory on: an authority to trust for that address. */
+  ca?: string;
   /** The key; the proxy alone gets it. */
   key?: string;
   /** Tokens: how much it takes at once, with its answer, and how long an answer may be. */

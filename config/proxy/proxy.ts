@@ -9,7 +9,7 @@ import { rootCertificates } from 'node:tls';
 import { pathToFileURL } from 'node:url';
 
 export type ProxyOptions = {
-  /** Base address that request paths are appended to. */
+  /** Base address that request paths are appended to; a query in it goes with every request. */
   upstream: string;
   /** What is served, as method and path below the base address (`POST /chat/completions`); everything where absent. */
   routes?: readonly string[];
@@ -17,6 +17,8 @@ export type ProxyOptions = {
   secret?: { placeholder: string; key: string };
   /** PEM of authorities to trust besides the usual ones. */
   ca?: string;
+  /** Proxies on the way there: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as Node reads them. */
+  proxies?: Record<string, string>;
 };
 /** Its configuration file. `host` is a name that only the closed network has, so nobody else reaches the proxy. */
 export type ProxyFile = ProxyOptions & { listen: { host: string; port: number } };
@@ -41,12 +43,13 @@ const ours = [
 const withBody = ['POST', 'PUT'];
 
 /** The proxy, not yet listening. Throws on an upstream that is no http or https address. */
-export function makeProxy({ upstream, routes, secret, ca }: ProxyOptions): http.Server {
+export function makeProxy({ upstream, routes, secret, ca, proxies }: ProxyOptions): http.Server {
   const base = new URL(upstream);
   if (base.protocol !== 'http:' && base.protocol !== 'https:')
     throw new Error(`proxy: the address must begin with http:// or https://, not ${base.protocol}`);
   const client = base.protocol === 'https:' ? https : http;
-  const agent = new client.Agent({ keepAlive: true, ...(ca && { ca: [...rootCertificates, ca] }) });
+  const trust = ca && { ca: [...rootCertificates, ca] };
+  const agent = new client.Agent({ keepAlive: true, ...trust, ...(proxies && { proxyEnv: proxies }) });
   const filled = (value: string) => (secret ? value.replaceAll(secret.placeholder, () => secret.key) : value);
 
   const server = http.createServer((req, res) => {
@@ -65,7 +68,8 @@ export function makeProxy({ upstream, routes, secret, ca }: ProxyOptions): http.
       hostname: base.hostname.replace(/^\[|\]$/g, ''),
       port: base.port,
       method: req.method,
-      path: base.pathname.replace(/\/$/, '') + path,
+      path:
+        base.pathname.replace(/\/$/, '') + path + base.search.replace('?', path.includes('?') ? '&' : '?'),
       headers,
     });
     onward.on('response', (answer) => {

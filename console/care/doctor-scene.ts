@@ -9,6 +9,7 @@ import { findBase } from '../engine/base.ts';
 import { composeOf, findCompose } from '../engine/compose.ts';
 import { execIn, type ServiceState, serviceStates } from '../engine/containers.ts';
 import { ask, type Engine, findEngine } from '../engine/engine.ts';
+import { type Fitness, fitnessOf } from '../engine/fitness.ts';
 import { addressOf, ledgerUrlOf, portsOf, servicesOf } from '../engine/services.ts';
 import { askBot, type Said } from '../instance/bot-console.ts';
 import { findInstance, type Instance } from '../instance/instance.ts';
@@ -37,7 +38,7 @@ export type Scene = {
   /** Absent before the first start, and where settings or state cannot be read: then `fault` says why. */
   instance?: Instance;
   fault?: string;
-  engine: { host: string; chosen: boolean; is: 'up' | 'down' | 'denied'; version?: string; api?: string };
+  engine: { host: string; by: string; is: 'up' | 'down' | 'denied' } & Partial<Fitness>;
   compose?: string;
   base?: boolean;
   parts: Part[];
@@ -167,13 +168,13 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
   if (model) s.model = model;
 }
 
-/** Looks at everything there is to be looked at. Never throws. */
+/** Looks at everything there is to be looked at. Throws a Fault only where `findEngine` does. */
 export async function observe(): Promise<Scene> {
   const home = stateHome();
   const engine = findEngine();
   const s: Scene = {
     ...{ home, modes: {}, free: 0, parts: [], leases: 0, ports: [], answers: [], clocks: {}, disks: {} },
-    engine: { host: engine.host, chosen: engine.chosen, is: await ask(engine) },
+    engine: { host: engine.host, by: engine.by, is: await ask(engine) },
   };
   const there = (path: string): string => (existsSync(path) ? path : there(dirname(path)));
   const { bavail, bsize } = statfsSync(there(home));
@@ -189,8 +190,7 @@ export async function observe(): Promise<Scene> {
   if (s.engine.is !== 'up') return s;
   s.compose = await composeOf(home);
   s.base = (await maybe(findBase(engine.docker))) != null;
-  const version = await maybe(engine.docker.version());
-  if (version) Object.assign(s.engine, { version: version.Version, api: version.ApiVersion });
+  Object.assign(s.engine, await maybe(fitnessOf(engine.docker)));
   const from = Date.now();
   const info = (await maybe(engine.docker.info())) as { SystemTime?: string } | undefined;
   if (info?.SystemTime) s.clocks['engine'] = ahead(Date.parse(info.SystemTime), from, 0);

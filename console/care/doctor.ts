@@ -101,7 +101,7 @@ export const checks: readonly Check[] = [
   { name: 'disk', look: ({ free, home }) => room(free, `at ${home}`) },
   {
     name: 'docker',
-    look({ engine: { is, host, chosen, version = '', api = '' } }) {
+    look({ engine: { is, host, by, version = '', api = '', refusal, lacks = [] } }) {
       if (is === 'denied')
         return fail(
           `Docker's socket (${host}) may not be opened`,
@@ -110,15 +110,17 @@ export const checks: readonly Check[] = [
       if (is === 'down')
         return fail(
           `no Docker engine answers at ${host}`,
-          chosen ? 'start it, or unset DOCKER_HOST' : 'sudo systemctl start docker',
+          by ? `start it, or choose another: it is chosen by ${by}` : 'sudo systemctl start docker',
         );
+      if (refusal) return fail(refusal, `then ${start}`);
       const [major = 0, minor = 0] = api.split('.').map(Number);
-      return major > 1 || minor >= 41
-        ? ok(`engine ${version}, API ${api}`)
-        : warn(
-            `engine ${version} is older than any that was tried`,
-            'Docker 20.10 or newer is known to work',
-          );
+      const old = 'Docker 20.10 or newer is known to work';
+      return [
+        major > 1 || minor >= 41
+          ? ok(`engine ${version}, API ${api}, at ${host}`)
+          : warn(`engine ${version} is older than any that was tried`, old),
+        ...lacks.map((lack) => warn(lack, 'docs/care.md')),
+      ];
     },
   },
   {

@@ -12,16 +12,13 @@ import { run } from './program.ts';
 /** Runs compose with these arguments on this instance's project. */
 export type Compose = (args: readonly string[], report: Pick<Report, 'progress'>) => Promise<string>;
 
-async function hasPlugin(): Promise<boolean> {
-  try {
-    const { stdout } = await promisify(execFile)('docker', ['compose', 'version', '--short'], {
-      timeout: 10_000,
-    });
-    return Number.parseInt(stdout.replace(/^v/, ''), 10) >= 2;
-  } catch {
-    return false;
-  }
-}
+/** Not the snap's: its command line may not read the state directory. */
+const plugin = 'case $(command -v docker) in */snap/*) exit 1 ;; *) docker compose version --short ;; esac';
+const hasPlugin = (): Promise<boolean> =>
+  promisify(execFile)('sh', ['-c', plugin], { timeout: 10_000 }).then(
+    ({ stdout }) => Number.parseInt(stdout.replace(/^v/, ''), 10) >= 2,
+    () => false,
+  );
 
 const ownIn = (home: string): string => join(home, 'bin', 'docker-compose-v5.6.1');
 

@@ -1,11 +1,13 @@
 /** The first phase: an engine that answers. On Debian as root it is installed and started; elsewhere the way is said. */
 import { spawn } from 'node:child_process';
-import { existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, globSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import Docker from 'dockerode';
 import { fault } from '../fault.ts';
 import type { Report } from '../report.ts';
 import { ask, type Engine } from './engine.ts';
+import { fitnessOf } from './fitness.ts';
 import { run } from './program.ts';
 
 const install =
@@ -30,8 +32,33 @@ async function startEngine(home: string, report: Report): Promise<void> {
   spawn('dockerd', { detached: true, stdio: ['ignore', log, log] }).unref();
 }
 
-/** Throws a Fault unless the engine answers: `unavailable` without one, `noPermission` when its socket may not be opened. */
+/** Where engines listen that are not root's own: people's rootless ones, Docker Desktop's, that of a snap. */
+const others = [
+  'run/user/*/docker.sock',
+  '{home/*,root}/.docker/{run,desktop}/docker.sock',
+  'var/snap/docker/*/{,run/}docker.sock',
+];
+
+/** The socket of an engine that answers elsewhere; `root` is where to look for one. */
+export async function engineElsewhere(root = '/'): Promise<string | undefined> {
+  for (const socketPath of globSync(others, { cwd: root }).map((name) => join(root, name)))
+    if ((await ask({ docker: new Docker({ socketPath, timeout: 5000 }) })) === 'up') return socketPath;
+  return undefined;
+}
+
+/**
+ * Throws a Fault unless an engine answers on which PocketCoder runs: `unavailable` without one, `noPermission` when its socket may
+ * not be opened, `config` for one that is unfit.
+ */
 export async function ensureDocker(engine: Engine, home: string, report: Report): Promise<void> {
+  await ensureAnswer(engine, home, report);
+  const { version, refusal, lacks } = await fitnessOf(engine.docker);
+  if (refusal) throw fault.config(`${refusal}. Nothing was started.`);
+  for (const line of [`engine ${version} at ${engine.host}${engine.by && `, by ${engine.by}`}`, ...lacks])
+    report.progress(line);
+}
+
+async function ensureAnswer(engine: Engine, home: string, report: Report): Promise<void> {
   const state = await ask(engine);
   if (state === 'up') return;
   const me = userInfo().username;
@@ -42,15 +69,21 @@ export async function ensureDocker(engine: Engine, home: string, report: Report)
     );
   const mayInstall =
     process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
-  if (engine.chosen || !mayInstall)
+  if (engine.by || !mayInstall)
     throw fault.unavailable(
       `No Docker engine answers at ${engine.host}. Nothing was started. ${
-        engine.chosen
-          ? 'Start it, or unset DOCKER_HOST to use this machine’s own.'
+        engine.by
+          ? `Start it, or choose another: it is chosen by ${engine.by}.`
           : process.platform === 'darwin'
             ? 'Install and start Docker Desktop, then start again.'
             : `Start it (sudo systemctl start docker), or install it:\n  ${install}`
       }`,
+    );
+  const elsewhere = await engineElsewhere();
+  if (elsewhere)
+    throw fault.unavailable(
+      `No Docker engine answers at ${engine.host}, but one does at ${elsewhere}. Nothing was installed or started, for a second ` +
+        `would take its networks away. Use that one, or start the other yourself:\n  DOCKER_HOST=unix://${elsewhere} ./pocketcoder start`,
     );
   if (!existsSync('/usr/sbin/dockerd')) {
     report.progress('installing Docker');

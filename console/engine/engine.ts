@@ -1,12 +1,14 @@
 /** The Docker engine: how it is reached and whether it answers. Everything but compose itself talks to it by its API. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { sha256 } from '../../ledger/src/action.ts';
 import { fault } from '../fault.ts';
 
-/** Docker Desktop on macOS may keep its socket in the home directory only. */
-const sockets = ['/var/run/docker.sock', join(homedir(), '.docker/run/docker.sock')];
+const usual = '/var/run/docker.sock';
+/** A rootless engine's, and Docker Desktop's on macOS, are the user's own. */
+const own = [`/run/user/${process.getuid?.()}/docker.sock`, join(homedir(), '.docker/run/docker.sock')];
 
 export type Engine = {
   docker: Docker;
@@ -14,23 +16,48 @@ export type Engine = {
   host: string;
   /** The socket that the executor's container mounts: a path of the engine's machine. */
   socket: string;
-  /** True when the person chose the engine by DOCKER_HOST: then nothing is installed or started for it. */
-  chosen: boolean;
+  /** What the person chose the engine by; '' where by nothing. For a chosen one nothing is installed or started. */
+  by: string;
 };
 
-/** The engine named by DOCKER_HOST, else the machine's own. Nothing is contacted yet. */
+/**
+ * Where Docker's own command line goes, and by what: DOCKER_HOST, DOCKER_CONTEXT or `docker context use`, in this order. Throws a
+ * Fault (`config`) for a context that is not of this machine.
+ */
+function choice(env: NodeJS.ProcessEnv): Pick<Engine, 'host' | 'by'> {
+  if (env['DOCKER_HOST']) return { host: env['DOCKER_HOST'], by: 'DOCKER_HOST' };
+  const directory = env['DOCKER_CONFIG'] || join(homedir(), '.docker');
+  const read = (path: string) => {
+    try {
+      return JSON.parse(readFileSync(join(directory, path), 'utf8'));
+    } catch {
+      return undefined; // Docker's own command line goes on as if it were not there.
+    }
+  };
+  const name: string = env['DOCKER_CONTEXT'] || read('config.json')?.currentContext || 'default';
+  if (name === 'default') return { host: '', by: '' };
+  const by = `the docker context "${name}"`;
+  const meta = read(`contexts/meta/${sha256(name)}/meta.json`);
+  const host = String(meta?.Endpoints?.docker?.Host ?? 'a place that cannot be read');
+  if (host.startsWith('unix://')) return { host, by };
+  throw fault.config(
+    `The engine is chosen by ${by}, which is at ${host}: not behind a socket of this machine. Nothing was started. Choose ` +
+      'another (docker context use default), or name one by DOCKER_HOST=unix://….',
+  );
+}
+
+/** The engine that the person chose, else the machine's own. Nothing is contacted yet. Throws as `choice`. */
 export function findEngine(env: NodeJS.ProcessEnv = process.env): Engine {
-  const host = env['DOCKER_HOST'] ?? '';
-  if (host && !host.startsWith('unix://'))
-    return { docker: new Docker(), host, socket: '/var/run/docker.sock', chosen: true };
-  const path = host ? host.slice('unix://'.length) : (sockets.find(existsSync) ?? '/var/run/docker.sock');
+  const { host, by } = choice(env);
+  if (host && !host.startsWith('unix://')) return { docker: new Docker(), host, socket: usual, by };
+  const path = host ? host.slice('unix://'.length) : ([usual, ...own].find(existsSync) ?? usual);
   // Docker Desktop's engine runs in a virtual machine, where its socket has the usual path.
-  const socket = process.platform === 'darwin' ? '/var/run/docker.sock' : path;
-  return { docker: new Docker({ socketPath: path }), host: `unix://${path}`, socket, chosen: host !== '' };
+  const socket = process.platform === 'darwin' || path.includes('/.docker/desktop/') ? usual : path;
+  return { docker: new Docker({ socketPath: path }), host: `unix://${path}`, socket, by };
 }
 
 /** Whether the engine answers: `denied` when its socket is there but may not be opened. */
-export async function ask(engine: Engine): Promise<'up' | 'down' | 'denied'> {
+export async function ask(engine: Pick<Engine, 'docker'>): Promise<'up' | 'down' | 'denied'> {
   try {
     await engine.docker.ping();
     return 'up';

@@ -10,6 +10,7 @@ import { checkout } from '../instance/paths.ts';
 import type { TaskImage } from '../instance/settings-file.ts';
 import { type Report, silent } from '../report.ts';
 import { extraCa } from '../start/extra-ca.ts';
+import { proxies } from '../start/proxies.ts';
 import { ensureBase } from './base.ts';
 import { collect, contextHash, tarOf } from './build-context.ts';
 import { findEngine, finished, unless } from './engine.ts';
@@ -85,7 +86,7 @@ async function built(
     // Version 2 is BuildKit: it runs only the stages that are asked for, side by side.
     const version = '2' as const;
     const labels = { 'org.pocketcoder.part': part };
-    const options = { t, dockerfile, buildargs: { BASE: base.ref, ...more }, labels, version };
+    const options = { t, dockerfile, buildargs: { BASE: base.ref, ...proxies(), ...more }, labels, version };
     const tar = tarOf([...context, { name: 'extra-ca.crt', mode: 0o644, content: extraCa() }]);
     await finished(docker, await docker.buildImage(tar, options), (raw) => {
       const line = readable(raw);

@@ -1,9 +1,11 @@
 /** What each service is told: one file per service, made from settings and state. */
-import { renderModel, renderOpencode } from '../../config/brain/render.ts';
+import { resolve } from 'node:path';
+import { type ModelChoice, renderModel, renderOpencode } from '../../config/brain/render.ts';
 import type { ProxyFile, ProxyOptions } from '../../config/proxy/proxy.ts';
 import type { Instance } from '../instance/instance.ts';
 import { filled } from '../instance/paths.ts';
-import { extraCa } from '../start/extra-ca.ts';
+import { extraCa, pemAt } from '../start/extra-ca.ts';
+import { proxies } from '../start/proxies.ts';
 
 export type ServiceFile = { service: string; name: string; uid: number; content: string };
 
@@ -72,6 +74,13 @@ function homeserverYaml(instance: Instance): string {
 /** The image of a task's container, and what it has, in words. */
 export type Sandbox = { image: string; tools: string };
 
+/** The way to the model: by the machine's proxies, but to the machine itself; believing an authority that the settings name. */
+const modelProxy = (model: ModelChoice, home: string): ProxyOptions => ({
+  ...renderModel(model),
+  ...(model.ca && { ca: String(pemAt(resolve(home, model.ca), 'model.ca')) }),
+  proxies: { ...proxies(), no_proxy: `host.docker.internal,${proxies()['no_proxy'] ?? ''}` },
+});
+
 /**
  * The files of all services that this instance runs.
  * @param sandboxes of the workspaces with an image of their own, and of all others under ''
@@ -82,7 +91,7 @@ export function serviceFiles(
   sandboxes: ReadonlyMap<string, Sandbox>,
   egressImage?: string,
 ): ServiceFile[] {
-  const { settings, state } = instance;
+  const { settings, state, home } = instance;
   const { passwords } = state;
   const of = (what: (sandbox: Sandbox) => string) =>
     Object.fromEntries(Array.from(sandboxes, ([workspace, sandbox]) => [workspace, what(sandbox)]));
@@ -130,7 +139,7 @@ export function serviceFiles(
   const files = (service: string, uid: number, contents: Record<string, string>): ServiceFile[] =>
     Object.entries(contents).map(([name, content]) => ({ service, name, uid, content }));
   const proxy = (service: string, host: string, port: number, options: ProxyOptions): ServiceFile => {
-    const ca = options.upstream.startsWith('https:') ? Buffer.from(extraCa()).toString() : '';
+    const ca = options.upstream.startsWith('https:') ? `${extraCa()}${options.ca ?? ''}` : '';
     const file: ProxyFile = { listen: { host, port }, ...options, ...(ca && { ca }) };
     return { service, name: 'proxy.json', uid: 10005, content: JSON.stringify(file) };
   };
@@ -147,6 +156,6 @@ export function serviceFiles(
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
     ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain)) : []),
-    ...(model ? [proxy('model', 'model-proxy', 8081, renderModel(model))] : []),
+    ...(model ? [proxy('model', 'model-proxy', 8081, modelProxy(model, home))] : []),
   ];
 }

@@ -27,6 +27,8 @@ export type Settings = {
   /** The owner's, by its IANA name. */
   timezone?: string;
   ports?: { homeserver?: number; ledger?: number; https?: number; http?: number };
+  /** The block of addresses of the containers' networks, as `10.99.7.0/24`. */
+  subnet?: string;
   model?: ModelChoice;
   approvals?: Approvals;
   sandbox?: {

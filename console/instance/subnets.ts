@@ -10,27 +10,25 @@ import type Docker from 'dockerode';
 import { fault } from '../fault.ts';
 import { type Instance, withState } from './instance.ts';
 
-/** Where this machine has a way already, by Linux' own table, as `10.1.0.0/16`; the default route is none. */
-function routes(): string[] {
-  if (!existsSync('/proc/net/route')) return [];
-  const dotted = (hex: string) => [...Buffer.from(hex, 'hex')].reverse().join('.');
-  const [, ...lines] = readFileSync('/proc/net/route', 'utf8').trim().split('\n');
-  return lines.flatMap((line) => {
-    const [, to = '', , , , , , mask = ''] = line.split('\t');
-    const prefix = Number.parseInt(mask, 16).toString(2).replaceAll('0', '').length;
-    return prefix > 0 ? [`${dotted(to)}/${prefix}`] : [];
-  });
-}
+/**
+ * Where a machine has a way already, by Linux' own tables (/proc/net/fib_trie), a VPN's own among them, as `10.1.0.0/16`. What is wider
+ * than a /8 leads out, as a default route does, and is no network.
+ */
+export const routesIn = (trie: string): string[] =>
+  [...trie.matchAll(/\|-- (\S+)((?:\n +\/\d+ .*)+)/g)].flatMap(([, address, ways = '']) =>
+    [...ways.matchAll(/\/(\d+) /g)].flatMap(([, n]) => (Number(n) < 8 ? [] : [`${address}/${n}`])),
+  );
 
 /** What is in use: the engine's networks, this machine's own, and its routes. */
 async function taken(docker: Docker): Promise<string[]> {
   const networks = await docker.listNetworks();
   const theirs = networks.flatMap(({ IPAM }) => (IPAM?.Config ?? []).map(({ Subnet }) => Subnet ?? ''));
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ cidr }) => cidr ?? ''));
-  return [...theirs, ...own, ...routes()];
+  const trie = '/proc/net/fib_trie';
+  return [...theirs, ...own, ...routesIn(existsSync(trie) ? readFileSync(trie, 'utf8') : '')];
 }
 
-/** Whether a block `10.x.y` of 256 addresses has none of these networks in it, nor lies in one. */
+/** Whether a block (`10.x.y`) of 256 addresses has none of these networks in it, nor lies in one. */
 function isFree(subnet: string, networks: readonly string[]): boolean {
   const ours = new BlockList();
   ours.addSubnet(`${subnet}.0`, 24);
@@ -43,17 +41,22 @@ function isFree(subnet: string, networks: readonly string[]): boolean {
   });
 }
 
-/** The instance with its block (`10.x.y`), chosen free at the first start and kept. */
+/** The private ranges (RFC 1918), the least used first. */
+const ranges = [() => `10.${randomInt(64, 128)}`, () => `172.${randomInt(16, 32)}`, () => '192.168'];
+
+/** A block (`10.x.y`) that nothing of these lies in; undefined where they take all. */
+export function freeBlock(networks: readonly string[]): string | undefined {
+  const tried = ranges.flatMap((range) => Array.from({ length: 200 }, () => `${range()}.${randomInt(256)}`));
+  return tried.find((block) => isFree(block, networks));
+}
+
+/** The instance with its block: the settings' own, else one chosen free at the first start and kept. */
 export async function withSubnet(docker: Docker, instance: Instance): Promise<Instance> {
-  if (instance.state.subnet) return instance;
-  const networks = await taken(docker);
-  for (let tries = 0; tries < 200; tries++) {
-    const subnet = `10.${randomInt(64, 128)}.${randomInt(256)}`;
-    if (!isFree(subnet, networks)) continue;
-    return withState(instance, { ...instance.state, subnet });
-  }
+  const { settings, state } = instance;
+  const subnet = settings.subnet?.replace('.0/24', '') ?? state.subnet ?? freeBlock(await taken(docker));
+  if (subnet) return withState(instance, { ...state, subnet });
   throw fault.unavailable(
-    "No block of addresses is free between 10.64.0.0 and 10.127.255.255 for the containers' networks: this machine's own " +
-      'networks or routes take them all. Nothing was started.',
+    "No private block of addresses is free for the containers' networks: this machine's own networks or routes take them all. " +
+      'Nothing was started: name one that they may have all the same, by subnet: 10.99.7.0/24 in pocketcoder.yaml.',
   );
 }

@@ -1,6 +1,6 @@
 /** Brings an instance up, phase by phase. Every phase finds what an earlier run already did and goes on from there. */
 import { X509Certificate } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { closeOpen } from '../backup/close-open.ts';
 import { ensureBase } from '../engine/base.ts';
@@ -111,6 +111,13 @@ function writeVariables(
   writeFileSync(join(home, 'compose.env'), lines.join(''));
 }
 
+/** Takes containers and networks of an earlier start away that were at other addresses: compose moves none under what is on it. */
+async function leaveNetworks({ compose, instance: { home, state } }: Running, report: Report) {
+  const before = join(home, 'compose.env');
+  if (existsSync(before) && !readFileSync(before, 'utf8').includes(`SUBNET=${state.subnet}\n`))
+    await compose(['down'], report);
+}
+
 /** Starts these services and waits until each is ready. */
 async function up(running: Running, report: Report, services: readonly string[]): Promise<void> {
   const { engine, compose, instance } = running;
@@ -191,6 +198,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
     const files = serviceFiles(instance, sandboxes, parts.get('egress'));
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
+    await leaveNetworks(running, report);
     writeVariables(instance, engine, parts, hash);
     await up(running, report, first);
   });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { checkout, filled } from '../instance/paths.ts';
 import { stateHome } from '../instance/state.ts';
 import type { Report } from '../report.ts';
+import { names as proxyNames } from './proxies.ts';
 
 /** A word of a unit file: quoted, and without what systemd would fill in. systemd.syntax(7), systemd.unit(5) */
 const word = (text: string): string =>
@@ -17,7 +18,10 @@ Wants=network-online.target
 `;
 
 /** What `start` goes by, and a service would not have. */
-const taken = ['DOCKER_HOST', 'POCKETCODER_BASE', 'NODE_EXTRA_CA_CERTS'];
+const taken = [
+  ...['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_CONFIG', 'POCKETCODER_BASE'],
+  ...['POCKETCODER_EXTRA_CA', 'SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS', ...proxyNames],
+];
 
 /**
  * The containers outlive the command that starts them and are restarted by Docker, so the unit is a oneshot: it brings up
@@ -27,7 +31,9 @@ const taken = ['DOCKER_HOST', 'POCKETCODER_BASE', 'NODE_EXTRA_CA_CERTS'];
 export function unitFor(scope: 'system' | 'user', env: NodeJS.ProcessEnv = process.env): string {
   const system = scope === 'system';
   const variables: NodeJS.ProcessEnv = { POCKETCODER_HOME: stateHome(env) };
-  for (const name of taken) if (env[name]) variables[name] = env[name];
+  // Everybody may read a unit: a proxy with a password in its address is left out, however that is written.
+  const isSecret = (name: string) => proxyNames.includes(name) && env[name]?.includes('@');
+  for (const name of taken) if (env[name] && !isSecret(name)) variables[name] = env[name];
   const environment = Object.entries(variables).map((pair) => `Environment=${word(pair.join('='))}`);
   return filled('systemd.service', {
     program: argument(join(checkout, 'pocketcoder')),

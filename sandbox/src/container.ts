@@ -3,6 +3,7 @@ import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 
+/** `cpus`: 0 for no limit. */
 export type Limits = { memory_mb: number; pids: number; cpus: number };
 /** Who commits are by where a repository does not say. */
 export type GitIdentity = { name: string; email: string };
@@ -140,6 +141,12 @@ const code = (error: unknown): number => (error as { statusCode?: number }).stat
 export async function strongestRuntime(docker: Docker): Promise<'runsc' | undefined> {
   const info = (await docker.info()) as { Runtimes?: Record<string, unknown> };
   return info.Runtimes && Object.hasOwn(info.Runtimes, 'runsc') ? 'runsc' : undefined;
+}
+
+/** The limits as this engine takes them: a kernel without quotas of processors refuses every container that asks for one. */
+export async function limitsAt(docker: Docker, limits: Limits): Promise<Limits> {
+  const info = (await docker.info()) as { CpuCfsQuota?: boolean };
+  return info.CpuCfsQuota === false ? { ...limits, cpus: 0 } : limits;
 }
 
 /**

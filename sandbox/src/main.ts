@@ -7,7 +7,7 @@ import { type Logger, pino } from 'pino';
 import { reachLedger } from '../../ledger/src/reach.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { readSettings, SettingsError } from './configuration.ts';
-import { strongestRuntime } from './container.ts';
+import { limitsAt, strongestRuntime } from './container.ts';
 import { startExecutor } from './executor.ts';
 import { makeTasks } from './tasks.ts';
 
@@ -55,8 +55,9 @@ async function main(log: Logger): Promise<void> {
   const settings = readSettings(process.argv[2] ?? '/run/pocketcoder/executor.json');
   const { docker, id } = await engine();
   const runtime = await strongestRuntime(docker);
-  const { project, limits, git, egress } = settings;
+  const { project, git, egress } = settings;
   const images = await idsOf(docker, settings.task_images);
+  const limits = await limitsAt(docker, settings.limits);
   const tasks = makeTasks(docker, {
     project,
     images,

@@ -38,11 +38,11 @@ export type Origin = {
 
 const names = { origin: 'origin.test', machine: 'machine.test', inside: 'inside.test' };
 
-/** A key and a certificate for the origin that is its own authority. */
-function certificate(): { key: Buffer; cert: Buffer } {
+/** A key and a certificate for an origin of these names that is its own authority. */
+export function certificate(...names: string[]): { key: Buffer; cert: Buffer } {
   const dir = mkdtempSync(join(tmpdir(), 'origin-'));
   const [key, cert] = [join(dir, 'key'), join(dir, 'cert')];
-  const alternatives = Object.values(names).map((name) => `DNS:${name}`);
+  const alternatives = names.map((name) => `DNS:${name}`);
   const words = '-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=origin';
   const more = ['-addext', `subjectAltName=${alternatives}`, '-keyout', key, '-out', cert];
   execFileSync('openssl', ['req', ...words.split(' '), ...more], { stdio: 'pipe' });
@@ -96,7 +96,7 @@ const plain: Serve = (req, res) => {
 export async function startOrigin(docker: Docker, project: string, serve = plain): Promise<Origin> {
   const address = await gateway(docker, project, 'a');
   const machine = await gateway(docker, project, 'b');
-  const { key, cert } = certificate();
+  const { key, cert } = certificate(...Object.values(names));
   const seen: string[] = [];
   const server = https.createServer({ key, cert }, async (req, res) => {
     const parts = await Array.fromAsync(req as AsyncIterable<Buffer>).catch(() => undefined);

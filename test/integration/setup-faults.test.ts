@@ -1,8 +1,10 @@
 /** Faults met at the start: each has its message, its exit code, and leaves nothing behind. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -15,6 +17,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { findEngine } from '../../console/engine/engine.ts';
 import { alone } from '../../console/instance/alone.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { projectOf } from '../../console/instance/state.ts';
 import { launch } from '../harness/instance.ts';
 
@@ -151,6 +154,48 @@ test('a second start on the same directory is told that one is at work, and chan
     });
     assert.equal((await launch(['start', '-d'], { env })).code, 69);
     assert.deepEqual(readdirSync(home), ['secrets.json']);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+test('as root no second engine is installed or started beside one that answers elsewhere', {
+  skip: process.getuid?.() !== 0,
+}, async () => {
+  const home = mkdtempSync(join(tmpdir(), 'pocketcoder-fault-'));
+  const bin = join(home, 'bin');
+  mkdirSync(bin);
+  for (const name of ['dockerd', 'apt-get', 'systemctl'])
+    writeFileSync(join(bin, name), `#!/bin/sh\necho ${name} >> ${home}/begun\nexit 1\n`, { mode: 0o755 });
+  // In namespaces of its own, for the engine of this machine must not be seen, and one that was begun must not harm it.
+  const script = `mount -t tmpfs none /run && ip link set lo up
+    "$1" --input-type=module -e "import('$2').then(({ standIn }) => standIn('/run/user/1000/docker.sock'))" & engine=$!
+    while ! [ -S /run/user/1000/docker.sock ]; do kill -0 $engine || exit 2; done
+    [ "$3" = there ] || { kill $engine; wait $engine; }
+    ./pocketcoder start -d; code=$?; kill $engine; exit $code`;
+  const begin = (is: string) =>
+    spawnSync(
+      'unshare',
+      ['-m', '-n', 'sh', '-c', script, 'sh', process.execPath, join(checkout, 'test/harness/engine.ts'), is],
+      {
+        ...{ cwd: checkout, encoding: 'utf8', timeout: 120_000 },
+        env: { ...process.env, POCKETCODER_HOME: home, PATH: `${bin}:${process.env['PATH']}` },
+      },
+    );
+  try {
+    const ran = begin('there');
+    assert.match(
+      ran.stderr,
+      /but one does at \/run\/user\/1000\/docker\.sock\. Nothing was installed or started.*\n {2}DOCKER_HOST=unix:/,
+    );
+    assert.equal(ran.status, 69);
+    assert.equal(existsSync(join(home, 'begun')), false);
+    begin('gone');
+    assert.match(
+      readFileSync(join(home, 'begun'), 'utf8'),
+      /dockerd|apt-get/,
+      'the twin: alone, one is begun',
+    );
   } finally {
     rmSync(home, { recursive: true, force: true });
   }

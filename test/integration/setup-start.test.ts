@@ -1,9 +1,10 @@
 /** A whole start and a second one, what a service going down means, and two instances side by side. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { appendFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../console/engine/engine.ts';
+import { freeBlock } from '../../console/instance/subnets.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 
 const { docker } = findEngine();
@@ -87,6 +88,21 @@ test('a homeserver that went down is told by status and brought back by start', 
   const again = await instance.run(['start', '-d', '--json']);
   assert.equal(again.code, 0, again.out);
   assert.equal((await instance.run(['status'])).code, 0);
+});
+
+test('a start moves what runs to the addresses that the settings name, and keeps accounts and room', async () => {
+  const networks = async (project?: string) =>
+    (await docker.listNetworks({ filters: { name: project ? [`${project}_`] : [] } })).flatMap(({ IPAM }) =>
+      (IPAM?.Config ?? []).map(({ Subnet = '' }) => Subnet),
+    );
+  const block = freeBlock(['10.0.0.0/8', '192.168.0.0/16', ...(await networks())]);
+  appendFileSync(join(instance.home, 'pocketcoder.yaml'), `subnet: ${block}.0/24\n`);
+  const again = await instance.run(['start', '-d', '--json']);
+  assert.equal(again.code, 0, again.out);
+  assert.equal(again.events.find(({ event }) => event === 'ready')?.['room'], instance.room);
+  assert.equal(await login(instance.owner.user, instance.owner.password), 200);
+  const moved = await networks(instance.project);
+  assert.ok(moved.length > 3 && moved.every((subnet) => subnet.startsWith(`${block}.`)), moved.join());
 });
 
 test('a second instance runs beside the first, with ports and accounts of its own', async () => {

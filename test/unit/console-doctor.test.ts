@@ -35,7 +35,7 @@ function scene(): Scene {
     modes: { '.': 0o700, 'secrets.json': 0o600, 'pocketcoder.yaml': 0o600 },
     free: 9 * gibi,
     instance: { settings: { model } } as unknown as Instance,
-    engine: { host: 'unix:///s', chosen: false, is: 'up', version: '20.10.24', api: '1.41' },
+    engine: { host: 'unix:///s', by: '', is: 'up', version: '20.10.24', api: '1.41' },
     compose: 'plugin',
     base: true,
     parts: ['homeserver', 'ledger', 'bot', 'executor', 'brain', 'model'].map(part),
@@ -149,6 +149,16 @@ const faults: Fault[] = [
       s.engine.api = '1.40';
     },
     ...{ level: 'warn', check: 'docker', what: /older/, fix: /20\.10/ },
+  },
+  {
+    name: 'an engine on which nothing of it runs',
+    change: (s) => Object.assign(s.engine, { refusal: 'What answers is Podman' }),
+    ...{ level: 'fail', check: 'docker', what: /^What answers is Podman$/, fix: /start -d$/ },
+  },
+  {
+    name: 'a limit that the kernel does not have',
+    change: (s) => Object.assign(s.engine, { lacks: ['No cpu cfs quota support: tasks go without'] }),
+    ...{ level: 'warn', check: 'docker', what: /^No cpu cfs quota/, fix: /care\.md/ },
   },
   {
     name: 'a service that is not there',

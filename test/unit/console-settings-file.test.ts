@@ -9,6 +9,7 @@ import { findInstance, openInstance } from '../../console/instance/instance.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
 import { readSettings } from '../../console/instance/settings-file.ts';
 import { newState, readState, writeState } from '../../console/instance/state.ts';
+import { certificate } from '../harness/origin.ts';
 
 let home: string;
 beforeEach(() => {
@@ -117,6 +118,8 @@ const wrong: [string, string, RegExp][] = [
   ['an offset for a time zone', 'timezone: "+02:00"\n', /line 1: there is no time zone "\+02:00"/],
   ['a tool that no image is made with', 'sandbox: { image: [ruby] }\n', /line 1: sandbox.image/],
   ['a workspace that cannot be', 'sandbox: { images: { Shop: [go] } }\n', /line 1: sandbox.images/],
+  ['addresses of others', 'subnet: 8.8.8.0/24\n', /line 1: subnet must match/],
+  ['a block that is larger', '\nsubnet: 10.9.0.0/16\n', /line 2: subnet must match/],
   ['a key given twice', 'owner: a\nowner: b\n', /line [12]: Map keys must be unique/],
 ];
 for (const [name, text, message] of wrong)
@@ -135,6 +138,39 @@ test('what a task’s image has is a list or a Dockerfile, and no limit of a con
     const files = serviceFiles(await openInstance(false), new Map());
     const executor = files.find((f) => f.name === 'executor.json');
     assert.deepEqual(JSON.parse(executor?.content ?? '').limits, { memory_mb: 1024, pids: 512, cpus: 1 });
+  }
+});
+
+test('the way to the model: an authority of its own beside the machine’s, and the machine’s proxies', async () => {
+  const { cert } = certificate('m');
+  const wayOf = async (url: string) => {
+    settings(`model: { provider: openai-compatible, name: m, url: "${url}", ca: own.pem }\n`);
+    const file = serviceFiles(await openInstance(false), new Map()).find(({ name }) => name === 'proxy.json');
+    return JSON.parse(file?.content ?? '');
+  };
+  const before = { ...process.env };
+  for (const name of Object.keys(before)) if (/_proxy$/i.test(name)) delete process.env[name];
+  try {
+    await assert.rejects(
+      wayOf('https://m/v1'),
+      /model\.ca: .*own\.pem is no certificate.*Nothing was started/,
+    );
+    writeFileSync(join(home, 'own.pem'), 'none\n');
+    await assert.rejects(wayOf('https://m/v1'), /is no certificate/);
+    writeFileSync(join(home, 'own.pem'), cert);
+    const direct = await wayOf('https://m/v1?api-version=2');
+    assert.ok(direct.ca.endsWith(cert.toString()) && direct.upstream === 'https://m/v1?api-version=2');
+    assert.deepEqual(direct.proxies, { no_proxy: 'host.docker.internal,' });
+    Object.assign(process.env, { https_proxy: 'http://p:3128', NO_PROXY: '.local' });
+    const { proxies } = await wayOf('https://m/v1');
+    assert.deepEqual([proxies.HTTPS_PROXY, proxies.https_proxy], ['http://p:3128', 'http://p:3128']);
+    assert.equal(proxies.no_proxy, 'host.docker.internal,.local');
+    process.env['HTTPS_PROXY'] = process.env['https_proxy'] = 'http://u:secret@127.0.0.1:3128';
+    const lost = await wayOf('https://m/v1').then(() => '', String);
+    assert.match(lost, /HTTPS_PROXY names this machine's loopback.*Nothing was started/);
+    assert.doesNotMatch(lost, /secret/);
+  } finally {
+    process.env = before;
   }
 });
 

@@ -22,6 +22,24 @@ test('a unit starts after Docker, stops in order, and tries again what passes by
   assert.ok(!never.includes('69') && !never.includes('75') && never.includes('78'));
 });
 
+test('what a start goes by here goes into the unit, and a password does not', () => {
+  const by = {
+    POCKETCODER_EXTRA_CA: '/c@1.pem',
+    DOCKER_HOST: 'ssh://me@there',
+    DOCKER_CONTEXT: 'c',
+    http_proxy: 'http://p:1',
+  };
+  const secret = { HTTPS_PROXY: 'http://me:sec/secret@p:1', https_proxy: 'me:secret@p:1' };
+  const unit = unitFor('user', { POCKETCODER_HOME: '/s', ...by, ...secret });
+  assert.deepEqual(lines(unit, 'Environment').slice(1), [
+    '"DOCKER_HOST=ssh://me@there"',
+    '"DOCKER_CONTEXT=c"',
+    '"POCKETCODER_EXTRA_CA=/c@1.pem"',
+    '"http_proxy=http://p:1"',
+  ]);
+  assert.doesNotMatch(unit, /secret/);
+});
+
 test('a user’s own unit names nothing of the system’s', () => {
   const unit = unitFor('user', { POCKETCODER_HOME: '/home/o/state' });
   assert.doesNotMatch(unit, /docker\.service|User=|multi-user/);
