@@ -26,7 +26,7 @@ import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
 import { troubleStore } from './room/troubles.ts';
 import { createUndo } from './room/undo.ts';
-import type { Configuration } from './settings.ts';
+import { boundIn, type Configuration } from './settings.ts';
 import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
@@ -84,7 +84,8 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     halted: tasks.halted,
   });
   const asks = createAsks(desk, book);
-  const gateway = createGateway({ ...c.gateway, network: c.network === true, log });
+  const bound = () => boundIn(c.secrets);
+  const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
     ...{ brain, tasks, matrix, roomOf, leak, log },

@@ -3,6 +3,7 @@ import { renderModel, renderOpencode } from '../../config/brain/render.ts';
 import type { ProxyFile, ProxyOptions } from '../../config/proxy/proxy.ts';
 import type { Instance } from '../instance/instance.ts';
 import { filled } from '../instance/paths.ts';
+import type { State } from '../instance/state.ts';
 import { extraCa } from '../start/extra-ca.ts';
 
 export type ServiceFile = { service: string; name: string; uid: number; content: string };
@@ -69,6 +70,19 @@ function homeserverYaml(instance: Instance): string {
   return filled('homeserver/homeserver.yaml', { server_name, public_baseurl, ...homeserver });
 }
 
+/** Where bot and executor each find a file of their own about secrets for hosts. */
+const secretsFile = '/run/pocketcoder/secrets.json';
+
+/** The secrets for the executor, and what is for which host for the bot: read anew by both, so nothing is started for them. */
+export function secretFiles({ hosts = {} }: State): ServiceFile[] {
+  const bound = Object.fromEntries(Object.entries(hosts).map(([name, { host }]) => [name, host]));
+  const name = 'secrets.json';
+  return [
+    { service: 'executor', name, uid: 0, content: JSON.stringify(hosts) },
+    { service: 'bot', name, uid: 10002, content: JSON.stringify(bound) },
+  ];
+}
+
 /**
  * The files of all services that this instance runs.
  * @param taskImage the image of a task's container @param tools what it has, in words
@@ -104,6 +118,7 @@ export function serviceFiles(
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     network: egressImage !== undefined,
+    secrets: secretsFile,
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
     tools,
@@ -114,7 +129,9 @@ export function serviceFiles(
     ledger: ledger('executor'),
     task_image: taskImage,
     limits: { memory_mb: 1024, pids: 512, cpus: 2, ...limits },
-    ...(egressImage && { egress: { image: egressImage, roots: Buffer.from(extraCa()).toString() } }),
+    ...(egressImage && {
+      egress: { image: egressImage, roots: Buffer.from(extraCa()).toString(), secrets: secretsFile },
+    }),
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
   const json = (service: string, uid: number, value: object): ServiceFile => ({

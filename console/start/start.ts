@@ -18,6 +18,7 @@ import {
   pageOf,
   phoneAddressOf,
   portsOf,
+  secretFiles,
   serviceFiles,
   servicesOf,
 } from '../engine/services.ts';
@@ -183,6 +184,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
     const tools = await fileOf(engine.docker, task, '/usr/lib/pocketcoder/tools');
     const files = serviceFiles(instance, task, tools.toString().trim(), images.get('egress'));
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
+    await writeServiceFiles(engine.docker, instance.state.project, base.ref, secretFiles(instance.state));
     writeVariables(instance, engine, images, hash);
     await up(running, report, first);
   });

@@ -39,6 +39,8 @@ export type EgressRule = {
   port: 443;
   class: 'read' | 'git-fetch' | 'git-push' | 'any';
   path: string;
+  /** The name of what its proxy shows the host: the value is the operator's, and is in no action. */
+  secret?: string;
 };
 /** The task's way out, for so many bytes either way and so many seconds from its claim on. */
 export type EgressArgs = { rules: readonly EgressRule[]; up: number; down: number; seconds: number };

@@ -79,6 +79,7 @@ function askedBy({ a, b, c, d }: Step): Asked {
     { kind: 'thaw', args: {} },
     egress({ class: of(['read', 'any', 'git-push', 'raw'], b), path: of(['/', '/a/b', '/a/../b'], c) }),
     egress({ host: of(['a.example', '127.0.0.1', 'example.org.', '0x7f.1'], b) }),
+    egress({ path: '/a', class: of(['read', 'any', 'git-push'], b), secret: of(['T', 'T-1', '', '1'], c) }),
     { kind: 'plan', args: { steps: [egress({}), of(acts, c)], seconds } },
     { kind: 'list', args: { path: 'src' } },
   ];

@@ -7,13 +7,14 @@ const counts = (v, top) => Number.isSafeInteger(v) && Number(v) > 0 && Number(v)
 
 /** @param {any} rule */
 function isNamed(rule) {
-  if (
-    Object.keys(rule ?? {})
-      .sort()
-      .join() !== 'class,host,path,port' ||
-    rule.port !== 443
-  )
-    return false;
+  const { secret, ...named } = rule ?? {};
+  if (Object.keys(named).sort().join() !== 'class,host,path,port' || rule.port !== 443) return false;
+  if (Object.keys(rule).includes('secret')) {
+    if (typeof secret !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(secret) || rule.class === 'any')
+      return false;
+    if (rule.class === 'read' && !/^(registry\.npmjs\.org|npm\.pkg\.github\.com)$/.test(rule.host))
+      return false;
+  }
   const { host, path, class: what } = rule;
   if (typeof host !== 'string' || typeof path !== 'string' || path.length > 200) return false;
   const url = URL.parse(`https://${host}${path}`);

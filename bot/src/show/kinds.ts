@@ -107,7 +107,10 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   egress: {
     wish: 'reach the network',
     parts: ({ rules, up, down, seconds }) => [
-      ...rules.flatMap(({ host, class: kind, path }) => labelled(reaches[kind], `https://${host}${path}`)),
+      ...rules.flatMap(({ host, class: kind, path, secret }) => [
+        ...labelled(reaches[kind], `https://${host}${path}`),
+        ...(secret ? [{ line: `🔑 ${secret} is shown to ${host}, not to the agent` }] : []),
+      ]),
       { line: `up to ${megabytes(down)} down and ${megabytes(up)} up, for ${duration(seconds)}` },
       { line: 'holds for everything in this task, also for what runs in the background' },
       { line: 'a network lease that this task has already ends: this one takes its place' },
