@@ -21,6 +21,7 @@ import { createWatch } from './room/guard.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
 import { wasOpen } from './room/progress.ts';
+import { createPush } from './room/push.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
@@ -98,9 +99,14 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
         .some((page) => page.action.task === task && page.action.requester === 'brain' && !wasOpen(page)),
   });
   const tour = createTour({ db, say: sayLine, log });
+  const undo = createUndo({ desk, book, conversation, say: sayLine });
+  const push = createPush({ desk, book, bound, say: sayLine });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
-    onShown: createUndo({ desk, book, conversation, say: sayLine }),
+    async onShown(page, outcome) {
+      await undo(page, outcome);
+      await push(page, outcome);
+    },
     async onOpen(page) {
       const outcome = { state: 'open', output: '', truncated: false } as const;
       if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);

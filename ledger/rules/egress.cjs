@@ -2,6 +2,7 @@
 // What an egress lease may name: hosts, each with what may be asked of it, bytes either way, and seconds. Runs in goja too.
 // A secret goes by its name alone; that it is there, and for that host, is the executor's to say.
 const { longestWait, whole } = require('./policy.cjs');
+const { isObjectId } = require('./workspaces.cjs');
 
 /** @typedef {Record<string, unknown>} Body */
 
@@ -59,4 +60,13 @@ const isEgress = ({ rules, up, down, seconds, ...more }) =>
   whole(seconds, 1, Math.min(longestWait, 86400)) &&
   Object.keys(more).length === 0;
 
-module.exports = { isEgress, isHost, isSecretName };
+/** Whether these are a push's arguments: a branch as git may name it, a commit, and what that brings. @param {Body} args */
+const isPush = ({ host, path, secret, branch, commit, commits, ssh = 'none', ...more }) =>
+  isRule({ host, port: 443, class: 'git-push', path, ...(secret !== undefined && { secret }) }) &&
+  typeof branch === 'string' &&
+  /^[^\0- \x7f~^:?*[\\]{1,200}$/.test(branch) &&
+  isObjectId(commit) &&
+  [commits, ssh].every((v) => typeof v === 'string' && v.length > 0 && v.length <= 4000) &&
+  Object.keys(more).length === 0;
+
+module.exports = { isEgress, isPush, isHost, isSecretName };

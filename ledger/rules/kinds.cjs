@@ -20,6 +20,8 @@ const kinds = {
   export: { class: 'read', words: true },
   write_file: { class: 'write', paths: ['path'] },
   edit_file: { class: 'write', paths: ['path'] },
+  push_look: { class: 'read', words: true },
+  push: { class: 'network' },
   undo_diff: { class: 'read', words: true },
   undo: { class: 'write' },
   egress: { class: 'network' },

@@ -85,6 +85,53 @@ odd_names() {
   [ "$all" -le 20 ] || echo "left out: $((all - 20)) more"
 }
 
+begin() { # a repository of our own, over the objects that came in
+  format=sha1 base=
+  if [ -e /base/HEAD ]; then
+    format=$(git --git-dir=/base rev-parse --show-object-format)
+    base=$(git --git-dir=/base rev-parse HEAD)
+  fi
+  git init -q --bare --template= --object-format="$format" $scratch/repository
+  mkdir -p $scratch/repository/objects/info
+  [ -z "$base" ] || echo /base/objects > $scratch/repository/objects/info/alternates
+}
+
+# Which commit a branch of the workspace is at. Of the agent's .git its files are read, which can run nothing.
+find_branch() { # [branch]
+  local own=/workspace/.git line=
+  branch=$1
+  [ -f $own/HEAD ] || { echo 'there is no git repository in the workspace'; exit 1; }
+  if [ -z "$branch" ]; then
+    line=$(head -c 300 $own/HEAD)
+    branch=${line#ref: refs/heads/}
+    [ "$branch" != "$line" ] || { echo 'no branch is checked out: !push BRANCH names one'; exit 1; }
+  fi
+  git check-ref-format "refs/heads/$branch" || { echo 'that is no name of a branch'; exit 1; }
+  commit=$(head -c 100 "$own/refs/heads/$branch" 2> /dev/null ||
+    awk -v "ref=refs/heads/$branch" '$2 == ref { print $1 }' $own/packed-refs 2> /dev/null || true)
+  [[ $commit =~ ^[0-9a-f]{40}([0-9a-f]{24})?$ ]] || { echo "there is no commit on a branch $branch"; exit 1; }
+}
+
+# Takes what a commit has over the import into our repository, every object under the hash of what it holds: the agent's own repository
+# may hold one thing under the name of another, and change it meanwhile.
+gather() { # commit
+  cp -r $scratch/repository $scratch/gather
+  echo /workspace/.git/objects >> $scratch/gather/objects/info/alternates
+  printf '%s\n' "$1" ${base:+"^$base"} | git --git-dir=$scratch/gather pack-objects -q --revs --stdout 2> /dev/null |
+    git --git-dir=$scratch/repository index-pack --stdin > /dev/null 2>&1 || { echo 'its commits cannot all be read'; return 1; }
+}
+
+# What a person is shown of the commits that a push brings, by the commit alone: the same each time.
+commits() { # commit
+  local count
+  count=$(git rev-list --count "$1" ${base:+"^$base"} 2> /dev/null) || { echo 'its commits cannot all be read'; return 1; }
+  [ "$count" != 0 ] || { echo 'it has no commit that was not there at the import'; return 1; }
+  echo "commits since the import: $count"
+  git log -n 20 --format='%h %<(100,trunc)%s' "$1" ${base:+"^$base"} |
+    perl -MEncode -CO -pe 's/ +$//; $_ = decode("UTF-8", $_, Encode::FB_PERLQQ)'
+  [ "$count" -le 20 ] || echo "and $((count - 20)) before those"
+}
+
 say() { # commit tree files bytes [left]
   local odd
   odd=$(perl -0 -ne 'chomp; print $sep, "\"", unpack("H*", $_), "\""; $sep = ","' $scratch/odd 2> /dev/null || true)
@@ -92,6 +139,29 @@ say() { # commit tree files bytes [left]
 }
 
 case $1 in
+outgoing) # [branch] | branch commit url sha256: shows what a push would bring, or pushes exactly that. In a container of its own.
+  begin
+  [ ! -e /base/shallow ] || cp /base/shallow $scratch/repository/
+  export GIT_DIR=$scratch/repository GIT_NO_REPLACE_OBJECTS=1 GIT_ALLOW_PROTOCOL=https
+  if [ $# -le 2 ]; then
+    find_branch "${2-}"
+    gather "$commit"
+    commits "$commit" > $scratch/shown || { cat $scratch/shown; exit 1; }
+    printf '%s\n%s\n' "$branch" "$commit"
+    cat $scratch/shown
+    exit
+  fi
+  gather "$3"
+  commits "$3" > $scratch/shown || true
+  if ! echo "$5  $scratch/shown" | sha256sum --status -c; then
+    echo 'the commits are not what the card showed; nothing was pushed'
+    exit 1
+  fi
+  failed=0
+  git push --no-verify "$4" "$3:refs/heads/$2" > $scratch/said 2>&1 || failed=$?
+  head -c 3000 $scratch/said
+  exit $failed
+  ;;
 import)
   case $2 in
   directory)
@@ -116,14 +186,8 @@ import)
   say "$(git rev-parse HEAD)" "$(git rev-parse 'HEAD^{tree}')" $size
   ;;
 export) # bundle|patch|diff|directory, and git where the other side has the commit that came in
-  format=sha1 base=
-  if [ -e /base/HEAD ]; then
-    format=$(git --git-dir=/base rev-parse --show-object-format)
-    base=$(git --git-dir=/base rev-parse HEAD)
-  fi
-  git init -q --bare --template= --object-format="$format" $scratch/repository
+  begin
   plain $scratch/repository
-  [ -z "$base" ] || { mkdir -p $scratch/repository/objects/info; echo /base/objects > $scratch/repository/objects/info/alternates; }
   use $scratch/repository
   tree $base
   before=$(git rev-parse -q --verify "$base^{tree}" || git hash-object -w -t tree /dev/null)

@@ -7,6 +7,7 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import type { Claimed } from './claim.ts';
 import { SandboxError } from './container.ts';
 import type { Lease } from './egress.ts';
+import { isOutgoing, outgoing } from './outgoing.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf } from './script.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -79,9 +80,12 @@ async function start(
   try {
     if (missing) return notRun(missing);
     const kept = await snapshots.carryOut(claimed);
-    return kept ?? (await c.tasks.run(action, id, scriptOf(action, leased, sent), passOn(c, id)));
+    if (kept) return kept;
+    const script = scriptOf(action, leased, sent);
+    if (isOutgoing(action)) return await outgoing(c, action, script, passOn(c, id));
+    return await c.tasks.run(action, id, script, passOn(c, id));
   } catch (error) {
-    if (error instanceof ScriptError) return notRun(error.message);
+    if (error instanceof ScriptError || error instanceof SandboxError) return notRun(error.message);
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { retry } from '../../ledger/src/retry.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
+import { placeOf } from './outgoing.ts';
 import { type Context, patiently } from './step.ts';
 
 /** `missing` says why there will never be a container; '' where there is one. `sent` came with the request of a `put_file`. */
@@ -38,7 +39,7 @@ async function container({ tasks, decided, log, signal }: Context, { id, action 
     return true;
   };
   try {
-    await retry(() => tasks.warm(action), { ...patiently, again, signal });
+    await retry(() => tasks.warm(placeOf(action)), { ...patiently, again, signal });
     return '';
   } catch (error) {
     if (error instanceof SandboxError) return error.message;

@@ -178,6 +178,35 @@ test('attack-59 a secret’s value is in nothing that task, agent, ledger, logs 
   );
 });
 
+test('!push shows what it would bring, then a card asks for exactly that, to where the workspace came from; its yes opens that way alone', async () => {
+  const { operator: password } = instance.secrets.passwords.ledger;
+  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'operator', password });
+  // As `workspace add` leaves it where it was cut off after the import: this origin can't be cloned.
+  const source = 'https://origin.test/a.git';
+  const [commit, tree] = ['ab'.repeat(20), 'cd'.repeat(20)];
+  const body = { workspace: 'shop', form: 'git', source, commit, tree, files: 1, bytes: 1 };
+  await ledger.append({ kind: 'workspace.imported', body });
+  const added = await instance.run(['workspace', 'add', 'shop', source, '--json']);
+  const { room } = added.events.find(({ event }) => event === 'workspace') as { room: string };
+  await phone.until('the invitation to its room', (p) => p.rooms().includes(room), 60);
+  const script = 'git init -q -b main && echo 1 > a && git add a && git commit -qm "Sell hats"';
+  await until('the first words there', () => phone.say(`!run ${script}`, room));
+  await approve(phone, await nextCard());
+  await sees(phone, '✅ done', 40);
+  await phone.say('!push nowhere', room);
+  await sees(phone, 'there is no commit on a branch nowhere', 40);
+  await phone.say('!push', room);
+  await sees(phone, 'Not asked to push: there is no secret for origin.test', 40);
+  assert.equal((await instance.run(['secret', 'add', 'MINE', 'origin.test'], 'value\n')).code, 0);
+  await phone.say('!push', room);
+  const card = await nextCard();
+  for (const words of [source, 'Sell hats', 'MINE is shown to origin.test', 'never by force'])
+    assert.ok(card.text.includes(words), `${words} in ${card.text}`);
+  await vote(card);
+  await sees(phone, 'origin.test could not be reached', 40);
+  assert.equal(await running(), 0);
+});
+
 test('uninstall leaves nothing of a lease that is open', async () => {
   await opened();
   assert.equal((await instance.run(['uninstall', '--yes'])).code, 0);

@@ -39,4 +39,20 @@ const egressFault = (args) =>
   !counts(args['down'], most) ||
   !counts(args['seconds'], 86_400);
 
-module.exports = { egressFault };
+/** Whether these are none of a push's. @param {Record<string, any>} args */
+function pushFault({ branch, commit, commits, ssh, ...where }) {
+  const texts = ssh === undefined ? [commits] : [commits, ssh];
+  return !(
+    isNamed({ ...where, port: 443, class: 'git-push' }) &&
+    typeof branch === 'string' &&
+    branch.length > 0 &&
+    branch.length <= 200 &&
+    ![...branch].some((c) => c <= ' ' || c === '\x7f' || '~^:?*[\\'.includes(c)) &&
+    typeof commit === 'string' &&
+    [40, 64].includes(commit.length) &&
+    !/[^0-9a-f]/.test(commit) &&
+    texts.every((text) => typeof text === 'string' && text !== '' && text.length <= 4000)
+  );
+}
+
+module.exports = { egressFault, pushFault };

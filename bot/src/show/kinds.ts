@@ -1,5 +1,5 @@
 /** How each kind of action is shown: a row a kind, so that the compiler names what a new kind forgot. */
-import type { Act, Args, Kind } from '@pocketcoder/ledger/src/action.ts';
+import { type Act, type Args, type Kind, pushTerms } from '@pocketcoder/ledger/src/action.ts';
 import type { Block } from './blocks.ts';
 import { duration, endsText, fingerprint, policyText } from './control.ts';
 import { unmistakable } from './unmistakable.ts';
@@ -33,6 +33,8 @@ const reaches = {
   'git-push': 'push to the git repository, and fetch from it',
   any: 'ask for and send anything, below',
 } as const;
+const shownTo = (host: string, secret?: string): Part[] =>
+  secret ? [{ line: `🔑 ${secret} is shown to ${host}, not to the agent` }] : [];
 /** Bytes to the last one: a budget is shown whole or not at all. */
 const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
 
@@ -92,6 +94,24 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       { old, now },
     ],
   },
+  push_look: {
+    wish: 'see what a push would bring',
+    parts: ({ branch }) =>
+      labelled('show what a push would bring, of the branch', branch || 'that is checked out'),
+  },
+  push: {
+    wish: 'push',
+    size: ({ commits }) => lines(commits.trimEnd()),
+    parts: ({ host, path, secret, ssh, branch, commit, commits }) => [
+      ...labelled('push to the git repository', `https://${host}${path}`),
+      ...(ssh ? labelled('which stands for', ssh) : []),
+      ...labelled('to its branch, never by force', branch),
+      ...labelled('exactly the commit', commit),
+      ...labelled('which brings', commits),
+      ...shownTo(host, secret),
+      { line: `up to ${megabytes(pushTerms.up)} can leave, within ${duration(pushTerms.seconds)}` },
+    ],
+  },
   undo_diff: {
     wish: 'see what an undo would change',
     parts: ({ number }) => [{ line: `show what would change if all were as it was before #${number}` }],
@@ -109,7 +129,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     parts: ({ rules, up, down, seconds }) => [
       ...rules.flatMap(({ host, class: kind, path, secret }) => [
         ...labelled(reaches[kind], `https://${host}${path}`),
-        ...(secret ? [{ line: `🔑 ${secret} is shown to ${host}, not to the agent` }] : []),
+        ...shownTo(host, secret),
       ]),
       { line: `up to ${megabytes(down)} down and ${megabytes(up)} up, for ${duration(seconds)}` },
       { line: 'holds for everything in this task, also for what runs in the background' },
