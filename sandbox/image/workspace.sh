@@ -1,7 +1,7 @@
 #!/bin/bash
 # A workspace's tree as it comes in and as it goes out. Runs as uid 1000 in a container of its own, without a network. What
-# stands in /workspace may be the agent's work: nothing of its .git is read, and no filter, driver, monitor or hook that it
-# names is run. /base is written here alone, before there is a task. Prints one JSON object: all its values are hex or numbers.
+# stands in /workspace may be the agent's work: of its .git the commits of a branch are read, and no filter, driver, monitor or hook
+# that it names is run. /base is written here alone, before there is a task. Prints one JSON object: all its values are hex or numbers.
 set -euo pipefail
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
 export GIT_AUTHOR_NAME=PocketCoder GIT_AUTHOR_EMAIL=pocketcoder@localhost
@@ -107,18 +107,22 @@ find_branch() { # [branch]
     [ "$branch" != "$line" ] || { echo 'no branch is checked out: !push BRANCH names one'; exit 1; }
   fi
   git check-ref-format "refs/heads/$branch" || { echo 'that is no name of a branch'; exit 1; }
-  commit=$(head -c 100 "$own/refs/heads/$branch" 2> /dev/null ||
-    awk -v "ref=refs/heads/$branch" '$2 == ref { print $1 }' $own/packed-refs 2> /dev/null || true)
+  commit=
+  if [ -f "$own/refs/heads/$branch" ]; then
+    commit=$(head -c 100 "$own/refs/heads/$branch")
+  elif [ -f $own/packed-refs ]; then
+    commit=$(awk -v "ref=refs/heads/$branch" '$2 == ref { print $1 }' $own/packed-refs)
+  fi
   [[ $commit =~ ^[0-9a-f]{40}([0-9a-f]{24})?$ ]] || { echo "there is no commit on a branch $branch"; exit 1; }
 }
 
-# Takes what a commit has over the import into our repository, every object under the hash of what it holds: the agent's own repository
-# may hold one thing under the name of another, and change it meanwhile.
+# Takes what a commit has over the import into our repository, every object under the hash of what it holds, and as it has to be: the
+# agent's own repository may hold one thing under the name of another, change it meanwhile, or have a pipe there.
 gather() { # commit
   cp -r $scratch/repository $scratch/gather
   echo /workspace/.git/objects >> $scratch/gather/objects/info/alternates
-  printf '%s\n' "$1" ${base:+"^$base"} | git --git-dir=$scratch/gather pack-objects -q --revs --stdout 2> /dev/null |
-    git --git-dir=$scratch/repository index-pack --stdin > /dev/null 2>&1 || { echo 'its commits cannot all be read'; return 1; }
+  printf '%s\n' "$1" ${base:+"^$base"} | timeout 120 git --git-dir=$scratch/gather pack-objects -q --revs --stdout 2> /dev/null |
+    git --git-dir=$scratch/repository index-pack --stdin --strict > /dev/null 2>&1 || { echo 'its commits cannot all be read'; return 1; }
 }
 
 # What a person is shown of the commits that a push brings, by the commit alone: the same each time.
@@ -192,7 +196,15 @@ export) # bundle|patch|diff|directory, and git where the other side has the comm
   tree $base
   before=$(git rev-parse -q --verify "$base^{tree}" || git hash-object -w -t tree /dev/null)
   files=$(git diff-tree -r -z --no-renames --name-only "$before" "$tree" | tr -cd '\0' | wc -c)
-  commit=$({ echo 'As it is in the workspace'; echo; odd_names; } | git commit-tree ${base:+-p $base} "$tree")
+  parent=$base
+  if [ "$2" = bundle ] && own=$(find_branch '' > /dev/null && echo "$commit") && gather "$own" > /dev/null; then
+    [ -n "$base" ] && ! git merge-base --is-ancestor "$base" "$own" || parent=$own # the agent's own commits go along
+  fi
+  if [ "$parent" != "$base" ] && [ "$tree" = "$(git rev-parse "$parent^{tree}")" ]; then
+    commit=$parent
+  else
+    commit=$({ echo 'As it is in the workspace'; echo; odd_names; } | git commit-tree ${parent:+-p $parent} "$tree")
+  fi
   case $2 in
   bundle)
     git update-ref refs/heads/pocketcoder "$commit"

@@ -98,21 +98,24 @@ test('attack-59 a host that says what it was shown says it to nobody; the twin, 
 });
 
 test('attack-59 it goes to its host alone, with what its rule names, and in place of what the task put there; the twin is shown it', async () => {
+  // The origin's certificate is for this name as well.
+  const another = leases.origin.names.machine;
   const rules = [
     { ...rule, class: 'any', path: '/open' },
     { ...rule, class: 'any', path: '/named', secret: 'MINE' },
-    { ...fetches, host: 'other.test' },
+    { ...fetches, host: another },
     fetches,
     { ...rule, path: '/packages', secret: 'MINE' },
   ];
   // One of the lease's rules names another host's: the executor would have refused it, and the proxy does by itself.
-  const proxy = await leases.open({ rules, secrets });
+  const ExtraHosts = [host, another].map((name) => `${name}:${leases.origin.address}`);
+  const proxy = await leases.open({ rules, secrets }, { ExtraHosts });
   answers((_, res) => res.writeHead(200, advertised).end());
   const own = 'Authorization: Basic dGFzazo=\n';
   for (const path of ['/open', '/named', '/open/mine.git/info/refs?service=git-upload-pack'])
     assert.equal(await statusOf(proxy, get(path, own)), '200');
-  const other = { tunnel: 'other.test:443', name: 'other.test' };
-  await statusOf(proxy, get(refs, own).replace(host, 'other.test'), other);
+  const other = { tunnel: `${another}:443`, name: another };
+  assert.equal(await statusOf(proxy, get(refs, own).replace(host, another), other), '200');
   for (const text of [
     get(refs.replace('upload', 'receive')),
     get('/mine.git/HEAD'),
