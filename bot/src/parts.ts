@@ -21,7 +21,7 @@ import { createWatch } from './room/guard.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
 import { wasOpen } from './room/progress.ts';
-import { createPush } from './room/push.ts';
+import { createPush, repositories } from './room/push.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
@@ -86,6 +86,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const asks = createAsks(desk, book);
   const bound = () => boundIn(c.secrets);
+  const repository = repositories(book, bound);
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
@@ -100,7 +101,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const tour = createTour({ db, say: sayLine, log });
   const undo = createUndo({ desk, book, conversation, say: sayLine });
-  const push = createPush({ desk, book, bound, say: sayLine });
+  const push = createPush({ desk, book, repository, say: sayLine });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
     async onShown(page, outcome) {
@@ -123,7 +124,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, tools: c.tools });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    health: health.lines,
+    ...{ health: health.lines, repository },
   });
   const watch = createWatch(relay, troubles, log);
   const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });

@@ -60,13 +60,24 @@ const isEgress = ({ rules, up, down, seconds, ...more }) =>
   whole(seconds, 1, Math.min(longestWait, 86400)) &&
   Object.keys(more).length === 0;
 
-/** Whether these are a push's arguments: a branch as git may name it, a commit, and what that brings. @param {Body} args */
-const isPush = ({ host, path, secret, branch, commit, commits, ssh = 'none', ...more }) =>
-  isRule({ host, port: 443, class: 'git-push', path, ...(secret !== undefined && { secret }) }) &&
-  typeof branch === 'string' &&
-  /^[^\0- \x7f~^:?*[\\]{1,200}$/.test(branch) &&
-  isObjectId(commit) &&
-  [commits, ssh].every((v) => typeof v === 'string' && v.length > 0 && v.length <= 4000) &&
+/** A repository, what its host is shown, the ssh address that it stands for, and nothing more. @param {string} kind @param {Body} args */
+const isRepository = (kind, { host, path, secret, ssh, ...more }) =>
+  isRule({ host, port: 443, class: kind, path, ...(secret !== undefined && { secret }) }) &&
+  (ssh === undefined || isText(ssh)) &&
   Object.keys(more).length === 0;
 
-module.exports = { isEgress, isPush, isHost, isSecretName };
+/** @param {unknown} v */
+const isText = (v) => typeof v === 'string' && v.length > 0 && v.length <= 4000;
+
+/** As git may name one. @param {unknown} v */
+const isBranch = (v) => typeof v === 'string' && /^[^\0- \x7f~^:?*[\\]{1,200}$/.test(v);
+
+/** Whether these are a push's arguments: a branch, a commit, and what that brings. @param {Body} args */
+const isPush = ({ branch, commit, commits, ...where }) =>
+  isRepository('git-push', where) && isBranch(branch) && isObjectId(commit) && isText(commits);
+
+/** Whether these are a pull's. @param {Body} args */
+const isPull = ({ branch, ...where }) =>
+  isRepository('git-fetch', where) && (branch === '' || isBranch(branch));
+
+module.exports = { isEgress, isPull, isPush, isHost, isSecretName };

@@ -22,6 +22,7 @@ const kinds = {
   edit_file: { class: 'write', paths: ['path'] },
   push_look: { class: 'read', words: true },
   push: { class: 'network' },
+  pull: { class: 'network' },
   undo_diff: { class: 'read', words: true },
   undo: { class: 'write' },
   egress: { class: 'network' },

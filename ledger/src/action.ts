@@ -31,6 +31,8 @@ export type RunArgs = {
   push_look: { branch: string };
   /** To the repository's branch exactly this commit, never by force. `commits` is what that brings, to the letter, as the look had it. */
   push: Repository & { branch: string; commit: string; commits: string };
+  /** Fetches a branch ('': the one that is checked out) and tells what a merge would bring. */
+  pull: Repository & { branch: string };
   edit_file: { path: string; old: string; new: string };
 };
 /** What the executor does with a workspace's snapshots. `number` is an action's, as cards have it: back to how it was before that one. */
@@ -50,8 +52,11 @@ export type EgressRule = {
 };
 /** The task's way out, for so many bytes either way and so many seconds from its claim on. */
 export type EgressArgs = { rules: readonly EgressRule[]; up: number; down: number; seconds: number };
-/** What goes by a push, at most, and for how long its way is open. */
-export const pushTerms = { up: 500e6, down: 100e6, seconds: 600 };
+/** What goes by a push or a pull, at most, and for how long its way is open. */
+export const gitTerms = {
+  push: { up: 500e6, down: 100e6, seconds: 600 },
+  pull: { up: 10e6, down: 500e6, seconds: 600 },
+};
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
 /** What a message may ask for and decide itself. */
 export type Wish = Act | { kind: 'undo_diff'; args: KeptArgs['undo_diff'] };

@@ -96,6 +96,12 @@ begin() { # a repository of our own, over the objects that came in
   [ -z "$base" ] || echo /base/objects > $scratch/repository/objects/info/alternates
 }
 
+apart() { # the same where nothing of the agent's runs
+  begin
+  [ ! -e /base/shallow ] || cp /base/shallow $scratch/repository/
+  export GIT_DIR=$scratch/repository GIT_NO_REPLACE_OBJECTS=1 GIT_ALLOW_PROTOCOL=https
+}
+
 # Which commit a branch of the workspace is at. Of the agent's .git its files are read, which can run nothing.
 find_branch() { # [branch]
   local own=/workspace/.git line=
@@ -104,7 +110,7 @@ find_branch() { # [branch]
   if [ -z "$branch" ]; then
     line=$(head -c 300 $own/HEAD)
     branch=${line#ref: refs/heads/}
-    [ "$branch" != "$line" ] || { echo 'no branch is checked out: !push BRANCH names one'; exit 1; }
+    [ "$branch" != "$line" ] || { echo 'no branch is checked out'; exit 1; }
   fi
   git check-ref-format "refs/heads/$branch" || { echo 'that is no name of a branch'; exit 1; }
   commit=
@@ -125,13 +131,13 @@ gather() { # commit
     git --git-dir=$scratch/repository index-pack --stdin --strict > /dev/null 2>&1 || { echo 'its commits cannot all be read'; return 1; }
 }
 
-# What a person is shown of the commits that a push brings, by the commit alone: the same each time.
-commits() { # commit
+# What a person is shown of the commits that one has and another has not, by those alone: the same each time.
+commits() { # commit words [another]
   local count
-  count=$(git rev-list --count "$1" ${base:+"^$base"} 2> /dev/null) || { echo 'its commits cannot all be read'; return 1; }
-  [ "$count" != 0 ] || { echo 'it has no commit that was not there at the import'; return 1; }
-  echo "commits since the import: $count"
-  git log -n 20 --format='%h %<(100,trunc)%s' "$1" ${base:+"^$base"} |
+  count=$(git rev-list --count "$1" ${3:+"^$3"} 2> /dev/null) || { echo 'its commits cannot all be read'; return 1; }
+  [ "$count" != 0 ] || { echo "it has no commits $2"; return 1; }
+  echo "commits $2: $count"
+  git log -n 20 --format='%h %<(100,trunc)%s' "$1" ${3:+"^$3"} |
     perl -MEncode -CO -pe 's/ +$//; $_ = decode("UTF-8", $_, Encode::FB_PERLQQ)'
   [ "$count" -le 20 ] || echo "and $((count - 20)) before those"
 }
@@ -144,19 +150,18 @@ say() { # commit tree files bytes [left]
 
 case $1 in
 outgoing) # [branch] | branch commit url sha256: shows what a push would bring, or pushes exactly that. In a container of its own.
-  begin
-  [ ! -e /base/shallow ] || cp /base/shallow $scratch/repository/
-  export GIT_DIR=$scratch/repository GIT_NO_REPLACE_OBJECTS=1 GIT_ALLOW_PROTOCOL=https
+  apart
+  since='since the import'
   if [ $# -le 2 ]; then
     find_branch "${2-}"
     gather "$commit"
-    commits "$commit" > $scratch/shown || { cat $scratch/shown; exit 1; }
+    commits "$commit" "$since" "$base" > $scratch/shown || { cat $scratch/shown; exit 1; }
     printf '%s\n%s\n' "$branch" "$commit"
     cat $scratch/shown
     exit
   fi
   gather "$3"
-  commits "$3" > $scratch/shown || true
+  commits "$3" "$since" "$base" > $scratch/shown || true
   if ! echo "$5  $scratch/shown" | sha256sum --status -c; then
     echo 'the commits are not what the card showed; nothing was pushed'
     exit 1
@@ -165,6 +170,30 @@ outgoing) # [branch] | branch commit url sha256: shows what a push would bring, 
   git push --no-verify "$4" "$3:refs/heads/$2" > $scratch/said 2>&1 || failed=$?
   head -c 3000 $scratch/said
   exit $failed
+  ;;
+incoming) # branch url: fetches it, puts its objects beside the agent's, and shows what a merge would bring. In a container of its own.
+  apart
+  find_branch ''
+  gather "$commit"
+  git update-ref refs/heads/own "$commit"
+  git fetch -q --no-tags "$3" "refs/heads/${2:-$branch}" > $scratch/said 2>&1 || { head -c 3000 $scratch/said; exit 1; }
+  theirs=$(git rev-parse FETCH_HEAD)
+  commits "$theirs" "that $branch lacks" "$commit" > $scratch/shown || { cat $scratch/shown; exit 1; }
+  clashes=
+  if git merge-base --is-ancestor "$commit" "$theirs"; then
+    merged=$theirs
+  else
+    git merge-tree --write-tree --name-only --no-messages "$commit" "$theirs" > $scratch/merged 2> $scratch/said || [ $? = 1 ] || { head -c 3000 $scratch/said; exit 1; }
+    { read -r merged; clashes=$(cat); } < $scratch/merged
+  fi
+  printf '%s\n' "$theirs" "^$commit" | git pack-objects -q --revs $scratch/pack > /dev/null
+  mv $scratch/pack-*.pack $scratch/pack-*.idx /workspace/.git/objects/pack/
+  printf '%s\n%s\n' "${2:-$branch}" "$theirs"
+  {
+    cat $scratch/shown
+    git diff-tree -r --stat=60,40,20 --no-color --no-renames "$commit" "$merged"
+    [ -z "$clashes" ] || printf 'both changed, to be put together by hand:\n%s\n' "$clashes"
+  } | head -c 3500
   ;;
 import)
   case $2 in

@@ -2,8 +2,8 @@
 import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
+import { isApart, placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
-import { isOutgoing, placeOf } from './outgoing.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
@@ -34,7 +34,7 @@ export async function adopt(
     const none = { size: 0, sha256: sha256(''), bytes: new Uint8Array(), read: () => [] };
     return record(c, request, told ? { end: 'cut', why, output: none } : { end: 'unknown', why });
   }
-  if (isOutgoing(action)) {
+  if (isApart(action)) {
     await tasks.retire(placeOf(action), true);
     const why = 'the executor was restarted meanwhile: look at the repository, or say the same again';
     return record(c, request, { end: 'unknown', why });

@@ -4,10 +4,10 @@ import { reasons } from '../../ledger/rules/codes.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { isApart, runApart } from './apart.ts';
 import type { Claimed } from './claim.ts';
 import { SandboxError } from './container.ts';
 import type { Lease } from './egress.ts';
-import { isOutgoing, outgoing } from './outgoing.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf } from './script.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -82,7 +82,7 @@ async function start(
     const kept = await snapshots.carryOut(claimed);
     if (kept) return kept;
     const script = scriptOf(action, leased, sent);
-    if (isOutgoing(action)) return await outgoing(c, action, script, passOn(c, id));
+    if (isApart(action)) return await runApart(c, action, script, passOn(c, id));
     return await c.tasks.run(action, id, script, passOn(c, id));
   } catch (error) {
     if (error instanceof ScriptError || error instanceof SandboxError) return notRun(error.message);

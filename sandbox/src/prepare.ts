@@ -3,9 +3,9 @@ import { mostSent } from '../../ledger/src/action.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
+import { placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
-import { placeOf } from './outgoing.ts';
 import { type Context, patiently } from './step.ts';
 
 /** `missing` says why there will never be a container; '' where there is one. `sent` came with the request of a `put_file`. */

@@ -109,14 +109,14 @@ function changes(form: string): Made {
   return { program: 'bash', input: Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh show ${form}`) };
 }
 
-/** What a push would bring of a branch, or exactly that commit to a branch of that address. */
-function outgoing(...words: string[]): Made {
+/** What image/workspace.sh does by these words. */
+function git(what: string, ...words: string[]): Made {
   checked(...words);
   const names = words.map((word, n) => [`WORD_${n}`, word]);
   const given = names.map(([name]) => `"$${name}"`).join(' ');
   return {
     program: 'bash',
-    input: Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh outgoing ${given}`),
+    input: Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh ${what} ${given}`),
     env: { ...base, ...variables(Object.fromEntries(names)) },
   };
 }
@@ -145,9 +145,10 @@ const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Besid
   put_file: put,
   diff: () => changes('diff'),
   export: (args) => changes(args.as),
-  push_look: ({ branch }) => outgoing(branch),
+  push_look: ({ branch }) => git('outgoing', branch),
   push: ({ host, path, branch, commit, commits }) =>
-    outgoing(branch, commit, `https://${host}${path}`, sha256(commits)),
+    git('outgoing', branch, commit, `https://${host}${path}`, sha256(commits)),
+  pull: ({ host, path, branch }) => git('incoming', branch, `https://${host}${path}`),
   write_file: ({ path, content }, { leased }) => file(leased, 'write', path, content),
   edit_file: (args, { leased }) => file(leased, 'edit', args.path, args.old, args.new),
 };
@@ -159,7 +160,7 @@ const make = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], beside: Beside
 export function timeoutOf({ kind, args }: Action): number {
   if (kind === 'bash') return args.timeout;
   if (kind === 'egress') return args.seconds;
-  return ['diff', 'export', 'push_look', 'push'].includes(kind) ? gitTimeout : fileTimeout;
+  return ['diff', 'export', 'push_look', 'push', 'pull'].includes(kind) ? gitTimeout : fileTimeout;
 }
 
 /**

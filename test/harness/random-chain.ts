@@ -92,6 +92,10 @@ function askedBy({ a, b, c, d }: Step): Asked {
     }),
     push({ host: of(['a.example', '127.0.0.1'], b), path: of(['/a', '/', '/a/../b'], c) }),
     push({ secret: of(['T', '', 'T T'], b), ssh: of(['git@a.example:a', '', 7], c) }),
+    {
+      kind: 'pull',
+      args: { host: 'a.example', path: of(['/a', '/'], b), branch: of(['', 'main', 'a b'], c) },
+    },
     { kind: 'push_look', args: { branch: of(['', 'main'], b) } },
     { kind: 'plan', args: { steps: [push({}), of(acts, c)], seconds } },
     { kind: 'list', args: { path: 'src' } },

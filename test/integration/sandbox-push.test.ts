@@ -47,6 +47,9 @@ before(async () => {
   const log = pino({ level: process.env['LOG'] ?? 'silent' });
   executor = startExecutor({ ledger: await server.connect('executor'), tasks, name: 'one', log });
   await executor.ready;
+  await runs(
+    'git init -q -b main . && echo 1 > a && git add a && git commit -qm "First" && echo 2 > a && git commit -qam "Second \u202e one"',
+  );
 });
 after(async () => {
   await executor?.stop();
@@ -57,7 +60,10 @@ after(async () => {
   rmSync(dir, { recursive: true });
 });
 
-async function asks<K extends 'bash' | 'push_look' | 'push'>(kind: K, args: Args[K]): Promise<Action> {
+async function asks<K extends 'bash' | 'push_look' | 'push' | 'pull'>(
+  kind: K,
+  args: Args[K],
+): Promise<Action> {
   const asked = { kind, args, ...box.name, requester: keys.user } as Asked;
   const action = makeAction(asked, defaultPolicy, 'signed');
   const put = (entry: string, body: object) => bot.append({ kind: entry, action: action.id, body });
@@ -100,9 +106,6 @@ const containers = async () =>
   (await box.docker.listContainers({ filters: { label: [`org.pocketcoder=${box.place.project}`] } })).length;
 
 test('a look shows what a push would bring, by its commit; the push brings exactly that, with the identity of the settings', async () => {
-  await runs(
-    'git init -q -b main . && echo 1 > a && git add a && git commit -qm "First" && echo 2 > a && git commit -qam "Second \u202e one"',
-  );
   const { kind, output } = await look();
   assert.equal(kind, 'succeeded', output);
   assert.match(
@@ -224,4 +227,53 @@ test('a look says what there is not: a branch, a commit, a name; a push without 
   );
   await runs('git checkout -q --detach');
   assert.match((await look()).output, /no branch is checked out/);
+});
+
+test('a pull fetches what others pushed and shows what it would bring; nothing is merged by it, and then exactly that is', async () => {
+  await runs(
+    'git checkout -qf main && git reset -q --hard && git replace -d $(git replace) && rm -f .git/hooks/* && git config --remove-section core && git config core.bare false',
+  );
+  assert.equal((await approved(await pushOf((await look()).output))).kind, 'succeeded');
+  const ann = join(dir, 'ann');
+  const anns = (...words: string[]) =>
+    execFileSync('git', ['-C', ann, '-c', 'user.name=Ann', '-c', 'user.email=a@b', ...words], {
+      encoding: 'utf8',
+    }).trim();
+  execFileSync('git', ['clone', '-q', '-b', 'main', join(repositories.root, 'mine.git'), ann]);
+  const push = (name: string, text: string, subject: string) => {
+    writeFileSync(join(ann, name), text);
+    anns('add', name);
+    anns('commit', '-qm', subject);
+    anns('push', '-q');
+    return anns('rev-parse', 'HEAD');
+  };
+  const pull = async (branch = '') =>
+    approved(await asks('pull', { host, path: '/mine.git', secret: 'MINE', branch }));
+  const none = await pull();
+  assert.deepEqual([none.kind, none.output], ['failed', 'it has no commits that main lacks\n']);
+
+  const theirs = push('hats', 'ten\n', 'Count the hats');
+  const before = await runs('git rev-parse HEAD');
+  const { kind, output } = await pull();
+  assert.equal(kind, 'succeeded', output);
+  const brings = `commits that main lacks: 1\n${theirs.slice(0, 7)} Count the hats\n hats | 1 +\n 1 file changed, 1 insertion(+)\n`;
+  assert.equal(output, `main\n${theirs}\n${brings}`);
+  assert.equal(await runs('git rev-parse HEAD; ls hats 2> /dev/null || echo none'), `${before}\nnone`);
+  await runs(`git merge -q --no-edit ${theirs}`);
+  assert.equal(await runs('cat hats'), 'ten');
+
+  const clash = push('hats', 'twelve\n', 'Two more');
+  await runs('echo eleven > hats && git commit -qam "One more"');
+  const both = await pull('main');
+  assert.match(both.output, /both changed, to be put together by hand:\nhats\n$/, both.output);
+  const merging = await approved(
+    await asks('bash', { script: `git merge ${clash}`, cwd: '.', env: {}, timeout: 60 }),
+  );
+  assert.deepEqual([merging.kind, /CONFLICT .*hats/.test(merging.output)], ['failed', true]);
+  const elsewhere = await pull('nowhere');
+  assert.deepEqual(
+    [elsewhere.kind, /couldn't find remote ref/.test(elsewhere.output)],
+    ['failed', true],
+    elsewhere.output,
+  );
 });

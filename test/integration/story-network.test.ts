@@ -204,6 +204,14 @@ test('!push shows what it would bring, then a card asks for exactly that, to whe
     assert.ok(card.text.includes(words), `${words} in ${card.text}`);
   await vote(card);
   await sees(phone, 'origin.test could not be reached', 40);
+  await phone.say('!pull main', room);
+  const fetch = await nextCard();
+  for (const words of [source, 'its branch', 'MINE is shown to origin.test', 'nothing is merged by this'])
+    assert.ok(fetch.text.includes(words), `${words} in ${fetch.text}`);
+  await vote(fetch);
+  await sees(phone, `#${numberOf(fetch)} output`, 40);
+  await phone.say('!pull');
+  await sees(phone, '⚠️ this workspace did not come from a repository', 40);
   assert.equal(await running(), 0);
 });
 

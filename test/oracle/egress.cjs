@@ -55,4 +55,10 @@ function pushFault({ branch, commit, commits, ssh, ...where }) {
   );
 }
 
-module.exports = { egressFault, pushFault };
+/** Whether these are none of a pull's: a push's without a commit, and it need not name the branch. @param {Record<string, any>} args */
+const pullFault = ({ branch, ...where }) =>
+  'commit' in where ||
+  'commits' in where ||
+  pushFault({ ...where, branch: branch === '' ? 'x' : branch, commit: 'ab'.repeat(20), commits: 'x' });
+
+module.exports = { egressFault, pullFault, pushFault };

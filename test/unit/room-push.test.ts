@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
 import type { Whole } from '../../bot/src/room/output.ts';
-import { createPush, repositoryOf } from '../../bot/src/room/push.ts';
+import { createPush, repositories, repositoryOf } from '../../bot/src/room/push.ts';
 import { toText } from '../../bot/src/show/blocks.ts';
 import { chipCard } from '../../bot/src/show/card.ts';
 import { defaultPolicy } from '../../ledger/rules/policy.cjs';
@@ -23,11 +23,10 @@ function scene(origin = 'git@github.com:o/r.git') {
         return { action: id, number: 9 };
       },
     },
-    book: {
-      page: (id) => (asked.some((a) => a.id === id) ? ({} as Page) : undefined),
-      origin: () => origin || undefined,
-    },
-    bound: () => ({ LAB: 'gitlab.com', HUB: 'github.com', MORE: 'github.com' }),
+    book: { page: (id) => (asked.some((a) => a.id === id) ? ({} as Page) : undefined) },
+    repository: repositories({ origin: () => origin || undefined }, () => ({
+      ...{ LAB: 'gitlab.com', HUB: 'github.com', MORE: 'github.com' },
+    })),
     say: async (_, text) => said.push(text),
   });
   const over = (kind: string, text: string, more: Partial<Whole> = {}) => {
@@ -99,4 +98,18 @@ test('ssh addresses of hosts that are known stand for https; what is neither is 
   const others = ['git@example.org:o/r', 'ssh://git@github.com:22/o/r', 'http://github.com/o/r', 'file:///r'];
   for (const origin of [...others, 'https://example.org:8443/r', '/home/me/r', 'git@github.com.evil.org:o/r'])
     assert.throws(() => repositoryOf(origin), /is not at https on port 443/, origin);
+});
+
+test('what was fetched is merged by a card for exactly that commit, which says what it brings and runs nothing of it', async () => {
+  const s = scene();
+  const brings = 'commits that main lacks: 1\n0123456 Mend it\r$(touch x)\n a | 2 +-\n';
+  await s.over('pull', `main\n${commit}\n${brings}`);
+  const [{ asked } = assert.fail()] = s.asked;
+  assert.ok(asked.kind === 'bash' && asked.requester === '@ann:home');
+  const lines = asked.args.script.split('\n');
+  assert.equal(lines.pop(), `git merge --no-edit ${commit}`);
+  assert.ok(lines.length === 4 && lines.every((line) => line.startsWith('# ')));
+  const cut = scene();
+  await cut.over('pull', '');
+  assert.match(cut.said.join(), /^Not asked to merge: what it brings is not known/);
 });

@@ -1,5 +1,5 @@
 /** How each kind of action is shown: a row a kind, so that the compiler names what a new kind forgot. */
-import { type Act, type Args, type Kind, pushTerms } from '@pocketcoder/ledger/src/action.ts';
+import { type Act, type Args, gitTerms, type Kind, type Repository } from '@pocketcoder/ledger/src/action.ts';
 import type { Block } from './blocks.ts';
 import { duration, endsText, fingerprint, policyText } from './control.ts';
 import { unmistakable } from './unmistakable.ts';
@@ -35,6 +35,11 @@ const reaches = {
 } as const;
 const shownTo = (host: string, secret?: string): Part[] =>
   secret ? [{ line: `🔑 ${secret} is shown to ${host}, not to the agent` }] : [];
+const repository = (label: string, { host, path, secret, ssh }: Repository): Part[] => [
+  ...labelled(label, `https://${host}${path}`),
+  ...(ssh ? labelled('which stands for', ssh) : []),
+  ...shownTo(host, secret),
+];
 /** Bytes to the last one: a budget is shown whole or not at all. */
 const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
 
@@ -102,14 +107,23 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   push: {
     wish: 'push',
     size: ({ commits }) => lines(commits.trimEnd()),
-    parts: ({ host, path, secret, ssh, branch, commit, commits }) => [
-      ...labelled('push to the git repository', `https://${host}${path}`),
-      ...(ssh ? labelled('which stands for', ssh) : []),
+    parts: ({ branch, commit, commits, ...where }) => [
+      ...repository('push to the git repository', where),
       ...labelled('to its branch, never by force', branch),
       ...labelled('exactly the commit', commit),
       ...labelled('which brings', commits),
-      ...shownTo(host, secret),
-      { line: `up to ${megabytes(pushTerms.up)} can leave, within ${duration(pushTerms.seconds)}` },
+      { line: `up to ${megabytes(gitTerms.push.up)} can leave, within ${duration(gitTerms.push.seconds)}` },
+    ],
+  },
+  pull: {
+    wish: 'fetch what others pushed',
+    parts: ({ branch, ...where }) => [
+      ...repository('fetch from the git repository', where),
+      ...labelled('its branch', branch || 'of the name of the one that is checked out'),
+      { line: 'then shows what a merge of it would bring; nothing is merged by this' },
+      {
+        line: `up to ${megabytes(gitTerms.pull.down)} can come in, within ${duration(gitTerms.pull.seconds)}`,
+      },
     ],
   },
   undo_diff: {
