@@ -34,19 +34,16 @@ const keys = { user: '@owner:test', master: 'm', device: 'D', ed25519: 'e', curv
 before(async () => {
   box = await startSandbox();
   origin = await startOrigin(box.docker, box.place.project, (req, res, body) => {
+    if (req.url?.startsWith('/slow.git/')) return; // it never answers
     if (req.headers.authorization === basic) return repositories.serve(req, res, body);
     res.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
   });
   dir = mkdtempSync(join(tmpdir(), 'push-'));
-  const secrets = join(dir, 'secrets.json');
-  writeFileSync(secrets, JSON.stringify({ MINE: { host, user: 'x-access-token', value } }));
+  writeFileSync(join(dir, 'secrets.json'), JSON.stringify({ MINE: { host, user: 'x-access-token', value } }));
   server = await startLedger();
   bot = await server.connect('bot');
   await (await server.connect('operator')).append({ kind: 'identity.enrolled', body: keys });
-  const tasks = makeTasks(origin.docker, { ...box.place, egress: { ...origin.egress, secrets } });
-  const log = pino({ level: process.env['LOG'] ?? 'silent' });
-  executor = startExecutor({ ledger: await server.connect('executor'), tasks, name: 'one', log });
-  await executor.ready;
+  await start();
   await runs(
     'git init -q -b main . && echo 1 > a && git add a && git commit -qm "First" && echo 2 > a && git commit -qam "Second \u202e one"',
   );
@@ -60,6 +57,13 @@ after(async () => {
   rmSync(dir, { recursive: true });
 });
 
+async function start(): Promise<void> {
+  const secrets = join(dir, 'secrets.json');
+  const tasks = makeTasks(origin.docker, { ...box.place, egress: { ...origin.egress, secrets } });
+  const log = pino({ level: process.env['LOG'] ?? 'silent' });
+  executor = startExecutor({ ledger: await server.connect('executor'), tasks, name: 'one', log });
+  await executor.ready;
+}
 async function asks<K extends 'bash' | 'push_look' | 'push' | 'pull'>(
   kind: K,
   args: Args[K],
@@ -71,10 +75,14 @@ async function asks<K extends 'bash' | 'push_look' | 'push' | 'pull'>(
   await put('posted', { digest: digestOf(action), room: '!r', event: '$e', form: 'poll' });
   return action;
 }
-async function approved(action: Action): Promise<{ kind: string; output: string; up?: number }> {
+async function approve(action: Action): Promise<void> {
   const evidence = { user: keys.user, device: keys.device, event: `$${action.id}`, form: 'poll' };
   const body = { digest: digestOf(action), grade: 'signed', evidence };
   await bot.append({ kind: 'approved', action: action.id, body });
+}
+async function ended(
+  action: Action,
+): Promise<{ kind: string; output: string; reason?: string; up?: number }> {
   const ends = ['succeeded', 'failed', 'killed', 'unknown'];
   const end = await until(
     `the end of ${action.kind}`,
@@ -82,6 +90,10 @@ async function approved(action: Action): Promise<{ kind: string; output: string;
     { seconds: 60 },
   );
   return { kind: end.kind, ...JSON.parse(end.body) };
+}
+async function approved(action: Action): ReturnType<typeof ended> {
+  await approve(action);
+  return ended(action);
 }
 async function runs(script: string): Promise<string> {
   const { kind, output } = await approved(await asks('bash', { script, cwd: '.', env: {}, timeout: 60 }));
@@ -227,6 +239,32 @@ test('a look says what there is not: a branch, a commit, a name; a push without 
   );
   await runs('git checkout -q --detach');
   assert.match((await look()).output, /no branch is checked out/);
+});
+
+test('a push that is stopped, or whose executor is restarted, ends, and leaves no way and no container', async () => {
+  await runs('git checkout -qf main');
+  const { output } = await look();
+  const before = await containers();
+  const slow = await pushOf(output, { path: '/slow.git' });
+  await approve(slow);
+  await until('it is asked', () => origin.seen.some((one) => one.includes('/slow.git/')));
+  await bot.append({ kind: 'stop', action: slow.id, body: { by: keys.user } });
+  const { kind, reason } = await ended(slow);
+  assert.deepEqual([kind, reason], ['killed', 'stopped']);
+  assert.equal(await containers(), before);
+  await executor.stop();
+  // As an executor leaves it that dies with a push in hand.
+  const cut = await pushOf(output, { branch: 'cut' });
+  await approve(cut);
+  const body = { digest: digestOf(cut), executor: 'one' };
+  await (await server.connect('executor')).append({ kind: 'claimed', action: cut.id, body });
+  await start();
+  const end = await ended(cut);
+  assert.deepEqual(
+    [end.kind, /restarted meanwhile: look at the repository/.test(end.reason ?? '')],
+    ['unknown', true],
+  );
+  assert.equal(at('branch', '--list', 'cut'), '');
 });
 
 test('a pull fetches what others pushed and shows what it would bring; nothing is merged by it, and then exactly that is', async () => {
