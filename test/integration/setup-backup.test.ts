@@ -88,7 +88,7 @@ test('a backup stands still for a moment, what runs runs on, and the file is enc
   await approve(phone, long);
   await sees(phone, 'begun', 30);
 
-  assert.equal((await old.run(['secret', 'add', 'MINE', 'git.example'], 'its value\n')).code, 0);
+  assert.equal((await old.run(['secret', 'add', 'MINE', 'git.example'], 'its-value\n')).code, 0);
   const ran = await old.run(['backup', file, '--json'], `${passphrase}\n`);
   assert.equal(ran.code, 0, ran.out + ran.err);
   assert.equal(ran.out.includes(passphrase) || ran.err.includes(passphrase), false);
@@ -143,7 +143,7 @@ test('restored elsewhere, the same phone approves without being paired anew', as
   assert.equal(restored.room, old.room);
   assert.deepEqual(restored.secrets.passwords, old.secrets.passwords);
   assert.deepEqual(restored.secrets.hosts?.['MINE'], {
-    ...{ host: 'git.example', user: 'x-access-token', value: 'its value' },
+    ...{ host: 'git.example', user: 'x-access-token', value: 'its-value' },
   });
   const read = ['sh', '-c', 'stat -c %a /run/pocketcoder/secrets.json; cat /run/pocketcoder/secrets.json'];
   const { out: executors } = await execIn(docker, restored.project, 'executor', read);
