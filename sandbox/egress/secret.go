@@ -31,6 +31,9 @@ func (l *lease) show(q *http.Request) {
 		q.Header.Set("Authorization", "Bearer "+s.Value)
 	case is:
 		q.SetBasicAuth(s.User, s.Value)
+		if q.Header.Get("Accept-Encoding") != "" {
+			q.Header.Set("Accept-Encoding", "gzip") // what is passed on
+		}
 	}
 }
 

@@ -208,6 +208,7 @@ import)
     plain /base
     git --git-dir=/base rev-parse -q --verify 'HEAD^{commit}' > $scratch/head || { echo 'it has no commit'; exit 1; }
     git clone -q -n --no-hardlinks --template= /base /workspace
+    git --git-dir=/workspace/.git remote set-url --push origin "$3" # where the agent would push, once a lease lets it
     use /base
     git read-tree HEAD
     git checkout-index -q -f -a
