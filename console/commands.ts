@@ -15,6 +15,7 @@ import { findInstance, type Instance } from './instance/instance.ts';
 import { device, freeze } from './instance/operator.ts';
 import { stateHome } from './instance/state.ts';
 import { pair } from './people/pair.ts';
+import { fitsSecret, secret, secretWords } from './people/secret.ts';
 import type { Report } from './report.ts';
 import { stayInForeground } from './start/foreground.ts';
 import { bringUp } from './start/start.ts';
@@ -123,6 +124,12 @@ export const commands: Readonly<Record<string, Command>> = {
     summary: 'lists the enrolled devices, enrols one (as pair does), or takes that back: revoke DEVICE',
     run: (report, [what, one, role]) =>
       what === 'enrol' ? pair(started(), report, one, role) : device(started(), report, one),
+  },
+  secret: {
+    takes: 'list | add … | remove …',
+    fits: fitsSecret,
+    summary: `what hosts are shown in the agent's place; the value is asked for, or read from standard input: ${secretWords}`,
+    run: (report, words) => alone(stateHome(), () => secret(started(), report, words)),
   },
   backup: {
     takes: 'FILE',

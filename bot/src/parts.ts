@@ -21,12 +21,13 @@ import { createWatch } from './room/guard.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
 import { wasOpen } from './room/progress.ts';
+import { createPush, repositories } from './room/push.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
 import { createTour } from './room/tour.ts';
 import { troubleStore } from './room/troubles.ts';
 import { createUndo } from './room/undo.ts';
-import type { Configuration } from './settings.ts';
+import { boundIn, type Configuration } from './settings.ts';
 import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
@@ -85,7 +86,9 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const sandboxOf = (workspace: string) => c.tools[workspace] ?? c.tools[''] ?? 'not known';
   const asks = createAsks(desk, book);
-  const gateway = createGateway({ ...c.gateway, network: c.network === true, log });
+  const bound = () => boundIn(c.secrets);
+  const repository = repositories(book, bound);
+  const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
     ...{ brain, tasks, matrix, roomOf, leak, log },
@@ -98,9 +101,14 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
         .some((page) => page.action.task === task && page.action.requester === 'brain' && !wasOpen(page)),
   });
   const tour = createTour({ db, say: sayLine, log });
+  const undo = createUndo({ desk, book, conversation, say: sayLine });
+  const push = createPush({ desk, book, repository, say: sayLine });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
-    onShown: createUndo({ desk, book, conversation, say: sayLine }),
+    async onShown(page, outcome) {
+      await undo(page, outcome);
+      await push(page, outcome);
+    },
     async onOpen(page) {
       const outcome = { state: 'open', output: '', truncated: false } as const;
       if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
@@ -117,7 +125,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    health: health.lines,
+    ...{ health: health.lines, repository },
   });
   const watch = createWatch(relay, troubles, log);
   const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });

@@ -14,6 +14,8 @@ export type Configuration = {
   gateway: { host: string; port: number; url: string };
   /** Whether leases of the network can be opened; absent in what an older set-up wrote, which has no image for them. */
   network?: boolean;
+  /** The file that says which secret is for which host: names alone, as the operator has them now. */
+  secrets?: string;
   /** Seconds from a card within which an approval counts as unread; 0 for never. */
   quick: number;
   /** The owner's, by its IANA name: every time that the room is told is in it. */
@@ -55,4 +57,13 @@ export function readConfiguration(path: string): Configuration {
   for (const part of ['ledger', 'homeserver', 'gateway'] as const)
     if (!c[part]?.url) fail(`${part}.url is missing`);
   return c;
+}
+
+/** From a secret's name to its host. Read anew each time: the operator may have changed it since. */
+export function boundIn(file: string | undefined): Readonly<Record<string, string>> {
+  try {
+    return file ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>) : {};
+  } catch {
+    return {}; // it is being written, or never was: the agent is told that there is none
+  }
 }

@@ -92,7 +92,7 @@ async function add(
 
 async function bringIn(where: Where, source: Source) {
   try {
-    return await withTree(where, ['import', source.form], async (box) => {
+    return await withTree(where, ['import', source.form, source.name], async (box) => {
       const left = await readSource(source, box.put);
       const { commit, tree, files, bytes } = await box.run();
       return { commit, tree, files, bytes, left };

@@ -4,6 +4,7 @@ import { type ModelChoice, renderModel, renderOpencode } from '../../config/brai
 import type { ProxyFile, ProxyOptions } from '../../config/proxy/proxy.ts';
 import type { Instance } from '../instance/instance.ts';
 import { filled } from '../instance/paths.ts';
+import type { State } from '../instance/state.ts';
 import { extraCa, pemAt } from '../start/extra-ca.ts';
 import { proxies } from '../start/proxies.ts';
 
@@ -81,6 +82,19 @@ const modelProxy = (model: ModelChoice, home: string): ProxyOptions => ({
   proxies: { ...proxies(), no_proxy: `host.docker.internal,${proxies()['no_proxy'] ?? ''}` },
 });
 
+/** Where bot and executor each find a file of their own about secrets for hosts. */
+const secretsFile = '/run/pocketcoder/secrets.json';
+
+/** The secrets for the executor, and what is for which host for the bot: read anew by both, so nothing is started for them. */
+export function secretFiles({ hosts = {} }: State): ServiceFile[] {
+  const bound = Object.fromEntries(Object.entries(hosts).map(([name, { host }]) => [name, host]));
+  const name = 'secrets.json';
+  return [
+    { service: 'executor', name, uid: 0, content: JSON.stringify(hosts) },
+    { service: 'bot', name, uid: 10002, content: JSON.stringify(bound) },
+  ];
+}
+
 /**
  * The files of all services that this instance runs.
  * @param sandboxes of the workspaces with an image of their own, and of all others under ''
@@ -117,6 +131,7 @@ export function serviceFiles(
       : null,
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     network: egressImage !== undefined,
+    secrets: secretsFile,
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
     tools: of(({ tools }) => tools),
@@ -127,7 +142,9 @@ export function serviceFiles(
     ledger: ledger('executor'),
     task_images: of(({ image }) => image),
     limits: { memory_mb: 1024, pids: 512, cpus: 2, ...limits },
-    ...(egressImage && { egress: { image: egressImage, roots: Buffer.from(extraCa()).toString() } }),
+    ...(egressImage && {
+      egress: { image: egressImage, roots: Buffer.from(extraCa()).toString(), secrets: secretsFile },
+    }),
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
   const json = (service: string, uid: number, value: object): ServiceFile => ({

@@ -12,6 +12,7 @@ import {
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../../ledger/src/retry.ts';
+import type { Secrets } from '../../sandbox/src/secrets.ts';
 import { fault } from '../fault.ts';
 
 /** Raised when an earlier release must not open what this one writes. 2: what was restored has to be closed first. */
@@ -47,6 +48,8 @@ export type State = {
     brain: string;
   };
   homeserver: { registration: string; macaroon: string; form: string };
+  /** What leases of the network show to hosts, by the name that actions have for it; absent where there is none. */
+  hosts?: Secrets;
   /** When the backup was made that this came from; until its first start. */
   restored?: string;
   /** True once the owner's generated password was shown. */

@@ -19,6 +19,7 @@ import {
   phoneAddressOf,
   portsOf,
   type Sandbox,
+  secretFiles,
   serviceFiles,
   servicesOf,
 } from '../engine/services.ts';
@@ -198,6 +199,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
     const files = serviceFiles(instance, sandboxes, parts.get('egress'));
     const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
+    await writeServiceFiles(engine.docker, instance.state.project, base.ref, secretFiles(instance.state));
     await leaveNetworks(running, report);
     writeVariables(instance, engine, parts, hash);
     await up(running, report, first);

@@ -1,7 +1,7 @@
 // @ts-check
 // What changes who may approve, what the policy asks, and what leases and plans there are: whether that can be had where the
 // chain stands.
-const { isEgress } = require('./egress.cjs');
+const { isEgress, isPull, isPush } = require('./egress.cjs');
 const { isLease, isPlan } = require('./grants.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
 const { isFrozen } = require('./lifecycle.cjs');
@@ -25,6 +25,8 @@ const areJust = (args, count) => Object.keys(args).length === count;
 /** Why what a control action, or a lease of the network, asks for can't be had where the chain stands. @type {Record<string, (args: Body, state: State) => Refusal>} */
 const effects = {
   egress: (args) => (isEgress(args) ? '' : 'body_invalid'),
+  push: (args) => (isPush(args) ? '' : 'body_invalid'),
+  pull: (args) => (isPull(args) ? '' : 'body_invalid'),
   lease: (args) => (isLease(args) ? '' : 'body_invalid'),
   plan: (args) => (isPlan(args) ? '' : 'body_invalid'),
   policy(args, { people }) {

@@ -36,4 +36,4 @@ function workspaceRefusal(kind, body, all) {
   return all.has(workspace) ? 'workspace_known' : '';
 }
 
-module.exports = { isWorkspaceName, workspaceRefusal };
+module.exports = { isObjectId, isWorkspaceName, workspaceRefusal };

@@ -11,6 +11,8 @@ export type RiskClass = 'read' | 'write' | 'exec' | 'network' | 'secret' | 'dest
 export type Requester = 'brain' | 'operator' | `@${string}`;
 export type Role = 'none' | 'reads' | 'asks' | 'approves' | 'owner';
 
+/** A repository by https, what its host is shown, and the ssh address that it stands for. */
+export type Repository = { host: string; path: string; secret?: string; ssh?: string };
 /** What each kind of action that the sandbox runs takes. Paths are relative to the workspace's root; `timeout` is in seconds. */
 export type RunArgs = {
   bash: { script: string; cwd: string; env: Readonly<Record<string, string>>; timeout: number };
@@ -25,6 +27,12 @@ export type RunArgs = {
   diff: Record<string, never>;
   export: { as: 'patch' | 'bundle' };
   write_file: { path: string; content: string };
+  /** What a push of a branch would bring; '' is the one that is checked out. */
+  push_look: { branch: string };
+  /** To the repository's branch exactly this commit, never by force. `commits` is what that brings, to the letter, as the look had it. */
+  push: Repository & { branch: string; commit: string; commits: string };
+  /** Fetches a branch ('': the one that is checked out) and tells what a merge would bring. */
+  pull: Repository & { branch: string };
   edit_file: { path: string; old: string; new: string };
 };
 /** What the executor does with a workspace's snapshots. `number` is an action's, as cards have it: back to how it was before that one. */
@@ -39,9 +47,16 @@ export type EgressRule = {
   port: 443;
   class: 'read' | 'git-fetch' | 'git-push' | 'any';
   path: string;
+  /** The name of what its proxy shows the host: the value is the operator's, and is in no action. */
+  secret?: string;
 };
 /** The task's way out, for so many bytes either way and so many seconds from its claim on. */
 export type EgressArgs = { rules: readonly EgressRule[]; up: number; down: number; seconds: number };
+/** What goes by a push or a pull, at most, and for how long its way is open. */
+export const gitTerms = {
+  push: { up: 500e6, down: 100e6, seconds: 600 },
+  pull: { up: 10e6, down: 500e6, seconds: 600 },
+};
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
 /** What a message may ask for and decide itself. */
 export type Wish = Act | { kind: 'undo_diff'; args: KeptArgs['undo_diff'] };

@@ -25,6 +25,7 @@ type lease struct {
 	Up, Down        int64
 	Until           time.Time
 	Socket, Roots   string
+	Secrets         map[string]secret
 	Denied, Allowed []netip.Prefix
 }
 

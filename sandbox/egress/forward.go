@@ -78,8 +78,8 @@ func serve(listener net.Listener, l *lease, m *meter, ca *authority) error {
 	out := forward(l, m)
 	inner := server(func(w http.ResponseWriter, q *http.Request) {
 		to, _ := q.Context().Value(tunnelKey{}).(string)
-		if l.covers(q, to) {
-			out.ServeHTTP(w, q)
+		if r := l.covering(q, to); r != nil {
+			out.ServeHTTP(w, q.WithContext(context.WithValue(q.Context(), ruleKey{}, r)))
 			return
 		}
 		refuse(w, q, http.StatusForbidden, "no lease covers it", "no lease covers "+asked(q)+". The tool `network` asks the owner for one.")
@@ -132,15 +132,16 @@ func forward(l *lease, m *meter) http.Handler {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "https", p.In.TLS.ServerName, p.In.TLS.ServerName
 			p.Out.URL.RawQuery = p.In.URL.RawQuery // as it was judged
+			l.show(p.Out)
 		},
-		Transport: &http.Transport{
+		Transport: quiet{l, &http.Transport{
 			TLSClientConfig:   &tls.Config{RootCAs: roots},
 			ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
 			TLSHandshakeTimeout: 15 * time.Second, MaxResponseHeaderBytes: 1 << 16,
 			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 				return l.dial(ctx, strings.TrimSuffix(address, ":443"), m)
 			},
-		},
+		}},
 		ErrorHandler: func(w http.ResponseWriter, q *http.Request, err error) {
 			refuse(w, q, http.StatusBadGateway, err.Error(), err.Error()+".")
 		},

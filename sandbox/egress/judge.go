@@ -8,10 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// rule is one line of the card. Class is read, git-fetch, git-push or any; Path a repository's, or what all is below.
+// rule is one line of the card. Class is read, git-fetch, git-push or any; Path a repository's, or what all is below; Secret the name
+// of what the host is shown.
 type rule struct {
-	Host, Class, Path string
-	Port              int
+	Host, Class, Path, Secret string
+	Port                      int
 }
 
 // overrides make some origins take one method or path for another, or end HTTP; there, `_` may stand for `-`.
@@ -19,23 +20,26 @@ var overrides = []string{
 	"upgrade", "x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
 }
 
-// covers tells whether the lease has a rule for a request that came by a tunnel to this host.
-func (l *lease) covers(q *http.Request, tunnel string) bool {
+// covering is the rule for a request that came by a tunnel to this host, nil where there is none: of several one with a secret.
+func (l *lease) covering(q *http.Request, tunnel string) (found *rule) {
 	host := q.TLS.ServerName
 	if q.URL.IsAbs() || q.Method == http.MethodConnect || tunnel != host+":443" || (q.Host != host && q.Host != host+":443") {
-		return false
+		return nil
 	}
 	for name := range q.Header {
 		if slices.Contains(overrides, strings.ToLower(strings.ReplaceAll(name, "_", "-"))) {
-			return false
+			return nil
 		}
 	}
-	for _, r := range l.Rules {
+	for i := range l.Rules {
+		r := &l.Rules[i]
 		if r.Host == host && r.Port == 443 && r.allows(q) {
-			return true
+			if found == nil || r.Secret != "" {
+				found = r
+			}
 		}
 	}
-	return false
+	return found
 }
 
 func (r *rule) allows(q *http.Request) bool {

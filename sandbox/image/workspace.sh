@@ -1,7 +1,7 @@
 #!/bin/bash
 # A workspace's tree as it comes in and as it goes out. Runs as uid 1000 in a container of its own, without a network. What
-# stands in /workspace may be the agent's work: nothing of its .git is read, and no filter, driver, monitor or hook that it
-# names is run. /base is written here alone, before there is a task. Prints one JSON object: all its values are hex or numbers.
+# stands in /workspace may be the agent's work: of its .git the commits of a branch are read, and no filter, driver, monitor or hook
+# that it names is run. /base is written here alone, before there is a task. Prints one JSON object: all its values are hex or numbers.
 set -euo pipefail
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
 export GIT_AUTHOR_NAME=PocketCoder GIT_AUTHOR_EMAIL=pocketcoder@localhost
@@ -85,6 +85,63 @@ odd_names() {
   [ "$all" -le 20 ] || echo "left out: $((all - 20)) more"
 }
 
+begin() { # a repository of our own, over the objects that came in
+  format=sha1 base=
+  if [ -e /base/HEAD ]; then
+    format=$(git --git-dir=/base rev-parse --show-object-format)
+    base=$(git --git-dir=/base rev-parse HEAD)
+  fi
+  git init -q --bare --template= --object-format="$format" $scratch/repository
+  mkdir -p $scratch/repository/objects/info
+  [ -z "$base" ] || echo /base/objects > $scratch/repository/objects/info/alternates
+}
+
+apart() { # the same where nothing of the agent's runs
+  begin
+  [ ! -e /base/shallow ] || cp /base/shallow $scratch/repository/
+  export GIT_DIR=$scratch/repository GIT_NO_REPLACE_OBJECTS=1 GIT_ALLOW_PROTOCOL=https
+}
+
+# Which commit a branch of the workspace is at. Of the agent's .git its files are read, which can run nothing.
+find_branch() { # [branch]
+  local own=/workspace/.git line=
+  branch=$1
+  [ -f $own/HEAD ] || { echo 'there is no git repository in the workspace'; exit 1; }
+  if [ -z "$branch" ]; then
+    line=$(head -c 300 $own/HEAD)
+    branch=${line#ref: refs/heads/}
+    [ "$branch" != "$line" ] || { echo 'no branch is checked out'; exit 1; }
+  fi
+  git check-ref-format "refs/heads/$branch" || { echo 'that is no name of a branch'; exit 1; }
+  commit=
+  if [ -f "$own/refs/heads/$branch" ]; then
+    commit=$(head -c 100 "$own/refs/heads/$branch")
+  elif [ -f $own/packed-refs ]; then
+    commit=$(awk -v "ref=refs/heads/$branch" '$2 == ref { print $1 }' $own/packed-refs)
+  fi
+  [[ $commit =~ ^[0-9a-f]{40}([0-9a-f]{24})?$ ]] || { echo "there is no commit on a branch $branch"; exit 1; }
+}
+
+# Takes what a commit has over the import into our repository, every object under the hash of what it holds, and as it has to be: the
+# agent's own repository may hold one thing under the name of another, change it meanwhile, or have a pipe there.
+gather() { # commit
+  cp -r $scratch/repository $scratch/gather
+  echo /workspace/.git/objects >> $scratch/gather/objects/info/alternates
+  printf '%s\n' "$1" ${base:+"^$base"} | timeout 120 git --git-dir=$scratch/gather pack-objects -q --revs --stdout 2> /dev/null |
+    git --git-dir=$scratch/repository index-pack --stdin --strict > /dev/null 2>&1 || { echo 'its commits cannot all be read'; return 1; }
+}
+
+# What a person is shown of the commits that one has and another has not, by those alone: the same each time.
+commits() { # commit words [another]
+  local count
+  count=$(git rev-list --count "$1" ${3:+"^$3"} 2> /dev/null) || { echo 'its commits cannot all be read'; return 1; }
+  [ "$count" != 0 ] || { echo "it has no commits $2"; return 1; }
+  echo "commits $2: $count"
+  git log -n 20 --format='%h %<(100,trunc)%s' "$1" ${3:+"^$3"} |
+    perl -MEncode -CO -pe 's/ +$//; $_ = decode("UTF-8", $_, Encode::FB_PERLQQ)'
+  [ "$count" -le 20 ] || echo "and $((count - 20)) before those"
+}
+
 say() { # commit tree files bytes [left]
   local odd
   odd=$(perl -0 -ne 'chomp; print $sep, "\"", unpack("H*", $_), "\""; $sep = ","' $scratch/odd 2> /dev/null || true)
@@ -92,6 +149,52 @@ say() { # commit tree files bytes [left]
 }
 
 case $1 in
+outgoing) # [branch] | branch commit url sha256: shows what a push would bring, or pushes exactly that. In a container of its own.
+  apart
+  since='since the import'
+  if [ $# -le 2 ]; then
+    find_branch "${2-}"
+    gather "$commit"
+    commits "$commit" "$since" "$base" > $scratch/shown || { cat $scratch/shown; exit 1; }
+    printf '%s\n%s\n' "$branch" "$commit"
+    cat $scratch/shown
+    exit
+  fi
+  gather "$3"
+  commits "$3" "$since" "$base" > $scratch/shown || true
+  if ! echo "$5  $scratch/shown" | sha256sum --status -c; then
+    echo 'the commits are not what the card showed; nothing was pushed'
+    exit 1
+  fi
+  failed=0
+  git push --no-verify "$4" "$3:refs/heads/$2" > $scratch/said 2>&1 || failed=$?
+  head -c 3000 $scratch/said
+  exit $failed
+  ;;
+incoming) # branch url: fetches it, puts its objects beside the agent's, and shows what a merge would bring. In a container of its own.
+  apart
+  find_branch ''
+  gather "$commit"
+  git update-ref refs/heads/own "$commit"
+  git fetch -q --no-tags "$3" "refs/heads/${2:-$branch}" > $scratch/said 2>&1 || { head -c 3000 $scratch/said; exit 1; }
+  theirs=$(git rev-parse FETCH_HEAD)
+  commits "$theirs" "that $branch lacks" "$commit" > $scratch/shown || { cat $scratch/shown; exit 1; }
+  clashes=
+  if git merge-base --is-ancestor "$commit" "$theirs"; then
+    merged=$theirs
+  else
+    git merge-tree --write-tree --name-only --no-messages "$commit" "$theirs" > $scratch/merged 2> $scratch/said || [ $? = 1 ] || { head -c 3000 $scratch/said; exit 1; }
+    { read -r merged; clashes=$(cat); } < $scratch/merged
+  fi
+  printf '%s\n' "$theirs" "^$commit" | git pack-objects -q --revs $scratch/pack > /dev/null
+  mv $scratch/pack-*.pack $scratch/pack-*.idx /workspace/.git/objects/pack/
+  printf '%s\n%s\n' "${2:-$branch}" "$theirs"
+  {
+    cat $scratch/shown
+    git diff-tree -r --stat=60,40,20 --no-color --no-renames "$commit" "$merged"
+    [ -z "$clashes" ] || printf 'both changed, to be put together by hand:\n%s\n' "$clashes"
+  } | head -c 3500
+  ;;
 import)
   case $2 in
   directory)
@@ -105,6 +208,7 @@ import)
     plain /base
     git --git-dir=/base rev-parse -q --verify 'HEAD^{commit}' > $scratch/head || { echo 'it has no commit'; exit 1; }
     git clone -q -n --no-hardlinks --template= /base /workspace
+    git --git-dir=/workspace/.git remote set-url --push origin "$3" # where the agent would push, once a lease lets it
     use /base
     git read-tree HEAD
     git checkout-index -q -f -a
@@ -116,19 +220,21 @@ import)
   say "$(git rev-parse HEAD)" "$(git rev-parse 'HEAD^{tree}')" $size
   ;;
 export) # bundle|patch|diff|directory, and git where the other side has the commit that came in
-  format=sha1 base=
-  if [ -e /base/HEAD ]; then
-    format=$(git --git-dir=/base rev-parse --show-object-format)
-    base=$(git --git-dir=/base rev-parse HEAD)
-  fi
-  git init -q --bare --template= --object-format="$format" $scratch/repository
+  begin
   plain $scratch/repository
-  [ -z "$base" ] || { mkdir -p $scratch/repository/objects/info; echo /base/objects > $scratch/repository/objects/info/alternates; }
   use $scratch/repository
   tree $base
   before=$(git rev-parse -q --verify "$base^{tree}" || git hash-object -w -t tree /dev/null)
   files=$(git diff-tree -r -z --no-renames --name-only "$before" "$tree" | tr -cd '\0' | wc -c)
-  commit=$({ echo 'As it is in the workspace'; echo; odd_names; } | git commit-tree ${base:+-p $base} "$tree")
+  parent=$base
+  if [ "$2" = bundle ] && own=$(find_branch '' > /dev/null && echo "$commit") && gather "$own" > /dev/null; then
+    [ -n "$base" ] && ! git merge-base --is-ancestor "$base" "$own" || parent=$own # the agent's own commits go along
+  fi
+  if [ "$parent" != "$base" ] && [ "$tree" = "$(git rev-parse "$parent^{tree}")" ]; then
+    commit=$parent
+  else
+    commit=$({ echo 'As it is in the workspace'; echo; odd_names; } | git commit-tree ${parent:+-p $parent} "$tree")
+  fi
   case $2 in
   bundle)
     git update-ref refs/heads/pocketcoder "$commit"

@@ -2,6 +2,7 @@
 import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
+import { isApart, placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
@@ -32,6 +33,11 @@ export async function adopt(
     const why = 'the executor was restarted, and the lease ended with it; how much went is not recorded';
     const none = { size: 0, sha256: sha256(''), bytes: new Uint8Array(), read: () => [] };
     return record(c, request, told ? { end: 'cut', why, output: none } : { end: 'unknown', why });
+  }
+  if (isApart(action)) {
+    await tasks.retire(placeOf(action), true);
+    const why = 'the executor was restarted meanwhile: look at the repository, or say the same again';
+    return record(c, request, { end: 'unknown', why });
   }
   if (action.kind === 'undo') {
     await changes(request); // which waits for the end of what goes on there

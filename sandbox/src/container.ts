@@ -7,8 +7,8 @@ import { sha256 } from '../../ledger/src/action.ts';
 export type Limits = { memory_mb: number; pids: number; cpus: number };
 /** Who commits are by where a repository does not say. */
 export type GitIdentity = { name: string; email: string };
-/** The image of the proxies of network leases, and certificate authorities (PEM) that they believe besides their own. */
-export type Egress = { image: string; roots?: string };
+/** The image of the proxies of network leases, certificate authorities (PEM) that they believe besides their own, and the file of secrets. */
+export type Egress = { image: string; roots?: string; secrets?: string };
 export type TaskName = { task: string; workspace: string };
 export type Place = {
   project: string;

@@ -8,6 +8,7 @@ import type Docker from 'dockerode';
 import type { EgressArgs } from '../../ledger/src/action.ts';
 import { type Place, SandboxError, type TaskName } from './container.ts';
 import { caFile, makeLent, socket } from './lent.ts';
+import { type Secrets, secretsFor } from './secrets.ts';
 
 /** How a lease ended: bytes as the proxy counted them on the outside, what it refused last, and why. */
 export type Lease = { up: number; down: number; refused: string[]; why: string };
@@ -36,7 +37,7 @@ const variables = (port: number): Record<string, string> => ({
 });
 
 /**
- * What the proxy is told: where to from the approved arguments alone.
+ * What the proxy is told: where to from the approved arguments alone. Its stdin is the one place where a secret goes.
  * @param now milliseconds since 1970, of the claim
  * @param denied addresses and networks that no name may lead to, as `203.0.113.7/32`
  */
@@ -44,10 +45,11 @@ function orderOf(
   { rules, up, down, seconds }: EgressArgs,
   now: number,
   denied: string[],
+  secrets: Secrets,
   roots = '',
 ): string {
   const until = new Date(now + seconds * 1000).toISOString();
-  return `${JSON.stringify({ rules, up, down, until, socket, denied, ...(roots && { roots }) })}\n`;
+  return `${JSON.stringify({ rules, up, down, until, socket, denied, secrets, ...(roots && { roots }) })}\n`;
 }
 
 export function makeEgress(docker: Docker, place: Place, containerOf: (name: TaskName) => Docker.Container) {
@@ -86,6 +88,7 @@ export function makeEgress(docker: Docker, place: Place, containerOf: (name: Tas
         throw new SandboxError('this instance has no image for network leases; run the set-up again');
       if (place.runtime)
         throw new SandboxError('network leases are not tried under gVisor; nothing was opened');
+      const secrets = secretsFor(args.rules, place.egress.secrets);
       for (const [, other] of of(name)) other.end('another lease of its task took its place');
       const own = `${place.project}-egress-${id}`;
       const now = Date.now();
@@ -115,7 +118,7 @@ export function makeEgress(docker: Docker, place: Place, containerOf: (name: Tas
         out.once('end', silent.resolve).once('end', () => end('its proxy ended'));
         unlessOver();
         await container.start();
-        wire.write(orderOf(args, now, denied, place.egress?.roots));
+        wire.write(orderOf(args, now, denied, secrets, place.egress?.roots));
         timers.push(setInterval(() => wire?.write('\n'), beatEvery));
         const task = containerOf(name);
         void task.wait().then(

@@ -6,6 +6,7 @@ import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { adopt, claimant } from './adopt.ts';
+import { placeOf } from './apart.ts';
 import { claim, makeBook, type Request } from './claim.ts';
 import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
@@ -45,8 +46,8 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function inLane(id: string, work: (id: string) => Promise<void>): void {
     const { action } = book.request(id);
-    // A lease of the network goes on beside what it is for.
-    const lane = action.kind === 'egress' ? id : action.task;
+    // A lease of the network goes on beside what it is for, and what leaves by git is in a container of its own.
+    const lane = action.kind === 'egress' ? id : placeOf(action).task;
     const leave = (error: unknown) => {
       if (stopping.signal.aborted) return;
       const level = error instanceof LedgerError ? 'warn' : 'error'; // the ledger may have heard of something first
@@ -93,7 +94,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function stop(id: string): void {
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'not stopped');
-    tasks.kill(book.request(id).action, id).catch(missed);
+    tasks.kill(placeOf(book.request(id).action), id).catch(missed);
   }
 
   /** A freeze ends what this executor runs, whoever asked for it. */
@@ -104,7 +105,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   /** Ends leases of the network, which go on for hours where a script has minutes. */
   function closeWays(which: (of: Action) => boolean): void {
-    const isOne = ({ action }: Request) => action.kind === 'egress' && which(action);
+    const isOne = ({ action }: Request) => action.class === 'network' && which(action);
     if (caughtUp) for (const id of book.open().filter(mine)) if (isOne(book.request(id))) stop(id);
   }
 

@@ -4,6 +4,7 @@ import { reasons } from '../../ledger/rules/codes.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { isApart, runApart } from './apart.ts';
 import type { Claimed } from './claim.ts';
 import { SandboxError } from './container.ts';
 import type { Lease } from './egress.ts';
@@ -79,9 +80,12 @@ async function start(
   try {
     if (missing) return notRun(missing);
     const kept = await snapshots.carryOut(claimed);
-    return kept ?? (await c.tasks.run(action, id, scriptOf(action, leased, sent), passOn(c, id)));
+    if (kept) return kept;
+    const script = scriptOf(action, leased, sent);
+    if (isApart(action)) return await runApart(c, action, script, passOn(c, id));
+    return await c.tasks.run(action, id, script, passOn(c, id));
   } catch (error) {
-    if (error instanceof ScriptError) return notRun(error.message);
+    if (error instanceof ScriptError || error instanceof SandboxError) return notRun(error.message);
     throw error;
   }
 }

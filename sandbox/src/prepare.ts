@@ -3,6 +3,7 @@ import { mostSent } from '../../ledger/src/action.ts';
 import { isPassing } from '../../ledger/src/errors.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
+import { placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
 import { type Context, patiently } from './step.ts';
@@ -38,7 +39,7 @@ async function container({ tasks, decided, log, signal }: Context, { id, action 
     return true;
   };
   try {
-    await retry(() => tasks.warm(action), { ...patiently, again, signal });
+    await retry(() => tasks.warm(placeOf(action)), { ...patiently, again, signal });
     return '';
   } catch (error) {
     if (error instanceof SandboxError) return error.message;

@@ -109,6 +109,18 @@ function changes(form: string): Made {
   return { program: 'bash', input: Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh show ${form}`) };
 }
 
+/** What image/workspace.sh does by these words. */
+function git(what: string, ...words: string[]): Made {
+  checked(...words);
+  const names = words.map((word, n) => [`WORD_${n}`, word]);
+  const given = names.map(([name]) => `"$${name}"`).join(' ');
+  return {
+    program: 'bash',
+    input: Buffer.from(`exec /usr/lib/pocketcoder/workspace.sh ${what} ${given}`),
+    env: { ...base, ...variables(Object.fromEntries(names)) },
+  };
+}
+
 /** What an action's kind and arguments do not say: whether a lease covers it, and the bytes that came with its request. */
 type Beside = { leased: boolean; sent: Uint8Array | undefined };
 
@@ -133,6 +145,10 @@ const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Besid
   put_file: put,
   diff: () => changes('diff'),
   export: (args) => changes(args.as),
+  push_look: ({ branch }) => git('outgoing', branch),
+  push: ({ host, path, branch, commit, commits }) =>
+    git('outgoing', branch, commit, `https://${host}${path}`, sha256(commits)),
+  pull: ({ host, path, branch }) => git('incoming', branch, `https://${host}${path}`),
   write_file: ({ path, content }, { leased }) => file(leased, 'write', path, content),
   edit_file: (args, { leased }) => file(leased, 'edit', args.path, args.old, args.new),
 };
@@ -144,7 +160,7 @@ const make = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], beside: Beside
 export function timeoutOf({ kind, args }: Action): number {
   if (kind === 'bash') return args.timeout;
   if (kind === 'egress') return args.seconds;
-  return kind === 'diff' || kind === 'export' ? gitTimeout : fileTimeout;
+  return ['diff', 'export', 'push_look', 'push', 'pull'].includes(kind) ? gitTimeout : fileTimeout;
 }
 
 /**

@@ -88,6 +88,9 @@ const why = {
   flood: 'its container was ended, because it still ran 10 s after its output had become too large',
 };
 
+/** Why a way out ended with a container that nobody needs any more. */
+export const retired = 'its task’s container was taken away';
+
 /** Seconds for a status to come once an action was stopped or its time was over. */
 const patience = 10;
 /** Bytes: a runner ends what writes more than the one; outputs up to the other are held, to stand in their entry. */
@@ -206,7 +209,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
       if (feeders.removing(name) || carriedFor(name).length > 0) return;
-      egress.endOf(name, 'its task’s container was taken away');
+      egress.endOf(name, retired);
       await feeders.remove(name, outputs);
     },
     keep: (workspace, ...words) => keepers.ask(workspace, words),

@@ -216,6 +216,18 @@ const rows: readonly Row[] = [
     'every step is taken from an open directory, through no link, where nothing else is mounted',
     'tested',
   ],
+  [
+    59,
+    'an agent or a host that would have a secret of the operator’s',
+    'the operator binds it to one host; only the proxy of a lease that names it shows it there, and of a git host it passes on git’s own answers alone',
+    'tested',
+  ],
+  [
+    60,
+    'a push that brings something else than its card says',
+    'one commit to one branch, compared with the card’s text before it leaves, from a container in which nothing of the agent’s runs, never by force',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

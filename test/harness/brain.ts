@@ -70,7 +70,14 @@ export async function startBrain(
     const log = pino({ level: 'silent' });
     const model = await startModel({ host: machine, key });
     undo.push(model.stop);
-    const gateway = createGateway({ port: 0, host: machine, url: 'http://bot:8080', network: true, log });
+    const gateway = createGateway({
+      port: 0,
+      host: machine,
+      url: 'http://bot:8080',
+      network: true,
+      bound: () => ({}),
+      log,
+    });
     const port = await gateway.run(calls);
     undo.push(gateway.stop);
 

@@ -22,7 +22,8 @@ export type Line = {
   down?: number;
 };
 export type Order = {
-  rules: { host: string; port: number; class: string; path: string }[];
+  rules: { host: string; port: number; class: string; path: string; secret?: string }[];
+  secrets?: Record<string, { host: string; user: string; value: string }>;
   up?: number;
   down?: number;
   until?: string;

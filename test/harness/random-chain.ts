@@ -64,6 +64,11 @@ const egress = (over: object) =>
   ({ kind: 'egress', args: { rules: [{ ...rule, ...over }], up: 9, down: 9, seconds: 9 } }) as const;
 const acts = [bash, read, { kind: 'write_file', args: { path: 'b', content: '' } }] as const;
 
+const push = (over: object) => {
+  const args = { host: 'a.example', path: '/a.git', branch: 'main', commit: 'ab'.repeat(20), commits: '1\n' };
+  return { kind: 'push', args: { ...args, ...over } } as const;
+};
+
 function askedBy({ a, b, c, d }: Step): Asked {
   const where = { workspace: of(['work', 'work', 'shop'], c), task: of(['one', 'one', 'two'], d) };
   const requester = of(['brain', '@owner:home', 'brain', '@ann:home', 'operator'], b) as Asked['requester'];
@@ -79,7 +84,20 @@ function askedBy({ a, b, c, d }: Step): Asked {
     { kind: 'thaw', args: {} },
     egress({ class: of(['read', 'any', 'git-push', 'raw'], b), path: of(['/', '/a/b', '/a/../b'], c) }),
     egress({ host: of(['a.example', '127.0.0.1', 'example.org.', '0x7f.1'], b) }),
+    egress({ path: '/a', class: of(['read', 'any', 'git-push'], b), secret: of(['T', 'T-1', '', '1'], c) }),
     { kind: 'plan', args: { steps: [egress({}), of(acts, c)], seconds } },
+    push({
+      branch: of(['main', 'a b', 'a:b', 'ä/b', ''], b),
+      commit: of(['ab'.repeat(20), 'ab', 'AB'.repeat(20)], c),
+    }),
+    push({ host: of(['a.example', '127.0.0.1'], b), path: of(['/a', '/', '/a/../b'], c) }),
+    push({ secret: of(['T', '', 'T T'], b), ssh: of(['git@a.example:a', '', 7], c) }),
+    {
+      kind: 'pull',
+      args: { host: 'a.example', path: of(['/a', '/'], b), branch: of(['', 'main', 'a b'], c) },
+    },
+    { kind: 'push_look', args: { branch: of(['', 'main'], b) } },
+    { kind: 'plan', args: { steps: [push({}), of(acts, c)], seconds } },
     { kind: 'list', args: { path: 'src' } },
   ];
   const what = a % 3 === 0 ? of(control, a) : of(acts, a);

@@ -105,6 +105,37 @@ test('what changed is shown and sent, and applies to a clean copy; nothing that 
   assert.equal((await bash('git status >/dev/null 2>&1; ls ran')).text, 'ran\n');
 });
 
+test('a bundle has the agent’s own commits, and one more where the files are not as the last of them; what is no commit goes without', async () => {
+  const of = { workspace: 'history', task: 'history' };
+  const make =
+    'git init -q -b work && echo 1 > a && git add a && git commit -qm One && echo 2 > a && git commit -qam Two';
+  assert.equal((await bash(make, of)).text, '');
+  async function subjects(): Promise<string> {
+    const result = await changes('bundle', of);
+    assert.equal(result.number, 0, result.text);
+    const at = mkdtempSync(join(dir, 'history-'));
+    writeFileSync(join(at, 'a.bundle'), result.output);
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: at, encoding: 'utf8' });
+    git('clone', '-q', '-b', 'pocketcoder', 'a.bundle', 'clone');
+    return git('-C', 'clone', 'log', '--format=%an: %s').trim();
+  }
+  const { name: agent } = box.place.git;
+  const two = `${agent}: Two\n${agent}: One`;
+  assert.equal(await subjects(), two);
+  await bash('echo 3 > a', of);
+  assert.equal(await subjects(), `PocketCoder: As it is in the workspace\n${two}`);
+  await bash('git pack-refs --all && git checkout -q a', of);
+  assert.equal(await subjects(), two);
+  // A history that no other git would take, and one that waits for ever.
+  await bash(
+    `printf 'tree %s\nauthor none\n\nx' "$(git rev-parse HEAD^{tree})" > /tmp/odd && git hash-object -t commit -w --literally /tmp/odd > .git/refs/heads/work`,
+    of,
+  );
+  assert.equal(await subjects(), 'PocketCoder: As it is in the workspace');
+  await bash('rm .git/packed-refs .git/refs/heads/work && mkfifo .git/refs/heads/work', of);
+  assert.equal(await subjects(), 'PocketCoder: As it is in the workspace');
+});
+
 test('where nothing was imported every file is new, and that is said', async () => {
   const bare = { workspace: 'bare', task: 'bare' };
   assert.equal((await bash('echo hello > a', bare)).number, 0);

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { answerOf, approve, askAndSee, numberOf, pollOf, sees } from '../harness/answers.ts';
@@ -87,6 +88,7 @@ test('a backup stands still for a moment, what runs runs on, and the file is enc
   await approve(phone, long);
   await sees(phone, 'begun', 30);
 
+  assert.equal((await old.run(['secret', 'add', 'MINE', 'git.example'], 'its-value\n')).code, 0);
   const ran = await old.run(['backup', file, '--json'], `${passphrase}\n`);
   assert.equal(ran.code, 0, ran.out + ran.err);
   assert.equal(ran.out.includes(passphrase) || ran.err.includes(passphrase), false);
@@ -140,6 +142,14 @@ test('restored elsewhere, the same phone approves without being paired anew', as
   assert.notEqual(restored.address, old.address);
   assert.equal(restored.room, old.room);
   assert.deepEqual(restored.secrets.passwords, old.secrets.passwords);
+  assert.deepEqual(restored.secrets.hosts?.['MINE'], {
+    ...{ host: 'git.example', user: 'x-access-token', value: 'its-value' },
+  });
+  const read = ['sh', '-c', 'stat -c %a /run/pocketcoder/secrets.json; cat /run/pocketcoder/secrets.json'];
+  const { out: executors } = await execIn(docker, restored.project, 'executor', read);
+  assert.equal(executors, `400\n${JSON.stringify(restored.secrets.hosts)}`);
+  const { out: bots } = await execIn(docker, restored.project, 'bot', read);
+  assert.equal(bots, '400\n{"MINE":"git.example"}');
   front.to(restored.address);
   await sees(phone, 'Restored from a backup', 60);
 

@@ -1,8 +1,11 @@
 /** The network by approval on the composed system: asked for by the agent, approved in the room, and each of its ends. Only the model is scripted. */
 import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
+import { connectLedger } from '../../ledger/src/client.ts';
 import { answerOf, approve, numberOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -111,6 +114,105 @@ test('attack-38 a freeze, !new and the end of the executor, killed or silent, ea
     await killed('CONT');
   }
   await sees(phone, 'its executor was silent', 40);
+});
+
+test('attack-59 a secret’s value is in nothing that task, agent, ledger, logs and engine hold, and once taken away opens nothing; the twin has it shown', async () => {
+  const value = 'ghp_0123456789SECRET';
+  const holder = (text: string) => text.includes(value) || text.includes(btoa(value).slice(4, -4));
+  const added = await instance.run(['secret', 'add', 'MINE', 'origin.test'], `${value}\n`);
+  assert.deepEqual([added.code, holder(added.out + added.err)], [0, false], added.err);
+  const listed = await instance.run(['secret', 'list', '--json']);
+  assert.deepEqual(listed.events[0], { event: 'secrets', secrets: [{ name: 'MINE', host: 'origin.test' }] });
+  const to = ['https://origin.test/a.git with MINE'];
+  const asks = () => phone.say(`Please do this.\n${call('network', { to })}\n!say It is there.`);
+  await asks();
+  const card = await nextCard();
+  assert.match(card.text, /🔑 MINE is shown to origin\.test, not to the agent/);
+  const before = phone.timeline().length;
+  await vote(card);
+  await phone.until('the agent goes on', (p) => JSON.stringify(p.timeline().slice(before)).includes('It is'));
+  assert.equal(await running(), 1);
+  assert.match(await runs('git ls-remote https://origin.test/a.git'), /origin\.test could not be reached/);
+  const inTask =
+    'a=ghp_01234; b=56789SECRET; grep -rlsF "$a$b" / --exclude-dir=sys --exclude-dir=proc; cat /proc/[0-9]*/environ 2> /dev/null | grep -acF "$a$b"; echo looked';
+  assert.match(await runs(inTask), /output\s+\| 0\s+\| looked$/);
+
+  const { auditor: password } = instance.secrets.passwords.ledger;
+  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  assert.ok(!holder(JSON.stringify(await ledger.since(0))));
+  assert.ok(!holder(JSON.stringify(phone.timeline())));
+  assert.ok(!holder(JSON.stringify(instance.model?.seen)));
+  const all = await docker.listContainers({ all: true });
+  const mine = all.filter(({ Names }) => Names[0]?.startsWith(`/${instance.project}`));
+  assert.ok(mine.length >= 7);
+  for (const { Id, Names } of mine) {
+    const container = docker.getContainer(Id);
+    const logs = await container.logs({ stdout: true, stderr: true }).catch(() => ''); // of what has none
+    assert.ok(!holder(JSON.stringify(await container.inspect()) + logs), Names[0]);
+  }
+  for (const file of globSync('/proc/[0-9]*/{environ,cmdline}')) {
+    const text = await readFile(file, 'utf8').catch(() => ''); // it ended meanwhile
+    assert.ok(!holder(text), file);
+  }
+  const found = async (service: string) =>
+    (
+      await execIn(docker, instance.project, service, [
+        ...['sh', '-c', `grep -rlsF "$1" /run /data /var/lib /tmp /etc 2> /dev/null; true`, 'sh', value],
+      ])
+    ).out;
+  for (const service of ['bot', 'brain', 'ledger', 'model', 'homeserver'])
+    assert.equal(await found(service), '', service);
+  assert.equal((await found('executor')).trim(), '/run/pocketcoder/secrets.json'); // the twin
+  await phone.say('!new');
+  await gone('!new ended it');
+
+  await asks();
+  const late = await nextCard();
+  assert.equal((await instance.run(['secret', 'remove', 'MINE'])).code, 0);
+  await vote(late);
+  await sees(phone, 'the secret MINE is not there; nothing was opened', 40);
+  assert.equal(await running(), 0);
+  await asks();
+  await phone.until('the agent hears', () =>
+    JSON.stringify(instance.model?.seen.at(-1)?.messages).includes("the owner's are: none"),
+  );
+});
+
+test('!push shows what it would bring, then a card asks for exactly that, to where the workspace came from; its yes opens that way alone', async () => {
+  const { operator: password } = instance.secrets.passwords.ledger;
+  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'operator', password });
+  // As `workspace add` leaves it where it was cut off after the import: this origin can't be cloned.
+  const source = 'https://origin.test/a.git';
+  const [commit, tree] = ['ab'.repeat(20), 'cd'.repeat(20)];
+  const body = { workspace: 'shop', form: 'git', source, commit, tree, files: 1, bytes: 1 };
+  await ledger.append({ kind: 'workspace.imported', body });
+  const added = await instance.run(['workspace', 'add', 'shop', source, '--json']);
+  const { room } = added.events.find(({ event }) => event === 'workspace') as { room: string };
+  await phone.until('the invitation to its room', (p) => p.rooms().includes(room), 60);
+  const script = 'git init -q -b main && echo 1 > a && git add a && git commit -qm "Sell hats"';
+  await until('the first words there', () => phone.say(`!run ${script}`, room));
+  await approve(phone, await nextCard());
+  await sees(phone, '✅ done', 40);
+  await phone.say('!push nowhere', room);
+  await sees(phone, 'there is no commit on a branch nowhere', 40);
+  await phone.say('!push', room);
+  await sees(phone, 'Not asked to push: there is no secret for origin.test', 40);
+  assert.equal((await instance.run(['secret', 'add', 'MINE', 'origin.test'], 'value\n')).code, 0);
+  await phone.say('!push', room);
+  const card = await nextCard();
+  for (const words of [source, 'Sell hats', 'MINE is shown to origin.test', 'never by force'])
+    assert.ok(card.text.includes(words), `${words} in ${card.text}`);
+  await vote(card);
+  await sees(phone, 'origin.test could not be reached', 40);
+  await phone.say('!pull main', room);
+  const fetch = await nextCard();
+  for (const words of [source, 'its branch', 'MINE is shown to origin.test', 'nothing is merged by this'])
+    assert.ok(fetch.text.includes(words), `${words} in ${fetch.text}`);
+  await vote(fetch);
+  await sees(phone, `#${numberOf(fetch)} output`, 40);
+  await phone.say('!pull');
+  await sees(phone, '⚠️ this workspace did not come from a repository', 40);
+  assert.equal(await running(), 0);
 });
 
 test('uninstall leaves nothing of a lease that is open', async () => {

@@ -122,9 +122,9 @@ test('a repository comes in with its history; its room, files and processes are 
   assert.equal(
     await runIn(
       shop,
-      'git status --short; git log --format=%s; git branch --show-current; od -c text | head -1; ./run; cat link kept.log',
+      'git remote get-url origin; git remote get-url --push origin; git status --short; git log --format=%s; git branch --show-current; od -c text | head -1; ./run; cat link kept.log',
     ),
-    'second\nfirst\ntrunk\n0000000   o   n   e  \\n   t   w   o  \\n\n42 in the shop\nold\nlog',
+    `/base\n${source}\nsecond\nfirst\ntrunk\n0000000   o   n   e  \\n   t   w   o  \\n\n42 in the shop\nold\nlog`,
   );
   assert.equal(
     await runIn(instance.room, 'ls -A /workspace /base; echo mine > file; cat file'),

@@ -16,10 +16,10 @@ export type Need = {
 };
 
 const risks: Record<string, readonly string[]> = {
-  read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'undo_diff'],
+  read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'push_look', 'undo_diff'],
   write: ['put_file', 'write_file', 'edit_file', 'undo'],
   exec: ['bash'],
-  network: ['egress'],
+  network: ['egress', 'push', 'pull'],
 };
 const riskOf = (kind: string): string =>
   Object.keys(risks).find((risk) => risks[risk]?.includes(kind)) ?? 'control';
@@ -70,7 +70,7 @@ export function covers({ kind, args, workspace, task }: Given, asked: Request, u
   const act: Act = { kind: asked.kind, args: asked.args };
   const { acts, steps, of, path } = args as { acts?: Act[]; steps?: Act[]; of?: string; path?: string };
   // A way out has a card of its own, always.
-  if (asked.workspace !== workspace || asked.kind === 'egress') return false;
+  if (asked.workspace !== workspace || ['egress', 'push', 'pull'].includes(asked.kind)) return false;
   if (kind === 'plan') return asked.task === task && isDeepStrictEqual(steps?.[uses], act);
   if (uses >= Number(args['uses'])) return false;
   if (kind === 'reads') {

@@ -7,13 +7,14 @@ const counts = (v, top) => Number.isSafeInteger(v) && Number(v) > 0 && Number(v)
 
 /** @param {any} rule */
 function isNamed(rule) {
-  if (
-    Object.keys(rule ?? {})
-      .sort()
-      .join() !== 'class,host,path,port' ||
-    rule.port !== 443
-  )
-    return false;
+  const { secret, ...named } = rule ?? {};
+  if (Object.keys(named).sort().join() !== 'class,host,path,port' || rule.port !== 443) return false;
+  if (Object.keys(rule).includes('secret')) {
+    if (typeof secret !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(secret) || rule.class === 'any')
+      return false;
+    if (rule.class === 'read' && !/^(registry\.npmjs\.org|npm\.pkg\.github\.com)$/.test(rule.host))
+      return false;
+  }
   const { host, path, class: what } = rule;
   if (typeof host !== 'string' || typeof path !== 'string' || path.length > 200) return false;
   const url = URL.parse(`https://${host}${path}`);
@@ -38,4 +39,26 @@ const egressFault = (args) =>
   !counts(args['down'], most) ||
   !counts(args['seconds'], 86_400);
 
-module.exports = { egressFault };
+/** Whether these are none of a push's. @param {Record<string, any>} args */
+function pushFault({ branch, commit, commits, ssh, ...where }) {
+  const texts = ssh === undefined ? [commits] : [commits, ssh];
+  return !(
+    isNamed({ ...where, port: 443, class: 'git-push' }) &&
+    typeof branch === 'string' &&
+    branch.length > 0 &&
+    branch.length <= 200 &&
+    ![...branch].some((c) => c <= ' ' || c === '\x7f' || '~^:?*[\\'.includes(c)) &&
+    typeof commit === 'string' &&
+    [40, 64].includes(commit.length) &&
+    !/[^0-9a-f]/.test(commit) &&
+    texts.every((text) => typeof text === 'string' && text !== '' && text.length <= 4000)
+  );
+}
+
+/** Whether these are none of a pull's: a push's without a commit, and it need not name the branch. @param {Record<string, any>} args */
+const pullFault = ({ branch, ...where }) =>
+  'commit' in where ||
+  'commits' in where ||
+  pushFault({ ...where, branch: branch === '' ? 'x' : branch, commit: 'ab'.repeat(20), commits: 'x' });
+
+module.exports = { egressFault, pullFault, pushFault };

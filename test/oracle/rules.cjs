@@ -18,7 +18,7 @@ const {
 const { kinds } = require('../../ledger/rules/kinds.cjs');
 const classes = Object.fromEntries(Object.entries(kinds).map(([kind, { class: risk }]) => [kind, risk]));
 const { grantFault, grants, policyOf, uncovered } = require('./leases.cjs');
-const { egressFault } = require('./egress.cjs');
+const { egressFault, pullFault, pushFault } = require('./egress.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
@@ -66,6 +66,8 @@ function effectRefusal(request, control) {
     return args.role === 'owner' || another ? '' : 'last_owner';
   }
   if (kind === 'egress') return egressFault(args) ? 'body_invalid' : '';
+  if (kind === 'pull') return pullFault(args) ? 'body_invalid' : '';
+  if (kind === 'push') return pushFault(args) ? 'body_invalid' : '';
   if (kind === 'lease' || kind === 'plan') return grantFault({ kind, args }) ? 'body_invalid' : '';
   return '';
 }

@@ -15,6 +15,8 @@ test('a deciding command names its act, to the letter', () => {
     ['!diff please', 'diff', {}],
     ['!undo #12.', 'undo_diff', { number: 12 }],
     ['！Undo 3', 'undo_diff', { number: 3 }],
+    ['!push', 'push_look', { branch: '' }],
+    ['!push feature/a-1.', 'push_look', { branch: 'feature/a-1' }],
     ['!export', 'export', { as: 'patch' }],
     ['!export Bundle.', 'export', { as: 'bundle' }],
   ];
@@ -28,6 +30,7 @@ test('words that name no act ask for none', () => {
     '!export zip',
     '!undo',
     '!undo it',
+    '!push it now',
     '!undo 1 2',
     '!undo -1',
     '!filesystem',

@@ -101,6 +101,20 @@ const actions = fc.oneof(
   fc.constant(actionOf('diff', {})),
   fc.nat(3).map((number) => actionOf('undo_diff', { number })),
   fc.record({ number: fc.nat(3), difference: hostile }).map((args) => actionOf('undo', args)),
+  fc.record({ branch: hostile }).map((args) => actionOf('push_look', args)),
+  fc
+    .record({
+      host: hostile,
+      path: hostile,
+      branch: hostile,
+      commit: hostile,
+      commits: hostile,
+      ssh: hostile,
+    })
+    .map((args) => actionOf('push', args)),
+  fc
+    .record({ host: hostile, path: hostile, branch: hostile, ssh: hostile })
+    .map((args) => actionOf('pull', args)),
   fc.record({ as: hostile }).map((args) => actionOf('export', args as never)),
   fc.record({ path: hostile, sha256: hostile, size: fc.nat(2) }).map((args) => actionOf('put_file', args)),
   fc.record({ pattern: hostile, path: hostile }).map((args) => actionOf('grep', args)),
@@ -279,7 +293,7 @@ test('attack-26 both bodies parse to exactly our blocks, and no line of an actio
       for (const line of own)
         assert.match(
           line,
-          /^(#12 · the agent wants to [a-z ]+|main · (\d+ \w+ · )?decide by 14:32|at most \d s|with the variable|in the directory|read|list the directory|find the lines that match|below|send the file here|add a file, under a further name where there is one already|of \d bytes, with the SHA-256|show what changed since the import|show what would change if all were as it was before #\d|make every file as it was before #\d, whatever came since:|send what changed since the import, as|at most \d lines, from line \d|write the file|with this content|edit the file|replacing the one place that says|\(empty\)|⚠️ \d+ characters? (is|are) shown as \\u\{…\}: unseen, or passing for others|not all of it is Latin script: [\w, ]+|exec · digest \w{10}|tap 🦊 to approve · ❌ to deny)$/,
+          /^(#12 · the agent wants to [a-z ]+|main · (\d+ \w+ · )?decide by 14:32|at most \d s|with the variable|in the directory|read|list the directory|find the lines that match|below|send the file here|add a file, under a further name where there is one already|of \d bytes, with the SHA-256|show what changed since the import|show what would change if all were as it was before #\d|make every file as it was before #\d, whatever came since:|show what a push would bring, of the branch|push to the git repository|which stands for|to its branch, never by force|exactly the commit|which brings|fetch from the git repository|its branch|then shows what a merge of it would bring; nothing is merged by this|up to 500 MB can (leave|come in), within 10 min|send what changed since the import, as|at most \d lines, from line \d|write the file|with this content|edit the file|replacing the one place that says|\(empty\)|⚠️ \d+ characters? (is|are) shown as \\u\{…\}: unseen, or passing for others|not all of it is Latin script: [\w, ]+|exec · digest \w{10}|tap 🦊 to approve · ❌ to deny)$/,
         );
       assert.deepEqual(message(blocks)['m.mentions'], {});
     }),

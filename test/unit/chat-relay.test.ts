@@ -40,7 +40,16 @@ function scene() {
   const start = () => {
     const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
-    const parts = { ...d, conversation, troubles, tour, sentFiles: {} as never, health: () => [], log };
+    const parts = {
+      ...d,
+      conversation,
+      troubles,
+      tour,
+      sentFiles: {} as never,
+      health: () => [],
+      repository: () => assert.fail(),
+      log,
+    };
     const relay = createRelay(parts);
     /** @param withMark what is to be written as soon as the event counts as taken: at once, unless a test holds it */
     async function take(t: Taken, withMark: WithMark = (write) => write()): Promise<void> {

@@ -10,10 +10,13 @@ import { makeAction } from '../../ledger/src/action.ts';
 import { secrets } from '../harness/shown.ts';
 
 const where = { workspace: 'main', task: 't' };
+const bound = { TOKEN: 'example.org', NPM: 'registry.npmjs.org', PYPI: 'pypi.org' };
 const rulesOf = (...to: unknown[]) => {
-  const result = networkAsked(where, { to });
+  const result = networkAsked(where, { to }, bound);
   return 'asked' in result && result.asked.kind === 'egress'
-    ? result.asked.args.rules.map((r) => `${r.class} ${r.host}${r.path}`)
+    ? result.asked.args.rules.map(({ secret, ...r }) =>
+        [`${r.class} ${r.host}${r.path}`, ...(secret ? [secret] : [])].join(' with '),
+      )
     : 'refused';
 };
 
@@ -24,6 +27,11 @@ test('names and addresses become hosts with what may be asked of each; what is n
     ['https://example.org/data/', ['read example.org/data/']],
     ['https://example.org/a/b.git', ['git-fetch example.org/a/b.git']],
     ['push https://example.org/a/b', ['git-push example.org/a/b']],
+    ['push https://example.org/a/b with TOKEN', ['git-push example.org/a/b with TOKEN']],
+    ['https://example.org/a/b.git with TOKEN', ['git-fetch example.org/a/b.git with TOKEN']],
+    ['npm with NPM', ['read registry.npmjs.org/ with NPM']],
+    ...['npm with TOKEN', 'pypi with PYPI', 'https://example.org/ with TOKEN'].map(refused),
+    ...['https://example.com/a.git with TOKEN', 'https://example.org/a.git with constructor'].map(refused),
     ...['constructor', '', 'http://example.org/', 'https://EXAMPLE.org/', 'https://u:p@example.org/'].map(
       refused,
     ),
@@ -36,16 +44,19 @@ test('names and addresses become hosts with what may be asked of each; what is n
     ...['https://example.org', 'push https://example.org/', 'https://localhost/', 'npm\n', 7].map(refused),
   ];
   for (const [to, rules] of table) assert.deepEqual(rulesOf(to), rules, String(to));
-  assert.equal('wrong' in networkAsked(where, { to: ['npm'], up_mb: 0 }), true);
-  assert.equal('wrong' in networkAsked(where, { to: ['npm'], allowed: ['10/8'] }), true);
+  assert.equal('wrong' in networkAsked(where, { to: ['npm'], up_mb: 0 }, {}), true);
+  assert.equal('wrong' in networkAsked(where, { to: ['npm'], allowed: ['10/8'] }, {}), true);
   assert.equal(networkTool.inputSchema.type, 'object');
+  // Who names none that there is hears which there are.
+  const told = networkAsked(where, { to: ['https://example.com/a.git with MINE'] }, bound);
+  assert.match('wrong' in told ? told.wrong : '', /the owner's are: TOKEN for example\.org, NPM for /);
 });
 function refused(to: unknown): [unknown, string] {
   return [to, 'refused'];
 }
 
 test('a card says where to, how much, how long, for whom and what can leave, in a poll as well', () => {
-  const result = networkAsked(where, { to: ['npm', 'push https://example.org/a/b.git'] });
+  const result = networkAsked(where, { to: ['npm', 'push https://example.org/a/b.git with TOKEN'] }, bound);
   assert.ok('asked' in result);
   const action = makeAction(result.asked, defaultPolicy);
   assert.equal(action.grade, 'signed');
@@ -56,6 +67,7 @@ test('a card says where to, how much, how long, for whom and what can leave, in 
       'https://registry.npmjs.org/',
       'push to the git repository, and fetch from it',
       'https://example.org/a/b.git',
+      '🔑 TOKEN is shown to example.org, not to the agent',
       'up to 300 MB down and 1 MB up, for 1 h',
       'holds for everything in this task, also for what runs in the background',
       'a network lease that this task has already ends: this one takes its place',

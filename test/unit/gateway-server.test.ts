@@ -17,7 +17,14 @@ const asked: Asked[] = [];
 
 before(async () => {
   const log = pino({ level: 'silent' });
-  gateway = createGateway({ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', network: true, log });
+  gateway = createGateway({
+    port: 0,
+    host: '127.0.0.1',
+    url: 'http://127.0.0.1',
+    network: true,
+    bound: () => ({}),
+    log,
+  });
   port = await gateway.run({
     ...alone,
     wait: 5,
@@ -63,7 +70,14 @@ const bearer = (hands: Hands) => ({ authorization: `Bearer ${hands.token}` });
 
 test('where no lease of the network can be opened there is no tool that asks for one', async (t) => {
   const log = pino({ level: 'silent' });
-  const other = createGateway({ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', network: false, log });
+  const other = createGateway({
+    port: 0,
+    host: '127.0.0.1',
+    url: 'http://127.0.0.1',
+    network: false,
+    bound: () => ({}),
+    log,
+  });
   t.after(other.stop);
   await other.run({ ...alone, wait: 5, settled: () => {}, ask: () => assert.fail() });
   const hands = other.open({ task: 'one', workspace: 'first' });

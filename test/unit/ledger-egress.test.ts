@@ -77,6 +77,26 @@ test('attack-37 a host that is an address or spelt in two ways, another port, a 
   for (const [given, code] of all) assert.equal(s.asks(egress({ args: given })), code, JSON.stringify(given));
 });
 
+test('attack-59 no secret goes where its task could choose what is answered, nor one of a name that is none; the twins are taken', () => {
+  const secret = 'TOKEN';
+  const repository = { host: 'a.org', port: 443, class: 'git-push', path: '/o/r.git' };
+  const refused: object[] = [
+    { ...rule, class: 'any', secret },
+    { ...rule, host: 'a.org', secret },
+    { ...rule, host: 'registry.npmjs.org.a.org', secret },
+    ...['', '-', '7', 'a b', 'a\n', 'x'.repeat(33), 7, null, { host: 'a.org' }].map((odd) => ({
+      ...repository,
+      secret: odd,
+    })),
+    { ...repository, secret, value: 'x' },
+  ];
+  const s = scene();
+  const asked = (one: object) => s.asks(egress({ args: { ...args, rules: [rule, one] } }));
+  for (const one of refused) assert.equal(asked(one), 'body_invalid', JSON.stringify(one));
+  for (const one of [repository, { ...repository, class: 'git-fetch' }, rule])
+    assert.equal(asked({ ...one, secret }), '', JSON.stringify(one));
+});
+
 test('whatever a host or a path is, it is taken only where a URL of them reads back to the letter', () => {
   const text = fc.oneof(fc.string(), fc.webPath(), fc.domain(), fc.ipV4(), fc.ipV6());
   fc.assert(

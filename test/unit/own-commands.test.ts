@@ -173,6 +173,7 @@ function scene() {
     troubles: { why: () => '' } as never,
     tour: {} as never,
     health: () => [],
+    repository: () => assert.fail(),
     log,
   });
   const relay = {

@@ -19,7 +19,7 @@ for (const [CpuCfsQuota, nano] of [
     const end = await standIn(socketPath, docker, { CpuCfsQuota });
     try {
       const limits = await limitsAt(new Docker({ socketPath }), { memory_mb: 64, pids: 32, cpus: 1.5 });
-      const place = { project: 'p', image: 'i', limits, git: { name: 'n', email: 'e' } };
+      const place = { project: 'p', images: { '': 'i' }, limits, git: { name: 'n', email: 'e' } };
       const { HostConfig } = containerOptions(place, { task: 't', workspace: 'w' });
       assert.deepEqual(
         [HostConfig?.NanoCpus, HostConfig?.Memory, HostConfig?.PidsLimit],

@@ -7,6 +7,10 @@ const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
   files: (path) => ({ kind: 'list', args: { path: path || '.' } }),
   get: (path) => (path ? { kind: 'get_file', args: { path } } : undefined),
   diff: () => ({ kind: 'diff', args: {} }),
+  push(words) {
+    const branch = unended(words, /[\s.,;:!?…。]/);
+    return /\s/.test(branch) ? undefined : { kind: 'push_look', args: { branch } };
+  },
   undo(words) {
     const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
     return number ? { kind: 'undo_diff', args: { number: Number(number) } } : undefined;

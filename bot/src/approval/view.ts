@@ -50,6 +50,8 @@ export type Book = {
   /** Whether this wish's card is the one to offer its task's reads: the policy gives them, none else does, nobody said no. */
   offersReads(asked: Asked): boolean;
   rooms(): ReadonlyMap<string, string>;
+  /** The repository that a workspace came from, as it was named then. */
+  origin(workspace: string): string | undefined;
 };
 
 const placeOf = ({ workspace, task }: { workspace: string; task: string }): string => `${workspace} ${task}`;
@@ -170,5 +172,9 @@ export function createBook(
         answers(pages.get(action)?.story ?? []).some(({ evidence }) => evidence.event === event),
       ),
     rooms: () => rooms,
+    origin(workspace) {
+      const { form, source } = state.workspaces.get(workspace)?.imported ?? {};
+      return form === 'git' ? source : undefined;
+    },
   };
 }

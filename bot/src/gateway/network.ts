@@ -35,6 +35,22 @@ const schema = z.strictObject({
 
 export const networkTool = listed('network', schema);
 
+/** A secret's name, and which host it is for. */
+type Bound = Readonly<Record<string, string>>;
+
+/** The rules that words stand for, or why they stand for none. */
+function rulesFor(to: string, bound: Bound): readonly EgressRule[] | string {
+  const [, what = '', secret] = /^(.*?)(?: with (\S+))?$/s.exec(to) ?? [];
+  const rules = rulesOf(what);
+  if (!rules)
+    return `${JSON.stringify(to)} is neither one of ${Object.keys(presets).join(', ')} nor an address like https://host/path, without port, query or user, or "fetch" or "push" and the https address of a git repository`;
+  if (!secret) return rules;
+  if (Object.hasOwn(bound, secret) && rules.every(({ host }) => host === bound[secret]))
+    return rules.map((rule) => ({ ...rule, secret }));
+  const all = Object.entries(bound).map(([name, host]) => `${name} for ${host}`);
+  return `${JSON.stringify(to)} names no secret of that host; the owner's are: ${all.join(', ') || 'none'}`;
+}
+
 /** The rules that one name stands for; nothing for what is none. */
 function rulesOf(to: string): readonly EgressRule[] | undefined {
   if (Object.hasOwn(presets, to)) return presets[to];
@@ -53,20 +69,21 @@ function rulesOf(to: string): readonly EgressRule[] | undefined {
 export function networkAsked(
   where: { workspace: string; task: string },
   given: unknown,
+  bound: Bound,
 ): { asked: Asked } | { wrong: string } {
   const { data, error } = schema.safeParse(given);
   if (!data)
     return { wrong: error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; ') };
   const { to, down_mb, up_mb, minutes } = data;
-  const found = to.map(rulesOf);
-  const rules = found.flatMap((some) => some ?? []);
-  const unknown = to.filter((_, i) => !found[i]).map((name) => JSON.stringify(name));
-  if (unknown.length > 0)
-    return {
-      wrong: `${unknown.join(', ')} is neither one of ${Object.keys(presets).join(', ')} nor an address like https://host/path, without port, query or user, or "fetch" or "push" and the https address of a git repository`,
-    };
+  const found = to.map((one) => rulesFor(one, bound));
+  const wrong = found.filter((one) => typeof one === 'string');
+  if (wrong.length > 0) return { wrong: wrong.join('; ') };
+  const rules = found.flatMap((one) => (typeof one === 'string' ? [] : one));
   const args = { rules, up: up_mb * 1e6, down: down_mb * 1e6, seconds: minutes * 60 };
   if (!isEgress(args))
-    return { wrong: 'hosts and paths are taken in lower case and without escapes, 20 at most' };
+    return {
+      wrong:
+        'hosts and paths are taken in lower case and without escapes, 20 at most, and a secret with a git repository or npm alone',
+    };
   return { asked: { kind: 'egress', args, ...where, requester: 'brain' } };
 }

@@ -19,6 +19,8 @@ export type GatewayOptions = {
   url: string;
   /** Whether leases of the network can be opened: else there is no tool for them. */
   network: boolean;
+  /** Which secret is for which host. */
+  bound(): Readonly<Record<string, string>>;
   log: Logger;
 };
 
@@ -93,7 +95,7 @@ function serving(
   tasks: ReadonlyMap<string, Opened>,
   base: URL,
   o: CallsOptions,
-  { log, network }: GatewayOptions,
+  { log, network, bound }: GatewayOptions,
 ): http.RequestListener {
   const call = openCalls(o);
 
@@ -134,7 +136,7 @@ function serving(
       onsessioninitialized: (id) => void opened.sessions.set(id, transport),
       onsessionclosed: (id) => void opened.sessions.delete(id),
     });
-    await toolServer(opened, call, { ...o, network }).connect(transport);
+    await toolServer(opened, call, { ...o, network, bound }).connect(transport);
     return transport;
   }
 
@@ -150,7 +152,7 @@ function serving(
 function toolServer(
   { hands, workspace }: Opened,
   call: Call,
-  o: Pick<CallsOptions, 'spoken'> & Pick<GatewayOptions, 'network'>,
+  o: Pick<CallsOptions, 'spoken'> & Pick<GatewayOptions, 'network' | 'bound'>,
 ): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
   const listed = [...tools, planTool, ...(o.network ? [networkTool] : [])];
@@ -158,7 +160,8 @@ function toolServer(
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
-    const own = { plan: planAsked, ...(o.network && { network: networkAsked }) }[params.name];
+    const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
+    const own = { plan: planAsked, ...(o.network && { network }) }[params.name];
     const asked = own?.(where, given) ?? askedBy(where, params.name, given);
     if ('wrong' in asked)
       return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };

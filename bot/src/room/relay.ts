@@ -49,6 +49,7 @@ export type RelayOptions = {
   tour: Tour;
   sentFiles: SentFiles;
   health(workspace: string): string[];
+  repository: CommandContext['repository'];
   log: Logger;
 };
 const unrelated = { about: '', line: '' };
@@ -126,6 +127,7 @@ export function createRelay(o: RelayOptions): Relay {
     const recheck = () => guard.recheck(room);
     const parts: CommandContext = {
       ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
+      repository: o.repository,
       ...{ workspace, user, role: from.role },
     };
     attention.heard();

@@ -1,5 +1,5 @@
 /** How each kind of action is shown: a row a kind, so that the compiler names what a new kind forgot. */
-import type { Act, Args, Kind } from '@pocketcoder/ledger/src/action.ts';
+import { type Act, type Args, gitTerms, type Kind, type Repository } from '@pocketcoder/ledger/src/action.ts';
 import type { Block } from './blocks.ts';
 import { duration, endsText, fingerprint, policyText } from './control.ts';
 import { unmistakable } from './unmistakable.ts';
@@ -33,6 +33,13 @@ const reaches = {
   'git-push': 'push to the git repository, and fetch from it',
   any: 'ask for and send anything, below',
 } as const;
+const shownTo = (host: string, secret?: string): Part[] =>
+  secret ? [{ line: `🔑 ${secret} is shown to ${host}, not to the agent` }] : [];
+const repository = (label: string, { host, path, secret, ssh }: Repository): Part[] => [
+  ...labelled(label, `https://${host}${path}`),
+  ...(ssh ? labelled('which stands for', ssh) : []),
+  ...shownTo(host, secret),
+];
 /** Bytes to the last one: a budget is shown whole or not at all. */
 const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
 
@@ -92,6 +99,33 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       { old, now },
     ],
   },
+  push_look: {
+    wish: 'see what a push would bring',
+    parts: ({ branch }) =>
+      labelled('show what a push would bring, of the branch', branch || 'that is checked out'),
+  },
+  push: {
+    wish: 'push',
+    size: ({ commits }) => lines(commits.trimEnd()),
+    parts: ({ branch, commit, commits, ...where }) => [
+      ...repository('push to the git repository', where),
+      ...labelled('to its branch, never by force', branch),
+      ...labelled('exactly the commit', commit),
+      ...labelled('which brings', commits),
+      { line: `up to ${megabytes(gitTerms.push.up)} can leave, within ${duration(gitTerms.push.seconds)}` },
+    ],
+  },
+  pull: {
+    wish: 'fetch what others pushed',
+    parts: ({ branch, ...where }) => [
+      ...repository('fetch from the git repository', where),
+      ...labelled('its branch', branch || 'of the name of the one that is checked out'),
+      { line: 'then shows what a merge of it would bring; nothing is merged by this' },
+      {
+        line: `up to ${megabytes(gitTerms.pull.down)} can come in, within ${duration(gitTerms.pull.seconds)}`,
+      },
+    ],
+  },
   undo_diff: {
     wish: 'see what an undo would change',
     parts: ({ number }) => [{ line: `show what would change if all were as it was before #${number}` }],
@@ -107,7 +141,10 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   egress: {
     wish: 'reach the network',
     parts: ({ rules, up, down, seconds }) => [
-      ...rules.flatMap(({ host, class: kind, path }) => labelled(reaches[kind], `https://${host}${path}`)),
+      ...rules.flatMap(({ host, class: kind, path, secret }) => [
+        ...labelled(reaches[kind], `https://${host}${path}`),
+        ...shownTo(host, secret),
+      ]),
       { line: `up to ${megabytes(down)} down and ${megabytes(up)} up, for ${duration(seconds)}` },
       { line: 'holds for everything in this task, also for what runs in the background' },
       { line: 'a network lease that this task has already ends: this one takes its place' },

@@ -1,5 +1,5 @@
 /** What a `!` command is: what it takes, as data. Its function gets that ready, and its usage is rendered from the same. */
-import type { Asked, Role } from '@pocketcoder/ledger/src/action.ts';
+import type { Asked, Repository, Role } from '@pocketcoder/ledger/src/action.ts';
 import { LedgerError } from '@pocketcoder/ledger/src/errors.ts';
 import type { NarrowLedger } from '../../approval/narrow.ts';
 import type { Book } from '../../approval/view.ts';
@@ -19,6 +19,8 @@ export type CommandContext = {
   ledger: NarrowLedger;
   attention: Attention;
   tour: Tour;
+  /** Where a workspace came from, by https, and the secret for it. @throws Error that says why it is not reached */
+  repository(workspace: string): Repository;
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */
   devices(user: string): Promise<readonly DeviceNow[]>;
   /** Looks at a troubled room again. Returns what to say. */

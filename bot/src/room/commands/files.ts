@@ -1,5 +1,16 @@
-/** Commands that read files of the workspace: each is its own decision, so the gatekeeper reads what its words ask for. */
-import { type Command, number, oneOf, optional, type Parameter, rest, type Way } from './command.ts';
+/** Commands about files of the workspace and where it came from. Most are their own decision, so the gatekeeper reads what their words ask for. */
+import {
+  ask,
+  type Command,
+  number,
+  oneOf,
+  optional,
+  type Parameter,
+  rest,
+  type Way,
+  way,
+  word,
+} from './command.ts';
 
 /** How it is written: what comes here is nothing that the gatekeeper could read. */
 const written = (...takes: Parameter<unknown>[]): Way => ({
@@ -23,6 +34,21 @@ export const files: readonly Command[] = [
     name: 'export',
     summary: 'what changed since the import, as a file for git apply, or for git fetch',
     ways: [written(optional(oneOf('patch', 'bundle')))],
+  },
+  {
+    name: 'push',
+    summary: 'the commits of a branch to where the workspace came from: first shows them, then a card asks',
+    ways: [written(optional(word('BRANCH')))],
+  },
+  {
+    name: 'pull',
+    summary:
+      'fetch what others pushed there, by a card: then shows what it would bring, and a card asks to merge it',
+    ways: [
+      way([optional(word('BRANCH'))], (c, branch = '') =>
+        ask(c, { kind: 'pull', args: { ...c.repository(c.workspace), branch } }),
+      ),
+    ],
   },
   {
     name: 'undo',
