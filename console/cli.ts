@@ -48,4 +48,4 @@ for (const stream of [process.stdout, process.stderr])
   });
 await main(process.argv.slice(2));
 // Connections to the engine or the homeserver may stand open for minutes still, and nobody waits for them.
-process.exit();
+setTimeout(() => process.exit(), 1000).unref();

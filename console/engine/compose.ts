@@ -1,6 +1,6 @@
 /** Docker Compose: the machine's own plugin, else its release, kept in the state directory. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkout } from '../instance/paths.ts';
@@ -37,16 +37,17 @@ export async function ensureCompose(engine: Engine, home: string, report: Report
     report.progress('this Docker has no compose: fetching it, once');
     const image = await ensureImage('compose', engine.docker, report);
     mkdirSync(join(home, 'bin'), { recursive: true });
-    writeFileSync(`${own}.new`, await fileOf(engine.docker, image, '/docker-compose'), { mode: 0o755 });
-    renameSync(`${own}.new`, own);
+    const half = join(home, 'bin', 'compose.new');
+    writeFileSync(half, await fileOf(engine.docker, image, '/docker-compose'), { mode: 0o755 });
+    renameSync(half, own);
   }
   return composeAt(engine, home, plugin ? null : own);
 }
 
-/** Compose as it is there already; for commands after the first start. */
+/** Compose as it is there already, be it an earlier release's; for commands after the first start. */
 export async function findCompose(engine: Engine, home: string): Promise<Compose> {
-  const own = ownIn(home);
-  return composeAt(engine, home, existsSync(own) ? own : null);
+  const [last] = globSync('bin/docker-compose-v*', { cwd: home }).toSorted().reverse();
+  return composeAt(engine, home, last ? join(home, last) : null);
 }
 
 function composeAt(engine: Engine, home: string, own: string | null): Compose {

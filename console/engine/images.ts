@@ -1,6 +1,6 @@
 /** Images of the parts: named by the hash of what they are made of, so that what is there already is never built again. */
 import { existsSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, relative, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
@@ -47,6 +47,11 @@ export async function ensureTaskImage(
   }
   const path = resolve(home, image);
   if (!existsSync(path)) throw fault.config(`sandbox.image: there is no ${path}. Nothing was built.`);
+  // All of its folder goes to the build, and the state directory holds secrets.
+  if (!relative(dirname(path), home).startsWith('..'))
+    throw fault.config(
+      `sandbox.image: ${path} has to lie in a folder of its own, for all of that goes to the build. Nothing was built.`,
+    );
   const own = { root: dirname(path), dockerfile: basename(path), files: ['*', '.*'] };
   return ensureImage('task', docker, report, { OWN: await built('own', own, {}, docker, report) });
 }

@@ -62,7 +62,11 @@ async function ensureImages(engine: Engine, instance: Instance, report: Report):
           : await ensureImage(part, docker, report),
       );
   }
-  await Promise.all([build(), build(), build()]); // three at a time: each waits for the network, few machines have memory for all
+  const end = (error: unknown) => {
+    parts.length = 0; // nothing further is begun
+    throw error;
+  };
+  await Promise.all([build(), build(), build()]).catch(end); // three at a time: each waits for the network, few machines have memory for all
   return images;
 }
 

@@ -18,6 +18,9 @@ export type Imported = {
   bytes: number;
 };
 
+/** Files that an action changed, added and removed; lines that only the new ones have, and only the old ones. */
+export type Changes = { changed: number; added: number; removed: number; plus: number; minus: number };
+
 export type Bodies = {
   requested: Action;
   posted: { digest: string; room: string; event: string; form: string };

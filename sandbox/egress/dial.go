@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// inside are the special ranges of RFC 6890 and its registries, but for those of documentation, which lead nowhere.
+// inside are the special ranges of RFC 6890 and its registries, but for those of documentation, which lead nowhere, and the address at
+// which a machine of Azure finds what keeps it.
 var inside = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.88.99.0/24",
-	"192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "2001::/23", "2002::/16")
+	"168.63.129.16/32", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "2001::/23", "2002::/16")
 
 // global is what of IPv6 is given to networks at all: loopback, mapped, translated, local and multicast addresses are not of it.
 var global = netip.MustParsePrefix("2000::/3")

@@ -7,12 +7,13 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,36 +32,33 @@ type lease struct {
 const silence = 15 * time.Second
 
 func main() {
-	log.SetFlags(0)
-	var err error
 	switch {
 	case len(os.Args) == 4 && os.Args[1] == "lend":
-		err = lend(os.Args[2], os.Args[3])
+		lend(os.Args[2], os.Args[3])
 	case len(os.Args) == 2 && os.Args[1] == "addresses":
-		err = printAddresses()
+		printAddresses()
 	default:
-		err = run()
-	}
-	if err != nil {
-		log.Fatal(err)
+		run()
 	}
 }
 
-func run() error {
+// must ends the process, and so the lease, where it cannot begin as it has to.
+func must[T any](value T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return value
+}
+
+func run() {
 	m := newMeter()
 	quiet := time.AfterFunc(silence, func() { m.end("its executor was silent") })
 	in := bufio.NewReader(os.Stdin)
-	line, err := in.ReadBytes('\n')
-	if err != nil {
-		return err
-	}
-	var l lease
-	order := json.NewDecoder(bytes.NewReader(line))
+	order := json.NewDecoder(bytes.NewReader(must(in.ReadBytes('\n'))))
 	order.DisallowUnknownFields()
-	if err := order.Decode(&l); err != nil {
-		return err
-	}
-	m.most(l.Up, l.Down)
+	var l lease
+	must(0, order.Decode(&l))
+	m.upMost, m.downMost = l.Up, l.Down
 	go func() {
 		for _, err := in.ReadByte(); err == nil; _, err = in.ReadByte() {
 			quiet.Reset(silence)
@@ -68,80 +66,44 @@ func run() error {
 		m.end("its executor let go")
 	}()
 	time.AfterFunc(time.Until(l.Until), func() { m.end("its time was over") })
-	ca, err := newAuthority()
-	if err != nil {
-		return err
-	}
-	listener, err := borrow(l.Socket)
-	if err != nil {
-		return err
-	}
+	ca, listener := newAuthority(), borrow(l.Socket)
 	say(map[string]any{"ready": ca.pem})
 	go m.tick()
-	return serve(listener, &l, m, ca)
+	must(0, serve(listener, &l, m, ca))
 }
 
 // lend runs in the task's network namespace and is gone before the lease begins: the socket stays there, its holder is outside.
-func lend(address, path string) error {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	file, err := listener.(*net.TCPListener).File()
-	if err != nil {
-		return err
-	}
+func lend(address, path string) {
+	file := must(must(net.Listen("tcp", address)).(*net.TCPListener).File())
 	conn, err := net.Dial("unix", path)
 	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); conn, err = net.Dial("unix", path) {
 		time.Sleep(5 * time.Millisecond)
 	}
-	if err != nil {
-		return err
-	}
-	_, _, err = conn.(*net.UnixConn).WriteMsgUnix([]byte{0}, syscall.UnixRights(int(file.Fd())), nil)
-	return err
+	_, _, err = must(conn, err).(*net.UnixConn).WriteMsgUnix([]byte{0}, syscall.UnixRights(int(file.Fd())), nil)
+	must(0, err)
+	runtime.KeepAlive(file) // it is closed once nobody needs it any more
 }
 
 // borrow takes the one listener that is handed over, and shuts the door behind it.
-func borrow(path string) (net.Listener, error) {
-	door, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
+func borrow(path string) net.Listener {
+	door := must(net.Listen("unix", path))
 	defer door.Close()
-	conn, err := door.Accept()
-	if err != nil {
-		return nil, err
-	}
+	conn := must(door.Accept()).(*net.UnixConn)
 	defer conn.Close()
-	rights := make([]byte, syscall.CmsgSpace(4))
-	_, n, _, _, err := conn.(*net.UnixConn).ReadMsgUnix(make([]byte, 1), rights)
-	if err != nil {
-		return nil, err
-	}
-	messages, err := syscall.ParseSocketControlMessage(rights[:n])
-	if err != nil || len(messages) != 1 {
-		return nil, fmt.Errorf("no listener was handed over: %v", err)
-	}
-	files, err := syscall.ParseUnixRights(&messages[0])
-	if err != nil || len(files) != 1 {
-		return nil, fmt.Errorf("no listener was handed over: %v", err)
-	}
-	return net.FileListener(os.NewFile(uintptr(files[0]), "lent"))
+	rights := make([]byte, syscall.CmsgSpace(4)) // of one file
+	_, n, _, _, err := conn.ReadMsgUnix(make([]byte, 1), rights)
+	messages := must(syscall.ParseSocketControlMessage(rights[:must(n, err)]))
+	files := must(syscall.ParseUnixRights(&messages[0]))
+	return must(net.FileListener(os.NewFile(uintptr(files[0]), "lent")))
 }
 
-func printAddresses() error {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return err
-	}
+func printAddresses() {
 	own := []netip.Prefix{}
-	for _, one := range all {
-		if prefix, err := netip.ParsePrefix(one.String()); err == nil {
-			own = append(own, netip.PrefixFrom(prefix.Addr(), prefix.Addr().BitLen()))
-		}
+	for _, one := range must(net.InterfaceAddrs()) {
+		address := must(netip.ParsePrefix(one.String())).Addr()
+		own = append(own, netip.PrefixFrom(address, address.BitLen()))
 	}
-	return json.NewEncoder(os.Stdout).Encode(own)
+	must(0, json.NewEncoder(os.Stdout).Encode(own))
 }
 
 // lines holds what is still to be printed: nothing in here waits for whoever reads it.
@@ -168,7 +130,12 @@ func say(line any) {
 	}
 }
 
+// spare is how many refusals are told of until the next tick: a script may cause any number.
+var spare atomic.Int32
+
 // refused tells the executor what did not go through, and why.
 func refused(what, why string) {
-	say(map[string]string{"refused": what[:min(len(what), 300)], "why": why})
+	if spare.Add(-1) >= 0 {
+		say(map[string]string{"refused": what[:min(len(what), 300)], "why": why[:min(len(why), 300)]})
+	}
 }

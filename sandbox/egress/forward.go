@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log"
@@ -15,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"time"
 )
 
@@ -25,37 +27,24 @@ type authority struct {
 	pem  string
 }
 
-func newAuthority() (*authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	a := &authority{key: key, leaf: template("PocketCoder, one lease of the network")}
-	a.leaf.IsCA, a.leaf.KeyUsage = true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, a.leaf, a.leaf, &key.PublicKey, key)
-	if err != nil {
-		return nil, err
-	}
-	a.pem = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	a.leaf, err = x509.ParseCertificate(der)
-	return a, err
+func newAuthority() *authority {
+	key, leaf := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), template("PocketCoder, one lease of the network")
+	leaf.IsCA, leaf.KeyUsage = true, x509.KeyUsageCertSign
+	der := must(x509.CreateCertificate(rand.Reader, leaf, leaf, &key.PublicKey, key))
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return &authority{key, must(x509.ParseCertificate(der)), string(text)}
 }
 
 func template(name string) *x509.Certificate {
-	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // it never fails
 	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
+		SerialNumber: must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))), Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(25 * time.Hour),
 	}
 }
 
 // issue makes the certificate of whatever name a client asks for: what is asked of it is judged then.
 func (a *authority) issue(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	leaf := template("")
+	key, leaf := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), template("")
 	leaf.DNSNames, leaf.KeyUsage = []string{hello.ServerName}, x509.KeyUsageDigitalSignature
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, a.leaf, &key.PublicKey, a.key)
@@ -86,19 +75,14 @@ func server(handle http.HandlerFunc) *http.Server {
 
 // serve ends each tunnel's TLS, judges every request in it, and sends on those that the lease covers.
 func serve(listener net.Listener, l *lease, m *meter, ca *authority) error {
-	out, err := forward(l, m)
-	if err != nil {
-		return err
-	}
+	out := forward(l, m)
 	inner := server(func(w http.ResponseWriter, q *http.Request) {
 		to, _ := q.Context().Value(tunnelKey{}).(string)
 		if l.covers(q, to) {
 			out.ServeHTTP(w, q)
 			return
 		}
-		what := q.Method + " https://" + q.Host + q.URL.EscapedPath()
-		refused(what, "no lease covers it")
-		http.Error(w, "PocketCoder: no lease covers "+what+". The tool `network` asks the owner for one.", http.StatusForbidden)
+		refuse(w, q, http.StatusForbidden, "no lease covers it", "no lease covers "+asked(q)+". The tool `network` asks the owner for one.")
 	})
 	inner.TLSConfig = &tls.Config{GetCertificate: ca.issue, MinVersion: tls.VersionTLS12}
 	inner.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -124,12 +108,23 @@ func serve(listener net.Listener, l *lease, m *meter, ca *authority) error {
 	}).Serve(listener)
 }
 
-// forward sends requests on to the host that they name; Go's own transport verifies that it is that host.
-func forward(l *lease, m *meter) (http.Handler, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
+func asked(q *http.Request) string { return q.Method + " https://" + q.Host + q.URL.EscapedPath() }
+
+// refuse tells the executor why not, and whoever asked: npm prints what JSON says, others print text.
+func refuse(w http.ResponseWriter, q *http.Request, status int, why, sentence string) {
+	refused(asked(q), why)
+	if !strings.Contains(q.Header.Get("Accept"), "json") {
+		http.Error(w, "PocketCoder: "+sentence, status)
+		return
 	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": "PocketCoder: " + sentence})
+}
+
+// forward sends requests on to the host that they name; Go's own transport verifies that it is that host.
+func forward(l *lease, m *meter) http.Handler {
+	roots := must(x509.SystemCertPool())
 	roots.AppendCertsFromPEM([]byte(l.Roots))
 	return &httputil.ReverseProxy{
 		FlushInterval: -1,
@@ -143,16 +138,11 @@ func forward(l *lease, m *meter) (http.Handler, error) {
 			ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
 			TLSHandshakeTimeout: 15 * time.Second, MaxResponseHeaderBytes: 1 << 16,
 			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-				host, _, err := net.SplitHostPort(address)
-				if err != nil {
-					return nil, err
-				}
-				return l.dial(ctx, host, m)
+				return l.dial(ctx, strings.TrimSuffix(address, ":443"), m)
 			},
 		},
 		ErrorHandler: func(w http.ResponseWriter, q *http.Request, err error) {
-			refused(q.Method+" https://"+q.Host+q.URL.EscapedPath(), err.Error())
-			http.Error(w, "PocketCoder: "+err.Error()+".", http.StatusBadGateway)
+			refuse(w, q, http.StatusBadGateway, err.Error(), err.Error()+".")
 		},
-	}, nil
+	}
 }

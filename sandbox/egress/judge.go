@@ -3,7 +3,9 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // rule is one line of the card. Class is read, git-fetch, git-push or any; Path a repository's, or what all is below.
@@ -12,8 +14,10 @@ type rule struct {
 	Port              int
 }
 
-// overrides make an origin take one method for another, or end HTTP.
-var overrides = []string{"Upgrade", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+// overrides make some origins take one method or path for another, or end HTTP; there, `_` may stand for `-`.
+var overrides = []string{
+	"upgrade", "x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
+}
 
 // covers tells whether the lease has a rule for a request that came by a tunnel to this host.
 func (l *lease) covers(q *http.Request, tunnel string) bool {
@@ -21,8 +25,8 @@ func (l *lease) covers(q *http.Request, tunnel string) bool {
 	if q.URL.IsAbs() || q.Method == http.MethodConnect || tunnel != host+":443" || (q.Host != host && q.Host != host+":443") {
 		return false
 	}
-	for _, name := range overrides {
-		if q.Header.Get(name) != "" {
+	for name := range q.Header {
+		if slices.Contains(overrides, strings.ToLower(strings.ReplaceAll(name, "_", "-"))) {
 			return false
 		}
 	}
@@ -38,9 +42,9 @@ func (r *rule) allows(q *http.Request) bool {
 	switch r.Class {
 	case "read":
 		plain := (q.Method == http.MethodGet || q.Method == http.MethodHead) && q.ContentLength == 0
-		return plain && r.isBelow(q.URL.EscapedPath()) && !overridden(q.URL.RawQuery)
+		return plain && r.isBelow(q.URL) && !overridden(q.URL.RawQuery)
 	case "any":
-		return r.isBelow(q.URL.EscapedPath())
+		return r.isBelow(q.URL)
 	case "git-fetch":
 		return r.isGit(q, "upload-pack")
 	case "git-push":
@@ -59,10 +63,14 @@ func (r *rule) isGit(q *http.Request, service string) bool {
 // climbs are what some origin might take for a way out of a path, in lower case.
 var climbs = []string{"..", "//", `\`, "%2e", "%2f", "%5c", "%25"}
 
-// isBelow goes by whole segments of the path as it is sent on.
-func (r *rule) isBelow(path string) bool {
+// isBelow goes by whole segments of the path as it is sent on. What is no UTF-8 may be a dot or slash in more bytes than it takes.
+func (r *rule) isBelow(to *url.URL) bool {
+	path := to.EscapedPath()
 	if r.Path == "/" {
 		return strings.HasPrefix(path, "/")
+	}
+	if !utf8.ValidString(to.Path) {
+		return false
 	}
 	lower := strings.ToLower(path)
 	for _, climb := range climbs {

@@ -25,8 +25,6 @@ type lastWord struct {
 
 func newMeter() *meter { return &meter{conns: map[*counted]struct{}{}} }
 
-func (m *meter) most(up, down int64) { m.upMost, m.downMost = up, down }
-
 // end is the end of the process: nothing passes after it began, and what passed until then is counted to the byte.
 func (m *meter) end(why string) {
 	m.Lock()
@@ -50,9 +48,10 @@ func (m *meter) end(why string) {
 	lines <- lastWord{why, m.up, m.down}
 }
 
-// tick prints the counts every second, so that those of a killed proxy are near.
+// tick prints the counts every second, so that those of a killed proxy are near, and lets further refusals be told.
 func (m *meter) tick() {
 	for up, down := int64(0), int64(0); ; time.Sleep(time.Second) {
+		spare.Store(10)
 		m.Lock()
 		changed := m.up != up || m.down != down
 		up, down = m.up, m.down

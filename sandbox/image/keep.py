@@ -1,10 +1,12 @@
 """Snapshots of a workspace, and the way back to one. Runs as the root of a container of its own, which alone mounts /snapshots and has
 no network. All that stands in /workspace is the agent's: every step there is taken from an open directory, by one name, through no link.
-    keep.py take N | changes N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED
+    take N | changes N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
 A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
 that two snapshots have in common are kept once, and never shared with the workspace."""
+import fcntl
 import hashlib
 import os
+import signal
 import stat
 import sys
 import time
@@ -12,10 +14,12 @@ import time
 ROOT, KEPT, DATA = b"/workspace", b"/snapshots", b"/snapshots/data"
 DEEPEST = 500  # directories, each held open on the way down
 LEFT_FREE = 1 << 30  # bytes of the disk that no snapshot takes
-LEAST, MOST = 20, 40  # snapshots: thinned to the one once there are more than the other
+LEAST, MOST = 20, 60  # snapshots: once there are more than the one, the other is left of those whose action ran, and of those whose did not
+PATIENCE = 60  # seconds for all but a way back
 SHOWN = 24_000  # characters of a difference
 COUNTED, COUNTED_ALL = 256 << 10, 8 << 20  # bytes of a file whose lines are counted, and of all of them
 RECENT = 100_000_000  # nanoseconds: what changed so lately may change again within one tick of the file system's clock
+FULL = "there would be less than 1 GiB of the disk left"
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -136,8 +140,21 @@ def load(name):
 
 
 def snapshots():
-    """Names of the snapshots, the oldest first."""
-    return sorted((n for n in os.listdir(KEPT) if n.isdigit()), key=int)
+    """Names of the snapshots, the one that was taken first first."""
+    return sorted((n for n in os.listdir(KEPT) if n.isdigit()), key=lambda n: os.stat(KEPT + b"/" + n).st_mtime_ns)
+
+
+def sweep():
+    """Takes away the bytes of a snapshot that was not finished."""
+    try:
+        with open(KEPT + b"/run", "rb") as file:
+            run = file.read()
+    except FileNotFoundError:
+        return
+    for blob in os.listdir(DATA):
+        if blob.startswith(run + b"-"):
+            os.unlink(DATA + b"/" + blob)
+    os.unlink(KEPT + b"/run")
 
 
 def copy(fd, blob, room):
@@ -145,17 +162,20 @@ def copy(fd, blob, room):
         while some := os.read(fd, 1 << 20):
             room[0] -= len(some)
             if room[0] < 0:
-                raise Trouble("there is less than 1 GiB of the disk left")
+                raise Trouble(FULL)
             out.write(some)
 
 
 def take(name):
+    sweep()
     others = [n for n in snapshots() if n != name]
     last = load(others[-1]) if others else {}
     known = {e.key(): e.blob for e in last.values() if e.kind == "f" and e.ctime}
     disk = os.statvfs(KEPT)
     room = [disk.f_bavail * disk.f_frsize - LEFT_FREE]
     run, count, lately, lines = b"%x" % time.time_ns(), 0, time.time_ns() - RECENT, []
+    with open(KEPT + b"/run", "wb") as file:
+        file.write(run)
 
     def seen(here, base, path, entry):
         nonlocal count
@@ -171,6 +191,8 @@ def take(name):
                 count += 1
                 blob = b"%s-%d" % (run, count)
                 try:
+                    if entry.size > room[0]:
+                        raise Trouble(FULL)
                     copy(fd, blob, room)
                     now = entry_of(os.fstat(fd))
                     now.size = os.stat(DATA + b"/" + blob).st_size
@@ -189,17 +211,22 @@ def take(name):
     with open(KEPT + b"/new", "wb") as file:
         file.write(b"\0".join(lines) + b"\0")
     os.rename(KEPT + b"/new", KEPT + b"/" + name)
+    os.unlink(KEPT + b"/run")
     thin()
 
 
 def thin():
-    """Takes the oldest snapshots away once there are many, and the bytes that none has any more."""
+    """Takes the oldest snapshots away once there are many, and the bytes that none has any more. Cards that nobody approved push none
+    out of an action that ran."""
     all_of_them = snapshots()
     if len(all_of_them) <= MOST:
         return
-    for name in all_of_them[:-LEAST]:
-        os.unlink(KEPT + b"/" + name)
-    used = {e.blob for name in all_of_them[-LEAST:] for e in load(name).values()}
+    ran = [name for name in all_of_them if not os.stat(KEPT + b"/" + name).st_mode & stat.S_IWUSR]
+    kept = {*ran[-LEAST:], *[name for name in all_of_them if name not in ran][-LEAST:]}
+    for name in all_of_them:
+        if name not in kept:
+            os.unlink(KEPT + b"/" + name)
+    used = {e.blob for name in kept for e in load(name).values()}
     for blob in os.listdir(DATA):
         if blob not in used:
             os.unlink(DATA + b"/" + blob)
@@ -239,6 +266,7 @@ def counted(lines):
 def changes(name):
     """Five numbers: files changed, added, removed; lines that only the new ones have, and only the old ones."""
     before, now = load(name), tree_now()
+    os.chmod(KEPT + b"/" + name, 0o400)  # its action ran
     gone, new, changed = compared(before, now)
     plus, minus, left = 0, 0, COUNTED_ALL
 
@@ -269,7 +297,8 @@ def shown(path):
 
 
 def topmost(paths, tree):
-    """Each path, with a directory for all that is below it as well."""
+    """What stands behind "returns" or "vanishes": each path, with a directory for all that is below it as well. A name comes last, so
+    that none reads as words of ours."""
     lines, inside, count = [], None, 0
     for path in paths:
         if inside is not None and path.startswith(inside + b"/"):
@@ -278,7 +307,7 @@ def topmost(paths, tree):
             continue
         inside, count = (path, 0) if tree[path].kind == "d" else (None, 0)
         lines.append((path, 0))
-    return [f"{shown(p)}{'/' if tree[p].kind == 'd' else ''}{f' and {n} below it' if n else ''}" for p, n in lines]
+    return [f"{f' with {n} below' if n else ''}: {shown(p)}{'/' if tree[p].kind == 'd' else ''}" for p, n in lines]
 
 
 def by_parts(paths):
@@ -288,12 +317,12 @@ def by_parts(paths):
 def difference(before, now, paths):
     """What a way back would do, as text; '' for nothing. Its last line stands for all that is there now, to the letter."""
     gone, new, changed = paths
-    lines = [f"returns: {line}" for line in topmost(by_parts(gone), before)]
-    lines += [f"vanishes: {line}" for line in topmost(by_parts(new), now)]
+    lines = [f"returns{line}" for line in topmost(by_parts(gone), before)]
+    lines += [f"vanishes{line}" for line in topmost(by_parts(new), now)]
     for path in changed:
         was, be = now[path], before[path]
-        mode = f", mode {was.mode:o} to {be.mode:o}" if was.mode != be.mode and be.kind != "l" else ""
-        lines.append(f"changes: {shown(path) or '(the workspace itself)'}{mode}")
+        mode = f" mode {was.mode:o} to {be.mode:o}" if was.mode != be.mode and be.kind != "l" else ""
+        lines.append(f"changes{mode}: {shown(path) or './'}")
     if not lines:
         return ""
     whole = hashlib.sha256()
@@ -334,9 +363,10 @@ def place(path, entry, made):
             os.symlink(entry.target, beside, dir_fd=here)
             os.chown(beside, entry.uid, entry.gid, dir_fd=here, follow_symlinks=False)
         else:
-            os.mkfifo(beside, 0o600, dir_fd=here)
+            before = os.umask(0)
+            os.mkfifo(beside, entry.mode, dir_fd=here)
+            os.umask(before)
             os.chown(beside, entry.uid, entry.gid, dir_fd=here, follow_symlinks=False)
-            os.chmod(beside, entry.mode, dir_fd=here)
         os.rename(beside, name, src_dir_fd=here, dst_dir_fd=here)
     finally:
         try:
@@ -385,10 +415,18 @@ def restore(name, approved):
     sys.stdout.write(text)
 
 
+def late(*_):
+    raise Trouble(f"it took more than {PATIENCE} s")
+
+
 def main(what, number, approved=""):
     sys.setrecursionlimit(10 * DEEPEST)
     os.umask(0o077)
     os.makedirs(DATA, exist_ok=True)
+    if what != "restore":
+        signal.signal(signal.SIGALRM, late)
+        signal.alarm(PATIENCE)
+    fcntl.flock(os.open(KEPT, os.O_RDONLY), fcntl.LOCK_EX)  # a way back whose asker died goes on: what comes next waits for its end
     name = str(int(number)).encode()
     if what == "take":
         take(name)
@@ -404,14 +442,41 @@ def main(what, number, approved=""):
         restore(name, approved)
 
 
-try:
-    main(*sys.argv[1:])
-except Trouble as trouble:
-    print(trouble)
-    sys.exit(1)
-except OSError as error:
-    print(f"cannot {sys.argv[1]}: {error.strerror or error}: {shown(os.fsencode(error.filename or ''))}")
-    sys.exit(2)
-except Exception as error:
-    print(f"cannot {sys.argv[1]}: {type(error).__name__} {error}")
-    sys.exit(3)
+def asked(words):
+    try:
+        main(*words)
+        return 0
+    except Trouble as trouble:
+        print(trouble)
+        return 1
+    except OSError as error:
+        print(f"cannot {words[0]}: {error.strerror or error}: {shown(os.fsencode(error.filename or ''))}")
+        return 2
+    except Exception as error:
+        print(f"cannot {words[0]}: {type(error).__name__} {error}")
+        return 3
+
+
+def serve():
+    """Answers a line of words with `EXIT SIZE` and so many bytes. Each is done in a process of its own: what it holds, and what it dies of, is
+    its own, and one that is under way goes on where nobody asks any more."""
+    for line in sys.stdin.buffer:
+        here, there = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.dup2(there, 1)
+            os.closerange(3, 64)
+            code = asked(line.decode().split())
+            sys.stdout.flush()
+            os._exit(code)
+        os.close(there)
+        with os.fdopen(here, "rb") as answer:
+            text = answer.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.write(1, b"%d %d\n" % (code, len(text)))
+        for at in range(0, len(text), 1 << 16):
+            os.write(1, text[at : at + (1 << 16)])
+
+
+if __name__ == "__main__":
+    serve()

@@ -6,7 +6,7 @@ import type { Request } from './claim.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
-import type { Snapshots } from './snapshots.ts';
+import { halfway, type Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
 
 /** The name of the executor that has claimed the action; undefined where nobody has. */
@@ -32,6 +32,10 @@ export async function adopt(
     const why = 'the executor was restarted, and the lease ended with it; how much went is not recorded';
     const none = { size: 0, sha256: sha256(''), bytes: new Uint8Array(), read: () => [] };
     return record(c, request, told ? { end: 'cut', why, output: none } : { end: 'unknown', why });
+  }
+  if (action.kind === 'undo') {
+    await changes(request); // which waits for the end of what goes on there
+    return record(c, request, { end: 'unknown', why: `the executor was restarted meanwhile. ${halfway}` });
   }
   const left = timeoutOf(action) - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
   const adopted = tasks.adopt(action, id, left, passOn(c, id));

@@ -43,6 +43,8 @@ export function makeBook() {
       return why;
     },
     open: chain.open,
+    /** Number of the last entry by which somebody may approve no more. */
+    lostAt: () => chain.state().people.lostAt,
     story: chain.story,
     /** @throws Error where there is no such action, or it is over */
     request(id: string): Request {

@@ -1,22 +1,34 @@
-/** The two streams that are opened into a task's container: its feeder's, and one that reads an output again. */
+/** The streams that are opened into a container: a feeder's, a keeper's, and one that reads an output again. */
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 
 const outputs = { AttachStdout: true, AttachStderr: true, Tty: false };
 
-/** The stream of a new feeder in the container: bytes of frames either way. */
-export async function feederStream(
+async function conversation(
   docker: Docker,
   container: Docker.Container,
+  Cmd: string[],
   onBytes: (bytes: Uint8Array) => void,
 ): Promise<Duplex> {
-  const Cmd = ['/usr/lib/pocketcoder/task', 'feed'];
   const exec = await container.exec({ Cmd, AttachStdin: true, ...outputs });
   const stream = await exec.start({ hijack: true, stdin: true });
   const sink = { write: onBytes } as unknown as NodeJS.WritableStream;
   docker.modem.demuxStream(stream, sink, process.stderr);
   return stream;
 }
+type Opened = (
+  docker: Docker,
+  container: Docker.Container,
+  onBytes: (bytes: Uint8Array) => void,
+) => Promise<Duplex>;
+
+/** The stream of a new feeder in the container: bytes of frames either way. */
+export const feederStream: Opened = (docker, container, onBytes) =>
+  conversation(docker, container, ['/usr/lib/pocketcoder/task', 'feed'], onBytes);
+
+/** The stream of a new image/keep.py in the container: lines there, answers back. */
+export const keeperStream: Opened = (docker, container, onBytes) =>
+  conversation(docker, container, ['python3', '-I', '-X', 'utf8', '/usr/lib/pocketcoder/keep.py'], onBytes);
 
 /** What the action has written so far, read no faster than it is taken. Ends early where there is less of it, and throws without the engine. */
 export async function* readOutput(container: Docker.Container, id: string): AsyncGenerator<Uint8Array> {

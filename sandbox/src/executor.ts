@@ -6,7 +6,7 @@ import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { adopt, claimant } from './adopt.ts';
-import { claim, makeBook } from './claim.ts';
+import { claim, makeBook, type Request } from './claim.ts';
 import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
 import { prepare } from './prepare.ts';
@@ -102,14 +102,16 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     if (caughtUp) book.open().filter(mine).forEach(stop);
   }
 
-  /** A task ends the leases of the network of those before it in its workspace. */
-  function begun(action: Action, at: number): void {
-    if (!use.seen(action, at) || !caughtUp) return;
-    const before = (id: string) => {
-      const other = book.request(id).action;
-      return other.kind === 'egress' && other.workspace === action.workspace && other.task !== action.task;
-    };
-    book.open().filter(mine).filter(before).forEach(stop);
+  /** Ends leases of the network, which go on for hours where a script has minutes. */
+  function closeWays(which: (of: Action) => boolean): void {
+    const isOne = ({ action }: Request) => action.kind === 'egress' && which(action);
+    if (caughtUp) for (const id of book.open().filter(mine)) if (isOne(book.request(id))) stop(id);
+  }
+
+  /** A task ends those of the tasks before it in its workspace. */
+  function begun({ workspace, task }: Action, at: number): void {
+    if (!use.seen({ workspace, task }, at)) return;
+    closeWays((of) => of.workspace === workspace && of.task !== task);
   }
 
   function act(id: string, kind: string): void {
@@ -128,6 +130,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       c.write({ kind: 'alarm', body: { reason } }).catch(() => {}); // a ledger like that may refuse it
     }
     try {
+      if (broken || book.lostAt() === seq) closeWays(() => true); // also a device or a role that is taken back
       if (kind === 'frozen') freeze(seq);
       if (kind === 'requested') begun(book.request(action).action, Date.parse(at));
       if (caughtUp && action) act(action, kind);

@@ -4,9 +4,9 @@
  */
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { type Place, SandboxError } from './container.ts';
+import { runIn } from './exec.ts';
 
 const label = 'org.pocketcoder.egress';
 const uid = 10009;
@@ -85,10 +85,8 @@ export function makeLent(docker: Docker, place: Place) {
     /** As root of the task's container, in a directory that is root's alone. */
     async placeCa(task: Docker.Container, pem: string): Promise<void> {
       const Cmd = ['sh', '-c', `umask 022; printf %s "$1" > ${caFile}`, 'sh', pem];
-      const exec = await task.exec({ Cmd, AttachStdout: true, AttachStderr: true });
-      await finished((await exec.start({})).resume());
-      const { ExitCode } = await exec.inspect();
-      if (ExitCode !== 0) throw new SandboxError('the certificate could not be given to the task; ask again');
+      const { exit } = await runIn(task, Cmd);
+      if (exit !== 0) throw new SandboxError('the certificate could not be given to the task; ask again');
     },
 
     /** Ends the proxy and who brings it the listener, whether or not they are there. */

@@ -1,9 +1,10 @@
 /** How an action ended becomes its last entry; its container's copy of the output is not needed then. */
+
+import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
-import type { Changes } from './snapshots.ts';
 import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 

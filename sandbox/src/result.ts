@@ -2,10 +2,10 @@
 
 import { constants } from 'node:os';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
+import type { Changes } from '../../ledger/src/bodies.ts';
 import type { Append } from '../../ledger/src/client.ts';
 import type { Limits } from './container.ts';
 import type { Status } from './frames.ts';
-import type { Changes } from './snapshots.ts';
 import type { Outcome, Output } from './tasks.ts';
 
 /** What the action ran under: the container's limits, and its own time limit in seconds. */

@@ -4,19 +4,19 @@
  */
 import { traits } from '../../ledger/rules/kinds.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
+import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
 import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 
-/** Files that an action changed, added and removed; lines that only the new ones have, and only the old ones. */
-export type Changes = { changed: number; added: number; removed: number; plus: number; minus: number };
 export type Snapshots = ReturnType<typeof makeSnapshots>;
 
 /** A workspace. `version` counts the beginnings and ends of what writes; `undone` resolves when an undo in it is over. */
 type Tree = { version: number; writers: Set<string>; line: Promise<unknown>; undone?: Promise<void> };
 
-const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
+/** Of an undo that was under way when it ended. */
+export const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
 
 const writes = ({ action }: Request): boolean =>
   !['read', 'control', 'network'].includes(traits(action.kind).class ?? '');

@@ -7,7 +7,6 @@ import type { EgressArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
   containerFor,
-  ensureKeeper,
   type Limits,
   type Place,
   SandboxError,
@@ -15,9 +14,9 @@ import {
   tasksWithContainer,
 } from './container.ts';
 import { type Lease, makeEgress } from './egress.ts';
-import { runIn } from './exec.ts';
 import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
+import { makeKeepers } from './keepers.ts';
 import type { Script } from './script.ts';
 
 /** What an action wrote, by its size and SHA-256. */
@@ -66,7 +65,7 @@ export type Tasks = {
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
   /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
-  keep(workspace: string, ...args: string[]): Promise<{ exit: number; text: string }>;
+  keep(workspace: string, ...words: string[]): Promise<{ exit: number; text: string }>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
   readonly limits: Limits;
@@ -99,6 +98,7 @@ type OnChunk = (bytes: Uint8Array) => void;
 export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
   const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
+  const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();
   const carried = new Map<string, Carried>();
@@ -206,16 +206,14 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       egress.endOf(name, 'its task’s container was taken away');
       await feeders.remove(name, outputs);
     },
-    async keep(workspace, ...args) {
-      const keeper = await ensureKeeper(docker, place, workspace);
-      return runIn(keeper, ['python3', '-I', '-X', 'utf8', '/usr/lib/pocketcoder/keep.py', ...args]);
-    },
+    keep: (workspace, ...words) => keepers.ask(workspace, words),
     drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {
       closing.abort();
       egress.close();
       for (const { timer } of carried.values()) clearTimeout(timer);
       feeders.close();
+      keepers.close();
     },
     limits: place.limits,
   };

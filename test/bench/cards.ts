@@ -7,7 +7,7 @@
 import { grantOf } from '../../ledger/rules/state.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
-import { answerOf, approve, askAndSee, endsWith, hears, sees } from '../harness/answers.ts';
+import { approveAll, askAndSee, endsWith, hears, sees } from '../harness/answers.ts';
 import { startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Phone } from '../phone/phone.ts';
@@ -115,21 +115,6 @@ const scripts: readonly Script[] = [
     ],
   },
 ];
-
-/** Approves whatever card comes, as a person would who agrees with everything. @returns the way to end that */
-function approveAll(phone: Phone): () => void {
-  const seen = new Set<string>();
-  const timer = setInterval(() => {
-    for (const card of phone.cards()) {
-      const poll = card.answers.length === 2;
-      if (seen.has(card.id) || !(poll || card.chips.length === 3)) continue;
-      seen.add(card.id);
-      const answered = poll ? phone.vote(card.id, [answerOf(card, 'Approve')]) : approve(phone, card);
-      answered.catch((error: unknown) => console.error(error));
-    }
-  }, 20);
-  return () => clearInterval(timer);
-}
 
 /** What one task cost, from the ledger alone. */
 function figure({ task, kind, turns }: Script, entries: readonly Entry[], from: number) {

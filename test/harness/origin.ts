@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,7 +18,12 @@ import { ensureImage } from '../../console/engine/images.ts';
 import { newId } from '../../ledger/src/action.ts';
 import type { Egress } from '../../sandbox/src/container.ts';
 
+/** Answers a request whose body is read already. */
+export type Serve = (req: IncomingMessage, res: ServerResponse, body: Buffer) => void;
+
 export type Origin = {
+  /** Where it is reached. */
+  address: string;
   /** Names that lead to the origin, to this machine at an address that nobody allowed, and inside. */
   names: { origin: string; machine: string; inside: string };
   egress: Egress;
@@ -45,19 +51,19 @@ function certificate(): { key: Buffer; cert: Buffer } {
   return made;
 }
 
-/** Two addresses of this machine that are not private, each the gateway of a small network of its own. */
-async function gateways(docker: Docker, project: string): Promise<[string, string]> {
-  const first = 16 * randomInt(16);
-  for (const [name, at] of [
-    ['a', first],
-    ['b', first + 8],
-  ] as const)
-    await docker.createNetwork({
-      Name: `${project}-origin-${name}`,
-      Labels: { 'org.pocketcoder': project },
-      IPAM: { Config: [{ Subnet: `198.51.100.${at}/29`, Gateway: `198.51.100.${at + 1}` }] },
-    });
-  return [`198.51.100.${first + 1}`, `198.51.100.${first + 9}`];
+/** An address of this machine that is not private: the gateway of a small network of its own. Other runs may have taken some. */
+async function gateway(docker: Docker, project: string, name: string): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    const at = 8 * randomInt(32);
+    const [Subnet, Gateway] = [`198.51.100.${at}/29`, `198.51.100.${at + 1}`];
+    const options = { Labels: { 'org.pocketcoder': project }, IPAM: { Config: [{ Subnet, Gateway }] } };
+    try {
+      await docker.createNetwork({ Name: `${project}-origin-${name}`, ...options });
+      return Gateway;
+    } catch (error) {
+      if (tries === 50) throw error;
+    }
+  }
 }
 
 /** The real proxy behind a few words that put `allowed` into its order. */
@@ -83,16 +89,21 @@ read -r line
   return t;
 }
 
-export async function startOrigin(docker: Docker, project: string): Promise<Origin> {
-  const [address, machine] = await gateways(docker, project);
+const plain: Serve = (req, res) => {
+  res.end(req.url === '/large' ? Buffer.alloc(4e6, 'x') : 'from outside\n');
+};
+
+export async function startOrigin(docker: Docker, project: string, serve = plain): Promise<Origin> {
+  const address = await gateway(docker, project, 'a');
+  const machine = await gateway(docker, project, 'b');
   const { key, cert } = certificate();
   const seen: string[] = [];
   const server = https.createServer({ key, cert }, async (req, res) => {
     const parts = await Array.fromAsync(req as AsyncIterable<Buffer>).catch(() => undefined);
     if (!parts) return; // it was cut
-    const body = Buffer.concat(parts).toString();
+    const body = Buffer.concat(parts);
     seen.push(`${req.method} ${req.url} ${body}`.trim());
-    res.end(req.url === '/large' ? Buffer.alloc(4e6, 'x') : 'from outside\n');
+    serve(req, res, body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -123,7 +134,7 @@ export async function startOrigin(docker: Docker, project: string): Promise<Orig
       options.OpenStdin ? { ...options, HostConfig: { ...options.HostConfig, ExtraHosts } } : options,
     );
   return {
-    ...{ names, seen, egress: { image, roots: cert.toString() } },
+    ...{ address, names, seen, egress: { image, roots: cert.toString() } },
     docker: Object.assign(Object.create(docker) as Docker, { createContainer }),
     bytes() {
       const since = { ...counts };

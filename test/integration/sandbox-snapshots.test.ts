@@ -52,8 +52,8 @@ test('all comes back: bash-made, deleted, modes, links, empty directories, .git,
   assert.notEqual(await everything(), was);
   const said = await restored(n);
   assert.equal(await everything(), was);
-  assert.match(said, /^returns: \.git\/ and 3 below it$/m);
-  assert.match(said, /^vanishes: made\/ and 3 below it$/m);
+  assert.match(said, /^returns with 3 below: \.git\/$/m);
+  assert.match(said, /^vanishes with 3 below: made\/$/m);
   assert.match(said, /^changes: src\/a$/m);
   assert.match(said, /^returns: new\\x0aline$/m);
   assert.match(said, /^returns: \\xff\\xfe$/m);
@@ -72,7 +72,7 @@ test('modes and directories alone, and a file whose size and time were set back,
     'chmod 700 d; chmod 600 f; touch -r g /tmp/t; echo xyz > g; touch -r /tmp/t g; touch touched',
   );
   const said = await restored(n);
-  assert.equal(said, 'changes: d, mode 700 to 750\nchanges: f, mode 600 to 640\nchanges: g\n');
+  assert.equal(said, 'changes mode 700 to 750: d\nchanges mode 600 to 640: f\nchanges: g\n');
   assert.equal(await everything(), was);
 });
 
@@ -111,7 +111,7 @@ test('attack-57 exactly what was approved, or nothing: a tree that changed since
 /** The program's own functions, with what a racing script does put between two of its steps: by chance that takes years. */
 async function between(steps: string): Promise<string> {
   const program = `
-source = open('/usr/lib/pocketcoder/keep.py').read().split('\\ntry:\\n    main(')[0]
+source = open('/usr/lib/pocketcoder/keep.py').read().split('\\nif __name__')[0]
 exec(source)
 ${steps}`;
   const keeper = box.docker.getContainer(`${box.place.project}-keep-${box.name.workspace}`);
@@ -186,6 +186,58 @@ test('old snapshots are thinned, never the last ten; bytes that one still has st
   await box.bash('rm f g');
   await restored('920050');
   assert.equal((await box.bash('cat f g')).text, 'forever\n50\n');
+});
+
+test('what was taken last counts as the last, whatever its number; cards that nobody approved push out none that ran', async () => {
+  const old = await snapshotOf('echo ran > f');
+  assert.equal((await keep('changes', old)).exit, 0); // its action ran
+  for (let i = 0; i < 70; i++) assert.equal((await keep('take', String(940_000 + i))).exit, 0);
+  assert.equal((await keep('take', '7')).exit, 0);
+  await box.bash('echo now > f');
+  await restored('7');
+  await box.bash('echo now > f');
+  assert.equal(await restored(old), 'changes: f\n');
+  assert.equal((await keep('difference', '940000')).exit, 1);
+});
+
+test('what there is no room for leaves nothing behind; the next that fits is taken', async () => {
+  await box.bash('truncate -s 9000000000000 sparse; echo 1 > f');
+  const refused = await keep('take', '950000');
+  assert.deepEqual([refused.exit, refused.text], [1, 'there would be less than 1 GiB of the disk left\n']);
+  await box.bash('rm sparse');
+  const before = await between("print(len(os.listdir(DATA)), os.path.exists(KEPT + b'/run'))");
+  assert.match(before, / True\n$/);
+  await snapshotOf('echo 2 > f');
+  assert.match(await between("print(os.path.exists(KEPT + b'/run'))"), /^False\n$/);
+});
+
+test('no name reads as words of ours', async () => {
+  const n = await snapshotOf('echo 1 > f');
+  await box.bash("touch 'a' 'a with 9 below: b'; mkdir -p 'd and 999 below it'");
+  const { text } = await keep('difference', n);
+  assert.deepEqual(text.split('\n').slice(0, 3), [
+    'vanishes: a',
+    'vanishes: a with 9 below: b',
+    'vanishes: d and 999 below it/',
+  ]);
+});
+
+test('a step that dies, and a keeper that does, are told; what is asked next is answered by a new one', async () => {
+  const n = await snapshotOf('echo 1 > f');
+  const keeper = box.docker.getContainer(`${box.place.project}-keep-${box.name.workspace}`);
+  await keeper.pause();
+  const told = assert.rejects(keep('take', '960000'), /ended/);
+  await keeper.kill();
+  await told;
+  await box.bash('echo 2 > f');
+  assert.equal(await restored(n), 'changes: f\n');
+  const answers = await Promise.all(
+    ['960001', '960002', '1'].map((one) => keep(one === '1' ? 'difference' : 'take', one)),
+  );
+  assert.deepEqual(
+    answers.map(({ exit }) => exit),
+    [0, 0, 1],
+  );
 });
 
 test('no task’s container mounts the snapshots, and the one that does has no network', async () => {

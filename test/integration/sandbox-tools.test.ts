@@ -1,6 +1,6 @@
 /** What the sandbox has for a project of another's: found, of use as uid 1000 without a network, and told as it is. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -66,14 +66,20 @@ test('json and text are searched and cut by the usual programs', async () => {
 
 test('all of it is laid on an image of the owner’s own, whoever has uid 1000 there; one that is not there is named', async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'own-image-'));
+  mkdirSync(join(home, 'own'));
   t.after(() => rmSync(home, { recursive: true }));
   const made = `ARG BASE\nFROM \${BASE}\nRUN useradd --uid 1000 --create-home somebody\nCOPY theirs /etc/theirs\nUSER somebody\nENTRYPOINT ["false"]\n`;
   const image = (name: string) =>
     ensureTaskImage({ settings: { sandbox: { image: name } }, home }, box.docker, silent);
-  await assert.rejects(image('Dockerfile'), /sandbox\.image: there is no .*Dockerfile\. Nothing was built/);
-  writeFileSync(join(home, 'Dockerfile'), made);
-  writeFileSync(join(home, 'theirs'), 'of their own\n');
-  const own = await startSandbox(undefined, await image('Dockerfile'));
+  await assert.rejects(
+    image('own/Dockerfile'),
+    /sandbox\.image: there is no .*Dockerfile\. Nothing was built/,
+  );
+  for (const where of ['', 'own']) writeFileSync(join(home, where, 'Dockerfile'), made);
+  for (const above of ['Dockerfile', 'own/../Dockerfile'])
+    await assert.rejects(image(above), /has to lie in a folder of its own.*Nothing was built/);
+  writeFileSync(join(home, 'own', 'theirs'), 'of their own\n');
+  const own = await startSandbox(undefined, await image('own/Dockerfile'));
   t.after(() => own.stop());
   const { number, text } = await own.bash(
     'cat /etc/theirs; id -un; echo w > /workspace/w; node -e "console.log(1)"',

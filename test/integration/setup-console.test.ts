@@ -64,8 +64,11 @@ const said = (ran: Ran, event: string): Record<string, unknown> => {
   return ran.events.find((one) => one['event'] === event) ?? assert.fail(`${event}: ${ran.out}`);
 };
 const count = async (kind: string) => (await ledger.since(0)).filter((entry) => entry.kind === kind).length;
-const tasks = async () =>
-  (await docker.listContainers({ filters: { label: [`org.pocketcoder=${instance.project}`] } })).length;
+/** Containers that run: of tasks, or of anything that the executor made. */
+const running = async (...also: string[]) =>
+  (await docker.listContainers({ filters: { label: [`org.pocketcoder=${instance.project}`, ...also] } }))
+    .length;
+const tasks = () => running('org.pocketcoder.task');
 
 test('frozen, the right tap runs nothing; thawed, a fresh card runs', async () => {
   const card = await askAndSee(phone, '!run echo "$((6 * 7)) while frozen"');
@@ -138,7 +141,7 @@ test('stop ends the tasks’ containers and what runs in them; after a start the
   await sees(phone, '42 begun', 30);
   assert.equal(await tasks(), 1);
   await instance.stop();
-  assert.equal(await tasks(), 0);
+  assert.equal(await running(), 0);
   assert.equal((await instance.run(['start', '-d', '--json'])).code, 0);
   await endsWith(phone, card, 'outcome unknown', 60);
   await approve(phone, await askAndSee(phone, '!run cat file; echo "$((6 * 7)) again"'));

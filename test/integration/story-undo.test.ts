@@ -33,7 +33,7 @@ test('!undo shows what would change, then a card asks for exactly that; its yes 
 
   const card = await askAndSee(phone, `!undo ${n}`);
   assert.match(card.text, /wants to undo/);
-  for (const line of ['returns: src/ and 1 below it', 'vanishes: made', 'changes: k, mode 700 to 755'])
+  for (const line of ['returns with 1 below: src/', 'vanishes: made', 'changes mode 700 to 755: k'])
     assert.ok(card.text.includes(line), `${line} in ${card.text}`);
   await phone.tap(card.id, '❌');
   await endsWith(phone, card, 'denied');
@@ -49,7 +49,7 @@ test('!undo shows what would change, then a card asks for exactly that; its yes 
   // The undo is an action too, and can be undone.
   const back = await askAndSee(phone, `!undo ${numberOf(again)}`);
   assert.ok(
-    back.text.includes('returns: made') && back.text.includes('vanishes: src/ and 1 below it'),
+    back.text.includes('returns: made') && back.text.includes('vanishes with 1 below: src/'),
     back.text,
   );
   await approve(phone, back);

@@ -12,6 +12,17 @@ async function answer(url: string, accept = '*/*'): Promise<Response> {
   return response;
 }
 
+/** Why the registries can't be asked from here, in words, or false where each answers. */
+export async function whyUnreachable(): Promise<string | false> {
+  for (const host of ['registry.npmjs.org', 'pypi.org', 'files.pythonhosted.org'])
+    try {
+      await fetch(`https://${host}/`, { method: 'HEAD', signal: AbortSignal.timeout(15_000) });
+    } catch (error) {
+      return `${host} can't be reached from this machine: ${error instanceof Error ? (error.cause ?? error) : error}`;
+    }
+  return false;
+}
+
 async function addressOf({ name, registry, version }: Project): Promise<string> {
   if (registry === 'npm') return `https://registry.npmjs.org/${name}/-/${name}-${version}.tgz`;
   const listed = await answer(`https://pypi.org/simple/${name}/`, 'application/vnd.pypi.simple.v1+json');

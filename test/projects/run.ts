@@ -2,48 +2,35 @@
  * `npm run projects`: ten real projects of others, each in a workspace of its own on a composed instance, through the room alone. The
  * scripted model makes the calls; the network, the tools and the projects are real. Names choose some: `npm run projects -- toolz`.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { connectLedger } from '../../ledger/src/client.ts';
-import { startInstance } from '../harness/instance.ts';
-import { pairedPhone } from '../harness/paired.ts';
 import { projects } from './list.ts';
-import { approveAll, work } from './work.ts';
+import { startBench } from './started.ts';
+import { work } from './work.ts';
 
 const names = process.argv.slice(2);
+const unknown = names.filter((name) => !projects.some((project) => project.name === name));
+if (unknown.length > 0) {
+  const known = projects.map(({ name }) => name).join(', ');
+  process.stderr.write(`projects: there is no ${unknown.join(', ')} among ${known}. Nothing was started.\n`);
+  process.exit(64);
+}
 const chosen = projects.filter(({ name }) => names.length === 0 || names.includes(name));
-const folder = mkdtempSync(join(tmpdir(), 'projects-'));
 process.stderr.write('projects: starting an instance of its own\n');
-const instance = await startInstance({ model: 'scripted' });
+const bench = await startBench(chosen);
 let well = 0;
 try {
-  const phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
-  const password = instance.secrets.passwords.ledger.auditor;
-  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
-  const stop = approveAll(phone);
-  console.log('| project | cards | taps | seconds | MB down |\n|---|---|---|---|---|');
-  for (const project of chosen)
+  console.log('| project | version | cards | taps | seconds | MB down |\n|---|---|---|---|---|---|');
+  for (const project of chosen) {
+    const name = `${project.name} | ${project.version}`;
     try {
-      const {
-        project: name,
-        cards,
-        taps,
-        seconds,
-        mb,
-      } = await work({ instance, phone, ledger, folder }, project);
+      const { cards, taps, seconds, mb } = await work(bench, project);
       console.log(`| ${name} | ${cards} | ${taps} | ${seconds} | ${mb} |`);
       well++;
     } catch (error) {
-      console.log(
-        `| ${project.name} ${project.version} | ${error instanceof Error ? error.message : error} |`,
-      );
+      console.log(`| ${name} | ${error instanceof Error ? error.message : error} |`);
     }
-  stop();
-  await phone.close();
+  }
 } finally {
-  await instance.destroy();
-  rmSync(folder, { recursive: true, force: true });
+  await bench.close();
 }
 console.log(`${well} of ${chosen.length} ended well`);
-process.exit(well === chosen.length && well > 0 ? 0 : 1);
+process.exit(well === chosen.length ? 0 : 1);

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
 import type { Kind } from '../../ledger/src/action.ts';
+import { adopt } from '../../sandbox/src/adopt.ts';
 import type { Request } from '../../sandbox/src/claim.ts';
 import { makeSnapshots } from '../../sandbox/src/snapshots.ts';
+import type { Context } from '../../sandbox/src/step.ts';
 import type { Tasks } from '../../sandbox/src/tasks.ts';
 
 function scene() {
@@ -125,4 +127,27 @@ test('an undo that ended on its way says what to do; one that was refused did no
     s.say(exit, words);
     assert.equal(more.test(await text()), partly, `exit ${exit}`);
   }
+});
+
+test('an undo that outlived its executor is told as one that may be half done, once it has ended', async () => {
+  const wrote: { kind: string; body: { reason?: string } }[] = [];
+  const order: string[] = [];
+  const c = {
+    tasks: { limits: {}, drop: async () => {} },
+    book: { story: () => [{ kind: 'claimed', seq: 1, at: new Date().toISOString(), body: '{}' }] },
+    async write(entry: (typeof wrote)[number]) {
+      order.push('told');
+      wrote.push(entry);
+      return entry;
+    },
+    log: pino({ level: 'silent' }),
+    signal: new AbortController().signal,
+  } as unknown as Context;
+  const request = scene().request('undo', 'w', { number: 1, difference: 'd' });
+  await adopt(c, request, 0, async () => void order.push('ended'));
+  assert.deepEqual(order, ['ended', 'told']);
+  assert.deepEqual(
+    [wrote[0]?.kind, /may be done: say the same !undo again/.test(wrote[0]?.body.reason ?? '')],
+    ['unknown', true],
+  );
 });

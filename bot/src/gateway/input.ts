@@ -35,14 +35,16 @@ const ambiguous: Readonly<Record<string, string>> = {
   offset: 'read_file takes "offset" as the number of lines to skip',
 };
 
-const most: Readonly<Record<string, number>> = { timeout: 3600, limit: 5000 };
+/** The most that an argument may be: seconds, lines. */
+export const most = { timeout: 3600, limit: 5000 } as const;
+const tops: Readonly<Record<string, number>> = most;
 const counts = new Set(['timeout', 'offset', 'limit']);
 
 /** A value as its argument takes it. A limit above the most is the most: the card shows what runs. */
 function asTaken(tool: string, name: string, value: unknown): unknown {
   if (counts.has(name)) {
     const number = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
-    const top = most[name];
+    const top = tops[name];
     return top !== undefined && typeof number === 'number' && number > top && Number.isInteger(number)
       ? top
       : number;

@@ -2,7 +2,7 @@
 import { isEgress } from '@pocketcoder/ledger/rules/egress.cjs';
 import type { Asked, EgressRule } from '@pocketcoder/ledger/src/action.ts';
 import { z } from 'zod';
-import { wordsOf } from './tools.ts';
+import { listed, whole, wordsOf } from './tools.ts';
 
 const readAll = (host: string): EgressRule => ({ host, port: 443, class: 'read', path: '/' });
 
@@ -15,33 +15,25 @@ const presets: Readonly<Record<string, readonly EgressRule[]>> = {
   debian: [readAll('deb.debian.org')],
 };
 
-const { description, of } = wordsOf('network');
-function whole(least: number, most: number, usual: number, name: string) {
-  const wrong = `must be a whole number from ${least} to ${most}`;
-  return z
-    .int(wrong)
-    .min(least, wrong)
-    .max(most, wrong)
-    .default(usual)
-    .describe(of[name] ?? '');
-}
+const { of } = wordsOf('network');
 const schema = z.strictObject({
   to: z
     .array(z.string().max(300))
     .min(1)
     .max(10)
     .describe(of['to'] ?? ''),
-  down_mb: whole(1, 10_000, 300, 'down_mb'),
-  up_mb: whole(1, 1000, 1, 'up_mb'),
-  minutes: whole(1, 480, 60, 'minutes'),
+  down_mb: whole(1, 10_000)
+    .default(300)
+    .describe(of['down_mb'] ?? ''),
+  up_mb: whole(1, 1000)
+    .default(1)
+    .describe(of['up_mb'] ?? ''),
+  minutes: whole(1, 480)
+    .default(60)
+    .describe(of['minutes'] ?? ''),
 });
 
-const { $schema, ...inputSchema } = z.toJSONSchema(schema, { io: 'input' });
-export const networkTool = {
-  name: 'network',
-  description,
-  inputSchema: { ...inputSchema, type: 'object' as const },
-};
+export const networkTool = listed('network', schema);
 
 /** The rules that one name stands for; nothing for what is none. */
 function rulesOf(to: string): readonly EgressRule[] | undefined {

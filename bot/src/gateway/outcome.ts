@@ -1,4 +1,5 @@
 /** How an action ended, and how that is told to a model. */
+import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
 
 export type Outcome = {
   state: 'succeeded' | 'failed' | 'killed' | 'denied' | 'expired' | 'void' | 'applied' | 'open' | 'unknown';
@@ -12,7 +13,6 @@ export type Outcome = {
   /** What it changed in the workspace. */
   changes?: Changes;
 };
-export type Changes = Readonly<Record<'changed' | 'added' | 'removed' | 'plus' | 'minus', number>>;
 
 /** Files and lines that an action changed, in words; '' where none did or nobody could tell. */
 export function changesText(changes: Changes | undefined): string {
@@ -37,8 +37,9 @@ export const ran = (o: Outcome): boolean =>
  */
 export function describeOutcome(action: string, o: Outcome): string {
   const why = o.reason ? ` Reason: ${o.reason}` : '';
-  const changed = changesText(o.changes);
-  const notes = (o.reason ? ` Note: ${o.reason}.` : '') + (changed ? ` In the workspace: ${changed}.` : '');
+  const changes = changesText(o.changes);
+  const changed = changes && ` In the workspace: ${changes}.`;
+  const notes = (o.reason ? ` Note: ${o.reason}.` : '') + changed;
   switch (o.state) {
     case 'denied':
       return `Action ${action} was DENIED by the owner and did not run.${why || ' No reason was given.'} Do not ask for the same again; go by the reason, or ask the owner in words.`;
@@ -57,7 +58,7 @@ export function describeOutcome(action: string, o: Outcome): string {
     case 'failed':
       return `Action ${action} FAILED (exit ${o.exit ?? 'unknown'}).${notes}\n${output(o)}${offline(o)}`;
     case 'killed':
-      return `Action ${action} was KILLED${o.signal ? ` (${o.signal})` : ''}.${why}${changed ? ` In the workspace: ${changed}.` : ''}\n${output(o)}`;
+      return `Action ${action} was KILLED${o.signal ? ` (${o.signal})` : ''}.${why}${changed}\n${output(o)}`;
   }
 }
 

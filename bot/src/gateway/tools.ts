@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
 import { z } from 'zod';
-import { inOurWords } from './input.ts';
+import { inOurWords, most } from './input.ts';
 
 /** Text of at most so many UTF-8 bytes. Half a surrogate pair has no bytes that could be approved, so it is refused. */
 const text = (most: number, least = 1) =>
@@ -21,18 +21,18 @@ const path = text(1024)
   .refine((value) => !value.split('/').includes('..'), 'must not leave the workspace (no "..")')
   .refine((value) => !/\p{Cc}/u.test(value), 'contains a control character');
 
-function whole(least: number, most: number) {
+export function whole(least: number, most: number) {
   const wrong = `must be a whole number from ${least} to ${most}`;
   return z.int(wrong).min(least, wrong).max(most, wrong);
 }
 
 /** One tool a kind of action, under the same name. What an argument is called is what the action calls it. */
 const takes = {
-  bash: { script: text(64 * 1024), cwd: path.default('.'), timeout: whole(1, 3600).default(120) },
+  bash: { script: text(64 * 1024), cwd: path.default('.'), timeout: whole(1, most.timeout).default(120) },
   read_file: {
     path,
     offset: whole(0, 10_000_000).default(0),
-    limit: whole(1, 5000).default(1000),
+    limit: whole(1, most.limit).default(1000),
   },
   list: { path: path.default('.') },
   grep: { pattern: text(4096), path: path.default('.') },
@@ -64,15 +64,16 @@ function notAnObject({ code }: { code?: string }): string | undefined {
   return code === 'invalid_type' ? 'the arguments are not an object' : undefined;
 }
 
-/** The tools as MCP's `tools/list` describes them. */
-export const tools = [...schemas].map(([name, schema]) => {
+/** A tool as MCP's `tools/list` describes it. */
+export function listed(name: string, schema: z.ZodObject) {
   const { $schema, ...inputSchema } = z.toJSONSchema(schema, { io: 'input' });
   return {
     name,
     description: wordsOf(name).description,
     inputSchema: { ...inputSchema, type: 'object' as const },
   };
-});
+}
+export const tools = [...schemas].map(([name, schema]) => listed(name, schema));
 
 /** What is wrong with an argument, or with the arguments, for a model. */
 const inWords = (issue: z.core.$ZodIssue): string =>

@@ -1,5 +1,7 @@
 /** An action's output: read from the ledger, shown live and at the end, attached where the message has not all of it. */
+
 import { isUtf8 } from 'node:buffer';
+import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
 import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
@@ -7,7 +9,7 @@ import type { NarrowLedger } from '../approval/narrow.ts';
 import { safeName } from '../approval/sent.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Page } from '../approval/view.ts';
-import type { Changes, Outcome } from '../gateway/outcome.ts';
+import type { Outcome } from '../gateway/outcome.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix } from '../types.ts';

@@ -1,0 +1,57 @@
+/** An open conversation with image/keep.py in each workspace's keeper: a line asked, its exit status and its words answered, in order. */
+import { finished, PassThrough } from 'node:stream';
+import type Docker from 'dockerode';
+import { ensureKeeper, type Place, SandboxError } from './container.ts';
+import { keeperStream } from './exec.ts';
+
+export type Kept = { exit: number; text: string };
+
+/** What a keeper says, as `EXIT SIZE`, a line's end, and so many bytes. */
+async function* answersOf(said: AsyncIterable<Buffer>): AsyncGenerator<Kept, undefined> {
+  let held = Buffer.alloc(0);
+  for await (const part of said) {
+    held = Buffer.concat([held, part]);
+    for (let line = held.indexOf('\n'); line >= 0; line = held.indexOf('\n')) {
+      const [exit = -1, size = 0] = held.toString('latin1', 0, line).split(' ').map(Number);
+      const end = line + 1 + size;
+      if (held.length < end) break;
+      yield { exit, text: held.toString('utf8', line + 1, end) };
+      held = held.subarray(end);
+    }
+  }
+}
+
+/** @param signal from then on nothing is opened any more */
+export function makeKeepers(docker: Docker, place: Place, signal: AbortSignal) {
+  const keepers = new Map<string, ReturnType<typeof open>>();
+
+  async function open(workspace: string) {
+    const said = new PassThrough();
+    const container = await ensureKeeper(docker, place, workspace);
+    const stream = await keeperStream(docker, container, (bytes) => said.write(bytes));
+    finished(stream, { writable: false }, () => {
+      keepers.delete(workspace);
+      said.end();
+    });
+    return { stream, answers: answersOf(said) };
+  }
+
+  return {
+    /** What keep.py says to these words, which are numbers and hex. @throws SandboxError, or Docker's own error */
+    async ask(workspace: string, words: readonly string[]): Promise<Kept> {
+      signal.throwIfAborted();
+      const opened = keepers.get(workspace) ?? open(workspace);
+      keepers.set(workspace, opened);
+      opened.catch(() => keepers.delete(workspace));
+      const { stream, answers } = await opened;
+      stream.write(`${words.join(' ')}\n`);
+      const { value } = await answers.next();
+      if (!value) throw new SandboxError('the keeper of snapshots ended');
+      return value;
+    },
+    /** Ends the conversations; a way back that is under way goes on. */
+    close(): void {
+      for (const keeper of keepers.values()) keeper.then(({ stream }) => stream.destroy()).catch(() => {});
+    },
+  };
+}
