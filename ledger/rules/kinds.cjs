@@ -4,8 +4,8 @@
 /**
  * `class` is what the sandbox would let it do, never what its text says. `paths` names every argument that is a path, where a lease may
  * cover the kind by a folder: all of them have to be below it. `words` marks what the signed message that asks for it may decide (it
- * reads, or adds a file and replaces none), `owner` what an owner decides on.
- * @typedef {{class: import('../src/action.ts').RiskClass, paths?: readonly string[], words?: true, owner?: true}} Traits
+ * reads, or adds a file and replaces none), `owner` what an owner decides on, `beside` what waits for nothing that runs in its task.
+ * @typedef {{class: import('../src/action.ts').RiskClass, paths?: readonly string[], words?: true, owner?: true, beside?: true}} Traits
  */
 
 /** The compiler names what is missing here, or too much. @type {Record<import('../src/action.ts').Kind, Traits>} */
@@ -22,7 +22,8 @@ const kinds = {
   edit_file: { class: 'write', paths: ['path'] },
   undo_diff: { class: 'read', words: true },
   undo: { class: 'write' },
-  egress: { class: 'network' },
+  screen: { class: 'read', words: true, beside: true },
+  egress: { class: 'network', beside: true },
   lease: { class: 'control' },
   plan: { class: 'control' },
   policy: { class: 'control', owner: true },

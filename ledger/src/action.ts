@@ -27,11 +27,13 @@ export type RunArgs = {
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };
-/** What the executor does with a workspace's snapshots. `number` is an action's, as cards have it: back to how it was before that one. */
+/** What the executor does itself. `number` is an action's, as cards have it: back to how it was before that one. */
 type KeptArgs = {
   undo_diff: { number: number };
   /** `difference` is what that changes, to the letter, and stands for the tree that it was told of. */
   undo: { number: number; difference: string };
+  /** What the task's terminal shows at that moment. */
+  screen: Record<string, never>;
 };
 /** What may be asked of a host: packages to read, one repository to fetch or push, or anything, each below a path. */
 export type EgressRule = {
@@ -44,7 +46,9 @@ export type EgressRule = {
 export type EgressArgs = { rules: readonly EgressRule[]; up: number; down: number; seconds: number };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
 /** What a message may ask for and decide itself. */
-export type Wish = Act | { kind: 'undo_diff'; args: KeptArgs['undo_diff'] };
+export type Wish =
+  | Act
+  | { [P in 'undo_diff' | 'screen']: { kind: P; args: KeptArgs[P] } }['undo_diff' | 'screen'];
 export type LeaseArgs =
   /** Exactly these acts. */
   | { acts: readonly Act[]; uses: number; seconds: number }

@@ -2,6 +2,7 @@
  * The executor: follows the ledger, claims what was approved, runs it once, records how it ended. The ledger is its only
  * source of work. A claim is the latch: whoever's claim the ledger takes runs the action, and nobody else ever does.
  */
+import { traits } from '../../ledger/rules/kinds.cjs';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
@@ -45,8 +46,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function inLane(id: string, work: (id: string) => Promise<void>): void {
     const { action } = book.request(id);
-    // A lease of the network goes on beside what it is for.
-    const lane = action.kind === 'egress' ? id : action.task;
+    const lane = traits(action.kind).beside ? id : action.task;
     const leave = (error: unknown) => {
       if (stopping.signal.aborted) return;
       const level = error instanceof LedgerError ? 'warn' : 'error'; // the ledger may have heard of something first

@@ -5,13 +5,13 @@ import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Claimed } from './claim.ts';
-import { SandboxError } from './container.ts';
+import { SandboxError, type TaskName } from './container.ts';
 import type { Lease } from './egress.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf } from './script.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
-import type { Outcome } from './tasks.ts';
+import { type Outcome, told } from './tasks.ts';
 
 /**
  * The run does not wait for the entry that tells of it: the claim has already made it this executor's. But nothing is over before
@@ -78,11 +78,21 @@ async function start(
   const { id, action, leased } = claimed;
   try {
     if (missing) return notRun(missing);
+    if (action.kind === 'screen') return await screen(c, action);
     const kept = await snapshots.carryOut(claimed);
     return kept ?? (await c.tasks.run(action, id, scriptOf(action, leased, sent), passOn(c, id)));
   } catch (error) {
     if (error instanceof ScriptError) return notRun(error.message);
     throw error;
+  }
+}
+
+async function screen({ tasks }: Context, name: TaskName): Promise<Outcome> {
+  try {
+    const { exit, text } = await tasks.screen(name);
+    return told({ exit, text: text.trim() ? text : 'nothing is shown there\n' });
+  } catch (error) {
+    return notRun(`the screen could not be read: ${messageOf(error)}`);
   }
 }
 

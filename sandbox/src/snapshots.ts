@@ -8,7 +8,7 @@ import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
 import type { Context } from './step.ts';
-import type { Outcome } from './tasks.ts';
+import { type Outcome, told } from './tasks.ts';
 
 export type Snapshots = ReturnType<typeof makeSnapshots>;
 
@@ -123,13 +123,7 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
         .catch((error: unknown) => ({ exit: -1, text: `${messageOf(error)}\n` }));
       // By 1 it says that nothing was done; however else it ended, it may have been under way.
       const partly = kind === 'undo' && exit !== 0 && exit !== 1;
-      const bytes = Buffer.from(partly ? `${text}${halfway}\n` : text);
-      const size = bytes.length;
-      return {
-        end: 'done',
-        status: { how: 'exit', number: exit === 0 ? 0 : 1, size, left: 0, memory: 0, processes: 0 },
-        output: { size, sha256: sha256(bytes), ...(size <= 4096 && { bytes }), read: () => [bytes] },
-      };
+      return told({ exit, text: partly ? `${text}${halfway}\n` : text });
     },
   };
 }

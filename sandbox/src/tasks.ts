@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { reasons } from '../../ledger/rules/codes.cjs';
-import type { EgressArgs } from '../../ledger/src/action.ts';
+import { type EgressArgs, sha256 } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
   containerFor,
@@ -14,9 +14,10 @@ import {
   tasksWithContainer,
 } from './container.ts';
 import { type Lease, makeEgress } from './egress.ts';
+import { runIn } from './exec.ts';
 import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
-import { makeKeepers } from './keepers.ts';
+import { type Kept, makeKeepers } from './keepers.ts';
 import type { Script } from './script.ts';
 
 /** What an action wrote, by its size and SHA-256. */
@@ -38,6 +39,17 @@ export type Outcome =
   | { end: 'done'; status: Status; output: Output; lease?: Lease }
   | { end: 'cut'; why: string; output: Output }
   | { end: 'unknown'; why: string };
+
+/** Of what ran without a runner: what it said, and whether it did it. */
+export function told({ exit, text }: Kept): Outcome {
+  const bytes = Buffer.from(text);
+  const size = bytes.length;
+  return {
+    end: 'done',
+    status: { how: 'exit', number: exit === 0 ? 0 : 1, size, left: 0, memory: 0, processes: 0 },
+    output: { size, sha256: sha256(bytes), ...(size <= inline && { bytes }), read: () => [bytes] },
+  };
+}
 
 export type Tasks = {
   /** Makes sure that the task's container runs and its feeder listens. @throws SandboxError, or Docker's own error */
@@ -65,7 +77,9 @@ export type Tasks = {
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
   /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
-  keep(workspace: string, ...words: string[]): Promise<{ exit: number; text: string }>;
+  keep(workspace: string, ...words: string[]): Promise<Kept>;
+  /** What the task's terminal shows: that of the running action, or of the last. @throws Docker's own error */
+  screen(name: TaskName): Promise<Kept>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
   readonly limits: Limits;
@@ -84,6 +98,9 @@ const why = {
   limit: 'its container was ended, because it still ran 10 s after its time limit',
   flood: 'its container was ended, because it still ran 10 s after its output had become too large',
 };
+
+/** Of the session's window in front, which is that of the last action that began (image/feed.c). */
+const screen = ['tmux', '-S', '/run/tmux/socket', 'capture-pane', '-p', '-t', 'task:'];
 
 /** Seconds for a status to come once an action was stopped or its time was over. */
 const patience = 10;
@@ -207,6 +224,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       await feeders.remove(name, outputs);
     },
     keep: (workspace, ...words) => keepers.ask(workspace, words),
+    screen: (name) => runIn(containerFor(docker, place, name), screen),
     drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {
       closing.abort();

@@ -16,7 +16,7 @@ export type Need = {
 };
 
 const risks: Record<string, readonly string[]> = {
-  read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'undo_diff'],
+  read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'undo_diff', 'screen'],
   write: ['put_file', 'write_file', 'edit_file', 'undo'],
   exec: ['bash'],
   network: ['egress'],

@@ -49,6 +49,8 @@ async function scene() {
   const warmed: string[] = [];
   const asked: string[] = [];
   let warm = Promise.resolve();
+  let turn = Promise.resolve();
+  let screen = async () => ({ exit: 0, text: 'as it stands\n' });
   const output = Buffer.from('done\n');
   const tasks = {
     limits: { memory_mb: 512, pids: 64, cpus: 1 },
@@ -59,10 +61,12 @@ async function scene() {
     },
     async run(_: unknown, id: string, script: Script) {
       runs.push({ id, script });
+      await turn;
       const status = { how: 'exit', number: 0, size: 5, left: 0, memory: 0, processes: 0 };
       const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
       return { end: 'done', status, output: bytes };
     },
+    screen: () => screen(),
     drop: async () => {},
     close() {},
   } as unknown as Tasks;
@@ -80,6 +84,15 @@ async function scene() {
       const { promise, resolve } = Promise.withResolvers<void>();
       warm = promise;
       return resolve;
+    },
+    /** What runs goes on until the function that this returns is called. */
+    goOn() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      turn = promise;
+      return resolve;
+    },
+    screens(next: typeof screen) {
+      screen = next;
     },
     kinds,
     tell: (entry: Entry) => tell(entry),
@@ -106,6 +119,30 @@ test('a control action has nothing to run: no container is made for it and nothi
     [bash.id],
   );
   assert.equal(s.warmed.length, 2, 'for the card and for the run of the other one');
+  await s.stop();
+});
+
+test('a screen is read beside what runs in its task, where another read waits; one that cannot be read says so', async () => {
+  const s = await scene();
+  const asked = (kind: 'screen' | 'list', args: object) =>
+    makeAction({ kind, args, task: 'task1', ...where } as Asked, defaultPolicy);
+  const end = s.goOn();
+  const runs = { ...someAction(), task: 'task1' } as Action;
+  s.all(toApproval(runs));
+  await until('it runs', () => s.runs.length === 1);
+  const [list, looks] = [asked('list', { path: '.' }), asked('screen', {})];
+  s.all(toApproval(list));
+  s.all(toApproval(looks));
+  await s.over(looks.id);
+  assert.equal(JSON.parse(s.entries.at(-1)?.body ?? '').output, 'as it stands\n');
+  s.screens(() => Promise.reject(new Error('no engine')));
+  const late = asked('screen', {});
+  s.all(toApproval(late));
+  await until('it failed', () => s.kinds(late.id).includes('failed'));
+  assert.match(s.entries.at(-1)?.body ?? '', /the screen could not be read: no engine/);
+  assert.deepEqual([s.kinds(runs.id).at(-1), s.kinds(list.id).at(-1)], ['running', 'approved']);
+  end();
+  await s.over(list.id);
   await s.stop();
 });
 

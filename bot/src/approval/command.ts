@@ -7,6 +7,7 @@ const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
   files: (path) => ({ kind: 'list', args: { path: path || '.' } }),
   get: (path) => (path ? { kind: 'get_file', args: { path } } : undefined),
   diff: () => ({ kind: 'diff', args: {} }),
+  screen: () => ({ kind: 'screen', args: {} }),
   undo(words) {
     const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
     return number ? { kind: 'undo_diff', args: { number: Number(number) } } : undefined;

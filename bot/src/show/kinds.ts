@@ -104,6 +104,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       { text: difference },
     ],
   },
+  screen: { wish: 'see the screen', parts: () => [{ line: 'show what the terminal of this task shows' }] },
   egress: {
     wish: 'reach the network',
     parts: ({ rules, up, down, seconds }) => [

@@ -24,6 +24,7 @@ export const files: readonly Command[] = [
     summary: 'what changed since the import, as a file for git apply, or for git fetch',
     ways: [written(optional(oneOf('patch', 'bundle')))],
   },
+  { name: 'screen', summary: 'what the terminal of this task shows now', ways: [written()] },
   {
     name: 'undo',
     summary: 'make every file as it was before #N: first shows what would change, then a card asks',
