@@ -27,13 +27,21 @@ export type RunArgs = {
   write_file: { path: string; content: string };
   edit_file: { path: string; old: string; new: string };
 };
+/** A program in a terminal of its own, for so many seconds at most. Its action lasts as long. */
+export type TerminalArgs = { script: string; cwd: string; seconds: number };
+/** A terminal is read once its last line ends with `until`, or, where that is '', once nothing changed for `quiet` seconds; after `seconds` at the latest. */
+export type Wait = { until: string; quiet: number; seconds: number };
 /** What the executor does itself. `number` is an action's, as cards have it: back to how it was before that one. */
-type KeptArgs = {
+export type KeptArgs = {
   undo_diff: { number: number };
   /** `difference` is what that changes, to the letter, and stands for the tree that it was told of. */
   undo: { number: number; difference: string };
   /** What the task's terminal shows at that moment. */
   screen: Record<string, never>;
+  terminal_open: TerminalArgs;
+  /** `text` is typed into the terminal that action `number` opened, to the byte, and Enter after it; then it is read. */
+  terminal_send: { number: number; text: string; enter: boolean } & Wait;
+  terminal_read: { number: number } & Wait;
 };
 /** What may be asked of a host: packages to read, one repository to fetch or push, or anything, each below a path. */
 export type EgressRule = {

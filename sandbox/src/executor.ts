@@ -70,7 +70,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       const claimed = await claim(c, id);
       if (!('refused' in claimed)) {
         // Approved when its task was over already: stopped before it opens.
-        if (claimed.action.kind === 'egress' && use.of(claimed.action, false, Date.now()) === 'ended')
+        if (traits(claimed.action.kind).lasts && use.of(claimed.action, false, Date.now()) === 'ended')
           stop(id);
         const outcome = await perform(c, claimed, prepared, snapshots);
         return await record(c, claimed, outcome, await snapshots.changes(claimed));
@@ -102,9 +102,9 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     if (caughtUp) book.open().filter(mine).forEach(stop);
   }
 
-  /** Ends leases of the network, which go on for hours where a script has minutes. */
+  /** Ends leases of the network and terminals, which go on for hours where a script has minutes. */
   function closeWays(which: (of: Action) => boolean): void {
-    const isOne = ({ action }: Request) => action.kind === 'egress' && which(action);
+    const isOne = ({ action }: Request) => Boolean(traits(action.kind).lasts) && which(action);
     if (caughtUp) for (const id of book.open().filter(mine)) if (isOne(book.request(id))) stop(id);
   }
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { reasons } from '../../ledger/rules/codes.cjs';
-import { type EgressArgs, sha256 } from '../../ledger/src/action.ts';
+import { type EgressArgs, sha256, type TerminalArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
   containerFor,
@@ -19,6 +19,7 @@ import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import { type Kept, makeKeepers } from './keepers.ts';
 import type { Script } from './script.ts';
+import { makeTerminals, type TerminalEnd } from './terminals.ts';
 
 /** What an action wrote, by its size and SHA-256. */
 export type Output = {
@@ -41,7 +42,7 @@ export type Outcome =
   | { end: 'unknown'; why: string };
 
 /** Of what ran without a runner: what it said, and whether it did it. */
-export function told({ exit, text }: Kept): Outcome {
+export function told({ exit, text }: Kept): Extract<Outcome, { end: 'done' }> {
   const bytes = Buffer.from(text);
   const size = bytes.length;
   return {
@@ -65,7 +66,11 @@ export type Tasks = {
   kill(name: TaskName, id: string): Promise<void>;
   /** Opens a lease of the network for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
   lease(name: TaskName, id: string, args: EgressArgs, onOpen: () => void): Promise<Lease>;
-  /** Takes away what leases of the network an earlier process left. */
+  /** Opens a terminal for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
+  terminal(name: TaskName, id: string, args: TerminalArgs, onOpen: () => void): Promise<TerminalEnd>;
+  /** What types into terminals and reads them. */
+  readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait'>;
+  /** Takes away what leases of the network and terminals an earlier process left. */
   sweep(): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */
   drop(name: TaskName, id: string): Promise<void>;
@@ -115,6 +120,7 @@ type OnChunk = (bytes: Uint8Array) => void;
 export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
   const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
+  const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name));
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();
@@ -142,7 +148,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     if (feeder?.open && !feeder.runs(id)) return endAfter(id, patience, why);
     for (const [other, that] of carriedFor(one.name))
       that.cut ??= other === id ? { mine: true, why } : { mine: false, why: unsure.beside };
-    egress.endOf(one.name, 'its task’s container was ended');
+    for (const all of [egress, terminals]) all.endOf(one.name, 'its task’s container was ended');
     await feeders.remove(one.name, false);
   }
 
@@ -194,6 +200,15 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     }
   }
 
+  async function unlessStopped<T>(id: string, open: () => Promise<T>): Promise<T> {
+    try {
+      if (stops.has(id)) throw new SandboxError('it was stopped before it was opened');
+      return await open();
+    } finally {
+      stops.delete(id);
+    }
+  }
+
   return {
     warm: async (name) => void (await feeders.of(name)),
     run(name, id, script, onChunk) {
@@ -201,26 +216,22 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       const env = script.program === 'bash' ? { ...egress.env(name), ...script.env } : script.env;
       return carry(name, id, runFrame(id, { ...script, env }), script.timeout, onChunk);
     },
-    async lease(name, id, args, onOpen) {
-      try {
-        if (stops.has(id)) throw new SandboxError('it was stopped before the network was opened');
-        return await egress.run(name, id, args, onOpen);
-      } finally {
-        stops.delete(id);
-      }
-    },
-    sweep: () => egress.sweep(),
+    lease: (name, id, args, onOpen) => unlessStopped(id, () => egress.run(name, id, args, onOpen)),
+    terminal: (name, id, args, onOpen) => unlessStopped(id, () => terminals.run(name, id, args, onOpen)),
+    terminals,
+    sweep: async () => void (await Promise.all([egress.sweep(), terminals.sweep()])),
     adopt: (name, id, seconds, onChunk) => carry(name, id, watchFrame(id, 0), seconds, onChunk),
     async kill(name, id) {
       stops.add(id);
       if (egress.end(id, reasons.stopped)) return;
+      if (terminals.end(id, reasons.stopped)) return;
       endAfter(id, patience, why.stop);
       (await feeders.of(name)).send(killFrame(id));
     },
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
       if (feeders.removing(name) || carriedFor(name).length > 0) return;
-      egress.endOf(name, 'its task’s container was taken away');
+      for (const all of [egress, terminals]) all.endOf(name, 'its task’s container was taken away');
       await feeders.remove(name, outputs);
     },
     keep: (workspace, ...words) => keepers.ask(workspace, words),
@@ -229,6 +240,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     close() {
       closing.abort();
       egress.close();
+      terminals.close();
       for (const { timer } of carried.values()) clearTimeout(timer);
       feeders.close();
       keepers.close();

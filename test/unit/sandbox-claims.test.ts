@@ -46,6 +46,13 @@ async function scene() {
     live: { send() {} },
   } as unknown as Ledger;
   const runs: { id: string; script: Script }[] = [];
+  const typed: string[] = [];
+  const ends = new Map<string, () => void>();
+  const stays = (id: string, onOpen: () => void) =>
+    new Promise((resolve) => {
+      ends.set(id, () => resolve({ why: 'stopped', text: 'its last' }));
+      onOpen();
+    });
   const warmed: string[] = [];
   const asked: string[] = [];
   let warm = Promise.resolve();
@@ -67,6 +74,13 @@ async function scene() {
       return { end: 'done', status, output: bytes };
     },
     screen: () => screen(),
+    terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
+    terminals: {
+      screen: async (id: string) => `screen of ${id}`,
+      type: async (id: string, bytes: Uint8Array) => void typed.push(`${id} ${Buffer.from(bytes)}`),
+      wait: async (id: string) => `screen of ${id}, later`,
+    },
+    kill: async (_: unknown, id: string) => ends.get(id)?.(),
     drop: async () => {},
     close() {},
   } as unknown as Tasks;
@@ -76,6 +90,8 @@ async function scene() {
   const kinds = (id: string) => memory.entries.filter((e) => e.action === id).map((e) => e.kind);
   return {
     runs,
+    /** What went into which terminal. */
+    typed,
     warmed,
     /** What the executor wanted to write, whatever the ledger made of it. */
     asked,
@@ -143,6 +159,38 @@ test('a screen is read beside what runs in its task, where another read waits; o
   assert.deepEqual([s.kinds(runs.id).at(-1), s.kinds(list.id).at(-1)], ['running', 'approved']);
   end();
   await s.over(list.id);
+  await s.stop();
+});
+
+test('attack-34 a terminal goes on beside what runs, is typed into by its number in its own task alone, and ends by a stop', async () => {
+  const s = await scene();
+  const wait = { until: '', quiet: 1, seconds: 9 };
+  const made = (kind: string, args: object, task = 'task1', workspace = 'work') =>
+    makeAction({ kind, args, ...where, task, workspace } as unknown as Asked, defaultPolicy);
+  const open = made('terminal_open', { script: 'sh', cwd: '.', seconds: 60 });
+  s.all(toApproval(open));
+  await until('it is open', () => JSON.parse(s.entries.at(-1)?.body ?? '').open === true);
+  const runs = { ...someAction(), task: 'task1' } as Action;
+  s.all(toApproval(runs));
+  await s.over(runs.id);
+  const send = (number: number, task?: string, workspace?: string) =>
+    made('terminal_send', { number, text: 'é;', enter: true, ...wait }, task, workspace);
+  const genuine = send(1);
+  s.all(toApproval(genuine));
+  await s.over(genuine.id);
+  assert.equal(JSON.parse(s.entries.at(-1)?.body ?? '').output, `screen of ${open.id}, later`);
+  for (const wrong of [send(2), send(1, 'task2', 'other'), send(1, 'task1', 'other')]) {
+    s.all(toApproval(wrong));
+    await until('it failed', () => s.kinds(wrong.id).includes('failed'));
+    assert.match(s.entries.at(-1)?.body ?? '', /no terminal #\d in this task; nothing was typed/);
+  }
+  assert.deepEqual(s.typed, [`${open.id} é;\r`]);
+  s.all([{ author: 'bot', kind: 'stop', action: open.id, body: {} }]);
+  await until('it is over', () => s.kinds(open.id).includes('killed'));
+  const late = send(1);
+  s.all(toApproval(late));
+  await until('it failed', () => s.kinds(late.id).includes('failed'));
+  assert.equal(s.typed.length, 1);
   await s.stop();
 });
 

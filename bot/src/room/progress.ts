@@ -74,7 +74,8 @@ export function standsText(
     case 'claimed':
     case 'running': {
       const stopped = story.some((e) => e.kind === 'stop');
-      if (wasOpen(page) && !stopped) return `🌐 open since ${clock(new Date(since('running')))}`;
+      if (wasOpen(page) && !stopped)
+        return `${action.kind === 'egress' ? '🌐' : '⌨️'} open since ${clock(new Date(since('running')))}`;
       return stopped ? '🛑 is being stopped' : `▶️ running since ${clock(new Date(since('claimed')))}`;
     }
     default:
