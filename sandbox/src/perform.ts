@@ -89,16 +89,22 @@ async function atTerminal(c: Context, action: Action<'terminal_send' | 'terminal
   });
   if (!id) return notRun(`there is no terminal #${args.number} in this task; nothing was typed`);
   const { type, screen, wait } = c.tasks.terminals;
+  const wanted = waitOf(args);
+  const bytes = action.kind === 'terminal_send' ? typedOf(action.args) : undefined;
+  const seen = (text: string) => told({ exit: 0, text });
   try {
-    const wanted = waitOf(args);
-    const before = action.kind === 'terminal_send' ? await screen(id) : undefined;
-    if (action.kind === 'terminal_send') await type(id, typedOf(action.args));
-    return told({ exit: 0, text: await wait(id, wanted, before) });
+    if (!bytes) return seen(await wait(id, wanted));
+    const before = await screen(id);
+    await type(id, bytes);
+    // What was typed may have ended it.
+    return seen(await wait(id, wanted, before).catch(() => `${ended}\n`));
   } catch (error) {
     if (error instanceof SandboxError) return notRun(error.message);
-    throw error;
+    if (c.signal.aborted) throw error;
+    return { end: 'unknown', why: `${ended} (${messageOf(error)})` };
   }
 }
+const ended = 'the terminal ended meanwhile: its own outcome has what was on it last';
 
 /** Starts exactly what was claimed, or nothing. */
 async function start(

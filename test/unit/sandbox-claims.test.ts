@@ -77,8 +77,14 @@ async function scene() {
     terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
     terminals: {
       screen: async (id: string) => `screen of ${id}`,
-      type: async (id: string, bytes: Uint8Array) => void typed.push(`${id} ${Buffer.from(bytes)}`),
-      wait: async (id: string) => `screen of ${id}, later`,
+      async type(id: string, bytes: Uint8Array) {
+        if (String(bytes) === '') throw new Error('no engine');
+        typed.push(`${id} ${Buffer.from(bytes)}`);
+      },
+      async wait(id: string) {
+        if (typed.at(-1)?.includes('exit')) throw new Error('it is gone');
+        return `screen of ${id}, later`;
+      },
     },
     kill: async (_: unknown, id: string) => ends.get(id)?.(),
     drop: async () => {},
@@ -185,6 +191,18 @@ test('attack-34 a terminal goes on beside what runs, is typed into by its number
     assert.match(s.entries.at(-1)?.body ?? '', /no terminal #\d in this task; nothing was typed/);
   }
   assert.deepEqual(s.typed, [`${open.id} é;\r`]);
+  const says = (text: string, enter: boolean) => made('terminal_send', { number: 1, text, enter, ...wait });
+  const [lost, last, long] = [says('', false), says('exit', true), says('x'.repeat(2001), false)];
+  for (const [one, kind, words] of [
+    [lost, 'unknown', /ended meanwhile.*no engine/],
+    [last, 'succeeded', /the terminal ended meanwhile/],
+    [long, 'failed', /more than 2,000 bytes.*nothing was typed/],
+  ] as const) {
+    s.all(toApproval(one));
+    await until(kind, () => s.kinds(one.id).includes(kind));
+    assert.match(s.entries.at(-1)?.body ?? '', words);
+  }
+  assert.equal(s.typed.splice(1).length, 1);
   s.all([{ author: 'bot', kind: 'stop', action: open.id, body: {} }]);
   await until('it is over', () => s.kinds(open.id).includes('killed'));
   const late = send(1);

@@ -192,7 +192,9 @@ export function createDesk(o: DeskOptions): Desk {
     },
     async close(task, number) {
       const page = book.unfinished().find((p) => p.number === number && p.action.task === task);
-      if (page?.action.kind !== 'terminal_open') return `There is no terminal ${number} in this task.`;
+      const runs = page && ['claimed', 'running'].includes(book.state(page.action.id));
+      if (!runs || page.action.kind !== 'terminal_open')
+        return `There is no terminal ${number} in this task.`;
       await unlessOver(ledger.append({ kind: 'stop', action: page.action.id, body: {} }));
       return `Terminal ${number} is being closed.`;
     },
