@@ -8,6 +8,7 @@ import { status } from './care/running.ts';
 import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
 import { audit } from './care/verify.ts';
+import { attach } from './code/attach.ts';
 import { workspace, workspaceWords } from './code/workspace.ts';
 import { fault } from './fault.ts';
 import { alone } from './instance/alone.ts';
@@ -155,6 +156,12 @@ export const commands: Readonly<Record<string, Command>> = {
     summary: 'removes this instance with all its data, once its name was typed',
     options: ['yes'],
     run: (report, _words, { yes }) => uninstall(started(), report, yes === true),
+  },
+  attach: {
+    takes: '[WORKSPACE]',
+    fits: (words) => words.length <= 1,
+    summary: 'shows the terminal of what runs in a workspace, to look at',
+    run: (_report, [workspace]) => attach(started(), workspace),
   },
   workspace: {
     takes: 'list | add … | export …',

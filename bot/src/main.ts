@@ -33,6 +33,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
   await noteTakenBack(matrix, chain, parts.troubles);
   await gateway.run({
     ...{ ...parts.asks, spoken: conversation.spoken, halted: parts.tasks.halted, wait: heldOpen },
+    close: parts.desk.close,
     settled({ action, outcome, delivered }) {
       const page = book.page(action);
       const told = page && conversation.over(page, outcome, delivered);

@@ -15,6 +15,7 @@ import { openDatabase } from './database.ts';
 import { createAttention } from './desk/attention.ts';
 import { createDesk } from './desk/desk.ts';
 import { createAsks } from './gateway/asks.ts';
+import { openText } from './gateway/close.ts';
 import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
 import { createWatch } from './room/guard.ts';
@@ -110,7 +111,8 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       await push(page, outcome);
     },
     async onOpen(page) {
-      const outcome = { state: 'open', output: '', truncated: false } as const;
+      const output = page.action.kind === 'egress' ? '' : openText(page.number);
+      const outcome = { state: 'open', output, truncated: false } as const;
       if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
     },
     async onOver(page, outcome) {

@@ -43,7 +43,9 @@ const areActs = (acts) =>
   acts.every((act) => {
     const { kind, args, ...more } = act || {};
     const runs = isKind(kind) && !['control', 'network'].includes(traits(kind).class ?? '');
-    return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
+    return (
+      runs && kind !== 'terminal_open' && args && typeof args === 'object' && Object.keys(more).length === 0
+    );
   });
 
 /** Whether these are a plan's arguments. @param {Record<string, unknown>} args */
@@ -100,7 +102,7 @@ function uncovered(grant, asked, state, now) {
   if (grant.kind === 'reads') {
     const mine = asked.task === grant.task && asked.requester === 'brain';
     const reads = traits(asked.kind).class === 'read';
-    return mine && reads && isAllBelow(asked, '') ? '' : 'not_covered';
+    return mine && reads && (traits(asked.kind).shown || isAllBelow(asked, '')) ? '' : 'not_covered';
   }
   const { acts, of, path } = args;
   const covers = acts

@@ -4,8 +4,9 @@
 /**
  * `class` is what the sandbox would let it do, never what its text says. `paths` names every argument that is a path, where a lease may
  * cover the kind by a folder: all of them have to be below it. `words` marks what the signed message that asks for it may decide (it
- * reads, or adds a file and replaces none), `owner` what an owner decides on.
- * @typedef {{class: import('../src/action.ts').RiskClass, paths?: readonly string[], words?: true, owner?: true}} Traits
+ * reads, or adds a file and replaces none), `owner` what an owner decides on, `beside` what waits for nothing that runs in its task, `lasts` what
+ * is there to be used from one moment on until it is over, `shown` what reads no file but what a program of the task has shown.
+ * @typedef {{class: import('../src/action.ts').RiskClass, paths?: readonly string[], words?: true, owner?: true, beside?: true, lasts?: true, shown?: true}} Traits
  */
 
 /** The compiler names what is missing here, or too much. @type {Record<import('../src/action.ts').Kind, Traits>} */
@@ -25,7 +26,11 @@ const kinds = {
   pull: { class: 'network' },
   undo_diff: { class: 'read', words: true },
   undo: { class: 'write' },
-  egress: { class: 'network' },
+  screen: { class: 'read', words: true, beside: true },
+  terminal_open: { class: 'exec', beside: true, lasts: true },
+  terminal_send: { class: 'exec' },
+  terminal_read: { class: 'read', shown: true },
+  egress: { class: 'network', beside: true, lasts: true },
   lease: { class: 'control' },
   plan: { class: 'control' },
   policy: { class: 'control', owner: true },

@@ -35,11 +35,21 @@ export type RunArgs = {
   pull: Repository & { branch: string };
   edit_file: { path: string; old: string; new: string };
 };
-/** What the executor does with a workspace's snapshots. `number` is an action's, as cards have it: back to how it was before that one. */
-type KeptArgs = {
+/** A program in a terminal of its own, for so many seconds at most. Its action lasts as long. */
+export type TerminalArgs = { script: string; cwd: string; seconds: number };
+/** A terminal is read once its last line ends with `until`, or, where that is '', once nothing changed for `quiet` seconds; after `seconds` at the latest. */
+export type Wait = { until: string; quiet: number; seconds: number };
+/** What the executor does itself. `number` is an action's, as cards have it: back to how it was before that one. */
+export type KeptArgs = {
   undo_diff: { number: number };
   /** `difference` is what that changes, to the letter, and stands for the tree that it was told of. */
   undo: { number: number; difference: string };
+  /** What the task's terminal shows at that moment. */
+  screen: Record<string, never>;
+  terminal_open: TerminalArgs;
+  /** `text` is typed into the terminal that action `number` opened, to the byte, and Enter after it; then it is read. */
+  terminal_send: { number: number; text: string; enter: boolean } & Wait;
+  terminal_read: { number: number } & Wait;
 };
 /** What may be asked of a host: packages to read, one repository to fetch or push, or anything, each below a path. */
 export type EgressRule = {
@@ -59,7 +69,9 @@ export const gitTerms = {
 };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
 /** What a message may ask for and decide itself. */
-export type Wish = Act | { kind: 'undo_diff'; args: KeptArgs['undo_diff'] };
+export type Wish =
+  | Act
+  | { [P in 'undo_diff' | 'screen']: { kind: P; args: KeptArgs[P] } }['undo_diff' | 'screen'];
 export type LeaseArgs =
   /** Exactly these acts. */
   | { acts: readonly Act[]; uses: number; seconds: number }

@@ -29,7 +29,8 @@ struct watch {
 static struct watch watches[16];
 static int notices;
 static int tmux = -1;
-#define NEW_WINDOW "new-window -d -t task: -n %s /usr/lib/pocketcoder/task run %s\n"
+/* In the place of the last action's, whose window stays until then; whoever looks at the session sees it. */
+#define NEW_WINDOW "new-window -k -t task:1 -n %s /usr/lib/pocketcoder/task run %s\n"
 
 static void send_frame(char type, const char *id, const void *a, size_t an, const void *b, size_t bn) {
   static unsigned char frame[5 + ID + 64 + 65536];

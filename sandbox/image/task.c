@@ -68,10 +68,11 @@ int init(void) {
   write_identity();
   pid_t tmux = fork();
   if (tmux == 0) {
-    /* The clipboard and the window's name are not the output's to set. */
+    /* The clipboard and the window's name are not the output's to set. What an action showed stands until the next. */
     execl("/usr/bin/tmux", "tmux", "-f", "/dev/null", "-S", TMUX_SOCKET, "new-session", "-d", "-s", "task", "-n",
           "task", "-x", "200", "-y", "50", "exec sleep infinity", ";", "set", "-g", "set-clipboard", "off", ";", "set",
-          "-g", "allow-rename", "off", ";", "set", "-g", "status", "off", (char *)0);
+          "-g", "allow-rename", "off", ";", "set", "-g", "status", "off", ";", "set", "-g", "remain-on-exit", "on", ";",
+          "set", "-gq", "remain-on-exit-format", "", (char *)0);
     _exit(127);
   }
   int status = 0;

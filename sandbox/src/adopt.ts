@@ -1,4 +1,5 @@
 /** Takes up what this executor had claimed before it was restarted. Starts nothing: what had no start by then is `unknown`. */
+import { traits } from '../../ledger/rules/kinds.cjs';
 import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
@@ -29,8 +30,12 @@ export async function adopt(
   const claimed = last(story, 'claimed');
   const told = last(story, 'running') !== undefined;
   log.info({ action: id, told }, 'taken up again');
-  if (action.kind === 'egress') {
-    const why = 'the executor was restarted, and the lease ended with it; how much went is not recorded';
+  if (traits(action.kind).lasts) {
+    const what =
+      action.kind === 'egress'
+        ? 'the lease ended with it; how much went is not recorded'
+        : 'the terminal ended with it';
+    const why = `the executor was restarted, and ${what}`;
     const none = { size: 0, sha256: sha256(''), bytes: new Uint8Array(), read: () => [] };
     return record(c, request, told ? { end: 'cut', why, output: none } : { end: 'unknown', why });
   }

@@ -97,6 +97,27 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
   return marked(options);
 }
 
+/**
+ * The container of a terminal: as the task's, whose loopback it shares, and without its outputs.
+ * @param task the id of the task's container
+ */
+export function terminalOptions(
+  place: Place,
+  name: TaskName,
+  id: string,
+  task: string,
+  Env: string[],
+): Docker.ContainerCreateOptions {
+  const { Hostname: _, HostConfig = {}, Env: own = [], ...options } = containerOptions(place, name);
+  const { ExtraHosts: __, Mounts = [], ...confined } = HostConfig;
+  return {
+    ...options,
+    ...{ name: `${place.project}-terminal-${id}`, Env: [...own, ...Env] },
+    Labels: { [label]: place.project, [`${label}.workspace`]: name.workspace, [`${label}.terminal`]: id },
+    HostConfig: { ...confined, NetworkMode: `container:${task}`, Mounts: Mounts.slice(0, 2) },
+  };
+}
+
 /** With a label that says how it was made, so that one that was made otherwise is known. */
 const marked = (options: Docker.ContainerCreateOptions): Docker.ContainerCreateOptions => ({
   ...options,

@@ -2,6 +2,7 @@
  * The executor: follows the ledger, claims what was approved, runs it once, records how it ended. The ledger is its only
  * source of work. A claim is the latch: whoever's claim the ledger takes runs the action, and nobody else ever does.
  */
+import { traits } from '../../ledger/rules/kinds.cjs';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
@@ -46,8 +47,8 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function inLane(id: string, work: (id: string) => Promise<void>): void {
     const { action } = book.request(id);
-    // A lease of the network goes on beside what it is for, and what leaves by git is in a container of its own.
-    const lane = action.kind === 'egress' ? id : placeOf(action).task;
+    // What leaves by git is in a container of its own.
+    const lane = traits(action.kind).beside ? id : placeOf(action).task;
     const leave = (error: unknown) => {
       if (stopping.signal.aborted) return;
       const level = error instanceof LedgerError ? 'warn' : 'error'; // the ledger may have heard of something first
@@ -71,7 +72,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       const claimed = await claim(c, id);
       if (!('refused' in claimed)) {
         // Approved when its task was over already: stopped before it opens.
-        if (claimed.action.kind === 'egress' && use.of(claimed.action, false, Date.now()) === 'ended')
+        if (traits(claimed.action.kind).lasts && use.of(claimed.action, false, Date.now()) === 'ended')
           stop(id);
         const outcome = await perform(c, claimed, prepared, snapshots);
         return await record(c, claimed, outcome, await snapshots.changes(claimed));
@@ -103,9 +104,10 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     if (caughtUp) book.open().filter(mine).forEach(stop);
   }
 
-  /** Ends leases of the network, which go on for hours where a script has minutes. */
+  /** Ends leases of the network and terminals, which go on for hours where a script has minutes. */
   function closeWays(which: (of: Action) => boolean): void {
-    const isOne = ({ action }: Request) => action.class === 'network' && which(action);
+    const isOne = ({ action }: Request) =>
+      (action.class === 'network' || Boolean(traits(action.kind).lasts)) && which(action);
     if (caughtUp) for (const id of book.open().filter(mine)) if (isOne(book.request(id))) stop(id);
   }
 

@@ -6,13 +6,14 @@ import { LedgerError } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { isApart, runApart } from './apart.ts';
 import type { Claimed } from './claim.ts';
-import { SandboxError } from './container.ts';
+import { SandboxError, type TaskName } from './container.ts';
 import type { Lease } from './egress.ts';
 import type { Prepared } from './prepare.ts';
-import { ScriptError, scriptOf } from './script.ts';
+import { ScriptError, scriptOf, typedOf, waitOf } from './script.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
-import type { Outcome } from './tasks.ts';
+import { type Outcome, told } from './tasks.ts';
+import type { TerminalEnd } from './terminals.ts';
 
 /**
  * The run does not wait for the entry that tells of it: the claim has already made it this executor's. But nothing is over before
@@ -29,15 +30,16 @@ export async function perform(
     const running = c.write({ kind: 'running', action: id, body: { digest } });
     return (await Promise.all([start(c, claimed, prepared, snapshots), running]))[0];
   };
-  const outcome = action.kind === 'egress' ? lease(c, claimed, action, prepared) : begin();
+  const lasts = action.kind === 'egress' || action.kind === 'terminal_open';
+  const outcome = lasts ? lasting(c, claimed, action, prepared) : begin();
   return (await Promise.all([outcome, grantReads(c, claimed)]))[0];
 }
 
-/** Opens the task's way out. `open` tells who waits for it that it is there; a lease that could not be opened was none. */
-async function lease(
+/** Opens the task's way out, or a terminal. `open` tells who waits for it that it is there; what could not be opened was none. */
+async function lasting(
   c: Context,
   { id, digest }: Claimed,
-  action: Action<'egress'>,
+  action: Action<'egress' | 'terminal_open'>,
   { missing }: Prepared,
 ): Promise<Outcome> {
   const running = (body: object) => c.write({ kind: 'running', action: id, body: { digest, ...body } });
@@ -48,15 +50,17 @@ async function lease(
   };
   try {
     if (missing) throw new SandboxError(missing);
-    const over = await c.tasks.lease(action, id, action.args, tell);
+    const over =
+      action.kind === 'egress'
+        ? leaseOver(await c.tasks.lease(action, id, action.args, tell))
+        : terminalOver(await c.tasks.terminal(action, id, action.args, tell));
     await told;
-    return leaseOver(over);
+    return over;
   } catch (error) {
     if (c.signal.aborted) throw error;
     await (told ?? running({}));
-    return notRun(
-      error instanceof SandboxError ? error.message : `the network was not opened: ${messageOf(error)}`,
-    );
+    const words = error instanceof SandboxError || error instanceof ScriptError;
+    return notRun(words ? error.message : `it was not opened: ${messageOf(error)}`);
   }
 }
 
@@ -69,6 +73,40 @@ function leaseOver({ why, refused, ...bytes }: Lease): Outcome {
   return { ...rest, status: { ...status, how }, lease: { ...bytes, refused, why } };
 }
 
+/** What was on it last is its output. */
+function terminalOver({ exit = 0, why, text }: TerminalEnd): Outcome {
+  const { status, output } = told({ exit, text });
+  return why ? { end: 'cut', why, output } : { end: 'done', status: { ...status, number: exit }, output };
+}
+
+/** Types into a terminal of the same task, or only reads it. */
+async function atTerminal(c: Context, action: Action<'terminal_send' | 'terminal_read'>): Promise<Outcome> {
+  const { task, workspace, args } = action;
+  const id = c.book.open().find((one) => {
+    const { number, action: of } = c.book.request(one);
+    return (
+      number === args.number && of.kind === 'terminal_open' && of.task === task && of.workspace === workspace
+    );
+  });
+  if (!id) return notRun(`there is no terminal #${args.number} in this task; nothing was typed`);
+  const { type, screen, wait } = c.tasks.terminals;
+  const wanted = waitOf(args);
+  const bytes = action.kind === 'terminal_send' ? typedOf(action.args) : undefined;
+  const seen = (text: string) => told({ exit: 0, text });
+  try {
+    if (!bytes) return seen(await wait(id, wanted));
+    const before = await screen(id);
+    await type(id, bytes);
+    // What was typed may have ended it.
+    return seen(await wait(id, wanted, before).catch(() => `${ended}\n`));
+  } catch (error) {
+    if (error instanceof SandboxError) return notRun(error.message);
+    if (c.signal.aborted) throw error;
+    return { end: 'unknown', why: `${ended} (${messageOf(error)})` };
+  }
+}
+const ended = 'the terminal ended meanwhile: its own outcome has what was on it last';
+
 /** Starts exactly what was claimed, or nothing. */
 async function start(
   c: Context,
@@ -79,6 +117,9 @@ async function start(
   const { id, action, leased } = claimed;
   try {
     if (missing) return notRun(missing);
+    if (action.kind === 'screen') return await screen(c, action);
+    if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
+      return await atTerminal(c, action);
     const kept = await snapshots.carryOut(claimed);
     if (kept) return kept;
     const script = scriptOf(action, leased, sent);
@@ -87,6 +128,15 @@ async function start(
   } catch (error) {
     if (error instanceof ScriptError || error instanceof SandboxError) return notRun(error.message);
     throw error;
+  }
+}
+
+async function screen({ tasks }: Context, name: TaskName): Promise<Outcome> {
+  try {
+    const { exit, text } = await tasks.screen(name);
+    return told({ exit, text: text.trim() ? text : 'nothing is shown there\n' });
+  } catch (error) {
+    return notRun(`the screen could not be read: ${messageOf(error)}`);
   }
 }
 

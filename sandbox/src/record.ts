@@ -1,5 +1,6 @@
 /** How an action ended becomes its last entry; its container's copy of the output is not needed then. */
 
+import { last } from '../../ledger/rules/lifecycle.cjs';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
@@ -7,6 +8,15 @@ import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
 import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
+
+/** The numbers of other actions whose terminals can write to the workspace at any time. */
+const beside = ({ book }: Context, id: string, workspace: string): number[] =>
+  book
+    .open()
+    .map(book.request)
+    .filter(({ action }) => action.kind === 'terminal_open' && action.workspace === workspace)
+    .filter((one) => one.id !== id && last(book.story(one.id), 'claimed'))
+    .map(({ number }) => number);
 
 /** @param changes what it changed in the workspace, where that is known */
 export async function record(
@@ -16,7 +26,11 @@ export async function record(
   changes?: Changes,
 ): Promise<void> {
   const { tasks, write, log, signal } = c;
-  const under = { limits: tasks.limits, timeout: timeoutOf(action) };
+  const under = {
+    limits: tasks.limits,
+    timeout: timeoutOf(action),
+    ...(changes && { beside: beside(c, id, action.workspace) }),
+  };
   const entry = await write({ action: id, ...resultOf(digest, outcome, under, changes) }).catch(
     (error: unknown) => {
       if (signal.aborted) throw error;

@@ -8,14 +8,14 @@ import type { Limits } from './container.ts';
 import type { Status } from './frames.ts';
 import type { Outcome, Output } from './tasks.ts';
 
-/** What the action ran under: the container's limits, and its own time limit in seconds. */
-export type Under = { limits: Limits; timeout: number };
+/** What the action ran under: the container's limits, its own time limit in seconds, and the numbers of terminals that could write as well. */
+export type Under = { limits: Limits; timeout: number; beside?: readonly number[] };
 
 const signalName = (number: number): string =>
   Object.entries(constants.signals).find(([, n]) => n === number)?.[0] ?? `SIG${number}`;
 
 /** What a person has to know beside the exit status, in words; a limit is named with its setting. */
-function reasonOf({ how, left, memory, processes }: Status, { limits, timeout }: Under): string {
+function reasonOf({ how, left, memory, processes }: Status, { limits, timeout, beside = [] }: Under): string {
   const ended = how === 'exit' || how === 'signal';
   const words: (string | false)[] = [
     how === 'timeout' && `its time limit of ${timeout} s was over`,
@@ -27,6 +27,7 @@ function reasonOf({ how, left, memory, processes }: Status, { limits, timeout }:
     processes > 0 && `too many processes: the limit is ${limits.pids} (setting sandbox.pids)`,
     ended && left === 1 && '1 process still ran and was ended',
     ended && left > 1 && `${left} processes still ran and were ended`,
+    beside.length > 0 && `what changed may also be the work of the terminal of #${beside.join(' and #')}`,
   ];
   return words.filter(Boolean).join('; ');
 }

@@ -1,5 +1,14 @@
 /** From an approved action to exactly what the task's container is given to run. Pure: nothing is read or reached. */
-import { type Act, type Action, mostSent, type RunArgs, sha256 } from '../../ledger/src/action.ts';
+import {
+  type Act,
+  type Action,
+  type KeptArgs,
+  mostSent,
+  type RunArgs,
+  sha256,
+  type TerminalArgs,
+  type Wait,
+} from '../../ledger/src/action.ts';
 
 export type Script = {
   /** bash reads `input` as its script; `file` is image/file.pl, which reads it as a list of byte strings. */
@@ -25,7 +34,7 @@ const mostInput = 16 << 20;
 const mostVariables = 200;
 
 /** What every script finds in its environment, besides what its action names. */
-const base = {
+export const base = {
   HOME: '/home/agent',
   LANG: 'C.UTF-8',
   LOGNAME: 'agent',
@@ -156,10 +165,33 @@ const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Besid
 const make = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], beside: Beside) =>
   scripts[kind](args, beside);
 
+/** A terminal's program as its container is given it. @throws ScriptError where nothing can run */
+export function terminalOf({ script, cwd, seconds }: TerminalArgs): TerminalArgs {
+  checked(script, cwd);
+  if (script.includes('\0') || Buffer.byteLength(script) > 1 << 16)
+    throw new ScriptError('a terminal takes a script of 64 KiB at most, without a NUL byte; nothing was run');
+  return { script, cwd: workspacePath(cwd), seconds: whole(seconds, 1, longestTimeout, 'seconds') };
+}
+
+/** The bytes that are typed. @throws ScriptError where they are too many, or none that a terminal takes */
+export function typedOf({ text, enter }: KeptArgs['terminal_send']): Uint8Array {
+  checked(text);
+  const bytes = Buffer.from(enter ? `${text}\r` : text);
+  if (bytes.length > 2000)
+    throw new ScriptError('more than 2,000 bytes are typed at once; nothing was typed');
+  return bytes;
+}
+
+/** @throws ScriptError where it is nothing that can be waited for */
+export function waitOf({ until, quiet, seconds }: Wait): Wait {
+  checked(until);
+  return { until, quiet: whole(quiet, 1, 60, 'quiet'), seconds: whole(seconds, 1, 600, 'seconds') };
+}
+
 /** Seconds that what runs for this action may take. */
 export function timeoutOf({ kind, args }: Action): number {
   if (kind === 'bash') return args.timeout;
-  if (kind === 'egress') return args.seconds;
+  if (kind === 'egress' || kind === 'terminal_open') return args.seconds;
   return ['diff', 'export', 'push_look', 'push', 'pull'].includes(kind) ? gitTimeout : fileTimeout;
 }
 

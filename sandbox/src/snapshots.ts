@@ -8,12 +8,17 @@ import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
 import type { Context } from './step.ts';
-import type { Outcome } from './tasks.ts';
+import { type Outcome, told } from './tasks.ts';
 
 export type Snapshots = ReturnType<typeof makeSnapshots>;
 
-/** A workspace. `version` counts the beginnings and ends of what writes; `undone` resolves when an undo in it is over. */
-type Tree = { version: number; writers: Set<string>; line: Promise<unknown>; undone?: Promise<void> };
+/** A workspace. `version` counts the beginnings and ends of what writes; `writers` says of each whether it goes on beside others; `undone` resolves when an undo in it is over. */
+type Tree = {
+  version: number;
+  writers: Map<string, boolean>;
+  line: Promise<unknown>;
+  undone?: Promise<void>;
+};
 
 /** Of an undo that was under way when it ended. */
 export const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
@@ -29,7 +34,7 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
   const ends = new Map<string, () => void>();
 
   function treeOf({ action: { workspace } }: Request): Tree {
-    const tree = trees.get(workspace) ?? { version: 0, writers: new Set(), line: Promise.resolve() };
+    const tree = trees.get(workspace) ?? { version: 0, writers: new Map(), line: Promise.resolve() };
     trees.set(workspace, tree);
     return tree;
   }
@@ -68,6 +73,8 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
     async begin(request: Request): Promise<string> {
       if (!writes(request)) return '';
       const tree = treeOf(request);
+      // What a terminal wrote since nobody has counted.
+      if ([...tree.writers.values()].includes(true)) tree.version++;
       while (tree.undone || taken.get(request.id) !== tree.version) {
         await tree.undone;
         await inLine(request);
@@ -77,13 +84,13 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
           return 'another action runs in this workspace: wait for its end or say !stop, then ask again; nothing was undone';
         tree.undone = new Promise((resolve) => ends.set(request.id, resolve));
       }
-      tree.writers.add(request.id);
+      tree.writers.set(request.id, Boolean(traits(request.action.kind).lasts));
       tree.version++;
       return '';
     },
     /** What was claimed before this process began runs on. */
     goesOn(request: Request): void {
-      if (writes(request)) treeOf(request).writers.add(request.id);
+      if (writes(request)) treeOf(request).writers.set(request.id, false);
     },
     /** It is over, or does not begin after all. */
     end(request: Request): void {
@@ -123,13 +130,7 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
         .catch((error: unknown) => ({ exit: -1, text: `${messageOf(error)}\n` }));
       // By 1 it says that nothing was done; however else it ended, it may have been under way.
       const partly = kind === 'undo' && exit !== 0 && exit !== 1;
-      const bytes = Buffer.from(partly ? `${text}${halfway}\n` : text);
-      const size = bytes.length;
-      return {
-        end: 'done',
-        status: { how: 'exit', number: exit === 0 ? 0 : 1, size, left: 0, memory: 0, processes: 0 },
-        output: { size, sha256: sha256(bytes), ...(size <= 4096 && { bytes }), read: () => [bytes] },
-      };
+      return told({ exit, text: partly ? `${text}${halfway}\n` : text });
     },
   };
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { reasons } from '../../ledger/rules/codes.cjs';
-import type { EgressArgs } from '../../ledger/src/action.ts';
+import { type EgressArgs, sha256, type TerminalArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
   containerFor,
@@ -15,10 +15,12 @@ import {
   tasksWithContainer,
 } from './container.ts';
 import { type Lease, makeEgress } from './egress.ts';
+import { runIn } from './exec.ts';
 import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
-import { makeKeepers } from './keepers.ts';
+import { type Kept, makeKeepers } from './keepers.ts';
 import type { Script } from './script.ts';
+import { makeTerminals, type TerminalEnd } from './terminals.ts';
 
 /** What an action wrote, by its size and SHA-256. */
 export type Output = {
@@ -40,6 +42,17 @@ export type Outcome =
   | { end: 'cut'; why: string; output: Output }
   | { end: 'unknown'; why: string };
 
+/** Of what ran without a runner: what it said, and whether it did it. */
+export function told({ exit, text }: Kept): Extract<Outcome, { end: 'done' }> {
+  const bytes = Buffer.from(text);
+  const size = bytes.length;
+  return {
+    end: 'done',
+    status: { how: 'exit', number: exit === 0 ? 0 : 1, size, left: 0, memory: 0, processes: 0 },
+    output: { size, sha256: sha256(bytes), ...(size <= inline && { bytes }), read: () => [bytes] },
+  };
+}
+
 export type Tasks = {
   /** Makes sure that the task's container runs and its feeder listens. @throws SandboxError, or Docker's own error */
   warm(name: TaskName): Promise<void>;
@@ -54,7 +67,11 @@ export type Tasks = {
   kill(name: TaskName, id: string): Promise<void>;
   /** Opens a lease of the network for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
   lease(name: TaskName, id: string, args: EgressArgs, onOpen: () => void): Promise<Lease>;
-  /** Takes away what leases of the network an earlier process left. */
+  /** Opens a terminal for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
+  terminal(name: TaskName, id: string, args: TerminalArgs, onOpen: () => void): Promise<TerminalEnd>;
+  /** What types into terminals and reads them. */
+  readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait'>;
+  /** Takes away what leases of the network and terminals an earlier process left. */
   sweep(): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */
   drop(name: TaskName, id: string): Promise<void>;
@@ -66,7 +83,9 @@ export type Tasks = {
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
   /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
-  keep(workspace: string, ...words: string[]): Promise<{ exit: number; text: string }>;
+  keep(workspace: string, ...words: string[]): Promise<Kept>;
+  /** What the task's terminal shows: that of the running action, or of the last. @throws Docker's own error */
+  screen(name: TaskName): Promise<Kept>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
   /** The image that an action in this workspace runs in. */
@@ -90,6 +109,8 @@ const why = {
 
 /** Why a way out ended with a container that nobody needs any more. */
 export const retired = 'its task’s container was taken away';
+/** Of the session's window in front, which is that of the last action that began (image/feed.c). */
+const screen = ['tmux', '-S', '/run/tmux/socket', 'capture-pane', '-p', '-t', 'task:'];
 
 /** Seconds for a status to come once an action was stopped or its time was over. */
 const patience = 10;
@@ -104,6 +125,7 @@ type OnChunk = (bytes: Uint8Array) => void;
 export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
   const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
+  const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name));
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();
@@ -131,7 +153,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     if (feeder?.open && !feeder.runs(id)) return endAfter(id, patience, why);
     for (const [other, that] of carriedFor(one.name))
       that.cut ??= other === id ? { mine: true, why } : { mine: false, why: unsure.beside };
-    egress.endOf(one.name, 'its task’s container was ended');
+    for (const all of [egress, terminals]) all.endOf(one.name, 'its task’s container was ended');
     await feeders.remove(one.name, false);
   }
 
@@ -183,6 +205,15 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     }
   }
 
+  async function unlessStopped<T>(id: string, open: () => Promise<T>): Promise<T> {
+    try {
+      if (stops.has(id)) throw new SandboxError('it was stopped before it was opened');
+      return await open();
+    } finally {
+      stops.delete(id);
+    }
+  }
+
   return {
     warm: async (name) => void (await feeders.of(name)),
     run(name, id, script, onChunk) {
@@ -190,33 +221,31 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       const env = script.program === 'bash' ? { ...egress.env(name), ...script.env } : script.env;
       return carry(name, id, runFrame(id, { ...script, env }), script.timeout, onChunk);
     },
-    async lease(name, id, args, onOpen) {
-      try {
-        if (stops.has(id)) throw new SandboxError('it was stopped before the network was opened');
-        return await egress.run(name, id, args, onOpen);
-      } finally {
-        stops.delete(id);
-      }
-    },
-    sweep: () => egress.sweep(),
+    lease: (name, id, args, onOpen) => unlessStopped(id, () => egress.run(name, id, args, onOpen)),
+    terminal: (name, id, args, onOpen) => unlessStopped(id, () => terminals.run(name, id, args, onOpen)),
+    terminals,
+    sweep: async () => void (await Promise.all([egress.sweep(), terminals.sweep()])),
     adopt: (name, id, seconds, onChunk) => carry(name, id, watchFrame(id, 0), seconds, onChunk),
     async kill(name, id) {
       stops.add(id);
       if (egress.end(id, reasons.stopped)) return;
+      if (terminals.end(id, reasons.stopped)) return;
       endAfter(id, patience, why.stop);
       (await feeders.of(name)).send(killFrame(id));
     },
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
       if (feeders.removing(name) || carriedFor(name).length > 0) return;
-      egress.endOf(name, retired);
+      for (const all of [egress, terminals]) all.endOf(name, retired);
       await feeders.remove(name, outputs);
     },
     keep: (workspace, ...words) => keepers.ask(workspace, words),
+    screen: (name) => runIn(containerFor(docker, place, name), screen),
     drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {
       closing.abort();
       egress.close();
+      terminals.close();
       for (const { timer } of carried.values()) clearTimeout(timer);
       feeders.close();
       keepers.close();

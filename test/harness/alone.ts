@@ -4,4 +4,5 @@ export const alone = {
   together: () => undefined,
   halted: () => '',
   spoken: async () => {},
+  close: async () => '',
 };

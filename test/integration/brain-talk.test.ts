@@ -29,6 +29,7 @@ before(async () => {
     wait: 60,
     halted: tasks.halted,
     spoken: (task, call) => conversation.spoken(task, call),
+    close: async () => '',
     settled: ({ task, action, outcome, delivered }) => {
       const page = { action: { id: action, task, requester: 'brain' } } as unknown as Page;
       void conversation.over(page, outcome, delivered);

@@ -16,9 +16,12 @@ export type Need = {
 };
 
 const risks: Record<string, readonly string[]> = {
-  read: ['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'push_look', 'undo_diff'],
+  read: [
+    ...['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'push_look', 'undo_diff', 'screen'],
+    'terminal_read',
+  ],
   write: ['put_file', 'write_file', 'edit_file', 'undo'],
-  exec: ['bash'],
+  exec: ['bash', 'terminal_open', 'terminal_send'],
   network: ['egress', 'push', 'pull'],
 };
 const riskOf = (kind: string): string =>
@@ -69,13 +72,15 @@ const fileReads = ['read_file', 'list', 'grep'];
 export function covers({ kind, args, workspace, task }: Given, asked: Request, uses: number): boolean {
   const act: Act = { kind: asked.kind, args: asked.args };
   const { acts, steps, of, path } = args as { acts?: Act[]; steps?: Act[]; of?: string; path?: string };
-  // A way out has a card of its own, always.
-  if (asked.workspace !== workspace || ['egress', 'push', 'pull'].includes(asked.kind)) return false;
+  // A way out has a card of its own, always, and so has a program that stays.
+  if (asked.workspace !== workspace || ['egress', 'push', 'pull', 'terminal_open'].includes(asked.kind))
+    return false;
   if (kind === 'plan') return asked.task === task && isDeepStrictEqual(steps?.[uses], act);
   if (uses >= Number(args['uses'])) return false;
   if (kind === 'reads') {
     const agents = asked.task === task && asked.requester === 'brain';
-    return agents && fileReads.includes(asked.kind) && isInside(asked.args['path'], '');
+    const isFile = fileReads.includes(asked.kind) && isInside(asked.args['path'], '');
+    return agents && (asked.kind === 'terminal_read' || isFile);
   }
   if (acts) return acts.some((one) => isDeepStrictEqual(one, act));
   return asked.kind === of && isInside(asked.args['path'], path ?? '');

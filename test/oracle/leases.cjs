@@ -46,7 +46,7 @@ function isBelow(path, folder) {
 const isStep = (step) => {
   const { kind, args, ...more } = /** @type {any} */ (step || {});
   const risk = typeof kind === 'string' && Object.hasOwn(classes, kind) ? classes[kind] : 'control';
-  const runs = risk !== 'control' && risk !== 'network';
+  const runs = risk !== 'control' && risk !== 'network' && kind !== 'terminal_open';
   return runs && args && typeof args === 'object' && Object.keys(more).length === 0;
 };
 
@@ -138,7 +138,9 @@ function uncovered(grant, asked, c) {
   if (grant.kind === 'reads') {
     const mine = asked.task === grant.task && asked.requester === 'brain';
     const reads = classes[asked.kind] === 'read' && fileKinds.indexOf(asked.kind) >= 0;
-    return mine && reads && isBelow(asked.args.path, '') ? '' : 'not_covered';
+    return mine && (asked.kind === 'terminal_read' || (reads && isBelow(asked.args.path, '')))
+      ? ''
+      : 'not_covered';
   }
   const { acts, of, path } = grant.args;
   const covers = acts

@@ -13,6 +13,7 @@ test('a deciding command names its act, to the letter', () => {
     ['!get -rf $(id)', 'get_file', { path: '-rf $(id)' }],
     ['！diff.', 'diff', {}],
     ['!diff please', 'diff', {}],
+    ['!Screen.', 'screen', {}],
     ['!undo #12.', 'undo_diff', { number: 12 }],
     ['！Undo 3', 'undo_diff', { number: 3 }],
     ['!push', 'push_look', { branch: '' }],

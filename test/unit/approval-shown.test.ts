@@ -99,6 +99,23 @@ const actions = fc.oneof(
   fc.record({ path: hostile }).map((args) => actionOf('list', args)),
   fc.record({ path: hostile }).map((args) => actionOf('get_file', args)),
   fc.constant(actionOf('diff', {})),
+  fc.constant(actionOf('screen', {})),
+  fc
+    .record({ script: hostile, cwd: hostile, seconds: fc.nat(2) })
+    .map((args) => actionOf('terminal_open', args)),
+  fc
+    .record({
+      number: fc.nat(3),
+      text: hostile,
+      enter: fc.boolean(),
+      until: hostile,
+      quiet: fc.nat(2),
+      seconds: fc.nat(2),
+    })
+    .map((args) => actionOf('terminal_send', args)),
+  fc
+    .record({ number: fc.nat(3), until: hostile, quiet: fc.nat(2), seconds: fc.nat(2) })
+    .map((args) => actionOf('terminal_read', args)),
   fc.nat(3).map((number) => actionOf('undo_diff', { number })),
   fc.record({ number: fc.nat(3), difference: hostile }).map((args) => actionOf('undo', args)),
   fc.record({ branch: hostile }).map((args) => actionOf('push_look', args)),
@@ -293,7 +310,7 @@ test('attack-26 both bodies parse to exactly our blocks, and no line of an actio
       for (const line of own)
         assert.match(
           line,
-          /^(#12 · the agent wants to [a-z ]+|main · (\d+ \w+ · )?decide by 14:32|at most \d s|with the variable|in the directory|read|list the directory|find the lines that match|below|send the file here|add a file, under a further name where there is one already|of \d bytes, with the SHA-256|show what changed since the import|show what would change if all were as it was before #\d|make every file as it was before #\d, whatever came since:|show what a push would bring, of the branch|push to the git repository|which stands for|to its branch, never by force|exactly the commit|which brings|fetch from the git repository|its branch|then shows what a merge of it would bring; nothing is merged by this|up to 500 MB can (leave|come in), within 10 min|send what changed since the import, as|at most \d lines, from line \d|write the file|with this content|edit the file|replacing the one place that says|\(empty\)|⚠️ \d+ characters? (is|are) shown as \\u\{…\}: unseen, or passing for others|not all of it is Latin script: [\w, ]+|exec · digest \w{10}|tap 🦊 to approve · ❌ to deny)$/,
+          /^(#12 · the agent wants to [a-z ]+|main · (\d+ \w+ · )?decide by 14:32|at most \d s|with the variable|in the directory|read|list the directory|find the lines that match|below|send the file here|add a file, under a further name where there is one already|of \d bytes, with the SHA-256|show what changed since the import|show what the terminal of this task shows|in a terminal of its own, for \d s at most, or until the task ends|it can write to the workspace at any time, also while others run|type into the terminal that #\d opened|and then Enter|and no Enter|read the terminal that #\d opened|then read it, once it ends with|after \d s at the latest|then read it, once it is still for \d s, after \d s at the latest|show what would change if all were as it was before #\d|make every file as it was before #\d, whatever came since:|show what a push would bring, of the branch|push to the git repository|which stands for|to its branch, never by force|exactly the commit|which brings|fetch from the git repository|its branch|then shows what a merge of it would bring; nothing is merged by this|up to 500 MB can (leave|come in), within 10 min|send what changed since the import, as|at most \d lines, from line \d|write the file|with this content|edit the file|replacing the one place that says|\(empty\)|⚠️ \d+ characters? (is|are) shown as \\u\{…\}: unseen, or passing for others|not all of it is Latin script: [\w, ]+|exec · digest \w{10}|tap 🦊 to approve · ❌ to deny)$/,
         );
       assert.deepEqual(message(blocks)['m.mentions'], {});
     }),

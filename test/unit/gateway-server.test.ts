@@ -101,7 +101,10 @@ test('a client with its task’s token lists its tools, and its calls are its ta
   const { tools } = await client.listTools();
   assert.deepEqual(
     tools.map((t) => t.name),
-    ['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file', 'plan', 'network'],
+    [
+      ...['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file'],
+      ...['terminal_open', 'terminal_send', 'terminal_read', 'terminal_close', 'plan', 'network'],
+    ],
   );
   await client.callTool({ name: 'bash', arguments: { script: 'x' } });
   assert.deepEqual([asked.at(-1)?.task, asked.at(-1)?.workspace], ['two', 'second']);

@@ -100,6 +100,15 @@ test('a lease on exact acts covers these, so often, and no other', () => {
   assert.equal(s.use(newId(), run('make test'), 1), 'no_lease');
 });
 
+test('attack-34 a terminal has a card of its own: no lease and no plan holds one, and its reads are leased below no path', () => {
+  const open = { kind: 'terminal_open', args: { script: 'sh', cwd: '.', seconds: 9 } };
+  const s = scene();
+  assert.equal(s.grant('lease', { acts: [open], uses: 1, seconds: 60 }), 'body_invalid');
+  assert.equal(s.grant('plan', { steps: [run('true'), open], seconds: 60 }), 'body_invalid');
+  assert.equal(s.grant('lease', { of: 'terminal_read', path: '', uses: 1, seconds: 60 }), 'body_invalid');
+  assert.equal(s.grant('plan', { steps: [run('true')], seconds: 60 }).length, 15);
+});
+
 test('a lease on a path covers one kind of action below it', () => {
   const s = scene();
   const lease = s.grant('lease', { of: 'read_file', path: 'src/lib', uses: 9, seconds: 100 });

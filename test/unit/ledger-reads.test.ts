@@ -99,6 +99,19 @@ test('a policy’s reads are bounded, and of the class read alone', () => {
     assert.match(policyFault(wrong), /has reads that are none/);
 });
 
+test('attack-34 a terminal is read by them in its own task, and by nothing else that was leased; what types into one is not', () => {
+  const wait = { until: '', quiet: 1, seconds: 9 };
+  const look = { kind: 'terminal_read', args: { number: 1, ...wait } } as unknown as Act;
+  const type = { kind: 'terminal_send', args: { number: 1, text: 'ls', enter: true, ...wait } };
+  const s = scene();
+  const id = s.lease();
+  assert.equal(s.use(id, look, 1), '');
+  assert.equal(s.use(id, look, 2, { task: 'other' }), 'not_covered');
+  assert.equal(s.use(id, look, 2, { requester: '@owner:home' }), 'not_covered');
+  assert.equal(s.use(id, type as unknown as Act, 2), 'not_covered');
+  assert.equal(s.use(id, { kind: 'screen', args: {} } as unknown as Act, 2), 'not_covered');
+});
+
 test('a card offers the reads that the policy gives, at the grade of both, and no others', () => {
   const asked = request(run('make'));
   assert.deepEqual(withReads(asked, offering).reads, reads);

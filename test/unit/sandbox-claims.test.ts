@@ -46,9 +46,18 @@ async function scene() {
     live: { send() {} },
   } as unknown as Ledger;
   const runs: { id: string; script: Script }[] = [];
+  const typed: string[] = [];
+  const ends = new Map<string, () => void>();
+  const stays = (id: string, onOpen: () => void) =>
+    new Promise((resolve) => {
+      ends.set(id, () => resolve({ why: 'stopped', text: 'its last' }));
+      onOpen();
+    });
   const warmed: string[] = [];
   const asked: string[] = [];
   let warm = Promise.resolve();
+  let turn = Promise.resolve();
+  let screen = async () => ({ exit: 0, text: 'as it stands\n' });
   const output = Buffer.from('done\n');
   const tasks = {
     imageOf: () => 'sha256:image',
@@ -60,10 +69,25 @@ async function scene() {
     },
     async run(_: unknown, id: string, script: Script) {
       runs.push({ id, script });
+      await turn;
       const status = { how: 'exit', number: 0, size: 5, left: 0, memory: 0, processes: 0 };
       const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
       return { end: 'done', status, output: bytes };
     },
+    screen: () => screen(),
+    terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
+    terminals: {
+      screen: async (id: string) => `screen of ${id}`,
+      async type(id: string, bytes: Uint8Array) {
+        if (String(bytes) === '') throw new Error('no engine');
+        typed.push(`${id} ${Buffer.from(bytes)}`);
+      },
+      async wait(id: string) {
+        if (typed.at(-1)?.includes('exit')) throw new Error('it is gone');
+        return `screen of ${id}, later`;
+      },
+    },
+    kill: async (_: unknown, id: string) => ends.get(id)?.(),
     drop: async () => {},
     close() {},
   } as unknown as Tasks;
@@ -73,6 +97,8 @@ async function scene() {
   const kinds = (id: string) => memory.entries.filter((e) => e.action === id).map((e) => e.kind);
   return {
     runs,
+    /** What went into which terminal. */
+    typed,
     warmed,
     /** What the executor wanted to write, whatever the ledger made of it. */
     asked,
@@ -81,6 +107,15 @@ async function scene() {
       const { promise, resolve } = Promise.withResolvers<void>();
       warm = promise;
       return resolve;
+    },
+    /** What runs goes on until the function that this returns is called. */
+    goOn() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      turn = promise;
+      return resolve;
+    },
+    screens(next: typeof screen) {
+      screen = next;
     },
     kinds,
     tell: (entry: Entry) => tell(entry),
@@ -107,6 +142,74 @@ test('a control action has nothing to run: no container is made for it and nothi
     [bash.id],
   );
   assert.equal(s.warmed.length, 2, 'for the card and for the run of the other one');
+  await s.stop();
+});
+
+test('a screen is read beside what runs in its task, where another read waits; one that cannot be read says so', async () => {
+  const s = await scene();
+  const asked = (kind: 'screen' | 'list', args: object) =>
+    makeAction({ kind, args, task: 'task1', ...where } as Asked, defaultPolicy);
+  const end = s.goOn();
+  const runs = { ...someAction(), task: 'task1' } as Action;
+  s.all(toApproval(runs));
+  await until('it runs', () => s.runs.length === 1);
+  const [list, looks] = [asked('list', { path: '.' }), asked('screen', {})];
+  s.all(toApproval(list));
+  s.all(toApproval(looks));
+  await s.over(looks.id);
+  assert.equal(JSON.parse(s.entries.at(-1)?.body ?? '').output, 'as it stands\n');
+  s.screens(() => Promise.reject(new Error('no engine')));
+  const late = asked('screen', {});
+  s.all(toApproval(late));
+  await until('it failed', () => s.kinds(late.id).includes('failed'));
+  assert.match(s.entries.at(-1)?.body ?? '', /the screen could not be read: no engine/);
+  assert.deepEqual([s.kinds(runs.id).at(-1), s.kinds(list.id).at(-1)], ['running', 'approved']);
+  end();
+  await s.over(list.id);
+  await s.stop();
+});
+
+test('attack-34 a terminal goes on beside what runs, is typed into by its number in its own task alone, and ends by a stop', async () => {
+  const s = await scene();
+  const wait = { until: '', quiet: 1, seconds: 9 };
+  const made = (kind: string, args: object, task = 'task1', workspace = 'work') =>
+    makeAction({ kind, args, ...where, task, workspace } as unknown as Asked, defaultPolicy);
+  const open = made('terminal_open', { script: 'sh', cwd: '.', seconds: 60 });
+  s.all(toApproval(open));
+  await until('it is open', () => JSON.parse(s.entries.at(-1)?.body ?? '').open === true);
+  const runs = { ...someAction(), task: 'task1' } as Action;
+  s.all(toApproval(runs));
+  await s.over(runs.id);
+  const send = (number: number, task?: string, workspace?: string) =>
+    made('terminal_send', { number, text: 'é;', enter: true, ...wait }, task, workspace);
+  const genuine = send(1);
+  s.all(toApproval(genuine));
+  await s.over(genuine.id);
+  assert.equal(JSON.parse(s.entries.at(-1)?.body ?? '').output, `screen of ${open.id}, later`);
+  for (const wrong of [send(2), send(1, 'task2', 'other'), send(1, 'task1', 'other')]) {
+    s.all(toApproval(wrong));
+    await until('it failed', () => s.kinds(wrong.id).includes('failed'));
+    assert.match(s.entries.at(-1)?.body ?? '', /no terminal #\d in this task; nothing was typed/);
+  }
+  assert.deepEqual(s.typed, [`${open.id} é;\r`]);
+  const says = (text: string, enter: boolean) => made('terminal_send', { number: 1, text, enter, ...wait });
+  const [lost, last, long] = [says('', false), says('exit', true), says('x'.repeat(2001), false)];
+  for (const [one, kind, words] of [
+    [lost, 'unknown', /ended meanwhile.*no engine/],
+    [last, 'succeeded', /the terminal ended meanwhile/],
+    [long, 'failed', /more than 2,000 bytes.*nothing was typed/],
+  ] as const) {
+    s.all(toApproval(one));
+    await until(kind, () => s.kinds(one.id).includes(kind));
+    assert.match(s.entries.at(-1)?.body ?? '', words);
+  }
+  assert.equal(s.typed.splice(1).length, 1);
+  s.all([{ author: 'bot', kind: 'stop', action: open.id, body: {} }]);
+  await until('it is over', () => s.kinds(open.id).includes('killed'));
+  const late = send(1);
+  s.all(toApproval(late));
+  await until('it failed', () => s.kinds(late.id).includes('failed'));
+  assert.equal(s.typed.length, 1);
   await s.stop();
 });
 

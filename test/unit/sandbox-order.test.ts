@@ -78,6 +78,25 @@ test('attack-57 an undo begins where nothing writes, or not at all; what writes 
   assert.deepEqual(s.asked, ['w take 4']);
 });
 
+test('beside a terminal each action that writes has a snapshot of its own beginning, and nothing is undone until it ends', async () => {
+  const s = scene();
+  const [stays, one, two, undo] = ['terminal_open', 'bash', 'bash', 'undo'].map((kind) =>
+    s.request(kind as Kind),
+  );
+  for (const each of [stays, one, two]) await s.before(each as Request);
+  await s.begin(stays as Request);
+  s.asked.splice(0);
+  await s.begin(one as Request);
+  s.end(one as Request);
+  await s.begin(two as Request);
+  s.end(two as Request);
+  assert.deepEqual(s.asked.splice(0), ['w take 2', 'w take 3']);
+  assert.match(await s.begin(undo as Request), /another action runs in this workspace.*nothing was undone/);
+  s.end(stays as Request);
+  s.end(undo as Request);
+  assert.equal(await s.begin(undo as Request), '');
+});
+
 test('what was claimed before a restart keeps an undo from beginning', async () => {
   const s = scene();
   const [runs, undo] = [s.request('bash'), s.request('undo')];

@@ -11,6 +11,7 @@ const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
     const branch = unended(words, /[\s.,;:!?…。]/);
     return /\s/.test(branch) ? undefined : { kind: 'push_look', args: { branch } };
   },
+  screen: () => ({ kind: 'screen', args: {} }),
   undo(words) {
     const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
     return number ? { kind: 'undo_diff', args: { number: Number(number) } } : undefined;

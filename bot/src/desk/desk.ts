@@ -3,6 +3,7 @@
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
+import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Asked, actionText, makeAction, sha256, withReads } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
@@ -55,6 +56,8 @@ export type Desk = {
   stop(workspace: string, by: string): Promise<number>;
   /** Ends what was granted for a workspace's task: it is over. */
   endTask(workspace: string): Promise<unknown>;
+  /** Ends a terminal of the agent's own, which needs nobody's leave. Returns what to tell it. */
+  close(task: string, number: number): Promise<string>;
   /** Writes `expired` for every card whose decide-by has passed. */
   expire(now: number): Promise<void>;
   /** Takes the next entry of the chain: what a control action asked for takes effect once it is approved. */
@@ -182,10 +185,18 @@ export function createDesk(o: DeskOptions): Desk {
     },
     async endTask(workspace) {
       const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
-      for (const { action } of mine.filter((p) => p.action.kind === 'egress'))
+      for (const { action } of mine.filter((p) => traits(p.action.kind).lasts))
         if (['claimed', 'running'].includes(book.state(action.id)))
           await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: {} }));
       await grants.endOf(workspace, 'its task is over');
+    },
+    async close(task, number) {
+      const page = book.unfinished().find((p) => p.number === number && p.action.task === task);
+      const runs = page && ['claimed', 'running'].includes(book.state(page.action.id));
+      if (!runs || page.action.kind !== 'terminal_open')
+        return `There is no terminal ${number} in this task.`;
+      await unlessOver(ledger.append({ kind: 'stop', action: page.action.id, body: {} }));
+      return `Terminal ${number} is being closed.`;
     },
     async expire(now) {
       // By the ledger's own state: a card may have been shut here without the ledger knowing.

@@ -34,7 +34,7 @@ export function createAsks(desk: Desk, book: Book): Asks {
     covered: (asked) => book.cover(asked) !== undefined,
     together(all) {
       const [first] = all;
-      if (!first || first.kind === 'plan' || first.kind === 'egress' || all.length > mostSteps)
+      if (!first || first.kind === 'plan' || traits(first.kind).lasts || all.length > mostSteps)
         return undefined;
       // The first one's card spares the others theirs.
       if (traits(first.kind).class === 'read' && book.offersReads(first)) return undefined;

@@ -12,6 +12,8 @@ export type CallsOptions = LineOptions & {
   halted(task: string): string;
   /** Resolves when what the brain said before this call stands in the room: a card comes after its reason. */
   spoken(task: string, call: { tool: string; args: unknown }): Promise<void>;
+  /** Ends the task's terminal of that number. Returns what to tell its brain. */
+  close(task: string, number: number): Promise<string>;
   /** Seconds between two notices that the call still waits. */
   beat?: number;
 };

@@ -7,6 +7,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
+import { closeTool, numberIn } from './close.ts';
 import { networkAsked, networkTool } from './network.ts';
 import { planAsked, planTool } from './plan.ts';
 import { askedBy, tools } from './tools.ts';
@@ -152,14 +153,16 @@ function serving(
 function toolServer(
   { hands, workspace }: Opened,
   call: Call,
-  o: Pick<CallsOptions, 'spoken'> & Pick<GatewayOptions, 'network' | 'bound'>,
+  o: Pick<CallsOptions, 'spoken' | 'close'> & Pick<GatewayOptions, 'network' | 'bound'>,
 ): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  const listed = [...tools, planTool, ...(o.network ? [networkTool] : [])];
+  const listed = [...tools, closeTool, planTool, ...(o.network ? [networkTool] : [])];
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: listed }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
+    if (params.name === closeTool.name)
+      return { content: [{ type: 'text', text: await o.close(hands.task, numberIn(given)) }] };
     const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
     const own = { plan: planAsked, ...(o.network && { network }) }[params.name];
     const asked = own?.(where, given) ?? askedBy(where, params.name, given);

@@ -1,6 +1,6 @@
 /** The tools the brain is given: what each takes, and how a call becomes what is asked. What a model reads of them is tools.md. */
 import { readFileSync } from 'node:fs';
-import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { Asked, Kind } from '@pocketcoder/ledger/src/action.ts';
 import { z } from 'zod';
 import { inOurWords, most } from './input.ts';
 
@@ -23,8 +23,17 @@ const path = text(1024)
 
 export function whole(least: number, most: number) {
   const wrong = `must be a whole number from ${least} to ${most}`;
-  return z.int(wrong).min(least, wrong).max(most, wrong);
+  return z
+    .int({ error: ({ input }) => (input === undefined ? 'is missing' : wrong) })
+    .min(least, wrong)
+    .max(most, wrong);
 }
+
+const wait = {
+  until: text(200, 0).default(''),
+  quiet: whole(1, 60).default(2),
+  seconds: whole(1, 600).default(30),
+};
 
 /** One tool a kind of action, under the same name. What an argument is called is what the action calls it. */
 const takes = {
@@ -38,7 +47,19 @@ const takes = {
   grep: { pattern: text(4096), path: path.default('.') },
   write_file: { path, content: text(256 * 1024, 0) },
   edit_file: { path, old: text(64 * 1024), new: text(64 * 1024, 0) },
-} as const satisfies Partial<Record<Act['kind'], Record<string, z.ZodType>>>;
+  terminal_open: {
+    script: text(64 * 1024),
+    cwd: path.default('.'),
+    seconds: whole(1, 28_800).default(3600),
+  },
+  terminal_send: {
+    number: whole(1, 1e9),
+    text: text(2000, 0),
+    enter: z.boolean().default(true),
+    ...wait,
+  },
+  terminal_read: { number: whole(1, 1e9), ...wait },
+} as const satisfies Partial<Record<Kind, Record<string, z.ZodType>>>;
 
 /** A tool's section of tools.md. @throws Error where there is none, at start */
 export function wordsOf(tool: string): { description: string; of: Record<string, string> } {

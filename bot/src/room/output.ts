@@ -47,10 +47,11 @@ function fileName({ action }: Page): string {
   return action.kind === 'get_file' ? safeName(action.args.path.split('/').at(-1) ?? '') : '';
 }
 
-/** What stands below a command: the beginning of its output, for what is read from its top; nothing where it is a file. */
+/** What stands below a command: the beginning of its output, for what is read from its top, the end of a screen, nothing of a file. */
 export function head(page: Page, { state, first, size }: Whole): { text: string; cut: boolean } {
   if (state === 'succeeded' && fileName(page)) return { text: '', cut: true };
   const text = clean(first.subarray(0, shownBytes)).trimEnd();
+  if (page.action.kind === 'screen') return tail(text);
   const some = text.split('\n').slice(0, shownLines).join('\n').slice(0, shownCharacters).toWellFormed();
   return { text: some, cut: some.length < text.length || size > shownBytes };
 }

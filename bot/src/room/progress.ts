@@ -1,5 +1,6 @@
 /** A card lives: from the first answer on, one message says how its action stands, by edits, and at last how it ended. */
 import { answers } from '@pocketcoder/ledger/rules/answers.cjs';
+import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Logger } from 'pino';
 import type { Card, CardStore } from '../approval/store.ts';
@@ -63,6 +64,7 @@ export function standsText(
         .unfinished()
         .find(
           (p) =>
+            !traits(action.kind).beside &&
             p.action.task === action.task &&
             !wasOpen(p) &&
             ['claimed', 'running'].includes(book.state(p.action.id)),
@@ -72,7 +74,8 @@ export function standsText(
     case 'claimed':
     case 'running': {
       const stopped = story.some((e) => e.kind === 'stop');
-      if (wasOpen(page) && !stopped) return `🌐 open since ${clock(new Date(since('running')))}`;
+      if (wasOpen(page) && !stopped)
+        return `${action.kind === 'egress' ? '🌐' : '⌨️'} open since ${clock(new Date(since('running')))}`;
       return stopped ? '🛑 is being stopped' : `▶️ running since ${clock(new Date(since('claimed')))}`;
     }
     default:

@@ -1,5 +1,12 @@
 /** How each kind of action is shown: a row a kind, so that the compiler names what a new kind forgot. */
-import { type Act, type Args, gitTerms, type Kind, type Repository } from '@pocketcoder/ledger/src/action.ts';
+import {
+  type Act,
+  type Args,
+  gitTerms,
+  type Kind,
+  type Repository,
+  type Wait,
+} from '@pocketcoder/ledger/src/action.ts';
 import type { Block } from './blocks.ts';
 import { duration, endsText, fingerprint, policyText } from './control.ts';
 import { unmistakable } from './unmistakable.ts';
@@ -42,6 +49,19 @@ const repository = (label: string, { host, path, secret, ssh }: Repository): Par
 ];
 /** Bytes to the last one: a budget is shown whole or not at all. */
 const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
+
+/** When a terminal is read. */
+const waits = ({ until, quiet, seconds }: Wait): Part[] =>
+  until
+    ? [
+        ...labelled('then read it, once it ends with', until),
+        { line: `after ${duration(seconds)} at the latest` },
+      ]
+    : [
+        {
+          line: `then read it, once it is still for ${duration(quiet)}, after ${duration(seconds)} at the latest`,
+        },
+      ];
 
 const rows: { readonly [K in Kind]: Row<K> } = {
   bash: {
@@ -137,6 +157,29 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       { line: `make every file as it was before #${number}, whatever came since:` },
       { text: difference },
     ],
+  },
+  screen: { wish: 'see the screen', parts: () => [{ line: 'show what the terminal of this task shows' }] },
+  terminal_open: {
+    wish: 'start a program that stays',
+    size: ({ script }) => lines(script),
+    parts: ({ script, cwd, seconds }) => [
+      { text: script },
+      ...(cwd === '.' ? [] : labelled('in the directory', cwd)),
+      { line: `in a terminal of its own, for ${duration(seconds)} at most, or until the task ends` },
+      { line: 'it can write to the workspace at any time, also while others run' },
+    ],
+  },
+  terminal_send: {
+    wish: 'type into a terminal',
+    parts: ({ number, text, enter, ...wait }) => [
+      ...labelled(`type into the terminal that #${number} opened`, text),
+      { line: enter ? 'and then Enter' : 'and no Enter' },
+      ...waits(wait),
+    ],
+  },
+  terminal_read: {
+    wish: 'read a terminal',
+    parts: ({ number, ...wait }) => [{ line: `read the terminal that #${number} opened` }, ...waits(wait)],
   },
   egress: {
     wish: 'reach the network',

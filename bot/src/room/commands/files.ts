@@ -35,6 +35,7 @@ export const files: readonly Command[] = [
     summary: 'what changed since the import, as a file for git apply, or for git fetch',
     ways: [written(optional(oneOf('patch', 'bundle')))],
   },
+  { name: 'screen', summary: 'what the terminal of this task shows now', ways: [written()] },
   {
     name: 'push',
     summary: 'the commits of a branch to where the workspace came from: first shows them, then a card asks',

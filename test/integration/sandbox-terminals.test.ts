@@ -1,0 +1,108 @@
+/** Terminals in the engine: a program that stays beside the scripts of its task, typed into to the byte, and each of its ends. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { newId } from '../../ledger/src/action.ts';
+import type { TerminalEnd } from '../../sandbox/src/terminals.ts';
+import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { until } from '../harness/wait.ts';
+
+let box: Sandbox;
+before(async () => {
+  box = await startSandbox();
+});
+after(() => box?.stop());
+
+async function opened(script: string, seconds = 120, cwd = '.') {
+  const id = newId();
+  const open = Promise.withResolvers<void>();
+  const over: Promise<TerminalEnd> = box.tasks.terminal(box.name, id, { script, cwd, seconds }, open.resolve);
+  await Promise.race([open.promise, over]);
+  const { terminals, kill } = box.tasks;
+  return {
+    id,
+    over,
+    type: (text: string) => terminals.type(id, Buffer.from(text)),
+    shows: (text: string) => until(text, async () => (await terminals.screen(id)).includes(text)),
+    wait: (text: string, before?: string) =>
+      terminals.wait(id, { until: text, quiet: 1, seconds: 20 }, before),
+    stop: () => kill(box.name, id),
+  };
+}
+const standing = async () => {
+  const label = [`org.pocketcoder=${box.place.project}`, 'org.pocketcoder.terminal'];
+  return (await box.docker.listContainers({ all: true, filters: { label } })).length;
+};
+/** What would end as a word, be read by a shell, or by tmux; and what is no ASCII. */
+const hostile = `a;b; $(id) \`id\` 'q' "é漢" ;`;
+
+test('exactly what is sent is typed: a line that asks gets it to the byte, and its end says how it ended', async () => {
+  const t = await opened(`read -r line; printf '%s' "$line" | od -An -v -tx1; stty size; tty; id -u; exit 7`);
+  await t.type(`${hostile}\r`);
+  const { exit, why, text } = await t.over;
+  assert.deepEqual([exit, why], [7, '']);
+  assert.equal(
+    text.slice(text.indexOf('\n')).replace(/\s+/g, ' ').split(' 50 200')[0],
+    ` ${Buffer.from(hostile)
+      .toString('hex')
+      .replace(/..(?=.)/g, '$& ')}`,
+  );
+  assert.match(text, /\/dev\/pts\/\d+\n1000\n/);
+  await assert.rejects(t.type('x'), /no such terminal/);
+  assert.equal(await standing(), 0);
+});
+
+test('its program is uid 1000 without a right, in an environment of ours', async () => {
+  const t = await opened(
+    `grep -E 'Cap(Eff|Prm|Inh)|NoNewPrivs' /proc/self/status; git config user.email; env | grep -v ^_= | sort; exec sleep 60`,
+  );
+  const shown = await t.wait('USER=agent');
+  assert.equal([...shown.matchAll(/^Cap\w+:\s+0{16}$/gm)].length, 3);
+  assert.match(shown, /NoNewPrivs:\s+1/);
+  assert.match(shown, /^test@localhost$/m);
+  assert.doesNotMatch(shown, /TMUX|TERMINAL_|GIT_/);
+  await assert.rejects(opened('true; echo \0'), /without a NUL byte; nothing was run/);
+  await t.stop();
+  assert.equal((await t.over).why, 'stopped');
+});
+
+test('a server in it is reached by scripts and outlives them, also one that ends all that it can', async () => {
+  const t = await opened('exec python3 -m http.server --bind 127.0.0.1 3000');
+  const asks = () => box.bash('curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1:3000/');
+  await until('it answers', async () => (await asks()).text === '200');
+  await box.bash('kill -9 -1');
+  assert.equal((await asks()).text, '200');
+  const reach = await box.bash('ps ax | grep -c [h]ttp.server; ls /proc/*/exe 2>/dev/null | wc -l');
+  assert.match(reach.text, /^0\n/);
+  await t.stop();
+  await t.over;
+  assert.equal((await asks()).text, '000');
+});
+
+test('an interpreter is waited for by its prompt; Ctrl-C reaches it', async () => {
+  const t = await opened('exec python3 -q');
+  const first = await t.wait('>>>');
+  await t.type('1200 + 34\r');
+  const second = await t.wait('>>>', first);
+  assert.match(second, /\n1234\n>>>/);
+  await t.type('while True: pass\r\r');
+  await t.type('\x03');
+  assert.match(await t.wait('>>>', second), /KeyboardInterrupt/);
+  await t.type('exit()\r');
+  const end = await t.over;
+  assert.equal(end.exit, 0, end.text);
+});
+
+test('no more than two at once; its time, the end of the task’s container and a sweep each end it', async () => {
+  const one = await opened('exec sleep 600', 3);
+  const two = await opened('exec sleep 600');
+  await assert.rejects(opened('exec sleep 600'), /2 terminals already/);
+  assert.equal((await one.over).why, 'its time was over');
+  assert.equal(await standing(), 1);
+  await box.container.kill();
+  assert.equal((await two.over).why, 'its task’s container ended');
+  assert.equal(await standing(), 0);
+  await box.tasks.warm(box.name);
+  const three = await opened('exec sleep 600');
+  await box.tasks.sweep();
+  assert.match((await three.over).why, /container ended/);
+});
