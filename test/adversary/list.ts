@@ -228,6 +228,12 @@ const rows: readonly Row[] = [
     'one commit to one branch, compared with the card’s text before it leaves, from a container in which nothing of the agent’s runs, never by force',
     'tested',
   ],
+  [
+    61,
+    'what a program prints, or what is typed, reaches through the terminal that looks at it',
+    'no key is forwarded, by a client that is read-only besides; no clipboard, title or passed-through sequence gets to the owner’s terminal',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

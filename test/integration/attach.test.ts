@@ -72,7 +72,7 @@ const toTheTerminalItself = [
   '\\033Ptmux;\\033\\033]52;c;c2VjcmV0\\007\\033\\\\',
 ].join('');
 
-test('what runs is seen at the size of the terminal; no key goes there; C-b d gives the terminal back', async () => {
+test('attack-61 what runs is seen at the size of the terminal; no key goes there; C-b d gives the terminal back', async () => {
   const script = `echo 'begun, é'; printf '${toTheTerminalItself}'; until [ -e go ]; do sleep 0.1; done; echo over; exit 3`;
   const card = await askAndSee(phone, `!run ${script}`);
   await approve(phone, card);
@@ -94,7 +94,7 @@ test('what runs is seen at the size of the terminal; no key goes there; C-b d gi
   assert.deepEqual(await clients(), []);
 });
 
-test('its twin, a client that may type, does something about such a key', async () => {
+test('attack-61 its twin, a client that may type, does something about such a key', async () => {
   const Cmd = [...tmux, 'attach-session', '-t', 'task'];
   const exec = await (await task()).exec({ Cmd, Tty: true, AttachStdin: true, AttachStdout: true });
   const stream = await exec.start({ hijack: true, stdin: true, Tty: true });
