@@ -85,7 +85,7 @@ export function makeEgress(docker: Docker, place: Place, containerOf: (name: Tas
      */
     async run(name: TaskName, id: string, args: EgressArgs, onOpen: () => void): Promise<Lease> {
       if (!place.egress)
-        throw new SandboxError('this instance has no image for network leases; run the set-up again');
+        throw new SandboxError('no image for leases: a start with a model builds it; nothing was opened');
       if (place.runtime)
         throw new SandboxError('network leases are not tried under gVisor; nothing was opened');
       const secrets = secretsFor(args.rules, place.egress.secrets);
