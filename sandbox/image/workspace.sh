@@ -100,6 +100,7 @@ apart() { # the same where nothing of the agent's runs
   begin
   [ ! -e /base/shallow ] || cp /base/shallow $scratch/repository/
   export GIT_DIR=$scratch/repository GIT_NO_REPLACE_OBJECTS=1 GIT_ALLOW_PROTOCOL=https
+  exec 2> /dev/null # what is read as the outcome holds no words but ours
 }
 
 # Which commit a branch of the workspace is at. Of the agent's .git its files are read, which can run nothing.
@@ -108,14 +109,14 @@ find_branch() { # [branch]
   branch=$1
   [ -f $own/HEAD ] || { echo 'there is no git repository in the workspace'; exit 1; }
   if [ -z "$branch" ]; then
-    line=$(head -c 300 $own/HEAD)
+    line=$(head -c 300 $own/HEAD | tr '\0' '?')
     branch=${line#ref: refs/heads/}
     [ "$branch" != "$line" ] || { echo 'no branch is checked out'; exit 1; }
   fi
   git check-ref-format "refs/heads/$branch" || { echo 'that is no name of a branch'; exit 1; }
   commit=
   if [ -f "$own/refs/heads/$branch" ]; then
-    commit=$(head -c 100 "$own/refs/heads/$branch")
+    commit=$(head -c 100 "$own/refs/heads/$branch" | tr '\0' '?')
   elif [ -f $own/packed-refs ]; then
     commit=$(awk -v "ref=refs/heads/$branch" '$2 == ref { print $1 }' $own/packed-refs)
   fi
@@ -142,6 +143,10 @@ commits() { # commit words [another]
   [ "$count" -le 20 ] || echo "and $((count - 20)) before those"
 }
 
+difference() { # from to
+  git diff-tree -r --stat=60,40,20 --no-color --no-renames "${1:-$(git hash-object -t tree /dev/null)}" "$2"
+}
+
 say() { # commit tree files bytes [left]
   local odd
   odd=$(perl -0 -ne 'chomp; print $sep, "\"", unpack("H*", $_), "\""; $sep = ","' $scratch/odd 2> /dev/null || true)
@@ -156,12 +161,13 @@ outgoing) # [branch] | branch commit url sha256: shows what a push would bring, 
     find_branch "${2-}"
     gather "$commit"
     commits "$commit" "$since" "$base" > $scratch/shown || { cat $scratch/shown; exit 1; }
+    difference "$base" "$commit" >> $scratch/shown
     printf '%s\n%s\n' "$branch" "$commit"
     cat $scratch/shown
     exit
   fi
   gather "$3"
-  commits "$3" "$since" "$base" > $scratch/shown || true
+  commits "$3" "$since" "$base" > $scratch/shown && difference "$base" "$3" >> $scratch/shown || true
   if ! echo "$5  $scratch/shown" | sha256sum --status -c; then
     echo 'the commits are not what the card showed; nothing was pushed'
     exit 1
@@ -191,7 +197,7 @@ incoming) # branch url: fetches it, puts its objects beside the agent's, and sho
   printf '%s\n%s\n' "${2:-$branch}" "$theirs"
   {
     cat $scratch/shown
-    git diff-tree -r --stat=60,40,20 --no-color --no-renames "$commit" "$merged"
+    difference "$commit" "$merged"
     [ -z "$clashes" ] || printf 'both changed, to be put together by hand:\n%s\n' "$clashes"
   } | head -c 3500
   ;;

@@ -219,7 +219,7 @@ async function create(docker: Docker, place: Place, options: Docker.ContainerCre
 }
 
 /** For a step that somebody else did meanwhile. */
-function ignoring(...codes: number[]): (error: unknown) => undefined {
+export function ignoring(...codes: number[]): (error: unknown) => undefined {
   return (error) => {
     if (!codes.includes(code(error))) throw error;
   };

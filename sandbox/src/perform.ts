@@ -80,7 +80,11 @@ function terminalOver({ exit = 0, why, text }: TerminalEnd): Outcome {
 }
 
 /** Types into a terminal of the same task, or only reads it. */
-async function atTerminal(c: Context, action: Action<'terminal_send' | 'terminal_read'>): Promise<Outcome> {
+async function atTerminal(
+  c: Context,
+  own: string,
+  action: Action<'terminal_send' | 'terminal_read'>,
+): Promise<Outcome> {
   const { task, workspace, args } = action;
   const id = c.book.open().find((one) => {
     const { number, action: of } = c.book.request(one);
@@ -96,6 +100,7 @@ async function atTerminal(c: Context, action: Action<'terminal_send' | 'terminal
   try {
     if (!bytes) return seen(await wait(id, wanted));
     const before = await screen(id);
+    if (c.tasks.stopped(own)) return notRun('it was stopped; nothing was typed');
     await type(id, bytes);
     // What was typed may have ended it.
     return seen(await wait(id, wanted, before).catch(() => `${ended}\n`));
@@ -105,6 +110,9 @@ async function atTerminal(c: Context, action: Action<'terminal_send' | 'terminal
     return { end: 'unknown', why: `${ended} (${messageOf(error)})` };
   }
 }
+/** Between a look at a path and its use, that program could put a link there, which no lease covers. */
+const beside =
+  'a program is in a terminal of this workspace, and writes by a lease wait for its end: close it; nothing was run';
 const ended = 'the terminal ended meanwhile: its own outcome has what was on it last';
 
 /** Starts exactly what was claimed, or nothing. */
@@ -119,7 +127,8 @@ async function start(
     if (missing) return notRun(missing);
     if (action.kind === 'screen') return await screen(c, action);
     if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
-      return await atTerminal(c, action);
+      return await atTerminal(c, id, action);
+    if (leased && action.class === 'write' && c.tasks.terminals.isIn(action.workspace)) return notRun(beside);
     const kept = await snapshots.carryOut(claimed);
     if (kept) return kept;
     const script = scriptOf(action, leased, sent);

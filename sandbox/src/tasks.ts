@@ -70,7 +70,7 @@ export type Tasks = {
   /** Opens a terminal for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
   terminal(name: TaskName, id: string, args: TerminalArgs, onOpen: () => void): Promise<TerminalEnd>;
   /** What types into terminals and reads them. */
-  readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait'>;
+  readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait' | 'isIn'>;
   /** Takes away what leases of the network and terminals an earlier process left. */
   sweep(): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */
@@ -88,6 +88,8 @@ export type Tasks = {
   screen(name: TaskName): Promise<Kept>;
   /** Lets go of every container; what runs in them runs on, and open calls reject. */
   close(): void;
+  /** Whether this was asked to be stopped: told once. */
+  stopped(id: string): boolean;
   /** The image that an action in this workspace runs in. */
   imageOf(workspace: string): string;
   readonly limits: Limits;
@@ -250,6 +252,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       feeders.close();
       keepers.close();
     },
+    stopped: (id) => stops.delete(id),
     imageOf: (workspace) => imageOf(place, workspace),
     limits: place.limits,
   };

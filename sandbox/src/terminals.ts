@@ -5,18 +5,21 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { TerminalArgs, Wait } from '../../ledger/src/action.ts';
-import { type Place, SandboxError, type TaskName, terminalOptions } from './container.ts';
+import { retry } from '../../ledger/src/retry.ts';
+import { ignoring, type Place, SandboxError, type TaskName, terminalOptions } from './container.ts';
 import { runIn } from './exec.ts';
 import { base, terminalOf } from './script.ts';
 
 /** How a terminal ended: its program's exit status, where it ended by itself, else why; and what was on it last. */
 export type TerminalEnd = { exit?: number; why: string; text: string };
 
-type Open = { name: TaskName; container: Docker.Container; end(why: string): void };
+type Open = { name: TaskName; container: Docker.Container; over: boolean; end(why: string): void };
 
 /** Terminals that a task has at once; milliseconds between two looks at one. */
 const most = 2;
 const lookEvery = 200;
+/** Milliseconds for the last look at what has ended, which nothing that runs on in its container may hold up. */
+const lastLook = 2000;
 
 /** Also where memory ran out. */
 const ownEnd = 'its container ended';
@@ -44,20 +47,31 @@ export function makeTerminals(docker: Docker, place: Place, taskOf: (name: TaskN
   const of = (name: TaskName): Open[] =>
     [...terminals.values()].filter((t) => t.name.task === name.task && t.name.workspace === name.workspace);
   const label = { label: [`org.pocketcoder=${place.project}`, 'org.pocketcoder.terminal'] };
+  const again = {
+    first: 200,
+    most: 5000,
+    again: (_: unknown, tries: number) => tries < 10,
+    signal: closing.signal,
+  };
+  /** What was promised to be over does not run on: it is tried again, and who waits for it is told where it fails. */
   const remove = (id: string) =>
-    docker
-      .getContainer(id)
-      .remove({ force: true })
-      .catch(() => {});
+    retry(() => docker.getContainer(id).remove({ force: true }).catch(ignoring(404, 409)), again);
+
+  /** What it says, or '' where it says nothing in time. */
+  const soon = (said: Promise<string>) =>
+    Promise.race([said.catch(() => ''), pause(lastLook, '', { ref: false })]);
 
   /** What stands there: with `back`, so many lines above the screen as well. */
   async function screen({ container }: Open, back = 0): Promise<string> {
     return (await runIn(container, [...tmux, 'capture-pane', '-p', '-S', `-${back}`, '-t', 'task:1'])).text;
   }
 
+  const isOpen = (id: string): boolean => terminals.get(id)?.over === false;
+
   function opened(id: string): Open {
     const open = terminals.get(id);
-    if (!open) throw new SandboxError('there is no such terminal in this task any more; nothing was typed');
+    if (!open || open.over)
+      throw new SandboxError('there is no such terminal in this task any more; nothing was typed');
     return open;
   }
 
@@ -76,9 +90,13 @@ export function makeTerminals(docker: Docker, place: Place, taskOf: (name: TaskN
         );
       const over = Promise.withResolvers<string>();
       const container = docker.getContainer(`${place.project}-terminal-${id}`);
-      const open: Open = { name, container, end: over.resolve };
+      const end = (why: string) => {
+        open.over = true;
+        over.resolve(why);
+      };
+      const open: Open = { name, container, over: false, end };
       terminals.set(id, open);
-      const late = setTimeout(() => over.resolve('its time was over'), seconds * 1000);
+      const late = setTimeout(() => end('its time was over'), seconds * 1000);
       try {
         const task = await taskOf(name).inspect();
         const Env = [`TERMINAL_SCRIPT=${script}`, `TERMINAL_CWD=${cwd}`];
@@ -87,21 +105,24 @@ export function makeTerminals(docker: Docker, place: Place, taskOf: (name: TaskN
         const { exit } = await runIn(container, ['sh', '-c', opening, 'sh', start]);
         if (exit !== 0) throw new SandboxError('its terminal could not be made; nothing was started');
         onOpen();
-        const ended = (why: string) => () => over.resolve(why);
+        const ended = (why: string) => () => end(why);
         const taskEnded = ended('its task’s container ended');
         void taskOf(name).wait().then(taskEnded, taskEnded);
         const program = runIn(container, [...tmux, 'wait-for', 'ended']);
-        void program.then(({ exit }) => over.resolve(exit === 0 ? '' : ownEnd), ended(ownEnd));
+        void program.then(({ exit }) => end(exit === 0 ? '' : ownEnd), ended(ownEnd));
         const why = await over.promise;
         closing.signal.throwIfAborted();
-        const status = why ? undefined : await runIn(container, ['cat', '/run/task/over']);
-        const exited = Number.parseInt(status?.text ?? '', 10);
-        const text = await screen(open, 500).catch(() => '');
+        const status = why
+          ? ''
+          : await soon(runIn(container, ['cat', '/run/task/over']).then(({ text }) => text));
+        const exited = Number.parseInt(status, 10);
+        const text = await soon(screen(open, 500));
         return { ...(exited >= 0 && { exit: exited }), why, text };
       } finally {
         clearTimeout(late);
-        terminals.delete(id);
+        open.over = true;
         await remove(container.id);
+        terminals.delete(id);
       }
     },
     /** Types exactly these bytes. @throws SandboxError where nothing was typed */
@@ -112,12 +133,14 @@ export function makeTerminals(docker: Docker, place: Place, taskOf: (name: TaskN
         throw new SandboxError('the terminal did not take it; nothing was typed');
     },
     screen: (id: string): Promise<string> => screen(opened(id)),
+    /** Whether one is there whose program may change the workspace at any moment. */
+    isIn: (workspace: string): boolean => [...terminals.values()].some((t) => t.name.workspace === workspace),
     /** What stands there once its last line ends with `until`, or, without one, once nothing changed for `quiet` seconds; or when time is over, or it ended. */
     async wait(id: string, { until, quiet, seconds }: Wait, before?: string): Promise<string> {
       const started = Date.now();
       let text = await screen(opened(id));
       let since = started;
-      for (let now = started; now < started + seconds * 1000 && terminals.has(id); now = Date.now()) {
+      for (let now = started; now < started + seconds * 1000 && isOpen(id); now = Date.now()) {
         const last = text.trimEnd().split('\n').at(-1) ?? '';
         if (until ? text !== before && last.endsWith(until.trimEnd()) : now - since >= quiet * 1000) break;
         await pause(lookEvery);

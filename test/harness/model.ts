@@ -159,7 +159,7 @@ export async function startModel(
       chunk({ content: word });
     }
     for (const [index, { tool, args }] of (call ? [call, ...and] : []).entries()) {
-      const full = tools.find((t) => t === tool || t.endsWith(`_${tool}`)) ?? tool;
+      const full = tools.find((t) => t.replace(/^t[0-9a-f]{12}_/, '') === tool) ?? tool;
       const id = `call_${model.seen.length}_${index}`;
       chunk({ tool_calls: [{ index, id, type: 'function', function: { name: full, arguments: '' } }] });
       chunk({ tool_calls: [{ index, function: { arguments: JSON.stringify(args) } }] });

@@ -94,6 +94,10 @@ test('the tools the model sees are those of its own task and its todo list', asy
       'network',
       'plan',
       'read_file',
+      'terminal_close',
+      'terminal_open',
+      'terminal_read',
+      'terminal_send',
       'todowrite',
       'write_file',
     ]);

@@ -135,7 +135,7 @@ test('an executor that ends again and again is seen to, with its reason, by doct
   const content = JSON.stringify({
     project,
     ledger,
-    task_images: { '': 'none' },
+    task_images: { '': Config.Image },
     limits,
     git: { name: 'n', email: 'e' },
   });

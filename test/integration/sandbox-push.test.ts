@@ -122,7 +122,7 @@ test('a look shows what a push would bring, by its commit; the push brings exact
   assert.equal(kind, 'succeeded', output);
   assert.match(
     output,
-    /^main\n[0-9a-f]{40}\ncommits since the import: 2\n[0-9a-f]{7} Second .*one\n[0-9a-f]{7} First\n$/,
+    /^main\n[0-9a-f]{40}\ncommits since the import: 2\n[0-9a-f]{7} Second .*one\n[0-9a-f]{7} First\n [\s\S]* files? changed, .*\n$/,
   );
   const before = await containers();
   const pushed = await approved(await pushOf(output));

@@ -65,6 +65,20 @@ test('its program is uid 1000 without a right, in an environment of ours', async
   assert.equal((await t.over).why, 'stopped');
 });
 
+test('attack-53 from the moment of its stop nothing is typed, and nothing that its program does holds its end up; its twin until then is', async () => {
+  const t = await opened('while read -r line; do echo "got $line"; done; :');
+  await t.type('one\r');
+  await t.shows('got one');
+  const container = box.docker.getContainer(`${box.place.project}-terminal-${t.id}`);
+  await container.pause(); // as where it uses up all that it has: nothing more is answered from in there
+  const stopped = t.stop();
+  await assert.rejects(t.type('two\r'), /no such terminal.*nothing was typed/);
+  await stopped;
+  const { why, text } = await t.over;
+  assert.deepEqual([why, text], ['stopped', '']);
+  assert.equal(await standing(), 0);
+});
+
 test('a server in it is reached by scripts and outlives them, also one that ends all that it can', async () => {
   const t = await opened('exec python3 -m http.server --bind 127.0.0.1 3000');
   const asks = () => box.bash('curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1:3000/');

@@ -355,6 +355,25 @@ test('attack-27 floods of blank lines and blanks are counted in the header and s
 /** What a person sees of a text: blanks at a line's end draw nothing, and within a line a tab draws some blanks. */
 const drawn = (text: string): string => text.replace(/[ \t]+$/gm, '').replace(/(?<=[^\t\n])\t|\t(?= )/g, ' ');
 
+test('attack-27 what is typed into a terminal is shown key by key: an Enter or a Tab in it by its code; its twin, words, as they are', () => {
+  const typing = (text: string) => {
+    const args = { number: 5, text, enter: false, until: '', quiet: 2, seconds: 9 };
+    return cardText({ ...bash(''), kind: 'terminal_send', args } as Action);
+  };
+  for (const [text, as] of [
+    ['rm -rf src\n', 'rm -rf src\\u{A}'],
+    ['\t\tnrm -rf src', '\\u{9*2}nrm -rf src'],
+    ['one\ntwo', 'one\\u{A}two'],
+    ['y\r', 'y\\u{D}'],
+    ['\x1b[A', '\\u{1B}[A'],
+  ] as const) {
+    assert.equal(lines(typing(text)).quoted, as);
+    assert.match(typing(text), /⚠️ \d characters? (is|are) shown as/);
+  }
+  assert.equal(lines(typing('print(1 + 1)')).quoted, 'print(1 + 1)');
+  assert.doesNotMatch(typing('print(1 + 1)'), /⚠️/);
+});
+
 test('attack-27 blanks that nobody sees at the end of a line, and tabs within one, are shown by their codes', () => {
   const hostileOnes: [script: string, as: string, warned: number][] = [
     ['echo cleaning \\ \n  rm -rf /workspace', 'echo cleaning \\\\u{20}\n  rm -rf /workspace', 1],

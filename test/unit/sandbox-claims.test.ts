@@ -53,6 +53,7 @@ async function scene() {
       ends.set(id, () => resolve({ why: 'stopped', text: 'its last' }));
       onOpen();
     });
+  const stopped = new Set<string>();
   const warmed: string[] = [];
   const asked: string[] = [];
   let warm = Promise.resolve();
@@ -76,7 +77,9 @@ async function scene() {
     },
     screen: () => screen(),
     terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
+    stopped: (id: string) => stopped.delete(id),
     terminals: {
+      isIn: () => ends.size > 0,
       screen: async (id: string) => `screen of ${id}`,
       async type(id: string, bytes: Uint8Array) {
         if (String(bytes) === '') throw new Error('no engine');
@@ -87,7 +90,12 @@ async function scene() {
         return `screen of ${id}, later`;
       },
     },
-    kill: async (_: unknown, id: string) => ends.get(id)?.(),
+    async kill(_: unknown, id: string) {
+      const end = ends.get(id);
+      ends.delete(id);
+      if (end) end();
+      else stopped.add(id);
+    },
     drop: async () => {},
     close() {},
   } as unknown as Tasks;
@@ -210,6 +218,54 @@ test('attack-34 a terminal goes on beside what runs, is typed into by its number
   s.all(toApproval(late));
   await until('it failed', () => s.kinds(late.id).includes('failed'));
   assert.equal(s.typed.length, 1);
+  await s.stop();
+});
+
+test('attack-34 a write by a lease waits for the end of a terminal in its workspace; its twins, one with an answer and one after that end, run', async () => {
+  const s = await scene();
+  const open = makeAction(
+    {
+      kind: 'terminal_open',
+      args: { script: 'sh', cwd: '.', seconds: 60 },
+      task: 'task1',
+      ...where,
+    } as Asked,
+    defaultPolicy,
+  );
+  s.all(toApproval(open));
+  await until('it is open', () => JSON.parse(s.entries.at(-1)?.body ?? '').open === true);
+  const write = (): Action =>
+    makeAction(
+      { kind: 'write_file', args: { path: 'src/a', content: '' }, task: 'task1', ...where },
+      defaultPolicy,
+    );
+  const args = { of: 'write_file', path: 'src', uses: 2, seconds: 60 };
+  const grant = makeAction({ kind: 'lease', args, task: 'task1', ...where } as Asked, defaultPolicy);
+  s.all(controlWay(grant));
+  const leased = (action: Action, use: number) =>
+    s.all([
+      { author: 'bot', kind: 'requested', action: action.id, body: action },
+      {
+        author: 'bot',
+        kind: 'leased',
+        action: action.id,
+        body: { digest: digestOf(action), lease: grant.id, use },
+      },
+    ]);
+  const [beside, answered, after] = [write(), write(), write()];
+  leased(beside, 1);
+  await until('it failed', () => s.kinds(beside.id).includes('failed'));
+  assert.match(s.entries.at(-1)?.body ?? '', /writes by a lease wait for its end: close it; nothing was run/);
+  s.all(toApproval(answered));
+  await s.over(answered.id);
+  s.all([{ author: 'bot', kind: 'stop', action: open.id, body: {} }]);
+  await until('it is over', () => s.kinds(open.id).includes('killed'));
+  leased(after, 2);
+  await s.over(after.id);
+  assert.deepEqual(
+    s.runs.map(({ id }) => id),
+    [answered.id, after.id],
+  );
   await s.stop();
 });
 

@@ -42,18 +42,27 @@ export const repositories =
     return { ...repository, ...(secret && { secret }) };
   };
 
+/** What stands in the agent's .git of hooks, watchers and other trees in a commit's place has no part in it. */
+const asShown = '--no-replace-objects -c core.hooksPath=/dev/null -c core.fsmonitor=false';
+
 /** The merge of exactly that commit; what it brings stands above it, each line a comment. */
 function mergeOf(branch: string, commit: string, brings: string) {
   const lines = [`${branch}, as it was fetched`, ...brings.trimEnd().split('\n')].map(
     (line) => `# ${line}\n`,
   );
-  return { script: `${lines.join('')}git merge --no-edit ${commit}`, cwd: '.', env: {}, timeout: 600 };
+  return {
+    script: `${lines.join('')}git ${asShown} merge --no-edit ${commit}`,
+    cwd: '.',
+    env: {},
+    timeout: 600,
+  };
 }
 
 /** Takes what an action came to once the room has it; after a restart once more. Never rejects. */
 export function createPush({ desk, book, repository, say }: PushOptions) {
   function nextOf({ kind, workspace }: Page['action'], { first, size }: Whole): Pick<Asked, 'kind' | 'args'> {
-    const [, branch, commit, brings] = /^(.+)\n([0-9a-f]+)\n([\s\S]+)$/.exec(first.toString('utf8')) ?? [];
+    const [, branch, commit, brings] =
+      /^(.+)\n([0-9a-f]{40}(?:[0-9a-f]{24})?)\n([\s\S]+)$/.exec(first.toString('utf8')) ?? [];
     if (first.length !== size || !branch || !commit || !brings)
       throw new Error('what it brings is not known');
     if (kind === 'pull') return { kind: 'bash', args: mergeOf(branch, commit, brings) };

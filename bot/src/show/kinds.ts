@@ -12,7 +12,8 @@ import { duration, endsText, fingerprint, policyText } from './control.ts';
 import { unmistakable } from './unmistakable.ts';
 
 /** A line of the bot's own, a text to the letter, or one that takes the place of another. */
-type Part = { line: string } | { text: string } | { old: string; now: string };
+/** `typed` goes to a terminal, key by key. */
+type Part = { line: string } | { text: string; typed?: true } | { old: string; now: string };
 type Row<K extends Kind> = {
   /** What it is called where people read of it: `#12 · ann wants to …`. */
   wish: string;
@@ -172,7 +173,8 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   terminal_send: {
     wish: 'type into a terminal',
     parts: ({ number, text, enter, ...wait }) => [
-      ...labelled(`type into the terminal that #${number} opened`, text),
+      { line: `type into the terminal that #${number} opened` },
+      { text, typed: true },
       { line: enter ? 'and then Enter' : 'and no Enter' },
       ...waits(wait),
     ],
@@ -256,15 +258,15 @@ const marked = (mark: string, text: string): string => text.replace(/^/gm, mark)
 /** The whole of an action, all its texts unmistakable, and how many of their characters are shown by codes. */
 export function shownOf<K extends Kind>(kind: K, args: Args[K]): { blocks: Block[]; hidden: number } {
   let hidden = 0;
-  const clear = (text: string): string => {
-    const seen = unmistakable(text);
+  const clear = (text: string, typed?: true): string => {
+    const seen = unmistakable(text, typed);
     hidden += seen.hidden;
     return seen.text;
   };
   const blocks = partsOf(kind, args).map((part): Block => {
     if ('line' in part) return part;
     if ('old' in part) return { quote: `${marked('- ', clear(part.old))}\n${marked('+ ', clear(part.now))}` };
-    const quote = clear(part.text);
+    const quote = clear(part.text, part.typed);
     return quote === '' ? { line: '(empty)' } : { quote };
   });
   return { blocks, hidden };

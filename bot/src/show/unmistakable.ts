@@ -74,8 +74,11 @@ function word(text: string): string {
     .join('');
 }
 
-/** @returns the text to show, and how many of its characters it shows by their codes */
-export function unmistakable(text: string): { text: string; hidden: number } {
+/**
+ * @param typed a line's end and a tab are keys there, and are named
+ * @returns the text to show, and how many of its characters it shows by their codes
+ */
+export function unmistakable(text: string, typed = false): { text: string; hidden: number } {
   const shown = text
     .replace(/\\(?=u\{)/g, named)
     .replace(odd, (run) => named(run))
@@ -89,7 +92,8 @@ export function unmistakable(text: string): { text: string; hidden: number } {
       const [before, after] = [all[at - 1] ?? '\n', all[at + run.length] ?? '\n'];
       if (after === '\n') return run.replace(sameInARow, (same) => named(same));
       return before === '\n' && !run.includes(' ') ? run : run.replace(/\t+/g, (tabs) => named(tabs));
-    });
+    })
+    .replace(/\n+|\t+/g, (keys) => (typed ? named(keys) : keys));
   let hidden = 0;
   for (const [, times] of shown.matchAll(/\\u\{[0-9A-F]+(?:\*(\d+))?\}/g)) hidden += Number(times ?? 1);
   return { text: shown, hidden };
