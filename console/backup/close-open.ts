@@ -3,7 +3,7 @@
  * decided, run or taken back since, so none of it counts. All stays frozen until a person at the console has looked.
  */
 
-import { isFrozen, stateOf } from '../../ledger/rules/lifecycle.cjs';
+import { isFrozen, isUnderWay, stateOf } from '../../ledger/rules/lifecycle.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import { fault } from '../fault.ts';
@@ -30,7 +30,7 @@ export async function closeOpen(instance: Instance, report: Report): Promise<Ins
   const reason = `restored from the backup of ${restored}`;
   for (const action of chain.open()) {
     const story = [...chain.story(action)];
-    const begun = ['claimed', 'running'].includes(stateOf(story));
+    const begun = isUnderWay(stateOf(story));
     const body = { digest: sha256(story[0]?.body ?? ''), reason };
     await ledger.append({ kind: begun ? 'unknown' : 'void', action, body });
   }

@@ -34,6 +34,9 @@ export function ensureImage(
   return built(part, { root: checkout, dockerfile, files: files.flat() }, more, docker, report);
 }
 
+/** Debian's packages of what the settings may add; Go comes otherwise. Of Rust it has a current one for the browsers that it builds. */
+const packagesOf = { 'build-essential': ['build-essential'], go: [], rust: ['cargo-web', 'rustc-web'] };
+
 /**
  * The image of tasks' containers: ours, with what the settings add to it, or laid on an image of the owner's own.
  * @param home where a path of the settings begins
@@ -45,10 +48,7 @@ export async function ensureTaskImage(
   report: Report,
 ): Promise<string> {
   if (typeof image !== 'string') {
-    // Of Rust, Debian has a current one for the browsers that it builds.
-    const packages = image.flatMap((one) =>
-      one === 'go' ? [] : one === 'rust' ? ['cargo-web', 'rustc-web'] : [one],
-    );
+    const packages = image.flatMap((one) => packagesOf[one]);
     const more = {
       ...(packages.length > 0 && { PACKAGES: packages.join(' ') }),
       ...(image.includes('go') && { GO: 'golang' }),

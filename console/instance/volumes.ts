@@ -35,16 +35,17 @@ export const volumeContainer = (
     HostConfig: { Binds: [...binds] },
   });
 
-/**
- * Writes each service's file (0400, the service's own) into its volume, through a container that is never started.
- * @returns a hash of all files: services have to be made anew when it changes
- */
+/** A hash of files: services that read theirs at their start have to be made anew when it changes. */
+export const hashOf = (files: readonly ServiceFile[]): string =>
+  createHash('sha256').update(JSON.stringify(files)).digest('hex');
+
+/** Writes each service's file (0400, the service's own) into its volume, through a container that is never started. */
 export async function writeServiceFiles(
   docker: Docker,
   project: string,
   image: string,
   files: readonly ServiceFile[],
-): Promise<string> {
+): Promise<void> {
   const services = [...new Set(files.map(({ service }) => service))];
   for (const service of services) await ensureVolume(docker, project, `${service}_config`);
   const binds = services.map((service) => `${project}_${service}_config:/config/${service}`);
@@ -58,5 +59,4 @@ export async function writeServiceFiles(
   } finally {
     await container.remove({ force: true });
   }
-  return createHash('sha256').update(JSON.stringify(files)).digest('hex');
 }

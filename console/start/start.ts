@@ -30,7 +30,7 @@ import { ensurePolicy } from '../instance/operator.ts';
 import { requireFree } from '../instance/ports.ts';
 import { qrOf, signInLink } from '../instance/sign-in.ts';
 import { withSubnet } from '../instance/subnets.ts';
-import { writeServiceFiles } from '../instance/volumes.ts';
+import { hashOf, writeServiceFiles } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
 import { waitReady } from './ready.ts';
 import { serve, unserve } from './tailnet.ts';
@@ -198,10 +198,10 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
     const files = serviceFiles(instance, sandboxes, parts.get('egress'));
-    const hash = await writeServiceFiles(engine.docker, instance.state.project, base.ref, files);
-    await writeServiceFiles(engine.docker, instance.state.project, base.ref, secretFiles(instance.state));
+    const all = [...files, ...secretFiles(instance.state)];
+    await writeServiceFiles(engine.docker, instance.state.project, base.ref, all);
     await leaveNetworks(running, report);
-    writeVariables(instance, engine, parts, hash);
+    writeVariables(instance, engine, parts, hashOf(files));
     await up(running, report, first);
   });
   if (!instance.settings.homeserver)

@@ -58,12 +58,13 @@ const stateOf = (story) => story.findLast(({ kind }) => Object.hasOwn(lifecycle,
 /** Whether such an entry is part of an action's story. @param {string} kind */
 const isOfAction = (kind) => Object.hasOwn(lifecycle, kind) || whileItRuns.includes(kind);
 
+/** Whether it was handed to an executor and has no end yet. @param {string} state */
+const isUnderWay = (state) => state === 'claimed' || state === 'running';
+
 /** Whether such an entry may come next in this story. @param {readonly Entry[]} story @param {string} kind */
 function mayFollow(story, kind) {
   const state = stateOf(story);
-  return whileItRuns.includes(kind)
-    ? state === 'claimed' || state === 'running'
-    : lifecycle[state]?.includes(kind);
+  return whileItRuns.includes(kind) ? isUnderWay(state) : lifecycle[state]?.includes(kind);
 }
 
 /** True for states that nothing follows. @param {string} state */
@@ -87,4 +88,15 @@ const last = (story, ...kinds) => story.findLast(({ kind }) => kinds.includes(ki
 /** True while the last of frozen and thawed is frozen. @param {import('./state.cjs').State} state */
 const isFrozen = ({ frozenAt, thawedAt }) => frozenAt > thawedAt;
 
-module.exports = { lifecycle, rights, isOfAction, mayFollow, stateOf, isOver, last, bodyOf, isFrozen };
+module.exports = {
+  lifecycle,
+  rights,
+  isOfAction,
+  mayFollow,
+  stateOf,
+  isOver,
+  isUnderWay,
+  last,
+  bodyOf,
+  isFrozen,
+};

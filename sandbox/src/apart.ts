@@ -25,7 +25,7 @@ export async function runApart(
 ): Promise<Outcome> {
   const { id } = action;
   const name = placeOf(action);
-  const run = () => tasks.run(name, id, script, onChunk).finally(() => tasks.retire(name, true));
+  const run = () => tasks.run(name, id, script, onChunk);
   try {
     if (action.kind !== 'push' && action.kind !== 'pull') return await run();
     const { host, path, secret } = action.args;
@@ -34,7 +34,7 @@ export async function runApart(
     let running = Promise.reject<Outcome>(new Error('it never opened'));
     running.catch(() => {});
     const lease = await tasks.lease(name, id, { rules: [rule], ...gitTerms[action.kind] }, () => {
-      running = run();
+      running = run().finally(() => tasks.retire(name, true)); // which ends the way
       running.catch(() => {});
     });
     return ended(await running, lease);

@@ -8,7 +8,6 @@ import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import type { Append, Entry } from '../../ledger/src/client.ts';
-import type { Tasks } from './tasks.ts';
 
 /** An action as it was requested, and the digest of exactly that text. `leased`: a lease stands for the answer. */
 export type Request = {
@@ -72,7 +71,12 @@ export function makeBook() {
  * @param by.write writes an entry, and rejects where the ledger refuses it; so does this then
  */
 export async function claim(
-  by: { book: Book; name: string; tasks: Pick<Tasks, 'imageOf'>; write(entry: Append): Promise<unknown> },
+  by: {
+    book: Book;
+    name: string;
+    tasks: { imageOf(workspace: string): string };
+    write(entry: Append): Promise<unknown>;
+  },
   id: string,
 ): Promise<Claimed | { refused: string }> {
   const request = by.book.request(id);

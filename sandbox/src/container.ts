@@ -158,17 +158,16 @@ function keeperOptions(place: Place, workspace: string): Docker.ContainerCreateO
 
 const code = (error: unknown): number => (error as { statusCode?: number }).statusCode ?? 0;
 
+/** What an engine says of itself, of what counts here. */
+export type EngineInfo = { ID: string; Runtimes?: Record<string, unknown>; CpuCfsQuota?: boolean };
+
 /** `runsc` when the engine has it, else the engine's default. */
-export async function strongestRuntime(docker: Docker): Promise<'runsc' | undefined> {
-  const info = (await docker.info()) as { Runtimes?: Record<string, unknown> };
-  return info.Runtimes && Object.hasOwn(info.Runtimes, 'runsc') ? 'runsc' : undefined;
-}
+export const strongestRuntime = ({ Runtimes }: EngineInfo): 'runsc' | undefined =>
+  Runtimes && Object.hasOwn(Runtimes, 'runsc') ? 'runsc' : undefined;
 
 /** The limits as this engine takes them: a kernel without quotas of processors refuses every container that asks for one. */
-export async function limitsAt(docker: Docker, limits: Limits): Promise<Limits> {
-  const info = (await docker.info()) as { CpuCfsQuota?: boolean };
-  return info.CpuCfsQuota === false ? { ...limits, cpus: 0 } : limits;
-}
+export const limitsAt = ({ CpuCfsQuota }: EngineInfo, limits: Limits): Limits =>
+  CpuCfsQuota === false ? { ...limits, cpus: 0 } : limits;
 
 /**
  * The task's running container, made or started when it is not there. One that was made otherwise than

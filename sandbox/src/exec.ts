@@ -4,7 +4,8 @@ import type Docker from 'dockerode';
 
 const outputs = { AttachStdout: true, AttachStderr: true, Tty: false };
 
-async function conversation(
+/** An open conversation with a command in the container: bytes either way. */
+export async function conversation(
   docker: Docker,
   container: Docker.Container,
   Cmd: string[],
@@ -16,19 +17,6 @@ async function conversation(
   docker.modem.demuxStream(stream, sink, process.stderr);
   return stream;
 }
-type Opened = (
-  docker: Docker,
-  container: Docker.Container,
-  onBytes: (bytes: Uint8Array) => void,
-) => Promise<Duplex>;
-
-/** The stream of a new feeder in the container: bytes of frames either way. */
-export const feederStream: Opened = (docker, container, onBytes) =>
-  conversation(docker, container, ['/usr/lib/pocketcoder/task', 'feed'], onBytes);
-
-/** The stream of a new image/keep.py in the container: lines there, answers back. */
-export const keeperStream: Opened = (docker, container, onBytes) =>
-  conversation(docker, container, ['python3', '-I', '-X', 'utf8', '/usr/lib/pocketcoder/keep.py'], onBytes);
 
 /** What the action has written so far, read no faster than it is taken. Ends early where there is less of it, and throws without the engine. */
 export async function* readOutput(container: Docker.Container, id: string): AsyncGenerator<Uint8Array> {

@@ -2,8 +2,10 @@
 import type Docker from 'dockerode';
 import { retry } from '../../ledger/src/retry.ts';
 import { ensureContainer, type Place, removeContainer, removeStore, type TaskName } from './container.ts';
-import { feederStream, readOutput } from './exec.ts';
+import { conversation, readOutput } from './exec.ts';
 import { type Feeder, openFeeder } from './feeder.ts';
+
+const feeder = ['/usr/lib/pocketcoder/task', 'feed'];
 
 /** Of a task in its workspace: the same task in another one is another's. */
 export const keyOf = ({ task, workspace }: TaskName): string => `${task} ${workspace}`;
@@ -17,7 +19,7 @@ export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal) {
   async function connect(name: TaskName): Promise<Feeder> {
     await removals.get(keyOf(name));
     const container = await ensureContainer(docker, place, name);
-    return openFeeder((onBytes) => feederStream(docker, container, onBytes));
+    return openFeeder((onBytes) => conversation(docker, container, feeder, onBytes));
   }
 
   /** The container runs and its feeder listens. @throws SandboxError, or Docker's own error */

@@ -2,7 +2,9 @@
 import { finished, PassThrough } from 'node:stream';
 import type Docker from 'dockerode';
 import { ensureKeeper, type Place, SandboxError } from './container.ts';
-import { keeperStream } from './exec.ts';
+import { conversation } from './exec.ts';
+
+const keep = ['python3', '-I', '-X', 'utf8', '/usr/lib/pocketcoder/keep.py'];
 
 export type Kept = { exit: number; text: string };
 
@@ -28,7 +30,7 @@ export function makeKeepers(docker: Docker, place: Place, signal: AbortSignal) {
   async function open(workspace: string) {
     const said = new PassThrough();
     const container = await ensureKeeper(docker, place, workspace);
-    const stream = await keeperStream(docker, container, (bytes) => said.write(bytes));
+    const stream = await conversation(docker, container, keep, (bytes) => said.write(bytes));
     finished(stream, { writable: false }, () => {
       keepers.delete(workspace);
       said.end();

@@ -7,7 +7,7 @@ import { type Logger, pino } from 'pino';
 import { reachLedger } from '../../ledger/src/reach.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { readSettings, SettingsError } from './configuration.ts';
-import { limitsAt, strongestRuntime } from './container.ts';
+import { type EngineInfo, limitsAt, strongestRuntime } from './container.ts';
 import { startExecutor } from './executor.ts';
 import { makeTasks } from './tasks.ts';
 
@@ -18,11 +18,10 @@ const readyFile = join(tmpdir(), 'ready');
 const beatEvery = 10_000;
 
 /** The engine behind the socket (or DOCKER_HOST). Its id names this executor: claims outlive its process. */
-async function engine(): Promise<{ docker: Docker; id: string }> {
+async function engine(): Promise<{ docker: Docker; info: EngineInfo }> {
   const docker = new Docker();
   try {
-    const info = (await docker.info()) as { ID: string };
-    return { docker, id: info.ID };
+    return { docker, info: (await docker.info()) as EngineInfo };
   } catch (error) {
     const why = messageOf(error);
     throw new SettingsError(`Docker does not answer (${why}); start it and give this service its socket`);
@@ -53,11 +52,11 @@ async function idsOf(
 async function main(log: Logger): Promise<void> {
   rmSync(readyFile, { force: true });
   const settings = readSettings(process.argv[2] ?? '/run/pocketcoder/executor.json');
-  const { docker, id } = await engine();
-  const runtime = await strongestRuntime(docker);
+  const { docker, info } = await engine();
+  const runtime = strongestRuntime(info);
   const { project, git, egress } = settings;
   const images = await idsOf(docker, settings.task_images);
-  const limits = await limitsAt(docker, settings.limits);
+  const limits = limitsAt(info, settings.limits);
   const tasks = makeTasks(docker, {
     project,
     images,
@@ -82,7 +81,7 @@ async function main(log: Logger): Promise<void> {
   const executor = startExecutor({
     ledger,
     tasks,
-    name: `${project}@${id}`,
+    name: `${project}@${info.ID}`,
     log,
     onLedger: (state) => tell(caughtUp && state === 'up'),
   });

@@ -20,7 +20,7 @@ import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import { type Kept, makeKeepers } from './keepers.ts';
 import type { Script } from './script.ts';
-import { makeTerminals, type TerminalEnd } from './terminals.ts';
+import { makeTerminals, type TerminalEnd, tmux } from './terminals.ts';
 
 /** What an action wrote, by its size and SHA-256. */
 export type Output = {
@@ -112,7 +112,7 @@ const why = {
 /** Why a way out ended with a container that nobody needs any more. */
 export const retired = 'its task’s container was taken away';
 /** Of the session's window in front, which is that of the last action that began (image/feed.c). */
-const screen = ['tmux', '-S', '/run/tmux/socket', 'capture-pane', '-p', '-t', 'task:'];
+const screen = [...tmux, 'capture-pane', '-p', '-t', 'task:'];
 
 /** Seconds for a status to come once an action was stopped or its time was over. */
 const patience = 10;

@@ -24,7 +24,8 @@ const lastLook = 2000;
 /** Also where memory ran out. */
 const ownEnd = 'its container ended';
 
-const tmux = ['tmux', '-S', '/run/tmux/socket'];
+/** The tmux of a container of ours, which is root's. */
+export const tmux = ['tmux', '-S', '/run/tmux/socket'];
 /**
  * What runs in it: as uid 1000 without a right, in an environment of ours, and nothing of the script is read by tmux or by root. Root's
  * shell waits for it, through the keys that are signals, for tmux now and then overlooks the end of its own child.

@@ -63,6 +63,22 @@ export function approveAll(phone: Phone): () => void {
   return () => clearInterval(timer);
 }
 
+export const isTapped = ({ chips }: Card): boolean => chips.length === 3;
+
+/**
+ * Waits for the next card that can be answered and has these words, and gives each once.
+ * @param fits whether it can be answered as the story does
+ */
+export function nextCards(phone: () => Phone, fits: (card: Card) => boolean, seconds: number) {
+  const given = new Set<string>();
+  return async (words = ''): Promise<Card> => {
+    const isNext = (c: Card) => !given.has(c.id) && c.text.includes(words) && fits(c);
+    const card = await phone().until(`a card with "${words}"`, (p) => p.cards().find(isNext), seconds);
+    given.add(card.id);
+    return card;
+  };
+}
+
 /** Waits for the poll of the card with this number. */
 export const pollOf = (phone: Phone, number: number): Promise<Card> =>
   phone.until(`a poll of #${number}`, (p) =>

@@ -85,7 +85,7 @@ export async function startSandbox(
   ownImage?: string,
 ): Promise<Sandbox> {
   const { docker } = findEngine();
-  const runtime = await strongestRuntime(docker);
+  const runtime = strongestRuntime(await docker.info());
   const project = `test-${newId()}`;
   const git = { name: 'T"e\\s;t', email: 'test@localhost' };
   const image = ownImage ?? (await ensureImage('task'));

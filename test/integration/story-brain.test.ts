@@ -7,7 +7,17 @@ import { parse, stringify } from 'yaml';
 import { findEngine } from '../../console/engine/engine.ts';
 import type { Settings } from '../../console/instance/settings-file.ts';
 import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
-import { answerOf, approve, askAndSee, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
+import {
+  answerOf,
+  approve,
+  askAndSee,
+  endsWith,
+  hears,
+  isTapped,
+  nextCards,
+  numberOf,
+  sees,
+} from '../harness/answers.ts';
 import { attachment } from '../harness/attachment.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -33,13 +43,7 @@ after(async () => {
   await instance?.destroy();
 });
 
-const seen = new Set<string>();
-async function nextCard(): Promise<Card> {
-  const unseen = (c: Card) => !seen.has(c.id) && c.chips.length === 3;
-  const card = await phone.until('a card', (p) => p.cards().find(unseen), 30);
-  seen.add(card.id);
-  return card;
-}
+const nextCard = nextCards(() => phone, isTapped, 30);
 async function storyOf(card: Card): Promise<Entry[]> {
   const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested');
   return ledger.story(requested[numberOf(card) - 1]?.action ?? '');

@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
-import { answerOf, approve, askAndSee, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
+import {
+  answerOf,
+  approve,
+  askAndSee,
+  endsWith,
+  hears,
+  nextCards,
+  numberOf,
+  sees,
+} from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone } from '../phone/types.ts';
@@ -27,14 +36,11 @@ after(async () => {
   await instance?.destroy();
 });
 
-const seen = new Set<string>();
-async function nextCard(what: string): Promise<Card> {
-  const isNext = (c: Card) =>
-    !seen.has(c.id) && c.text.includes(what) && c.chips.length + c.answers.length > 1;
-  const card = await phone.until(`a card with ${what}`, (p) => p.cards().find(isNext), 30);
-  seen.add(card.id);
-  return card;
-}
+const nextCard = nextCards(
+  () => phone,
+  (c) => c.chips.length + c.answers.length > 1,
+  30,
+);
 const read = (path: string): string => `read_file ${JSON.stringify({ path })}`;
 const edit = (path: string, old: string): string =>
   `edit_file ${JSON.stringify({ path, old, new: `${old}, edited` })}`;

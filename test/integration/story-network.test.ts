@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
-import { answerOf, approve, numberOf, sees } from '../harness/answers.ts';
+import { answerOf, approve, isTapped, nextCards, numberOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -25,14 +25,12 @@ after(async () => {
 });
 
 const call = (tool: string, args: object): string => `!call ${tool} ${JSON.stringify(args)}`;
-const seen = new Set<string>();
 /** The next card that can be answered: by a vote, or by its chips. */
-async function nextCard(): Promise<Card> {
-  const unseen = (c: Card) => !seen.has(c.id) && (c.chips.length === 3 || c.answers.length === 2);
-  const card = await phone.until('a card', (p) => p.cards().find(unseen), 40);
-  seen.add(card.id);
-  return card;
-}
+const nextCard = nextCards(
+  () => phone,
+  (c) => isTapped(c) || c.answers.length === 2,
+  40,
+);
 const vote = (card: Card) => phone.vote(card.id, [answerOf(card, 'Approve')]);
 const running = async () => {
   const filters = { label: [`org.pocketcoder.egress=${instance.project}`] };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
-import { approve, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
+import { approve, endsWith, hears, isTapped, nextCards, numberOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -22,13 +22,7 @@ after(async () => {
 });
 
 const call = (tool: string, args: object): string => `!call ${tool} ${JSON.stringify(args)}`;
-const seen = new Set<string>();
-async function nextCard(): Promise<Card> {
-  const unseen = (c: Card) => !seen.has(c.id) && c.chips.length === 3;
-  const card = await phone.until('a card', (p) => p.cards().find(unseen), 40);
-  seen.add(card.id);
-  return card;
-}
+const nextCard = nextCards(() => phone, isTapped, 40);
 const standing = async () => {
   const label = [`org.pocketcoder=${instance.project}`, 'org.pocketcoder.terminal'];
   return (await docker.listContainers({ all: true, filters: { label } })).length;

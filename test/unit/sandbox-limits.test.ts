@@ -18,7 +18,11 @@ for (const [CpuCfsQuota, nano] of [
     const socketPath = join(dir, 'd.sock');
     const end = await standIn(socketPath, docker, { CpuCfsQuota });
     try {
-      const limits = await limitsAt(new Docker({ socketPath }), { memory_mb: 64, pids: 32, cpus: 1.5 });
+      const limits = limitsAt(await new Docker({ socketPath }).info(), {
+        memory_mb: 64,
+        pids: 32,
+        cpus: 1.5,
+      });
       const place = { project: 'p', images: { '': 'i' }, limits, git: { name: 'n', email: 'e' } };
       const { HostConfig } = containerOptions(place, { task: 't', workspace: 'w' });
       assert.deepEqual(

@@ -4,7 +4,7 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
 import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
-import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { isOver, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Asked, actionText, makeAction, sha256, withReads } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
@@ -186,13 +186,13 @@ export function createDesk(o: DeskOptions): Desk {
     async endTask(workspace) {
       const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
       for (const { action } of mine.filter((p) => traits(p.action.kind).lasts))
-        if (['claimed', 'running'].includes(book.state(action.id)))
+        if (isUnderWay(book.state(action.id)))
           await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: {} }));
       await grants.endOf(workspace, 'its task is over');
     },
     async close(task, number) {
       const page = book.unfinished().find((p) => p.number === number && p.action.task === task);
-      const runs = page && ['claimed', 'running'].includes(book.state(page.action.id));
+      const runs = page && isUnderWay(book.state(page.action.id));
       if (!runs || page.action.kind !== 'terminal_open')
         return `There is no terminal ${number} in this task.`;
       await unlessOver(ledger.append({ kind: 'stop', action: page.action.id, body: {} }));

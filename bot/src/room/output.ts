@@ -1,5 +1,4 @@
 /** An action's output: read from the ledger, shown live and at the end, attached where the message has not all of it. */
-
 import { isUtf8 } from 'node:buffer';
 import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
 import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';

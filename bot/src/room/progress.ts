@@ -1,7 +1,7 @@
 /** A card lives: from the first answer on, one message says how its action stands, by edits, and at last how it ended. */
 import { answers } from '@pocketcoder/ledger/rules/answers.cjs';
 import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
-import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { bodyOf, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Logger } from 'pino';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
@@ -67,7 +67,7 @@ export function standsText(
             !traits(action.kind).beside &&
             p.action.task === action.task &&
             !wasOpen(p) &&
-            ['claimed', 'running'].includes(book.state(p.action.id)),
+            isUnderWay(book.state(p.action.id)),
         );
       return first ? `👍 approved · waits for #${first.number}` : '👍 approved · not begun yet';
     }

@@ -2,11 +2,11 @@
  * `!push` and `!pull`: once the room was shown what would go to the repository that the workspace came from, or what came from there,
  * a card asks for exactly that.
  */
-import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
-import { type Asked, type Repository, sha256 } from '@pocketcoder/ledger/src/action.ts';
+import type { Asked, Repository } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
+import { askNext } from './next.ts';
 import type { Whole } from './output.ts';
 
 export type PushOptions = {
@@ -74,19 +74,11 @@ export function createPush({ desk, book, repository, say }: PushOptions) {
     return { kind: 'push', args: { ...to, branch, commit, commits: brings } };
   }
 
-  /** Its id is made from that of what it follows, so it is asked once. */
-  async function ask({ action }: Page, outcome: Whole): Promise<void> {
-    const id = idOf(`push ${action.id}`, sha256);
-    if (book.page(id)) return;
-    const { workspace, task, requester } = action;
-    await desk.ask({ ...nextOf(action, outcome), workspace, task, requester } as Asked, { id });
-  }
-
   return async (page: Page, outcome: Whole): Promise<void> => {
     const { kind, workspace } = page.action;
     if ((kind !== 'push_look' && kind !== 'pull') || outcome.state !== 'succeeded') return;
     const to = kind === 'pull' ? 'merge' : 'push';
-    await ask(page, outcome).catch((error: unknown) =>
+    await askNext({ desk, book }, 'push', page, () => nextOf(page.action, outcome)).catch((error: unknown) =>
       say(workspace, `Not asked to ${to}: ${messageOf(error)}. Say it again then.`).catch(() => {}),
     );
   };

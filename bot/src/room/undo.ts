@@ -1,10 +1,9 @@
 /** `!undo N`: once the room was shown what it would change, a card asks for exactly that; and the agent is told once it is done. */
-import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
-import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
 import type { Conversation } from '../tasks/conversation.ts';
+import { askNext } from './next.ts';
 import type { Whole } from './output.ts';
 
 export type UndoOptions = {
@@ -16,14 +15,13 @@ export type UndoOptions = {
 
 /** Takes what an action came to once the room has it; after a restart once more. Never rejects. */
 export function createUndo({ desk, book, conversation, say }: UndoOptions) {
-  /** Its id is made from that of what it follows, so it is asked once. */
-  async function ask({ action }: Page, { first, size }: Whole): Promise<void> {
-    const id = idOf(`undo ${action.id}`, sha256);
-    if (action.kind !== 'undo_diff' || book.page(id)) return;
-    if (first.length !== size) throw new Error('the difference is too long for a card');
-    const { workspace, task, requester } = action;
-    const args = { number: action.args.number, difference: first.toString('utf8') };
-    await desk.ask({ kind: 'undo', args, workspace, task, requester }, { id });
+  async function ask(page: Page, { first, size }: Whole): Promise<void> {
+    const { action } = page;
+    if (action.kind !== 'undo_diff') return;
+    await askNext({ desk, book }, 'undo', page, () => {
+      if (first.length !== size) throw new Error('the difference is too long for a card');
+      return { kind: 'undo', args: { number: action.args.number, difference: first.toString('utf8') } };
+    });
   }
 
   async function tell({ action }: Page): Promise<void> {

@@ -11,8 +11,7 @@ import type { Block } from './blocks.ts';
 import { duration, endsText, fingerprint, policyText } from './control.ts';
 import { unmistakable } from './unmistakable.ts';
 
-/** A line of the bot's own, a text to the letter, or one that takes the place of another. */
-/** `typed` goes to a terminal, key by key. */
+/** A line of the bot's own, a text to the letter (`typed`: to a terminal, key by key), or one that takes the place of another. */
 type Part = { line: string } | { text: string; typed?: true } | { old: string; now: string };
 type Row<K extends Kind> = {
   /** What it is called where people read of it: `#12 · ann wants to …`. */
@@ -51,6 +50,8 @@ const repository = (label: string, { host, path, secret, ssh }: Repository): Par
 /** Bytes to the last one: a budget is shown whole or not at all. */
 const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
 
+const inDirectory = (cwd: string): Part[] => (cwd === '.' ? [] : labelled('in the directory', cwd));
+
 /** When a terminal is read. */
 const waits = ({ until, quiet, seconds }: Wait): Part[] =>
   until
@@ -71,7 +72,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     parts: ({ script, cwd, env, timeout }) => [
       { text: script },
       ...Object.entries(env).flatMap(([name, value]) => labelled('with the variable', `${name}=${value}`)),
-      ...(cwd === '.' ? [] : labelled('in the directory', cwd)),
+      ...inDirectory(cwd),
       { line: `at most ${duration(timeout)}` },
     ],
   },
@@ -165,7 +166,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     size: ({ script }) => lines(script),
     parts: ({ script, cwd, seconds }) => [
       { text: script },
-      ...(cwd === '.' ? [] : labelled('in the directory', cwd)),
+      ...inDirectory(cwd),
       { line: `in a terminal of its own, for ${duration(seconds)} at most, or until the task ends` },
       { line: 'it can write to the workspace at any time, also while others run' },
     ],
