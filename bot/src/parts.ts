@@ -33,7 +33,7 @@ import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
-import { taskStore } from './tasks/tasks.ts';
+import { nameOf, taskStore } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
 
@@ -67,7 +67,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const sayLine = (name: string, line: string, txn?: string) =>
     matrix.post(roomOf(name), 'm.room.message', message(line), txn ? { txn } : {});
-  const poster = createPoster({ ledger, matrix, cards, book });
+  const titleOf = (of: string): string => {
+    const task = tasks.get(of);
+    return task && !tasks.isCurrent(task) ? nameOf(task) : '';
+  };
+  const poster = createPoster({ ledger, matrix, cards, book, titleOf });
   const decide = createDecide({
     gate: {
       ...{ matrix, cards, answeredBy: book.answeredBy, trouble: troubles.why },
@@ -91,15 +95,15 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const repository = repositories(book, bound);
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
+  const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
     ...{ brain, tasks, matrix, roomOf, leak, log },
     model: c.brain?.model ?? '',
     ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
-    waits: (task) =>
-      book
-        .unfinished()
-        .some((page) => page.action.task === task && page.action.requester === 'brain' && !wasOpen(page)),
+    waits: (task) => openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page)),
+    asks: (task) =>
+      openOf(task).some(({ action }) => ['requested', 'posted', 'endorsed'].includes(book.state(action.id))),
   });
   const tour = createTour({ db, say: sayLine, log });
   const undo = createUndo({ desk, book, conversation, say: sayLine });

@@ -57,7 +57,7 @@ function talking() {
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
     hands: () => ({}),
-    tasks: { withSession: () => [], bySession: () => task, isCurrent: () => true, spoke() {} },
+    tasks: { all: () => [], bySession: () => task, isCurrent: () => true, spoke() {}, set() {} },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,
