@@ -121,7 +121,13 @@ test('docs/room.md shows the messages as they are', async (t) => {
   titles.set('t0', 'fix the login');
   tasks.set('t0', { done: 2, steps: 5, dollars: 0.0312 });
   const works = () => false;
-  const roster = createRoster({ tasks, works, waits: (id) => id === 't1', asks: (id) => id === 't0' });
+  const roster = createRoster({
+    tasks,
+    planning: { is: () => false },
+    works,
+    waits: (id) => id === 't1',
+    asks: (id) => id === 't0',
+  });
   const other = { kind: 'list', args: { path: 'src' }, workspace, task: 't0', requester: 'brain' };
   await d.desk.ask(other as Asked);
   show(last().split('\n').slice(0, 3).join('\n'));
@@ -141,6 +147,18 @@ test('docs/room.md shows the messages as they are', async (t) => {
   begin(both.action);
   await pass(75);
   by(both.action, 'failed', { ...ends, exit: 2, output: '' });
+  await pass(2);
+  show(last());
+
+  setPolicy(policyFrom());
+  const words = '1. See what test there is.\n2. Mend the greeting.\n3. The test is green.';
+  const test = { kind: 'bash', args: { script: 'npm test', cwd: '.', env: {}, timeout: 60 } };
+  const planned = { kind: 'plan', workspace, task: 'task', requester: 'brain' };
+  const planning = async (steps: object[]) =>
+    d.desk.ask({ ...planned, args: { words, steps, seconds: 3600 } } as Asked);
+  await planning([test]);
+  show(`${last()}\n( ) Approve   ( ) Deny`);
+  await d.desk.replacePlan('task');
   await pass(2);
   show(last());
 

@@ -53,6 +53,8 @@ export type Desk = {
   addPoll(number: number): Promise<string>;
   /** Ends what runs and denies what waits in a workspace, or in one task of it. Returns how many actions that were. */
   stop(workspace: string, by: string, task?: string): Promise<number>;
+  /** Takes the plans of a task back that wait for an answer: it puts another one. */
+  replacePlan(task: string): Promise<void>;
   /** Ends a terminal of the agent's own, which needs nobody's leave. Returns what to tell it. */
   close(task: string, number: number): Promise<string>;
   /** Writes `expired` for every card whose decide-by has passed. */
@@ -181,6 +183,14 @@ export function createDesk(o: DeskOptions): Desk {
         else await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: { by } }));
       }
       return mine.length + plans;
+    },
+    async replacePlan(task) {
+      const mine = book.unfinished().filter((p) => p.action.task === task && p.action.kind === 'plan');
+      for (const { action, digest } of mine) {
+        if (!['posted', 'endorsed'].includes(book.state(action.id))) continue;
+        await voided(action.id, digest, reasons.replaced);
+        cards.set(action.id, { open: false });
+      }
     },
     async close(task, number) {
       const page = book.unfinished().find((p) => p.number === number && p.action.task === task);

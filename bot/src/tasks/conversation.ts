@@ -1,5 +1,6 @@
 /** Plain words to the brain and its answers to the room: one task is one session, and several of a workspace go on side by side. */
 import { randomInt } from 'node:crypto';
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
@@ -7,6 +8,7 @@ import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
+import type { Planning } from './planning.ts';
 import { createRoster, most, type Seen } from './roster.ts';
 import type { Task, TaskStore } from './tasks.ts';
 import { createTurns } from './turns.ts';
@@ -18,6 +20,9 @@ export type ConversationOptions = {
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
+  planning: Planning;
+  /** Every task begins with a plan. */
+  planFirst?: boolean;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;
   /** Whether an action that a task's brain asked for is still to end. */
@@ -50,6 +55,10 @@ export type Conversation = {
   overview(workspace: string): Seen[];
   /** Words of an enrolled device, for the current task where they name no other. Returns what to say at once, or ''. */
   hear(workspace: string, text: string, context?: Context): Promise<string>;
+  /** As `hear`, of what is to be planned first. */
+  plan(task: Task, text: string): Promise<string>;
+  /** Does without the plan that was asked for. Returns whether one was. */
+  withoutPlan(task: Task): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
   tell(task: string, text: string, action: string): Promise<string>;
   /** Notes what a workspace's other tasks are to hear with what comes next. @param key once each */
@@ -95,7 +104,7 @@ const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
 
 export function createConversation(o: ConversationOptions): Conversation {
-  const { brain, tasks, log } = o;
+  const { brain, tasks, planning, log } = o;
   const voice = createVoice(o);
   const turns = createTurns(tasks, o.waits);
   const roster = createRoster({ ...o, works: turns.works });
@@ -128,7 +137,9 @@ export function createConversation(o: ConversationOptions): Conversation {
       throw new Error(
         `${most} tasks are at work here, and none was begun: !stop N ends one, !tasks has them.`,
       );
-    return tasks.add({ id: taskId(), workspace, session: '', title, createdAt: Date.now() });
+    const task = tasks.add({ id: taskId(), workspace, session: '', title, createdAt: Date.now() });
+    if (o.planFirst) planning.begin(task.id);
+    return task;
   }
   const currentTask = (workspace: string): Task => tasks.current(workspace) ?? newTask(workspace, '');
 
@@ -136,6 +147,26 @@ export function createConversation(o: ConversationOptions): Conversation {
   function kept(text: string): string {
     const leak = o.leak(text);
     return leak && `⚠️ Not told to the agent: ${leak}.`;
+  }
+
+  async function hear(
+    workspace: string,
+    text: string,
+    { task: of, about, line, event, by = '' }: Context = {},
+  ): Promise<string> {
+    if (!debts) return noModel;
+    const task = of ?? currentTask(workspace);
+    const title = task.title || titleFrom(text);
+    const why = kept(`${title}\n${text}`);
+    if (why) return why;
+    if (!task.title) tasks.setTitle(task.id, title);
+    tasks.set(task.id, { touched: Date.now() });
+    tasks.goOn(task.id);
+    if (event) tasks.heard(event, task.id, by);
+    const denied = tasks.denied(task.id, about);
+    const words = line ? `${line}\n\n${text}` : text;
+    const all = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
+    return debts.owe(task.id, planning.preface(task.id) + all);
   }
 
   return {
@@ -153,22 +184,15 @@ export function createConversation(o: ConversationOptions): Conversation {
     },
     heardIn: (event) => tasks.wordsIn(event)?.task,
     overview: roster.view,
-    async hear(workspace, text, { task: of, about, line, event, by = '' } = {}) {
-      if (!debts) return noModel;
-      const task = of ?? currentTask(workspace);
-      const title = task.title || titleFrom(text);
-      const why = kept(`${title}\n${text}`);
-      if (why) return why;
-      if (!task.title) tasks.setTitle(task.id, title);
-      tasks.set(task.id, { touched: Date.now() });
-      tasks.goOn(task.id);
-      if (event) tasks.heard(event, task.id, by);
-      const denied = tasks.denied(task.id, about);
-      const words = line ? `${line}\n\n${text}` : text;
-      return debts.owe(
-        task.id,
-        denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words,
-      );
+    hear,
+    plan(task, text) {
+      if (debts) planning.begin(task.id);
+      return hear(task.workspace, text, { task });
+    },
+    withoutPlan({ id }) {
+      const was = planning.is(id);
+      if (was) planning.end(id);
+      return was;
     },
     noteOthers(task, text, key) {
       const { workspace = '' } = tasks.get(task) ?? {};
@@ -183,8 +207,9 @@ export function createConversation(o: ConversationOptions): Conversation {
       const { id: action, task: of, requester } = page.action;
       const task = tasks.get(of);
       if (!task || requester !== 'brain') return;
+      if (page.action.kind === 'plan' && outcome.state === 'applied') planning.end(of);
       const owed = { task: of, text: describeOutcome(action, outcome) };
-      const told = delivered || !debts;
+      const told = delivered || !debts || outcome.reason === reasons.replaced;
       if (!tasks.tell(action, told ? undefined : owed) || tasks.halted(of)) return;
       if (outcome.state === 'denied') tasks.deny(action, of);
       void debts?.pay();

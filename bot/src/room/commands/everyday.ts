@@ -37,8 +37,20 @@ export const everyday: readonly Command[] = [
   {
     name: 'pending',
     summary: 'what waits for your answer',
-    everyday: true,
     ways: [way([], (c) => pendingText(c) || noneWaits)],
+  },
+  {
+    name: 'plan',
+    summary: 'plan this first; nothing is done before your yes',
+    everyday: true,
+    ways: [
+      way([oneOf('off')], ({ conversation, task }) =>
+        conversation.withoutPlan(task())
+          ? 'No plan is asked for any more: each action is asked for as usual.'
+          : 'No plan was asked for.',
+      ),
+      way([rest('TEXT')], ({ conversation, task }, text) => conversation.plan(task(), text)),
+    ],
   },
   { name: 'workspaces', summary: 'all workspaces, and what waits in each', ways: [way([], workspaces)] },
   {

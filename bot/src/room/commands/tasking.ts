@@ -33,7 +33,8 @@ export function tasksText({ conversation, workspace }: CommandContext): string {
   const lines = conversation.overview(workspace).map((t) => {
     const todo = t.steps > 0 ? ` · todo ${t.done} of ${t.steps}` : '';
     const cost = t.dollars > 0 ? ` · ${t.dollars.toFixed(4)} $` : '';
-    return `${t.current ? '▶ ' : ''}${t.number} ${t.title}: ${t.state}${todo}${cost}`;
+    const plan = t.plans ? ' · a plan first' : '';
+    return `${t.current ? '▶ ' : ''}${t.number} ${t.title}: ${t.state}${plan}${todo}${cost}`;
   });
   return lines.join('\n') || 'no task yet';
 }
@@ -90,13 +91,13 @@ export const tasking: readonly Command[] = [
   },
   {
     name: 'tasks',
-    summary: 'which there are, and how each stands',
+    summary: 'the tasks, and how they stand',
     everyday: true,
     ways: [way([], tasksText)],
   },
   {
     name: 'task',
-    summary: 'speak with task N; a reply goes to its own',
+    summary: 'speak with it, as a reply does',
     everyday: true,
     ways: [way([taskNumber], (c, n) => turnTo(c, n, () => []))],
   },
