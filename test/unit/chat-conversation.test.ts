@@ -41,9 +41,17 @@ function scene() {
   } as unknown as Brain;
   const ears: ((event: BrainEvent) => void)[] = [];
   const said: string[] = [];
+  /** The marks that stand, by the ids under which they were sent. */
+  const marks: string[] = [];
   const matrix = {
-    async post(_room: string, _type: string, content: { body: string }) {
-      return `$${said.push(content.body)}`;
+    async post(_room: string, type: string, content: { body: string }, { txn = '' } = {}) {
+      if (type !== 'm.reaction') return `$${said.push(content.body)}`;
+      if (!marks.includes(txn)) marks.push(txn);
+      return txn;
+    },
+    typing: async () => {},
+    async redact(_room: string, event: string) {
+      marks.splice(marks.indexOf(event), 1);
     },
     async edit(_room: string, event: string, content: { body: string }) {
       said.push(`edit of ${event}: ${content.body}`);
@@ -90,7 +98,7 @@ function scene() {
       tell,
       said,
     },
-    ...{ underWay, start },
+    ...{ underWay, start, marks, ears },
   };
 }
 const settled = () => new Promise(setImmediate);
@@ -299,6 +307,21 @@ test('one task is stopped alone: the other goes on; it hears nothing before some
   assert.match(s.prompts[2] ?? '', /^s-main: Action a\d+ was KILLED[\s\S]*\n\ngo on$/);
 });
 
+test('a stop of before the bot was upgraded, of a workspace then, holds its tasks; those of another go on', () => {
+  const db = openDatabase(':memory:');
+  const tasks = taskStore(db);
+  for (const id of ['a', 'b', 'c'])
+    tasks.add({ id, workspace: id === 'c' ? 'other' : 'main', session: '', title: id, createdAt: 0 });
+  db.exec("INSERT INTO stopped VALUES('main')");
+  const halted = () =>
+    taskStore(db)
+      .all()
+      .flatMap(({ id }) => (tasks.stopped(id) ? [id] : []));
+  assert.deepEqual(halted().sort(), ['a', 'b']);
+  tasks.goOn('a');
+  assert.deepEqual(halted(), ['b'], 'carried over once');
+});
+
 test('a task takes its title from the first words told to it, cut at a word, and keeps it', async () => {
   const s = scene();
   const first = s.conversation.currentTask('main');
@@ -375,6 +398,96 @@ test('after a restart the brain follows the tasks that are listed; one that is a
     s.conversation.overview('main').map(({ number }) => number),
     [1, 2],
   );
+});
+
+/** A scene whose task `main` has a turn under way; `said` is what is said to it, by a phone, in events `$1`, `$2` and so on. */
+async function working() {
+  const s = scene();
+  await s.underWay();
+  s.tell({ type: 'busy', session: 's-main' });
+  await settled();
+  let events = 0;
+  const hears = (text: string, o: object = {}) =>
+    s.conversation.hear('main', text, { event: `$${++events}`, by: '@o:x PHONE', ...o });
+  const end = async () => {
+    s.tell({ type: 'idle', session: 's-main' });
+    await settled();
+  };
+  return { ...s, hears, end };
+}
+
+test('what is said while a turn goes on waits for its end, with a mark, also over a restart; outcomes and answers do not', async () => {
+  const s = await working();
+  assert.equal(await s.hears('first'), '');
+  assert.equal(await s.hears('second'), '');
+  assert.deepEqual([s.prompts, s.marks], [[], ['waits-$1', 'waits-$2']]);
+  await s.hears('Yes.');
+  await s.conversation.over(page(), ended('succeeded'), false);
+  await settled();
+  assert.match(s.prompts.join('\n'), /^s-main: Yes\.\ns-main: Action a\d+ ended with exit 0/);
+  assert.deepEqual(
+    s.marks,
+    ['waits-$1', 'waits-$2'],
+    'what may be an answer is told at once, and bears no mark',
+  );
+  s.prompts.length = 0;
+  await s.conversation.over(page(), ended('denied'), true);
+  await s.hears('Too wide.');
+  assert.match(s.prompts.join(), /which was denied\. The owner's reason: Too wide\./, 'and a reason');
+  s.prompts.length = 0;
+  s.ears.length = 0; // the bot is restarted
+  const again = s.start();
+  again.listen();
+  s.tell({ type: 'busy', session: 's-main' });
+  s.tell({ type: 'up' });
+  await settled();
+  assert.deepEqual(s.prompts, []);
+  await s.end();
+  assert.deepEqual([s.prompts, s.marks, s.tasks.owed()], [['s-main: first\n\nsecond'], [], []]);
+  await again.hear('main', 'third', { event: '$9' });
+  assert.deepEqual([s.prompts.at(-1), s.marks], ['s-main: third', []], 'its genuine twin: told at once');
+});
+
+test('attack-45 an edit of words that wait is told in their place; one of another device, or of what was told, is not', async () => {
+  const s = await working();
+  await s.hears('mend it', { line: '(in reply to #7)' });
+  await s.hears('other');
+  const amend = (event: string, text: string, by = '@o:x PHONE') => s.conversation.amend(event, text, by);
+  assert.equal(amend('$1', 'rm -rf', '@o:x TABLET'), false);
+  assert.equal(amend('$1', 'rm -rf', '@bob:x PHONE'), false);
+  assert.equal(amend('$9', 'rm -rf'), false);
+  assert.equal(amend('$1', 'AAAA-BBBB'), false);
+  assert.equal(amend('$1', 'do not'), true, 'the genuine twin');
+  assert.equal(amend('$1', 'do NOT'), true, 'as often as they like');
+  await s.end();
+  assert.deepEqual(s.prompts, ['s-main: (in reply to #7)\n\ndo NOT\n\nother']);
+  assert.equal(amend('$1', 'late'), false);
+  assert.equal(s.tasks.owed().length, 0);
+});
+
+test('!now interrupts the turn and is told first, then what waits; without a turn it is told at once', async () => {
+  const s = await working();
+  s.tasks.ask('main', 'what it was asked');
+  await s.hears('waits');
+  await s.hears('stop that, do this', { now: true });
+  assert.deepEqual([s.aborted, s.prompts], [['s-main'], []]);
+  s.tell({ type: 'error', session: 's-main', code: 'aborted', message: '' });
+  await s.end();
+  assert.deepEqual([s.prompts, s.marks], [['s-main: stop that, do this\n\nwaits'], []]);
+  assert.deepEqual(s.tasks.asked('main').length, 1, 'what was interrupted is not asked again');
+  await s.hears('and now this', { now: true });
+  assert.deepEqual([s.aborted.length, s.prompts.at(-1)], [1, 's-main: and now this']);
+  assert.deepEqual(s.said, []);
+});
+
+test('a stop holds what waits until somebody speaks again', async () => {
+  const s = await working();
+  await s.hears('waits');
+  await s.conversation.interrupt('main');
+  await s.end();
+  assert.deepEqual([s.prompts, s.marks], [[], ['waits-$1']]);
+  await s.hears('go on');
+  assert.deepEqual([s.prompts, s.marks], [['s-main: waits\n\ngo on'], []]);
 });
 
 test('that the network was closed wakes no brain: it is told with the next words, once', async () => {

@@ -21,7 +21,11 @@ function scene() {
     told: [] as string[][],
     to: [] as string[],
   };
-  const more = { heard: new Map<string, string>(), stories: new Map<string, object[]>() };
+  const more = {
+    heard: new Map<string, string>(),
+    stories: new Map<string, object[]>(),
+    amended: [] as string[][],
+  };
   const interrupted: string[] = [];
   let troubled = () => '';
   const d = startDesk({ trouble: () => troubled() });
@@ -37,6 +41,7 @@ function scene() {
   const conversation = {
     interrupt: async (workspace: string) => void interrupted.push(workspace),
     taskIn: (_: string, id = 'task') => ({ id }),
+    amend: (...edit: string[]) => more.amended.push(edit) > 0,
     heardIn: (event: string) => more.heard.get(event),
     async hear(_: string, text: string, { about = '', line = '', task }: Context = {}) {
       state.told.push([line ? `${line}\n\n${text}` : text, about]);
@@ -302,6 +307,28 @@ test('an edit is answered once a message, below it, and does nothing', async () 
   for (const { content } of told) assert.match(String(content['body']), /^✏️ Edits are not heard/);
   assert.deepEqual(s.kinds(action), ['requested', 'posted']);
   assert.deepEqual([s.state.told, s.alarms()], [[], []]);
+  s.stop();
+});
+
+test('attack-45 an edit of words that wait reaches them as words alone, from an enrolled device; else it is answered', async () => {
+  const s = scene();
+  const edit = (body: string, more: object = {}, device = owner.device) => {
+    const now = { msgtype: 'm.text', body, ...more };
+    const relation = { rel_type: 'm.replace', event_id: '$waits' };
+    const content = { ...now, body: `* ${body}`, 'm.new_content': now, 'm.relates_to': relation };
+    return s.relay.take(s.event({ content }, device));
+  };
+  const sent = { file: { url: 'mxc://x/y' }, info: { size: 3 } };
+  await edit('rm', {}, 'TABLET');
+  for (const body of ['!stop', '!run ls', '！run ls', '  ', 'ABCD-1234']) await edit(body);
+  await edit('x', { msgtype: 'm.notice' });
+  await edit('x.txt', { msgtype: 'm.file', ...sent });
+  assert.deepEqual(s.amended, []);
+  assert.match(s.said.join(), /not paired \(TABLET\)[\s\S]*Edits are not heard/);
+  const before = s.said.length;
+  await edit('mend that');
+  assert.deepEqual(s.amended, [['$waits', 'mend that', `${owner.user} ${owner.device}`]], 'the genuine twin');
+  assert.equal(s.said.length, before);
   s.stop();
 });
 

@@ -7,7 +7,8 @@ import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { anEdit } from '../proof/rules.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Taken } from '../types.ts';
-import { relationOf, takenAway, textOf } from '../types.ts';
+import { isObject, relationOf, takenAway, textOf } from '../types.ts';
+import { messageIn } from './message.ts';
 import { isBlank, isNo, isYes, plainEmoji } from './said.ts';
 import type { Card } from './store.ts';
 import { looksSealed, typedCode } from './tokens.ts';
@@ -27,11 +28,23 @@ export const deny = (card: Card, { wire }: Taken, form: Evidence['form'], why: s
 /** A tap on the chip that the card does not name. */
 export const decoy = (card: Card, t: Taken): Verdict => deny(card, t, 'chip', reasons.decoy);
 
+/** What an edit says, where it is no more than words: no command, no file, and nothing of a code's form. */
+function wordsOf({ content }: Taken): string {
+  const now = content['m.new_content'];
+  const { kind, text, code, sent } = messageIn(isObject(now) ? now : {});
+  const other = sent || text.startsWith('!') || isBlank(text) || (code && /\p{Nd}/u.test(text));
+  return kind !== 'm.text' || other ? '' : text;
+}
+
 /** An event that fails the rules does nothing; who edits something with an enrolled device learns that. */
 export function failing(why: string, t: Taken): Verdict {
   if (why !== anEdit) return ignore(why);
   const edited = textOf(relationOf(t)['event_id']) || t.wire.event_id;
-  return { do: 'tell', about: `edit of ${edited}`, why: editNotHeard, below: edited };
+  const words = wordsOf(t);
+  return {
+    ...{ do: 'tell', about: `edit of ${edited}`, why: editNotHeard, below: edited },
+    ...(words && { words }),
+  };
 }
 
 /** A reaction that is no key of a chip. */

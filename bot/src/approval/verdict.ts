@@ -25,8 +25,11 @@ export type Verdict =
   | { do: 'explain'; card: Card; why: string }
   /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
   | { do: 'suspect'; card: Card; why: string }
-  /** Something of an enrolled device's that does nothing: say why, once of each subject, below that event. */
-  | { do: 'tell'; about: string; why: string; below: string }
+  /**
+   * Something of an enrolled device's that does nothing: say why, once of each subject, below that event. `words` are those of an
+   * edit of it, for where it waits still and came from that very device.
+   */
+  | { do: 'tell'; about: string; why: string; below: string; words?: string }
   | Heard
   | { do: 'ask'; command: Command; from: Person }
   | Received

@@ -73,6 +73,8 @@ function welcome({ user, device, role = 'owner' }: { user: string; device: strin
     : `${asks}Others decide.`;
 }
 
+const senderOf = ({ wire, evidence }: Taken): string => `${wire.sender} ${evidence?.device}`;
+
 /** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
 const removedBy = (t: Taken, cards: CardStore): Card | undefined => {
   const card = t.type === 'm.room.redaction' ? cards.byEvent(takenAway(t)) : undefined;
@@ -116,12 +118,13 @@ export function createRelay(o: RelayOptions): Relay {
 
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
   async function hear(
-    { room, wire, evidence }: Taken,
+    t: Taken,
     workspace: string,
     v: Heard | Received | Asks,
     withMark: WithMark,
   ): Promise<void> {
     const { ledger, attention, health, tour } = o;
+    const { room, wire } = t;
     const { from } = v;
     const user = from.user as string as CommandContext['user'];
     const devices = (of: string) => matrix.devicesNow(of as UserId);
@@ -143,8 +146,7 @@ export function createRelay(o: RelayOptions): Relay {
     async function answer(): Promise<string> {
       if (v.do === 'receive') return o.sentFiles.receive(v, replied.line, parts);
       if (v.do === 'hear' && text.startsWith('!')) return runCommand(text, parts);
-      const by = `${wire.sender} ${evidence?.device}`;
-      const context = { ...replied, task: task(), event: wire.event_id, by };
+      const context = { ...replied, task: task(), event: wire.event_id, by: senderOf(t) };
       if (v.do === 'hear') return conversation.hear(workspace, text, context);
       const asked = { ...v.command.act, workspace, task: task().id, requester: user };
       await desk.ask(asked, { command: v.command });
@@ -152,7 +154,7 @@ export function createRelay(o: RelayOptions): Relay {
     }
     // Words to the agent are noted together with the mark that they were heard, so that no crash tells them twice.
     const begin = () => void answered(room, answer());
-    if (v.do === 'hear' && !text.startsWith('!')) withMark(begin);
+    if (v.do === 'hear') withMark(begin);
     else begin();
   }
 
@@ -198,6 +200,12 @@ export function createRelay(o: RelayOptions): Relay {
       if (!workspace) return;
       await noteRemoval(t);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
+      if (
+        verdict.do === 'tell' &&
+        verdict.words &&
+        conversation.amend(verdict.below, verdict.words, senderOf(t))
+      )
+        return;
       if (verdict.do === 'tell')
         return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
       if (verdict.do === 'hear' || verdict.do === 'receive' || verdict.do === 'ask') {

@@ -2,12 +2,14 @@
 import { randomInt } from 'node:crypto';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
+import { isNo, isYes } from '../approval/said.ts';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
+import { createMarks } from './marks.ts';
 import type { Planning } from './planning.ts';
 import { createRoster, most, type Seen } from './roster.ts';
 import type { Task, TaskStore } from './tasks.ts';
@@ -37,9 +39,16 @@ export type ConversationOptions = {
 };
 /**
  * What goes with somebody's words: the task that they are for, the action that they reply to, a line on what that is, the event that
- * they are, and the user and device that sent it.
+ * they are, the user and device that sent it, and whether it interrupts.
  */
-export type Context = { task?: Task; about?: string; line?: string; event?: string; by?: string };
+export type Context = {
+  task?: Task;
+  about?: string;
+  line?: string;
+  event?: string;
+  by?: string;
+  now?: boolean;
+};
 export type Conversation = {
   currentTask(workspace: string): Task;
   /** Begins a task, which is the current one; those before it go on. @throws Error where too many are at work */
@@ -49,6 +58,8 @@ export type Conversation = {
   taskOf(workspace: string, number: number): Task | undefined;
   /** The task of that id where it is one of this workspace's, else the current one. */
   taskIn(workspace: string, id?: string): Task;
+  /** An edit of words that wait: they are these from now on. Returns whether they wait, and came from the same user and device. */
+  amend(event: string, text: string, by: string): boolean;
   /** The task that somebody's words in that event were for. */
   heardIn(event: string): string | undefined;
   /** The tasks of a workspace that are not archived. */
@@ -109,7 +120,7 @@ export function createConversation(o: ConversationOptions): Conversation {
   const turns = createTurns(tasks, o.waits);
   const roster = createRoster({ ...o, works: turns.works });
   let up = false;
-  const debts = brain && createDebts({ ...o, brain, turns }, () => up);
+  const debts = brain && createDebts({ ...o, brain, turns, marks: createMarks(o) }, () => up);
 
   async function onEvent(e: BrainEvent): Promise<void> {
     if (!('session' in e)) {
@@ -125,6 +136,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
     const say = turns.take(task, e);
+    if (e.type === 'idle' && up) void debts?.pay();
     if (say) await voice.say(task, say);
     else if (e.type !== 'rest') await voice.take(task, e);
   }
@@ -152,7 +164,7 @@ export function createConversation(o: ConversationOptions): Conversation {
   async function hear(
     workspace: string,
     text: string,
-    { task: of, about, line, event, by = '' }: Context = {},
+    { task: of, about, line, event = '', by = '', now }: Context = {},
   ): Promise<string> {
     if (!debts) return noModel;
     const task = of ?? currentTask(workspace);
@@ -162,11 +174,15 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task.title) tasks.setTitle(task.id, title);
     tasks.set(task.id, { touched: Date.now() });
     tasks.goOn(task.id);
-    if (event) tasks.heard(event, task.id, by);
     const denied = tasks.denied(task.id, about);
     const words = line ? `${line}\n\n${text}` : text;
     const all = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
-    return debts.owe(task.id, planning.preface(task.id) + all);
+    const whole = planning.preface(task.id) + all;
+    if (event) tasks.heard({ event, task: task.id, by, ahead: whole.length - text.length });
+    if (now) return debts.now(task, whole);
+    // A reason for a no is told at once, and so is what may be an answer to what the agent asked.
+    const waits = event && !denied && !isYes(text) && !isNo(text);
+    return debts.owe(task, whole, waits ? { event } : {});
   }
 
   return {
@@ -181,6 +197,11 @@ export function createConversation(o: ConversationOptions): Conversation {
     taskIn(workspace, id = '') {
       const task = tasks.get(id);
       return task?.workspace === workspace ? task : currentTask(workspace);
+    },
+    amend(event, text, by) {
+      const words = tasks.wordsIn(event);
+      if (words?.by !== by || kept(text)) return false;
+      return debts?.reword(event, (before) => before.slice(0, words.ahead) + text) ?? false;
     },
     heardIn: (event) => tasks.wordsIn(event)?.task,
     overview: roster.view,
@@ -200,7 +221,8 @@ export function createConversation(o: ConversationOptions): Conversation {
         if (session && id !== task) tasks.note(id, text, `${id}-${key}`);
     },
     async tell(task, text, action) {
-      return debts ? kept(text) || debts.owe(task, text, action) : noModel;
+      const to = tasks.get(task);
+      return debts && to ? kept(text) || debts.owe(to, text, { file: action }) : noModel;
     },
     goOn: tasks.goOn,
     async over(page, outcome, delivered) {

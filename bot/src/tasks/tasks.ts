@@ -27,6 +27,8 @@ export const nameOf = ({ title, number }: Pick<Task, 'title' | 'number'>): strin
   oneLine(title, 60) || `task ${number}`;
 /** What a task's brain has yet to be told: an action's outcome, or somebody's words. */
 export type Owed = { id: string; task: string; text: string; outcome: boolean };
+/** Somebody's words to a task: the event, who sent it (user and device), and how many characters of ours stood before them. */
+export type Words = { event: string; task: string; by: string; ahead: number };
 export type TaskStore = {
   /** From now on the workspace's current one. Those before it go on. */
   add(task: NewTask): Task;
@@ -53,11 +55,12 @@ export type TaskStore = {
   /** Notes what a task's brain is to be told along with what comes next: nobody is woken for it. @param key as with `owe` */
   note(task: string, text: string, key: string): void;
   /** As `owe`, before all else. */
-  oweFirst(task: string, text: string): void;
-  /** Notes which task somebody's words were for, and who said them, so that what comes on them finds it. */
-  heard(event: string, task: string, by: string): void;
-  /** The task that the words in that event were for, and who said them. */
-  wordsIn(event: string): { task: string; by: string } | undefined;
+  oweFirst(task: string, text: string, key?: string): void;
+  /** Notes which task somebody's words were for, so that what comes on them finds it. */
+  heard(words: Words): void;
+  wordsIn(event: string): Words | undefined;
+  /** What is owed under this key is this text from now on. Returns whether anything was. */
+  reword(key: string, change: (text: string) => string): boolean;
   /** What brains have yet to be told, oldest first. */
   owed(): Owed[];
   paid(id: string): void;
@@ -83,18 +86,22 @@ export type TaskStore = {
 };
 
 export function taskStore(db: Database): TaskStore {
+  // What an older bot wrote of stops, a workspace at a time, is carried over.
   db.exec(`
     CREATE TABLE IF NOT EXISTS task(id TEXT PRIMARY KEY, workspace TEXT, session TEXT, title TEXT, createdAt INTEGER) STRICT;
     CREATE TABLE IF NOT EXISTS told(action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS owed(action TEXT PRIMARY KEY, task TEXT, text TEXT) STRICT;
     CREATE TABLE IF NOT EXISTS asked(task TEXT, text TEXT) STRICT;
+    CREATE TABLE IF NOT EXISTS stopped(workspace TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS halted(task TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS heard(event TEXT PRIMARY KEY, task TEXT, by TEXT) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS heard(event TEXT PRIMARY KEY, task TEXT, by TEXT, ahead INTEGER) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS denied(action TEXT PRIMARY KEY, task TEXT, next INTEGER) STRICT;
     CREATE TABLE IF NOT EXISTS task_use(task TEXT PRIMARY KEY, number INTEGER, chosen INTEGER, touched INTEGER,
       done INTEGER DEFAULT 0, steps INTEGER DEFAULT 0, dollars REAL DEFAULT 0, said TEXT DEFAULT '') STRICT, WITHOUT ROWID;
     INSERT OR IGNORE INTO task_use(task, number, chosen, touched)
-      SELECT id, row_number() OVER (PARTITION BY workspace ORDER BY rowid), rowid, createdAt FROM task;`);
+      SELECT id, row_number() OVER (PARTITION BY workspace ORDER BY rowid), rowid, createdAt FROM task;
+    INSERT OR IGNORE INTO halted SELECT id FROM task JOIN stopped USING(workspace);
+    DELETE FROM stopped;`);
   const task = (where: string, by: string) =>
     db.prepare(
       `SELECT id, number, workspace, session, title, createdAt, touched, done, steps, dollars, said
@@ -149,20 +156,25 @@ export function taskStore(db: Database): TaskStore {
       const rows = db.prepare('SELECT action AS id, task, text FROM owed ORDER BY rowid').all();
       return (rows as Omit<Owed, 'outcome'>[]).map((o) => ({
         ...o,
-        outcome: !/^(said|sent|note)-/.test(o.id),
+        outcome: !/^(said|sent|note|wait|next)-/.test(o.id),
       }));
     },
     note: (of, text, key) => void run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', `note-${key}`, of, text),
-    oweFirst: (of, text) =>
+    oweFirst: (of, text, key = `said-${randomUUID()}`) =>
       void run(
         'INSERT INTO owed(rowid, action, task, text) SELECT coalesce(min(rowid), 1) - 1, ?, ?, ? FROM owed',
-        `said-${randomUUID()}`,
+        key,
         of,
         text,
       ),
-    heard: (event, of, by) => void run('INSERT OR REPLACE INTO heard VALUES(?, ?, ?)', event, of, by),
-    wordsIn: (event) =>
-      db.prepare('SELECT task, by FROM heard WHERE event = ?').get(event) as ReturnType<TaskStore['wordsIn']>,
+    heard: (words) =>
+      void db.prepare('INSERT OR REPLACE INTO heard VALUES(:event, :task, :by, :ahead)').run(words),
+    wordsIn: (event) => db.prepare('SELECT * FROM heard WHERE event = ?').get(event) as Words | undefined,
+    reword(key, change) {
+      const row = db.prepare('SELECT text FROM owed WHERE action = ?').get(key);
+      if (row) run('UPDATE owed SET text = ? WHERE action = ?', change(String(row['text'])), key);
+      return row !== undefined;
+    },
     asked: (of) =>
       db
         .prepare('SELECT text FROM asked WHERE task = ? ORDER BY rowid')

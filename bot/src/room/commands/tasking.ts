@@ -90,6 +90,16 @@ export const tasking: readonly Command[] = [
     ],
   },
   {
+    name: 'now',
+    summary: 'interrupt, and say this',
+    everyday: true,
+    ways: [
+      way([rest('TEXT')], ({ conversation, workspace, task }, text) =>
+        conversation.hear(workspace, text, { task: task(), now: true }),
+      ),
+    ],
+  },
+  {
     name: 'tasks',
     summary: 'the tasks, and how they stand',
     everyday: true,
@@ -97,7 +107,7 @@ export const tasking: readonly Command[] = [
   },
   {
     name: 'task',
-    summary: 'speak with it, as a reply does',
+    summary: 'speak to it, as a reply does',
     everyday: true,
     ways: [way([taskNumber], (c, n) => turnTo(c, n, () => []))],
   },
