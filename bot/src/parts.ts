@@ -7,6 +7,7 @@ import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { createBook } from './approval/view.ts';
+import { createModels } from './brain/models.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { pictureIn } from './brain/pictures.ts';
 import { openChain } from './chain.ts';
@@ -90,11 +91,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
-  const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
+  const models = createModels(db, c.brain?.models ?? []);
+  const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const conversation = createConversation({
     ...{ brain, tasks, matrix, roomOf, leak, log },
-    model: c.brain?.model ?? '',
-    ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
+    picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
     waits: (task) =>
       book
@@ -124,10 +125,13 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
-  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
+  const brainRefusal = () => brain?.refusal() ?? '';
+  const health = createHealth({
+    ...{ matrix, chain, book, troubles, brainIsUp, brainRefusal, stateDir, sandboxOf },
+  });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    ...{ health: health.lines, repository },
+    ...{ health: health.lines, repository, models },
   });
   const watch = createWatch(relay, troubles, log);
   const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });

@@ -47,7 +47,6 @@ function scene() {
   const start = (of = tasks) =>
     createConversation({
       brain,
-      model: '',
       hands: (task) => ({ task, url: '', token: '' }),
       tasks: of,
       matrix,

@@ -50,6 +50,7 @@ export type RelayOptions = {
   sentFiles: SentFiles;
   health(workspace: string): string[];
   repository: CommandContext['repository'];
+  models: CommandContext['models'];
   log: Logger;
 };
 const unrelated = { about: '', line: '' };
@@ -128,6 +129,7 @@ export function createRelay(o: RelayOptions): Relay {
     const parts: CommandContext = {
       ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
       repository: o.repository,
+      models: o.models,
       ...{ workspace, user, role: from.role },
     };
     attention.heard();

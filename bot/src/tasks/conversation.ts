@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
+import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import { message } from '../show/blocks.ts';
@@ -14,7 +15,6 @@ import { createTurns } from './turns.ts';
 export type ConversationOptions = {
   /** Absent where no model is configured. */
   brain: Brain | undefined;
-  model: string;
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
@@ -24,8 +24,8 @@ export type ConversationOptions = {
   waits(task: string): boolean;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
-  /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
-  picture?(action: string): Promise<Picture | undefined>;
+  /** The picture that an action put into the workspace, if it was one and the task's model sees. */
+  picture?(action: string, task: string): Promise<Picture | undefined>;
   log: Logger;
 };
 export type Conversation = {
@@ -53,14 +53,13 @@ export type Conversation = {
   /** Resolves when what the brain said before this call stands in the room. */
   spoken(task: string, call: Made): Promise<void>;
   describe(workspace: string): string[];
-  modelName(): string;
   /** Takes up the sessions of before a restart and begins to show what the brain says. */
   listen(): void;
   brainIsUp(): boolean;
 };
 
-const noModel =
-  'No model is configured, so nobody can answer this. !run COMMAND works without one; docs/models.md says how to add a model.';
+const goOn =
+  'Your last request was refused for its length; that is set right now. Go on with what you were asked.';
 
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
@@ -86,6 +85,10 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
+    if (e.type === 'learned') {
+      await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(e.message));
+      return void (await debts?.owe(task.id, goOn));
+    }
     const say = turns.take(task, e);
     if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(say));
     else if (e.type !== 'rest') await voice.take(task, e);
@@ -150,8 +153,6 @@ export function createConversation(o: ConversationOptions): Conversation {
       const task = tasks.current(workspace);
       return [task ? voice.describe(task) : 'no task yet'];
     },
-    modelName: () =>
-      brain ? `The model is ${o.model}. It is chosen in pocketcoder.yaml, at the console.` : noModel,
     brainIsUp: () => up,
     listen() {
       for (const { id, session, workspace } of tasks.withSession().filter(tasks.isCurrent))

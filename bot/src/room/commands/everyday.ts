@@ -2,7 +2,17 @@
 import { clock } from '../../show/action.ts';
 import { wishOf } from '../../show/kinds.ts';
 import { standsText } from '../progress.ts';
-import { ask, type Command, type CommandContext, number, oneOf, optional, rest, way } from './command.ts';
+import {
+  ask,
+  type Command,
+  type CommandContext,
+  number,
+  oneOf,
+  optional,
+  rest,
+  way,
+  word,
+} from './command.ts';
 
 /** Seconds that a command of a person may run. */
 const longestRun = 600;
@@ -32,6 +42,11 @@ async function stop({ conversation, desk, tour, workspace, user }: CommandContex
   const count = await desk.stop(workspace, user);
   tour.did(workspace, 'stopped');
   return count === 0 ? 'Nothing was running or waiting.' : `Stopped: ${count}.`;
+}
+
+function model({ conversation, models, workspace }: CommandContext, name?: string): string {
+  const { id } = conversation.currentTask(workspace);
+  return name ? models.choose(id, name.toLowerCase()) : models.list(id);
 }
 
 export const everyday: readonly Command[] = [
@@ -100,5 +115,9 @@ export const everyday: readonly Command[] = [
     control: true,
     ways: [way([], (c) => c.recheck())],
   },
-  { name: 'model', summary: 'which model thinks', ways: [way([], (c) => c.conversation.modelName())] },
+  {
+    name: 'model',
+    summary: 'which models there are, and which thinks here; or another for this task',
+    ways: [way([optional(word('NAME'))], model)],
+  },
 ];
