@@ -34,6 +34,7 @@ import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
+import { planningStore } from './tasks/planning.ts';
 import { taskStore } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
@@ -46,6 +47,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const db = openDatabase(join(stateDir, 'bot.sqlite'));
   const cards = cardStore(db, pollAnswers);
   const tasks = taskStore(db);
+  const planning = planningStore(db);
   const troubles = troubleStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
@@ -94,7 +96,8 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const models = createModels(db, c.brain?.models ?? []);
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const conversation = createConversation({
-    ...{ brain, tasks, matrix, roomOf, leak, log },
+    ...{ brain, tasks, planning, matrix, roomOf, leak, log },
+    planFirst: c.plan === 'always',
     picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
     waits: (task) =>
@@ -141,7 +144,21 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
 
   return {
-    ...{ chain, matrix, gateway, brain, tasks, troubles, book, decide, desk, asks, conversation, outcomes },
+    ...{
+      chain,
+      matrix,
+      gateway,
+      brain,
+      tasks,
+      planning,
+      troubles,
+      book,
+      decide,
+      desk,
+      asks,
+      conversation,
+      outcomes,
+    },
     ...{ sentFiles, tour, relay, watch, workspaces, outages, health },
   };
 }
