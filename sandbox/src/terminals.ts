@@ -20,6 +20,8 @@ const most = 2;
 const lookEvery = 200;
 /** Milliseconds for the last look at what has ended, which nothing that runs on in its container may hold up. */
 const lastLook = 2000;
+/** Seconds after its time in which its container ends by itself, should no executor have ended it: enough for that last look. */
+const spare = 5;
 
 /** Also where memory ran out. */
 const ownEnd = 'its container ended';
@@ -101,7 +103,7 @@ export function makeTerminals(docker: Docker, place: Place, taskOf: (name: TaskN
       try {
         const task = await taskOf(name).inspect();
         const Env = [`TERMINAL_SCRIPT=${script}`, `TERMINAL_CWD=${cwd}`];
-        await docker.createContainer(terminalOptions(place, name, id, task.Id, Env));
+        await docker.createContainer(terminalOptions(place, name, id, task.Id, seconds + spare, Env));
         await container.start();
         const { exit } = await runIn(container, ['sh', '-c', opening, 'sh', start]);
         if (exit !== 0) throw new SandboxError('its terminal could not be made; nothing was started');

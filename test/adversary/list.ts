@@ -234,6 +234,12 @@ const rows: readonly Row[] = [
     'no key is forwarded, by a client that is read-only besides; no clipboard, title or passed-through sequence gets to the owner’s terminal',
     'tested',
   ],
+  [
+    62,
+    'a terminal whose executor is gone for good',
+    'its container ends by itself at the approved time: its first process has the clock, which nothing of uid 1000’s reaches',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({
