@@ -7,7 +7,7 @@ import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { adopt, claimant } from './adopt.ts';
-import { placeOf } from './apart.ts';
+import { isApart, placeOf } from './apart.ts';
 import { claim, makeBook, type Request } from './claim.ts';
 import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
@@ -84,12 +84,12 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     }
   }
 
-  /** A container and a snapshot before they are needed, so that a tap finds them there. */
+  /** A container and a snapshot before they are needed, so that a tap finds them there. What runs apart has its container for its run alone. */
   function warm(id: string): void {
     const request = book.request(id);
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'no container yet');
     if (request.action.class === 'control') return;
-    tasks.warm(request.action).catch(missed);
+    if (!isApart(request.action)) tasks.warm(request.action).catch(missed);
     void snapshots.before(request);
   }
 
