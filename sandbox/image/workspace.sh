@@ -1,5 +1,5 @@
 #!/bin/bash
-# A workspace's tree as it comes in and as it goes out. Runs as uid 1000 in a container of its own, without a network. What
+# A workspace's tree as it comes in, is merged, and goes out. Runs as uid 1000 in a container of its own, without a network. What
 # stands in /workspace may be the agent's work: of its .git the commits of a branch are read, and no filter, driver, monitor or hook
 # that it names is run. /base is written here alone, before there is a task. Prints one JSON object: all its values are hex or numbers.
 set -euo pipefail
@@ -8,17 +8,19 @@ export GIT_AUTHOR_NAME=PocketCoder GIT_AUTHOR_EMAIL=pocketcoder@localhost
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 scratch=/home/agent
 shown=
-if [ "$1" = show ]; then # what `export` makes, as the output of a task's action: others of the task may have written into its home
-  shown=$2
+if [ "$1" = show ] || [ "$1" = merge ]; then # as a task's action: others of the task may have written into its home
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   export HOME=$scratch
+fi
+if [ "$1" = show ]; then # what `export` makes, as its output
+  shown=$2
   set -- export "$2"
 fi
 
-plain() { # repository: its files are taken byte for byte and shown, whatever a .gitattributes says
+plain() { # repository: its files are taken byte for byte, shown and merged as text, whatever a .gitattributes says
   mkdir -p "$1/info"
-  echo '* -text -filter -ident !working-tree-encoding !diff' > "$1/info/attributes"
+  echo '* -text -filter -ident !working-tree-encoding !diff !merge' > "$1/info/attributes"
 }
 
 use() { # repository, over the files of /workspace
@@ -196,10 +198,32 @@ incoming) # branch url: fetches it, puts its objects beside the agent's, and sho
   mv $scratch/pack-*.pack $scratch/pack-*.idx /workspace/.git/objects/pack/
   printf '%s\n%s\n' "${2:-$branch}" "$theirs"
   {
+    printf 'into %s\n' "$commit"
     cat $scratch/shown
     difference "$commit" "$merged"
     [ -z "$clashes" ] || printf 'both changed, to be put together by hand:\n%s\n' "$clashes"
   } | head -c 3500
+  ;;
+merge) # own commit: merges it where the branch is still at own. Settings, attributes and hooks of the agent's .git have no part in it.
+  begin
+  plain $scratch/repository
+  own=/workspace/.git
+  find_branch ''
+  [ "$commit" = "$2" ] || { echo "$branch is not where it was when the card was made; nothing was merged"; exit 1; }
+  [ ! -e $own/MERGE_HEAD ] || { echo 'another merge is under way; nothing was merged'; exit 1; }
+  unset GIT_CONFIG_NOSYSTEM "${!GIT_AUTHOR_@}" "${!GIT_COMMITTER_@}" # root's own, in which is who commits are by
+  export GIT_DIR=$scratch/repository GIT_WORK_TREE=/workspace GIT_INDEX_FILE=$own/index GIT_OBJECT_DIRECTORY=$own/objects
+  cd $GIT_DIR
+  rm -r refs
+  for of in refs packed-refs logs shallow; do [ ! -e $own/$of ] || ln -s $own/$of $of; done
+  echo "ref: refs/heads/$branch" > HEAD
+  cd /workspace
+  failed=0
+  git --no-replace-objects -c core.logAllRefUpdates=true -c gc.auto=0 merge --no-edit "$3" || failed=$?
+  for of in MERGE_HEAD MERGE_MSG MERGE_MODE AUTO_MERGE ORIG_HEAD; do
+    [ ! -e "$GIT_DIR/$of" ] || cp --remove-destination "$GIT_DIR/$of" $own/
+  done
+  exit $failed
   ;;
 import)
   case $2 in

@@ -240,6 +240,12 @@ const rows: readonly Row[] = [
     'its container ends by itself at the approved time: its first process has the clock, which nothing of uid 1000’s reaches',
     'tested',
   ],
+  [
+    63,
+    'a merge that settings, attributes or hooks of the agent’s make something else than its card shows',
+    'it is made by git settings of ours, of exactly that commit into exactly the one that was shown',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pino } from 'pino';
+import type { Page } from '../../bot/src/approval/view.ts';
+import type { Whole } from '../../bot/src/room/output.ts';
+import { createPush } from '../../bot/src/room/push.ts';
 import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Action, type Args, type Asked, digestOf, makeAction } from '../../ledger/src/action.ts';
 import { type Executor, startExecutor } from '../../sandbox/src/executor.ts';
@@ -267,51 +270,137 @@ test('a push that is stopped, or whose executor is restarted, ends, and leaves n
   assert.equal(at('branch', '--list', 'cut'), '');
 });
 
+const ann = () => join(dir, 'ann');
+const anns = (...words: string[]) =>
+  execFileSync('git', ['-C', ann(), '-c', 'user.name=Ann', '-c', 'user.email=a@b', ...words], {
+    encoding: 'utf8',
+  }).trim();
+/** Ann writes a file, and pushes it. @returns her commit */
+function annPushes(name: string, text: string, subject: string): string {
+  writeFileSync(join(ann(), name), text);
+  anns('add', name);
+  anns('commit', '-qm', subject);
+  anns('push', '-q');
+  return anns('rev-parse', 'HEAD');
+}
+const pull = async (branch = '') =>
+  approved(await asks('pull', { host, path: '/mine.git', secret: 'MINE', branch }));
+/** The card that follows what a pull fetched. */
+async function mergeOf(output: string): Promise<Action> {
+  const asked: Asked[] = [];
+  const follows = createPush({
+    desk: {
+      async ask(what) {
+        asked.push(what);
+        return { action: what.kind, number: 1 };
+      },
+    },
+    book: { page: () => undefined },
+    repository: () => assert.fail(),
+    say: async (_, text) => assert.fail(text),
+  });
+  const first = Buffer.from(output);
+  const page = { action: { id: 'x', kind: 'pull', args: {}, ...box.name, requester: keys.user } };
+  await follows(page as unknown as Page, { state: 'succeeded', size: first.length, first } as Whole);
+  const [one] = asked;
+  return asks('bash', one?.kind === 'bash' ? one.args : assert.fail());
+}
+
 test('a pull fetches what others pushed and shows what it would bring; nothing is merged by it, and then exactly that is', async () => {
   await runs(
     'git checkout -qf main && git reset -q --hard && git replace -d $(git replace) && rm -f .git/hooks/* && git config --remove-section core && git config core.bare false',
   );
   assert.equal((await approved(await pushOf((await look()).output))).kind, 'succeeded');
-  const ann = join(dir, 'ann');
-  const anns = (...words: string[]) =>
-    execFileSync('git', ['-C', ann, '-c', 'user.name=Ann', '-c', 'user.email=a@b', ...words], {
-      encoding: 'utf8',
-    }).trim();
-  execFileSync('git', ['clone', '-q', '-b', 'main', join(repositories.root, 'mine.git'), ann]);
-  const push = (name: string, text: string, subject: string) => {
-    writeFileSync(join(ann, name), text);
-    anns('add', name);
-    anns('commit', '-qm', subject);
-    anns('push', '-q');
-    return anns('rev-parse', 'HEAD');
-  };
-  const pull = async (branch = '') =>
-    approved(await asks('pull', { host, path: '/mine.git', secret: 'MINE', branch }));
+  execFileSync('git', ['clone', '-q', '-b', 'main', join(repositories.root, 'mine.git'), ann()]);
   const none = await pull();
   assert.deepEqual([none.kind, none.output], ['failed', 'it has no commits that main lacks\n']);
 
-  const theirs = push('hats', 'ten\n', 'Count the hats');
+  const theirs = annPushes('hats', 'ten\n', 'Count the hats');
   const before = await runs('git rev-parse HEAD');
   const { kind, output } = await pull();
   assert.equal(kind, 'succeeded', output);
   const brings = `commits that main lacks: 1\n${theirs.slice(0, 7)} Count the hats\n hats | 1 +\n 1 file changed, 1 insertion(+)\n`;
-  assert.equal(output, `main\n${theirs}\n${brings}`);
+  assert.equal(output, `main\n${theirs}\ninto ${before}\n${brings}`);
   assert.equal(await runs('git rev-parse HEAD; ls hats 2> /dev/null || echo none'), `${before}\nnone`);
-  await runs(`git merge -q --no-edit ${theirs}`);
-  assert.equal(await runs('cat hats'), 'ten');
+  const merged = await approved(await mergeOf(output));
+  assert.equal(merged.kind, 'succeeded', merged.output);
+  assert.equal(await runs('cat hats; git rev-parse HEAD; git status --porcelain -uno'), `ten\n${theirs}`);
 
-  const clash = push('hats', 'twelve\n', 'Two more');
+  const clash = annPushes('hats', 'twelve\n', 'Two more');
   await runs('echo eleven > hats && git commit -qam "One more"');
   const both = await pull('main');
   assert.match(both.output, /both changed, to be put together by hand:\nhats\n$/, both.output);
-  const merging = await approved(
-    await asks('bash', { script: `git merge ${clash}`, cwd: '.', env: {}, timeout: 60 }),
-  );
+  const merging = await approved(await mergeOf(both.output));
   assert.deepEqual([merging.kind, /CONFLICT .*hats/.test(merging.output)], ['failed', true]);
+  assert.equal(await runs('git rev-parse MERGE_HEAD; git status --porcelain -uno'), `${clash}\nUU hats`);
+  const twice = await approved(await mergeOf(both.output));
+  assert.equal(twice.output, 'another merge is under way; nothing was merged\n');
+  await runs('echo twelve > hats && git commit -qam "Together" && ! git rev-parse -q --verify MERGE_HEAD');
+  const late = await approved(await mergeOf(both.output));
+  assert.equal(late.output, 'main is not where it was when the card was made; nothing was merged\n');
   const elsewhere = await pull('nowhere');
   assert.deepEqual(
     [elsewhere.kind, /couldn't find remote ref/.test(elsewhere.output)],
     ['failed', true],
     elsewhere.output,
   );
+});
+
+test('attack-63 neither settings, attributes nor hooks of the agent’s run in a merge or change what it makes; the twin, without any, makes the same', async () => {
+  const lines = (first: string, last: string) => `${first}\n2\n3\n4\n5\n6\n7\n8\n${last}\n`;
+  const write = (text: string, subject: string) =>
+    runs(`printf %s '${text}' > song && git add song && git commit -qm '${subject}'`);
+  await write(lines('1', '9'), 'A song');
+  assert.equal((await approved(await pushOf((await look()).output))).kind, 'succeeded');
+  anns('pull', '-q');
+  const theirs = annPushes('song', lines('one', '9'), 'Its beginning');
+  await write(lines('1', 'nine'), 'Its end');
+  const own = await runs(
+    'git rev-parse HEAD; printf "song merge=union filter=mine\n" > .git/info/attributes',
+  );
+  const { output } = await pull();
+
+  const twin = await approved(await mergeOf(output));
+  assert.equal(twin.kind, 'succeeded', twin.output);
+  const made = 'git show HEAD:song; cat song; git rev-parse HEAD^1 HEAD^2; git log -1 --format="%an %ae"';
+  const { name, email } = box.place.git;
+  const song = lines('one', 'nine');
+  assert.equal(await runs(made), `${song}${song}${own}\n${theirs}\n${name} ${email}`);
+
+  const hooks =
+    'post-merge pre-merge-commit commit-msg prepare-commit-msg reference-transaction post-index-change';
+  const evil = '/workspace/.git/evil';
+  await runs(`git reset -q --hard ${own} && cp .git/config kept
+    printf '#!/bin/sh\necho ran >> /workspace/ran\necho evil\n' > ${evil} && chmod 755 ${evil} && mkdir -p .git/hooks
+    for hook in ${hooks}; do cp ${evil} .git/hooks/$hook; done
+    cat >> .git/config <<-'E'
+	[merge "mine"]
+	driver = "${evil} > %A"
+	[filter "mine"]
+	smudge = ${evil}
+	clean = ${evil}
+	required
+	[diff "mine"]
+	textconv = ${evil}
+	[diff]
+	external = ${evil}
+	[core]
+	fsmonitor = ${evil}
+	[branch "main"]
+	mergeOptions = --strategy=ours
+	[commit]
+	gpgSign = true
+	[gpg]
+	program = ${evil}
+	[user]
+	name = Somebody
+	E
+    cp .git/config ~/.gitconfig
+    echo '* merge=mine filter=mine diff=mine' > .git/info/attributes && rm -f ran`);
+  const again = await approved(await mergeOf(output));
+  assert.equal(again.kind, 'succeeded', again.output);
+  const clean =
+    'cat ran 2> /dev/null || { mv kept .git/config; rm -rf ~/.gitconfig .git/hooks .git/info ran; }';
+  assert.equal(await runs(clean), '', 'nothing of it ran');
+  assert.equal(await runs(made), `${song}${song}${own}\n${theirs}\n${name} ${email}`);
 });
