@@ -145,6 +145,18 @@ commits() { # commit words [another]
   [ "$count" -le 20 ] || echo "and $((count - 20)) before those"
 }
 
+# What the repository is known to have of a branch: what a push brought there or a pull found there last, else what came in.
+find_known() { # tips branch commit
+  known=$base since='since the import'
+  local imported of
+  imported=$(git --git-dir=/base rev-parse -q --verify "refs/heads/$2" || true)
+  for of in $imported $(awk -v "branch=$2" '$1 == branch { print $2 }' <<< "$1"); do
+    git merge-base --is-ancestor "$of" "$3" || continue
+    known=$of
+    [ "$of" = "$imported" ] || since='since its last push or pull'
+  done
+}
+
 difference() { # from to
   git diff-tree -r --stat=60,40,20 --no-color --no-renames "${1:-$(git hash-object -t tree /dev/null)}" "$2"
 }
@@ -156,26 +168,27 @@ say() { # commit tree files bytes [left]
 }
 
 case $1 in
-outgoing) # [branch] | branch commit url sha256: shows what a push would bring, or pushes exactly that. In a container of its own.
+outgoing) # tips branch | tips branch commit url sha256: shows what a push would bring, or pushes exactly that. In a container of its own.
   apart
-  since='since the import'
-  if [ $# -le 2 ]; then
-    find_branch "${2-}"
+  if [ $# = 3 ]; then
+    find_branch "$3"
     gather "$commit"
-    commits "$commit" "$since" "$base" > $scratch/shown || { cat $scratch/shown; exit 1; }
-    difference "$base" "$commit" >> $scratch/shown
+    find_known "$2" "$branch" "$commit"
+    commits "$commit" "$since" "$known" > $scratch/shown || { cat $scratch/shown; exit 1; }
+    difference "$known" "$commit" >> $scratch/shown
     printf '%s\n%s\n' "$branch" "$commit"
     cat $scratch/shown
     exit
   fi
-  gather "$3"
-  commits "$3" "$since" "$base" > $scratch/shown && difference "$base" "$3" >> $scratch/shown || true
-  if ! echo "$5  $scratch/shown" | sha256sum --status -c; then
+  gather "$4"
+  find_known "$2" "$3" "$4"
+  commits "$4" "$since" "$known" > $scratch/shown && difference "$known" "$4" >> $scratch/shown || true
+  if ! echo "$6  $scratch/shown" | sha256sum --status -c; then
     echo 'the commits are not what the card showed; nothing was pushed'
     exit 1
   fi
   failed=0
-  git push --no-verify "$4" "$3:refs/heads/$2" > $scratch/said 2>&1 || failed=$?
+  git push --no-verify "$5" "$4:refs/heads/$3" > $scratch/said 2>&1 || failed=$?
   head -c 3000 $scratch/said
   exit $failed
   ;;

@@ -126,6 +126,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function take(entry: Entry): void {
     const { seq, at, kind, action } = entry;
+    const [requested] = kind === 'succeeded' ? book.story(action) : [];
     const broken = book.add(entry);
     if (broken) {
       log.fatal({ seq, why: broken }, 'the ledger holds an entry that it had to refuse: nothing is claimed');
@@ -133,6 +134,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       c.write({ kind: 'alarm', body: { reason } }).catch(() => {}); // a ledger like that may refuse it
     }
     try {
+      if (requested && !broken) c.tips.take(requested, entry);
       if (broken || book.lostAt() === seq) closeWays(() => true); // also a device or a role that is taken back
       if (kind === 'frozen') freeze(seq);
       if (kind === 'requested') begun(book.request(action).action, Date.parse(at));

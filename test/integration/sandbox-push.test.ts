@@ -141,18 +141,32 @@ test('a look shows what a push would bring, by its commit; the push brings exact
 });
 
 test('attack-60 a branch that moved between the card and its yes: what the card said is pushed; the twin, asked anew, brings the rest', async () => {
-  const { output } = await look('main');
-  const action = await pushOf(output, { branch: 'moved' });
-  await runs('echo 3 > a && git commit -qam "Not on the card"');
+  await runs('git branch moved');
+  const { output } = await look('moved');
+  const action = await pushOf(output);
+  await runs('echo 3 > a && git commit -qam "Not on the card" && git branch -f moved');
   assert.equal((await approved(action)).kind, 'succeeded');
   assert.equal(at('rev-parse', 'moved'), output.split('\n')[1]);
-  assert.equal((await approved(await pushOf((await look()).output, { branch: 'moved' }))).kind, 'succeeded');
+  assert.equal((await approved(await pushOf((await look('moved')).output))).kind, 'succeeded');
   assert.match(at('log', '-1', '--format=%s', 'moved'), /Not on the card/);
 });
 
+test('attack-60 a card counts what comes on top of the last push of its branch, which no reference of the agent’s decides; the twin, a branch that was never pushed, from the import on', async () => {
+  await runs(
+    'echo 4 > a && git commit -qam "On top" && git update-ref refs/remotes/origin/main HEAD && git branch -f never',
+  );
+  const subjects = async (branch: string) => (await look(branch)).output.split('\n').slice(2);
+  const [count, ...top] = await subjects('main');
+  const told = top.filter((line) => /^[0-9a-f]{7} /.test(line)).map((line) => line.slice(8));
+  assert.deepEqual([count, told], ['commits since its last push or pull: 2', ['On top', 'Not on the card']]);
+  assert.equal((await subjects('never'))[0], 'commits since the import: 4');
+});
+
 test('attack-60 a card that does not tell the truth of its commit pushes nothing, nor what would rewrite a branch; the twin is pushed', async () => {
-  const { output } = await look();
-  const [, head = '', ...rest] = output.split('\n');
+  await runs('git branch lie');
+  const { output } = await look('lie');
+  const moved = at('rev-parse', 'moved');
+  const [, , ...rest] = output.split('\n');
   const commits = rest.join('\n');
   const first = await runs('git rev-parse HEAD~1');
   const shown = 'the commits are not what the card showed; nothing was pushed\n';
@@ -161,14 +175,16 @@ test('attack-60 a card that does not tell the truth of its commit pushes nothing
     [{ commits: commits.replace('Not on the card', 'A small thing') }, shown],
     [{ commit: 'ab'.repeat(20) }, 'its commits cannot all be read\n'],
   ] as const) {
-    const { kind, output: said } = await approved(await pushOf(output, { ...over, branch: 'lie' }));
+    const { kind, output: said } = await approved(await pushOf(output, over));
     assert.deepEqual([kind, said], ['failed', why]);
   }
-  await runs('git checkout -qb other HEAD~2 && echo x > b && git add b && git commit -qm "Beside it"');
+  await runs(
+    'git checkout -qb other HEAD~2 && echo x > b && git add b && git commit -qm "Beside it" && git branch -f moved',
+  );
   const beside = (await look()).output;
-  const forced = await approved(await pushOf(beside, { branch: 'moved' }));
+  const forced = await approved(await pushOf((await look('moved')).output));
   assert.deepEqual([forced.kind, /rejected/.test(forced.output)], ['failed', true], forced.output);
-  assert.deepEqual([at('rev-parse', 'moved'), at('branch', '--list', 'lie')], [head, '']);
+  assert.deepEqual([at('rev-parse', 'moved'), at('branch', '--list', 'lie')], [moved, '']);
   const twin = await approved(await pushOf(beside));
   assert.deepEqual([twin.kind, at('log', '-1', '--format=%s', 'other')], ['succeeded', 'Beside it']);
 });
@@ -205,6 +221,7 @@ test('attack-60 a commit that passes for another in the agent’s own repository
 });
 
 test('attack-60 what runs in the task has nothing of a push’s way; the twin, the push, has it', async () => {
+  await runs('git branch spied');
   const spy = asks('bash', {
     ...{ cwd: '.', env: {}, timeout: 60 },
     script:
@@ -213,8 +230,8 @@ test('attack-60 what runs in the task has nothing of a push’s way; the twin, t
   const action = await spy;
   const over = approved(action);
   await until('it looks', async () => (await bot.story(action.id)).some((e) => e.kind === 'running'));
-  const { output } = await look();
-  assert.equal((await approved(await pushOf(output, { branch: 'spied' }))).kind, 'succeeded');
+  const { output } = await look('spied');
+  assert.equal((await approved(await pushOf(output))).kind, 'succeeded');
   await box.beside('rm', '-f', '/workspace/spying');
   assert.deepEqual(await over.then(({ kind, output: seen }) => [kind, seen]), ['succeeded', '']);
 });
@@ -228,7 +245,8 @@ test('a look says what there is not: a branch, a commit, a name; a push without 
     const { kind, output } = await look(branch);
     assert.deepEqual([kind, words.test(output)], ['failed', true], output);
   }
-  const { output } = await look();
+  await runs('git branch fresh');
+  const { output } = await look('fresh');
   const without = await approved(await pushOf(output, { secret: 'NONE' }));
   assert.deepEqual(
     [without.kind, /NONE is not there; nothing was opened/.test(without.output)],
@@ -246,7 +264,7 @@ test('a look says what there is not: a branch, a commit, a name; a push without 
 
 test('a push that is stopped, or whose executor is restarted, ends, and leaves no way and no container', async () => {
   await runs('git checkout -qf main');
-  const { output } = await look();
+  const { output } = await look('fresh');
   const before = await containers();
   const slow = await pushOf(output, { path: '/slow.git' });
   await approve(slow);
