@@ -127,7 +127,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    ...{ health: health.lines, repository },
+    ...{ health: health.lines, repository, show: outcomes.show },
   });
   const watch = createWatch(relay, troubles, log);
   const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });

@@ -47,7 +47,7 @@ function scene() {
       tour,
       sentFiles: {} as never,
       health: () => [],
-      repository: () => assert.fail(),
+      ...{ repository: () => assert.fail(), show: () => assert.fail() },
       log,
     };
     const relay = createRelay(parts);

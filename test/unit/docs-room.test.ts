@@ -30,8 +30,8 @@ const onPhone = (text: string): string => wrap(alike(text), columns).join('\n');
 /** Of a message that was edited, what stands below the action now. */
 const below = (text: string): string => {
   const lines = text.split('\n');
-  const last = lines.findLastIndex((line) => /^(\| |at most |➕ )/u.test(line));
-  return lines.slice(last + 1).join('\n');
+  const stands = lines.findLastIndex((line) => /^(#\d+ )?[👍▶🛑✅⚠❌]/u.test(line));
+  return lines.slice(stands).join('\n');
 };
 
 test('docs/room.md shows the messages as they are', async (t) => {
@@ -74,6 +74,9 @@ test('docs/room.md shows the messages as they are', async (t) => {
     for (const kind of ['claimed', 'running']) by(action, kind, { executor: 'one' });
   };
   const ends = { exit: 0, signal: null };
+  const failing = `${'at Test.run (node:internal/test_runner/test)\n'.repeat(9)}ℹ pass 2\nℹ fail 1\n
+✖ greets by name
+  'Hello, !' !== 'Hello, Ann!'\n`;
   setPolicy(policyFrom());
 
   const content = '#!/bin/sh\nname="$1"\necho "Hello, $name!"\n';
@@ -89,8 +92,20 @@ test('docs/room.md shows the messages as they are', async (t) => {
   show(below(last()));
   by(write.action, 'succeeded', { ...ends, output: 'wrote 41 bytes to /workspace/hello.sh\n' });
   await pass(2);
-  show(String(d.said.at(-2)));
   show(below(last()));
+
+  for (const [state, exit, output] of [
+    ['failed', 1, failing],
+    ['succeeded', 0, 'ℹ pass 3\nℹ fail 0\n'],
+  ] as const) {
+    const check = await d.desk.ask({ ...asked('npm test'), requester: 'brain' });
+    await answer(check.action, `$check${exit}`);
+    begin(check.action);
+    await pass(2);
+    by(check.action, state, { ...ends, exit, output });
+    await pass(2);
+    show(below(last()));
+  }
 
   const slow = await d.desk.ask({ ...asked('npm test'), requester: 'brain' });
   const own = await d.desk.ask(asked('git status'));

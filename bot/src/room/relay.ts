@@ -50,6 +50,7 @@ export type RelayOptions = {
   sentFiles: SentFiles;
   health(workspace: string): string[];
   repository: CommandContext['repository'];
+  show: CommandContext['show'];
   log: Logger;
 };
 const unrelated = { about: '', line: '' };
@@ -127,7 +128,7 @@ export function createRelay(o: RelayOptions): Relay {
     const recheck = () => guard.recheck(room);
     const parts: CommandContext = {
       ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
-      repository: o.repository,
+      ...{ repository: o.repository, show: o.show },
       ...{ workspace, user, role: from.role },
     };
     attention.heard();

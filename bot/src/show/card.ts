@@ -12,6 +12,8 @@ const pollStart = 'org.matrix.msc3381.poll.start';
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
 
 type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
+/** What stands below how an action goes: of its output, and for auditors. */
+export type Below = { below?: readonly Block[]; more?: readonly string[] };
 
 /** What is for auditors: a card's last line, and a short one. @param more what the ledger says of it */
 const proof = (action: Action, { digest }: Pick<Shown, 'digest'>, more: readonly string[] = []): Block => ({
@@ -30,14 +32,21 @@ const asking = (action: Action, s: Shown, how: readonly Block[] = []): Block[] =
 
 /**
  * A card that was answered: the action stays as it was, and below it stands how it goes or how it ended.
+ * @param below what it wrote; left out where the event could not hold it
  * @param more who approved it, and where the ledger then was
  */
-export const answered = (
+export function answered(
   action: Action,
   s: Omit<Shown, 'decideBy'>,
   line: string,
-  more: readonly string[] = [],
-): Block[] => [header(action, s.number), ...actionBlocks(action), { line }, proof(action, s, more)];
+  { below = [], more = [] }: Below = {},
+): Content {
+  const about = [header(action, s.number), ...actionBlocks(action), { line }];
+  const whole = message([...about, ...below, proof(action, s, more)]);
+  return fitsEvent({ ...whole, 'm.new_content': whole })
+    ? whole
+    : message([...about, proof(action, s, more)]);
+}
 
 /** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
 export const chipCard = (action: Action, s: Secrets): Block[] =>
@@ -132,16 +141,17 @@ function headAndTail(action: Action): Block[] {
   ];
 }
 
-/** What ran without a card: how it ended, then the action, all of it or head and tail where an event cannot hold it. */
+/** What ran without a card: how it ended, then the action, all of it or head and tail where an event cannot hold it, and what it wrote. */
 export function told(
   action: Action,
   s: Omit<Shown, 'decideBy'>,
   line: string,
-  more: readonly string[],
+  { below = [], more = [] }: Below,
 ): Content {
-  const last = proof(action, s, more);
-  const whole = message([{ line }, ...actionBlocks(action), last]);
-  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action), last]);
+  const wrote = below.length > 0 ? [{ line: 'and wrote' }, ...below] : [];
+  const last = [...wrote, proof(action, s, more)];
+  const whole = message([{ line }, ...actionBlocks(action), ...last]);
+  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action), ...last]);
 }
 
 /** For what is too long for a card: its head and tail, and where the rest and the code are. */
