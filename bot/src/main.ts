@@ -33,6 +33,8 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
   await noteTakenBack(matrix, chain, parts.troubles);
   await gateway.run({
     ...{ ...parts.asks, spoken: conversation.spoken, halted: parts.tasks.halted, wait: heldOpen },
+    planning: parts.planning.is,
+    replacePlan: parts.desk.replacePlan,
     close: parts.desk.close,
     settled({ action, outcome, delivered }) {
       const page = book.page(action);

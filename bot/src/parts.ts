@@ -33,6 +33,7 @@ import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
+import { planningStore } from './tasks/planning.ts';
 import { taskStore } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
@@ -45,6 +46,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const db = openDatabase(join(stateDir, 'bot.sqlite'));
   const cards = cardStore(db, pollAnswers);
   const tasks = taskStore(db);
+  const planning = planningStore(db);
   const troubles = troubleStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
@@ -92,7 +94,8 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
-    ...{ brain, tasks, matrix, roomOf, leak, log },
+    ...{ brain, tasks, planning, matrix, roomOf, leak, log },
+    planFirst: c.plan === 'always',
     model: c.brain?.model ?? '',
     ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
@@ -137,7 +140,21 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
 
   return {
-    ...{ chain, matrix, gateway, brain, tasks, troubles, book, decide, desk, asks, conversation, outcomes },
+    ...{
+      chain,
+      matrix,
+      gateway,
+      brain,
+      tasks,
+      planning,
+      troubles,
+      book,
+      decide,
+      desk,
+      asks,
+      conversation,
+      outcomes,
+    },
     ...{ sentFiles, tour, relay, watch, workspaces, outages, health },
   };
 }

@@ -16,6 +16,8 @@ export type Configuration = {
   network?: boolean;
   /** The file that says which secret is for which host: names alone, as the operator has them now. */
   secrets?: string;
+  /** Every task begins with a plan. */
+  plan?: 'always';
   /** Seconds from a card within which an approval counts as unread; 0 for never. */
   quick: number;
   /** The owner's, by its IANA name: every time that the room is told is in it. */

@@ -132,6 +132,7 @@ export function serviceFiles(
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     network: egressImage !== undefined,
     secrets: secretsFile,
+    ...(settings.plan && { plan: settings.plan }),
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
     tools: of(({ tools }) => tools),

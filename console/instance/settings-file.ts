@@ -40,6 +40,8 @@ export type Settings = {
     /** The same for single workspaces, by their names. */
     images?: Record<string, TaskImage>;
   };
+  /** Every task begins with a plan that the owner approves. */
+  plan?: 'always';
   /** Who commits in a workspace are by, where its repository does not say. */
   git?: { name?: string; email?: string };
 };

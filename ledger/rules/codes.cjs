@@ -46,6 +46,8 @@ const reasons = /** @type {const} */ ({
   decoy: 'the decoy was tapped',
   /** Of a denial, a kill, or the end of a plan or reads: a person stopped all that there was. */
   stopped: 'stopped',
+  /** Of a plan that is taken back: its agent put another one in its place. */
+  replaced: 'another plan takes its place',
   /** Of an alarm: a card was taken out of its room. */
   cardRemoved: 'card removed',
 });

@@ -48,9 +48,17 @@ const areActs = (acts) =>
     );
   });
 
-/** Whether these are a plan's arguments. @param {Record<string, unknown>} args */
-const isPlan = ({ steps, seconds, ...more }) =>
-  areActs(steps) && whole(seconds, 1, longestWait) && Object.keys(more).length === 0;
+/**
+ * Whether these are a plan's arguments. One in words alone lets nothing run: what it leads to is asked for.
+ * @param {Record<string, unknown>} args
+ */
+function isPlan({ steps, seconds, words, ...more }) {
+  const says = typeof words === 'string' && words.trim() !== '' && words.length <= 4000;
+  const holds = areActs(steps) || (says && Array.isArray(steps) && steps.length === 0);
+  return (
+    holds && (words === undefined || says) && whole(seconds, 1, longestWait) && Object.keys(more).length === 0
+  );
+}
 
 /** Whether these are a lease's arguments: acts, or a kind of file action and a path. @param {Record<string, unknown>} args */
 function isLease({ uses, seconds, ...what }) {

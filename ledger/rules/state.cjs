@@ -105,6 +105,7 @@ function grantOf(entry) {
   if (kind !== 'applied') return undefined;
   const { workspace, task, by, ...effect } = bodyOf(entry, kind);
   if (effect.kind !== 'lease' && effect.kind !== 'plan') return undefined;
+  if (effect.kind === 'plan' && effect.args.steps.length === 0) return undefined;
   return { id, kind: effect.kind, args: effect.args, workspace, task, by, grade: 'signed', seq, at, used: 0 };
 }
 

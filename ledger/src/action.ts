@@ -87,7 +87,8 @@ export type Args = RunArgs &
   KeptArgs & {
     egress: EgressArgs;
     lease: LeaseArgs;
-    plan: { steps: readonly Act[]; seconds: number };
+    /** `words`: what it says besides its exact steps, of which it may have none. */
+    plan: { steps: readonly Act[]; seconds: number; words?: string };
     policy: { policy: Policy };
     role: { user: string; role: Role };
     device: { user: string; master: string; device: string; ed25519: string; curve25519: string };

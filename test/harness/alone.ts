@@ -4,5 +4,7 @@ export const alone = {
   together: () => undefined,
   halted: () => '',
   spoken: async () => {},
+  planning: () => false,
+  replacePlan: async () => {},
   close: async () => '',
 };

@@ -7,6 +7,7 @@ import type { Page } from '../../bot/src/approval/view.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { type Conversation, createConversation } from '../../bot/src/tasks/conversation.ts';
+import { planningStore } from '../../bot/src/tasks/planning.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Content, Matrix } from '../../bot/src/types.ts';
 import { alone } from '../harness/alone.ts';
@@ -58,6 +59,7 @@ before(async () => {
     model: 'scripted',
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
     tasks,
+    planning: planningStore(openDatabase(':memory:')),
     matrix,
     roomOf: () => room,
     waits: () => false,

@@ -30,9 +30,26 @@ let instance: Instance;
 let phone: Phone;
 let ledger: Ledger;
 
+const greeting = { script: 'echo hello > greeting' };
+/** What the model does where a plan is wanted first. */
+const mending = [
+  { say: 'I begin at once. ', call: { tool: 'bash', args: greeting } },
+  { say: 'So here is my plan. ', call: { tool: 'plan', args: { words: '1. Look. 2. Mend it.' } } },
+  {
+    say: 'With the command. ',
+    call: {
+      tool: 'plan',
+      args: { words: 'Mend it by one command.', steps: [{ tool: 'bash', arguments: greeting }] },
+    },
+  },
+  { say: 'Now it runs. ', call: { tool: 'bash', args: greeting } },
+  { say: 'The greeting is mended.' },
+];
+
 before(async () => {
   instance = await startInstance({
     model: 'scripted',
+    scripts: { 'mend the greeting': mending },
     overrides: { approvals: { reads: { uses: 0 } } }, // story-cards.test.ts is about those
   });
   phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
@@ -206,6 +223,24 @@ test('the first deviation from a plan ends it, shows the difference and asks', a
     (await lastStories(3)).map((s) => s.join(' ')),
     [leased.join(' '), 'requested posted denied', ran.join(' ')],
   );
+});
+
+test('a plan first: nothing else is asked, it is talked over, and the same conversation carries it out', async () => {
+  await phone.say('!plan mend the greeting');
+  const early = await pollCard('1. Look. 2. Mend it.');
+  assert.ok(early.text.includes('this lets nothing run'));
+  assert.match(toldModel(), /NOT ASKED: the owner wants to approve a plan first/);
+  await phone.say('Name the command, please.');
+  const plan = await pollCard('Mend it by one command.');
+  await sees(phone, '🚫 taken back: another plan takes its place');
+  assert.ok(plan.text.includes('echo hello > greeting') && !phone.cards().some(isTapped));
+  await phone.vote(plan.id, [answerOf(plan, 'Approve')]);
+  await sees(phone, 'The greeting is mended.', 30);
+  const planned = ['requested', 'posted', 'approved', 'applied'];
+  assert.deepEqual(await lastStories(3), [['requested', 'posted', 'void'], planned, leased]);
+  const { messages = [] } = instance.model?.seen.at(-1) ?? {};
+  assert.ok(JSON.stringify(messages).includes('mend the greeting'), 'the same session');
+  await hears(phone, '!new', 'New task'); // by its script the model would go on with this one
 });
 
 test('a model that refuses our key is told in the room, in words; after that all goes on', async () => {

@@ -5,13 +5,16 @@ import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { createConversation } from '../../bot/src/tasks/conversation.ts';
+import { planningStore } from '../../bot/src/tasks/planning.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Matrix } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
 /** A brain that makes sessions when it is told to, and remembers what it was prompted with. */
 function scene() {
-  const tasks = taskStore(openDatabase(':memory:'));
+  const db = openDatabase(':memory:');
+  const tasks = taskStore(db);
+  const planning = planningStore(db);
   const made: PromiseWithResolvers<string>[] = [];
   const prompts: string[] = [];
   const aborted: string[] = [];
@@ -44,12 +47,14 @@ function scene() {
       said.push(`edit of ${event}: ${content.body}`);
     },
   } as unknown as Matrix;
-  const start = (of = tasks) =>
+  const start = (of = tasks, more: { planFirst?: boolean } = {}) =>
     createConversation({
+      ...more,
       brain,
       model: '',
       hands: (task) => ({ task, url: '', token: '' }),
       tasks: of,
+      planning,
       matrix,
       roomOf: () => room,
       waits: (task) => waiting.has(task),
@@ -67,7 +72,20 @@ function scene() {
     tell({ type: 'up' });
     await settled();
   };
-  return { conversation, tasks, made, prompts, aborted, refuses, waiting, tell, said, underWay, start };
+  return {
+    conversation,
+    tasks,
+    planning,
+    made,
+    prompts,
+    aborted,
+    refuses,
+    waiting,
+    tell,
+    said,
+    underWay,
+    start,
+  };
 }
 const settled = () => new Promise(setImmediate);
 let actions = 0;
@@ -407,4 +425,40 @@ test('a restarted brain is not asked again what it goes on with by an outcome, o
   s.tell({ type: 'up' });
   await settled();
   assert.deepEqual(s.prompts, ['s-main: Go.', 's-main: Go.']);
+});
+
+test('a plan first: told once, over when a plan is approved or done without, not when one is replaced or denied', async () => {
+  const { conversation, planning, prompts, underWay, said } = scene();
+  await underWay();
+  const plan = (task = 'main') =>
+    ({ action: { id: `a${++actions}`, kind: 'plan', task, requester: 'brain' } }) as unknown as Page;
+  assert.equal(await conversation.plan('main', 'mend it'), '');
+  assert.match(prompts.at(-1) ?? '', /^s-main: The owner wants to see a plan .*\n\nmend it$/s);
+  assert.match(conversation.describe('main').join(), /a plan first/);
+  await conversation.hear('main', 'smaller steps');
+  assert.equal(prompts.at(-1), 's-main: smaller steps');
+  const told = prompts.length;
+  await conversation.over(plan(), { ...ended('void'), reason: 'another plan takes its place' }, false);
+  await settled();
+  assert.equal(prompts.length, told, 'its agent put the other one itself');
+  await conversation.over(plan(), ended('denied'), false);
+  await settled();
+  assert.match(prompts.at(-1) ?? '', /DENIED/);
+  assert.ok(planning.is('main'));
+  await conversation.over(plan(), ended('applied'), false);
+  await settled();
+  assert.match(prompts.at(-1) ?? '', /APPROVED\. It is a plan/, 'in the same session');
+  assert.ok(!planning.is('main'));
+  await conversation.plan('main', 'and now?');
+  assert.ok(conversation.withoutPlan('main'));
+  assert.ok(!conversation.withoutPlan('main') && !planning.is('main'));
+  assert.deepEqual(said, []);
+});
+
+test('where every task is to begin with a plan, one does; the twin begins at once', async () => {
+  for (const planFirst of [true, false]) {
+    const { planning, start } = scene();
+    const task = start(undefined, { planFirst }).newTask('main', 'new');
+    assert.equal(planning.is(task.id), planFirst);
+  }
 });

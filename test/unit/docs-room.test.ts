@@ -140,6 +140,18 @@ test('docs/room.md shows the messages as they are', async (t) => {
   await pass(2);
   show(last());
 
+  setPolicy(policyFrom());
+  const words = '1. See what test there is.\n2. Mend the greeting.\n3. The test is green.';
+  const test = { kind: 'bash', args: { script: 'npm test', cwd: '.', env: {}, timeout: 60 } };
+  const planned = { kind: 'plan', workspace, task: 'task', requester: 'brain' };
+  const planning = async (steps: object[]) =>
+    d.desk.ask({ ...planned, args: { words, steps, seconds: 3600 } } as Asked);
+  await planning([test]);
+  show(`${last()}\n( ) Approve   ( ) Deny`);
+  await d.desk.replacePlan('task');
+  await pass(2);
+  show(last());
+
   const outages = createOutages({
     ...{ db: d.db, matrix: d.matrix, log },
     rooms: () => [...d.book.rooms().values()] as never,

@@ -97,6 +97,33 @@ test('what could not be recorded was not asked, and frees its place', async () =
   assert.equal(asks.length, mostOpen + 1);
 });
 
+test('where the owner wants a plan first, nothing else is asked but what reads; a plan ends the turn, and takes another’s place', async () => {
+  const replaced: string[] = [];
+  const { open, asks, settled, start } = setUp(5, {
+    planning: (task) => task === 't',
+    replacePlan: async (task) => void replaced.push(task),
+  });
+  const refused = await start();
+  assert.match(refused.text, /^NOT ASKED: the owner wants to approve a plan first/);
+  assert.equal(refused.isError, true);
+  assert.equal(asks.length, 0);
+  const where = { workspace: 'w', task: 't', requester: 'brain' as const };
+  const plan: Asked = { ...where, kind: 'plan', args: { words: 'Look.', steps: [], seconds: 9 } };
+  assert.match((await start(plan)).text, /^PENDING: action a1/, 'at once, while nobody decided');
+  assert.deepEqual(replaced, ['t'], 'any that waits goes before it is asked');
+  open[0]?.({ state: 'applied', output: '', truncated: false });
+  await until('settled', () => settled.length === 1);
+  assert.equal(settled[0]?.delivered, false, 'its end is told as a message');
+  const reads = start({ ...where, kind: 'list', args: { path: '.' } });
+  await until('the read is asked', () => asks.length === 2);
+  open[1]?.(done);
+  assert.match((await reads).text, /ended with exit 0/);
+  const other = start(asked('other'));
+  await until('another task is asked as usual', () => asks.length === 3);
+  open[2]?.(done);
+  await other;
+});
+
 /** As many of one kind as there are become one plan. */
 const together = (all: readonly Asked[]): Asked =>
   ({

@@ -308,6 +308,19 @@ test('a plan covers its steps in their order, each once, for its own task', () =
   assert.equal(s.use(plan, run('three'), 4), 'lease_over');
 });
 
+test('a plan may say in words what it has no exact steps for; words let nothing run', () => {
+  const s = scene();
+  const inWords = s.grant('plan', { words: 'First look, then mend.', steps: [], seconds: 100 });
+  assert.equal(inWords.length, 15, 'it is in force');
+  assert.equal(s.use(inWords, run('true'), 1), 'no_lease', 'and gives nothing');
+  const both = s.grant('plan', { words: 'Run it.', steps: [run('true')], seconds: 100 });
+  assert.equal(s.use(both, run('false'), 1), 'not_covered', 'its steps alone');
+  assert.equal(s.use(both, run('true'), 1), '');
+  for (const words of ['', ' ', 7, null, 'x'.repeat(4001)])
+    for (const steps of [[], [run('true')]])
+      assert.equal(s.grant('plan', { words, steps, seconds: 100 }), 'body_invalid', JSON.stringify(words));
+});
+
 test('a plan is no way around the policy: its steps’ quorum is its own, and a closed class is in none', () => {
   const steps = [read('a'), run('b')];
   const strict = {

@@ -56,6 +56,8 @@ export type Desk = {
   stop(workspace: string, by: string): Promise<number>;
   /** Ends what was granted for a workspace's task: it is over. */
   endTask(workspace: string): Promise<unknown>;
+  /** Takes the plans of a task back that wait for an answer: it puts another one. */
+  replacePlan(task: string): Promise<void>;
   /** Ends a terminal of the agent's own, which needs nobody's leave. Returns what to tell it. */
   close(task: string, number: number): Promise<string>;
   /** Writes `expired` for every card whose decide-by has passed. */
@@ -189,6 +191,14 @@ export function createDesk(o: DeskOptions): Desk {
         if (isUnderWay(book.state(action.id)))
           await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: {} }));
       await grants.endOf(workspace, 'its task is over');
+    },
+    async replacePlan(task) {
+      const mine = book.unfinished().filter((p) => p.action.task === task && p.action.kind === 'plan');
+      for (const { action, digest } of mine) {
+        if (!['posted', 'endorsed'].includes(book.state(action.id))) continue;
+        await voided(action.id, digest, reasons.replaced);
+        cards.set(action.id, { open: false });
+      }
     },
     async close(task, number) {
       const page = book.unfinished().find((p) => p.number === number && p.action.task === task);

@@ -1,4 +1,5 @@
 /** One tool call of the brain: asked of the owner in its turn, waited for a while, answered with the outcome or with PENDING. */
+import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import { NotAsked } from '../desk/refusals.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
@@ -12,11 +13,18 @@ export type CallsOptions = LineOptions & {
   halted(task: string): string;
   /** Resolves when what the brain said before this call stands in the room: a card comes after its reason. */
   spoken(task: string, call: { tool: string; args: unknown }): Promise<void>;
+  /** Whether the owner wants a plan of this task before anything else. */
+  planning(task: string): boolean;
+  /** Takes the task's plans back that wait for an answer. */
+  replacePlan(task: string): Promise<void>;
   /** Ends the task's terminal of that number. Returns what to tell its brain. */
   close(task: string, number: number): Promise<string>;
   /** Seconds between two notices that the call still waits. */
   beat?: number;
 };
+
+const planFirst =
+  'NOT ASKED: the owner wants to approve a plan first. Put it to them with the tool `plan`; read_file, list and grep are there to look around. Nothing ran.';
 
 export type Answer = { text: string; isError: boolean };
 /**
@@ -33,6 +41,9 @@ export function openCalls(o: CallsOptions): Call {
   const lines = new Map<string, Line>();
 
   return async (asked, { signal, sent, progress }) => {
+    const plans = o.planning(asked.task);
+    if (plans && asked.kind !== 'plan' && traits(asked.kind).class !== 'read') return refused(planFirst);
+    if (plans && asked.kind === 'plan') await o.replacePlan(asked.task);
     const line = lines.get(asked.task) ?? createLine(o);
     lines.set(asked.task, line);
     const over = AbortSignal.any([signal, AbortSignal.timeout(wait * 1000)]);
@@ -55,7 +66,8 @@ export function openCalls(o: CallsOptions): Call {
       const { action, outcome } = open;
       stage = `action ${action} waits for the owner`;
       progress(stage);
-      const first = await Promise.race([outcome, ended(over)]);
+      // Whoever plans is talked to about the plan: its turn ends here, and what becomes of the plan comes as a message.
+      const first = plans && asked.kind === 'plan' ? undefined : await Promise.race([outcome, ended(over)]);
       const carried = first !== undefined && !halted(asked.task);
       void outcome.then(async (o) => {
         const delivered = carried && (await sent) && !signal.aborted;

@@ -48,7 +48,7 @@ export function describeOutcome(action: string, o: Outcome): string {
     case 'void':
       return `Action ${action} is VOID and did not run.${why} Ask again if it is still needed.`;
     case 'applied':
-      return `Action ${action} was APPROVED. It is a plan: call its steps now, in their order, exactly as they stand in it. Any other call ends the plan and asks again.`;
+      return `Action ${action} was APPROVED. It is a plan: call its steps now, in their order, exactly as they stand in it. Any other call ends the plan and asks again. What it says in words alone you do after them, each call asked for.`;
     case 'open':
       if (o.output) return `Action ${action} was APPROVED. ${o.output}`;
       return `Action ${action} was APPROVED and the network is open, for what it names alone: what you run from now on in this task finds its way by HTTPS_PROXY, which curl, git, npm, pip, cargo and go go by. Another host is refused with a sentence that says so.`;

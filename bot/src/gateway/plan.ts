@@ -1,18 +1,21 @@
 /** The brain's `plan` tool: an ordered list of exact calls, put to the owner as one card. */
 import type { Act, Asked } from '@pocketcoder/ledger/src/action.ts';
 import { z } from 'zod';
-import { askedBy, tools, wordsOf } from './tools.ts';
+import { askedBy, text, tools, wordsOf } from './tools.ts';
 
 export const mostSteps = 50;
 /** Seconds within which the steps of an approved plan have to begin. */
 const seconds = 3600;
 
-const steps = z.strictObject({
-  steps: z
-    .array(z.looseObject({ tool: z.string(), arguments: z.unknown() }))
-    .min(1)
-    .max(mostSteps),
-});
+const plan = z
+  .strictObject({
+    words: text(4000).optional(),
+    steps: z
+      .array(z.looseObject({ tool: z.string(), arguments: z.unknown() }))
+      .max(mostSteps)
+      .default([]),
+  })
+  .refine(({ words, steps }) => words?.trim() || (words === undefined && steps.length > 0));
 const { description, of } = wordsOf('plan');
 /**
  * What a step's arguments may be called, with their types and nothing else: of one name, tools differ in the rest. An object
@@ -40,14 +43,20 @@ export const planTool = {
   description,
   inputSchema: {
     ...closed,
-    properties: { steps: { type: 'array', minItems: 1, maxItems: mostSteps, items: step } },
-    required: ['steps'],
+    properties: {
+      words: { type: 'string', description: of['words'] },
+      steps: { type: 'array', maxItems: mostSteps, items: step, description: of['steps'] },
+    },
   },
 };
 
 /** These acts in this order, as one action of the brain. */
-export const planOf = (where: { workspace: string; task: string }, acts: readonly Act[]): Asked => ({
-  ...{ kind: 'plan', args: { steps: acts, seconds }, requester: 'brain' },
+export const planOf = (
+  where: { workspace: string; task: string },
+  acts: readonly Act[],
+  words?: string,
+): Asked => ({
+  ...{ kind: 'plan', args: { steps: acts, seconds, ...(words && { words }) }, requester: 'brain' },
   ...{ workspace: where.workspace, task: where.task },
 });
 
@@ -56,10 +65,10 @@ export function planAsked(
   where: { workspace: string; task: string },
   given: unknown,
 ): { asked: Asked } | { wrong: string } {
-  const { data } = steps.safeParse(given);
+  const { data } = plan.safeParse(given);
   if (!data)
     return {
-      wrong: `a plan has "steps", from 1 to ${mostSteps} of them, each with "tool" and "arguments", and nothing else`,
+      wrong: `a plan has "words", at most 4000 bytes, or "steps", from 1 to ${mostSteps} of them, each with "tool" and "arguments", or both, and nothing else`,
     };
   const acts: Act[] = [];
   for (const [i, { tool, arguments: args }] of data.steps.entries()) {
@@ -67,5 +76,5 @@ export function planAsked(
     if ('wrong' in asked) return { wrong: `step ${i + 1}: ${asked.wrong}` };
     acts.push({ kind: asked.asked.kind, args: asked.asked.args } as Act);
   }
-  return { asked: planOf(where, acts) };
+  return { asked: planOf(where, acts, data.words) };
 }

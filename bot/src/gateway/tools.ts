@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { inOurWords, most } from './input.ts';
 
 /** Text of at most so many UTF-8 bytes. Half a surrogate pair has no bytes that could be approved, so it is refused. */
-const text = (most: number, least = 1) =>
+export const text = (most: number, least = 1) =>
   z
     .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be a string') })
     .refine((value) => value.length >= least, 'is empty')

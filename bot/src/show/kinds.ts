@@ -199,10 +199,14 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   },
   plan: {
     wish: 'carry out a plan',
-    size: ({ steps }) => `${steps.length} steps`,
-    parts: ({ steps, seconds }) => [
+    size: ({ steps: { length } }) => (length > 0 ? `${length} ${length > 1 ? 'steps' : 'step'}` : 'in words'),
+    parts: ({ steps, seconds, words }) => [
+      ...(words === undefined ? [] : labelled('the plan in the agent’s own words:', words)),
+      ...(words !== undefined && steps.length > 0 ? [{ line: 'what it lets run:' }] : []),
       ...acts(steps),
-      { line: `each once, in this order, within ${duration(seconds)}; anything else asks again` },
+      steps.length > 0
+        ? { line: `each once, in this order, within ${duration(seconds)}; anything else asks again` }
+        : { line: 'this lets nothing run: what it leads to is asked for, each by its own card' },
     ],
   },
   lease: {

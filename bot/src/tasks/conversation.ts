@@ -1,5 +1,6 @@
 /** Plain words to the brain and its answers to the room: one task is one session, one workspace has one current task. */
 import { randomInt } from 'node:crypto';
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
@@ -8,6 +9,7 @@ import { createVoice, type Made } from '../room/voice.ts';
 import { message } from '../show/blocks.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
+import type { Planning } from './planning.ts';
 import type { Task, TaskStore } from './tasks.ts';
 import { createTurns } from './turns.ts';
 
@@ -18,6 +20,9 @@ export type ConversationOptions = {
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
+  planning: Planning;
+  /** Every task begins with a plan. */
+  planFirst?: boolean;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;
   /** Whether an action that a task's brain asked for is still to end. */
@@ -34,6 +39,10 @@ export type Conversation = {
   newTask(workspace: string, title: string): Task;
   /** Words of an enrolled device. Returns what to say at once, or ''. @param about the action that they reply to, or '' */
   hear(workspace: string, text: string, about?: string): Promise<string>;
+  /** As `hear`, of what is to be planned first. */
+  plan(workspace: string, text: string): Promise<string>;
+  /** Does without the plan that was asked for. Returns whether one was. */
+  withoutPlan(workspace: string): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
   tell(task: string, text: string, action: string): Promise<string>;
   /** Somebody of an enrolled device turned to the agent again, by a file: a stop is over. */
@@ -66,7 +75,7 @@ const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
 
 export function createConversation(o: ConversationOptions): Conversation {
-  const { brain, tasks, log } = o;
+  const { brain, tasks, planning, log } = o;
   const voice = createVoice(o);
   const turns = createTurns(tasks, o.waits);
   let up = false;
@@ -95,6 +104,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     const id = taskId();
     const task = { id, workspace, session: '', title: title || `task ${id}`, createdAt: Date.now() };
     tasks.add(task);
+    if (o.planFirst) planning.begin(id);
     void debts?.end(workspace);
     return task;
   }
@@ -106,18 +116,30 @@ export function createConversation(o: ConversationOptions): Conversation {
     return leak && `⚠️ Not told to the agent: ${leak}.`;
   }
 
+  async function hear(workspace: string, text: string, about?: string): Promise<string> {
+    if (!debts) return noModel;
+    const task = currentTask(workspace);
+    const why = kept(`${task.title}\n${text}`);
+    if (why) return why;
+    tasks.goOn(workspace);
+    const denied = tasks.denied(task.id, about);
+    const words = denied ? `About action ${denied}, which was denied. The owner's reason: ${text}` : text;
+    return debts.owe(task.id, planning.preface(task.id) + words);
+  }
+
   return {
     currentTask,
     newTask,
-    async hear(workspace, text, about) {
-      if (!debts) return noModel;
-      const task = currentTask(workspace);
-      const why = kept(`${task.title}\n${text}`);
-      if (why) return why;
-      tasks.goOn(workspace);
-      const denied = tasks.denied(task.id, about);
-      const words = denied ? `About action ${denied}, which was denied. The owner's reason: ${text}` : text;
-      return debts.owe(task.id, words);
+    hear,
+    plan(workspace, text) {
+      if (debts) planning.begin(currentTask(workspace).id);
+      return hear(workspace, text);
+    },
+    withoutPlan(workspace) {
+      const task = tasks.current(workspace);
+      const was = task !== undefined && planning.is(task.id);
+      if (was) planning.end(task.id);
+      return was;
     },
     async tell(task, text, action) {
       return debts ? kept(text) || debts.owe(task, text, action) : noModel;
@@ -127,8 +149,9 @@ export function createConversation(o: ConversationOptions): Conversation {
       const { id: action, task: of, requester } = page.action;
       const task = tasks.get(of);
       if (!task || requester !== 'brain') return;
+      if (page.action.kind === 'plan' && outcome.state === 'applied') planning.end(of);
       const owed = { task: of, text: describeOutcome(action, outcome) };
-      const told = delivered || !debts || !tasks.isCurrent(task);
+      const told = delivered || !debts || !tasks.isCurrent(task) || outcome.reason === reasons.replaced;
       if (!tasks.tell(action, told ? undefined : owed) || tasks.halted(of)) return;
       if (outcome.state === 'denied') tasks.deny(action, of);
       void debts?.pay();
@@ -148,7 +171,8 @@ export function createConversation(o: ConversationOptions): Conversation {
     },
     describe(workspace) {
       const task = tasks.current(workspace);
-      return [task ? voice.describe(task) : 'no task yet'];
+      const first = task && planning.is(task.id) ? ' · a plan first' : '';
+      return [task ? voice.describe(task) + first : 'no task yet'];
     },
     modelName: () =>
       brain ? `The model is ${o.model}. It is chosen in pocketcoder.yaml, at the console.` : noModel,

@@ -75,6 +75,19 @@ export const everyday: readonly Command[] = [
       }),
     ],
   },
+  {
+    name: 'plan',
+    summary: 'say what should be planned first: nothing is done before you approve a plan',
+    everyday: true,
+    ways: [
+      way([oneOf('off')], ({ conversation, workspace }) =>
+        conversation.withoutPlan(workspace)
+          ? 'No plan is asked for any more: each action is asked for as usual.'
+          : 'No plan was asked for.',
+      ),
+      way([rest('TEXT')], ({ conversation, workspace }, text) => conversation.plan(workspace, text)),
+    ],
+  },
   { name: 'workspaces', summary: 'all workspaces, and what waits in each', ways: [way([], workspaces)] },
   {
     name: 'poll',
