@@ -94,6 +94,16 @@ test('docs/room.md shows the messages as they are', async (t) => {
   await pass(2);
   show(below(last()));
 
+  for (const path of ['package.json', 'greet.js', 'greet.test.js']) {
+    const args = { path, offset: 0, limit: 1000 };
+    const read = { kind: 'read_file', args, workspace, task: 'task', requester: 'brain' } as Asked;
+    const { action } = await d.desk.ask(read);
+    begin(action);
+    by(action, 'succeeded', { ...ends, output: '{}\n' });
+  }
+  await pass(2);
+  show(last());
+
   for (const [state, exit, output] of [
     ['failed', 1, failing],
     ['succeeded', 0, 'ℹ pass 3\nℹ fail 0\n'],

@@ -15,6 +15,7 @@ import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import { createOutputs, head, outcomeOf, outputBelow, type Whole } from './output.ts';
 import { cardContent, createProgress, standsText, wasOpen } from './progress.ts';
+import { createReads } from './reads.ts';
 import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
@@ -46,6 +47,7 @@ export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
   const outputs = createOutputs(matrix);
   const progress = createProgress({ ...o, written: outputs.written });
+  const reads = createReads(o);
 
   /** What the room keeps of the ledger, so that a ledger that was taken back shows. */
   const checkpoint = ({ seq, hash }: Entry): Content => ({ 'org.pocketcoder.checkpoint': { seq, hash } });
@@ -70,7 +72,14 @@ export function createOutcomes(o: OutcomesOptions) {
     how: { below, more: proofOf(page, entry, book) },
   });
 
-  /** Ends the card in its message, below the unchanged action (a poll by its reply). What its asker wants to read whole comes along. */
+  /** A person who asked for it themselves has all that it wrote, as a file where it is long. */
+  async function attachOwn(page: Page, room: RoomId, outcome: Whole, entry: Entry): Promise<void> {
+    const { id, requester } = page.action;
+    if (requester === 'brain' || !page.story.some((e) => e.kind === 'claimed')) return;
+    await outputs.attach(page, room, outcome, outputBelow(page, outcome).cut, entry, `output-file-${id}`);
+  }
+
+  /** Ends the card in its message, below the unchanged action (a poll by its reply). */
   async function close(page: Page, card: Card, outcome: Whole, entry: Entry): Promise<void> {
     if (card.open) cards.set(card.action, { open: false });
     const { line, how } = ended(page, outcome, entry);
@@ -80,9 +89,7 @@ export function createOutcomes(o: OutcomesOptions) {
     }
     const content = cardContent(card, page, line, how);
     await progress.finish(card, { ...content, ...checkpoint(entry) });
-    const { cut } = outputBelow(page, outcome);
-    if (page.action.requester !== 'brain' && page.story.some((e) => e.kind === 'claimed'))
-      await outputs.attach(page, card.room, outcome, cut, entry, `output-file-${card.action}`);
+    await attachOwn(page, card.room, outcome, entry);
   }
 
   /** Then takes the bot's chips away. */
@@ -94,11 +101,12 @@ export function createOutcomes(o: OutcomesOptions) {
 
   /** What ran by a lease had no card: one quiet message says how it ended and what it was. */
   async function tellLeased(page: Page, outcome: Whole, entry: Entry): Promise<void> {
-    const room = book.rooms().get(page.action.workspace);
+    const room = book.rooms().get(page.action.workspace) as RoomId | undefined;
     if (!room) return;
     const { line, how } = ended(page, outcome, entry);
     const content = { ...told(page.action, page, `#${page.number} ${line}`, how), ...checkpoint(entry) };
-    await matrix.post(room as RoomId, 'm.room.message', content, { txn: `end-${page.action.id}` });
+    await matrix.post(room, 'm.room.message', content, { txn: `end-${page.action.id}` });
+    await attachOwn(page, room, outcome, entry);
   }
 
   async function end(page: Page, entry: Entry): Promise<void> {
@@ -116,6 +124,7 @@ export function createOutcomes(o: OutcomesOptions) {
     await o.onShown(page, outcome);
     if (failed) throw failed.error;
     if (card) await clear(cards.get(card.action) ?? card);
+    else if (reads.counts(page)) reads.show(page);
     else if (ranByLease(page)) await tellLeased(page, outcome, entry);
   }
 
@@ -144,6 +153,7 @@ export function createOutcomes(o: OutcomesOptions) {
     /** After a restart: shows how what is open stands, and the endings that the room has not seen. */
     async catchUp(): Promise<void> {
       progress.look();
+      reads.begin();
       for (const page of book.unfinished().filter(wasOpen)) await opened(page);
       const shown = cards.unended().flatMap((card) => book.page(card.action) ?? []);
       for (const page of [...shown, ...book.over().filter(ranByLease)]) {
