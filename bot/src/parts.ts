@@ -18,7 +18,9 @@ import { createAsks } from './gateway/asks.ts';
 import { openText } from './gateway/close.ts';
 import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
+import { createBoard } from './room/board.ts';
 import { createWatch } from './room/guard.ts';
+import { listStore } from './room/lists.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
 import { wasOpen } from './room/progress.ts';
@@ -48,6 +50,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const tasks = taskStore(db);
   const planning = planningStore(db);
   const troubles = troubleStore(db);
+  const lists = listStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
   const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
@@ -94,7 +97,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
-    ...{ brain, tasks, planning, matrix, roomOf, leak, log },
+    ...{ brain, tasks, lists, planning, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
     model: c.brain?.model ?? '',
     ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
@@ -126,18 +129,21 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     },
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
-  const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
-  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
-  const relay = createRelay({
-    ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    ...{ health: health.lines, repository, show: outcomes.show },
-  });
-  const watch = createWatch(relay, troubles, log);
-  const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
   const outages = createOutages({
     ...{ db, matrix, log },
     rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
   });
+  const board = createBoard({
+    ...{ db, matrix, cards, book, lists, overview: conversation.overview, down: outages.down, log },
+  });
+  const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
+  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
+  const relay = createRelay({
+    ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
+    ...{ health: health.lines, repository, show: outcomes.show, board },
+  });
+  const watch = createWatch(relay, troubles, log);
+  const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
 
   return {
     ...{
@@ -155,6 +161,6 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       conversation,
       outcomes,
     },
-    ...{ sentFiles, tour, relay, watch, workspaces, outages, health },
+    ...{ sentFiles, tour, relay, watch, workspaces, outages, board, health },
   };
 }

@@ -59,6 +59,7 @@ before(async () => {
     model: 'scripted',
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
     tasks,
+    lists: { set() {} },
     planning: planningStore(openDatabase(':memory:')),
     matrix,
     roomOf: () => room,

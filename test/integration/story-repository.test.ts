@@ -100,7 +100,7 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('a task on a cloned repository, from the prompt to the exported patch, through the phone alone', async () => {
+test('a task on a cloned repository, from the prompt to the exported patch, through the phone alone', async (t) => {
   const added = await instance.run(['workspace', 'add', 'sums', `file://${origin}`, '--json']);
   assert.equal(added.code, 0, added.err);
   const { room } = added.events.find(({ event }) => event === 'workspace') as { room: string };
@@ -125,7 +125,8 @@ test('a task on a cloned repository, from the prompt to the exported patch, thro
     'the reads in between went with the first card',
   );
   const { messages, characters, texts } = readerCost(phone, room);
-  console.log(`${messages} messages, ${characters} characters\n\n${texts.join('\n---\n')}`);
+  t.diagnostic(`${messages} messages, ${characters} characters\n\n${texts.join('\n---\n')}`);
+  assert.ok(messages <= 10 && characters <= 1500, `${messages} messages, ${characters} characters`);
 
   await phone.say('!diff', room);
   assert.match(

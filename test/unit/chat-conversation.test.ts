@@ -54,6 +54,7 @@ function scene() {
       model: '',
       hands: (task) => ({ task, url: '', token: '' }),
       tasks: of,
+      lists: { set() {} },
       planning,
       matrix,
       roomOf: () => room,

@@ -40,6 +40,7 @@ function scene() {
   const start = () => {
     const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
+    const board = { removed() {} };
     const parts = {
       ...d,
       conversation,
@@ -47,7 +48,7 @@ function scene() {
       tour,
       sentFiles: {} as never,
       health: () => [],
-      ...{ repository: () => assert.fail(), show: () => assert.fail() },
+      ...{ repository: () => assert.fail(), show: () => assert.fail(), board },
       log,
     };
     const relay = createRelay(parts);

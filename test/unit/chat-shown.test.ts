@@ -65,7 +65,6 @@ function talking() {
   return {
     ...r,
     says: (text: string) => ears.tell({ type: 'text', session: 's', part: 'p', delta: '', text, done: true }),
-    plans: (text: string) => ears.tell({ type: 'todo', session: 's', todos: [{ text, state: 'pending' }] }),
   };
 }
 
@@ -73,18 +72,13 @@ test('attack-22 what the agent says is marked as its words, line by line, in bot
   const scene = talking();
   const any = () => true;
   scene.says(fake);
-  const words = await scene.until(any);
-  scene.posted.length = 0;
-  scene.plans(`look\n${fake}`);
-  const list = await scene.until(any);
-  for (const content of [words, list]) {
-    const { own, said, quoted } = lines(String(content['body']));
-    assert.deepEqual([own, quoted], [['agent:'], '']);
-    const frame = framed(String(content['formatted_body']));
-    assert.deepEqual([frame.own, frame.text], [['agent:'], said]);
-    assert.ok(said.includes('\\u{202E}\\u{1B}[2K') && said.includes('\n| echo hi\n'));
-    assert.deepEqual(content['m.mentions'], {});
-  }
+  const content = await scene.until(any);
+  const { own, said, quoted } = lines(String(content['body']));
+  assert.deepEqual([own, quoted], [['agent:'], '']);
+  const frame = framed(String(content['formatted_body']));
+  assert.deepEqual([frame.own, frame.text], [['agent:'], said]);
+  assert.ok(said.includes('\\u{202E}\\u{1B}[2K') && said.includes('\n| echo hi\n'));
+  assert.deepEqual(content['m.mentions'], {});
   const card = toText(chipCard(bash('rm -rf x'), secrets));
   assert.deepEqual(
     lines(card).quoted,

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createBoard } from '../../bot/src/room/board.ts';
 import type { CommandContext } from '../../bot/src/room/commands/command.ts';
 import { runCommand } from '../../bot/src/room/commands/table.ts';
+import { listStore } from '../../bot/src/room/lists.ts';
 import { createOutages } from '../../bot/src/room/outages.ts';
 import { createOutcomes } from '../../bot/src/room/outcomes.ts';
 import type { Content } from '../../bot/src/types.ts';
@@ -128,6 +130,22 @@ test('docs/room.md shows the messages as they are', async (t) => {
   const context = { ...d, workspace, role: 'owner' } as unknown as CommandContext;
   show(await runCommand('!pending', context));
   show(await runCommand('!leases', context));
+  const lists = listStore(d.db);
+  lists.set('task', [
+    { text: 'Write the greeting', state: 'completed' },
+    { text: 'Run its tests', state: 'in_progress' },
+    { text: 'Say what it does in the README', state: 'pending' },
+  ]);
+  const task = {
+    id: 'task',
+    title: 'Greet by name',
+    state: 'working',
+    dollars: 0.0312,
+    current: true,
+  } as const;
+  const pins = { ...d.matrix, pin: async () => {} };
+  await createBoard({ ...d, matrix: pins, lists, overview: () => [task], down: () => [], log }).look();
+  show(last());
   await d.desk.stop(workspace, owner.user);
   by(slow.action, 'killed', { exit: null, signal: 'SIGKILL', reason: 'stopped', output: '' });
   await pass(3);

@@ -28,6 +28,7 @@ import {
   type WireEvent,
   type WithMark,
 } from '../types.ts';
+import type { Board } from './board.ts';
 import type { CommandContext } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
 import { createGuard, type Guard } from './guard.ts';
@@ -51,6 +52,7 @@ export type RelayOptions = {
   health(workspace: string): string[];
   repository: CommandContext['repository'];
   show: CommandContext['show'];
+  board: Pick<Board, 'removed'>;
   log: Logger;
 };
 const unrelated = { about: '', line: '' };
@@ -194,6 +196,7 @@ export function createRelay(o: RelayOptions): Relay {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
       await noteRemoval(t);
+      if (t.type === 'm.room.redaction') o.board.removed(takenAway(t));
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
       if (verdict.do === 'tell')
         return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });

@@ -1,10 +1,11 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
 import type { Logger } from 'pino';
-import type { BrainEvent, Todo } from '../brain/brain.ts';
+import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Task, TaskStore } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
+import type { Lists } from './lists.ts';
 import { spoken } from './prose.ts';
 import { type Status, statusMessage } from './status.ts';
 
@@ -18,7 +19,19 @@ export type Voice = {
   before(session: string, call: Made): Promise<void>;
   /** One line on what a task does. */
   describe(task: Task): string;
+  /** The same, for the room's pinned message. */
+  view(task: Task): { state: 'working' | 'idle'; dollars: number };
 };
+
+type Kind = 'm.text' | 'm.notice';
+/** A part of what it says; `kind` is set once it is in the room: an answer notifies, words on the way to one do not. */
+type Answer = { part: string; status: Status; text: string; stands: string; done: boolean; kind?: Kind };
+
+/**
+ * Milliseconds that its words are held back: what ends meanwhile is shown as what it is, by whether a call follows or the
+ * turn ends. What goes on for longer is taken for an answer.
+ */
+const settling = 700;
 
 /** Milliseconds that a card waits for the words before it: what tells of them may be broken. */
 const patience = 3000;
@@ -26,12 +39,12 @@ const patience = 3000;
 export function createVoice(o: {
   matrix: Matrix;
   tasks: TaskStore;
+  lists: Pick<Lists, 'set'>;
   roomOf(workspace: string): RoomId;
   log: Logger;
 }): Voice {
   const { matrix, tasks, log } = o;
-  const answers = new Map<string, { part: string; status: Status; text: string; stands: string }>();
-  const lists = new Map<string, Status>();
+  const answers = new Map<string, Answer>();
   const costs = new Map<string, number>();
   const busy = new Set<string>();
   /** The message in each room that the model cannot be reached: one an outage, edited once it answers. */
@@ -44,24 +57,21 @@ export function createVoice(o: {
   const titleOf = (task: Task): string => (tasks.isCurrent(task) ? '' : oneLine(task.title, 60));
   const warn = (room: RoomId, text: string) =>
     matrix.post(room, 'm.room.message', message(`⚠️ ${text}`, 'm.text'));
-  const words = (task: Task, text: string, kind: 'm.text' | 'm.notice' = 'm.text') => {
+  const words = (task: Task, text: string, kind: Kind) => {
     const title = titleOf(task);
     return spoken(title ? `agent (${title}):` : 'agent:', text, kind);
   };
-  const checklist = (task: Task, items: readonly Todo[]) => {
-    const marks = { completed: '☑', in_progress: '▶', cancelled: '☒', pending: '☐' };
-    return words(task, items.map((i) => `${marks[i.state]} ${i.text}`).join('\n'), 'm.notice');
-  };
 
   /** What was said so far stands in the room, whether or not more of it comes. */
-  async function stand(task: Task): Promise<void> {
+  async function stand(task: Task, kind: Kind): Promise<void> {
     const answer = answers.get(task.session);
     if (!answer?.text.trim() || answer.stands === answer.text) return;
     answer.stands = answer.text;
-    await answer.status.finish(words(task, answer.text));
+    answer.kind ??= kind;
+    await answer.status.finish(words(task, answer.text, answer.kind));
   }
-  async function finish(task: Task): Promise<void> {
-    await stand(task);
+  async function finish(task: Task, kind: Kind = 'm.notice'): Promise<void> {
+    await stand(task, kind);
     answers.delete(task.session);
   }
 
@@ -71,16 +81,18 @@ export function createVoice(o: {
     unreachable.delete(room);
     if (outage) await matrix.edit(room, outage, message('✅ The model answers again.'));
     if (answers.get(e.session)?.part !== e.part) await finish(task);
-    const answer = answers.get(e.session) ?? {
+    const answer: Answer = answers.get(e.session) ?? {
       part: e.part,
-      status: statusMessage(matrix, room, log),
-      text: '',
-      stands: '',
+      status: statusMessage(matrix, room, log, { after: settling }),
+      ...{ text: '', stands: '', done: false },
     };
-    answer.text = e.text;
+    Object.assign(answer, { text: e.text, done: e.done });
     answers.set(e.session, answer);
-    if (e.done) await stand(task);
-    else if (e.text.trim()) answer.status.show(() => words(task, e.text));
+    if (!e.text.trim()) return;
+    answer.status.show(() => {
+      answer.kind ??= answer.done ? 'm.notice' : 'm.text';
+      return words(task, answer.text, answer.kind);
+    });
   }
 
   const keyOf = ({ tool, args }: Made): string => `${tool} ${JSON.stringify(args)}`;
@@ -92,25 +104,21 @@ export function createVoice(o: {
         case 'text':
           return grow(task, e);
         case 'call': {
-          await stand(task);
+          await stand(task, 'm.notice');
           const key = keyOf(e);
           made.set(e.session, (made.get(e.session) ?? new Set()).add(key));
           for (const go of waiting.get(`${e.session} ${key}`) ?? []) go();
           return;
         }
-        case 'todo': {
-          const list = lists.get(e.session) ?? statusMessage(matrix, room, log);
-          lists.set(e.session, list);
-          if (e.todos.length > 0) list.show(() => checklist(task, e.todos));
-          return;
-        }
+        case 'todo':
+          return o.lists.set(task.id, e.todos);
         case 'busy':
           busy.add(e.session);
           return matrix.typing(room, true);
         case 'idle':
           busy.delete(e.session);
           made.delete(e.session);
-          await finish(task);
+          await finish(task, 'm.text');
           return matrix.typing(room, false);
         case 'error':
           await finish(task);
@@ -135,6 +143,10 @@ export function createVoice(o: {
       });
       waiting.delete(key);
     },
+    view: ({ session }) => ({
+      state: busy.has(session) ? 'working' : 'idle',
+      dollars: costs.get(session) ?? 0,
+    }),
     describe({ title, session }) {
       const cost = costs.get(session);
       return `${title}: ${busy.has(session) ? 'working' : 'idle'}${cost ? ` · ${cost.toFixed(4)} $` : ''}`;

@@ -5,8 +5,11 @@ import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
+import type { Shown } from '../room/board.ts';
+import type { Lists } from '../room/lists.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import { message } from '../show/blocks.ts';
+import { oneLine } from '../show/visible.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
 import type { Planning } from './planning.ts';
@@ -20,6 +23,7 @@ export type ConversationOptions = {
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
+  lists: Pick<Lists, 'set'>;
   planning: Planning;
   /** Every task begins with a plan. */
   planFirst?: boolean;
@@ -62,6 +66,8 @@ export type Conversation = {
   /** Resolves when what the brain said before this call stands in the room. */
   spoken(task: string, call: Made): Promise<void>;
   describe(workspace: string): string[];
+  /** The tasks of a workspace that are at hand, as far as their agent was spoken to. */
+  overview(workspace: string): Shown[];
   modelName(): string;
   /** Takes up the sessions of before a restart and begins to show what the brain says. */
   listen(): void;
@@ -168,6 +174,12 @@ export function createConversation(o: ConversationOptions): Conversation {
     async spoken(task, call) {
       const session = tasks.get(task)?.session;
       if (session) await voice.before(session, call);
+    },
+    overview(workspace) {
+      const task = tasks.current(workspace);
+      return task?.session
+        ? [{ id: task.id, title: oneLine(task.title, 60), ...voice.view(task), current: true }]
+        : [];
     },
     describe(workspace) {
       const task = tasks.current(workspace);
