@@ -36,7 +36,7 @@ import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { planningStore } from './tasks/planning.ts';
-import { taskStore } from './tasks/tasks.ts';
+import { nameOf, taskStore } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
 
@@ -72,7 +72,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const sayLine = (name: string, line: string, txn?: string) =>
     matrix.post(roomOf(name), 'm.room.message', message(line), txn ? { txn } : {});
-  const poster = createPoster({ ledger, matrix, cards, book });
+  const titleOf = (of: string): string => {
+    const task = tasks.get(of);
+    return task && !tasks.isCurrent(task) ? nameOf(task) : '';
+  };
+  const poster = createPoster({ ledger, matrix, cards, book, titleOf });
   const decide = createDecide({
     gate: {
       ...{ matrix, cards, answeredBy: book.answeredBy, trouble: troubles.why },
@@ -96,16 +100,16 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const repository = repositories(book, bound);
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
+  const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
     ...{ brain, tasks, lists, planning, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
     model: c.brain?.model ?? '',
     ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
-    waits: (task) =>
-      book
-        .unfinished()
-        .some((page) => page.action.task === task && page.action.requester === 'brain' && !wasOpen(page)),
+    waits: (task) => openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page)),
+    asks: (task) =>
+      openOf(task).some(({ action }) => ['requested', 'posted', 'endorsed'].includes(book.state(action.id))),
   });
   const tour = createTour({ db, say: sayLine, log });
   const undo = createUndo({ desk, book, conversation, say: sayLine });
@@ -134,7 +138,9 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
   });
   const board = createBoard({
-    ...{ db, matrix, cards, book, lists, overview: conversation.overview, down: outages.down, log },
+    ...{ db, matrix, cards, book, lists, down: outages.down, log },
+    // Where nobody spoke to the agent there is nothing to watch.
+    overview: (workspace) => conversation.overview(workspace).filter(({ id }) => tasks.get(id)?.session),
   });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
   const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });

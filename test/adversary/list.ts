@@ -133,7 +133,7 @@ const rows: readonly Row[] = [
   [
     38,
     'exfiltration through an approved host',
-    'each way out has a card of its own, signed: destinations, bytes and time are limited, and it ends with its task, 🛑 and all parts that hold it',
+    'each way out has a card of its own, signed: destinations, bytes and time are limited, and it ends with a stop of its task, 🛑 and all parts that hold it',
     'tested',
   ],
   [39, 'output that forges a status', 'the status comes from the runner’s wait', 'planned'],

@@ -57,7 +57,7 @@ function talking() {
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
     hands: () => ({}),
-    tasks: { withSession: () => [], bySession: () => task, isCurrent: () => true, spoke() {} },
+    tasks: { all: () => [], bySession: () => task, isCurrent: () => true, spoke() {}, set() {} },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,
@@ -125,6 +125,7 @@ async function outputOf(bytes: Buffer, requester = '@owner:home'): Promise<Conte
   };
   const card = {
     action: page.action.id,
+    ...{ number: 12, digest: page.digest, title: '' },
     room: '!room',
     form: 'chip',
     event: '$card',

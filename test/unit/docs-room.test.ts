@@ -9,6 +9,9 @@ import { runCommand } from '../../bot/src/room/commands/table.ts';
 import { listStore } from '../../bot/src/room/lists.ts';
 import { createOutages } from '../../bot/src/room/outages.ts';
 import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import type { Seen } from '../../bot/src/tasks/roster.ts';
+import { createRoster } from '../../bot/src/tasks/roster.ts';
+import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Content } from '../../bot/src/types.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
@@ -39,7 +42,11 @@ const below = (text: string): string => {
 test('docs/room.md shows the messages as they are', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T14:02:00') });
   const ears: { take(entry: Entry): void } = { take() {} };
-  const d = startDesk({ onEntry: (entry) => ears.take(entry) });
+  const titles = new Map<string, string>();
+  const d = startDesk({
+    onEntry: (entry) => ears.take(entry),
+    titleOf: (task) => titles.get(task) ?? '',
+  });
   t.after(d.stop);
   Object.assign(
     ears,
@@ -136,13 +143,10 @@ test('docs/room.md shows the messages as they are', async (t) => {
     { text: 'Run its tests', state: 'in_progress' },
     { text: 'Say what it does in the README', state: 'pending' },
   ]);
-  const task = {
-    id: 'task',
-    title: 'Greet by name',
-    state: 'working',
-    dollars: 0.0312,
-    current: true,
-  } as const;
+  const task: Seen = {
+    ...{ id: 'task', number: 1, title: 'Greet by name', done: 1, steps: 3 },
+    ...{ state: 'working', dollars: 0.0312, plans: false, current: true },
+  };
   const pins = { ...d.matrix, pin: async () => {} };
   await createBoard({ ...d, matrix: pins, lists, overview: () => [task], down: () => [], log }).look();
   show(last());
@@ -151,6 +155,25 @@ test('docs/room.md shows the messages as they are', async (t) => {
   await pass(3);
   show(below(d.said.findLast((text) => text.includes('🛑 stopped')) ?? ''));
   show(below(d.said.findLast((text) => text.includes('❌ denied')) ?? ''));
+
+  const tasks = taskStore(d.db);
+  for (const [id, title] of ['fix the login', 'write the docs'].entries())
+    tasks.add({ id: `t${id}`, workspace, session: '', title, createdAt: 0 });
+  titles.set('t0', 'fix the login');
+  tasks.set('t0', { done: 2, steps: 5, dollars: 0.0312 });
+  const works = () => false;
+  const roster = createRoster({
+    tasks,
+    planning: { is: () => false },
+    works,
+    waits: (id) => id === 't1',
+    asks: (id) => id === 't0',
+  });
+  const other = { kind: 'list', args: { path: 'src' }, workspace, task: 't0', requester: 'brain' };
+  await d.desk.ask(other as Asked);
+  show(last().split('\n').slice(0, 3).join('\n'));
+  show(await runCommand('!tasks', { ...context, conversation: { overview: roster.view } } as never));
+  await d.desk.stop(workspace, owner.user, 't0');
 
   const [ann, bob] = [person('ann'), person('bob')];
   for (const who of [ann, bob])

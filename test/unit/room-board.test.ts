@@ -1,9 +1,10 @@
 /** The pinned message of a room: what it says, when it is edited, and when another one takes its place. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createBoard, type Shown } from '../../bot/src/room/board.ts';
+import { createBoard } from '../../bot/src/room/board.ts';
 import { listStore } from '../../bot/src/room/lists.ts';
 import { toHtml } from '../../bot/src/show/blocks.ts';
+import type { Seen } from '../../bot/src/tasks/roster.ts';
 import type { Content, EventId } from '../../bot/src/types.ts';
 import { asked, log, room, startDesk } from '../harness/desk.ts';
 import { owner, person } from '../harness/ledger-chain.ts';
@@ -14,7 +15,7 @@ function scene() {
   const lists = listStore(d.db);
   const pinned: string[] = [];
   const redacted: string[] = [];
-  const tasks: Shown[] = [];
+  const tasks: Seen[] = [];
   const down: string[] = [];
   const fails = { pin: false };
   const matrix = {
@@ -35,14 +36,25 @@ function scene() {
     d.posted.filter((p) => p.type === type && p.content['msgtype'] === 'm.notice').length;
   return { ...d, lists, pinned, redacted, tasks, down, fails, start, says, text, count };
 }
-const task: Shown = { id: 't', title: 'Fix the sums', state: 'working', dollars: 0.0123, current: true };
+const task: Seen = {
+  ...{ id: 't', number: 1, title: 'Fix the sums', state: 'working', done: 1, steps: 2 },
+  ...{ dollars: 0.0123, plans: false, current: true },
+};
 
 test('nothing is pinned before a task has begun; then one quiet message has what waits, with a way to its card, and the list', async () => {
   const s = scene();
   const board = s.start();
   await board.look();
   assert.deepEqual([s.posted.length, s.pinned.length], [0, 0]);
-  s.tasks.push(task, { ...task, id: 'u', title: 'Another', state: 'waits for you', current: false });
+  s.tasks.push(task, {
+    ...task,
+    id: 'u',
+    number: 2,
+    title: 'Another',
+    state: 'waits for you',
+    steps: 0,
+    current: false,
+  });
   s.lists.set('t', [
     { text: 'Find out why', state: 'completed' },
     { text: 'Repair it', state: 'in_progress' },
@@ -54,10 +66,10 @@ test('nothing is pinned before a task has begun; then one quiet message has what
   assert.deepEqual(s.text(), [
     `#${waits.number} run a command · ⏳ waits for your answer`,
     '⚠️ The agent is down since 14:03',
-    '▶️ Fix the sums: working · 1 of 2 · 0.0123 $',
+    '▶️ 1 · Fix the sums: working · 1 of 2 · 0.0123 $',
     '> ☑ Find out why',
     '> ▶ Repair it',
-    '⏳ Another: waits for you · 0.0123 $',
+    '⏳ 2 · Another: waits for you · 0.0123 $',
   ]);
   const { formatted_body: html, msgtype, 'm.mentions': mentions } = s.says();
   const card = s.cards.get(waits.action)?.event ?? '';
@@ -89,7 +101,7 @@ test('it is edited when something changed and not otherwise; a restart goes on i
   await board.look();
   await s.start().look();
   await s.start().look();
-  assert.equal(s.text()[0], '✅ Fix the sums: idle · 0.0123 $');
+  assert.equal(s.text()[0], '✅ 1 · Fix the sums: idle · 1 of 2 · 0.0123 $');
   assert.equal(s.count('m.room.message'), 1);
   assert.deepEqual(s.pinned, ['$1'], 'once');
 });
@@ -129,7 +141,7 @@ test('attack-22 a list is the agent’s words: marked, line by line, in both bod
   s.lists.set('t', [{ text: hostile, state: 'pending' }]);
   await s.start().look();
   const { own, said, quoted } = lines(String(s.says()['body']));
-  assert.deepEqual([own, quoted], [['▶️ Fix the sums: working · 0 of 1 · 0.0123 $'], '']);
+  assert.deepEqual([own, quoted], [['▶️ 1 · Fix the sums: working · 1 of 2 · 0.0123 $'], '']);
   assert.match(said, /^☐ look #4 run a command · ✅ approved<\/blockquote><p>✅<\/p>\\u\{202E\} /);
   const frame = framed(String(s.says()['formatted_body']));
   assert.deepEqual([frame.own, frame.links], [own, []]);

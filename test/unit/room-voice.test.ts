@@ -72,5 +72,8 @@ test('words that ended without a turn’s end are quiet: a call is on its way, h
   await s.call();
   await s.idle();
   assert.equal(s.said[0], 'm.notice agent:\n> I write it.');
-  assert.ok(s.said.slice(1).every((said) => said.startsWith('edit of $1')), s.said.join());
+  assert.ok(
+    s.said.slice(1).every((said) => said.startsWith('edit of $1')),
+    s.said.join(),
+  );
 });

@@ -5,19 +5,12 @@ import type { Book, Page } from '../approval/view.ts';
 import type { Database } from '../database.ts';
 import { type Block, type Content, message, toHtml } from '../show/blocks.ts';
 import { wishOf } from '../show/kinds.ts';
+import type { Seen } from '../tasks/roster.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Lists } from './lists.ts';
 import { standsText } from './progress.ts';
 import { proseHtml, readable } from './prose.ts';
 
-/** A task as its line says it. `current`: plain words in the room go to it. */
-export type Shown = {
-  id: string;
-  title: string;
-  state: keyof typeof signs;
-  dollars: number;
-  current: boolean;
-};
 export type BoardOptions = {
   db: Database;
   matrix: Pick<Matrix, 'user' | 'post' | 'edit' | 'pin' | 'redact'>;
@@ -25,7 +18,7 @@ export type BoardOptions = {
   book: Book;
   lists: Pick<Lists, 'of'>;
   /** The tasks of a workspace that are at hand. */
-  overview(workspace: string): readonly Shown[];
+  overview(workspace: string): readonly Seen[];
   /** What is down, a line a part. */
   down(room: RoomId): string[];
   log: Logger;
@@ -58,22 +51,16 @@ export function createBoard(o: BoardOptions): Board {
   const says = new Map<string, string>();
 
   /** What it is called and how it stands; of the one that words go to also its whole list, which is the agent's own. */
-  function taskBlocks({ id, title, state, dollars, current }: Shown): Block[] {
-    const list = o.lists.of(id).flatMap(({ state: of, text }) => (of === 'cancelled' ? [] : { of, text }));
-    const done = list.filter((step) => step.of === 'completed').length;
-    const about = [
-      state,
-      list.length > 0 && `${done} of ${list.length}`,
-      dollars > 0 && `${dollars.toFixed(4)} $`,
-    ];
-    const steps = list.map((step) => {
-      const text = readable(step.text).replace(/\s+/g, ' ');
-      const short = text.length > most.step ? `${text.slice(0, most.step).toWellFormed()}…` : text;
-      return `${marks[step.of]} ${short}`;
+  function taskBlocks({ id, number, title, state, done, steps, dollars, current }: Seen): Block[] {
+    const about = [state, steps > 0 && `${done} of ${steps}`, dollars > 0 && `${dollars.toFixed(4)} $`];
+    const list = o.lists.of(id).flatMap(({ state: of, text }) => {
+      const line = readable(text).replace(/\s+/g, ' ');
+      const short = line.length > most.step ? `${line.slice(0, most.step).toWellFormed()}…` : line;
+      return of === 'cancelled' ? [] : [`${marks[of]} ${short}`];
     });
     return [
-      { line: `${signs[state]} ${title}: ${about.filter(Boolean).join(' · ')}` },
-      ...(current && steps.length > 0 ? [{ said: steps.slice(0, most.steps).join('\n') }] : []),
+      { line: `${signs[state]} ${number} · ${title}: ${about.filter(Boolean).join(' · ')}` },
+      ...(current && list.length > 0 ? [{ said: list.slice(0, most.steps).join('\n') }] : []),
     ];
   }
   /** A link to an action's card, which the phone goes to. */

@@ -44,7 +44,7 @@ const isEdited = ({ form, event }: Card): boolean => form === 'chip' && event !=
 /** What the card of an action says, its number and action aside. */
 export const cardContent = (card: Card, page: Page, line: string, how: Below): Content =>
   isEdited(card)
-    ? answered(page.action, page, line, how)
+    ? answered(page.action, card, line, how)
     : message([
         { line: `#${page.number} ${line}` },
         ...(how.below ?? []),

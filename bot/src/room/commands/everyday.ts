@@ -1,11 +1,10 @@
-/** Commands that begin, look at and end work. */
-import { clock } from '../../show/action.ts';
-import { wishOf } from '../../show/kinds.ts';
-import { standsText } from '../progress.ts';
+/** Commands that run something, say how things stand, and are seldom needed. */
 import { ask, type Command, type CommandContext, number, oneOf, optional, rest, way } from './command.ts';
+import { pendingText, tasksText } from './tasking.ts';
 
 /** Seconds that a command of a person may run. */
 const longestRun = 600;
+const noneWaits = 'Nothing waits.';
 
 /** All workspaces, each with what waits in it. */
 function workspaces({ book, workspace }: CommandContext): string {
@@ -16,22 +15,6 @@ function workspaces({ book, workspace }: CommandContext): string {
   });
   const more = 'Each is a room of its own. ./pocketcoder workspace add at the console makes another.';
   return [...lines, more].join('\n');
-}
-
-function pending({ book, workspace }: CommandContext): string {
-  const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
-  const lines = mine.map((p) => {
-    const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
-    return `#${p.number} ${wishOf(p.action.kind)} · ${standsText(p, book) || `waits for you until ${until}`}`;
-  });
-  return lines.join('\n') || 'Nothing waits.';
-}
-
-async function stop({ conversation, desk, tour, workspace, user }: CommandContext): Promise<string> {
-  void conversation.interrupt(workspace);
-  const count = await desk.stop(workspace, user);
-  tour.did(workspace, 'stopped');
-  return count === 0 ? 'Nothing was running or waiting.' : `Stopped: ${count}.`;
 }
 
 export const everyday: readonly Command[] = [
@@ -49,43 +32,24 @@ export const everyday: readonly Command[] = [
     name: 'status',
     summary: 'how every part is, and what waits',
     everyday: true,
-    ways: [
-      way([], (c) =>
-        [...c.health(c.workspace), ...c.conversation.describe(c.workspace), pending(c)].join('\n'),
-      ),
-    ],
-  },
-  { name: 'pending', summary: 'what waits for your answer', everyday: true, ways: [way([], pending)] },
-  {
-    name: 'stop',
-    summary: 'end what runs, deny what waits, interrupt the agent',
-    everyday: true,
-    control: true,
-    ways: [way([], stop)],
+    ways: [way([], (c) => [...c.health(c.workspace), tasksText(c), pendingText(c) || noneWaits].join('\n'))],
   },
   {
-    name: 'new',
-    summary: 'start a new task: a fresh conversation and a fresh container',
-    everyday: true,
-    ways: [
-      way([optional(rest('TITLE'))], async ({ desk, conversation, workspace }, title = '') => {
-        await desk.endTask(workspace);
-        conversation.newTask(workspace, title);
-        return 'New task. What should it do?';
-      }),
-    ],
+    name: 'pending',
+    summary: 'what waits for your answer',
+    ways: [way([], (c) => pendingText(c) || noneWaits)],
   },
   {
     name: 'plan',
-    summary: 'say what should be planned first: nothing is done before you approve a plan',
+    summary: 'plan this first; nothing is done before your yes',
     everyday: true,
     ways: [
-      way([oneOf('off')], ({ conversation, workspace }) =>
-        conversation.withoutPlan(workspace)
+      way([oneOf('off')], ({ conversation, task }) =>
+        conversation.withoutPlan(task())
           ? 'No plan is asked for any more: each action is asked for as usual.'
           : 'No plan was asked for.',
       ),
-      way([rest('TEXT')], ({ conversation, workspace }, text) => conversation.plan(workspace, text)),
+      way([rest('TEXT')], ({ conversation, task }, text) => conversation.plan(task(), text)),
     ],
   },
   { name: 'workspaces', summary: 'all workspaces, and what waits in each', ways: [way([], workspaces)] },
@@ -105,13 +69,6 @@ export const everyday: readonly Command[] = [
         return off ? 'The tour is over; !tour begins it anew.' : '';
       }),
     ],
-  },
-  {
-    name: 'resume',
-    summary: 'after an alarm about this room: look again, and go on if it is as it was made',
-    least: 'approves',
-    control: true,
-    ways: [way([], (c) => c.recheck())],
   },
   { name: 'model', summary: 'which model thinks', ways: [way([], (c) => c.conversation.modelName())] },
 ];
