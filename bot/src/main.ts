@@ -9,6 +9,7 @@ import { createOperator } from './operator.ts';
 import { makeParts, type Parts } from './parts.ts';
 import { savedIn, settle } from './proof/saved.ts';
 import { noteTakenBack, tellRestored } from './room/restored.ts';
+import { pace } from './room/status.ts';
 import { readConfiguration } from './settings.ts';
 import { makeSpace } from './space.ts';
 import type { RoomId } from './types.ts';
@@ -80,13 +81,14 @@ async function main(log: Logger): Promise<void> {
   await space();
   const parts = await makeParts(c, stateDir, log);
   const room = await run(parts, space, log);
-  const { chain, matrix, gateway, brain, desk, health, outages } = parts;
+  const { chain, matrix, gateway, brain, desk, health, outages, board } = parts;
   const path = join(stateDir, 'console.sock');
   const console = serveConsole({ ...createOperator(parts, room), path, owner: c.owner });
   const failed = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   health.heard(); // the executor is given its time from here on
   const clocks = [
     every(1000, () => desk.expire(Date.now()), failed('cards not expired')),
+    every(pace, board.look, failed('the pinned messages were not looked at')),
     every(5000, () => outages.look(health.states(), Date.now()), failed('outages not looked at')),
   ];
   await resume(parts);

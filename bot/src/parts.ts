@@ -19,7 +19,9 @@ import { createAsks } from './gateway/asks.ts';
 import { openText } from './gateway/close.ts';
 import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
+import { createBoard } from './room/board.ts';
 import { createWatch } from './room/guard.ts';
+import { listStore } from './room/lists.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
 import { wasOpen } from './room/progress.ts';
@@ -49,6 +51,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const tasks = taskStore(db);
   const planning = planningStore(db);
   const troubles = troubleStore(db);
+  const lists = listStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
   const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
@@ -101,7 +104,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
-    ...{ brain, tasks, planning, matrix, roomOf, leak, log },
+    ...{ brain, tasks, lists, planning, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
     picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
@@ -131,6 +134,15 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     },
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
+  const outages = createOutages({
+    ...{ db, matrix, log },
+    rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
+  });
+  const board = createBoard({
+    ...{ db, matrix, cards, book, lists, down: outages.down, log },
+    // Where nobody spoke to the agent there is nothing to watch.
+    overview: (workspace) => conversation.overview(workspace).filter(({ id }) => tasks.get(id)?.session),
+  });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
   const brainRefusal = () => brain?.refusal() ?? '';
   const health = createHealth({
@@ -138,14 +150,10 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    ...{ health: health.lines, repository, models },
+    ...{ health: health.lines, repository, models, show: outcomes.show, board },
   });
   const watch = createWatch(relay, troubles, log);
   const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
-  const outages = createOutages({
-    ...{ db, matrix, log },
-    rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
-  });
 
   return {
     ...{
@@ -163,6 +171,6 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       conversation,
       outcomes,
     },
-    ...{ sentFiles, tour, relay, watch, workspaces, outages, health },
+    ...{ sentFiles, tour, relay, watch, workspaces, outages, board, health },
   };
 }

@@ -58,6 +58,7 @@ before(async () => {
     brain: stack.brain,
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
     tasks,
+    lists: { set() {} },
     planning: planningStore(openDatabase(':memory:')),
     matrix,
     roomOf: () => room,

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
-import { answerOf, approve, isTapped, nextCards, numberOf, sees } from '../harness/answers.ts';
+import { answerOf, approve, isTapped, nextCards, numberOf, outputOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -64,7 +64,7 @@ async function runs(script: string): Promise<string> {
   await phone.say(`!run ${script}`);
   const card = await nextCard();
   await approve(phone, card);
-  return sees(phone, `#${numberOf(card)} output`, 40);
+  return outputOf(phone, card, 40);
 }
 const killed = (signal: string) =>
   execIn(docker, instance.project, 'executor', ['sh', '-c', `kill -${signal} $(pidof node)`]);
@@ -207,7 +207,7 @@ test('!push shows what it would bring, then a card asks for exactly that, to whe
   for (const words of [source, 'its branch', 'MINE is shown to origin.test', 'nothing is merged by this'])
     assert.ok(fetch.text.includes(words), `${words} in ${fetch.text}`);
   await vote(fetch);
-  await sees(phone, `#${numberOf(fetch)} output`, 40);
+  await sees(phone, `#${numberOf(fetch)} ⚠️ exit`, 40);
   await phone.say('!pull');
   await sees(phone, '⚠️ this workspace did not come from a repository', 40);
   assert.equal(await running(), 0);

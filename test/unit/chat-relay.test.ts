@@ -49,6 +49,7 @@ function scene() {
   const start = () => {
     const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
+    const board = { removed() {} };
     const parts = {
       ...d,
       ledger: { ...d.ledger, story: async (action: string) => more.stories.get(action) ?? [] } as never,
@@ -57,7 +58,7 @@ function scene() {
       tour,
       sentFiles: {} as never,
       health: () => [],
-      repository: () => assert.fail(),
+      ...{ repository: () => assert.fail(), show: () => assert.fail(), board },
       log,
     };
     const relay = createRelay(parts);

@@ -174,7 +174,7 @@ function scene() {
     troubles: { why: () => '' } as never,
     tour: {} as never,
     health: () => [],
-    repository: () => assert.fail(),
+    ...{ repository: () => assert.fail(), show: () => assert.fail(), board: { removed() {} } },
     log,
   });
   const relay = {

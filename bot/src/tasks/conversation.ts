@@ -6,6 +6,7 @@ import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
+import type { Lists } from '../room/lists.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
@@ -20,6 +21,7 @@ export type ConversationOptions = {
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
+  lists: Pick<Lists, 'set'>;
   planning: Planning;
   /** Every task begins with a plan. */
   planFirst?: boolean;
@@ -106,7 +108,7 @@ export function createConversation(o: ConversationOptions): Conversation {
   const { brain, tasks, planning, log } = o;
   const voice = createVoice(o);
   const turns = createTurns(tasks, o.waits);
-  const roster = createRoster({ ...o, works: turns.works, plans: planning.is });
+  const roster = createRoster({ ...o, works: turns.works });
   let up = false;
   const debts = brain && createDebts({ ...o, brain, turns }, () => up);
 
@@ -168,8 +170,8 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (event) tasks.heard(event, task.id, by);
     const denied = tasks.denied(task.id, about);
     const words = line ? `${line}\n\n${text}` : text;
-    const said = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
-    return debts.owe(task.id, planning.preface(task.id) + said);
+    const all = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
+    return debts.owe(task.id, planning.preface(task.id) + all);
   }
 
   return {
@@ -194,7 +196,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     },
     withoutPlan({ id }) {
       const was = planning.is(id);
-      planning.end(id);
+      if (was) planning.end(id);
       return was;
     },
     noteOthers(task, text, key) {

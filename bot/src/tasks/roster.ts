@@ -1,24 +1,25 @@
 /** The tasks of a room side by side: which of them are there still, and how each stands. */
+import type { Planning } from './planning.ts';
 import { nameOf, type Task, type TaskStore } from './tasks.ts';
 
 export type TaskState = 'working' | 'waits for you' | 'idle' | 'stopped';
 /** A task as people are told of it. `done` of `steps` are those of its own list; 0 of 0 where it has none. */
 export type Seen = Pick<Task, 'id' | 'number' | 'title' | 'done' | 'steps' | 'dollars'> & {
   state: TaskState;
-  /** Its agent is to put a plan first. */
+  /** Nothing of it is done before a plan was approved. */
   plans: boolean;
   /** Plain words in the room go to it. */
   current: boolean;
 };
 export type RosterOptions = {
   tasks: TaskStore;
+  planning: Pick<Planning, 'is'>;
   /** Whether a turn of the task's brain is under way. */
   works(task: string): boolean;
   /** Whether an action that a task's brain asked for is still to end. */
   waits(task: string): boolean;
   /** Whether something of a task waits for an answer of its owner. */
   asks(task: string): boolean;
-  plans(task: string): boolean;
 };
 export type Roster = {
   isAtWork(task: string): boolean;
@@ -31,7 +32,7 @@ export type Roster = {
 export const most = 8;
 const forgotten = 7 * 86_400_000;
 
-export function createRoster({ tasks, works, waits, asks, plans }: RosterOptions): Roster {
+export function createRoster({ tasks, planning, works, waits, asks }: RosterOptions): Roster {
   function state(id: string): TaskState {
     if (tasks.stopped(id)) return 'stopped';
     if (asks(id)) return 'waits for you';
@@ -52,7 +53,7 @@ export function createRoster({ tasks, works, waits, asks, plans }: RosterOptions
     view: (workspace) =>
       listed(workspace).map((t) => ({
         ...{ id: t.id, number: t.number, title: nameOf(t), done: t.done, steps: t.steps, dollars: t.dollars },
-        ...{ state: state(t.id), plans: plans(t.id), current: tasks.isCurrent(t) },
+        ...{ state: state(t.id), plans: planning.is(t.id), current: tasks.isCurrent(t) },
       })),
   };
 }

@@ -22,6 +22,8 @@ export type CommandContext = {
   ledger: NarrowLedger;
   attention: Attention;
   tour: Tour;
+  /** Shows in that workspace's room what an action wrote. Returns what to say, or ''. */
+  show(workspace: string, number: number): Promise<string>;
   /** Where a workspace came from, by https, and the secret for it. @throws Error that says why it is not reached */
   repository(workspace: string): Repository;
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */

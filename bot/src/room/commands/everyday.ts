@@ -56,7 +56,7 @@ export const everyday: readonly Command[] = [
   },
   {
     name: 'plan',
-    summary: 'a plan first: nothing runs before it is approved',
+    summary: 'plan this first; nothing is done before your yes',
     everyday: true,
     ways: [
       way([oneOf('off')], ({ conversation, task }) =>

@@ -91,13 +91,13 @@ export const tasking: readonly Command[] = [
   },
   {
     name: 'tasks',
-    summary: 'all tasks, and how each stands',
+    summary: 'the tasks, and how they stand',
     everyday: true,
     ways: [way([], tasksText)],
   },
   {
     name: 'task',
-    summary: 'speak with task N',
+    summary: 'speak with it, as a reply does',
     everyday: true,
     ways: [way([taskNumber], (c, n) => turnTo(c, n, () => []))],
   },
