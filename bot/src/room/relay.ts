@@ -51,6 +51,7 @@ export type RelayOptions = {
   health(workspace: string): string[];
   repository: CommandContext['repository'];
   models: CommandContext['models'];
+  costs: CommandContext['costs'];
   log: Logger;
 };
 const unrelated = { about: '', line: '' };
@@ -130,6 +131,7 @@ export function createRelay(o: RelayOptions): Relay {
       ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
       repository: o.repository,
       models: o.models,
+      costs: o.costs,
       ...{ workspace, user, role: from.role },
     };
     attention.heard();

@@ -4,6 +4,7 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
+import type { Costs } from '../brain/costs.ts';
 import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import { createVoice, type Made } from '../room/voice.ts';
@@ -20,6 +21,7 @@ export type ConversationOptions = {
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
+  costs: Pick<Costs, 'take' | 'paused'>;
   planning: Planning;
   /** Every task begins with a plan. */
   planFirst?: boolean;
@@ -94,6 +96,11 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
+    if (e.type === 'cost') {
+      const held = o.costs.take(task.id, e.session, e);
+      if (held) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(held, 'm.text'));
+      if (held) await brain?.abort(e.session);
+    }
     if (e.type === 'learned') {
       await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(e.message));
       return void (await debts?.owe(task.id, goOn));
@@ -127,7 +134,8 @@ export function createConversation(o: ConversationOptions): Conversation {
     tasks.goOn(workspace);
     const denied = tasks.denied(task.id, about);
     const words = denied ? `About action ${denied}, which was denied. The owner's reason: ${text}` : text;
-    return debts.owe(task.id, planning.preface(task.id) + words);
+    const said = await debts.owe(task.id, planning.preface(task.id) + words);
+    return o.costs.paused(task.id) || said;
   }
 
   return {
