@@ -7,9 +7,11 @@ import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { createBook } from './approval/view.ts';
+import { createCosts } from './brain/costs.ts';
 import { createModels } from './brain/models.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { pictureIn } from './brain/pictures.ts';
+import { createProbe, probing } from './brain/probe.ts';
 import { openChain } from './chain.ts';
 import { openMatrix } from './connect.ts';
 import { openDatabase } from './database.ts';
@@ -48,7 +50,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   // What it remembers, and what the ledger says.
   const db = openDatabase(join(stateDir, 'bot.sqlite'));
   const cards = cardStore(db, pollAnswers);
-  const tasks = taskStore(db);
+  const store = taskStore(db);
+  const costs = createCosts(db, c.spend ?? {}, (task) => store.get(task)?.title ?? '');
+  /** A task that reached its cap is told nothing either, and a look at a model asks nobody. */
+  const halted = (task: string) => store.halted(task) || costs.paused(task) || probing(task);
+  const tasks = { ...store, halted };
   const planning = planningStore(db);
   const troubles = troubleStore(db);
   const lists = listStore(db);
@@ -93,7 +99,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       if (book.enrolled().length === 0) return 'no device is paired: run ./pocketcoder pair at the console';
       return troubles.why(roomOf(name)) || shortOfSpace(stateDir);
     },
-    halted: tasks.halted,
+    halted,
   });
   const sandboxOf = (workspace: string) => c.tools[workspace] ?? c.tools[''] ?? 'not known';
   const asks = createAsks(desk, book);
@@ -102,9 +108,10 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
   const models = createModels(db, c.brain?.models ?? []);
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
+  const probe = createProbe({ brain, models, hands: (task) => gateway.open({ task, workspace: '' }) });
   const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
-    ...{ brain, tasks, lists, planning, matrix, roomOf, leak, log },
+    ...{ brain, tasks, costs, lists, planning, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
     picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
@@ -150,7 +157,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    ...{ health: health.lines, repository, models, show: outcomes.show, board },
+    ...{ health: health.lines, repository, models, costs, show: outcomes.show, board },
   });
   const watch = createWatch(relay, troubles, log);
   const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
@@ -171,6 +178,6 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       conversation,
       outcomes,
     },
-    ...{ sentFiles, tour, relay, watch, workspaces, outages, board, health },
+    ...{ sentFiles, tour, relay, watch, workspaces, outages, board, health, probe },
   };
 }

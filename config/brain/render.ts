@@ -19,6 +19,8 @@ export type ModelChoice = {
   output?: number;
   /** It sees pictures; one that does not might refuse a conversation that has one, for good. */
   pictures?: boolean;
+  /** Money for a million tokens. */
+  price?: { input: number; output: number };
 };
 /** Models by the names that the owner gave them: the first is the one that tasks begin with. */
 export type Models = Readonly<Record<string, ModelChoice>>;
@@ -67,9 +69,12 @@ export function renderOpencode(models: Models, password: string): Record<string,
   const sees = { attachment: true, modalities: { input: ['text', 'image'], output: ['text'] } };
   const providers = Object.entries(models).map(([own, model]) => {
     const { npm } = familyOf(model.provider);
+    const { name, price, pictures } = model;
+    // What a provider had kept costs less or more than that by a factor of its own: it is counted in full.
+    const cost = price && { ...price, cache_read: price.input, cache_write: price.input };
     const entries = rungsOf(model).map(({ id, ...limit }) => [
       id,
-      { id: model.name, name: model.name, tool_call: true, limit, ...(model.pictures && sees) },
+      { id: name, name, tool_call: true, limit, ...(pictures && sees), ...(cost && { cost }) },
     ]);
     const options = { baseURL: `http://model:8081/${own}`, apiKey: placeholder };
     return [own, { npm, name: model.provider, options, models: Object.fromEntries(entries) }] as const;

@@ -5,10 +5,8 @@ import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
 import { fault } from '../fault.ts';
-import type { Instance } from '../instance/instance.ts';
 import { holdsSecret, modelsOf } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
-import { askAsPhone } from './doctor-phone.ts';
 import { type Found, observe, type Part, type Row, type Scene } from './doctor-scene.ts';
 import { seen } from './logs.ts';
 
@@ -268,12 +266,11 @@ export const judged = (scene: Scene): Row[] =>
   );
 
 /**
- * Reports what each check found, of all that is here or, with `phone`, of what a phone of that instance reaches. Throws a Fault
- * (`failed`) where one fails.
+ * Reports what each check found, of all that is here or of what is handed to it. Throws a Fault (`failed`) where one fails.
  */
-export async function doctor(report: Report, phone?: Instance): Promise<void> {
+export async function doctor(report: Report, rows?: AsyncIterable<Row>): Promise<void> {
   let failed = 0;
-  for await (const row of phone ? askAsPhone(phone) : judged(await observe())) {
+  for await (const row of rows ?? judged(await observe())) {
     const { check, level, what, fix } = row;
     if (level === 'fail') failed++;
     const mark = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }[level];

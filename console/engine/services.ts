@@ -139,6 +139,7 @@ export function serviceFiles(
     },
     owner: ownerOf(instance),
     brain: models ? { url: 'http://brain:4096', password: passwords.brain, models: forBot(models) } : null,
+    ...(settings.spend && { spend: settings.spend }),
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     network: egressImage !== undefined,
     secrets: secretsFile,

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { Caps } from '../../bot/src/brain/costs.ts';
 import { isTimezone } from '../../bot/src/settings.ts';
 import { faultOf, type ModelChoice, type Models } from '../../config/brain/render.ts';
 import { policyFault } from '../../ledger/rules/policy.cjs';
@@ -32,6 +33,8 @@ export type Settings = {
   /** One model, or several by names of the owner's. */
   model?: ModelChoice;
   models?: Models;
+  /** What tasks may cost. */
+  spend?: Caps;
   approvals?: Approvals;
   sandbox?: {
     memory_mb?: number;
@@ -77,7 +80,7 @@ function explain({ instancePath, keyword, params, message, data }: ErrorObject):
 
 /** What no schema says. */
 function* contradictions(settings: Settings): Generator<Wrong> {
-  const { timezone, approvals, model, reach, homeserver } = settings;
+  const { timezone, approvals, model, spend, reach, homeserver } = settings;
   if (timezone !== undefined && !isTimezone(timezone))
     yield [
       ['timezone'],
@@ -91,6 +94,12 @@ function* contradictions(settings: Settings): Generator<Wrong> {
     const unusable = faultOf(one);
     const path = model ? ['model'] : ['models', name];
     if (unusable) yield [path, unusable.replaceAll('model.', `${path.join('.')}.`)];
+    const money = (['task', 'day'] as const).find((cap) => spend?.[cap] !== undefined);
+    if (money && !one.price)
+      yield [
+        ['spend', money],
+        `spend.${money} is money, and ${path.join('.')} has no price: give it one, or set spend.${money}_tokens`,
+      ];
     if (one.url && isLoopback(one.url))
       yield [
         [...path, 'url'],

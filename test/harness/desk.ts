@@ -6,6 +6,7 @@ import { createPoster } from '../../bot/src/approval/poster.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
 import type { Command, Gate, Verdict } from '../../bot/src/approval/verdict.ts';
 import { createBook, type Person } from '../../bot/src/approval/view.ts';
+import { createCosts } from '../../bot/src/brain/costs.ts';
 import { createModels } from '../../bot/src/brain/models.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import { createAttention } from '../../bot/src/desk/attention.ts';
@@ -110,6 +111,7 @@ export function startDesk(
   return {
     db,
     models: createModels(db, scripted),
+    costs: createCosts(db, { task_tokens: 1000 }, () => 'a title'),
     memory,
     put,
     /** What decides writes to, and what the handle of all others writes to at last. */

@@ -1,8 +1,8 @@
 /**
  * Providers of each family, as strict as the real ones were reported to be: who asks with a field that one does not know, with
  * no limit where one wants it, or without the signatures and reasoning that it gave out, is refused as there. Each plays one
- * turn: some thinking and a call of `bash`, then, told its outcome, `done by FAMILY`. A user's word `cut` breaks the stream in
- * the middle of the answer.
+ * turn: some thinking and a call of `bash` (or `todowrite`, where it is asked for that), then, told its outcome, `done by
+ * FAMILY`. The user's words `please cut` break the stream in the middle of a family's first answer to them.
  */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -30,7 +30,8 @@ const json = (value: unknown) => value as Json;
 const list = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : []);
 const secret = 'sig-4711';
 const first = (faults: (string | false | undefined)[]): string => faults.find(Boolean) || '';
-const args = { script: 'ls', why: 'look' };
+const ready = { todos: [{ content: 'ready', status: 'completed', priority: 'low' }] };
+const argsOf = (tool: string): object => (tool === 'todowrite' ? ready : { script: 'ls', why: 'look' });
 
 /** llama.cpp turns a schema into a grammar, which knows whole patterns alone; others refuse what has no type. */
 function toolFault(name: Json | undefined, schema: Json | undefined): string {
@@ -96,7 +97,7 @@ function completions(o: {
         index: 0,
         id: 'call_12345',
         type: 'function',
-        function: { name: tool, arguments: JSON.stringify(args) },
+        function: { name: tool, arguments: JSON.stringify(argsOf(tool)) },
       };
       return [
         chunk({ role: 'assistant', content: '' }),
@@ -158,7 +159,7 @@ const responses = (more: Partial<Provider>): Provider => ({
       type: 'function_call',
       call_id: 'call_r1',
       name: tool,
-      arguments: JSON.stringify(args),
+      arguments: JSON.stringify(argsOf(tool)),
       status: 'completed',
     };
     const said = {
@@ -271,7 +272,7 @@ const anthropic: Provider = {
         ? block(
             2,
             { type: 'tool_use', id: 'toolu_1', name: tool, input: {} },
-            { type: 'input_json_delta', partial_json: JSON.stringify(args) },
+            { type: 'input_json_delta', partial_json: JSON.stringify(argsOf(tool)) },
           )
         : []),
       {
@@ -328,7 +329,9 @@ const google: Provider = {
     const usageMetadata = { promptTokenCount: 1000, candidatesTokenCount: 100, totalTokenCount: 1100 };
     return [
       ...words.split(/(?<= )/).map((text) => chunk([{ text }])),
-      ...(tool ? [chunk([{ functionCall: { name: tool, args }, thoughtSignature: secret }])] : []),
+      ...(tool
+        ? [chunk([{ functionCall: { name: tool, args: argsOf(tool) }, thoughtSignature: secret }])]
+        : []),
       { ...chunk([{ text: '' }], { finishReason: 'STOP' }), usageMetadata },
     ];
   },
@@ -361,6 +364,7 @@ export type Families = {
 /** Starts all of them behind one port, each below `/FAMILY`; each takes the key `key-of-FAMILY` alone. */
 export async function startFamilies(host: string): Promise<Families> {
   const came: Came[] = [];
+  const cuts = new Set<string>();
   const server = http.createServer(async (req, res) => {
     let text = '';
     for await (const chunk of req) text += chunk;
@@ -382,8 +386,10 @@ export async function startFamilies(host: string): Promise<Families> {
     if (fault) return refuse(400, fault);
     came.push({ family, path, key, fault });
     const told = provider.told(body);
-    const tool = told ? '' : (provider.tools(body).find((name) => name.endsWith('_bash')) ?? '');
-    const cut = !told && text.includes('please cut');
+    const wanted = text.includes('Use the tool todowrite') ? /^todowrite$/ : /_bash$/;
+    const tool = told ? '' : (provider.tools(body).find((name) => wanted.test(name)) ?? '');
+    const cut = !told && text.includes('please cut') && !cuts.has(family);
+    if (cut) cuts.add(family);
     const parts = provider.stream({
       tool: cut ? '' : tool,
       words: told ? `done by ${family}` : 'I look first. ',
@@ -393,7 +399,8 @@ export async function startFamilies(host: string): Promise<Families> {
       if ('type' in part) res.write(`event: ${part.type}\n`);
       res.write(`data: ${JSON.stringify(part)}\n\n`);
     }
-    if (cut) return void res.destroy();
+    // What was written is on its way by then.
+    if (cut) return void setTimeout(() => res.destroy(), 100);
     res.end(provider.path.source.includes('completions') ? 'data: [DONE]\n\n' : '');
   });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));

@@ -38,7 +38,7 @@ const refusals = {
     code: 'context_length_exceeded',
   },
   'less-output': {
-    message: 'max_tokens is too large: this model supports at most 1500 completion tokens.',
+    message: 'max_tokens is too large: this model supports at most 2000 completion tokens.',
     code: 'invalid_value',
   },
 };
@@ -133,7 +133,7 @@ export async function startModel(
       return res.end('{"object":"list","data":[{"id":"scripted","object":"model"}]}');
     if (
       (model.mode === 'too-long' && tools.length > 0) ||
-      (model.mode === 'less-output' && Number(asked.max_tokens) > 1500)
+      (model.mode === 'less-output' && Number(asked.max_tokens) > 2000)
     )
       return refuse(400, refusals[model.mode]);
     for (const { function: of } of asked.tools ?? []) {

@@ -1,10 +1,13 @@
 /** Each family of providers, as strict as it is: OpenCode asks each in its way, at its path, with its key, and tells it back what it wants. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { createProbe } from '../../bot/src/brain/probe.ts';
 import { type FamilyName, families } from '../../config/brain/families.ts';
 import { alone } from '../harness/alone.ts';
 import { type BrainStack, startBrain } from '../harness/brain.ts';
 import { type Families, startFamilies } from '../harness/families.ts';
+import { until } from '../harness/wait.ts';
 
 let stack: BrainStack;
 let there: Families;
@@ -22,6 +25,7 @@ before(async () => {
     there = await startFamilies(machine);
     const choice = (family: FamilyName) => ({
       ...{ provider: family, name: names[family] ?? 'deepseek-m', key: `key-of-${family}` },
+      price: { input: 1, output: 10 },
       url: `http://${machine}:${there.port}/${family}${family === 'azure' ? '?api-version=preview' : ''}`,
     });
     return Object.fromEntries(all.map((family) => [ownName(family), choice(family)]));
@@ -48,6 +52,9 @@ for (const family of all)
     assert.equal(there.came.length - from, 2);
     const words = lastWords(session);
     assert.equal(words?.type === 'text' && words.text, `done by ${family}`);
+    const spent = () => stack.events.findLast((e) => e.type === 'cost' && e.session === session);
+    const all = { type: 'cost', session, dollars: 0.004, tokens: 2200 };
+    await until('all of it is counted', () => isDeepStrictEqual(spent(), all));
     assert.ok(there.came.every(({ family: of, key }) => key === `key-of-${of}`));
   });
 
@@ -61,3 +68,24 @@ test('one conversation goes on with one model after the other: what is of one is
     assert.equal(words?.type === 'text' && words.text, `done by ${family}`);
   }
 });
+
+test('a look at a model has it call a tool for real, asks nobody, and says what it took', async () => {
+  const hands = (task: string) => stack.gateway.open({ task, workspace: '' });
+  const probe = createProbe({ brain: stack.brain, models: stack.models, hands });
+  const { seconds, ...probed } = await probe('google');
+  assert.ok(seconds < 60);
+  assert.deepEqual(probed, {
+    ...{ called: 'todowrite', said: 'done by google', trouble: null, tokens: 2200, context: 128_000 },
+  });
+  assert.deepEqual(faults(), []);
+});
+
+for (const family of ['openai', 'openai-compatible', 'anthropic', 'google'] as const)
+  test(`${family}: an answer that breaks off in the middle`, async () => {
+    const session = await begin(`cut-${family}`);
+    stack.models.choose(`cut-${family}`, ownName(family));
+    const from = stack.events.length;
+    const came = there.came.length;
+    await stack.turn(session, 'please cut').catch((e) => console.log(String(e)));
+    console.log(family, there.came.length - came, stack.events.slice(from));
+  });

@@ -57,6 +57,7 @@ before(async () => {
   conversation = createConversation({
     brain: stack.brain,
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
+    costs: { take: () => '', paused: () => '' },
     tasks,
     lists: { set() {} },
     planning: planningStore(openDatabase(':memory:')),
@@ -159,6 +160,6 @@ test('what a refusal says of the model’s limit is told once, kept to, and the 
   stack.model.mode = 'ok';
   const lines = timeline.slice(from).filter((line) => /📏|⚠️/.test(line));
   assert.equal(lines.length, 1, lines.join('\n'));
-  assert.match(lines[0] ?? '', /writes no more than 1,500 tokens.*model\.output: 1500/);
+  assert.match(lines[0] ?? '', /writes no more than 2,000 tokens.*model\.output: 2000/);
   assert.equal(stack.model.seen.at(-1)?.output, 1024);
 });

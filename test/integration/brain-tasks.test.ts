@@ -296,7 +296,7 @@ test('a wrong key, a model that writes less at once, and one that is down are to
   await stack.turn(session, 'hello');
   const learned = () => of(session).flatMap((e) => (e.type === 'learned' ? [e.message] : []));
   await until('it is told', () => learned().length === 1);
-  assert.match(learned()[0] ?? '', /writes no more than 1,500 tokens at once.*model\.output: 1500/);
+  assert.match(learned()[0] ?? '', /writes no more than 2,000 tokens at once.*model\.output: 2000/);
   await stack.turn(session, '!say I write less');
   assert.equal(saidOf(session), 'I write less', 'what is asked for keeps to it from then on');
   assert.equal(stack.model.seen.at(-1)?.output, 1024);

@@ -204,4 +204,16 @@ test('a limit that was not known ends the turn and is told as learned; a known o
   feed(status('idle'), status('busy'), refused(128_000));
   const last = told.at(-1);
   assert.equal(last?.type === 'error' && last.code, 'output_limit');
+  feed(status('idle'), status('busy'));
+  const again = 'max_tokens is too large: this model supports at most 1500 completion tokens.';
+  feed({
+    ...status('busy'),
+    properties: { sessionID: session, status: { type: 'retry', attempt: 1, message: again, next: 1 } },
+  } as Event);
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    told.at(-1),
+    { type: 'learned', session, message: 'takes 1500' },
+    'also where it is tried again',
+  );
 });

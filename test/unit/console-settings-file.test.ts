@@ -91,6 +91,11 @@ const wrong: [string, string, RegExp][] = [
     /line 3: models\.b\.url is missing/,
   ],
   ['a name that is none', 'models: { "a/b": { provider: ollama, name: m } }\n', /line 1: .*pattern/],
+  [
+    'a cap in money of what has no price',
+    'model: { provider: ollama, name: m }\nspend: { day: 3 }\n',
+    /line 2: spend\.day is money, and model has no price: give it one, or set spend\.day_tokens/,
+  ],
   ['no model at all', 'models: {}\n', /line 1: models must NOT have fewer than 1/],
   [
     'an owner of another server',

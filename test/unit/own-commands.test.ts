@@ -442,3 +442,21 @@ test('!model lists what there is with the task’s own marked, and changes it fo
   assert.match(await says('!model none'), /There is no model "none", and nothing was changed/);
   s.stop();
 });
+
+test('!cost says what was taken; !more lets a task go on past its cap', async () => {
+  const s = scene();
+  const says = async (line: string) => {
+    await s.taken(s.by(owner, s.words(line)));
+    return s.said.at(-2) ?? '';
+  };
+  s.costs.take('task', 's', { dollars: 0, tokens: 1500 });
+  assert.match(
+    await says('!cost'),
+    /^This task: 1,500 tokens\nToday: 1,500 tokens\n[\s\S]*⏸ This task has used/,
+  );
+  assert.notEqual(s.costs.paused('task'), '');
+  await says('!more');
+  assert.equal(s.costs.paused('task'), '');
+  assert.match(await says('!more'), /No cap holds this task, and nothing was done/);
+  s.stop();
+});

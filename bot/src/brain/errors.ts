@@ -118,6 +118,9 @@ export function withoutThoughts(text: string): string {
 
 /** The reason a turn is being tried again; all there is of it is its text. */
 export function troubleOfRetry(message: string): Trouble {
+  // OpenCode tries again where a figure in the refusal looks like a status to it, as 1500 does.
+  const limit = limitIn(message);
+  if (limit) return { ...told(limit.what === 'output' ? 'output_limit' : 'too_long'), limit };
   if (/rate|quota|limit|too many|overloaded/i.test(message)) return told('model_limit');
   return { ...told('model_unreachable'), message: `${words.model_unreachable} (${firstLine(message)})` };
 }

@@ -1,5 +1,5 @@
 /** From OpenCode's events to ours: what a session's parts, roles and states were is kept here, nothing else. */
-import type { Event, Message, Part } from '@opencode-ai/sdk/v2';
+import type { AssistantMessage, Event, Message, Part } from '@opencode-ai/sdk/v2';
 import type { BrainEvent, ErrorCode, Limit, Todo } from './brain.ts';
 import { callIn, cutOff, type Trouble, troubleOf, troubleOfRetry, withoutThoughts } from './errors.ts';
 import { toolOf } from './hands.ts';
@@ -135,9 +135,9 @@ export function translator(
       case 'session.status': {
         const { status } = event.properties;
         state(of, status.type !== 'idle');
-        if (status.type === 'retry' && status.attempt === 1)
-          tell({ type: 'error', session: of, ...troubleOfRetry(status.message) });
-        return;
+        if (status.type !== 'retry' || status.attempt !== 1) return;
+        const trouble = troubleOfRetry(status.message);
+        return trouble.limit ? refused(of, trouble) : tell({ type: 'error', session: of, ...trouble });
       }
       case 'session.idle':
         return state(of, false);
@@ -173,9 +173,9 @@ export function translator(
   };
 }
 
-/** Tokens of a session, in and out. */
-const sum = (t?: { input: number; output: number; reasoning: number }): number =>
-  t ? t.input + t.output + t.reasoning : 0;
+/** Tokens of a session, in and out, also those that the provider had kept. */
+const sum = (t?: Tokens): number => (t ? t.input + t.output + t.reasoning + t.cache.read + t.cache.write : 0);
+type Tokens = AssistantMessage['tokens'];
 
 const states = ['pending', 'in_progress', 'completed', 'cancelled'] as const;
 

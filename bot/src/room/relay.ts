@@ -55,6 +55,7 @@ export type RelayOptions = {
   models: CommandContext['models'];
   show: CommandContext['show'];
   board: Pick<Board, 'removed'>;
+  costs: CommandContext['costs'];
   log: Logger;
 };
 const unrelated: RepliedTo = { about: '', line: '' };
@@ -134,7 +135,7 @@ export function createRelay(o: RelayOptions): Relay {
     const task = (): Task => conversation.taskIn(workspace, replied.task);
     const parts: CommandContext = {
       ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
-      ...{ repository: o.repository, models: o.models, show: o.show },
+      ...{ repository: o.repository, models: o.models, costs: o.costs, show: o.show },
       ...{ workspace, user, role: from.role },
     };
     attention.heard();

@@ -18,7 +18,7 @@ export type Voice = {
   /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
   before(session: string, call: Made): Promise<void>;
   /** A line of the bot's own on a task. */
-  say(task: Task, text: string): Promise<unknown>;
+  say(task: Task, text: string, kind?: Kind): Promise<unknown>;
 };
 
 type Kind = 'm.text' | 'm.notice';

@@ -4,6 +4,7 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
+import type { Costs } from '../brain/costs.ts';
 import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Lists } from '../room/lists.ts';
@@ -22,6 +23,7 @@ export type ConversationOptions = {
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
   lists: Pick<Lists, 'set'>;
+  costs: Pick<Costs, 'take' | 'paused'>;
   planning: Planning;
   /** Every task begins with a plan. */
   planFirst?: boolean;
@@ -125,6 +127,11 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
+    if (e.type === 'cost') {
+      const held = o.costs.take(task.id, e.session, e);
+      if (held) await voice.say(task, held, 'm.text');
+      if (held) await brain?.abort(e.session);
+    }
     if (e.type === 'learned') {
       await voice.say(task, e.message);
       return void (await debts?.owe(task.id, goOn));
@@ -171,7 +178,8 @@ export function createConversation(o: ConversationOptions): Conversation {
     const denied = tasks.denied(task.id, about);
     const words = line ? `${line}\n\n${text}` : text;
     const all = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
-    return debts.owe(task.id, planning.preface(task.id) + all);
+    const said = await debts.owe(task.id, planning.preface(task.id) + all);
+    return o.costs.paused(task.id) || said;
   }
 
   return {

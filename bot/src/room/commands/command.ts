@@ -3,6 +3,7 @@ import type { Asked, Repository, Role } from '@pocketcoder/ledger/src/action.ts'
 import { LedgerError } from '@pocketcoder/ledger/src/errors.ts';
 import type { NarrowLedger } from '../../approval/narrow.ts';
 import type { Book } from '../../approval/view.ts';
+import type { Costs } from '../../brain/costs.ts';
 import type { Models } from '../../brain/models.ts';
 import type { Attention } from '../../desk/attention.ts';
 import type { Desk } from '../../desk/desk.ts';
@@ -17,6 +18,7 @@ export type CommandContext = {
   book: Book;
   conversation: Conversation;
   models: Models;
+  costs: Costs;
   /** One line each on the parts this bot talks to. */
   health(workspace: string): string[];
   ledger: NarrowLedger;

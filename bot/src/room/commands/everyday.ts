@@ -32,6 +32,13 @@ function model({ task, models }: CommandContext, name?: string): string {
   return name ? models.choose(id, name.toLowerCase()) : models.list(id);
 }
 
+async function more({ conversation, costs, task }: CommandContext): Promise<string> {
+  const { id } = task();
+  if (!costs.more(id)) return 'No cap holds this task, and nothing was done. !cost says what it took.';
+  const goOn = 'You had reached what you may cost, and may go on now. Go on from where you were.';
+  return (await conversation.tell(id, goOn, '')) || 'It goes on.';
+}
+
 export const everyday: readonly Command[] = [
   {
     name: 'run',
@@ -89,5 +96,16 @@ export const everyday: readonly Command[] = [
     name: 'model',
     summary: 'which models there are, and which thinks here; or another for this task',
     ways: [way([optional(word('NAME'))], model)],
+  },
+  {
+    name: 'cost',
+    summary: 'tokens and money by task and day',
+    ways: [way([], ({ costs, task }) => costs.report(task().id))],
+  },
+  {
+    name: 'more',
+    summary: 'lets a task that reached its cap go on, by as much again',
+    least: 'approves',
+    ways: [way([], more)],
   },
 ];
