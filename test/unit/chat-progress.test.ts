@@ -1,7 +1,7 @@
 /** A card lives: what its message says from the first answer to the end, in how many edits, and in which order. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
 import { pace } from '../../bot/src/room/status.ts';
 import type { Term } from '../../ledger/rules/policy.cjs';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
@@ -14,8 +14,9 @@ type Edit = { 'm.new_content': { body: string }; 'm.relates_to': { event_id: str
 /** A desk with its outcomes, on a clock of the test's. @param term the policy of every class */
 function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person[] = []) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T12:00:00') });
-  const made = (): ReturnType<typeof createOutcomes> =>
-    createOutcomes({ ...d, log, onOver: async () => {}, onShown: async () => {}, onOpen: async () => {} });
+  const never = async () => {};
+  const made = (more: Partial<OutcomesOptions> = {}): ReturnType<typeof createOutcomes> =>
+    createOutcomes({ ...d, log, onOver: never, onShown: never, onOpen: never, ...more });
   const ears: { take(entry: Entry): void } = { take() {} };
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
   t.after(d.stop);
@@ -75,7 +76,8 @@ function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person
         kill: (reason: string) => of('killed', { exit: null, signal: 'SIGKILL', reason, output: '' }),
       };
     },
-    restart: () => Object.assign(ears, made()) as ReturnType<typeof made>,
+    restart: (more: Partial<OutcomesOptions> = {}) =>
+      Object.assign(ears, made(more)) as ReturnType<typeof made>,
   };
 }
 
@@ -252,6 +254,12 @@ test('a step of the agent is one message: little of its output where it went wel
   await s.pass(3000);
   assert.match(s.edits().at(-1) ?? '', /✅ 3 tests passed$/);
   assert.deepEqual(quoted(), ['npm test'], 'the line has counted them');
+  // What is over long ago is read from the ledger again.
+  const forgotten = { ...s.book, page: () => undefined, byNumber: () => undefined };
+  const story = async (action: string) => s.memory.entries.filter((e) => e.action === action);
+  const later = s.restart({ book: forgotten, ledger: { ...s.ledger, story } });
+  assert.equal(await later.show(workspace, dull.number), '');
+  assert.deepEqual(quoted(), ['npm test', 'ℹ pass 3', 'ℹ fail 0']);
   const running = await s.asks('sleep 9');
   for (const n of [running.number, 99])
     assert.match(await s.restart().show(workspace, n), /^#\d+ is not over|^There is no #99 here/);
