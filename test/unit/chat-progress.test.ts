@@ -1,6 +1,7 @@
 /** A card lives: what its message says from the first answer to the end, in how many edits, and in which order. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { RefusedLeak } from '../../bot/src/proof/post.ts';
 import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
 import { pace } from '../../bot/src/room/status.ts';
 import type { Term } from '../../ledger/rules/policy.cjs';
@@ -263,6 +264,22 @@ test('a step of the agent is one message: little of its output where it went wel
   const running = await s.asks('sleep 9');
   for (const n of [running.number, 99])
     assert.match(await s.restart().show(workspace, n), /^#\d+ is not over|^There is no #99 here/);
+});
+
+test('output that holds what must not leave keeps no card from its end', async (t) => {
+  const s = scene(t);
+  const { post } = s.matrix;
+  s.matrix.post = async (...args) => {
+    if (JSON.stringify(args).includes('AAAA-BBBB')) throw new RefusedLeak('it holds a secret');
+    return post(...args);
+  };
+  const one = await s.asks('cat note');
+  await one.approve();
+  one.begin();
+  one.end(0, 'AAAA-BBBB\n');
+  await s.pass(3000);
+  assert.equal(s.edits().at(-1), `${one.card()} ✅ ended with exit 0`);
+  assert.equal(s.cards.get(one.action)?.ended, true);
 });
 
 test('what its own message decides is answered by one reply, which says since when it runs where that takes longer', async (t) => {
