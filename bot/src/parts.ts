@@ -7,6 +7,7 @@ import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { createBook } from './approval/view.ts';
+import { createModels } from './brain/models.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { pictureIn } from './brain/pictures.ts';
 import { openChain } from './chain.ts';
@@ -99,13 +100,13 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
   const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
-  const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
+  const models = createModels(db, c.brain?.models ?? []);
+  const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
     ...{ brain, tasks, lists, planning, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
-    model: c.brain?.model ?? '',
-    ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
+    picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
     waits: (task) => openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page)),
     asks: (task) =>
@@ -143,10 +144,13 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     overview: (workspace) => conversation.overview(workspace).filter(({ id }) => tasks.get(id)?.session),
   });
   const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
-  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
+  const brainRefusal = () => brain?.refusal() ?? '';
+  const health = createHealth({
+    ...{ matrix, chain, book, troubles, brainIsUp, brainRefusal, stateDir, sandboxOf },
+  });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    ...{ health: health.lines, repository, show: outcomes.show, board },
+    ...{ health: health.lines, repository, models, show: outcomes.show, board },
   });
   const watch = createWatch(relay, troubles, log);
   const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });

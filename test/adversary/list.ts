@@ -234,6 +234,18 @@ const rows: readonly Row[] = [
     'no key is forwarded, by a client that is read-only besides; no clipboard, title or passed-through sequence gets to the owner’s terminal',
     'tested',
   ],
+  [
+    62,
+    'a terminal whose executor is gone for good',
+    'its container ends by itself at the approved time: its first process has the clock, which nothing of uid 1000’s reaches',
+    'tested',
+  ],
+  [
+    63,
+    'a merge that settings, attributes or hooks of the agent’s make something else than its card shows',
+    'it is made by git settings of ours, of exactly that commit into exactly the one that was shown',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -266,6 +266,9 @@ test('a model that goes on refusing a conversation as too long: the turn ends af
   const { session } = await task();
   await stack.turn(session, 'hello');
   stack.model.mode = 'too-long';
+  await stack.turn(session, 'much');
+  const learned = of(session).flatMap((e) => (e.type === 'learned' ? [e.message] : []));
+  assert.match(learned.join(), /takes no more than 8,192 tokens at once.*model\.context: 8192/);
   const before = stack.model.seen.length;
   await stack.turn(session, 'more please');
   const told = of(session).flatMap((e) => (e.type === 'error' && e.code === 'too_long' ? [e.message] : []));
@@ -291,9 +294,13 @@ test('a wrong key, a model that writes less at once, and one that is down are to
   assert.match(errors().at(-1)?.message ?? '', /refused our key/);
   stack.model.mode = 'less-output';
   await stack.turn(session, 'hello');
-  await until('it is told', () => errors().at(-1)?.code === 'output_limit');
-  assert.match(errors().at(-1)?.message ?? '', /Set model\.output in pocketcoder\.yaml/);
-  assert.equal(stack.model.seen.at(-1)?.output, 8192);
+  const learned = () => of(session).flatMap((e) => (e.type === 'learned' ? [e.message] : []));
+  await until('it is told', () => learned().length === 1);
+  assert.match(learned()[0] ?? '', /writes no more than 1,500 tokens at once.*model\.output: 1500/);
+  await stack.turn(session, '!say I write less');
+  assert.equal(saidOf(session), 'I write less', 'what is asked for keeps to it from then on');
+  assert.equal(stack.model.seen.at(-1)?.output, 1024);
+  assert.equal(learned().length, 1);
   stack.model.mode = 'down';
   await stack.brain.prompt(session, '!say back again');
   await until('it is told', () => errors().at(-1)?.code === 'model_unreachable');

@@ -53,7 +53,6 @@ function scene() {
     createConversation({
       ...more,
       brain,
-      model: '',
       hands: (task) => ({ task, url: '', token: '' }),
       tasks: of,
       lists: { set() {} },

@@ -56,6 +56,7 @@ function talking() {
   createConversation({
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
+    planning: { is: () => false },
     hands: () => ({}),
     tasks: { all: () => [], bySession: () => task, isCurrent: () => true, spoke() {}, set() {} },
     matrix: r.matrix,

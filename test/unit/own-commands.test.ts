@@ -429,3 +429,16 @@ test('what is no file to take has one sentence each, and asks for nothing', asyn
   assert.deepEqual(s.files, []);
   s.stop();
 });
+
+test('!model lists what there is with the task’s own marked, and changes it for this task alone', async () => {
+  const s = scene();
+  const says = async (line: string) => {
+    await s.taken(s.by(owner, s.words(line)));
+    return s.said.at(-2) ?? '';
+  };
+  assert.match(await says('!model'), /^▶ fast: ollama m-fast · 128,000 tokens\n▷ deep: .* · 8,192 tokens/);
+  assert.match(await says('!model deep'), /this task thinks with deep/);
+  assert.match(await says('!model'), /▷ fast: .*\n▶ deep: /);
+  assert.match(await says('!model none'), /There is no model "none", and nothing was changed/);
+  s.stop();
+});

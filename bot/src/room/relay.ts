@@ -52,6 +52,7 @@ export type RelayOptions = {
   sentFiles: SentFiles;
   health(workspace: string): string[];
   repository: CommandContext['repository'];
+  models: CommandContext['models'];
   show: CommandContext['show'];
   board: Pick<Board, 'removed'>;
   log: Logger;
@@ -133,7 +134,7 @@ export function createRelay(o: RelayOptions): Relay {
     const task = (): Task => conversation.taskIn(workspace, replied.task);
     const parts: CommandContext = {
       ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
-      ...{ repository: o.repository, show: o.show },
+      ...{ repository: o.repository, models: o.models, show: o.show },
       ...{ workspace, user, role: from.role },
     };
     attention.heard();

@@ -9,7 +9,7 @@ import type { Lists } from './lists.ts';
 import { spoken } from './prose.ts';
 import { type Status, statusMessage } from './status.ts';
 
-type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' | 'rest' }>;
+type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' | 'rest' | 'learned' }>;
 /** A call of the brain as it was made: which tool, with what. */
 export type Made = { tool: string; args: unknown };
 export type Voice = {

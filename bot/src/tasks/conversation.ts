@@ -4,6 +4,7 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
+import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Lists } from '../room/lists.ts';
 import { createVoice, type Made } from '../room/voice.ts';
@@ -17,7 +18,6 @@ import { createTurns } from './turns.ts';
 export type ConversationOptions = {
   /** Absent where no model is configured. */
   brain: Brain | undefined;
-  model: string;
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
@@ -33,8 +33,8 @@ export type ConversationOptions = {
   asks(task: string): boolean;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
-  /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
-  picture?(action: string): Promise<Picture | undefined>;
+  /** The picture that an action put into the workspace, if it was one and the task's model sees. */
+  picture?(action: string, task: string): Promise<Picture | undefined>;
   log: Logger;
 };
 /**
@@ -82,14 +82,13 @@ export type Conversation = {
   interrupt(workspace: string, task?: string): Promise<void>;
   /** Resolves when what the brain said before this call stands in the room. */
   spoken(task: string, call: Made): Promise<void>;
-  modelName(): string;
   /** Takes up the sessions of before a restart and begins to show what the brain says. */
   listen(): void;
   brainIsUp(): boolean;
 };
 
-const noModel =
-  'No model is configured, so nobody can answer this. !run COMMAND works without one; docs/models.md says how to add a model.';
+const goOn =
+  'Your last request was refused for its length; that is set right now. Go on with what you were asked.';
 
 /** Characters of a title that is taken from words. */
 const longestTitle = 40;
@@ -126,6 +125,10 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
+    if (e.type === 'learned') {
+      await voice.say(task, e.message);
+      return void (await debts?.owe(task.id, goOn));
+    }
     const say = turns.take(task, e);
     if (say) await voice.say(task, say);
     else if (e.type !== 'rest') await voice.take(task, e);
@@ -228,8 +231,6 @@ export function createConversation(o: ConversationOptions): Conversation {
       const session = tasks.get(task)?.session;
       if (session) await voice.before(session, call);
     },
-    modelName: () =>
-      brain ? `The model is ${o.model}. It is chosen in pocketcoder.yaml, at the console.` : noModel,
     brainIsUp: () => up,
     listen() {
       if (debts) listed().forEach(debts.follow);

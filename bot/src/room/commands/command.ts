@@ -3,6 +3,7 @@ import type { Asked, Repository, Role } from '@pocketcoder/ledger/src/action.ts'
 import { LedgerError } from '@pocketcoder/ledger/src/errors.ts';
 import type { NarrowLedger } from '../../approval/narrow.ts';
 import type { Book } from '../../approval/view.ts';
+import type { Models } from '../../brain/models.ts';
 import type { Attention } from '../../desk/attention.ts';
 import type { Desk } from '../../desk/desk.ts';
 import { refused } from '../../desk/refusals.ts';
@@ -15,6 +16,7 @@ export type CommandContext = {
   desk: Desk;
   book: Book;
   conversation: Conversation;
+  models: Models;
   /** One line each on the parts this bot talks to. */
   health(workspace: string): string[];
   ledger: NarrowLedger;

@@ -1,5 +1,15 @@
 /** Commands that run something, say how things stand, and are seldom needed. */
-import { ask, type Command, type CommandContext, number, oneOf, optional, rest, way } from './command.ts';
+import {
+  ask,
+  type Command,
+  type CommandContext,
+  number,
+  oneOf,
+  optional,
+  rest,
+  way,
+  word,
+} from './command.ts';
 import { pendingText, tasksText } from './tasking.ts';
 
 /** Seconds that a command of a person may run. */
@@ -15,6 +25,11 @@ function workspaces({ book, workspace }: CommandContext): string {
   });
   const more = 'Each is a room of its own. ./pocketcoder workspace add at the console makes another.';
   return [...lines, more].join('\n');
+}
+
+function model({ task, models }: CommandContext, name?: string): string {
+  const { id } = task();
+  return name ? models.choose(id, name.toLowerCase()) : models.list(id);
 }
 
 export const everyday: readonly Command[] = [
@@ -70,5 +85,9 @@ export const everyday: readonly Command[] = [
       }),
     ],
   },
-  { name: 'model', summary: 'which model thinks', ways: [way([], (c) => c.conversation.modelName())] },
+  {
+    name: 'model',
+    summary: 'which models there are, and which thinks here; or another for this task',
+    ways: [way([optional(word('NAME'))], model)],
+  },
 ];
