@@ -133,7 +133,7 @@ test('attack-59 a secret’s value is in nothing that task, agent, ledger, logs 
   assert.match(await runs('git ls-remote https://origin.test/a.git'), /origin\.test could not be reached/);
   const inTask =
     'a=ghp_01234; b=56789SECRET; grep -rlsF "$a$b" / --exclude-dir=sys --exclude-dir=proc; cat /proc/[0-9]*/environ 2> /dev/null | grep -acF "$a$b"; echo looked';
-  assert.match(await runs(inTask), /output\s+\| 0\s+\| looked$/);
+  assert.equal(await runs(inTask), '0\nlooked');
 
   const { auditor: password } = instance.secrets.passwords.ledger;
   const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });

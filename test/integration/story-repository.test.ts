@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { answerOf, chipsOf, fileOf, readerCost, sees } from '../harness/answers.ts';
+import { answerOf, chipsOf, editOf, fileOf, readerCost, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import type { Step } from '../harness/model.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -126,6 +126,18 @@ test('a task on a cloned repository, from the prompt to the exported patch, thro
   );
   const { messages, characters, texts } = readerCost(phone, room);
   t.diagnostic(`${messages} messages, ${characters} characters\n\n${texts.join('\n---\n')}`);
+  const loud = phone
+    .timeline()
+    .filter((e) => e.room === room && e.sender !== phone.user && e.content['msgtype'] === 'm.text')
+    .filter((e) => !editOf(e));
+  assert.deepEqual(
+    loud.map((e) => String(e.content['body']).split('\n')[0]),
+    [
+      ...['#1 · the agent wants to run a command', '#13 · the agent wants to change a file'],
+      ...['#14 · the agent wants to run a command', 'agent:'],
+    ],
+    'what wakes a phone',
+  );
   assert.ok(messages <= 10 && characters <= 1500, `${messages} messages, ${characters} characters`);
 
   await phone.say('!diff', room);

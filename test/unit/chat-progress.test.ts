@@ -1,7 +1,8 @@
 /** A card lives: what its message says from the first answer to the end, in how many edits, and in which order. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import { RefusedLeak } from '../../bot/src/proof/post.ts';
+import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
 import { pace } from '../../bot/src/room/status.ts';
 import type { Term } from '../../ledger/rules/policy.cjs';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
@@ -14,8 +15,9 @@ type Edit = { 'm.new_content': { body: string }; 'm.relates_to': { event_id: str
 /** A desk with its outcomes, on a clock of the test's. @param term the policy of every class */
 function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person[] = []) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T12:00:00') });
-  const made = (): ReturnType<typeof createOutcomes> =>
-    createOutcomes({ ...d, log, onOver: async () => {}, onShown: async () => {}, onOpen: async () => {} });
+  const never = async () => {};
+  const made = (more: Partial<OutcomesOptions> = {}): ReturnType<typeof createOutcomes> =>
+    createOutcomes({ ...d, log, onOver: never, onShown: never, onOpen: never, ...more });
   const ears: { take(entry: Entry): void } = { take() {} };
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
   t.after(d.stop);
@@ -75,7 +77,8 @@ function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person
         kill: (reason: string) => of('killed', { exit: null, signal: 'SIGKILL', reason, output: '' }),
       };
     },
-    restart: () => Object.assign(ears, made()) as ReturnType<typeof made>,
+    restart: (more: Partial<OutcomesOptions> = {}) =>
+      Object.assign(ears, made(more)) as ReturnType<typeof made>,
   };
 }
 
@@ -252,9 +255,31 @@ test('a step of the agent is one message: little of its output where it went wel
   await s.pass(3000);
   assert.match(s.edits().at(-1) ?? '', /✅ 3 tests passed$/);
   assert.deepEqual(quoted(), ['npm test'], 'the line has counted them');
+  // What is over long ago is read from the ledger again.
+  const forgotten = { ...s.book, page: () => undefined, byNumber: () => undefined };
+  const story = async (action: string) => s.memory.entries.filter((e) => e.action === action);
+  const later = s.restart({ book: forgotten, ledger: { ...s.ledger, story } });
+  assert.equal(await later.show(workspace, dull.number), '');
+  assert.deepEqual(quoted(), ['npm test', 'ℹ pass 3', 'ℹ fail 0']);
   const running = await s.asks('sleep 9');
   for (const n of [running.number, 99])
     assert.match(await s.restart().show(workspace, n), /^#\d+ is not over|^There is no #99 here/);
+});
+
+test('output that holds what must not leave keeps no card from its end', async (t) => {
+  const s = scene(t);
+  const { post } = s.matrix;
+  s.matrix.post = async (...args) => {
+    if (JSON.stringify(args).includes('AAAA-BBBB')) throw new RefusedLeak('it holds a secret');
+    return post(...args);
+  };
+  const one = await s.asks('cat note');
+  await one.approve();
+  one.begin();
+  one.end(0, 'AAAA-BBBB\n');
+  await s.pass(3000);
+  assert.equal(s.edits().at(-1), `${one.card()} ✅ ended with exit 0`);
+  assert.equal(s.cards.get(one.action)?.ended, true);
 });
 
 test('what its own message decides is answered by one reply, which says since when it runs where that takes longer', async (t) => {

@@ -68,7 +68,9 @@ test('an answer that is long in coming grows in one message that notified when i
 test('words that ended without a turn’s end are quiet: a call is on its way, however long it takes to write', async (t) => {
   const s = scene(t);
   await s.text('I write it.');
-  await s.pass(1000);
+  await s.pass(2000);
+  assert.equal(s.said.length, 0, 'the end of the turn would still make it the answer');
+  await s.pass(2000);
   await s.call();
   await s.idle();
   assert.equal(s.said[0], 'm.notice agent:\n> I write it.');

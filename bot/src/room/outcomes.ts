@@ -10,7 +10,8 @@ import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import { type Content, message } from '../show/blocks.ts';
+import { RefusedLeak } from '../proof/post.ts';
+import { type Block, type Content, message } from '../show/blocks.ts';
 import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import { createOutputs, head, outcomeOf, outputBelow, type Whole } from './output.ts';
@@ -87,8 +88,12 @@ export function createOutcomes(o: OutcomesOptions) {
       const { type, content } = pollEnd(card.poll, line);
       await matrix.post(card.room, type, content, { txn: `poll-end-${card.action}` });
     }
-    const content = cardContent(card, page, line, how);
-    await progress.finish(card, { ...content, ...checkpoint(entry) });
+    const show = (below: Block[]) =>
+      progress.finish(card, { ...cardContent(card, page, line, { ...how, below }), ...checkpoint(entry) });
+    await show(how.below).catch((error: unknown) => {
+      if (!(error instanceof RefusedLeak)) throw error;
+      return show([]); // how it ended is told all the same
+    });
     await attachOwn(page, card.room, outcome, entry);
   }
 

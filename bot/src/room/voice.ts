@@ -94,10 +94,17 @@ export function createVoice(o: {
     Object.assign(answer, { text: e.text, done: e.done });
     answers.set(e.session, answer);
     if (!e.text.trim()) return;
-    answer.status.show(() => {
-      answer.kind ??= answer.done ? 'm.notice' : 'm.text';
-      return words(task, answer.text, answer.kind);
-    });
+    const show = () => {
+      if (answer.stands === answer.text) return;
+      answer.status.show(() => {
+        answer.kind ??= answer.done ? 'm.notice' : 'm.text';
+        return words(task, answer.text, answer.kind);
+      });
+    };
+    if (!e.done || answer.kind) return show();
+    // A call takes its time to be written, a turn's end none.
+    answer.status.drop();
+    setTimeout(show, patience).unref();
   }
 
   const keyOf = ({ tool, args }: Made): string => `${tool} ${JSON.stringify(args)}`;
