@@ -14,6 +14,7 @@ import type { Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
 import type { TerminalEnd } from './terminals.ts';
+import { tryOut } from './trial.ts';
 
 /**
  * The run does not wait for the entry that tells of it: the claim has already made it this executor's. But nothing is over before
@@ -125,6 +126,7 @@ async function start(
   const { id, action, leased } = claimed;
   try {
     if (missing) return notRun(missing);
+    if (action.kind === 'try') return await tryOut(c, id, action);
     if (action.kind === 'screen') return await screen(c, action);
     if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
       return await atTerminal(c, id, action);

@@ -29,6 +29,7 @@ const argsOf = (user: string, master: string, policy: Policy): { [K in Kind]: Ar
   pull: { ...repository, branch: '' },
   undo_diff: { number: 1 },
   undo: { number: 1, difference: '1 file would vanish\n' },
+  try: { number: 1 },
   screen: {},
   terminal_open: { script: 'true', cwd: '.', seconds: 10 },
   terminal_send: { number: 1, text: 'exit', enter: true, ...wait },
@@ -53,13 +54,16 @@ export async function openEach(rig: Rig, kinds: readonly Kind[]): Promise<Open[]
   const { policy } = JSON.parse(set?.body ?? '{}') as { policy: Policy };
   const args = argsOf(rig.owner.user, master, policy);
   const where = { workspace: 'main', task: newId(), requester: rig.owner.user as `@${string}` };
-  await rig.bot.kill();
   const asked = kinds.map((kind) => makeAction({ kind, args: args[kind], ...where } as Asked, policy));
-  for (const body of asked) {
-    const transcript = body.kind === 'put_file' && { transcript: () => [sent] };
-    await ledger.append({ kind: 'requested', action: body.id, id: body.id, body, ...transcript });
+  // A few at a time, for the bot shows them all before it says that it is there.
+  for (let i = 0; i < asked.length; i += 8) {
+    await rig.bot.kill();
+    for (const body of asked.slice(i, i + 8)) {
+      const transcript = body.kind === 'put_file' && { transcript: () => [sent] };
+      await ledger.append({ kind: 'requested', action: body.id, id: body.id, body, ...transcript });
+    }
+    await rig.bot.start();
   }
-  await rig.bot.start();
   return Promise.all(
     asked.map(async ({ id, kind }) => {
       const posted = await until(`${kind} to be shown`, async () =>

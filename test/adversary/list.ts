@@ -246,6 +246,12 @@ const rows: readonly Row[] = [
     'it is made by git settings of ours, of exactly that commit into exactly the one that was shown',
     'tested',
   ],
+  [
+    64,
+    'an action that is only to be tried changes something, or is taken for approved by that',
+    'it runs in a copy of the workspace, without any way out, and what waits goes on waiting for its own answer',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

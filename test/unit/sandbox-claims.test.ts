@@ -56,6 +56,7 @@ async function scene() {
   const stopped = new Set<string>();
   const warmed: string[] = [];
   const dropped: string[] = [];
+  const tried: string[] = [];
   const asked: string[] = [];
   let warm = Promise.resolve();
   let turn = Promise.resolve();
@@ -76,6 +77,12 @@ async function scene() {
       const status = { how: 'exit', number: 0, size: 5, left: 0, memory: 0, processes: 0 };
       const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
       return { end: 'done', status, output: bytes };
+    },
+    async trial({ workspace }: { workspace: string }, _: string, script: Script) {
+      tried.push(`${workspace.slice(0, 4)} ${Buffer.from(script.input)}`);
+      const status = { how: 'exit', number: 2, size: 5, left: 0, memory: 0, processes: 0 };
+      const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
+      return { outcome: { end: 'done', status, output: bytes }, end: 'done\n', did: 'adds: a\n' };
     },
     screen: () => screen(),
     terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
@@ -112,6 +119,8 @@ async function scene() {
     /** What went into which terminal. */
     typed,
     warmed,
+    /** What was run in which copy. */
+    tried,
     /** Whose container was asked to delete a copy of an output. */
     dropped,
     /** What the executor wanted to write, whatever the ledger made of it. */
@@ -170,6 +179,38 @@ test('what runs in a container of its own makes none for its task: neither by it
   await s.over(twin.id);
   await s.stop();
   assert.deepEqual([s.warmed, s.dropped], [[look.id, 'task1', 'task1'], ['task1']]);
+});
+
+test('attack-64 what waits in this workspace is tried, and waits on; what is elsewhere, begun, no command or no change of a file is not; the twin, approved, runs', async () => {
+  const s = await scene();
+  const made = (kind: string, args: object, workspace = 'work') =>
+    makeAction({ kind, args, ...where, task: 'task1', workspace } as unknown as Asked, defaultPolicy);
+  const waits = { ...someAction(), task: 'task1' } as Action;
+  const elsewhere = { ...someAction(), id: 'elsewhere000000', workspace: 'other', task: 'task2' } as Action;
+  const undo = made('undo', { number: 1, difference: 'x' });
+  for (const action of [waits, elsewhere, undo]) s.all(toApproval(action).slice(0, 2));
+  const tries = async (number: number, kind: string) => {
+    const one = made('try', { number });
+    s.all(toApproval(one));
+    await until(kind, () => s.kinds(one.id).includes(kind));
+    return String(JSON.parse(s.entries.findLast((e) => e.kind === kind)?.body ?? '').output);
+  };
+  const told = '#1 in a copy of the workspace: exit 2\nadds: a\nit prints:\ndone\n';
+  assert.equal(await tries(1, 'succeeded'), told);
+  for (const number of [2, 3, 4, 99])
+    assert.match(
+      await tries(number, 'failed'),
+      /no command and no change of a file that waits here; nothing was run/,
+    );
+  assert.deepEqual([s.tried, s.kinds(waits.id)], [['try. echo hello'], ['requested', 'posted']]);
+  assert.deepEqual(s.runs, []);
+  const end = s.goOn();
+  s.all(toApproval(waits).slice(2));
+  await until('it runs', () => s.runs.length === 1);
+  assert.match(await tries(1, 'failed'), /nothing was run/);
+  end();
+  await s.over(waits.id);
+  await s.stop();
 });
 
 test('a screen is read beside what runs in its task, where another read waits; one that cannot be read says so', async () => {

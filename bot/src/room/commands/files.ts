@@ -57,6 +57,11 @@ export const files: readonly Command[] = [
     ],
   },
   {
+    name: 'try',
+    summary: 'run what #N waits to do in a copy of the workspace, and show what it would change',
+    ways: [written(number)],
+  },
+  {
     name: 'undo',
     summary: 'make every file as it was before #N: first shows what would change, then a card asks',
     ways: [written(number)],
