@@ -16,6 +16,7 @@ import { createAttention } from './desk/attention.ts';
 import { createDesk } from './desk/desk.ts';
 import { createAsks } from './gateway/asks.ts';
 import { openText } from './gateway/close.ts';
+import { tokensFrom } from './gateway/hold.ts';
 import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
 import { createWatch } from './room/guard.ts';
@@ -91,7 +92,9 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const asks = createAsks(desk, book);
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
-  const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
+  const gateway = createGateway({
+    ...{ ...c.gateway, network: c.network === true, token: tokensFrom(db), bound, log },
+  });
   const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
   const conversation = createConversation({
     ...{ brain, tasks, planning, matrix, roomOf, leak, log },

@@ -7,7 +7,9 @@ import type Docker from 'dockerode';
 import pino from 'pino';
 import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
 import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { CallsOptions } from '../../bot/src/gateway/calls.ts';
+import { tokensFrom } from '../../bot/src/gateway/hold.ts';
 import { createGateway, type Gateway } from '../../bot/src/gateway/server.ts';
 import { type ModelChoice, renderModel, renderOpencode } from '../../config/brain/render.ts';
 import { findEngine } from '../../console/engine/engine.ts';
@@ -75,6 +77,7 @@ export async function startBrain(
       host: machine,
       url: 'http://bot:8080',
       network: true,
+      token: tokensFrom(openDatabase(':memory:')),
       bound: () => ({}),
       log,
     });
