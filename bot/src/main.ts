@@ -23,7 +23,7 @@ const heldOpen = 120;
 
 /** The parts begin to take what comes. @returns the main workspace's room */
 async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promise<RoomId> {
-  const { chain, gateway, matrix, book, conversation, decide, outcomes, relay, watch } = parts;
+  const { chain, gateway, matrix, tasks, book, conversation, decide, outcomes, relay, watch } = parts;
   chain.run((entry) => {
     if (entry.author === 'executor') parts.health.heard();
     void space().then(() => outcomes.take(entry));
@@ -32,17 +32,6 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     parts.sentFiles.onEntry(entry);
   });
   await noteTakenBack(matrix, chain, parts.troubles);
-  await gateway.run({
-    ...{ ...parts.asks, spoken: conversation.spoken, halted: parts.tasks.halted, wait: heldOpen },
-    planning: parts.planning.is,
-    replacePlan: parts.desk.replacePlan,
-    close: parts.desk.close,
-    settled({ action, outcome, delivered }) {
-      const page = book.page(action);
-      const told = page && conversation.over(page, outcome, delivered);
-      told?.catch((error: unknown) => log.error({ action, err: error }, 'the brain was not told an outcome'));
-    },
-  });
   await matrix.run({
     intake: async (taken, withMark) => relay.take(taken, await decide.take(taken), withMark),
     setAside: relay.setAside,
@@ -57,7 +46,18 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     parts.health.heard();
     if (action) outcomes.onLive(action, chunk);
   });
-  conversation.listen();
+  await gateway.run({
+    ...{ ...parts.asks, spoken: conversation.spoken, halted: tasks.halted, wait: heldOpen },
+    planning: parts.planning.is,
+    replacePlan: parts.desk.replacePlan,
+    close: parts.desk.close,
+    settled({ action, outcome, delivered }) {
+      const page = book.page(action);
+      const told = page && conversation.over(page, outcome, delivered);
+      told?.catch((error: unknown) => log.error({ action, err: error }, 'the brain was not told an outcome'));
+    },
+  });
+  conversation.listen(); // opens the addresses of all tasks: before the first call is read
   return room;
 }
 

@@ -19,6 +19,7 @@ import { createAttention } from './desk/attention.ts';
 import { createDesk } from './desk/desk.ts';
 import { createAsks } from './gateway/asks.ts';
 import { openText } from './gateway/close.ts';
+import { tokensFrom } from './gateway/hold.ts';
 import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
 import { createBoard } from './room/board.ts';
@@ -105,7 +106,9 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const asks = createAsks(desk, book);
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
-  const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
+  const gateway = createGateway({
+    ...{ ...c.gateway, network: c.network === true, token: tokensFrom(db), bound, log },
+  });
   const models = createModels(db, c.brain?.models ?? []);
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const probe = createProbe({ brain, models, hands: (task) => gateway.open({ task, workspace: '' }) });

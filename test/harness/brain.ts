@@ -10,6 +10,7 @@ import { createModels, type Model, type Models } from '../../bot/src/brain/model
 import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import type { CallsOptions } from '../../bot/src/gateway/calls.ts';
+import { tokensFrom } from '../../bot/src/gateway/hold.ts';
 import { createGateway, type Gateway } from '../../bot/src/gateway/server.ts';
 import { type Models as Choices, renderModel, renderOpencode, rungsOf } from '../../config/brain/render.ts';
 import { findEngine } from '../../console/engine/engine.ts';
@@ -78,6 +79,7 @@ export async function startBrain(
       host: machine,
       url: 'http://bot:8080',
       network: true,
+      token: tokensFrom(openDatabase(':memory:')),
       bound: () => ({}),
       log,
     });

@@ -243,18 +243,17 @@ test('after kill -9 the session goes on by its id, with its hands', async () => 
   assert.match(JSON.stringify(stack.model.seen.at(-1)?.messages), /before/);
 });
 
-test('a task whose address was opened anew (the bot was restarted) gets its hands back', async () => {
-  decide = async () => ended({ output: 'with the new token' });
+test('a task whose address was opened anew (the bot was restarted): its next call finds its hands, within that call', async () => {
+  decide = async () => ended({ output: 'in a new session' });
   const { session, hands } = await task('kept');
   await stack.turn(session, '!call bash {"script":"one"}');
   await stack.gateway.close(hands.task);
   const again = stack.gateway.open({ task: hands.task, workspace: 'kept' });
-  assert.notEqual(again.token, hands.token);
-  stack.brain.resume({ session, task: again, asked: false });
+  assert.equal(again.token, hands.token, 'so nothing is told to the brain anew');
   const before = asked.length;
   await stack.brain.prompt(session, '!call bash {"script":"two"}');
   // The brain may say idle while it takes up its tools again, so the words are waited for.
-  const told = () => asked.length > before && saidOf(session).includes('with the new token');
+  const told = () => asked.length > before && saidOf(session).includes('in a new session');
   await until('the outcome in its words', told, { seconds: 30 });
   assert.deepEqual(
     asked.slice(before).map((a) => a.workspace),
