@@ -3,6 +3,8 @@
 import { restore } from './backup/restore.ts';
 import { backup } from './backup/save.ts';
 import { doctor } from './care/doctor.ts';
+import { askModels } from './care/doctor-model.ts';
+import { askAsPhone } from './care/doctor-phone.ts';
 import { logs } from './care/logs.ts';
 import { status } from './care/running.ts';
 import { uninstall } from './care/uninstall.ts';
@@ -85,11 +87,16 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   status: { summary: 'says what runs', run: (report) => status(started(), report) },
   doctor: {
-    takes: '[phone]',
-    fits: (words) => ['', 'phone'].includes(words.join(' ')),
+    takes: '[phone | model]',
+    fits: (words) => ['', 'phone', 'model'].includes(words.join(' ')),
     summary:
-      'looks at every part, permission, port, clock, disk and key, or at what a phone reaches; says what to do',
-    run: (report, [phone]) => doctor(report, phone ? started() : undefined),
+      'looks at every part, permission, port, clock, disk and key; or at what a phone reaches; or has each model call a tool, ' +
+      'which costs some tokens; says what to do',
+    run: (report, [what]) =>
+      doctor(
+        report,
+        what === 'phone' ? askAsPhone(started()) : what === 'model' ? askModels(started()) : undefined,
+      ),
   },
   logs: {
     takes: '[PART]',

@@ -165,6 +165,9 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     async redact(room, event, reason) {
       await client.redactEvent(room, event, reason ?? null);
     },
+    async pin(room, event) {
+      await client.sendStateEvent(room, 'm.room.pinned_events', '', { pinned: [event] });
+    },
     sentAs: journal.sentAs,
     read: (room, event) => readEvent(crypto.decrypt, client, room, event),
     typing: (room, on) => client.typing(room, user, on),

@@ -15,6 +15,8 @@ export type Wishes = {
   askPolicy(policy: Policy): Promise<void>;
   /** Makes a workspace's room, or names the one there is. */
   openWorkspace(name: string): Promise<RoomId>;
+  /** Has a model call a tool once: what it can. */
+  probe(model: string): Promise<object>;
   /** Verifies a user, who is invited first where they are not in the room, until the operator has `left`. */
   pair(user: UserId, operator: Operator, left: AbortSignal): Promise<Enrolled>;
 };
@@ -83,6 +85,8 @@ export function serveConsole(o: ConsoleOptions): { close(): Promise<void> } {
         return void o
           .openWorkspace(name)
           .then((room) => say({ event: 'workspace', workspace: name, room }), failed);
+      if (request.cmd === 'probe' && typeof name === 'string')
+        return void o.probe(name).then((probed) => say({ event: 'probed', ...probed }), failed);
       const { user = o.owner } = request;
       if (request.cmd === 'pair' && isUserId(user))
         return void pair(user, say, next, left.signal).finally(() => socket.end());

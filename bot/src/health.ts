@@ -14,6 +14,8 @@ export type HealthOptions = {
   troubles: Troubles;
   /** Whether the brain is there; undefined where none is configured. */
   brainIsUp(): boolean | undefined;
+  /** Why the brain is not up though something answers there, or ''. */
+  brainRefusal(): string;
   stateDir: string;
   /** What a workspace's sandbox has, in words. */
   sandboxOf(workspace: string): string;
@@ -39,6 +41,7 @@ export function createHealth({
   book,
   troubles,
   brainIsUp,
+  brainRefusal,
   stateDir,
   sandboxOf,
 }: HealthOptions): Health {
@@ -72,7 +75,7 @@ export function createHealth({
       ...(brainIsUp() === undefined ? ['No model is configured: only !run and files work.'] : []),
       `🧰 the sandbox: ${sandboxOf(workspace)}`,
       ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
-      ...[...troubles.all().map(({ why }) => why), shortOfSpace(stateDir)]
+      ...[...troubles.all().map(({ why }) => why), brainRefusal(), shortOfSpace(stateDir)]
         .filter(Boolean)
         .map((why) => `⚠️ ${why}`),
     ],
@@ -83,6 +86,7 @@ export function createHealth({
       room,
       enrolled: book.enrolled().length,
       troubles: troubles.all().map(({ room, why }) => [room, why]),
+      refusal: brainRefusal(),
       space: shortOfSpace(stateDir),
     }),
   };

@@ -9,6 +9,7 @@ import { createOperator } from './operator.ts';
 import { makeParts, type Parts } from './parts.ts';
 import { savedIn, settle } from './proof/saved.ts';
 import { noteTakenBack, tellRestored } from './room/restored.ts';
+import { pace } from './room/status.ts';
 import { readConfiguration } from './settings.ts';
 import { makeSpace } from './space.ts';
 import type { RoomId } from './types.ts';
@@ -22,7 +23,7 @@ const heldOpen = 120;
 
 /** The parts begin to take what comes. @returns the main workspace's room */
 async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promise<RoomId> {
-  const { chain, gateway, matrix, book, conversation, decide, outcomes, relay, watch } = parts;
+  const { chain, gateway, matrix, tasks, book, conversation, decide, outcomes, relay, watch } = parts;
   chain.run((entry) => {
     if (entry.author === 'executor') parts.health.heard();
     void space().then(() => outcomes.take(entry));
@@ -31,17 +32,6 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     parts.sentFiles.onEntry(entry);
   });
   await noteTakenBack(matrix, chain, parts.troubles);
-  await gateway.run({
-    ...{ ...parts.asks, spoken: conversation.spoken, halted: parts.tasks.halted, wait: heldOpen },
-    planning: parts.planning.is,
-    replacePlan: parts.desk.replacePlan,
-    close: parts.desk.close,
-    settled({ action, outcome, delivered }) {
-      const page = book.page(action);
-      const told = page && conversation.over(page, outcome, delivered);
-      told?.catch((error: unknown) => log.error({ action, err: error }, 'the brain was not told an outcome'));
-    },
-  });
   await matrix.run({
     intake: async (taken, withMark) => relay.take(taken, await decide.take(taken), withMark),
     setAside: relay.setAside,
@@ -56,7 +46,18 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     parts.health.heard();
     if (action) outcomes.onLive(action, chunk);
   });
-  conversation.listen();
+  await gateway.run({
+    ...{ ...parts.asks, spoken: conversation.spoken, halted: tasks.halted, wait: heldOpen },
+    planning: parts.planning.is,
+    replacePlan: parts.desk.replacePlan,
+    close: parts.desk.close,
+    settled({ action, outcome, delivered }) {
+      const page = book.page(action);
+      const told = page && conversation.over(page, outcome, delivered);
+      told?.catch((error: unknown) => log.error({ action, err: error }, 'the brain was not told an outcome'));
+    },
+  });
+  conversation.listen(); // opens the addresses of all tasks: before the first call is read
   return room;
 }
 
@@ -80,13 +81,14 @@ async function main(log: Logger): Promise<void> {
   await space();
   const parts = await makeParts(c, stateDir, log);
   const room = await run(parts, space, log);
-  const { chain, matrix, gateway, brain, desk, health, outages } = parts;
+  const { chain, matrix, gateway, brain, desk, health, outages, board } = parts;
   const path = join(stateDir, 'console.sock');
   const console = serveConsole({ ...createOperator(parts, room), path, owner: c.owner });
   const failed = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   health.heard(); // the executor is given its time from here on
   const clocks = [
     every(1000, () => desk.expire(Date.now()), failed('cards not expired')),
+    every(pace, board.look, failed('the pinned messages were not looked at')),
     every(5000, () => outages.look(health.states(), Date.now()), failed('outages not looked at')),
   ];
   await resume(parts);

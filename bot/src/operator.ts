@@ -18,6 +18,7 @@ export const createOperator = (o: Parts, room: RoomId): Wishes => ({
     await o.desk.ask({ kind: 'policy', args, workspace: mainWorkspace, task, requester: 'operator' });
   },
   openWorkspace: o.workspaces.open,
+  probe: o.probe,
   async pair(user, operator, left) {
     await o.workspaces.invite(user);
     return o.matrix.pair(room, user, operator, left);

@@ -7,8 +7,11 @@ import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { createBook } from './approval/view.ts';
+import { createCosts } from './brain/costs.ts';
+import { createModels } from './brain/models.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { pictureIn } from './brain/pictures.ts';
+import { createProbe, probing } from './brain/probe.ts';
 import { openChain } from './chain.ts';
 import { openMatrix } from './connect.ts';
 import { openDatabase } from './database.ts';
@@ -16,9 +19,12 @@ import { createAttention } from './desk/attention.ts';
 import { createDesk } from './desk/desk.ts';
 import { createAsks } from './gateway/asks.ts';
 import { openText } from './gateway/close.ts';
+import { tokensFrom } from './gateway/hold.ts';
 import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
+import { createBoard } from './room/board.ts';
 import { createWatch } from './room/guard.ts';
+import { listStore } from './room/lists.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
 import { wasOpen } from './room/progress.ts';
@@ -45,9 +51,14 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   // What it remembers, and what the ledger says.
   const db = openDatabase(join(stateDir, 'bot.sqlite'));
   const cards = cardStore(db, pollAnswers);
-  const tasks = taskStore(db);
+  const store = taskStore(db);
+  const costs = createCosts(db, c.spend ?? {}, (task) => store.get(task)?.title ?? '');
+  /** A task that reached its cap is told nothing either, and a look at a model asks nobody. */
+  const halted = (task: string) => store.halted(task) || costs.paused(task) || probing(task);
+  const tasks = { ...store, halted };
   const planning = planningStore(db);
   const troubles = troubleStore(db);
+  const lists = listStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
   const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
@@ -89,20 +100,23 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       if (book.enrolled().length === 0) return 'no device is paired: run ./pocketcoder pair at the console';
       return troubles.why(roomOf(name)) || shortOfSpace(stateDir);
     },
-    halted: tasks.halted,
+    halted,
   });
   const sandboxOf = (workspace: string) => c.tools[workspace] ?? c.tools[''] ?? 'not known';
   const asks = createAsks(desk, book);
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
-  const gateway = createGateway({ ...c.gateway, network: c.network === true, bound, log });
-  const brain = c.brain ? connectOpenCode({ url: c.brain.url, password: c.brain.password, log }) : undefined;
+  const gateway = createGateway({
+    ...{ ...c.gateway, network: c.network === true, token: tokensFrom(db), bound, log },
+  });
+  const models = createModels(db, c.brain?.models ?? []);
+  const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
+  const probe = createProbe({ brain, models, hands: (task) => gateway.open({ task, workspace: '' }) });
   const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
-    ...{ brain, tasks, planning, matrix, roomOf, leak, log },
+    ...{ brain, tasks, costs, lists, planning, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
-    model: c.brain?.model ?? '',
-    ...(c.brain?.pictures && { picture: (action) => pictureIn(ledger, action) }),
+    picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
     waits: (task) => openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page)),
     asks: (task) =>
@@ -130,18 +144,26 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     },
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
-  const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
-  const health = createHealth({ matrix, chain, book, troubles, brainIsUp, stateDir, sandboxOf });
-  const relay = createRelay({
-    ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
-    ...{ health: health.lines, repository },
-  });
-  const watch = createWatch(relay, troubles, log);
-  const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
   const outages = createOutages({
     ...{ db, matrix, log },
     rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
   });
+  const board = createBoard({
+    ...{ db, matrix, cards, book, lists, down: outages.down, log },
+    // Where nobody spoke to the agent there is nothing to watch.
+    overview: (workspace) => conversation.overview(workspace).filter(({ id }) => tasks.get(id)?.session),
+  });
+  const brainIsUp = () => (brain ? conversation.brainIsUp() : undefined);
+  const brainRefusal = () => brain?.refusal() ?? '';
+  const health = createHealth({
+    ...{ matrix, chain, book, troubles, brainIsUp, brainRefusal, stateDir, sandboxOf },
+  });
+  const relay = createRelay({
+    ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
+    ...{ health: health.lines, repository, models, costs, show: outcomes.show, board },
+  });
+  const watch = createWatch(relay, troubles, log);
+  const workspaces = createWorkspaces({ ledger, matrix, book, owner: c.owner, log });
 
   return {
     ...{
@@ -159,6 +181,6 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       conversation,
       outcomes,
     },
-    ...{ sentFiles, tour, relay, watch, workspaces, outages, health },
+    ...{ sentFiles, tour, relay, watch, workspaces, outages, board, health, probe },
   };
 }

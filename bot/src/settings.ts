@@ -1,6 +1,8 @@
 /** What the set-up hands to the bot: one JSON file, read once, checked before anything starts. */
 import { readFileSync } from 'node:fs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import type { Caps } from './brain/costs.ts';
+import type { Model } from './brain/models.ts';
 import type { UserId } from './types.ts';
 
 export type Configuration = {
@@ -8,8 +10,10 @@ export type Configuration = {
   ledger: { url: string; password: string };
   homeserver: { url: string; server_name: string; user: string; password: string };
   owner: UserId;
-  /** `pictures`: its model sees them. */
-  brain: { url: string; password: string; model: string; pictures?: boolean } | null;
+  /** Of its models the first is the one that tasks begin with. */
+  brain: { url: string; password: string; models: readonly Model[] } | null;
+  /** What tasks may cost; absent where nothing holds them. */
+  spend?: Caps;
   /** `host` is what to listen on: a name that only the brain's network has. */
   gateway: { host: string; port: number; url: string };
   /** Whether leases of the network can be opened; absent in what an older set-up wrote, which has no image for them. */

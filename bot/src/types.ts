@@ -123,6 +123,8 @@ export type Matrix = {
   /** Shows `content` in place of an own message. Clients show the latest edit. */
   edit(room: RoomId, event: EventId, content: Content, opts?: Pick<PostOptions, 'txn'>): Promise<EventId>;
   redact(room: RoomId, event: EventId, reason?: string): Promise<void>;
+  /** Makes that message the one that is pinned in the room. State is in the clear: the event's id is all that it says. */
+  pin(room: RoomId, event: EventId): Promise<void>;
   /** The transaction id under which the bot sent that event, if it was given one. */
   sentAs(event: EventId): string | undefined;
   /** What an encrypted message of the room says now: context, no evidence. {} where it can't be read. Never throws. */

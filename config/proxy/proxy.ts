@@ -1,6 +1,6 @@
 /**
- * The one way out of a closed network: forwards to exactly one address and to no other. The model's also swaps a
- * placeholder for the key, so that the brain never has it. Logs nothing.
+ * The one way out of a closed network: forwards to exactly one address and to no other, or to one for each name that paths
+ * begin with. The models' also swaps a placeholder for the key of that one, so that the brain never has it. Logs nothing.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -20,8 +20,10 @@ export type ProxyOptions = {
   /** Proxies on the way there: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as Node reads them. */
   proxies?: Record<string, string>;
 };
+/** Several addresses, each by the name that paths to it begin with: what is of one never goes to another. */
+export type Ways = Readonly<Record<string, ProxyOptions>>;
 /** Its configuration file. `host` is a name that only the closed network has, so nobody else reaches the proxy. */
-export type ProxyFile = ProxyOptions & { listen: { host: string; port: number } };
+export type ProxyFile = (ProxyOptions | { ways: Ways }) & { listen: { host: string; port: number } };
 
 /** Headers that belong to one connection (RFC 9110, section 7.6.1), and those that the proxy sets itself. */
 const ours = [
@@ -43,7 +45,27 @@ const ours = [
 const withBody = ['POST', 'PUT'];
 
 /** The proxy, not yet listening. Throws on an upstream that is no http or https address. */
-export function makeProxy({ upstream, routes, secret, ca, proxies }: ProxyOptions): http.Server {
+export function makeProxy(to: ProxyOptions | { ways: Ways }): http.Server {
+  const named = 'ways' in to;
+  const all = Object.entries(named ? to.ways : { '': to }).map(([name, way]) => [name, wayTo(way)] as const);
+  const ways = new Map(all);
+  const server = http.createServer((req, res) => {
+    const target = req.url ?? '';
+    const [, name = '', below = ''] = (named && /^\/([^/?]+)(\/.*)$/s.exec(target)) || ['', '', target];
+    const way = ways.get(name);
+    if (way) way.take(req, res, below);
+    else refuse(res, 403, 'not_served', 'Nothing is served here.');
+  });
+  server.on('connect', (_req, socket) => void socket.destroy());
+  server.on('upgrade', (_req, socket) => void socket.destroy());
+  server.on('close', () => {
+    for (const { end } of ways.values()) end();
+  });
+  return server;
+}
+
+/** The way to one address: what takes a request to it, by its target below the address, and what ends its connections. */
+function wayTo({ upstream, routes, secret, ca, proxies }: ProxyOptions) {
   const base = new URL(upstream);
   if (base.protocol !== 'http:' && base.protocol !== 'https:')
     throw new Error(`proxy: the address must begin with http:// or https://, not ${base.protocol}`);
@@ -52,8 +74,8 @@ export function makeProxy({ upstream, routes, secret, ca, proxies }: ProxyOption
   const agent = new client.Agent({ keepAlive: true, ...trust, ...(proxies && { proxyEnv: proxies }) });
   const filled = (value: string) => (secret ? value.replaceAll(secret.placeholder, () => secret.key) : value);
 
-  const server = http.createServer((req, res) => {
-    const path = pathOf(req.url ?? '');
+  const take = (req: http.IncomingMessage, res: http.ServerResponse, target: string) => {
+    const path = pathOf(target);
     if (path === undefined) return refuse(res, 400, 'bad_path', 'Only paths below one address are served.');
     const [below] = path.split('?');
     if (routes && !routes.includes(`${req.method} ${below}`))
@@ -99,11 +121,8 @@ export function makeProxy({ upstream, routes, secret, ca, proxies }: ProxyOption
     // Without its own framing Node would send a body on as bare bytes: as the next request.
     if (Object.keys(framing).length > 0) req.pipe(onward);
     else onward.end();
-  });
-  server.on('connect', (_req, socket) => void socket.destroy());
-  server.on('upgrade', (_req, socket) => void socket.destroy());
-  server.on('close', () => agent.destroy());
-  return server;
+  };
+  return { take, end: () => agent.destroy() };
 }
 
 /**

@@ -2,7 +2,7 @@
 import { existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type Docker from 'dockerode';
-import { listOf } from '../../config/brain/render.ts';
+import { listOf, type ModelChoice } from '../../config/brain/render.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { findBase } from '../engine/base.ts';
@@ -15,6 +15,7 @@ import { askBot, type Said } from '../instance/bot-console.ts';
 import { findInstance, type Instance } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
 import { holderOf } from '../instance/ports.ts';
+import { modelsOf } from '../instance/settings-file.ts';
 import { stateHome } from '../instance/state.ts';
 import { type Line, logged, readable } from './logs.ts';
 
@@ -54,9 +55,10 @@ export type Scene = {
   disks: Record<string, number>;
   ledger?: { newest: Entry[]; control: Entry[] } | { fault: string };
   bot?: Said | { fault: string };
-  /** What the model's address answered when it was asked for its models. */
-  model?: { status: number; text: string };
+  /** What each model's address answered when it was asked for its models. */
+  models?: Record<string, Answer>;
 };
+type Answer = { status: number; text: string };
 
 /** Where each service keeps its data. */
 const data: Readonly<Record<string, string>> = {
@@ -124,17 +126,15 @@ const listModels = `fetch('http://model-proxy:8081' + process.argv[1], { headers
   signal: AbortSignal.timeout(15000) }).then(async (r) => console.log(JSON.stringify({ status: r.status, text:
   (await r.text()).slice(0, 200000) })))`;
 
-async function modelOf(docker: Docker, { settings, state }: Instance): Promise<Scene['model']> {
-  if (!settings.model) return undefined;
-  const { path, headers } = listOf(settings.model);
-  const { out } = await execIn(docker, state.project, 'model', [
-    'node',
-    '-e',
-    listModels,
-    path,
-    JSON.stringify(headers),
-  ]);
-  return JSON.parse(out) as Scene['model'];
+async function modelsIn(docker: Docker, { settings, state }: Instance): Promise<Scene['models']> {
+  const ask = async ([name, model]: [string, ModelChoice]) => {
+    const { path, headers } = listOf(model);
+    const asking = ['node', '-e', listModels, `/${name}${path}`, JSON.stringify(headers)];
+    const { out } = await execIn(docker, state.project, 'model', asking);
+    return [name, JSON.parse(out) as Answer] as const;
+  };
+  const answers = await Promise.all(Object.entries(modelsOf(settings) ?? {}).map((one) => maybe(ask(one))));
+  return Object.fromEntries(answers.filter((answer) => answer !== undefined));
 }
 
 async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise<void> {
@@ -164,8 +164,7 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
     s.bot = await askBot(engine, instance.state.project, { cmd: 'status' }).catch((error: unknown) => ({
       fault: messageOf(error),
     }));
-  const model = runs('model') && (await maybe(modelOf(docker, instance)));
-  if (model) s.model = model;
+  if (runs('model')) s.models = await modelsIn(docker, instance);
 }
 
 /** Looks at everything there is to be looked at. Throws a Fault only where `findEngine` does. */

@@ -5,10 +5,8 @@ import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
 import { fault } from '../fault.ts';
-import type { Instance } from '../instance/instance.ts';
-import { holdsSecret } from '../instance/settings-file.ts';
+import { holdsSecret, modelsOf } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
-import { askAsPhone } from './doctor-phone.ts';
 import { type Found, observe, type Part, type Row, type Scene } from './doctor-scene.ts';
 import { seen } from './logs.ts';
 
@@ -44,29 +42,33 @@ function part({ name, running, status = '', health, restarts, oom, complaint }: 
   return restarts > 0 ? warn(`${name} ${status}${again}${said}`, see) : ok(`${name} ${status}`);
 }
 
-function model({ model: answer, instance, parts }: Scene): Found | undefined {
-  const choice = instance?.settings.model;
-  if (!choice) return instance && warn('no model is configured', 'docs/models.md; !run works without one');
+function models({ models: answers, instance, parts }: Scene): Found | Found[] | undefined {
+  const choices = instance && modelsOf(instance.settings);
+  if (!choices) return instance && warn('no model is configured', 'docs/models.md; !run works without one');
   if (!parts.some(({ name, running }) => name === 'model' && running)) return undefined;
-  if (!answer) return fail('the model proxy gives no answer', './pocketcoder logs model');
-  const { status, text } = answer;
-  const where = `correct model in pocketcoder.yaml, then ${start}`;
-  if ([400, 401, 403].includes(status)) return fail(`the model's address refuses our key (${status})`, where);
-  if (status >= 500)
-    return fail(
-      `the model's address cannot be reached, or fails (${status})`,
-      `look at model.url and at this machine's network; the agent tries again by itself`,
-    );
-  if (status !== 200)
-    return warn(`the model's address has no list of models (${status}): the key was not tried`, where);
-  if (!text.includes(`${choice.name}"`))
-    return warn(`the model's address answers, but lists no "${choice.name}"`, where);
-  return ok(`the model's address answers, did not refuse our key, and lists "${choice.name}"`);
+  const several = Object.keys(choices).length > 1;
+  return Object.entries(choices).map(([own, choice]) => {
+    const answer = answers?.[own];
+    if (!answer) return fail('the model proxy gives no answer', './pocketcoder logs model');
+    const { status, text } = answer;
+    const at = several ? `${own}: the model's address` : "the model's address";
+    const setting = several ? `models.${own}` : 'model';
+    const where = `correct ${setting} in pocketcoder.yaml, then ${start}`;
+    if ([400, 401, 403].includes(status)) return fail(`${at} refuses our key (${status})`, where);
+    if (status >= 500)
+      return fail(
+        `${at} cannot be reached, or fails (${status})`,
+        `look at ${setting}.url and at this machine's network; the agent tries again by itself`,
+      );
+    if (status !== 200) return warn(`${at} has no list of models (${status}): the key was not tried`, where);
+    if (!text.includes(`${choice.name}"`)) return warn(`${at} answers, but lists no "${choice.name}"`, where);
+    return ok(`${at} answers, did not refuse our key, and lists "${choice.name}"`);
+  });
 }
 
 /** What the bot says of itself. */
 type BotStatus = Partial<
-  Record<'homeserver' | 'ledger' | 'brain' | 'executor' | 'device' | 'space', string>
+  Record<'homeserver' | 'ledger' | 'brain' | 'executor' | 'device' | 'space' | 'refusal', string>
 > & {
   signed?: boolean;
   troubles?: [string, string][];
@@ -248,12 +250,13 @@ export const checks: readonly Check[] = [
         ...away.map((name) =>
           fail(`it does not hear of the ${name}`, `./pocketcoder logs ${name}; ${start}`),
         ),
+        ...(said.refusal ? [fail(said.refusal, start)] : []),
         ...(said.space ? [fail(said.space, 'it goes on by itself then')] : []),
         ...(said.troubles ?? []).map(([, why]) => fail(why, 'look at that room, then say !resume in it')),
       ];
     },
   },
-  { name: 'model', look: model },
+  { name: 'model', look: models },
 ];
 
 /** What the checks make of what was seen. */
@@ -263,12 +266,11 @@ export const judged = (scene: Scene): Row[] =>
   );
 
 /**
- * Reports what each check found, of all that is here or, with `phone`, of what a phone of that instance reaches. Throws a Fault
- * (`failed`) where one fails.
+ * Reports what each check found, of all that is here or of what is handed to it. Throws a Fault (`failed`) where one fails.
  */
-export async function doctor(report: Report, phone?: Instance): Promise<void> {
+export async function doctor(report: Report, rows?: AsyncIterable<Row>): Promise<void> {
   let failed = 0;
-  for await (const row of phone ? askAsPhone(phone) : judged(await observe())) {
+  for await (const row of rows ?? judged(await observe())) {
     const { check, level, what, fix } = row;
     if (level === 'fail') failed++;
     const mark = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }[level];

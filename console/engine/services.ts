@@ -1,9 +1,16 @@
 /** What each service is told: one file per service, made from settings and state. */
 import { resolve } from 'node:path';
-import { type ModelChoice, renderModel, renderOpencode } from '../../config/brain/render.ts';
-import type { ProxyFile, ProxyOptions } from '../../config/proxy/proxy.ts';
+import {
+  type ModelChoice,
+  type Models,
+  renderModel,
+  renderOpencode,
+  rungsOf,
+} from '../../config/brain/render.ts';
+import type { ProxyFile, ProxyOptions, Ways } from '../../config/proxy/proxy.ts';
 import type { Instance } from '../instance/instance.ts';
 import { filled } from '../instance/paths.ts';
+import { modelsOf } from '../instance/settings-file.ts';
 import type { State } from '../instance/state.ts';
 import { extraCa, pemAt } from '../start/extra-ca.ts';
 import { proxies } from '../start/proxies.ts';
@@ -38,7 +45,7 @@ export const servicesOf = ({ settings, state }: Instance): string[] => [
   settings.homeserver ? 'homeserver-proxy' : 'homeserver',
   ...['ledger', 'bot', 'executor'],
   ...(state.reach?.listen ? ['entrance'] : []),
-  ...(settings.model ? ['brain', 'model'] : []),
+  ...(modelsOf(settings) ? ['brain', 'model'] : []),
 ];
 
 /** The ports of this machine that services take; `setting` is what sets it, below `ports`. */
@@ -75,12 +82,19 @@ function homeserverYaml(instance: Instance): string {
 /** The image of a task's container, and what it has, in words. */
 export type Sandbox = { image: string; tools: string };
 
-/** The way to the model: by the machine's proxies, but to the machine itself; believing an authority that the settings name. */
-const modelProxy = (model: ModelChoice, home: string): ProxyOptions => ({
+/** The way to a model: by the machine's proxies, but to the machine itself; believing an authority that the settings name. */
+const wayTo = (model: ModelChoice, home: string): ProxyOptions => ({
   ...renderModel(model),
   ...(model.ca && { ca: String(pemAt(resolve(home, model.ca), 'model.ca')) }),
   proxies: { ...proxies(), no_proxy: `host.docker.internal,${proxies()['no_proxy'] ?? ''}` },
 });
+
+/** What the bot knows of each model: no key, and no address. */
+const forBot = (models: Models) =>
+  Object.entries(models).map(([name, model]) => ({
+    ...{ name, provider: model.provider, model: model.name, rungs: rungsOf(model) },
+    pictures: model.pictures === true,
+  }));
 
 /** Where bot and executor each find a file of their own about secrets for hosts. */
 const secretsFile = '/run/pocketcoder/secrets.json';
@@ -107,6 +121,7 @@ export function serviceFiles(
 ): ServiceFile[] {
   const { settings, state, home } = instance;
   const { passwords } = state;
+  const models = modelsOf(settings);
   const of = (what: (sandbox: Sandbox) => string) =>
     Object.fromEntries(Array.from(sandboxes, ([workspace, sandbox]) => [workspace, what(sandbox)]));
   const ledger = (identity: 'bot' | 'executor') => ({
@@ -123,12 +138,8 @@ export function serviceFiles(
       password: passwords.bot,
     },
     owner: ownerOf(instance),
-    brain: settings.model
-      ? {
-          ...{ url: 'http://brain:4096', password: passwords.brain, model: settings.model.name },
-          pictures: settings.model.pictures === true,
-        }
-      : null,
+    brain: models ? { url: 'http://brain:4096', password: passwords.brain, models: forBot(models) } : null,
+    ...(settings.spend && { spend: settings.spend }),
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     network: egressImage !== undefined,
     secrets: secretsFile,
@@ -156,12 +167,18 @@ export function serviceFiles(
   });
   const files = (service: string, uid: number, contents: Record<string, string>): ServiceFile[] =>
     Object.entries(contents).map(([name, content]) => ({ service, name, uid, content }));
-  const proxy = (service: string, host: string, port: number, options: ProxyOptions): ServiceFile => {
+  const believing = (options: ProxyOptions): ProxyOptions => {
     const ca = options.upstream.startsWith('https:') ? `${extraCa()}${options.ca ?? ''}` : '';
-    const file: ProxyFile = { listen: { host, port }, ...options, ...(ca && { ca }) };
+    return { ...options, ...(ca && { ca }) };
+  };
+  const proxy = (service: string, host: string, port: number, to: ProxyOptions | { ways: Ways }) => {
+    const file: ProxyFile = { listen: { host, port }, ...to };
     return { service, name: 'proxy.json', uid: 10005, content: JSON.stringify(file) };
   };
-  const { model, homeserver } = settings;
+  const ways = Object.entries(models ?? {}).map(
+    ([name, model]) => [name, believing(wayTo(model, home))] as const,
+  );
+  const { homeserver } = settings;
   const { reach, server_name } = state;
   const caddyfile =
     reach?.listen && filled(`entrance/${reach.way}.Caddyfile`, { host: reach.host, server_name });
@@ -170,10 +187,10 @@ export function serviceFiles(
     json('bot', 10002, bot),
     json('executor', 0, executor),
     homeserver
-      ? proxy('homeserver-proxy', 'homeserver', 8008, { upstream: homeserver.url })
+      ? proxy('homeserver-proxy', 'homeserver', 8008, believing({ upstream: homeserver.url }))
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
-    ...(model ? files('brain', 10003, renderOpencode(model, passwords.brain)) : []),
-    ...(model ? [proxy('model', 'model-proxy', 8081, modelProxy(model, home))] : []),
+    ...(models ? files('brain', 10003, renderOpencode(models, passwords.brain)) : []),
+    ...(models ? [proxy('model', 'model-proxy', 8081, { ways: Object.fromEntries(ways) })] : []),
   ];
 }

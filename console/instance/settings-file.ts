@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { Caps } from '../../bot/src/brain/costs.ts';
 import { isTimezone } from '../../bot/src/settings.ts';
-import { faultOf, type ModelChoice } from '../../config/brain/render.ts';
+import { faultOf, type ModelChoice, type Models } from '../../config/brain/render.ts';
 import { policyFault } from '../../ledger/rules/policy.cjs';
 import { fault } from '../fault.ts';
 import { checkout } from './paths.ts';
@@ -29,7 +30,11 @@ export type Settings = {
   ports?: { homeserver?: number; ledger?: number; https?: number; http?: number };
   /** The block of addresses of the containers' networks, as `10.99.7.0/24`. */
   subnet?: string;
+  /** One model, or several by names of the owner's. */
   model?: ModelChoice;
+  models?: Models;
+  /** What tasks may cost. */
+  spend?: Caps;
   approvals?: Approvals;
   sandbox?: {
     memory_mb?: number;
@@ -46,9 +51,13 @@ export type Settings = {
   git?: { name?: string; email?: string };
 };
 
+/** The models by their names, of which one alone has the name `model`; undefined without any. */
+export const modelsOf = ({ model, models = model && { model } }: Settings): Models | undefined => models;
+
 /** Whether the file has something in it that other users of the machine must not read. */
-export const holdsSecret = ({ homeserver, model }: Settings): boolean =>
-  Boolean(homeserver?.password || model?.key);
+export const holdsSecret = (settings: Settings): boolean =>
+  Boolean(settings.homeserver?.password) ||
+  Object.values(modelsOf(settings) ?? {}).some(({ key }) => key !== undefined);
 
 /** The path of a key, and what is wrong with it for a person. */
 type Wrong = readonly [path: readonly string[], what: string];
@@ -71,7 +80,7 @@ function explain({ instancePath, keyword, params, message, data }: ErrorObject):
 
 /** What no schema says. */
 function* contradictions(settings: Settings): Generator<Wrong> {
-  const { timezone, approvals, model, reach, homeserver } = settings;
+  const { timezone, approvals, model, spend, reach, homeserver } = settings;
   if (timezone !== undefined && !isTimezone(timezone))
     yield [
       ['timezone'],
@@ -79,8 +88,25 @@ function* contradictions(settings: Settings): Generator<Wrong> {
     ];
   const unfit = policyFault(policyFrom(approvals));
   if (unfit) yield [['approvals'], unfit];
-  const unusable = model && faultOf(model);
-  if (unusable) yield [['model'], unusable];
+  if (model && settings.models)
+    yield [['model'], 'one model is model, several are models: move this one below models'];
+  for (const [name, one] of Object.entries(modelsOf(settings) ?? {})) {
+    const unusable = faultOf(one);
+    const path = model ? ['model'] : ['models', name];
+    if (unusable) yield [path, unusable.replaceAll('model.', `${path.join('.')}.`)];
+    const money = (['task', 'day'] as const).find((cap) => spend?.[cap] !== undefined);
+    if (money && !one.price)
+      yield [
+        ['spend', money],
+        `spend.${money} is money, and ${path.join('.')} has no price: give it one, or set spend.${money}_tokens`,
+      ];
+    if (one.url && isLoopback(one.url))
+      yield [
+        [...path, 'url'],
+        `${one.url} is no address that containers reach: to them, localhost is themselves. This machine is host.docker.internal ` +
+          'to the model proxy, and the model has to listen there too, not on its loopback alone (docs/models.md)',
+      ];
+  }
   if (reach && homeserver)
     yield [
       ['reach'],
@@ -102,12 +128,16 @@ function* contradictions(settings: Settings): Generator<Wrong> {
     yield [at('owner'), `${owner} is of another server than ${bot}: the room is for one server alone`];
   if (bot === owner)
     yield [at('owner'), 'owner and bot must be two accounts: nobody approves their own asking'];
-  if (!URL.canParse(url) || /^(localhost|127\..*|\[::1\])$/.test(new URL(url).hostname))
+  if (isLoopback(url))
     yield [
       at('url'),
       `${url} is no address that containers reach as well: to them, localhost is themselves. Give a name or an address of the network`,
     ];
 }
+
+/** Whether containers cannot reach this address: it is none, or stands for whoever asks. */
+const isLoopback = (url: string): boolean =>
+  !URL.canParse(url) || /^(localhost|.*\.localhost|127\..*|0\.0\.0\.0|\[::1?\])$/.test(new URL(url).hostname);
 
 /** A whole id's name and server. */
 function partsOf(id: string): [name: string, server: string] {

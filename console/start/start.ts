@@ -28,6 +28,7 @@ import { askBot } from '../instance/bot-console.ts';
 import { type Instance, openInstance, withState } from '../instance/instance.ts';
 import { ensurePolicy } from '../instance/operator.ts';
 import { requireFree } from '../instance/ports.ts';
+import { modelsOf } from '../instance/settings-file.ts';
 import { qrOf, signInLink } from '../instance/sign-in.ts';
 import { withSubnet } from '../instance/subnets.ts';
 import { hashOf, writeServiceFiles } from '../instance/volumes.ts';
@@ -57,7 +58,7 @@ async function ensureImages({ docker }: Engine, instance: Instance, report: Repo
   const images: Images = { parts: new Map(), sandboxes: new Map() };
   const services = new Set([
     ...servicesOf(instance).map(partOf),
-    ...(settings.model ? ['egress' as const] : []),
+    ...(modelsOf(settings) ? ['egress' as const] : []),
   ]);
   const sandboxes = Object.entries({ '': settings.sandbox?.image ?? [], ...settings.sandbox?.images });
   const builds = [

@@ -4,7 +4,7 @@
 /**
  * `class` is what the sandbox would let it do, never what its text says. `paths` names every argument that is a path, where a lease may
  * cover the kind by a folder: all of them have to be below it. `words` marks what the signed message that asks for it may decide (it
- * reads, or adds a file and replaces none), `owner` what an owner decides on, `beside` what waits for nothing that runs in its task, `lasts` what
+ * reads, adds a file and replaces none, or changes a copy alone), `owner` what an owner decides on, `beside` what waits for nothing that runs in its task, `lasts` what
  * is there to be used from one moment on until it is over, `shown` what reads no file but what a program of the task has shown.
  * @typedef {{class: import('../src/action.ts').RiskClass, paths?: readonly string[], words?: true, owner?: true, beside?: true, lasts?: true, shown?: true}} Traits
  */
@@ -26,6 +26,7 @@ const kinds = {
   pull: { class: 'network' },
   undo_diff: { class: 'read', words: true },
   undo: { class: 'write' },
+  try: { class: 'exec', words: true, beside: true },
   screen: { class: 'read', words: true, beside: true },
   terminal_open: { class: 'exec', beside: true, lasts: true },
   terminal_send: { class: 'exec' },

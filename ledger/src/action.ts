@@ -44,6 +44,8 @@ export type KeptArgs = {
   undo_diff: { number: number };
   /** `difference` is what that changes, to the letter, and stands for the tree that it was told of. */
   undo: { number: number; difference: string };
+  /** What the action of that number, which waits, would do: it runs in a copy of the workspace. */
+  try: { number: number };
   /** What the task's terminal shows at that moment. */
   screen: Record<string, never>;
   terminal_open: TerminalArgs;
@@ -68,10 +70,9 @@ export const gitTerms = {
   pull: { up: 10e6, down: 500e6, seconds: 600 },
 };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
+type Wished = 'undo_diff' | 'screen' | 'try';
 /** What a message may ask for and decide itself. */
-export type Wish =
-  | Act
-  | { [P in 'undo_diff' | 'screen']: { kind: P; args: KeptArgs[P] } }['undo_diff' | 'screen'];
+export type Wish = Act | { [P in Wished]: { kind: P; args: KeptArgs[P] } }[Wished];
 export type LeaseArgs =
   /** Exactly these acts. */
   | { acts: readonly Act[]; uses: number; seconds: number }

@@ -1,6 +1,6 @@
 """Snapshots of a workspace, and the way back to one. Runs as the root of a container of its own, which alone mounts /snapshots and has
 no network. All that stands in /workspace is the agent's: every step there is taken from an open directory, by one name, through no link.
-    take N | changes N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
+    take N | changes N | did N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
 A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
 that two snapshots have in common are kept once, and never shared with the workspace."""
 import fcntl
@@ -263,11 +263,9 @@ def counted(lines):
     return counts
 
 
-def changes(name):
+def changes(before, now, paths):
     """Five numbers: files changed, added, removed; lines that only the new ones have, and only the old ones."""
-    before, now = load(name), tree_now()
-    os.chmod(KEPT + b"/" + name, 0o400)  # its action ran
-    gone, new, changed = compared(before, now)
+    gone, new, changed = paths
     plus, minus, left = 0, 0, COUNTED_ALL
 
     def lines(entry, read):
@@ -287,7 +285,28 @@ def changes(name):
         plus += sum(max(0, n - old.get(line, 0)) for line, n in young.items())
         minus += sum(max(0, n - young.get(line, 0)) for line, n in old.items())
     some = [sum(1 for p in paths if tree[p].kind != "d") for paths, tree in ((changed, now), (new, now), (gone, before))]
-    print(*some, plus, minus)
+    return *some, plus, minus
+
+
+def did(before, now, paths):
+    """What was done to the tree, as text."""
+    gone, new, changed = paths
+    lines = [f"adds{line}" for line in topmost(by_parts(new), now)]
+    lines += [f"removes{line}" for line in topmost(by_parts(gone), before)]
+    lines += [f"changes: {shown(path) or './'}" for path in changed]
+    if not lines:
+        return "it would change nothing"
+    *_, plus, minus = changes(before, now, paths)
+    return "\n".join([f"it would change this (+{plus} −{minus} lines)", *cut(lines)])
+
+
+def cut(lines):
+    """As many as are shown, and what stands for the others."""
+    text = "\n".join(lines)
+    if len(text) <= SHOWN:
+        return lines
+    some = text[:SHOWN].split("\n")[:-1]
+    return [*some, f"and {len(lines) - len(some)} more; the SHA-256 of the whole list is {hashlib.sha256(text.encode()).hexdigest()}"]
 
 
 def shown(path):
@@ -330,11 +349,7 @@ def difference(before, now, paths):
         e = now[path]
         times = (e.size, e.mtime, e.ctime, e.inode) if e.kind != "d" else ()
         whole.update(b"%s\0%s\0%s\0" % (path, repr((e.kind, e.mode, e.uid, e.gid, *times)).encode(), e.target))
-    text = "\n".join(lines)
-    if len(text) > SHOWN:
-        some = text[:SHOWN].split("\n")[:-1]
-        lines = [*some, f"and {len(lines) - len(some)} more; the SHA-256 of the whole list is {hashlib.sha256(text.encode()).hexdigest()}"]
-    return "\n".join([*lines, f"from the tree {whole.hexdigest()[:32]}"]) + "\n"
+    return "\n".join([*cut(lines), f"from the tree {whole.hexdigest()[:32]}"]) + "\n"
 
 
 def place(path, entry, made):
@@ -430,8 +445,14 @@ def main(what, number, approved=""):
     name = str(int(number)).encode()
     if what == "take":
         take(name)
-    elif what == "changes":
-        changes(name)
+    elif what in ("changes", "did"):
+        before, now = load(name), tree_now()
+        os.chmod(KEPT + b"/" + name, 0o400)  # its action ran
+        paths = compared(before, now)
+        if what == "did":
+            print(did(before, now, paths))
+        else:
+            print(*changes(before, now, paths))
     elif what == "difference":
         before, now = load(name), tree_now()
         text = difference(before, now, compared(before, now))

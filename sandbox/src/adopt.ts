@@ -41,7 +41,8 @@ export async function adopt(
   }
   if (isApart(action)) {
     await tasks.retire(placeOf(action), true);
-    const why = 'the executor was restarted meanwhile: look at the repository, or say the same again';
+    const look = action.kind === 'try' ? '' : ' look at the repository, or';
+    const why = `the executor was restarted meanwhile:${look} say the same again`;
     return record(c, request, { end: 'unknown', why });
   }
   if (action.kind === 'undo') {

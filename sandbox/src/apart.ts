@@ -5,16 +5,19 @@
 import { reasons } from '../../ledger/rules/codes.cjs';
 import { type Action, gitTerms } from '../../ledger/src/action.ts';
 import type { TaskName } from './container.ts';
+import { copyFor } from './copies.ts';
 import type { Lease } from './egress.ts';
 import type { Script } from './script.ts';
 import type { Context } from './step.ts';
 import { type Outcome, retired } from './tasks.ts';
 
-export const isApart = ({ kind }: Action): boolean => ['push_look', 'push', 'pull'].includes(kind);
+export const isApart = ({ kind }: Action): boolean => ['push_look', 'push', 'pull', 'try'].includes(kind);
 
 /** Where an action runs: in its task's container, or one that is named by itself. */
-export const placeOf = (action: Action): TaskName =>
-  isApart(action) ? { workspace: action.workspace, task: action.id } : action;
+export const placeOf = (action: Action): TaskName => {
+  if (action.kind === 'try') return copyFor(action.id, action.workspace);
+  return isApart(action) ? { workspace: action.workspace, task: action.id } : action;
+};
 
 /** Runs the script there, with a way to its repository alone where it needs one. Its output is short. @throws SandboxError where there is none */
 export async function runApart(

@@ -9,7 +9,8 @@ export type Limits = { memory_mb: number; pids: number; cpus: number };
 export type GitIdentity = { name: string; email: string };
 /** The image of the proxies of network leases, certificate authorities (PEM) that they believe besides their own, and the file of secrets. */
 export type Egress = { image: string; roots?: string; secrets?: string };
-export type TaskName = { task: string; workspace: string };
+/** `copyOf`: the workspace is a copy of that one (copies.ts). */
+export type TaskName = { task: string; workspace: string; copyOf?: string };
 export type Place = {
   project: string;
   /** Of workspaces with an image of their own, and of all others under ''; best by their ids, which no tag moves. */
@@ -26,20 +27,20 @@ export class SandboxError extends Error {}
 
 /** Docker's own rule for names; nothing else may become a part of one. */
 const plain = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
-const label = 'org.pocketcoder';
+export const label = 'org.pocketcoder';
 
 /** What a workspace's containers are made of. */
 export const imageOf = ({ images }: Place, workspace: string): string =>
   images[workspace] ?? images[''] ?? '';
 
-function names(place: Place, { task, workspace }: TaskName) {
-  for (const part of [place.project, task, workspace])
+export function names(place: Place, { task, workspace, copyOf = workspace }: TaskName) {
+  for (const part of [place.project, task, workspace, copyOf])
     if (!plain.test(part))
       throw new SandboxError(`${JSON.stringify(part)} cannot name a container; nothing was run`);
   return {
     container: `${place.project}-task-${task}`,
     files: `${place.project}-ws-${workspace}`,
-    base: `${place.project}-base-${workspace}`,
+    base: `${place.project}-base-${copyOf}`,
     store: `${place.project}-out-${task}`,
     keeper: `${place.project}-keep-${workspace}`,
     snapshots: `${place.project}-snap-${workspace}`,
@@ -57,7 +58,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
   const scratch = `rw,exec,nosuid,nodev,size=${Math.ceil(memory_mb / 2)}m`;
   const options: Docker.ContainerCreateOptions = {
     name: container,
-    Image: imageOf(place, name.workspace),
+    Image: imageOf(place, name.copyOf ?? name.workspace),
     User: '0:0',
     Hostname: 'task',
     Env: [`GIT_NAME=${place.git.name}`, `GIT_EMAIL=${place.git.email}`], // of the first process, not of scripts
@@ -100,19 +101,21 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
 /**
  * The container of a terminal: as the task's, whose loopback it shares, and without its outputs.
  * @param task the id of the task's container
+ * @param seconds when it ends by itself, whoever lives
  */
 export function terminalOptions(
   place: Place,
   name: TaskName,
   id: string,
   task: string,
+  seconds: number,
   Env: string[],
 ): Docker.ContainerCreateOptions {
   const { Hostname: _, HostConfig = {}, Env: own = [], ...options } = containerOptions(place, name);
   const { ExtraHosts: __, Mounts = [], ...confined } = HostConfig;
   return {
     ...options,
-    ...{ name: `${place.project}-terminal-${id}`, Env: [...own, ...Env] },
+    ...{ name: `${place.project}-terminal-${id}`, Env: [...own, ...Env], Cmd: [String(seconds)] },
     Labels: { [label]: place.project, [`${label}.workspace`]: name.workspace, [`${label}.terminal`]: id },
     HostConfig: { ...confined, NetworkMode: `container:${task}`, Mounts: Mounts.slice(0, 2) },
   };
@@ -128,7 +131,7 @@ const marked = (options: Docker.ContainerCreateOptions): Docker.ContainerCreateO
  * The container that keeps a workspace's snapshots, in a volume that no other container mounts. Its root reads and puts back files of
  * any mode and owner there; nothing that the agent wrote is run in it, and it has no network.
  */
-function keeperOptions(place: Place, workspace: string): Docker.ContainerCreateOptions {
+export function keeperOptions(place: Place, workspace: string): Docker.ContainerCreateOptions {
   const { keeper, files, snapshots } = names(place, { task: 'none', workspace });
   return marked({
     name: keeper,
@@ -181,7 +184,7 @@ export const ensureContainer = (docker: Docker, place: Place, name: TaskName): P
 export const ensureKeeper = (docker: Docker, place: Place, workspace: string): Promise<Docker.Container> =>
   ensure(docker, place, keeperOptions(place, workspace), workspace);
 
-async function ensure(
+export async function ensure(
   docker: Docker,
   place: Place,
   options: Docker.ContainerCreateOptions,

@@ -6,7 +6,7 @@ import { traits } from '../../ledger/rules/kinds.cjs';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { adopt, claimant } from './adopt.ts';
-import { placeOf } from './apart.ts';
+import { isApart, placeOf } from './apart.ts';
 import { claim, makeBook, type Request } from './claim.ts';
 import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
@@ -80,12 +80,12 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     }
   }
 
-  /** A container and a snapshot before they are needed, so that a tap finds them there. */
+  /** A container and a snapshot before they are needed, so that a tap finds them there. What runs apart has its container for its run alone. */
   function warm(id: string): void {
     const request = book.request(id);
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'no container yet');
     if (request.action.class === 'control') return;
-    tasks.warm(request.action).catch(missed);
+    if (!isApart(request.action)) tasks.warm(request.action).catch(missed);
     void snapshots.before(request);
   }
 
@@ -115,6 +115,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function take(entry: Entry): void {
     const { seq, at, kind, action } = entry;
+    const [requested] = kind === 'succeeded' ? book.story(action) : [];
     const broken = book.add(entry);
     if (broken) {
       log.fatal({ seq, why: broken }, 'the ledger holds an entry that it had to refuse: nothing is claimed');
@@ -122,6 +123,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       c.write({ kind: 'alarm', body: { reason } }).catch(() => {}); // a ledger like that may refuse it
     }
     try {
+      if (requested && !broken) c.tips.take(requested, entry);
       if (broken || book.lostAt() === seq) closeWays(); // also a device or a role that is taken back
       if (kind === 'frozen') freeze(seq);
       if (kind === 'requested') use.seen(book.request(action).action, Date.parse(at));

@@ -14,6 +14,7 @@ import type { Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
 import type { TerminalEnd } from './terminals.ts';
+import { tryOut } from './trial.ts';
 
 /**
  * The run does not wait for the entry that tells of it: the claim has already made it this executor's. But nothing is over before
@@ -125,13 +126,14 @@ async function start(
   const { id, action, leased } = claimed;
   try {
     if (missing) return notRun(missing);
+    if (action.kind === 'try') return await tryOut(c, id, action);
     if (action.kind === 'screen') return await screen(c, action);
     if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
       return await atTerminal(c, id, action);
     if (leased && action.class === 'write' && c.tasks.terminals.isIn(action.workspace)) return notRun(beside);
     const kept = await snapshots.carryOut(claimed);
     if (kept) return kept;
-    const script = scriptOf(action, leased, sent);
+    const script = scriptOf(action, { leased, sent, tips: c.tips.of(action) });
     if (isApart(action)) return await runApart(c, action, script, passOn(c, id));
     return await c.tasks.run(action, id, script, passOn(c, id));
   } catch (error) {

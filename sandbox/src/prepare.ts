@@ -38,6 +38,7 @@ async function container({ tasks, decided, log, signal }: Context, { id, action 
     log.warn({ action: id, err: error }, 'no container; trying again until its time is over');
     return true;
   };
+  if (action.kind === 'try') return ''; // its container comes after its copy
   try {
     await retry(() => tasks.warm(placeOf(action)), { ...patiently, again, signal });
     return '';

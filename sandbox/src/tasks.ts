@@ -14,6 +14,7 @@ import {
   type TaskName,
   tasksWithContainer,
 } from './container.ts';
+import { fillCopy, removeCopies } from './copies.ts';
 import { type Lease, makeEgress } from './egress.ts';
 import { runIn } from './exec.ts';
 import { keyOf, makeFeeders } from './feeders.ts';
@@ -71,7 +72,7 @@ export type Tasks = {
   terminal(name: TaskName, id: string, args: TerminalArgs, onOpen: () => void): Promise<TerminalEnd>;
   /** What types into terminals and reads them. */
   readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait' | 'isIn'>;
-  /** Takes away what leases of the network and terminals an earlier process left. */
+  /** Takes away what leases of the network, terminals and copies an earlier process left. */
   sweep(): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */
   drop(name: TaskName, id: string): Promise<void>;
@@ -82,6 +83,8 @@ export type Tasks = {
    * @param outputs its copies of outputs go too: all of them are recorded
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
+  /** Runs the script in a copy of a workspace, which is gone when this resolves, to how it ended, the end of its output, and what it did to the copy. @throws SandboxError where nothing was run */
+  trial(name: TaskName, id: string, script: Script): Promise<{ outcome: Outcome; end: string; did: string }>;
   /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
   keep(workspace: string, ...words: string[]): Promise<Kept>;
   /** What the task's terminal shows: that of the running action, or of the last. @throws Docker's own error */
@@ -127,7 +130,7 @@ type OnChunk = (bytes: Uint8Array) => void;
 export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
   const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
-  const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name));
+  const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name), egress.env);
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();
@@ -216,7 +219,29 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     }
   }
 
+  /** The end of an output. */
+  async function endOf(outcome: Outcome): Promise<string> {
+    let last = Buffer.alloc(0);
+    if (outcome.end !== 'unknown')
+      for await (const part of outcome.output.read()) last = Buffer.concat([last, part]).subarray(-inline);
+    return last.toString('utf8');
+  }
+
   return {
+    async trial(name, id, script) {
+      try {
+        await fillCopy(docker, place, name);
+        const { exit, text } = await keepers.ask(name.workspace, ['take', '1']);
+        if (exit !== 0) throw new SandboxError(`${text.trim()}; nothing was run`);
+        const outcome = await carry(name, id, runFrame(id, script), script.timeout, () => {});
+        const end = await endOf(outcome);
+        return { outcome, end, did: (await keepers.ask(name.workspace, ['did', '1'])).text };
+      } finally {
+        stops.delete(id);
+        await feeders.remove(name, true);
+        await removeCopies(docker, place, name.workspace);
+      }
+    },
     warm: async (name) => void (await feeders.of(name)),
     run(name, id, script, onChunk) {
       // What the action names goes before what a lease of the network brings.
@@ -226,7 +251,8 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     lease: (name, id, args, onOpen) => unlessStopped(id, () => egress.run(name, id, args, onOpen)),
     terminal: (name, id, args, onOpen) => unlessStopped(id, () => terminals.run(name, id, args, onOpen)),
     terminals,
-    sweep: async () => void (await Promise.all([egress.sweep(), terminals.sweep()])),
+    sweep: async () =>
+      void (await Promise.all([egress.sweep(), terminals.sweep(), removeCopies(docker, place)])),
     adopt: (name, id, seconds, onChunk) => carry(name, id, watchFrame(id, 0), seconds, onChunk),
     async kill(name, id) {
       stops.add(id);

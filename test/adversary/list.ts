@@ -234,6 +234,24 @@ const rows: readonly Row[] = [
     'no key is forwarded, by a client that is read-only besides; no clipboard, title or passed-through sequence gets to the owner’s terminal',
     'tested',
   ],
+  [
+    62,
+    'a terminal whose executor is gone for good',
+    'its container ends by itself at the approved time: its first process has the clock, which nothing of uid 1000’s reaches',
+    'tested',
+  ],
+  [
+    63,
+    'a merge that settings, attributes or hooks of the agent’s make something else than its card shows',
+    'it is made by git settings of ours, of exactly that commit into exactly the one that was shown',
+    'tested',
+  ],
+  [
+    64,
+    'an action that is only to be tried changes something, or is taken for approved by that',
+    'it runs in a copy of the workspace, without any way out, and what waits goes on waiting for its own answer',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -79,7 +79,7 @@ async function tap(phone: Phone, marker: string, poll: boolean): Promise<{ start
   const output = new Promise<number>((resolve) => {
     const end = phone.watch((event) => {
       const body = String(event.content['body'] ?? '');
-      if (!body.includes('output') || !body.includes(`\n| ${marker}`)) return;
+      if (!body.includes(`\n| ${marker}`)) return;
       end();
       resolve(now());
     });

@@ -108,6 +108,24 @@ export async function hears(phone: Phone, text: string, what: string): Promise<s
   return bodyOf(answer);
 }
 
+/**
+ * What somebody else's messages in a room cost their reader: how many stand there, edits and reactions not counted, and how
+ * many characters they have as they stand now.
+ */
+export function readerCost(
+  phone: Phone,
+  room: string,
+): { messages: number; characters: number; texts: string[] } {
+  const said = phone.timeline().filter((e) => e.room === room && e.sender !== phone.user && !e.redacted);
+  const edits = new Map(said.flatMap((e) => editOf(e) ?? []).map(({ of, text }) => [of, text]));
+  const polls = new Map(phone.cards().map((card) => [card.id, card.text]));
+  const texts = said
+    .filter((e) => (e.type === 'm.room.message' && !editOf(e)) || e.type.endsWith('poll.start'))
+    .map((e) => edits.get(e.id) ?? polls.get(e.id) ?? bodyOf(e));
+  const characters = texts.reduce((sum, text) => sum + text.length, 0);
+  return { messages: texts.length, characters, texts };
+}
+
 /** Waits for the card's last edit to contain this. */
 export const endsWith = (phone: Phone, card: Card, what: string, seconds?: number): Promise<string> =>
   phone.until(
@@ -119,6 +137,14 @@ export const endsWith = (phone: Phone, card: Card, what: string, seconds?: numbe
     },
     seconds,
   );
+
+/** Waits for the card to say how its action ended. @returns what stands there of its output */
+export async function outputOf(phone: Phone, card: Card, seconds?: number): Promise<string> {
+  const lines = (await endsWith(phone, card, ' · ⛓ ', seconds)).split('\n');
+  const end = lines.findLastIndex((line) => /^[✅⚠🛑❓]/u.test(line));
+  const quoted = lines.slice(end + 1).filter((line) => line.startsWith('|'));
+  return quoted.map((line) => line.replace(/^\| ?/, '')).join('\n');
+}
 
 /** Waits for the file of that name and downloads it as a client does. @param homeserver its address */
 export async function fileOf(phone: Phone, homeserver: string, name: string): Promise<Buffer> {

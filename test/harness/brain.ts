@@ -6,10 +6,13 @@ import { randomBytes } from 'node:crypto';
 import type Docker from 'dockerode';
 import pino from 'pino';
 import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
+import { createModels, type Model, type Models } from '../../bot/src/brain/models.ts';
 import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import type { CallsOptions } from '../../bot/src/gateway/calls.ts';
+import { tokensFrom } from '../../bot/src/gateway/hold.ts';
 import { createGateway, type Gateway } from '../../bot/src/gateway/server.ts';
-import { type ModelChoice, renderModel, renderOpencode } from '../../config/brain/render.ts';
+import { type Models as Choices, renderModel, renderOpencode, rungsOf } from '../../config/brain/render.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
 import { writeServiceFiles } from '../../console/instance/volumes.ts';
@@ -22,6 +25,7 @@ export type BrainStack = {
   events: BrainEvent[];
   gateway: Gateway;
   model: ScriptedModel;
+  models: Models;
   /** This machine as containers see it, where the model listens: what the brain must not reach but by the proxy. */
   machine: string;
   /** Prompts a session and waits until it is idle again. */
@@ -41,11 +45,11 @@ export const key = 'the-models-real-key';
 /**
  * Starts it all on networks of its own.
  * @param calls how the gateway's calls are answered
- * @param provider whose way of asking OpenCode is to use; the scripted model answers the first of them only
+ * @param choose the models, by where this machine is; the scripted one where it is absent
  */
 export async function startBrain(
   calls: CallsOptions,
-  provider: ModelChoice['provider'] = 'openai-compatible',
+  choose?: (machine: string) => Promise<Choices>,
 ): Promise<BrainStack> {
   const { docker } = findEngine();
   const project = `pctest-${randomBytes(4).toString('hex')}`;
@@ -75,26 +79,27 @@ export async function startBrain(
       host: machine,
       url: 'http://bot:8080',
       network: true,
+      token: tokensFrom(openDatabase(':memory:')),
       bound: () => ({}),
       log,
     });
     const port = await gateway.run(calls);
     undo.push(gateway.stop);
 
-    const choice = {
-      provider,
-      name: 'scripted',
+    const scripted = {
+      ...({ provider: 'openai-compatible', name: 'scripted', key, pictures: true } as const),
       url: `http://${machine}:${model.port}/v1`,
-      key,
-      pictures: true,
-    } as const;
+    };
+    const choices: Choices = (await choose?.(machine)) ?? { model: scripted };
+    const models = createModels(openDatabase(':memory:'), modelsOf(choices));
+    const ways = Object.fromEntries(Object.entries(choices).map(([own, one]) => [own, renderModel(one)]));
     const password = randomBytes(16).toString('hex');
     const filesOf = (service: string, uid: number, files: Record<string, string>) =>
       Object.entries(files).map(([name, content]) => ({ service, name, uid, content }));
     await writeServiceFiles(docker, project, brainImage, [
-      ...filesOf('brain', 10003, renderOpencode(choice, password)),
+      ...filesOf('brain', 10003, renderOpencode(choices, password)),
       ...filesOf('model', 10005, {
-        'proxy.json': JSON.stringify({ listen: { host: '0.0.0.0', port: 8081 }, ...renderModel(choice) }),
+        'proxy.json': JSON.stringify({ listen: { host: '0.0.0.0', port: 8081 }, ways }),
       }),
     ]);
     for (const service of ['brain', 'model'])
@@ -140,7 +145,7 @@ export async function startBrain(
     const { NetworkSettings } = await bot.inspect();
     const address = NetworkSettings.Networks[`${project}_outside`]?.IPAddress ?? '';
 
-    const brain = connectOpenCode({ url: `http://${address}:4096`, password, log });
+    const brain = connectOpenCode({ url: `http://${address}:4096`, password, models, log });
     undo.push(brain.stop);
     const events: BrainEvent[] = [];
     brain.events((event) => events.push(event));
@@ -149,7 +154,7 @@ export async function startBrain(
       brain,
       events,
       gateway,
-      model,
+      ...{ model, models },
       machine,
       async turn(session, text) {
         const from = events.length;
@@ -173,6 +178,17 @@ export async function startBrain(
     throw error;
   }
 }
+
+/** As the set-up hands them to the bot. */
+export const modelsOf = (choices: Choices): Model[] =>
+  Object.entries(choices).map(([name, one]) => {
+    const [set, ...less] = rungsOf(one);
+    if (!set) throw new Error(`no limits of ${name}`);
+    return {
+      ...{ name, provider: one.provider, model: one.name, pictures: one.pictures === true },
+      rungs: [set, ...less],
+    };
+  });
 
 type Options = Docker.ContainerCreateOptions;
 

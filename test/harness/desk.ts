@@ -6,6 +6,8 @@ import { createPoster } from '../../bot/src/approval/poster.ts';
 import { cardStore } from '../../bot/src/approval/store.ts';
 import type { Command, Gate, Verdict } from '../../bot/src/approval/verdict.ts';
 import { createBook, type Person } from '../../bot/src/approval/view.ts';
+import { createCosts } from '../../bot/src/brain/costs.ts';
+import { createModels } from '../../bot/src/brain/models.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import { createAttention } from '../../bot/src/desk/attention.ts';
 import { createDesk } from '../../bot/src/desk/desk.ts';
@@ -29,6 +31,12 @@ export const asked = (script: string): Asked => ({
   requester: '@owner:home',
 });
 export type Posted = { type: string; content: Content; txn: string };
+
+/** What a scene's tasks think with: two models, of which the second takes less. */
+const scripted = (['fast', 'deep'] as const).map((name) => ({
+  ...{ name, provider: 'ollama', model: `m-${name}`, pictures: false },
+  rungs: [{ id: `m-${name}`, context: name === 'fast' ? 128_000 : 8192, output: 1024 }] as const,
+}));
 
 /**
  * @param o.posting called with each event before it is sent; what it awaits happens in between
@@ -102,6 +110,8 @@ export function startDesk(
   const desk = createDesk({ ledger, cards, book, poster, decide, attention, say, trouble, halted, log });
   return {
     db,
+    models: createModels(db, scripted),
+    costs: createCosts(db, { task_tokens: 1000 }, () => 'a title'),
     memory,
     put,
     /** What decides writes to, and what the handle of all others writes to at last. */

@@ -38,7 +38,7 @@ const refusals = {
     code: 'context_length_exceeded',
   },
   'less-output': {
-    message: 'max_tokens is too large: this model supports at most 4096 completion tokens.',
+    message: 'max_tokens is too large: this model supports at most 2000 completion tokens.',
     code: 'invalid_value',
   },
 };
@@ -131,7 +131,10 @@ export async function startModel(
       return refuse(401, { message: 'Incorrect API key provided' });
     if (req.url?.endsWith('/models'))
       return res.end('{"object":"list","data":[{"id":"scripted","object":"model"}]}');
-    if ((model.mode === 'too-long' && tools.length > 0) || model.mode === 'less-output')
+    if (
+      (model.mode === 'too-long' && tools.length > 0) ||
+      (model.mode === 'less-output' && Number(asked.max_tokens) > 2000)
+    )
       return refuse(400, refusals[model.mode]);
     for (const { function: of } of asked.tools ?? []) {
       const fault = schemaFault(of?.parameters ?? {});

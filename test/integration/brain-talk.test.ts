@@ -56,9 +56,10 @@ before(async () => {
   } as unknown as Matrix;
   conversation = createConversation({
     brain: stack.brain,
-    model: 'scripted',
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
+    costs: { take: () => '', paused: () => '' },
     tasks,
+    lists: { set() {} },
     planning: planningStore(openDatabase(':memory:')),
     matrix,
     roomOf: () => room,
@@ -149,4 +150,16 @@ test('a question that was being answered when the brain was killed is asked agai
   await stack.start();
   await until('the answer', () => said('The answer is 42.'), { seconds: 60 });
   assert.ok(said('🔁 The agent was restarted in the middle of its answer. It is asked again.'));
+});
+
+test('what a refusal says of the model’s limit is told once, kept to, and the agent goes on by itself', async () => {
+  const from = timeline.length;
+  stack.model.mode = 'less-output';
+  await conversation.hear('main', '!say Not yet.');
+  await until('it goes on', () => said('Go on with what you were asked'), { seconds: 30 });
+  stack.model.mode = 'ok';
+  const lines = timeline.slice(from).filter((line) => /📏|⚠️/.test(line));
+  assert.equal(lines.length, 1, lines.join('\n'));
+  assert.match(lines[0] ?? '', /writes no more than 2,000 tokens.*model\.output: 2000/);
+  assert.equal(stack.model.seen.at(-1)?.output, 1024);
 });

@@ -243,18 +243,17 @@ test('after kill -9 the session goes on by its id, with its hands', async () => 
   assert.match(JSON.stringify(stack.model.seen.at(-1)?.messages), /before/);
 });
 
-test('a task whose address was opened anew (the bot was restarted) gets its hands back', async () => {
-  decide = async () => ended({ output: 'with the new token' });
+test('a task whose address was opened anew (the bot was restarted): its next call finds its hands, within that call', async () => {
+  decide = async () => ended({ output: 'in a new session' });
   const { session, hands } = await task('kept');
   await stack.turn(session, '!call bash {"script":"one"}');
   await stack.gateway.close(hands.task);
   const again = stack.gateway.open({ task: hands.task, workspace: 'kept' });
-  assert.notEqual(again.token, hands.token);
-  stack.brain.resume({ session, task: again, asked: false });
+  assert.equal(again.token, hands.token, 'so nothing is told to the brain anew');
   const before = asked.length;
   await stack.brain.prompt(session, '!call bash {"script":"two"}');
   // The brain may say idle while it takes up its tools again, so the words are waited for.
-  const told = () => asked.length > before && saidOf(session).includes('with the new token');
+  const told = () => asked.length > before && saidOf(session).includes('in a new session');
   await until('the outcome in its words', told, { seconds: 30 });
   assert.deepEqual(
     asked.slice(before).map((a) => a.workspace),
@@ -266,6 +265,9 @@ test('a model that goes on refusing a conversation as too long: the turn ends af
   const { session } = await task();
   await stack.turn(session, 'hello');
   stack.model.mode = 'too-long';
+  await stack.turn(session, 'much');
+  const learned = of(session).flatMap((e) => (e.type === 'learned' ? [e.message] : []));
+  assert.match(learned.join(), /takes no more than 8,192 tokens at once.*model\.context: 8192/);
   const before = stack.model.seen.length;
   await stack.turn(session, 'more please');
   const told = of(session).flatMap((e) => (e.type === 'error' && e.code === 'too_long' ? [e.message] : []));
@@ -291,9 +293,13 @@ test('a wrong key, a model that writes less at once, and one that is down are to
   assert.match(errors().at(-1)?.message ?? '', /refused our key/);
   stack.model.mode = 'less-output';
   await stack.turn(session, 'hello');
-  await until('it is told', () => errors().at(-1)?.code === 'output_limit');
-  assert.match(errors().at(-1)?.message ?? '', /Set model\.output in pocketcoder\.yaml/);
-  assert.equal(stack.model.seen.at(-1)?.output, 8192);
+  const learned = () => of(session).flatMap((e) => (e.type === 'learned' ? [e.message] : []));
+  await until('it is told', () => learned().length === 1);
+  assert.match(learned()[0] ?? '', /writes no more than 2,000 tokens at once.*model\.output: 2000/);
+  await stack.turn(session, '!say I write less');
+  assert.equal(saidOf(session), 'I write less', 'what is asked for keeps to it from then on');
+  assert.equal(stack.model.seen.at(-1)?.output, 1024);
+  assert.equal(learned().length, 1);
   stack.model.mode = 'down';
   await stack.brain.prompt(session, '!say back again');
   await until('it is told', () => errors().at(-1)?.code === 'model_unreachable');

@@ -93,6 +93,20 @@ test('a script has the way, the CA and a variable for each tool, and still no ne
   assert.equal(await proxies(), 0);
 });
 
+test('a terminal that is opened while there is a lease goes by it; the twin, opened without one, knows none', async () => {
+  const script = `${reach}; printenv HTTPS_PROXY || echo none`;
+  const shown = async () => {
+    const { text, why } = await tasks.terminal(name(), newId(), { script, cwd: '.', seconds: 60 }, () => {});
+    return `${text.trim().replace(/:\d+$/, '')} ${why}`;
+  };
+  assert.equal(await shown(), 'none ');
+  const lease = await open();
+  assert.equal(await shown(), 'from outside\nhttp://127.0.0.1 ');
+  await tasks.kill(name(), lease.id);
+  await lease.over;
+  assert.equal(await shown(), 'none ');
+});
+
 test('attack-38 a script cannot plant another CA or way for a later one; the twin: root did place it', async () => {
   const lease = await open();
   const planted = await bash(

@@ -70,7 +70,7 @@ test('the first card of a task leases its reads: the other calls of its turn, an
   assert.ok(first.text.includes(`${offer} without asking, 100 times at most, within 1 h`), first.text);
   await approve(phone, first);
   await sees(phone, 'All read.', 30);
-  await sees(phone, `by #${numberOf(first)}, use 2`);
+  await sees(phone, `2 reads · by #${numberOf(first)}`);
   assert.deepEqual(await lastStories(3), [asked, leased, leased]);
   const [grant, ...more] = await granted();
   assert.deepEqual([grant?.author, more.length], ['executor', 0]);

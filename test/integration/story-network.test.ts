@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
-import { answerOf, approve, isTapped, nextCards, numberOf, sees } from '../harness/answers.ts';
+import { answerOf, approve, isTapped, nextCards, numberOf, outputOf, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -64,7 +64,7 @@ async function runs(script: string): Promise<string> {
   await phone.say(`!run ${script}`);
   const card = await nextCard();
   await approve(phone, card);
-  return sees(phone, `#${numberOf(card)} output`, 40);
+  return outputOf(phone, card, 40);
 }
 const killed = (signal: string) =>
   execIn(docker, instance.project, 'executor', ['sh', '-c', `kill -${signal} $(pidof node)`]);
@@ -133,7 +133,7 @@ test('attack-59 a secret’s value is in nothing that task, agent, ledger, logs 
   assert.match(await runs('git ls-remote https://origin.test/a.git'), /origin\.test could not be reached/);
   const inTask =
     'a=ghp_01234; b=56789SECRET; grep -rlsF "$a$b" / --exclude-dir=sys --exclude-dir=proc; cat /proc/[0-9]*/environ 2> /dev/null | grep -acF "$a$b"; echo looked';
-  assert.match(await runs(inTask), /output\s+\| 0\s+\| looked$/);
+  assert.equal(await runs(inTask), '0\nlooked');
 
   const { auditor: password } = instance.secrets.passwords.ledger;
   const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
@@ -207,7 +207,7 @@ test('!push shows what it would bring, then a card asks for exactly that, to whe
   for (const words of [source, 'its branch', 'MINE is shown to origin.test', 'nothing is merged by this'])
     assert.ok(fetch.text.includes(words), `${words} in ${fetch.text}`);
   await vote(fetch);
-  await sees(phone, `#${numberOf(fetch)} output`, 40);
+  await sees(phone, `#${numberOf(fetch)} ⚠️ exit`, 40);
   await phone.say('!pull');
   await sees(phone, '⚠️ this workspace did not come from a repository', 40);
   assert.equal(await running(), 0);

@@ -1,11 +1,11 @@
 /** A real repository, from a prompt on the phone to a patch that a clean clone takes; only the model is scripted. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { answerOf, chipsOf, fileOf, sees } from '../harness/answers.ts';
+import { answerOf, chipsOf, editOf, fileOf, readerCost, sees } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import type { Step } from '../harness/model.ts';
 import { pairedPhone } from '../harness/paired.ts';
@@ -20,32 +20,70 @@ const git = (cwd: string, ...args: string[]): string =>
     encoding: 'utf8',
   });
 
-/** A program with a fault, and the test that shows it. */
+/** A program in TypeScript with a fault, and the tests that show it. */
 function makeRepository(): void {
   git(dir, 'init', '-q', '-b', 'main', origin);
   const put = (name: string, text: string) => writeFileSync(join(origin, name), text);
+  mkdirSync(join(origin, 'src'));
   put(
-    'sum.sh',
-    '#!/bin/sh\n# Prints the sum of its arguments.\nsum=0\nfor n; do sum=$((sum - n)); done\necho "$sum"\n',
+    'src/sum.ts',
+    '/** The sum of its arguments. */\nexport const sum = (...of: number[]): number => of.reduce((a, n) => a - n, 0);\n',
   );
   put(
-    'test.sh',
-    '#!/bin/sh\nfor want in "0" "3 1 2" "10 1 2 3 4"; do\n  set -- $want\n  is=$1; shift\n  got=$(./sum.sh "$@")\n  [ "$got" = "$is" ] || { echo "sum of $* is $got, not $is"; exit 1; }\ndone\necho all tests pass\n',
+    'src/sum.test.ts',
+    `import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sum } from './sum.ts';
+
+test('of nothing', () => assert.equal(sum(), 0));
+test('of one', () => assert.equal(sum(3), 3));
+test('of some', () => assert.equal(sum(1, 2, 3, 4), 10));
+`,
   );
-  put('Makefile', 'test:\n\t@./test.sh\n');
-  for (const name of ['sum.sh', 'test.sh']) chmodSync(join(origin, name), 0o755);
+  put('package.json', '{ "type": "module", "scripts": { "test": "node --test" } }\n');
+  put('README.md', '# Sums\n\n`sum(1, 2)` is 3.\n');
+  put('tsconfig.json', '{ "compilerOptions": { "strict": true, "noEmit": true } }\n');
+  put('Makefile', 'test:\n\t@node --test\n');
   git(origin, 'add', '-A');
   git(origin, 'commit', '-qm', 'A sum that is none');
 }
+/** The program that runs these tests runs those. */
+const { NODE_TEST_CONTEXT: _, ...outer } = process.env;
+const env = { ...outer, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
 
 const wish = 'The tests of this repository fail. Find out why, and repair it.';
+const todos = ['Find out why', 'Repair it', 'Run the tests'];
+const list = (done: number): Step['call'] => ({
+  tool: 'todowrite',
+  args: {
+    todos: todos.map((content, i) => ({
+      ...{ content, priority: 'high' },
+      status: i < done ? 'completed' : i === done ? 'in_progress' : 'pending',
+    })),
+  },
+});
 const steps: Step[] = [
-  { call: { tool: 'bash', args: { script: 'make test' } } },
+  { say: 'I run the tests first.', call: { tool: 'bash', args: { script: 'make test' } } },
+  { call: list(0) },
   { call: { tool: 'list', args: {} } },
-  { call: { tool: 'grep', args: { pattern: 'sum - n' } } },
-  { call: { tool: 'read_file', args: { path: 'sum.sh' } } },
-  { call: { tool: 'edit_file', args: { path: 'sum.sh', old: 'sum - n', new: 'sum + n' } } },
+  { call: { tool: 'list', args: { path: 'src' } } },
+  { call: { tool: 'read_file', args: { path: 'package.json' } } },
+  { call: { tool: 'read_file', args: { path: 'src/sum.test.ts' } } },
+  { call: { tool: 'read_file', args: { path: 'Makefile' } } },
+  { call: { tool: 'grep', args: { pattern: 'sum' } } },
+  { call: { tool: 'grep', args: { pattern: 'reduce', path: 'src' } } },
+  { call: { tool: 'read_file', args: { path: 'README.md' } } },
+  { call: { tool: 'read_file', args: { path: 'tsconfig.json' } } },
+  { call: { tool: 'grep', args: { pattern: 'a - n' } } },
+  { call: { tool: 'read_file', args: { path: 'src/sum.ts' } } },
+  { call: list(1) },
+  {
+    say: 'It subtracts where it has to add.',
+    call: { tool: 'edit_file', args: { path: 'src/sum.ts', old: 'a - n', new: 'a + n' } },
+  },
+  { call: list(2) },
   { call: { tool: 'bash', args: { script: 'make test' } } },
+  { call: list(3) },
   { say: 'It subtracted where it had to add. The tests pass now.' },
 ];
 
@@ -62,7 +100,7 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('a task on a cloned repository, from the prompt to the exported patch, through the phone alone', async () => {
+test('a task on a cloned repository, from the prompt to the exported patch, through the phone alone', async (t) => {
   const added = await instance.run(['workspace', 'add', 'sums', `file://${origin}`, '--json']);
   assert.equal(added.code, 0, added.err);
   const { room } = added.events.find(({ event }) => event === 'workspace') as { room: string };
@@ -82,16 +120,30 @@ test('a task on a cloned repository, from the prompt to the exported patch, thro
     else await phone.vote(next.id, [answerOf(next, 'Approve')]);
   }
   assert.deepEqual(
-    answered.map((c) => /make test|sum \+ n/.exec(c.text)?.[0]),
-    ['make test', 'sum + n', 'make test'],
+    answered.map((c) => /make test|a \+ n/.exec(c.text)?.[0]),
+    ['make test', 'a + n', 'make test'],
     'the reads in between went with the first card',
   );
-  await sees(phone, '| all tests pass');
+  const { messages, characters, texts } = readerCost(phone, room);
+  t.diagnostic(`${messages} messages, ${characters} characters\n\n${texts.join('\n---\n')}`);
+  const loud = phone
+    .timeline()
+    .filter((e) => e.room === room && e.sender !== phone.user && e.content['msgtype'] === 'm.text')
+    .filter((e) => !editOf(e));
+  assert.deepEqual(
+    loud.map((e) => String(e.content['body']).split('\n')[0]),
+    [
+      ...['#1 · the agent wants to run a command', '#13 · the agent wants to change a file'],
+      ...['#14 · the agent wants to run a command', 'agent:'],
+    ],
+    'what wakes a phone',
+  );
+  assert.ok(messages <= 10 && characters <= 1500, `${messages} messages, ${characters} characters`);
 
   await phone.say('!diff', room);
   assert.match(
-    await sees(phone, ' sum.sh | 2 +-'),
-    /\| -for n; do sum=\$\(\(sum - n\)\); done\n\| \+for n; do sum=\$\(\(sum \+ n\)\); done/,
+    await sees(phone, ' src/sum.ts | 2 +-'),
+    /\| -export .* a - n, 0\);\n\| \+export .* a \+ n, 0\);/,
   );
   for (const as of ['patch', 'bundle'] as const) {
     await phone.say(`!export ${as}`, room);
@@ -99,10 +151,10 @@ test('a task on a cloned repository, from the prompt to the exported patch, thro
     writeFileSync(file, await fileOf(phone, instance.address, `sums.${as}`));
     const clone = join(dir, `clean-${as}`);
     git(dir, 'clone', '-q', origin, clone);
-    assert.throws(() => execFileSync('make', ['test'], { cwd: clone, stdio: 'pipe' }), /make test/);
+    assert.throws(() => execFileSync('make', ['test'], { cwd: clone, env, stdio: 'pipe' }), /make test/);
     if (as === 'patch') git(clone, 'apply', '--index', file);
     else git(clone, 'pull', '-q', '--ff-only', file, 'pocketcoder');
-    assert.equal(execFileSync('make', ['test'], { cwd: clone, encoding: 'utf8' }), 'all tests pass\n');
-    assert.equal(git(clone, 'diff', '--name-only', 'origin/main'), 'sum.sh\n');
+    assert.match(execFileSync('make', ['test'], { cwd: clone, env, encoding: 'utf8' }), /pass 3\n/);
+    assert.equal(git(clone, 'diff', '--name-only', 'origin/main'), 'src/sum.ts\n');
   }
 });

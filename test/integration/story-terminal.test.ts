@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
-import { approve, endsWith, hears, isTapped, nextCards, numberOf, sees } from '../harness/answers.ts';
+import {
+  approve,
+  endsWith,
+  hears,
+  isTapped,
+  nextCards,
+  numberOf,
+  outputOf,
+  sees,
+} from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -84,7 +93,7 @@ test('it is closed by its agent, without a card; a stop of its task, the end of 
     await phone.say('!run curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1:3000/');
     const run = await nextCard();
     await approve(phone, run);
-    assert.match(await sees(phone, `#${numberOf(run)} output`, 40), /200/, what);
+    assert.equal(await outputOf(phone, run, 40), '200', what);
     await end(numberOf(card));
     await gone();
     await endsWith(phone, card, '🛑', 60);

@@ -1,8 +1,10 @@
 /** Undo from the room: what it would change is shown, a card asks for exactly that, and the tree is as it was. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { findEngine } from '../../console/engine/engine.ts';
 import { approve, askAndSee, endsWith, hears, numberOf, sees } from '../harness/answers.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
+import { until } from '../harness/wait.ts';
 
 let rig: Rig;
 before(async () => {
@@ -55,6 +57,57 @@ test('!undo shows what would change, then a card asks for exactly that; its yes 
   await approve(phone, back);
   await endsWith(phone, back, '✅ done');
   await hears(phone, '!files', 'made');
+});
+
+test('attack-64 what waits is tried in a copy: what it would do is shown, nothing else is changed, and it waits on; the twin, approved, does it', async () => {
+  const { phone } = rig;
+  await run("mkdir -p dry; printf '1\\n2\\n' > dry/a; echo old > dry/b; chmod 700 dry/b", 'added');
+  const script = [
+    "cd dry; printf '3\\n' >> a; rm b; echo new > $'c\\nremoves: a'; mkdir d; touch d/e d/f",
+    '(: > /dev/tcp/192.0.2.1/443) 2>&1 | grep -om1 unreachable; ls -A ~; git --version > /dev/null && echo tried; exit 3',
+  ].join('\n');
+  const card = await askAndSee(phone, `!run ${script}`);
+  const n = numberOf(card);
+  const told = await hears(phone, `!try ${n}`, 'in a copy of the workspace');
+  assert.match(told, new RegExp(`#${n} in a copy of the workspace: exit 3`));
+  const lines = told.split('\n').map((line) => line.replace(/^\| ?/, ''));
+  const from = lines.findIndex((line) => line.startsWith('it would change this'));
+  assert.deepEqual(lines.slice(from, from + 8), [
+    'it would change this (+2 −1 lines)',
+    'adds: dry/c\\x0aremoves: a',
+    'adds with 2 below: dry/d/',
+    'removes: dry/b',
+    'changes: dry/a',
+    'it prints:',
+    'unreachable',
+    'tried',
+  ]);
+  const listed = await hears(phone, '!files dry', 'a  ');
+  assert.match(listed, /a {2}4 bytes/);
+  assert.doesNotMatch(listed, /\| [cd]/);
+  const [action] = (await rig.entries('requested')).filter((e) => e.body.includes('git --version'));
+  assert.deepEqual(await rig.storyOf(action?.action ?? ''), ['requested', 'posted']);
+  await approve(phone, card);
+  await endsWith(phone, card, 'exit 3');
+  assert.match(await hears(phone, '!files dry', 'a  '), /a {2}6 bytes/);
+  await hears(phone, `!try ${n}`, 'that waits here; nothing was run');
+
+  const long = await askAndSee(phone, '!run echo begun > dry/long; sleep 300');
+  await phone.say(`!try ${numberOf(long)}`);
+  const trying = await rig.reached(
+    (await until('the try', async () => (await rig.entries('running')).at(-1))).action,
+    'running',
+  );
+  await phone.say('!stop');
+  await rig.reached(trying.action, 'killed', 'failed', 'succeeded');
+  await endsWith(phone, long, 'denied');
+  assert.doesNotMatch(await hears(phone, '!files dry', 'a  '), /long/);
+  const { docker } = findEngine();
+  const all = JSON.stringify([
+    await docker.listContainers({ all: true }),
+    (await docker.listVolumes()).Volumes,
+  ]);
+  assert.ok(!all.includes(`-try.${trying.action}`), 'nothing of the copy is left');
 });
 
 test('a card of before another change undoes nothing; neither does one while another action runs; an unknown number is said', async () => {

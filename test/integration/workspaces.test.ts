@@ -19,7 +19,7 @@ import { withTree } from '../../console/code/workspace-tree.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
-import { approve, askAndSee, endsWith, sees } from '../harness/answers.ts';
+import { approve, askAndSee, endsWith, outputOf, sees } from '../harness/answers.ts';
 import { type Instance, type Ran, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -99,13 +99,7 @@ async function runIn(room: string, script: string, ending = 'exit 0'): Promise<s
   assert.equal(card.room, room);
   await approve(phone, card);
   await endsWith(phone, card, ending, 40);
-  const number = /^#\d+/.exec(card.text)?.[0];
-  const shown = await sees(phone, `${number} output`);
-  return shown
-    .split('\n')
-    .slice(1)
-    .map((line) => line.replace(/^\| /, ''))
-    .join('\n');
+  return outputOf(phone, card);
 }
 
 let shop = '';
@@ -137,7 +131,7 @@ test('a repository comes in with its history; its room, files and processes are 
 
   const sleeping = await askAndSee(phone, '!run echo begun; sleep 613');
   await approve(phone, sleeping);
-  await sees(phone, 'is running');
+  await endsWith(phone, sleeping, '▶️ running since');
   assert.equal(await runIn(shop, 'pgrep -f "sleep 61[3]" || echo none'), 'none');
   await phone.say('!stop', shop);
   await sees(phone, 'Nothing was running or waiting.');

@@ -21,7 +21,7 @@ const risks: Record<string, readonly string[]> = {
     'terminal_read',
   ],
   write: ['put_file', 'write_file', 'edit_file', 'undo'],
-  exec: ['bash', 'terminal_open', 'terminal_send'],
+  exec: ['bash', 'terminal_open', 'terminal_send', 'try'],
   network: ['egress', 'push', 'pull'],
 };
 const riskOf = (kind: string): string =>

@@ -22,7 +22,17 @@ const firstBroken = (...checks: readonly Check[]): string => checks.find(([holds
 
 const later = (at: string, seconds: number): string =>
   new Date(Date.parse(at) + seconds * 1000).toISOString();
-const noSecondTap = ['list', 'get_file', 'put_file', 'diff', 'export', 'push_look', 'undo_diff', 'screen'];
+const noSecondTap = [
+  'list',
+  'get_file',
+  'put_file',
+  'diff',
+  'export',
+  'push_look',
+  'undo_diff',
+  'screen',
+  'try',
+];
 
 /** Whether whoever gave this answer was enrolled and might approve when it was given, and is and may ever since. */
 function stillStands({ user, device, grade, seq }: Answer, { devices, roles }: Facts): boolean {

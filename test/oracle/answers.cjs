@@ -77,7 +77,17 @@ function lacking(request, given, control) {
 }
 
 /** What its own signed message may decide: it reads, or adds a file and replaces none. */
-const commanded = ['list', 'get_file', 'put_file', 'diff', 'export', 'push_look', 'undo_diff', 'screen'];
+const commanded = [
+  'list',
+  'get_file',
+  'put_file',
+  'diff',
+  'export',
+  'push_look',
+  'undo_diff',
+  'screen',
+  'try',
+];
 
 /** Whether who asks may be who decides, by the one message. @param {Body} a @param {Body} request @param {import('../../ledger/rules/policy.cjs').Term} term */
 const isCommand = (a, request, { approvers, devices, grace }) =>

@@ -16,6 +16,7 @@ test('a deciding command names its act, to the letter', () => {
     ['!Screen.', 'screen', {}],
     ['!undo #12.', 'undo_diff', { number: 12 }],
     ['！Undo 3', 'undo_diff', { number: 3 }],
+    ['!try #7!', 'try', { number: 7 }],
     ['!push', 'push_look', { branch: '' }],
     ['!push feature/a-1.', 'push_look', { branch: 'feature/a-1' }],
     ['!export', 'export', { as: 'patch' }],

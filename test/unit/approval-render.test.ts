@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { editOf } from '../../bot/src/proof/post.ts';
-import { message, toHtml, toText } from '../../bot/src/show/blocks.ts';
+import { toHtml, toText } from '../../bot/src/show/blocks.ts';
 import { answered, canBeTapped, chipCard, longCard, poll } from '../../bot/src/show/card.ts';
 import { visible } from '../../bot/src/show/visible.ts';
 import type { EventId } from '../../bot/src/types.ts';
@@ -58,7 +58,7 @@ test('attack-23 the title of another task stands first, on one line of somebodyâ
     const poll_ = poll(action, s, ['@o:x']).content['org.matrix.msc1767.text'];
     const all = [
       [toText(chipCard(action, s)), plain],
-      [toText(answered(action, s, 'done')), toText(answered(action, secrets, 'done'))],
+      [String(answered(action, s, 'done')['body']), String(answered(action, secrets, 'done')['body'])],
       [String(longCard(action, s).card['body']), String(longCard(action, secrets).card['body'])],
       [String(poll_), String(poll(action, secrets, ['@o:x']).content['org.matrix.msc1767.text'])],
     ] as const;
@@ -104,7 +104,10 @@ test('a card that can be tapped fits a homeserverâ€™s largest event, whatever it
     for (let size = 500; size <= 64_000; size *= 2) {
       const action = bash(unit.repeat(size / unit.length));
       if (!canBeTapped(action, secrets)) continue;
-      const end = message(answered(action, secrets, 'x'.repeat(200), ['y'.repeat(100)]));
+      const end = answered(action, secrets, 'x'.repeat(200), {
+        below: [{ quote: unit.repeat(2000 / unit.length) }],
+        more: ['y'.repeat(100)],
+      });
       const edit = JSON.stringify(editOf('$event' as EventId, end));
       const asked = JSON.stringify(poll(action, secrets, ['@owner:x']).content);
       for (const event of [edit, asked])

@@ -5,18 +5,26 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { Brain, BrainEvent } from '../../bot/src/brain/brain.ts';
+import { createModels } from '../../bot/src/brain/models.ts';
 import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { log } from '../harness/desk.ts';
 import { until } from '../harness/wait.ts';
 
 const session = 's1';
+const models = createModels(openDatabase(':memory:'), [
+  {
+    ...{ name: 'model', provider: 'ollama', model: 'm', pictures: false },
+    rungs: [{ id: 'm', context: 8192, output: 1024 }],
+  },
+]);
 const hands = { task: 't', url: 'http://gateway', token: 'x' };
 type Message = { info: { id: string; role: string }; parts: { id: string; text: string }[] };
 
 /** OpenCode's server as far as it is read: what it tells reaches whoever listens just then. */
 async function scene() {
   const messages: Message[] = [];
-  const state = { busy: false, reads: 0, answers: Promise.resolve() };
+  const state = { version: '1.18.33', busy: false, reads: 0, answers: Promise.resolve() };
   /** What is refused the next time that it is read. */
   const refused = new Set<string>();
   const listening = new Set<http.ServerResponse>();
@@ -26,7 +34,7 @@ async function scene() {
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify(value));
     };
-    if (pathname === '/global/health') return json({ healthy: true, version: '' });
+    if (pathname === '/global/health') return json({ healthy: true, version: state.version });
     if (pathname === '/session') return json({ id: session });
     if (pathname === '/event') {
       response.setHeader('content-type', 'text/event-stream');
@@ -75,7 +83,7 @@ async function scene() {
   const events: BrainEvent[] = [];
   const brain: Brain = connectOpenCode({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ...{ password: '', log },
+    ...{ password: '', models, log },
   });
   brain.events((event) => events.push(event));
   const count = (type: BrainEvent['type']) => events.filter((event) => event.type === type).length;
@@ -230,3 +238,22 @@ for (const [asked, told] of [
       await s.stop();
     }
   });
+
+test('another version that is healthy as well speaks another protocol: refused in words, and nothing is asked of it', async () => {
+  const s = await scene();
+  try {
+    assert.equal(s.brain.refusal(), '');
+    s.state.version = '2.0.1';
+    s.cut();
+    await until('it to be refused', () => s.count('down') === 1 && s.brain.refusal() !== '');
+    assert.match(
+      s.brain.refusal(),
+      /is OpenCode 2\.0\.1.*another protocol.*nothing is told to it\. Start again/,
+    );
+    s.state.version = '1.18.34';
+    await s.ups(2);
+    assert.equal(s.brain.refusal(), '');
+  } finally {
+    await s.stop();
+  }
+});

@@ -1,13 +1,8 @@
 /** What the brain and the proxy are configured with, for every provider. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  listOf,
-  type ModelChoice,
-  placeholder,
-  renderModel,
-  renderOpencode,
-} from '../../config/brain/render.ts';
+import { placeholder } from '../../config/brain/families.ts';
+import { listOf, type ModelChoice, renderModel, renderOpencode, rungsOf } from '../../config/brain/render.ts';
 
 const choices: (ModelChoice & { npm: string; upstream: string })[] = [
   {
@@ -39,11 +34,32 @@ const choices: (ModelChoice & { npm: string; upstream: string })[] = [
     npm: '@ai-sdk/google',
     upstream: 'https://generativelanguage.googleapis.com/v1beta',
   },
+  {
+    ...{ provider: 'openai', name: 'gpt-5', key: 'secret-4' },
+    ...{ npm: '@ai-sdk/openai', upstream: 'https://api.openai.com/v1' },
+  },
+  {
+    ...{ provider: 'ollama', name: 'qwen3:8b' },
+    ...{ npm: '@ai-sdk/openai-compatible', upstream: 'http://host.docker.internal:11434/v1' },
+  },
+  {
+    ...{ provider: 'llama.cpp', name: 'any' },
+    ...{ npm: '@ai-sdk/openai-compatible', upstream: 'http://host.docker.internal:8080/v1' },
+  },
+  {
+    ...{ provider: 'openrouter', name: 'x/y', key: 'secret-5' },
+    ...{ npm: '@openrouter/ai-sdk-provider', upstream: 'https://openrouter.ai/api/v1' },
+  },
+  {
+    ...{ provider: 'azure', name: 'gpt-5', key: 'secret-6', npm: '@ai-sdk/azure' },
+    ...{ url: 'https://r.example/openai/v1?api-version=preview' },
+    upstream: 'https://r.example/openai/v1?api-version=preview',
+  },
 ];
 
 for (const { npm, upstream, ...model } of choices)
   test(`${model.provider} "${model.name}": OpenCode disarmed, its only address the proxy, the key in the proxy alone`, () => {
-    const files = renderOpencode(model, 'pw');
+    const files = renderOpencode({ own: model }, 'pw');
     const config = JSON.parse(files['opencode/opencode.json'] ?? '');
     assert.deepEqual(config.permission, { '*': 'deny', todowrite: 'allow' });
     assert.equal(config.default_agent, 'task');
@@ -51,10 +67,12 @@ for (const { npm, upstream, ...model } of choices)
     assert.equal(task.mode, 'primary');
     assert.match(task.prompt, /You have no hands of your own/);
     for (const agent of Object.values(others)) assert.deepEqual(agent, { disable: true });
-    assert.equal(config.model, `model/${model.name}`);
-    assert.deepEqual(config.enabled_providers, ['model']);
-    assert.equal(config.provider.model.npm, npm);
-    assert.deepEqual(config.provider.model.options, { baseURL: 'http://model:8081', apiKey: placeholder });
+    assert.equal(config.model, `own/${model.name}`);
+    assert.deepEqual(config.enabled_providers, ['own']);
+    assert.equal(config.provider.own.npm, npm);
+    assert.deepEqual(config.provider.own.options, {
+      ...{ baseURL: 'http://model:8081/own', apiKey: placeholder },
+    });
     assert.equal(config.mcp, undefined);
     assert.equal(files['password'], 'pw');
     assert.ok(files['opencode/.gitignore']);
@@ -67,13 +85,25 @@ for (const { npm, upstream, ...model } of choices)
 test('how much the model takes and writes at once is as the settings say, else what nearly every model takes', () => {
   const limit = (o: Partial<ModelChoice>) => {
     const model = { provider: 'openai-compatible', name: 'm', url: 'http://x/v1', ...o } as const;
-    const config = JSON.parse(renderOpencode(model, 'pw')['opencode/opencode.json'] ?? '');
+    const config = JSON.parse(renderOpencode({ model }, 'pw')['opencode/opencode.json'] ?? '');
     return config.provider.model.models.m.limit;
   };
   assert.deepEqual(limit({}), { context: 128_000, output: 8192 });
   assert.deepEqual(limit({ output: 4096 }), { context: 128_000, output: 4096 });
   assert.deepEqual(limit({ context: 8192 }), { context: 8192, output: 2048 });
   assert.deepEqual(limit({ context: 200_000, output: 32_000 }), { context: 200_000, output: 32_000 });
+});
+
+test('rungs go down from what is set, each half as long an answer as it takes at most, and are the same model', () => {
+  const model = { provider: 'ollama', name: 'm:8b', context: 10_000 } as const;
+  const rungs = rungsOf(model);
+  assert.deepEqual(rungs[0], { id: 'm:8b', context: 10_000, output: 2500 });
+  assert.deepEqual(rungs.at(-1), { id: 'm:8b@4096-1024', context: 4096, output: 1024 });
+  for (const { context, output } of rungs) assert.ok(2 * output <= context && context <= 10_000);
+  const config = JSON.parse(renderOpencode({ a: model }, 'pw')['opencode/opencode.json'] ?? '');
+  const entries = Object.values(config.provider.a.models) as { id: string }[];
+  assert.equal(entries.length, rungs.length);
+  for (const { id } of entries) assert.equal(id, 'm:8b');
 });
 
 test('what is missing is named', () => {

@@ -44,7 +44,8 @@ function setUp() {
   const t = translator(
     (s) => s === session,
     (e) => told.push(e),
-    (s) => ended.push(s),
+    async (s) => void ended.push(s),
+    (_, { tokens }) => (tokens < 128_000 ? `takes ${tokens}` : ''),
   );
   const feed = (...events: Event[]) => events.forEach(t.take);
   const texts = () => told.flatMap((e) => (e.type === 'text' ? [`${e.delta}|${e.text}|${e.done}`] : []));
@@ -150,4 +151,69 @@ test('a turn that began during the break is told from its beginning', () => {
   feed(delta('a', 'lo'));
   assert.equal(told[0]?.type, 'busy');
   assert.deepEqual(texts(), ['Hel|Hel|false', 'lo|Hello|false']);
+});
+
+test('what a model thinks in its words is not shown, nor a half of its tags, and what is said after it once', () => {
+  const { feed, texts } = setUp();
+  feed(status('busy'), message('a', 'assistant'), update(part('a', '')));
+  for (const piece of ['<th', 'ink>hm', ' so</thi', 'nk>\n\nHe', 'llo']) feed(delta('a', piece));
+  feed(update(part('a', '<think>hm so</think>\n\nHello', 2)));
+  assert.deepEqual(texts(), ['He|He|false', 'llo|Hello|false', '|Hello|true']);
+});
+
+test('a call that is written as text, in an answer that makes none, is told once; one beside a real call is not', () => {
+  const { feed, told } = setUp();
+  const ends = (id: string, finish: string): Event =>
+    ({
+      ...message(id, 'assistant'),
+      properties: { sessionID: session, info: { ...info(id, 'assistant'), sessionID: session, finish } },
+    }) as Event;
+  const text = '<tool_call>{"name": "bash", "arguments": {}}</tool_call>';
+  feed(status('busy'), message('a', 'assistant'), update(part('a', text, 2)), ends('a', 'tool-calls'));
+  assert.deepEqual(
+    told.filter(({ type }) => type === 'error'),
+    [],
+  );
+  feed(message('b', 'assistant'), update(part('b', text, 2)), ends('b', 'stop'), ends('b', 'stop'));
+  assert.deepEqual(
+    told.flatMap((e) => (e.type === 'error' ? [e.code] : [])),
+    ['call_as_text'],
+  );
+});
+
+test('a limit that was not known ends the turn and is told as learned; a known one is told as ever', async () => {
+  const { feed, told, ended } = setUp();
+  const refused = (tokens: number): Event => ({
+    id: '',
+    type: 'session.error',
+    properties: {
+      sessionID: session,
+      error: {
+        name: 'APIError',
+        data: {
+          ...{ message: `This model supports at most ${tokens} completion tokens.`, statusCode: 400 },
+          isRetryable: false,
+        },
+      },
+    },
+  });
+  feed(status('busy'), refused(4096));
+  await new Promise(setImmediate);
+  assert.deepEqual(ended, [session]);
+  assert.deepEqual(told.at(-1), { type: 'learned', session, message: 'takes 4096' });
+  feed(status('idle'), status('busy'), refused(128_000));
+  const last = told.at(-1);
+  assert.equal(last?.type === 'error' && last.code, 'output_limit');
+  feed(status('idle'), status('busy'));
+  const again = 'max_tokens is too large: this model supports at most 1500 completion tokens.';
+  feed({
+    ...status('busy'),
+    properties: { sessionID: session, status: { type: 'retry', attempt: 1, message: again, next: 1 } },
+  } as Event);
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    told.at(-1),
+    { type: 'learned', session, message: 'takes 1500' },
+    'also where it is tried again',
+  );
 });

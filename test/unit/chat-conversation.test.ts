@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
 import type { Brain, BrainEvent, Picture } from '../../bot/src/brain/brain.ts';
+import { createCosts } from '../../bot/src/brain/costs.ts';
 import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { createConversation } from '../../bot/src/tasks/conversation.ts';
@@ -15,6 +16,7 @@ function scene() {
   const db = openDatabase(':memory:');
   const tasks = taskStore(db);
   const planning = planningStore(db);
+  const costs = createCosts(db, { task_tokens: 1000 }, () => '');
   const made: PromiseWithResolvers<string>[] = [];
   const prompts: string[] = [];
   const aborted: string[] = [];
@@ -61,9 +63,10 @@ function scene() {
     createConversation({
       ...more,
       brain,
-      model: '',
       hands: (task) => ({ task, url: '', token: '' }),
-      tasks: of,
+      costs,
+      lists: { set() {} },
+      tasks: { ...of, halted: (task) => of.halted(task) || costs.paused(task) },
       planning,
       matrix,
       roomOf: () => room,
@@ -84,21 +87,8 @@ function scene() {
     await settled();
   };
   return {
-    ...{
-      conversation,
-      tasks,
-      planning,
-      made,
-      prompts,
-      aborted,
-      refuses,
-      waiting,
-      asking,
-      resumed,
-      tell,
-      said,
-    },
-    ...{ underWay, start, marks, ears },
+    ...{ conversation, tasks, planning, costs, made, prompts, aborted, refuses, waiting, asking, resumed },
+    ...{ tell, said, underWay, start, marks, ears },
   };
 }
 const settled = () => new Promise(setImmediate);
@@ -268,6 +258,7 @@ test('a new task leaves the one before at work: it is told its outcomes, and its
   await next;
   s.said.length = 0;
   s.tell({ ...says, session: 's2' });
+  s.tell({ type: 'idle', session: 's2' });
   await settled();
   assert.deepEqual([s.prompts.slice(1), s.said], [['s2: hello'], ['agent:\n> still here']]);
   await s.conversation.hear('main', 'and you?', { task: s.conversation.taskIn('main', 'main') });
@@ -281,6 +272,7 @@ test('a new task leaves the one before at work: it is told its outcomes, and its
   assert.equal(s.conversation.turnTo('main', 9), undefined);
   s.said.length = 0;
   s.tell({ ...says, session: 's-main', part: 'q' });
+  s.tell({ type: 'idle', session: 's-main' });
   await settled();
   assert.deepEqual(s.said, ['agent:\n> still here']);
 });
@@ -693,4 +685,31 @@ test('where every task is to begin with a plan, one does; the twin begins at onc
     const task = start(undefined, { planFirst }).newTask('main', 'new');
     assert.equal(planning.is(task.id), planFirst);
   }
+});
+
+test('a task that reached its cap: its turn is ended, the room told once, words kept until more is let', async () => {
+  const { conversation, tell, costs, aborted, prompts, said, underWay } = scene();
+  await underWay();
+  const spends = async (tokens: number) => {
+    tell({ type: 'cost', session: 's-main', dollars: 0, tokens });
+    await settled();
+  };
+  await spends(999);
+  assert.deepEqual([aborted, said], [[], []]);
+  await spends(1200);
+  await spends(1210);
+  assert.deepEqual(aborted, ['s-main']);
+  assert.equal(said.length, 1, said.join('\n'));
+  assert.match(said[0] ?? '', /This task has used 1,200 of 1,000 tokens \(spend\.task_tokens.*!more/);
+  assert.match(await conversation.hear('main', 'are you there?'), /used 1,210 of 1,000.*!more lets it go on/);
+  assert.deepEqual(prompts, [], 'it is told nothing');
+  // The twin: once more is let, all that was said is told.
+  assert.ok(costs.more('main'));
+  assert.equal(await conversation.tell('main', 'Go on.', ''), '');
+  assert.deepEqual(prompts, ['s-main: are you there?\n\nGo on.']);
+  await spends(2209);
+  assert.equal(said.length, 1);
+  await spends(2210);
+  assert.equal(said.length, 2, 'by as much again, and no more');
+  assert.ok(!costs.more('another'));
 });

@@ -1,7 +1,8 @@
 /** A card lives: what its message says from the first answer to the end, in how many edits, and in which order. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import { RefusedLeak } from '../../bot/src/proof/post.ts';
+import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
 import { pace } from '../../bot/src/room/status.ts';
 import type { Term } from '../../ledger/rules/policy.cjs';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
@@ -14,8 +15,9 @@ type Edit = { 'm.new_content': { body: string }; 'm.relates_to': { event_id: str
 /** A desk with its outcomes, on a clock of the test's. @param term the policy of every class */
 function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person[] = []) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T12:00:00') });
-  const made = (): ReturnType<typeof createOutcomes> =>
-    createOutcomes({ ...d, log, onOver: async () => {}, onShown: async () => {}, onOpen: async () => {} });
+  const never = async () => {};
+  const made = (more: Partial<OutcomesOptions> = {}): ReturnType<typeof createOutcomes> =>
+    createOutcomes({ ...d, log, onOver: never, onShown: never, onOpen: never, ...more });
   const ears: { take(entry: Entry): void } = { take() {} };
   const d = startDesk({ onEntry: (entry) => ears.take(entry) });
   t.after(d.stop);
@@ -50,8 +52,8 @@ function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person
         await settle();
       }
     },
-    async asks(script: string) {
-      const { action, number } = await d.desk.ask(asked(script));
+    async asks(script: string, requester = owner.user as Asked['requester']) {
+      const { action, number } = await d.desk.ask({ ...asked(script), requester });
       const of = (kind: string, body: object = {}, author = 'executor') => {
         const digest = d.book.page(action)?.digest;
         d.put({ author, kind, action, body: { digest, ...body } });
@@ -70,11 +72,13 @@ function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person
         begin() {
           for (const kind of ['claimed', 'running']) of(kind, { executor: 'one' });
         },
-        end: (exit = 0) => of(exit === 0 ? 'succeeded' : 'failed', { exit, signal: null, output: 'hi\n' }),
+        end: (exit = 0, output = 'hi\n') =>
+          of(exit === 0 ? 'succeeded' : 'failed', { exit, signal: null, output }),
         kill: (reason: string) => of('killed', { exit: null, signal: 'SIGKILL', reason, output: '' }),
       };
     },
-    restart: () => Object.assign(ears, made()) as ReturnType<typeof made>,
+    restart: (more: Partial<OutcomesOptions> = {}) =>
+      Object.assign(ears, made(more)) as ReturnType<typeof made>,
   };
 }
 
@@ -216,6 +220,66 @@ test('after a restart a card says where its action stands now, in the message th
   await s.restart().catchUp();
   await s.pass(10 * pace);
   assert.deepEqual(s.edits(), all, 'what has ended is told once');
+});
+
+test('a step of the agent is one message: little of its output where it went well, more where not, all of it on demand', async (t) => {
+  const s = scene(t);
+  const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`);
+  const quoted = (text = s.said.at(-1) ?? '') => [...text.matchAll(/^\| (.*)$/gm)].map(([, line]) => line);
+  for (const [exit, few] of [
+    [0, 4],
+    [1, 8],
+  ] as const) {
+    const one = await s.asks('cat log', 'brain');
+    await one.approve(owner, `$tap${exit}`);
+    one.begin();
+    await s.pass(1000);
+    const before = s.posted.filter(({ type }) => type === 'm.room.message').length;
+    one.end(exit, `${lines.join('\n')}\n`);
+    await s.pass(3000);
+    assert.deepEqual(quoted(), ['cat log', ...lines.slice(-few)]);
+    assert.match(s.said.at(-1) ?? '', new RegExp(`\nits end, of which !show ${one.number} shows more\n`));
+    assert.equal(s.posted.filter(({ type }) => type === 'm.room.message').length, before, 'no message more');
+    assert.equal(await s.restart().show(workspace, one.number), '');
+    const [shown, file] = s.posted.slice(-2).map(({ content }) => String(content['body']));
+    assert.ok(
+      shown?.startsWith(`#${one.number} ${exit === 0 ? '✅ ended with exit 0' : '⚠️ exit 1'} (1 s)\n`),
+    );
+    assert.deepEqual(quoted(shown), ['cat log', ...lines.slice(-25)]);
+    assert.equal(file, `output-${one.number}.txt`);
+  }
+  const dull = await s.asks('npm test', 'brain');
+  await dull.approve(owner, '$tap');
+  dull.begin();
+  dull.end(0, 'ℹ pass 3\nℹ fail 0\n');
+  await s.pass(3000);
+  assert.match(s.edits().at(-1) ?? '', /✅ 3 tests passed$/);
+  assert.deepEqual(quoted(), ['npm test'], 'the line has counted them');
+  // What is over long ago is read from the ledger again.
+  const forgotten = { ...s.book, page: () => undefined, byNumber: () => undefined };
+  const story = async (action: string) => s.memory.entries.filter((e) => e.action === action);
+  const later = s.restart({ book: forgotten, ledger: { ...s.ledger, story } });
+  assert.equal(await later.show(workspace, dull.number), '');
+  assert.deepEqual(quoted(), ['npm test', 'ℹ pass 3', 'ℹ fail 0']);
+  const running = await s.asks('sleep 9');
+  for (const n of [running.number, 99])
+    assert.match(await s.restart().show(workspace, n), /^#\d+ is not over|^There is no #99 here/);
+});
+
+test('output that holds what must not leave keeps no card from its end', async (t) => {
+  const s = scene(t);
+  const { post } = s.matrix;
+  s.matrix.post = async (...args) => {
+    if (JSON.stringify(args).includes('AAAA-BBBB')) throw new RefusedLeak('it holds a secret');
+    return post(...args);
+  };
+  const one = await s.asks('cat note');
+  await one.approve();
+  one.begin();
+  one.end(0, 'AAAA-BBBB\n');
+  await s.pass(3000);
+  assert.equal(s.edits().at(-1), `${one.card()} ✅ ended with exit 0`);
+  assert.equal(s.cards.get(one.action)?.ended, true);
 });
 
 test('what its own message decides is answered by one reply, which says since when it runs where that takes longer', async (t) => {

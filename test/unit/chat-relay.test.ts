@@ -51,9 +51,11 @@ function scene() {
   } as unknown as Conversation;
   const tour = { first() {}, did() {} } as unknown as Tour;
   /** As after a restart: what is on the disk stays. */
+  const removed: string[] = [];
   const start = () => {
     const troubles = troubleStore(d.db);
     troubled = () => troubles.why(room);
+    const board = { removed: (event: string) => void removed.push(event) };
     const parts = {
       ...d,
       ledger: { ...d.ledger, story: async (action: string) => more.stories.get(action) ?? [] } as never,
@@ -62,7 +64,7 @@ function scene() {
       tour,
       sentFiles: {} as never,
       health: () => [],
-      repository: () => assert.fail(),
+      ...{ repository: () => assert.fail(), show: () => assert.fail(), board },
       log,
     };
     const relay = createRelay(parts);
@@ -100,7 +102,7 @@ function scene() {
   const say = (body: string) => event({ content: { msgtype: 'm.text', body } });
   const alarms = () =>
     d.memory.entries.filter((e) => e.kind === 'alarm').map((e) => JSON.parse(e.body) as { reason: string });
-  return { ...d, ...more, state, interrupted, relay: start(), start, event, say, alarms };
+  return { ...d, ...more, state, interrupted, removed, relay: start(), start, event, say, alarms };
 }
 const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
 const clear = { encrypted: false, evidence: undefined } as Partial<Taken>;
@@ -494,6 +496,16 @@ test('MSC4392: an encrypted reaction with the card’s key is approved as signed
   );
   assert.deepEqual(s.kinds(action), ['requested', 'posted', 'approved', 'denied'], 'taken back');
   s.stop();
+});
+
+test('whoever removes a message, the room’s pinned one may be it', async () => {
+  const s = scene();
+  const server = { sender: '@server:home' } as Taken['wire'];
+  await s.relay.take(
+    s.event({ ...clear, type: 'm.room.redaction', content: { redacts: '$b' }, wire: server }),
+  );
+  await s.relay.take(s.say('hello'));
+  assert.deepEqual(s.removed, ['$b']);
 });
 
 test('a freeze at the console interrupts every agent, as one in the room does; a thaw none', () => {

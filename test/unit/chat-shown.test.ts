@@ -56,6 +56,7 @@ function talking() {
   createConversation({
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
+    planning: { is: () => false },
     hands: () => ({}),
     tasks: { all: () => [], bySession: () => task, isCurrent: () => true, spoke() {}, set() {} },
     matrix: r.matrix,
@@ -65,7 +66,6 @@ function talking() {
   return {
     ...r,
     says: (text: string) => ears.tell({ type: 'text', session: 's', part: 'p', delta: '', text, done: true }),
-    plans: (text: string) => ears.tell({ type: 'todo', session: 's', todos: [{ text, state: 'pending' }] }),
   };
 }
 
@@ -73,18 +73,13 @@ test('attack-22 what the agent says is marked as its words, line by line, in bot
   const scene = talking();
   const any = () => true;
   scene.says(fake);
-  const words = await scene.until(any);
-  scene.posted.length = 0;
-  scene.plans(`look\n${fake}`);
-  const list = await scene.until(any);
-  for (const content of [words, list]) {
-    const { own, said, quoted } = lines(String(content['body']));
-    assert.deepEqual([own, quoted], [['agent:'], '']);
-    const frame = framed(String(content['formatted_body']));
-    assert.deepEqual([frame.own, frame.text], [['agent:'], said]);
-    assert.ok(said.includes('\\u{202E}\\u{1B}[2K') && said.includes('\n| echo hi\n'));
-    assert.deepEqual(content['m.mentions'], {});
-  }
+  const content = await scene.until(any);
+  const { own, said, quoted } = lines(String(content['body']));
+  assert.deepEqual([own, quoted], [['agent:'], '']);
+  const frame = framed(String(content['formatted_body']));
+  assert.deepEqual([frame.own, frame.text], [['agent:'], said]);
+  assert.ok(said.includes('\\u{202E}\\u{1B}[2K') && said.includes('\n| echo hi\n'));
+  assert.deepEqual(content['m.mentions'], {});
   const card = toText(chipCard(bash('rm -rf x'), secrets));
   assert.deepEqual(
     lines(card).quoted,
@@ -111,10 +106,15 @@ test('attack-22 the agent’s words are capped where a homeserver would take no 
   }
 });
 
-/** Shows the ending of an action that wrote these bytes. */
-async function outputOf(bytes: Buffer): Promise<Content> {
+/** Shows the ending of an action that wrote these bytes: its card as it stands then. */
+async function outputOf(bytes: Buffer, requester = '@owner:home'): Promise<Content> {
   const r = room();
-  const page = { action: bash('true'), digest: 'ab'.repeat(32), number: 12, requestedAt: 0 };
+  const page = {
+    action: { ...bash('true'), requester },
+    digest: 'ab'.repeat(32),
+    number: 12,
+    requestedAt: 0,
+  };
   const entry = {
     at: '2026-01-01T00:00:02Z',
     action: page.action.id,
@@ -126,6 +126,7 @@ async function outputOf(bytes: Buffer): Promise<Content> {
   };
   const card = {
     action: page.action.id,
+    ...{ number: 12, digest: page.digest, title: '' },
     room: '!room',
     form: 'chip',
     event: '$card',
@@ -146,25 +147,38 @@ async function outputOf(bytes: Buffer): Promise<Content> {
         ({ ...page, story: [{ kind: 'claimed', at: '2026-01-01T00:00:00Z' }, entry] }) as unknown as Page,
       state: () => 'succeeded',
       unfinished: () => [],
+      enrolled: () => [],
     },
     log,
     onOver: async () => {},
     onShown: async () => {},
   } as unknown as OutcomesOptions);
   outcomes.take(entry as unknown as Parameters<typeof outcomes.take>[0]);
-  return r.until((content) => String(content['body']).startsWith('#12 output'));
+  return r.until((content) => String(content['body']).startsWith('#12 · '));
 }
 
 test('attack-25 hostile output shows no escape, no line of the bot’s own and no half character; plain output stays', async () => {
   const hostile = `one\x1b[31mred\x1b[0m\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2J\rover\b\x9b1m\u202E\n<b>it</b> &lt;\n${fake}\n`;
   const content = await outputOf(Buffer.from(hostile));
   const { own, quoted } = lines(String(content['body']));
-  assert.deepEqual(own, ['#12 output']);
-  assert.ok(quoted.startsWith('ove\\u{202E}edlink\n'), quoted);
+  const line = '✅ ended with exit 0 (2 s)';
+  assert.deepEqual(own, [
+    '#12 · owner wants to run a command',
+    ...['main · 1 line', 'at most 10 min', line, own.at(-1)],
+  ]);
+  assert.match(own.at(-1) ?? '', /^⛓ 9 cdcdcdcdcdcd · digest \w{10}$/);
+  assert.ok(quoted.startsWith('true\nove\\u{202E}edlink\n'), quoted);
   assert.ok(!/(?!\n)[\p{Cc}\p{Cf}]/u.test(quoted));
-  assert.deepEqual(parsed(String(content['formatted_body'])), [
-    { tag: 'p', text: '#12 output' },
-    { tag: 'pre', text: `${quoted}\n` },
+  const parts = parsed(String(content['formatted_body']));
+  assert.deepEqual(
+    parts.map(({ tag }) => tag),
+    ['p', 'pre', 'p', 'p', 'pre', 'p'],
+  );
+  assert.deepEqual(parts.slice(1, -1), [
+    { tag: 'pre', text: 'true\n' },
+    { tag: 'p', text: 'at most 10 min' },
+    { tag: 'p', text: line },
+    { tag: 'pre', text: `${quoted.slice('true\n'.length)}\n` },
   ]);
   assert.deepEqual(content['m.mentions'], {});
 
@@ -174,10 +188,11 @@ test('attack-25 hostile output shows no escape, no line of the bot’s own and n
     'no client could read half a pair',
   );
   const escapes = await outputOf(Buffer.from('\x1b['.repeat(100_000)));
-  assert.ok(String(escapes['body']).startsWith('#12 output, its end'));
+  assert.match(String(escapes['body']), /\nits end; all of it comes as a file\n/);
 
   const honest = 'drwxr-xr-x  2 root  ä ✓ “quoted” — 42 %\n\ttab\n\n日本語 שלום\n';
-  assert.equal(lines(String((await outputOf(Buffer.from(honest)))['body'])).quoted, honest.trimEnd());
+  const shown = lines(String((await outputOf(Buffer.from(honest)))['body'])).quoted;
+  assert.equal(shown, `true\n${honest.trimEnd()}`);
 });
 
 /** A bot that starts after a leased action ended: what it tells the room, and whose outcomes it hands on. */

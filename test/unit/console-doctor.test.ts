@@ -49,7 +49,7 @@ function scene(): Scene {
       ...{ event: 'status', homeserver: 'up', ledger: 'up', executor: 'up', brain: 'up' },
       ...{ device: 'PC1', signed: true, troubles: [], space: '' },
     },
-    model: { status: 200, text: '{"data":[{"id":"m"}]}' },
+    models: { model: { status: 200, text: '{"data":[{"id":"m"}]}' } },
   };
 }
 const off = (s: Scene) => judged(s).filter(({ level }) => level !== 'ok');
@@ -293,7 +293,7 @@ const faults: Fault[] = [
     (status): Fault => ({
       name: `a key that is refused with ${status}`,
       change(s) {
-        s.model = { status, text: '' };
+        s.models = { model: { status, text: '' } };
       },
       ...{ level: 'fail', check: 'model', what: /refuses our key/, fix: /pocketcoder\.yaml/ },
     }),
@@ -301,21 +301,21 @@ const faults: Fault[] = [
   {
     name: 'a model that cannot be reached',
     change(s) {
-      s.model = { status: 502, text: '' };
+      s.models = { model: { status: 502, text: '' } };
     },
     ...{ level: 'fail', check: 'model', what: /cannot be reached/, fix: /model\.url/ },
   },
   {
     name: 'an address without a list of models',
     change(s) {
-      s.model = { status: 404, text: '' };
+      s.models = { model: { status: 404, text: '' } };
     },
     ...{ level: 'warn', check: 'model', what: /the key was not tried/, fix: /pocketcoder\.yaml/ },
   },
   {
     name: 'a name that the model’s address does not know',
     change(s) {
-      s.model = { status: 200, text: '{"data":[{"id":"mm-2"}]}' };
+      s.models = { model: { status: 200, text: '{"data":[{"id":"mm-2"}]}' } };
     },
     ...{ level: 'warn', check: 'model', what: /lists no "m"/, fix: /pocketcoder\.yaml/ },
   },

@@ -73,6 +73,30 @@ const wrong: [string, string, RegExp][] = [
     'model:\n  provider: google\n  name: g\n  output: 64000\n',
     /line 4: model\.output must be <= 32000/,
   ],
+  ...['localhost:11434', '127.0.0.1:8000', '[::1]:8000', '0.0.0.0:8000'].map(
+    (host): [string, string, RegExp] => [
+      `a model at ${host}`,
+      `model:\n  provider: ollama\n  name: m\n  url: http://${host}/v1\n`,
+      /line 4: .* is no address that containers reach.*host\.docker\.internal/,
+    ],
+  ),
+  [
+    'one model and several',
+    'model: { provider: ollama, name: m }\nmodels: { a: { provider: ollama, name: m } }\n',
+    /line 1: .*move this one below models/,
+  ],
+  [
+    'a fault in one of several',
+    'models:\n  a: { provider: ollama, name: m }\n  b: { provider: azure, name: m, key: k }\n',
+    /line 3: models\.b\.url is missing/,
+  ],
+  ['a name that is none', 'models: { "a/b": { provider: ollama, name: m } }\n', /line 1: .*pattern/],
+  [
+    'a cap in money of what has no price',
+    'model: { provider: ollama, name: m }\nspend: { day: 3 }\n',
+    /line 2: spend\.day is money, and model has no price: give it one, or set spend\.day_tokens/,
+  ],
+  ['no model at all', 'models: {}\n', /line 1: models must NOT have fewer than 1/],
   [
     'an owner of another server',
     existing('https://m.x.org', '@pc:x.org', '@me:y.org'),
@@ -146,7 +170,7 @@ test('the way to the model: an authority of its own beside the machine’s, and 
   const wayOf = async (url: string) => {
     settings(`model: { provider: openai-compatible, name: m, url: "${url}", ca: own.pem }\n`);
     const file = serviceFiles(await openInstance(false), new Map()).find(({ name }) => name === 'proxy.json');
-    return JSON.parse(file?.content ?? '');
+    return JSON.parse(file?.content ?? '').ways.model;
   };
   const before = { ...process.env };
   for (const name of Object.keys(before)) if (/_proxy$/i.test(name)) delete process.env[name];
@@ -172,6 +196,31 @@ test('the way to the model: an authority of its own beside the machine’s, and 
   } finally {
     process.env = before;
   }
+});
+
+test('several models: each has a way and a key of its own, in the proxy alone; the bot is told which there are', async () => {
+  settings(
+    'models:\n  fast: { provider: openai, name: gpt-5-mini, key: key-of-fast }\n  own: { provider: ollama, name: "m:8b", pictures: true }\n',
+  );
+  const files = serviceFiles(await openInstance(false), new Map());
+  const named = (name: string) => files.find((file) => file.name === name)?.content ?? '';
+  const { ways } = JSON.parse(named('proxy.json'));
+  assert.equal(ways.fast.secret.key, 'key-of-fast');
+  assert.equal(ways.own.secret.key, '');
+  assert.equal(ways.own.upstream, 'http://host.docker.internal:11434/v1');
+  const holders = files.filter(({ content }) => content.includes('key-of-fast'));
+  assert.deepEqual(
+    holders.map(({ service, name }) => `${service} ${name}`),
+    ['model proxy.json'],
+  );
+  const { models } = JSON.parse(named('bot.json')).brain;
+  assert.deepEqual(
+    models.map(({ name, model, pictures }: Record<string, unknown>) => [name, model, pictures]),
+    [
+      ['fast', 'gpt-5-mini', false],
+      ['own', 'm:8b', true],
+    ],
+  );
 });
 
 test('the reads that a first card leases are as the settings say, each part; no uses are none', () => {

@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createBoard } from '../../bot/src/room/board.ts';
 import type { CommandContext } from '../../bot/src/room/commands/command.ts';
 import { runCommand } from '../../bot/src/room/commands/table.ts';
+import { listStore } from '../../bot/src/room/lists.ts';
 import { createOutages } from '../../bot/src/room/outages.ts';
 import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import type { Seen } from '../../bot/src/tasks/roster.ts';
 import { createRoster } from '../../bot/src/tasks/roster.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Content } from '../../bot/src/types.ts';
@@ -32,8 +35,8 @@ const onPhone = (text: string): string => wrap(alike(text), columns).join('\n');
 /** Of a message that was edited, what stands below the action now. */
 const below = (text: string): string => {
   const lines = text.split('\n');
-  const last = lines.findLastIndex((line) => /^(\| |at most |➕ )/u.test(line));
-  return lines.slice(last + 1).join('\n');
+  const stands = lines.findLastIndex((line) => /^(#\d+ )?[👍▶🛑✅⚠❌]/u.test(line));
+  return lines.slice(stands).join('\n');
 };
 
 test('docs/room.md shows the messages as they are', async (t) => {
@@ -80,6 +83,9 @@ test('docs/room.md shows the messages as they are', async (t) => {
     for (const kind of ['claimed', 'running']) by(action, kind, { executor: 'one' });
   };
   const ends = { exit: 0, signal: null };
+  const failing = `${'at Test.run (node:internal/test_runner/test)\n'.repeat(9)}ℹ pass 2\nℹ fail 1\n
+✖ greets by name
+  'Hello, !' !== 'Hello, Ann!'\n`;
   setPolicy(policyFrom());
 
   const content = '#!/bin/sh\nname="$1"\necho "Hello, $name!"\n';
@@ -95,8 +101,30 @@ test('docs/room.md shows the messages as they are', async (t) => {
   show(below(last()));
   by(write.action, 'succeeded', { ...ends, output: 'wrote 41 bytes to /workspace/hello.sh\n' });
   await pass(2);
-  show(String(d.said.at(-2)));
   show(below(last()));
+
+  for (const path of ['package.json', 'greet.js', 'greet.test.js']) {
+    const args = { path, offset: 0, limit: 1000 };
+    const read = { kind: 'read_file', args, workspace, task: 'task', requester: 'brain' } as Asked;
+    const { action } = await d.desk.ask(read);
+    begin(action);
+    by(action, 'succeeded', { ...ends, output: '{}\n' });
+  }
+  await pass(2);
+  show(last());
+
+  for (const [state, exit, output] of [
+    ['failed', 1, failing],
+    ['succeeded', 0, 'ℹ pass 3\nℹ fail 0\n'],
+  ] as const) {
+    const check = await d.desk.ask({ ...asked('npm test'), requester: 'brain' });
+    await answer(check.action, `$check${exit}`);
+    begin(check.action);
+    await pass(2);
+    by(check.action, state, { ...ends, exit, output });
+    await pass(2);
+    show(below(last()));
+  }
 
   const slow = await d.desk.ask({ ...asked('npm test'), requester: 'brain' });
   const own = await d.desk.ask(asked('git status'));
@@ -109,6 +137,19 @@ test('docs/room.md shows the messages as they are', async (t) => {
   const context = { ...d, workspace, role: 'owner' } as unknown as CommandContext;
   show(await runCommand('!pending', context));
   show(await runCommand('!leases', context));
+  const lists = listStore(d.db);
+  lists.set('task', [
+    { text: 'Write the greeting', state: 'completed' },
+    { text: 'Run its tests', state: 'in_progress' },
+    { text: 'Say what it does in the README', state: 'pending' },
+  ]);
+  const task: Seen = {
+    ...{ id: 'task', number: 1, title: 'Greet by name', done: 1, steps: 3 },
+    ...{ state: 'working', dollars: 0.0312, plans: false, current: true },
+  };
+  const pins = { ...d.matrix, pin: async () => {} };
+  await createBoard({ ...d, matrix: pins, lists, overview: () => [task], down: () => [], log }).look();
+  show(last());
   await d.desk.stop(workspace, owner.user);
   by(slow.action, 'killed', { exit: null, signal: 'SIGKILL', reason: 'stopped', output: '' });
   await pass(3);

@@ -6,6 +6,8 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import pino from 'pino';
+import { openDatabase } from '../../bot/src/database.ts';
+import { tokensFrom } from '../../bot/src/gateway/hold.ts';
 import { createGateway, type Gateway, type Hands } from '../../bot/src/gateway/server.ts';
 import { alone } from '../harness/alone.ts';
 
@@ -14,6 +16,8 @@ let port: number;
 let one: Hands;
 let two: Hands;
 const asked: Asked[] = [];
+const db = openDatabase(':memory:');
+const token = tokensFrom(db);
 
 before(async () => {
   const log = pino({ level: 'silent' });
@@ -22,6 +26,7 @@ before(async () => {
     host: '127.0.0.1',
     url: 'http://127.0.0.1',
     network: true,
+    token,
     bound: () => ({}),
     log,
   });
@@ -68,6 +73,15 @@ function post(path: string, headers: http.OutgoingHttpHeaders, body = initialize
 }
 const bearer = (hands: Hands) => ({ authorization: `Bearer ${hands.token}` });
 
+test('a token is its task’s alone, and the same after a restart; that of another bot opens nothing', async () => {
+  assert.equal(tokensFrom(db)('one'), one.token);
+  assert.notEqual(one.token, two.token);
+  const foreign = { ...one, token: tokensFrom(openDatabase(':memory:'))('one') };
+  assert.equal((await post('/mcp/one', bearer(foreign))).status, 401);
+  const lost = { ...bearer(one), 'mcp-session-id': '0'.repeat(32) };
+  assert.equal((await post('/mcp/one', lost)).status, 404, 'which a client mends by a new session');
+});
+
 test('where no lease of the network can be opened there is no tool that asks for one', async (t) => {
   const log = pino({ level: 'silent' });
   const other = createGateway({
@@ -75,6 +89,7 @@ test('where no lease of the network can be opened there is no tool that asks for
     host: '127.0.0.1',
     url: 'http://127.0.0.1',
     network: false,
+    token,
     bound: () => ({}),
     log,
   });

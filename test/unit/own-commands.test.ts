@@ -174,7 +174,7 @@ function scene() {
     troubles: { why: () => '' } as never,
     tour: {} as never,
     health: () => [],
-    repository: () => assert.fail(),
+    ...{ repository: () => assert.fail(), show: () => assert.fail(), board: { removed() {} } },
     log,
   });
   const relay = {
@@ -427,5 +427,36 @@ test('what is no file to take has one sentence each, and asks for nothing', asyn
   await s.relay.take(s.by(owner, { msgtype: 'constructor', body: 'x' }));
   assert.equal(s.said.length, said);
   assert.deepEqual(s.files, []);
+  s.stop();
+});
+
+test('!model lists what there is with the task’s own marked, and changes it for this task alone', async () => {
+  const s = scene();
+  const says = async (line: string) => {
+    await s.taken(s.by(owner, s.words(line)));
+    return s.said.at(-2) ?? '';
+  };
+  assert.match(await says('!model'), /^▶ fast: ollama m-fast · 128,000 tokens\n▷ deep: .* · 8,192 tokens/);
+  assert.match(await says('!model deep'), /this task thinks with deep/);
+  assert.match(await says('!model'), /▷ fast: .*\n▶ deep: /);
+  assert.match(await says('!model none'), /There is no model "none", and nothing was changed/);
+  s.stop();
+});
+
+test('!cost says what was taken; !more lets a task go on past its cap', async () => {
+  const s = scene();
+  const says = async (line: string) => {
+    await s.taken(s.by(owner, s.words(line)));
+    return s.said.at(-2) ?? '';
+  };
+  s.costs.take('task', 's', { dollars: 0, tokens: 1500 });
+  assert.match(
+    await says('!cost'),
+    /^This task: 1,500 tokens\nToday: 1,500 tokens\n[\s\S]*⏸ This task has used/,
+  );
+  assert.notEqual(s.costs.paused('task'), '');
+  await says('!more');
+  assert.equal(s.costs.paused('task'), '');
+  assert.match(await says('!more'), /No cap holds this task, and nothing was done/);
   s.stop();
 });

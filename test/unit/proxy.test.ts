@@ -129,6 +129,49 @@ test('a redirect is not followed and not passed on', async () => {
   assert.equal(other, 0);
 });
 
+test('several addresses: each name leads to its own with its own key, and no way leads from one to another', async () => {
+  const secretOf = (key: string) => ({ secret: { placeholder: 'HOLDER', key } });
+  const here = `http://127.0.0.1:${portOf(upstream)}`;
+  const models = makeProxy({
+    ways: {
+      one: { upstream: `${here}/v1`, routes: ['POST /chat', 'GET /models'], ...secretOf('key-1') },
+      two: { upstream: `${here}/v2?api-version=3`, routes: ['POST /other'], ...secretOf('key-2') },
+    },
+  });
+  await listen(models);
+  const at = `http://127.0.0.1:${portOf(models)}`;
+  const headers = { authorization: 'Bearer HOLDER' };
+  // The attack: what is of one asked by the name of the other, names that are none, and ways out of a name.
+  const before = seen.length;
+  for (const path of [
+    ...['/two/chat', '/one/other', '/one/../two/other', '/one/%2e%2e/two/other', '/one/..%2ftwo/other'],
+    ...['/chat', '/', '/one', '/one?x', '//one/chat', '/ONE/chat', '/three/chat', '/constructor/chat'],
+    ...['/__proto__/chat', '/one//two/other', '/one/chat/../../two/other', '/on%65/chat'],
+  ]) {
+    const first = await new Promise<string>((resolve) => {
+      let got = '';
+      const socket = net.connect(portOf(models), '127.0.0.1');
+      socket.end(`POST ${path} HTTP/1.1\r\nHost: two\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      socket.on('data', (d) => (got += d)).on('close', () => resolve(got.split('\r\n')[0] ?? ''));
+    });
+    assert.match(first, / (400|403) /, path);
+  }
+  assert.equal(seen.length, before);
+  // The twin: each where it belongs, one after the other on one connection.
+  for (const [path, url, key] of [
+    ['/one/chat', '/v1/chat', 'key-1'],
+    ['/two/other', '/v2/other?api-version=3', 'key-2'],
+    ['/one/chat?a=/two/', '/v1/chat?a=/two/', 'key-1'],
+  ] as const) {
+    const answer = await fetch(at + path, { method: 'POST', headers, body: 'x' });
+    assert.equal(answer.status, 200);
+    assert.equal(seen.at(-1)?.url, url);
+    assert.equal(seen.at(-1)?.headers.authorization, `Bearer ${key}`);
+  }
+  models.close();
+  models.closeAllConnections();
+});
+
 test('an upstream that is not there is a clear 502', async () => {
   const nobody = net.createServer();
   await listen(nobody);

@@ -55,6 +55,8 @@ async function scene() {
     });
   const stopped = new Set<string>();
   const warmed: string[] = [];
+  const dropped: string[] = [];
+  const tried: string[] = [];
   const asked: string[] = [];
   let warm = Promise.resolve();
   let turn = Promise.resolve();
@@ -68,12 +70,19 @@ async function scene() {
       warmed.push(task);
       return warm;
     },
+    retire: async () => {},
     async run(_: unknown, id: string, script: Script) {
       runs.push({ id, script });
       await turn;
       const status = { how: 'exit', number: 0, size: 5, left: 0, memory: 0, processes: 0 };
       const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
       return { end: 'done', status, output: bytes };
+    },
+    async trial({ workspace }: { workspace: string }, _: string, script: Script) {
+      tried.push(`${workspace.slice(0, 4)} ${Buffer.from(script.input)}`);
+      const status = { how: 'exit', number: 2, size: 5, left: 0, memory: 0, processes: 0 };
+      const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
+      return { outcome: { end: 'done', status, output: bytes }, end: 'done\n', did: 'adds: a\n' };
     },
     screen: () => screen(),
     terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
@@ -96,7 +105,9 @@ async function scene() {
       if (end) end();
       else stopped.add(id);
     },
-    drop: async () => {},
+    async drop({ task }: { task: string }) {
+      dropped.push(task);
+    },
     close() {},
   } as unknown as Tasks;
   const executor = startExecutor({ ledger, tasks, name: 'one', log: pino({ level: 'silent' }) });
@@ -108,6 +119,10 @@ async function scene() {
     /** What went into which terminal. */
     typed,
     warmed,
+    /** What was run in which copy. */
+    tried,
+    /** Whose container was asked to delete a copy of an output. */
+    dropped,
     /** What the executor wanted to write, whatever the ledger made of it. */
     asked,
     /** Containers take until the function that this returns is called. */
@@ -150,6 +165,51 @@ test('a control action has nothing to run: no container is made for it and nothi
     [bash.id],
   );
   assert.equal(s.warmed.length, 2, 'for the card and for the run of the other one');
+  await s.stop();
+});
+
+test('what runs in a container of its own makes none for its task: neither by its card nor by its end', async () => {
+  const s = await scene();
+  const asked = { kind: 'push_look', args: { branch: '' }, task: 'task1', ...where } as Asked;
+  const look = makeAction(asked, defaultPolicy);
+  s.all(toApproval(look));
+  await s.over(look.id);
+  const twin = { ...someAction(), task: 'task1' } as Action;
+  s.all(toApproval(twin));
+  await s.over(twin.id);
+  await s.stop();
+  assert.deepEqual([s.warmed, s.dropped], [[look.id, 'task1', 'task1'], ['task1']]);
+});
+
+test('attack-64 what waits in this workspace is tried, and waits on; what is elsewhere, begun, no command or no change of a file is not; the twin, approved, runs', async () => {
+  const s = await scene();
+  const made = (kind: string, args: object, workspace = 'work') =>
+    makeAction({ kind, args, ...where, task: 'task1', workspace } as unknown as Asked, defaultPolicy);
+  const waits = { ...someAction(), task: 'task1' } as Action;
+  const elsewhere = { ...someAction(), id: 'elsewhere000000', workspace: 'other', task: 'task2' } as Action;
+  const undo = made('undo', { number: 1, difference: 'x' });
+  for (const action of [waits, elsewhere, undo]) s.all(toApproval(action).slice(0, 2));
+  const tries = async (number: number, kind: string) => {
+    const one = made('try', { number });
+    s.all(toApproval(one));
+    await until(kind, () => s.kinds(one.id).includes(kind));
+    return String(JSON.parse(s.entries.findLast((e) => e.kind === kind)?.body ?? '').output);
+  };
+  const told = '#1 in a copy of the workspace: exit 2\nadds: a\nit prints:\ndone\n';
+  assert.equal(await tries(1, 'succeeded'), told);
+  for (const number of [2, 3, 4, 99])
+    assert.match(
+      await tries(number, 'failed'),
+      /no command and no change of a file that waits here; nothing was run/,
+    );
+  assert.deepEqual([s.tried, s.kinds(waits.id)], [['try. echo hello'], ['requested', 'posted']]);
+  assert.deepEqual(s.runs, []);
+  const end = s.goOn();
+  s.all(toApproval(waits).slice(2));
+  await until('it runs', () => s.runs.length === 1);
+  assert.match(await tries(1, 'failed'), /nothing was run/);
+  end();
+  await s.over(waits.id);
   await s.stop();
 });
 

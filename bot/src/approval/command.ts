@@ -2,6 +2,12 @@
 import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import { unended } from './said.ts';
 
+/** @returns the number of an action, where that is all that the words say */
+function numberIn(words: string): number | undefined {
+  const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
+  return number ? Number(number) : undefined;
+}
+
 /** What a person's message asks for and decides at once. */
 const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
   files: (path) => ({ kind: 'list', args: { path: path || '.' } }),
@@ -13,8 +19,12 @@ const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
   },
   screen: () => ({ kind: 'screen', args: {} }),
   undo(words) {
-    const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
-    return number ? { kind: 'undo_diff', args: { number: Number(number) } } : undefined;
+    const number = numberIn(words);
+    return number === undefined ? undefined : { kind: 'undo_diff', args: { number } };
+  },
+  try(words) {
+    const number = numberIn(words);
+    return number === undefined ? undefined : { kind: 'try', args: { number } };
   },
   export(words) {
     const as = unended(words, /[\s.,;:!?…。]/).toLowerCase() || 'patch';

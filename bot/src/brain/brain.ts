@@ -12,7 +12,12 @@ export type ErrorCode =
   | 'too_long'
   | 'output_limit'
   | 'cut'
+  | 'call_as_text'
+  | 'other_protocol'
   | 'aborted';
+
+/** What a model takes at once, its answer included, or writes at once, in tokens. */
+export type Limit = { what: 'context' | 'output'; tokens: number };
 
 export type BrainEvent =
   /** The brain's words. `text` is all of this part so far; `done` when no more of it comes. */
@@ -28,6 +33,9 @@ export type BrainEvent =
   | { type: 'busy' | 'idle'; session: string }
   /** What went wrong, for people: what happened and what to do. Work may go on by itself after `model_unreachable`. */
   | { type: 'error'; session: string; code: ErrorCode; message: string }
+  /** A refusal said a limit that was not known: the turn is ended, and its next prompt keeps to that. */
+  | { type: 'learned'; session: string; message: string }
+  /** What the session took since it began. */
   | { type: 'cost'; session: string; dollars: number; tokens: number }
   /** Whether the brain is there at all. What was missed of each known session is told before `up`. */
   | { type: 'up' | 'down' };
@@ -52,5 +60,7 @@ export type Brain = {
   abort(session: string): Promise<void>;
   /** Calls back for every event from now on, in order; first with `up` where it is. */
   events(fn: (event: BrainEvent) => void): void;
+  /** Why it is not up though something answers there, or ''. */
+  refusal(): string;
   stop(): Promise<void>;
 };

@@ -5,9 +5,15 @@ import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { Acting, Brain, BrainEvent, Picture } from './brain.ts';
 import { handsName, handsOf } from './hands.ts';
+import type { Models } from './models.ts';
 import { translator } from './translate.ts';
 
-export type OpenCodeOptions = { url: string; password: string; log: Logger };
+export type OpenCodeOptions = {
+  url: string;
+  password: string;
+  models: Pick<Models, 'rung' | 'learn'>;
+  log: Logger;
+};
 
 /** A call that should take milliseconds; a request sent while the port opens is never answered at all. */
 const patience = 10_000;
@@ -18,11 +24,14 @@ const patience = 10_000;
  */
 const silence = 25_000;
 
+/** The versions whose protocol this is: a newer one says that it is healthy as well, and is another. */
+const spoken = /^1\.18\.\d+$/;
+
 /** Milliseconds between two looks at a brain that is down. Each is a name looked up, in one of the process's few threads. */
 const backOff = { first: 250, most: 4000 };
 
 /** Connects in the background, for ever, and says so by `up` and `down` events. */
-export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain {
+export function connectOpenCode({ url, password, models, log }: OpenCodeOptions): Brain {
   const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}`;
   const client = createOpencodeClient({ baseUrl: url, headers: { authorization } });
   const over = new AbortController();
@@ -39,18 +48,27 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
     for (const fn of listeners) fn(event);
   };
   let up = false;
+  let refusal = '';
   const told = translator(
     (session) => sessions.has(session),
     tell,
     (session) =>
       abort(session).catch((error: unknown) => log.warn({ session, err: error }, 'brain: not ended')),
+    (session, limit) => models.learn(sessions.get(session)?.task ?? '', limit),
   );
   const soon = () => ({ signal: AbortSignal.any([over.signal, AbortSignal.timeout(patience)]) });
 
   async function health(): Promise<boolean> {
     try {
       const { data } = await client.global.health({ signal: AbortSignal.timeout(1000) });
-      return data?.healthy === true;
+      if (data?.healthy !== true) return false;
+      const version = String(data.version);
+      const why = spoken.test(version)
+        ? ''
+        : `The brain is OpenCode ${version.slice(0, 20)}, which speaks another protocol than 1.18: nothing is told to it. Start again with the image of this checkout (./pocketcoder start -d).`;
+      if (why && why !== refusal) log.error(why);
+      refusal = why;
+      return why === '';
     } catch {
       return false;
     }
@@ -169,8 +187,11 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
       await attach(hands);
       const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
+      const { model, rung } = models.rung(hands.task);
       const asked = {
         sessionID: session,
+        // Always said: it would go on by the model of the session's last prompt, which may be gone.
+        model: { providerID: model.name, modelID: rung.id },
         agent: 'task',
         ...(hands.sandbox && { system: `The sandbox is ${hands.sandbox}.` }),
         parts,
@@ -179,6 +200,7 @@ export function connectOpenCode({ url, password, log }: OpenCodeOptions): Brain 
       need('the message', sent, true);
     },
     abort,
+    refusal: () => refusal,
     events(fn) {
       listeners.add(fn);
       if (up) fn({ type: 'up' });

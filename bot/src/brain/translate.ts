@@ -1,7 +1,7 @@
 /** From OpenCode's events to ours: what a session's parts, roles and states were is kept here, nothing else. */
-import type { Event, Message, Part } from '@opencode-ai/sdk/v2';
-import type { BrainEvent, ErrorCode, Todo } from './brain.ts';
-import { cutOff, type Trouble, troubleOf, troubleOfRetry } from './errors.ts';
+import type { AssistantMessage, Event, Message, Part } from '@opencode-ai/sdk/v2';
+import type { BrainEvent, ErrorCode, Limit, Todo } from './brain.ts';
+import { callIn, cutOff, type Trouble, troubleOf, troubleOfRetry, withoutThoughts } from './errors.ts';
 import { toolOf } from './hands.ts';
 
 export type Translator = {
@@ -22,17 +22,21 @@ const most = 10_000;
 /**
  * @param known whether a session is one of ours: nothing else on that server is told
  * @param end ends a session's turn, which would go on for ever
+ * @param learn notes what a session's model said that it takes. Returns what to say, or '' where that was known
  */
 export function translator(
   known: (session: string) => boolean,
   tell: (event: BrainEvent) => void,
-  end: (session: string) => void,
+  end: (session: string) => Promise<void>,
+  learn: (session: string, limit: Limit) => string,
 ): Translator {
   const busy = new Set<string>();
   /** Messages of the turn that are the brain's own, each with its session. */
   const assistant = new Map<string, string>();
   /** Parts that have not ended, as far as they were told. */
   const texts = new Map<string, string>();
+  /** The last words of each message of the turn. */
+  const lasts = new Map<string, string>();
   /** Parts that were told to their end, and messages that were told to be cut off. */
   const told = new Set<string>();
   /** Sessions of which it is known what was said before. */
@@ -48,7 +52,8 @@ export function translator(
     // At the start of a turn, not at its end: the last words may come after that was told.
     if (is) {
       refusals.delete(session);
-      for (const [id, its] of assistant) if (its === session) assistant.delete(id);
+      for (const [id, its] of assistant)
+        if (its === session) for (const some of [assistant, lasts]) some.delete(id);
     }
     tell({ type: is ? 'busy' : 'idle', session });
   };
@@ -69,14 +74,17 @@ export function translator(
       once(part);
       texts.delete(part);
     } else texts.set(part, text);
-    const delta = text.startsWith(before ?? '') ? text.slice(before?.length) : text;
-    if (text !== '') tell({ type: 'text', session, part, delta, text, done });
+    const shown = withoutThoughts(text);
+    const stood = withoutThoughts(before ?? '');
+    const delta = shown.startsWith(stood) ? shown.slice(stood.length) : shown;
+    if (shown !== '') tell({ type: 'text', session, part, delta, text: shown, done });
   };
 
   const part = (p: Part) => {
     if (p.type === 'tool' && p.state.status === 'running')
       tell({ type: 'call', session: p.sessionID, tool: toolOf(p.tool), args: p.state.input });
     if (p.type !== 'text' || p.synthetic || !assistant.has(p.messageID)) return;
+    if (p.time?.end !== undefined) lasts.set(p.messageID, p.text);
     grow(p.id, p.sessionID, p.text, p.time?.end !== undefined);
   };
 
@@ -85,6 +93,8 @@ export function translator(
     if (info.role !== 'assistant' || info.summary) return;
     if (info.finish === 'length' && once(info.id))
       tell({ type: 'error', session: info.sessionID, ...cutOff() });
+    const meant = info.finish === 'stop' && callIn(lasts.get(info.id) ?? '');
+    if (meant && once(info.id)) tell({ type: 'error', session: info.sessionID, ...meant });
     assistant.set(info.id, info.sessionID);
   };
 
@@ -97,8 +107,11 @@ export function translator(
     refusals.set(session, mine);
     const times = (mine.get(trouble.code) ?? 0) + 1;
     mine.set(trouble.code, times);
-    if (times > 1 && trouble.code !== 'aborted') end(session);
-    if (times === (trouble.code === 'too_long' ? 2 : 1)) tell({ type: 'error', session, ...trouble });
+    const learned = trouble.limit && learn(session, trouble.limit);
+    if (learned) return void end(session).then(() => tell({ type: 'learned', session, message: learned }));
+    if (times > 1 && trouble.code !== 'aborted') void end(session);
+    if (times === (trouble.code === 'too_long' ? 2 : 1))
+      tell({ type: 'error', session, code: trouble.code, message: trouble.message });
   };
 
   const take = (event: Event) => {
@@ -122,9 +135,9 @@ export function translator(
       case 'session.status': {
         const { status } = event.properties;
         state(of, status.type !== 'idle');
-        if (status.type === 'retry' && status.attempt === 1)
-          tell({ type: 'error', session: of, ...troubleOfRetry(status.message) });
-        return;
+        if (status.type !== 'retry' || status.attempt !== 1) return;
+        const trouble = troubleOfRetry(status.message);
+        return trouble.limit ? refused(of, trouble) : tell({ type: 'error', session: of, ...trouble });
       }
       case 'session.idle':
         return state(of, false);
@@ -160,9 +173,9 @@ export function translator(
   };
 }
 
-/** Tokens of a session, in and out. */
-const sum = (t?: { input: number; output: number; reasoning: number }): number =>
-  t ? t.input + t.output + t.reasoning : 0;
+/** Tokens of a session, in and out, also those that the provider had kept. */
+const sum = (t?: Tokens): number => (t ? t.input + t.output + t.reasoning + t.cache.read + t.cache.write : 0);
+type Tokens = AssistantMessage['tokens'];
 
 const states = ['pending', 'in_progress', 'completed', 'cancelled'] as const;
 

@@ -20,6 +20,8 @@ export type GatewayOptions = {
   url: string;
   /** Whether leases of the network can be opened: else there is no tool for them. */
   network: boolean;
+  /** A task's token: the same over restarts, so that a call under way when this ends finds its address again. */
+  token(task: string): string;
   /** Which secret is for which host. */
   bound(): Readonly<Record<string, string>>;
   log: Logger;
@@ -29,7 +31,7 @@ export type GatewayOptions = {
 export type Hands = { task: string; url: string; token: string };
 
 export type Gateway = {
-  /** Opens a task's address, or returns the one it has. Tokens live as long as this process. */
+  /** Opens a task's address, or returns the one it has. */
   open(o: { task: string; workspace: string }): Hands;
   /** Shuts a task's address; calls still open there are treated as taken back. */
   close(task: string): Promise<void>;
@@ -67,7 +69,7 @@ export function createGateway(o: GatewayOptions): Gateway {
       if (there && there.workspace === workspace) return there.hands;
       if (there) throw new Error(`task ${task} belongs to another workspace; nothing was opened`);
       const url = new URL(`/mcp/${encodeURIComponent(task)}`, base).href;
-      const hands = { task, url, token: randomBytes(32).toString('base64url') };
+      const hands = { task, url, token: o.token(task) };
       tasks.set(task, { hands, workspace, sessions: new Map() });
       return hands;
     },

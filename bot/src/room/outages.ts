@@ -56,6 +56,8 @@ const calm = 30_000;
 export type Outages = {
   /** Takes what each part is now, every few seconds. Never throws. */
   look(states: Record<PartName, State>, now: number): void;
+  /** What that room was told is down, a line a part. */
+  down(room: RoomId): string[];
 };
 type Told = { part: PartName; room: RoomId; since: number; event: EventId | '' };
 
@@ -149,6 +151,10 @@ export function createOutages(o: {
   }
 
   return {
+    down: (room) =>
+      (db.prepare('SELECT * FROM outage WHERE room = ? ORDER BY since').all(room) as Told[]).map(
+        ({ part, since }) => `⚠️ ${parts[part].gone} since ${clock(new Date(since))}`,
+      ),
     look(states, now) {
       try {
         for (const part of Object.keys(parts) as PartName[]) judge(part, states[part], now);

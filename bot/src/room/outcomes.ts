@@ -1,6 +1,7 @@
 /** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
 
-import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { bodyOf, isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
@@ -9,11 +10,13 @@ import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
-import { type Content, message } from '../show/blocks.ts';
+import { RefusedLeak } from '../proof/post.ts';
+import { type Block, type Content, message } from '../show/blocks.ts';
 import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
-import { createOutputs, head, outcomeOf, type Whole } from './output.ts';
-import { cardContent, createProgress, wasOpen } from './progress.ts';
+import { createOutputs, head, outcomeOf, outputBelow, type Whole } from './output.ts';
+import { cardContent, createProgress, standsText, wasOpen } from './progress.ts';
+import { createReads } from './reads.ts';
 import { proofOf, verdictLine } from './verdict.ts';
 
 export type OutcomesOptions = {
@@ -30,13 +33,22 @@ export type OutcomesOptions = {
   onOpen(page: Page): Promise<void>;
 };
 
+/** What the ledger has of an action whose page was dropped. */
+function pageOf(story: Entry[], number: number): Page | undefined {
+  const [requested] = story;
+  if (!requested) return undefined;
+  const action = bodyOf(requested, 'requested');
+  return { action, digest: sha256(requested.body), number, requestedAt: Date.parse(requested.at), story };
+}
+
 /** It had no card. */
 const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
 
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
-  const progress = createProgress(o);
-  const outputs = createOutputs(o);
+  const outputs = createOutputs(matrix);
+  const progress = createProgress({ ...o, written: outputs.written });
+  const reads = createReads(o);
 
   /** What the room keeps of the ledger, so that a ledger that was taken back shows. */
   const checkpoint = ({ seq, hash }: Entry): Content => ({ 'org.pocketcoder.checkpoint': { seq, hash } });
@@ -50,49 +62,74 @@ export function createOutcomes(o: OutcomesOptions) {
       { line: proofOf(page, entry, book).join(' · ') },
     ]);
     await progress.finish(card, { ...content, ...checkpoint(entry) });
-    await outputs.attach(page, card, outcome, cut, entry);
+    await outputs.attach(page, card.room, outcome, cut, entry, `output-file-${card.action}`);
     await o.onShown(page, outcome);
     cards.set(card.action, { open: false, ended: true });
   }
 
-  /** Ends the card in its message, below the unchanged action (a poll by its reply), then takes the bot's chips away. */
-  async function close(page: Page, card: Card, outcome: Outcome, entry: Entry): Promise<void> {
-    const line = verdictLine(page, outcome, book);
+  /** How it ended, what it wrote and who let it, as it stands below an action. */
+  const ended = (page: Page, outcome: Whole, entry: Entry, below = outputBelow(page, outcome).below) => ({
+    line: verdictLine(page, outcome, book),
+    how: { below, more: proofOf(page, entry, book) },
+  });
+
+  /** A person who asked for it themselves has all that it wrote, as a file where it is long. */
+  async function attachOwn(page: Page, room: RoomId, outcome: Whole, entry: Entry): Promise<void> {
+    const { id, requester } = page.action;
+    if (requester === 'brain' || !page.story.some((e) => e.kind === 'claimed')) return;
+    await outputs.attach(page, room, outcome, outputBelow(page, outcome).cut, entry, `output-file-${id}`);
+  }
+
+  /** Ends the card in its message, below the unchanged action (a poll by its reply). */
+  async function close(page: Page, card: Card, outcome: Whole, entry: Entry): Promise<void> {
+    if (card.open) cards.set(card.action, { open: false });
+    const { line, how } = ended(page, outcome, entry);
     if (card.poll) {
       const { type, content } = pollEnd(card.poll, line);
       await matrix.post(card.room, type, content, { txn: `poll-end-${card.action}` });
     }
-    const content = cardContent(card, page, line, proofOf(page, entry, book));
-    await progress.finish(card, { ...content, ...checkpoint(entry) });
+    const show = (below: Block[]) =>
+      progress.finish(card, { ...cardContent(card, page, line, { ...how, below }), ...checkpoint(entry) });
+    await show(how.below).catch((error: unknown) => {
+      if (!(error instanceof RefusedLeak)) throw error;
+      return show([]); // how it ended is told all the same
+    });
+    await attachOwn(page, card.room, outcome, entry);
+  }
+
+  /** Then takes the bot's chips away. */
+  async function clear(card: Card): Promise<void> {
     for (const id of card.chips.split(' ').filter(Boolean))
       await matrix.redact(card.room, id as EventId, 'the card has ended');
     cards.set(card.action, { open: false, ended: true, chips: '' });
   }
 
   /** What ran by a lease had no card: one quiet message says how it ended and what it was. */
-  async function tellLeased(page: Page, outcome: Outcome, entry: Entry): Promise<void> {
-    const room = book.rooms().get(page.action.workspace);
+  async function tellLeased(page: Page, outcome: Whole, entry: Entry): Promise<void> {
+    const room = book.rooms().get(page.action.workspace) as RoomId | undefined;
     if (!room) return;
-    const line = `#${page.number} ${verdictLine(page, outcome, book)}`;
-    const content = { ...told(page.action, page, line, proofOf(page, entry, book)), ...checkpoint(entry) };
-    await matrix.post(room as RoomId, 'm.room.message', content, { txn: `end-${page.action.id}` });
+    const { line, how } = ended(page, outcome, entry);
+    const content = { ...told(page.action, page, `#${page.number} ${line}`, how), ...checkpoint(entry) };
+    await matrix.post(room, 'm.room.message', content, { txn: `end-${page.action.id}` });
+    await attachOwn(page, room, outcome, entry);
   }
 
   async function end(page: Page, entry: Entry): Promise<void> {
     const outcome = await outcomeOf(ledger, entry);
     const card = cards.get(page.action.id);
+    outputs.over(page.action.id);
     if (card?.form === 'command') return answer(page, card, outcome, entry);
-    if (card) {
-      if (card.open) cards.set(card.action, { open: false });
-      await outputs
-        .show(page, card, outcome, entry)
-        .catch((error: unknown) =>
-          log.error({ action: page.action.id, err: error }, 'the output could not be shown'),
-        );
-    }
+    // How it ended comes first, since that is what a person waits for; where it can't be shown the agent hears of it all the same.
+    const shown = card ? close(page, card, outcome, entry) : undefined;
+    const failed = await shown?.then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
     await o.onOver(page, outcome);
     await o.onShown(page, outcome);
-    if (card) await close(page, card, outcome, entry);
+    if (failed) throw failed.error;
+    if (card) await clear(cards.get(card.action) ?? card);
+    else if (reads.counts(page)) reads.show(page);
     else if (ranByLease(page)) await tellLeased(page, outcome, entry);
   }
 
@@ -121,6 +158,7 @@ export function createOutcomes(o: OutcomesOptions) {
     /** After a restart: shows how what is open stands, and the endings that the room has not seen. */
     async catchUp(): Promise<void> {
       progress.look();
+      reads.begin();
       for (const page of book.unfinished().filter(wasOpen)) await opened(page);
       const shown = cards.unended().flatMap((card) => book.page(card.action) ?? []);
       for (const page of [...shown, ...book.over().filter(ranByLease)]) {
@@ -132,8 +170,25 @@ export function createOutcomes(o: OutcomesOptions) {
     onLive(action: string, chunk: Uint8Array): void {
       const page = book.page(action);
       const card = cards.get(action);
-      if (page && card && card.form !== 'command' && !isOver(book.state(action)))
-        outputs.live(page, card, chunk);
+      if (!page || !card || card.form === 'command' || isOver(book.state(action))) return;
+      outputs.took(page, chunk);
+      progress.wrote(action);
+    },
+    /** Shows what #N came to, and what it wrote. Returns what to say, or ''. */
+    async show(workspace: string, number: number): Promise<string> {
+      const action = book.byNumber(number)?.action.id ?? cards.byNumber(number)?.action ?? '';
+      const page = book.page(action) ?? pageOf(action ? await ledger.story(action) : [], number);
+      const room = book.rooms().get(workspace);
+      if (!room || page?.action.workspace !== workspace)
+        return `There is no #${number} here that could be shown.`;
+      const entry = page.story.find((e) => isOver(e.kind));
+      if (!entry) return `#${number} is not over: ${standsText(page, book) || 'it waits for an answer'}.`;
+      const outcome = await outcomeOf(ledger, entry);
+      await outputs.show(page, room as RoomId, outcome, entry, (below) => {
+        const { line, how } = ended(page, outcome, entry, below);
+        return told(page.action, page, `#${number} ${line}`, how);
+      });
+      return '';
     },
   };
 }

@@ -1,26 +1,25 @@
-/** An action's output: read from the ledger, shown live and at the end, attached where the message has not all of it. */
+/** An action's output: read from the ledger, its end below the card's line, all of it on demand, as a file where a message has not all. */
 import { isUtf8 } from 'node:buffer';
 import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
 import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';
 import { MatrixError } from 'matrix-bot-sdk';
-import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import { safeName } from '../approval/sent.ts';
-import type { Card, CardStore } from '../approval/store.ts';
 import type { Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
-import type { Matrix } from '../types.ts';
-import { pace, type Status, statusMessage } from './status.ts';
+import type { Matrix, RoomId } from '../types.ts';
 import { forModel, onScreen } from './terminal.ts';
+import { testsOf } from './verdict.ts';
 
 /** An outcome with both ends of its output, which are all of it where it is no longer than `toldBytes`. */
 export type Whole = Outcome & { size: number; first: Buffer; last: Buffer; read: Source };
 
-/** What a phone shows without scrolling for ever; the rest goes along as a file. */
-const shownLines = 25;
-const shownCharacters = 2000;
+/** How much of an output is shown: what a phone shows without scrolling for ever, what tells why it failed, and what tells that it goes on. */
+const most = { lines: 25, characters: 2000 };
+const some = { lines: 8, characters: 400 };
+const few = { lines: 4, characters: 300 };
 const keptLive = 8192;
 
 /** What is looked at of an output to show one end of it; and, head and tail together, what a model may be told of it. */
@@ -34,11 +33,20 @@ const mostFile = 32;
 /** Output as text that hides nothing of what a terminal would show. */
 const clean = (bytes: Uint8Array): string => visible(onScreen(Buffer.from(bytes).toString('utf8'))).text;
 
-function tail(text: string): { text: string; cut: boolean } {
-  const lines = text.replace(/\n+$/, '').split('\n');
-  const some = lines.slice(-shownLines).join('\n').slice(-shownCharacters).toWellFormed();
-  return { text: some, cut: some.length < text.replace(/\n+$/, '').length };
+function tail(text: string, { lines, characters } = most): { text: string; cut: boolean } {
+  const all = text.replace(/\n+$/, '');
+  const end = all.split('\n').slice(-lines).join('\n').slice(-characters).toWellFormed();
+  return { text: end, cut: end.length < all.length };
 }
+/** What somebody asked for themselves they want to read; of the agent's steps what tells how it went. */
+const boundsOf = ({ action }: Page, state?: Outcome['state']) =>
+  action.requester !== 'brain' ? most : state === undefined || state === 'succeeded' ? few : some;
+
+/** The end of an output. */
+const endOf = ({ last, size }: Whole, bounds: typeof most): { text: string; cut: boolean } => {
+  const { text, cut } = tail(clean(last.subarray(-shownBytes)), bounds);
+  return { text, cut: cut || size > shownBytes };
+};
 
 /** What a result that is a file is called, made safe; '' where it is text to read. */
 function fileName({ action }: Page): string {
@@ -51,8 +59,8 @@ export function head(page: Page, { state, first, size }: Whole): { text: string;
   if (state === 'succeeded' && fileName(page)) return { text: '', cut: true };
   const text = clean(first.subarray(0, shownBytes)).trimEnd();
   if (page.action.kind === 'screen') return tail(text);
-  const some = text.split('\n').slice(0, shownLines).join('\n').slice(0, shownCharacters).toWellFormed();
-  return { text: some, cut: some.length < text.length || size > shownBytes };
+  const top = text.split('\n').slice(0, most.lines).join('\n').slice(0, most.characters).toWellFormed();
+  return { text: top, cut: top.length < text.length || size > shownBytes };
 }
 
 type Ending = Partial<
@@ -103,37 +111,52 @@ const tooLarge = (page: Page, { size }: Whole, entry: Entry): Content =>
     `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}.`,
   );
 
-export function createOutputs(o: { matrix: Matrix; cards: CardStore; log: Logger }) {
-  const { matrix, cards, log } = o;
-  const live = new Map<string, { status: Status; bytes: Buffer; timer?: NodeJS.Timeout }>();
-  /** Shown before this process was started, so their output may be half shown already. */
-  const begun = new Set(cards.unended().map((card) => card.action));
-  const outputMessage = (card: Card): Status =>
-    statusMessage(matrix, card.room, log, {
-      txn: `output-${card.action}`,
-      begun: begun.has(card.action),
-    });
+/**
+ * What stands of an output below its card's line, and whether there is more. Nothing of what says nothing: that a file was
+ * written, or tests that passed, which the line has counted.
+ */
+export function outputBelow(page: Page, outcome: Whole): { below: Block[]; cut: boolean } {
+  const { action, number, story } = page;
+  const brains = action.requester === 'brain';
+  const dull =
+    outcome.state === 'succeeded' && (action.class === 'write' || testsOf(page, outcome)?.failed === 0);
+  if (!story.some((e) => e.kind === 'claimed') || (brains && dull)) return { below: [], cut: false };
+  const { text, cut } = endOf(outcome, boundsOf(page, outcome.state));
+  const label = brains
+    ? `its end, of which !show ${number} shows more`
+    : 'its end; all of it comes as a file';
+  return { below: [...(cut ? [{ line: label }] : []), ...(text ? [{ quote: text }] : [])], cut };
+}
+
+export function createOutputs(matrix: Matrix) {
+  const live = new Map<string, Buffer>();
 
   let sending: Promise<unknown> = Promise.resolve();
 
   /** The whole output as a file, where the message has not all of it, or it is one. One goes up at a time. */
-  function attach(page: Page, card: Card, outcome: Whole, cut: boolean, entry: Entry): Promise<void> {
+  function attach(
+    page: Page,
+    room: RoomId,
+    outcome: Whole,
+    cut: boolean,
+    entry: Entry,
+    txn?: string,
+  ): Promise<void> {
     const name = outcome.state === 'succeeded' ? fileName(page) : '';
     const text = isText(outcome);
     if (!cut && text && !name) return Promise.resolve();
     const [extension, mime] = text ? ['txt', 'text/plain'] : ['bin', 'application/octet-stream'];
     const send = async () => {
-      const most = (name ? mostFile : mostOutput) << 20;
+      const largest = (name ? mostFile : mostOutput) << 20;
       const file = name || `output-${page.number}.${extension}`;
       const content =
-        outcome.size > most
+        outcome.size > largest
           ? undefined
           : await matrix.uploadEncrypted(outcome.read(), file, mime).catch((error: unknown) => {
               if (!(error instanceof MatrixError) || error.errcode !== 'M_TOO_LARGE') throw error;
             });
-      await matrix.post(card.room, 'm.room.message', content ?? tooLarge(page, outcome, entry), {
-        txn: `output-file-${card.action}`,
-      });
+      const sent = content ?? tooLarge(page, outcome, entry);
+      await matrix.post(room, 'm.room.message', sent, txn ? { txn } : {});
     };
     const sent = sending.then(send);
     sending = sent.catch(() => {});
@@ -142,34 +165,29 @@ export function createOutputs(o: { matrix: Matrix; cards: CardStore; log: Logger
 
   return {
     attach,
-    /** The output as its own message, before the card's edit: it is what the person waits for. */
-    async show(page: Page, card: Card, outcome: Whole, entry: Entry): Promise<void> {
-      const shown = live.get(page.action.id);
-      clearTimeout(shown?.timer);
-      live.delete(page.action.id);
-      if (!page.story.some((e) => e.kind === 'claimed')) return;
-      const status = shown?.status ?? outputMessage(card);
-      const text = tail(clean(outcome.last.subarray(-shownBytes)));
-      const cut = text.cut || outcome.size > shownBytes;
-      const blocks: Block[] = [{ line: `#${page.number} output${cut ? ', its end' : ''}` }];
-      blocks.push(text.text ? { quote: text.text } : { line: '(no output)' });
-      const content = message(blocks);
-      if (!status.shown() && card.event)
-        content['m.relates_to'] = { 'm.in_reply_to': { event_id: card.event } };
-      await status.finish(content);
-      await attach(page, card, outcome, cut, entry);
+    /** Takes live output of a running action. */
+    took({ action }: Page, chunk: Uint8Array): void {
+      const before = live.get(action.id) ?? Buffer.alloc(0);
+      live.set(action.id, Buffer.concat([before, chunk]).subarray(-keptLive));
     },
-    /** Live output of a running action. Shown once it has run for longer than a pace. */
-    live(page: Page, card: Card, chunk: Uint8Array): void {
-      const now = live.get(card.action) ?? { status: outputMessage(card), bytes: Buffer.alloc(0) };
-      live.set(card.action, now);
-      now.bytes = Buffer.concat([now.bytes, chunk]).subarray(-keptLive);
-      const show = () =>
-        now.status.show(
-          message([{ line: `#${page.number} is running` }, { quote: tail(clean(now.bytes)).text }]),
-        );
-      if (now.status.shown()) show();
-      else now.timer ??= setTimeout(show, pace);
+    /** The end of what it has written by now. */
+    written(page: Page): Block[] {
+      const { text } = tail(clean(live.get(page.action.id) ?? Buffer.alloc(0)), boundsOf(page));
+      return text ? [{ quote: text }] : [];
+    },
+    over: (action: string): void => void live.delete(action),
+    /** Shows an output on demand, as much as a phone shows; all of it as a file where that is more. @param how says how it ended */
+    async show(
+      page: Page,
+      room: RoomId,
+      outcome: Whole,
+      entry: Entry,
+      how: (below: Block[]) => Content,
+    ): Promise<void> {
+      const { text, cut } = endOf(outcome, most);
+      const label = { line: cut ? 'its end; all of it comes as a file' : text ? 'all of it' : '(no output)' };
+      await matrix.post(room, 'm.room.message', how([label, ...(text ? [{ quote: text }] : [])]));
+      await attach(page, room, outcome, cut, entry);
     },
   };
 }

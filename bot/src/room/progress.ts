@@ -7,19 +7,31 @@ import type { Card, CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import { refused } from '../desk/refusals.ts';
 import { clock, nameOf } from '../show/action.ts';
-import { type Content, message } from '../show/blocks.ts';
-import { answered } from '../show/card.ts';
+import { type Block, type Content, message } from '../show/blocks.ts';
+import { answered, type Below } from '../show/card.ts';
 import { duration } from '../show/control.ts';
 import type { EventId, Matrix } from '../types.ts';
 import { type Status, statusMessage } from './status.ts';
 
-export type ProgressOptions = { matrix: Matrix; cards: CardStore; book: Book; log: Logger };
+export type ProgressOptions = {
+  matrix: Matrix;
+  cards: CardStore;
+  book: Book;
+  /** The end of what a running action has written. */
+  written(page: Page): Block[];
+  log: Logger;
+};
 export type Progress = {
   /** Looks at every open action again, after an entry of the chain or a restart. Never throws and holds nothing up. */
   look(): void;
+  /** It wrote something: shown with how it stands. */
+  wrote(action: string): void;
   /** Shows this for good in that card's message. Resolves when it is sent, and throws when it can't be. */
   finish(card: Card, content: Content): Promise<EventId>;
 };
+
+/** A card's message, what it says now, and what says it again. */
+type Living = { status: Status; line: string; draw(): void };
 
 /** Milliseconds until a state is shown: most actions are over by then, and their end is what people wait for. */
 const soon = 300;
@@ -30,10 +42,14 @@ const later = 1000;
 const isEdited = ({ form, event }: Card): boolean => form === 'chip' && event !== '';
 
 /** What the card of an action says, its number and action aside. */
-export const cardContent = (card: Card, page: Page, line: string, more?: readonly string[]): Content =>
+export const cardContent = (card: Card, page: Page, line: string, how: Below): Content =>
   isEdited(card)
-    ? message(answered(page.action, card, line, more))
-    : message([{ line: `#${page.number} ${line}` }, ...(more ? [{ line: more.join(' · ') }] : [])]);
+    ? answered(page.action, card, line, how)
+    : message([
+        { line: `#${page.number} ${line}` },
+        ...(how.below ?? []),
+        ...(how.more ? [{ line: how.more.join(' · ') }] : []),
+      ]);
 
 /** Whether it is a lease of the network that was open once. */
 export const wasOpen = ({ story }: Page): boolean =>
@@ -83,12 +99,12 @@ export function standsText(
   }
 }
 
-export function createProgress({ matrix, cards, book, log }: ProgressOptions): Progress {
-  const shown = new Map<string, { status: Status; line: string }>();
+export function createProgress({ matrix, cards, book, written, log }: ProgressOptions): Progress {
+  const shown = new Map<string, Living>();
   /** Answered before this process was started, so what they say may stand in the room already. */
   const begun = new Set(cards.unended().map((card) => card.action));
 
-  const open = (card: Card): { status: Status; line: string } => ({
+  const open = (card: Card): Living => ({
     status: statusMessage(matrix, card.room, log, {
       txn: `end-${card.action}`,
       begun: begun.has(card.action),
@@ -98,6 +114,7 @@ export function createProgress({ matrix, cards, book, log }: ProgressOptions): P
         : card.event && { replyTo: card.event as EventId }),
     }),
     line: '',
+    draw: () => {},
   });
 
   function show(page: Page): void {
@@ -108,7 +125,8 @@ export function createProgress({ matrix, cards, book, log }: ProgressOptions): P
     shown.set(card.action, now);
     if (now.line === line) return;
     now.line = line;
-    now.status.show(cardContent(card, page, line));
+    now.draw = () => now.status.show(() => cardContent(card, page, line, { below: written(page) }));
+    now.draw();
   }
 
   return {
@@ -123,6 +141,7 @@ export function createProgress({ matrix, cards, book, log }: ProgressOptions): P
           log.warn({ action: page.action.id, err: error }, 'a card does not say how its action stands');
         }
     },
+    wrote: (action) => shown.get(action)?.draw(),
     finish(card, content) {
       const { status } = shown.get(card.action) ?? open(card);
       shown.delete(card.action);

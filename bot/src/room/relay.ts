@@ -29,6 +29,7 @@ import {
   type WireEvent,
   type WithMark,
 } from '../types.ts';
+import type { Board } from './board.ts';
 import type { CommandContext } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
 import { createGuard, type Guard } from './guard.ts';
@@ -51,6 +52,10 @@ export type RelayOptions = {
   sentFiles: SentFiles;
   health(workspace: string): string[];
   repository: CommandContext['repository'];
+  models: CommandContext['models'];
+  show: CommandContext['show'];
+  board: Pick<Board, 'removed'>;
+  costs: CommandContext['costs'];
   log: Logger;
 };
 const unrelated: RepliedTo = { about: '', line: '' };
@@ -133,7 +138,7 @@ export function createRelay(o: RelayOptions): Relay {
     const task = (): Task => conversation.taskIn(workspace, replied.task);
     const parts: CommandContext = {
       ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
-      repository: o.repository,
+      ...{ repository: o.repository, models: o.models, costs: o.costs, show: o.show },
       ...{ workspace, user, role: from.role },
     };
     attention.heard();
@@ -199,6 +204,7 @@ export function createRelay(o: RelayOptions): Relay {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
       await noteRemoval(t);
+      if (t.type === 'm.room.redaction') o.board.removed(takenAway(t));
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
       if (
         verdict.do === 'tell' &&

@@ -7,6 +7,7 @@ import type { Book, Page } from '../approval/view.ts';
 import { changesText, type Outcome } from '../gateway/outcome.ts';
 import { nameOf } from '../show/action.ts';
 import { roughly } from '../show/control.ts';
+import { testsIn } from './summary.ts';
 
 type Known = Pick<Book, 'enrolled' | 'number'>;
 
@@ -23,6 +24,10 @@ function took({ story }: Page): string {
   return seconds >= 0.1 ? ` (${roughly(seconds)})` : '';
 }
 
+/** What its tests came to, where it ran some and its whole output is at hand. */
+export const testsOf = ({ action }: Page, { output, truncated }: Outcome) =>
+  action.kind === 'bash' && !truncated ? testsIn(action.args.script, output) : undefined;
+
 /** One line that says how it ended. */
 export function verdictLine(page: Page, outcome: Outcome, book: Known): string {
   const changed = changesText(outcome.changes);
@@ -33,10 +38,13 @@ function endOf(page: Page, outcome: Outcome, book: Known): string {
   const { action, story } = page;
   const { reason } = outcome;
   const nothing = 'Nothing was run.';
-  const more = reason ? ` · ${reason}` : '';
+  const tests = testsOf(page, outcome);
+  const more = (tests?.failed ? ` · ${tests.text}` : '') + (reason ? ` · ${reason}` : '');
   switch (outcome.state) {
-    case 'succeeded':
-      return `✅ ${action.kind === 'bash' ? 'ended with exit 0' : 'done'}${took(page)}${more}`;
+    case 'succeeded': {
+      const well = tests?.failed === 0 ? tests.text : action.kind === 'bash' ? 'ended with exit 0' : 'done';
+      return `✅ ${well}${took(page)}${more}`;
+    }
     case 'failed':
       if (outcome.exit === undefined) return `⚠️ ${reason ?? 'not run'}`;
       return `⚠️ exit ${outcome.exit}${took(page)}${more}`;

@@ -1,14 +1,15 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { BrainEvent, Todo } from '../brain/brain.ts';
+import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
 import { nameOf, type Task, type TaskStore } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
+import type { Lists } from './lists.ts';
 import { spoken } from './prose.ts';
 import { type Status, statusMessage } from './status.ts';
 
-type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' | 'rest' }>;
+type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' | 'rest' | 'learned' }>;
 /** A call of the brain as it was made: which tool, with what. */
 export type Made = { tool: string; args: unknown };
 export type Voice = {
@@ -17,8 +18,18 @@ export type Voice = {
   /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
   before(session: string, call: Made): Promise<void>;
   /** A line of the bot's own on a task. */
-  say(task: Task, text: string): Promise<unknown>;
+  say(task: Task, text: string, kind?: Kind): Promise<unknown>;
 };
+
+type Kind = 'm.text' | 'm.notice';
+/** A part of what it says; `kind` is set once it is in the room: an answer notifies, words on the way to one do not. */
+type Answer = { part: string; status: Status; text: string; stands: string; done: boolean; kind?: Kind };
+
+/**
+ * Milliseconds that its words are held back: what ends meanwhile is shown as what it is, by whether a call follows or the
+ * turn ends. What goes on for longer is taken for an answer.
+ */
+const settling = 700;
 
 /** What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts). */
 const txnOf = ({ id }: Task): string => `task-${id}-${randomUUID()}`;
@@ -29,12 +40,12 @@ const patience = 3000;
 export function createVoice(o: {
   matrix: Matrix;
   tasks: TaskStore;
+  lists: Pick<Lists, 'set'>;
   roomOf(workspace: string): RoomId;
   log: Logger;
 }): Voice {
   const { matrix, tasks, log } = o;
-  const answers = new Map<string, { part: string; status: Status; text: string; stands: string }>();
-  const lists = new Map<string, Status>();
+  const answers = new Map<string, Answer>();
   /** Sessions with a turn under way, and where. */
   const busy = new Map<string, RoomId>();
   /** The message in each room that the model cannot be reached: one an outage, edited once it answers. */
@@ -45,32 +56,27 @@ export function createVoice(o: {
 
   /** The task's name where it is not the one that the room speaks with now. */
   const titleOf = (task: Task): string => (tasks.isCurrent(task) ? '' : nameOf(task));
-  const statusOf = (task: Task): Status =>
-    statusMessage(matrix, o.roomOf(task.workspace), log, { txn: txnOf(task) });
   const say = (task: Task, text: string, kind?: 'm.text') => {
     const title = titleOf(task);
     const content = message(title ? `${title}: ${text}` : text, kind);
     return matrix.post(o.roomOf(task.workspace), 'm.room.message', content, { txn: txnOf(task) });
   };
-  const words = (task: Task, text: string, kind: 'm.text' | 'm.notice' = 'm.text') => {
+  const words = (task: Task, text: string, kind: Kind) => {
     const title = titleOf(task);
     return spoken(title ? `agent (${title}):` : 'agent:', text, kind);
   };
-  const checklist = (task: Task, items: readonly Todo[]) => {
-    const marks = { completed: '☑', in_progress: '▶', cancelled: '☒', pending: '☐' };
-    return words(task, items.map((i) => `${marks[i.state]} ${i.text}`).join('\n'), 'm.notice');
-  };
 
   /** What was said so far stands in the room, whether or not more of it comes. */
-  async function stand(task: Task): Promise<void> {
+  async function stand(task: Task, kind: Kind): Promise<void> {
     const answer = answers.get(task.session);
     if (!answer?.text.trim() || answer.stands === answer.text) return;
     answer.stands = answer.text;
     tasks.set(task.id, { said: answer.text.slice(0, 300).toWellFormed(), touched: Date.now() });
-    await answer.status.finish(words(task, answer.text));
+    answer.kind ??= kind;
+    await answer.status.finish(words(task, answer.text, answer.kind));
   }
-  async function finish(task: Task): Promise<void> {
-    await stand(task);
+  async function finish(task: Task, kind: Kind = 'm.notice'): Promise<void> {
+    await stand(task, kind);
     answers.delete(task.session);
   }
 
@@ -80,16 +86,25 @@ export function createVoice(o: {
     unreachable.delete(room);
     if (outage) await matrix.edit(room, outage, message('✅ The model answers again.'));
     if (answers.get(e.session)?.part !== e.part) await finish(task);
-    const answer = answers.get(e.session) ?? {
+    const answer: Answer = answers.get(e.session) ?? {
       part: e.part,
-      status: statusOf(task),
-      text: '',
-      stands: '',
+      status: statusMessage(matrix, room, log, { txn: txnOf(task), after: settling }),
+      ...{ text: '', stands: '', done: false },
     };
-    answer.text = e.text;
+    Object.assign(answer, { text: e.text, done: e.done });
     answers.set(e.session, answer);
-    if (e.done) await stand(task);
-    else if (e.text.trim()) answer.status.show(() => words(task, e.text));
+    if (!e.text.trim()) return;
+    const show = () => {
+      if (answer.stands === answer.text) return;
+      answer.status.show(() => {
+        answer.kind ??= answer.done ? 'm.notice' : 'm.text';
+        return words(task, answer.text, answer.kind);
+      });
+    };
+    if (!e.done || answer.kind) return show();
+    // A call takes its time to be written, a turn's end none.
+    answer.status.drop();
+    setTimeout(show, patience).unref();
   }
 
   const keyOf = ({ tool, args }: Made): string => `${tool} ${JSON.stringify(args)}`;
@@ -101,19 +116,17 @@ export function createVoice(o: {
         case 'text':
           return grow(task, e);
         case 'call': {
-          await stand(task);
+          await stand(task, 'm.notice');
           const key = keyOf(e);
           made.set(e.session, (made.get(e.session) ?? new Set()).add(key));
           for (const go of waiting.get(`${e.session} ${key}`) ?? []) go();
           return;
         }
         case 'todo': {
-          const list = lists.get(e.session) ?? statusOf(task);
-          lists.set(e.session, list);
-          const done = e.todos.filter(({ state }) => state === 'completed').length;
-          tasks.set(task.id, { done, steps: e.todos.filter(({ state }) => state !== 'cancelled').length });
-          if (e.todos.length > 0) list.show(() => checklist(task, e.todos));
-          return;
+          const steps = e.todos.filter(({ state }) => state !== 'cancelled');
+          const done = steps.filter(({ state }) => state === 'completed').length;
+          tasks.set(task.id, { done, steps: steps.length });
+          return o.lists.set(task.id, e.todos);
         }
         case 'busy':
           busy.set(e.session, room);
@@ -121,7 +134,7 @@ export function createVoice(o: {
         case 'idle':
           busy.delete(e.session);
           made.delete(e.session);
-          await finish(task);
+          await finish(task, 'm.text');
           return matrix.typing(room, [...busy.values()].includes(room));
         case 'error':
           await finish(task);

@@ -2,10 +2,10 @@
 import { escapeHtml } from './visible.ts';
 
 /**
- * A line of the bot's own, a quotation shown to the letter, or somebody's prose. Both bodies of a message come from the
+ * A line of the bot's own (`link`: where a tap on it leads), a quotation shown to the letter, or somebody's prose. Both bodies of a message come from the
  * same blocks, and in both every line that is not the bot's own is marked as such.
  */
-export type Block = { line: string } | { quote: string } | { said: string };
+export type Block = { line: string; link?: string } | { quote: string } | { said: string };
 
 /** Each line of a quotation begins with `| `, of prose with `> `: no text can look like the end of its block. */
 export const toText = (blocks: readonly Block[]): string =>
@@ -21,8 +21,9 @@ export const toHtml = (blocks: readonly Block[]): string =>
   blocks
     .map((b) => {
       if ('quote' in b) return `<pre><code>${escapeHtml(b.quote)}\n</code></pre>`;
-      const [tag, text] = 'line' in b ? ['p', b.line] : ['blockquote', b.said];
-      return `<${tag}>${escapeHtml(text).replace(/\n/g, '<br>')}</${tag}>`;
+      const html = escapeHtml('line' in b ? b.line : b.said).replace(/\n/g, '<br>');
+      if ('said' in b) return `<blockquote>${html}</blockquote>`;
+      return `<p>${b.link ? `<a href="${escapeHtml(b.link)}">${html}</a>` : html}</p>`;
     })
     .join('');
 

@@ -13,6 +13,8 @@ const pollStart = 'org.matrix.msc3381.poll.start';
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
 
 type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy' | 'title'>;
+/** What stands below how an action goes: of its output, and for auditors. */
+export type Below = { below?: readonly Block[]; more?: readonly string[] };
 
 /** Whose card it is, as somebody's words: nothing in it can pass for the card's own lines. */
 const titled = (title = ''): Block[] => (title ? [{ said: oneLine(title, 60) }] : []);
@@ -35,20 +37,21 @@ const asking = (action: Action, s: Shown, how: readonly Block[] = []): Block[] =
 
 /**
  * A card that was answered: the action stays as it was, and below it stands how it goes or how it ended.
+ * @param below what it wrote; left out where the event could not hold it
  * @param more who approved it, and where the ledger then was
  */
-export const answered = (
+export function answered(
   action: Action,
   s: Omit<Shown, 'decideBy'>,
   line: string,
-  more: readonly string[] = [],
-): Block[] => [
-  ...titled(s.title),
-  header(action, s.number),
-  ...actionBlocks(action),
-  { line },
-  proof(action, s, more),
-];
+  { below = [], more = [] }: Below = {},
+): Content {
+  const about = [...titled(s.title), header(action, s.number), ...actionBlocks(action), { line }];
+  const whole = message([...about, ...below, proof(action, s, more)]);
+  return fitsEvent({ ...whole, 'm.new_content': whole })
+    ? whole
+    : message([...about, proof(action, s, more)]);
+}
 
 /** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
 export const chipCard = (action: Action, s: Secrets): Block[] =>
@@ -143,16 +146,17 @@ function headAndTail(action: Action): Block[] {
   ];
 }
 
-/** What ran without a card: how it ended, then the action, all of it or head and tail where an event cannot hold it. */
+/** What ran without a card: how it ended, then the action, all of it or head and tail where an event cannot hold it, and what it wrote. */
 export function told(
   action: Action,
   s: Omit<Shown, 'decideBy'>,
   line: string,
-  more: readonly string[],
+  { below = [], more = [] }: Below,
 ): Content {
-  const last = proof(action, s, more);
-  const whole = message([{ line }, ...actionBlocks(action), last]);
-  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action), last]);
+  const wrote = below.length > 0 ? [{ line: 'and wrote' }, ...below] : [];
+  const last = [...wrote, proof(action, s, more)];
+  const whole = message([{ line }, ...actionBlocks(action), ...last]);
+  return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action), ...last]);
 }
 
 /** For what is too long for a card: its head and tail, and where the rest and the code are. */

@@ -160,6 +160,13 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       { text: difference },
     ],
   },
+  try: {
+    wish: 'try an action that waits',
+    parts: ({ number }) => [
+      { line: `run #${number} in a copy of the workspace, without a network, and show what it would change` },
+      { line: 'the copy is thrown away; nothing that waits is decided by this' },
+    ],
+  },
   screen: { wish: 'see the screen', parts: () => [{ line: 'show what the terminal of this task shows' }] },
   terminal_open: {
     wish: 'start a program that stays',

@@ -5,7 +5,10 @@ import type { Logger } from 'pino';
 import { isNo, isYes } from '../approval/said.ts';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
+import type { Costs } from '../brain/costs.ts';
+import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
+import type { Lists } from '../room/lists.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
@@ -18,10 +21,11 @@ import { createTurns } from './turns.ts';
 export type ConversationOptions = {
   /** Absent where no model is configured. */
   brain: Brain | undefined;
-  model: string;
   /** Opens a task's address at the gateway: the only hands its session has. */
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
+  lists: Pick<Lists, 'set'>;
+  costs: Pick<Costs, 'take' | 'paused'>;
   planning: Planning;
   /** Every task begins with a plan. */
   planFirst?: boolean;
@@ -33,8 +37,8 @@ export type ConversationOptions = {
   asks(task: string): boolean;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
-  /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
-  picture?(action: string): Promise<Picture | undefined>;
+  /** The picture that an action put into the workspace, if it was one and the task's model sees. */
+  picture?(action: string, task: string): Promise<Picture | undefined>;
   log: Logger;
 };
 /**
@@ -91,14 +95,13 @@ export type Conversation = {
   interrupt(workspace: string, task?: string): Promise<void>;
   /** Resolves when what the brain said before this call stands in the room. */
   spoken(task: string, call: Made): Promise<void>;
-  modelName(): string;
   /** Takes up the sessions of before a restart and begins to show what the brain says. */
   listen(): void;
   brainIsUp(): boolean;
 };
 
-const noModel =
-  'No model is configured, so nobody can answer this. !run COMMAND works without one; docs/models.md says how to add a model.';
+const goOn =
+  'Your last request was refused for its length; that is set right now. Go on with what you were asked.';
 
 /** Characters of a title that is taken from words. */
 const longestTitle = 40;
@@ -135,6 +138,15 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
+    if (e.type === 'cost') {
+      const held = o.costs.take(task.id, e.session, e);
+      if (held) await voice.say(task, held, 'm.text');
+      if (held) await brain?.abort(e.session);
+    }
+    if (e.type === 'learned') {
+      await voice.say(task, e.message);
+      return void (await debts?.owe(task, goOn));
+    }
     const say = turns.take(task, e);
     if (e.type === 'idle' && up) void debts?.pay();
     if (say) await voice.say(task, say);
@@ -179,10 +191,10 @@ export function createConversation(o: ConversationOptions): Conversation {
     const all = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
     const whole = planning.preface(task.id) + all;
     if (event) tasks.heard({ event, task: task.id, by, ahead: whole.length - text.length });
-    if (now) return debts.now(task, whole);
     // A reason for a no is told at once, and so is what may be an answer to what the agent asked.
     const waits = event && !denied && !isYes(text) && !isNo(text);
-    return debts.owe(task, whole, waits ? { event } : {});
+    const said = now ? await debts.now(task, whole) : await debts.owe(task, whole, waits ? { event } : {});
+    return o.costs.paused(task.id) || said;
   }
 
   return {
@@ -248,8 +260,6 @@ export function createConversation(o: ConversationOptions): Conversation {
       const session = tasks.get(task)?.session;
       if (session) await voice.before(session, call);
     },
-    modelName: () =>
-      brain ? `The model is ${o.model}. It is chosen in pocketcoder.yaml, at the console.` : noModel,
     brainIsUp: () => up,
     listen() {
       if (debts) listed().forEach(debts.follow);

@@ -17,8 +17,8 @@ export type DebtsOptions = {
   roomOf(workspace: string): RoomId;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
-  /** The picture that an action put into the workspace, if it was one; absent where the model sees none. */
-  picture?(action: string): Promise<Picture | undefined>;
+  /** The picture that an action put into the workspace, if it was one and the task's model sees. */
+  picture?(action: string, task: string): Promise<Picture | undefined>;
   log: Logger;
 };
 export type Debts = {
@@ -81,7 +81,9 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
     const leak = o.leak(`${task.title}\n${text}`);
     if (leak) throw new Error(`Not told to the agent: ${leak}.`);
     const sent = some.filter(({ id }) => id.startsWith(sentPrefix));
-    const pictures = await Promise.all(sent.map(({ id }) => o.picture?.(id.slice(sentPrefix.length))));
+    const pictures = await Promise.all(
+      sent.map(({ id }) => o.picture?.(id.slice(sentPrefix.length), task.id)),
+    );
     const seen = pictures.filter((picture) => picture !== undefined);
     await brain.prompt(await sessionOf(task), text, seen);
     turns.asked(task, text);

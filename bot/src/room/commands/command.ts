@@ -3,6 +3,8 @@ import type { Asked, Repository, Role } from '@pocketcoder/ledger/src/action.ts'
 import { LedgerError } from '@pocketcoder/ledger/src/errors.ts';
 import type { NarrowLedger } from '../../approval/narrow.ts';
 import type { Book } from '../../approval/view.ts';
+import type { Costs } from '../../brain/costs.ts';
+import type { Models } from '../../brain/models.ts';
 import type { Attention } from '../../desk/attention.ts';
 import type { Desk } from '../../desk/desk.ts';
 import { refused } from '../../desk/refusals.ts';
@@ -15,11 +17,15 @@ export type CommandContext = {
   desk: Desk;
   book: Book;
   conversation: Conversation;
+  models: Models;
+  costs: Costs;
   /** One line each on the parts this bot talks to. */
   health(workspace: string): string[];
   ledger: NarrowLedger;
   attention: Attention;
   tour: Tour;
+  /** Shows in that workspace's room what an action wrote. Returns what to say, or ''. */
+  show(workspace: string, number: number): Promise<string>;
   /** Where a workspace came from, by https, and the secret for it. @throws Error that says why it is not reached */
   repository(workspace: string): Repository;
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */

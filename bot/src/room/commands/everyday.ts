@@ -1,5 +1,15 @@
 /** Commands that run something, say how things stand, and are seldom needed. */
-import { ask, type Command, type CommandContext, number, oneOf, optional, rest, way } from './command.ts';
+import {
+  ask,
+  type Command,
+  type CommandContext,
+  number,
+  oneOf,
+  optional,
+  rest,
+  way,
+  word,
+} from './command.ts';
 import { pendingText, tasksText } from './tasking.ts';
 
 /** Seconds that a command of a person may run. */
@@ -15,6 +25,18 @@ function workspaces({ book, workspace }: CommandContext): string {
   });
   const more = 'Each is a room of its own. ./pocketcoder workspace add at the console makes another.';
   return [...lines, more].join('\n');
+}
+
+function model({ task, models }: CommandContext, name?: string): string {
+  const { id } = task();
+  return name ? models.choose(id, name.toLowerCase()) : models.list(id);
+}
+
+async function more({ conversation, costs, task }: CommandContext): Promise<string> {
+  const { id } = task();
+  if (!costs.more(id)) return 'No cap holds this task, and nothing was done. !cost says what it took.';
+  const goOn = 'You had reached what you may cost, and may go on now. Go on from where you were.';
+  return (await conversation.tell(id, goOn, '')) || 'It goes on.';
 }
 
 export const everyday: readonly Command[] = [
@@ -70,5 +92,20 @@ export const everyday: readonly Command[] = [
       }),
     ],
   },
-  { name: 'model', summary: 'which model thinks', ways: [way([], (c) => c.conversation.modelName())] },
+  {
+    name: 'model',
+    summary: 'which models there are, and which thinks here; or another for this task',
+    ways: [way([optional(word('NAME'))], model)],
+  },
+  {
+    name: 'cost',
+    summary: 'tokens and money by task and day',
+    ways: [way([], ({ costs, task }) => costs.report(task().id))],
+  },
+  {
+    name: 'more',
+    summary: 'lets a task that reached its cap go on, by as much again',
+    least: 'approves',
+    ways: [way([], more)],
+  },
 ];

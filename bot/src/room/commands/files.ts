@@ -29,6 +29,11 @@ export const files: readonly Command[] = [
     summary: 'a file of the workspace; a file that you send is put into uploads',
     ways: [written(rest('PATH'))],
   },
+  {
+    name: 'show',
+    summary: 'what #N did and wrote, as a file where that is long',
+    ways: [way([number], (c, n) => c.show(c.workspace, n))],
+  },
   { name: 'diff', summary: 'what changed since the import', ways: [written()] },
   {
     name: 'export',
@@ -50,6 +55,11 @@ export const files: readonly Command[] = [
         ask(c, { kind: 'pull', args: { ...c.repository(c.workspace), branch } }),
       ),
     ],
+  },
+  {
+    name: 'try',
+    summary: 'run what #N waits to do in a copy of the workspace, and show what it would change',
+    ways: [written(number)],
   },
   {
     name: 'undo',

@@ -31,9 +31,9 @@ export function pendingText({ book, workspace }: CommandContext, task = ''): str
 /** The tasks of this room, a line each; the one that plain words go to is marked. */
 export function tasksText({ conversation, workspace }: CommandContext): string {
   const lines = conversation.overview(workspace).map((t) => {
+    const plan = t.plans ? ' · a plan first' : '';
     const todo = t.steps > 0 ? ` · todo ${t.done} of ${t.steps}` : '';
     const cost = t.dollars > 0 ? ` · ${t.dollars.toFixed(4)} $` : '';
-    const plan = t.plans ? ' · a plan first' : '';
     return `${t.current ? '▶ ' : ''}${t.number} ${t.title}: ${t.state}${plan}${todo}${cost}`;
   });
   return lines.join('\n') || 'no task yet';

@@ -1,0 +1,157 @@
+/** One pinned message a room, edited as things change and never loud: its tasks with their lists, what waits and what is down. */
+import type { Logger } from 'pino';
+import type { CardStore } from '../approval/store.ts';
+import type { Book, Page } from '../approval/view.ts';
+import type { Database } from '../database.ts';
+import { type Block, type Content, message, toHtml } from '../show/blocks.ts';
+import { wishOf } from '../show/kinds.ts';
+import type { Seen } from '../tasks/roster.ts';
+import type { EventId, Matrix, RoomId } from '../types.ts';
+import type { Lists } from './lists.ts';
+import { standsText } from './progress.ts';
+import { proseHtml, readable } from './prose.ts';
+
+export type BoardOptions = {
+  db: Database;
+  matrix: Pick<Matrix, 'user' | 'post' | 'edit' | 'pin' | 'redact'>;
+  cards: Pick<CardStore, 'get'>;
+  book: Book;
+  lists: Pick<Lists, 'of'>;
+  /** The tasks of a workspace that are at hand. */
+  overview(workspace: string): readonly Seen[];
+  /** What is down, a line a part. */
+  down(room: RoomId): string[];
+  log: Logger;
+};
+export type Board = {
+  /** Says what has changed since the last look. To be called one after the other, no more often than a message may be edited. */
+  look(): Promise<void>;
+  /** It was removed from its room: the next look makes another. */
+  removed(event: string): void;
+};
+
+/** So often one message is edited: whoever opens a room has all of its edits to fetch. */
+const mostEdits = 200;
+/** Characters of a step of a list, steps, and actions that are named. */
+const most = { step: 120, steps: 30, actions: 8 };
+const marks = { completed: '☑', in_progress: '▶', pending: '☐' };
+const signs = { working: '▶️', 'waits for you': '⏳', idle: '✅', stopped: '🛑' };
+
+type Row = { room: string; event: string; number: number; edits: number; readers: string; pinned: number };
+
+export function createBoard(o: BoardOptions): Board {
+  const { db, matrix, book } = o;
+  db.exec(`
+    CREATE TABLE IF NOT EXISTS board(room TEXT PRIMARY KEY, event TEXT, number INTEGER, edits INTEGER, readers TEXT, pinned INTEGER) STRICT;`);
+  const find = db.prepare('SELECT * FROM board WHERE room = ?');
+  const keep = db.prepare(
+    'INSERT OR REPLACE INTO board VALUES(:room, :event, :number, :edits, :readers, :pinned)',
+  );
+  /** What each room's message says now. */
+  const says = new Map<string, string>();
+
+  /** What it is called and how it stands; of the one that words go to also its whole list, which is the agent's own. */
+  function taskBlocks({ id, number, title, state, done, steps, dollars, current }: Seen): Block[] {
+    const about = [state, steps > 0 && `${done} of ${steps}`, dollars > 0 && `${dollars.toFixed(4)} $`];
+    const list = o.lists.of(id).flatMap(({ state: of, text }) => {
+      const line = readable(text).replace(/\s+/g, ' ');
+      const short = line.length > most.step ? `${line.slice(0, most.step).toWellFormed()}…` : line;
+      return of === 'cancelled' ? [] : [`${marks[of]} ${short}`];
+    });
+    return [
+      { line: `${signs[state]} ${number} · ${title}: ${about.filter(Boolean).join(' · ')}` },
+      ...(current && list.length > 0 ? [{ said: list.slice(0, most.steps).join('\n') }] : []),
+    ];
+  }
+  /** A link to an action's card, which the phone goes to. */
+  function linkOf({ action }: Page, room: RoomId): string | undefined {
+    const event = o.cards.get(action.id)?.event;
+    const server = matrix.user.slice(matrix.user.indexOf(':') + 1);
+    const ids = [room, event ?? ''].map(encodeURIComponent).join('/');
+    return event ? `https://matrix.to/#/${ids}?via=${encodeURIComponent(server)}` : undefined;
+  }
+
+  /** Nothing as long as no task has begun. */
+  function content(workspace: string, room: RoomId): Content | undefined {
+    const tasks = o.overview(workspace);
+    if (tasks.length === 0) return undefined;
+    const open = book
+      .unfinished()
+      .filter(
+        ({ action, story }) => action.workspace === workspace && !story.some((e) => e.kind === 'leased'),
+      );
+    const actions = open.slice(0, most.actions).map((page): Block => {
+      const link = linkOf(page, room);
+      const stands = standsText(page, book) || '⏳ waits for your answer';
+      return { line: `#${page.number} ${wishOf(page.action.kind)} · ${stands}`, ...(link && { link }) };
+    });
+    const left = open.length - actions.length;
+    const blocks: Block[] = [
+      // What waits comes first: it is all that a pinned message shows before it is opened.
+      ...actions,
+      ...(left > 0 ? [{ line: `and ${left} more: !pending` }] : []),
+      ...o.down(room).map((line) => ({ line })),
+      ...tasks.flatMap(taskBlocks),
+    ];
+    // What the agent wrote is drawn as its words are, by their rules.
+    const html = blocks.map((b) =>
+      'said' in b ? `<blockquote>${proseHtml(b.said)}</blockquote>` : toHtml([b]),
+    );
+    return { ...message(blocks), formatted_body: html.join('') };
+  }
+
+  async function show(room: RoomId, now: Content): Promise<void> {
+    const readers = book
+      .enrolled()
+      .map(({ user, device }) => `${user} ${device}`)
+      .sort()
+      .join(', ');
+    const row = (find.get(room) as Row | undefined) ?? {
+      room,
+      event: '',
+      number: 0,
+      edits: 0,
+      readers,
+      pinned: 0,
+    };
+    const stays = row.event && row.edits < mostEdits && row.readers === readers;
+    if (stays) {
+      await matrix.edit(room, row.event as EventId, now);
+      keep.run({ ...row, edits: row.edits + 1 });
+    } else {
+      // Under the same id it is the same message after a crash.
+      const number = row.number + 1;
+      const event = await matrix.post(room, 'm.room.message', now, { txn: `board-${number}` });
+      keep.run({ room, event, number, edits: 0, readers, pinned: 0 });
+      if (row.event) await matrix.redact(room, row.event as EventId, 'another one takes its place');
+    }
+    const { event, pinned } = find.get(room) as Row;
+    if (pinned) return;
+    await matrix.pin(room, event as EventId);
+    db.prepare('UPDATE board SET pinned = 1 WHERE room = ?').run(room);
+  }
+
+  return {
+    async look() {
+      if (book.enrolled().length === 0) return; // nobody could read it
+      for (const [workspace, room] of book.rooms()) {
+        const now = content(workspace, room as RoomId);
+        const text = JSON.stringify(now);
+        if (!now || says.get(room) === text) continue;
+        says.set(room, text);
+        await show(room as RoomId, now).catch((error: unknown) => {
+          says.delete(room);
+          o.log.warn({ room, err: error }, 'a pinned message was not brought up to date');
+        });
+      }
+    },
+    removed(event) {
+      for (const row of db
+        .prepare("SELECT * FROM board WHERE event = ? AND event <> ''")
+        .all(event) as Row[]) {
+        keep.run({ ...row, event: '' });
+        says.delete(row.room);
+      }
+    },
+  };
+}
