@@ -37,7 +37,7 @@ import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { planningStore } from './tasks/planning.ts';
-import { taskStore } from './tasks/tasks.ts';
+import { nameOf, taskStore } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
 
@@ -76,7 +76,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const sayLine = (name: string, line: string, txn?: string) =>
     matrix.post(roomOf(name), 'm.room.message', message(line), txn ? { txn } : {});
-  const poster = createPoster({ ledger, matrix, cards, book });
+  const titleOf = (of: string): string => {
+    const task = tasks.get(of);
+    return task && !tasks.isCurrent(task) ? nameOf(task) : '';
+  };
+  const poster = createPoster({ ledger, matrix, cards, book, titleOf });
   const decide = createDecide({
     gate: {
       ...{ matrix, cards, answeredBy: book.answeredBy, trouble: troubles.why },
@@ -102,15 +106,15 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const models = createModels(db, c.brain?.models ?? []);
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const probe = createProbe({ brain, models, hands: (task) => gateway.open({ task, workspace: '' }) });
+  const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
     ...{ brain, tasks, costs, planning, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
     picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
-    waits: (task) =>
-      book
-        .unfinished()
-        .some((page) => page.action.task === task && page.action.requester === 'brain' && !wasOpen(page)),
+    waits: (task) => openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page)),
+    asks: (task) =>
+      openOf(task).some(({ action }) => ['requested', 'posted', 'endorsed'].includes(book.state(action.id))),
   });
   const tour = createTour({ db, say: sayLine, log });
   const undo = createUndo({ desk, book, conversation, say: sayLine });

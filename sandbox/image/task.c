@@ -1,6 +1,7 @@
 #include "task.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,11 @@ static void write_identity(void) {
   fclose(file);
 }
 
-/* Starts the task's tmux session and reaps what is left to the first process, until tmux itself is gone. */
-int init(void) {
+/* Starts the task's tmux session and reaps what is left to the first process, until tmux itself is gone, or so many seconds are: with the
+ * first process the kernel ends every other, whoever has gone meanwhile that should have. 0 for no end. */
+int init(unsigned seconds) {
+  signal(SIGALRM, _exit); /* a first process hears of no signal that it does not handle */
+  alarm(seconds);
   umask(022);
   mkdir("/run/task", 0711);
   mkdir("/run/tmux", 0700);
@@ -86,9 +90,10 @@ int init(void) {
 }
 
 int main(int count, char **words) {
-  if (count == 2 && strcmp(words[1], "init") == 0) return init();
+  if (count == 2 && strcmp(words[1], "init") == 0) return init(0);
+  if (count == 3 && strcmp(words[1], "init") == 0) return init((unsigned)strtoul(words[2], NULL, 10));
   if (count == 2 && strcmp(words[1], "feed") == 0) return feed();
   if (count == 3 && strcmp(words[1], "run") == 0) return run(words[2]);
-  fprintf(stderr, "usage: task init | feed | run ID\n");
+  fprintf(stderr, "usage: task init [SECONDS] | feed | run ID\n");
   return 64;
 }

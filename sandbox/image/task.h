@@ -18,7 +18,7 @@
 #define MOST_OUTPUT (64 << 20)
 #define MOST_FRAME (33 << 20) /* a file of 32 MiB, and what tells where it goes */
 
-int init(void);
+int init(unsigned seconds);
 int feed(void);
 int run(const char *id);
 int make_killer(void);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A workspace's tree as it comes in and as it goes out. Runs as uid 1000 in a container of its own, without a network. What
+# A workspace's tree as it comes in, is merged, and goes out. Runs as uid 1000 in a container of its own, without a network. What
 # stands in /workspace may be the agent's work: of its .git the commits of a branch are read, and no filter, driver, monitor or hook
 # that it names is run. /base is written here alone, before there is a task. Prints one JSON object: all its values are hex or numbers.
 set -euo pipefail
@@ -8,17 +8,19 @@ export GIT_AUTHOR_NAME=PocketCoder GIT_AUTHOR_EMAIL=pocketcoder@localhost
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 scratch=/home/agent
 shown=
-if [ "$1" = show ]; then # what `export` makes, as the output of a task's action: others of the task may have written into its home
-  shown=$2
+if [ "$1" = show ] || [ "$1" = merge ]; then # as a task's action: others of the task may have written into its home
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   export HOME=$scratch
+fi
+if [ "$1" = show ]; then # what `export` makes, as its output
+  shown=$2
   set -- export "$2"
 fi
 
-plain() { # repository: its files are taken byte for byte and shown, whatever a .gitattributes says
+plain() { # repository: its files are taken byte for byte, shown and merged as text, whatever a .gitattributes says
   mkdir -p "$1/info"
-  echo '* -text -filter -ident !working-tree-encoding !diff' > "$1/info/attributes"
+  echo '* -text -filter -ident !working-tree-encoding !diff !merge' > "$1/info/attributes"
 }
 
 use() { # repository, over the files of /workspace
@@ -143,6 +145,18 @@ commits() { # commit words [another]
   [ "$count" -le 20 ] || echo "and $((count - 20)) before those"
 }
 
+# What the repository is known to have of a branch: what a push brought there or a pull found there last, else what came in.
+find_known() { # tips branch commit
+  known=$base since='since the import'
+  local imported of
+  imported=$(git --git-dir=/base rev-parse -q --verify "refs/heads/$2" || true)
+  for of in $imported $(awk -v "branch=$2" '$1 == branch { print $2 }' <<< "$1"); do
+    git merge-base --is-ancestor "$of" "$3" || continue
+    known=$of
+    [ "$of" = "$imported" ] || since='since its last push or pull'
+  done
+}
+
 difference() { # from to
   git diff-tree -r --stat=60,40,20 --no-color --no-renames "${1:-$(git hash-object -t tree /dev/null)}" "$2"
 }
@@ -154,26 +168,27 @@ say() { # commit tree files bytes [left]
 }
 
 case $1 in
-outgoing) # [branch] | branch commit url sha256: shows what a push would bring, or pushes exactly that. In a container of its own.
+outgoing) # tips branch | tips branch commit url sha256: shows what a push would bring, or pushes exactly that. In a container of its own.
   apart
-  since='since the import'
-  if [ $# -le 2 ]; then
-    find_branch "${2-}"
+  if [ $# = 3 ]; then
+    find_branch "$3"
     gather "$commit"
-    commits "$commit" "$since" "$base" > $scratch/shown || { cat $scratch/shown; exit 1; }
-    difference "$base" "$commit" >> $scratch/shown
+    find_known "$2" "$branch" "$commit"
+    commits "$commit" "$since" "$known" > $scratch/shown || { cat $scratch/shown; exit 1; }
+    difference "$known" "$commit" >> $scratch/shown
     printf '%s\n%s\n' "$branch" "$commit"
     cat $scratch/shown
     exit
   fi
-  gather "$3"
-  commits "$3" "$since" "$base" > $scratch/shown && difference "$base" "$3" >> $scratch/shown || true
-  if ! echo "$5  $scratch/shown" | sha256sum --status -c; then
+  gather "$4"
+  find_known "$2" "$3" "$4"
+  commits "$4" "$since" "$known" > $scratch/shown && difference "$known" "$4" >> $scratch/shown || true
+  if ! echo "$6  $scratch/shown" | sha256sum --status -c; then
     echo 'the commits are not what the card showed; nothing was pushed'
     exit 1
   fi
   failed=0
-  git push --no-verify "$4" "$3:refs/heads/$2" > $scratch/said 2>&1 || failed=$?
+  git push --no-verify "$5" "$4:refs/heads/$3" > $scratch/said 2>&1 || failed=$?
   head -c 3000 $scratch/said
   exit $failed
   ;;
@@ -196,10 +211,32 @@ incoming) # branch url: fetches it, puts its objects beside the agent's, and sho
   mv $scratch/pack-*.pack $scratch/pack-*.idx /workspace/.git/objects/pack/
   printf '%s\n%s\n' "${2:-$branch}" "$theirs"
   {
+    printf 'into %s\n' "$commit"
     cat $scratch/shown
     difference "$commit" "$merged"
     [ -z "$clashes" ] || printf 'both changed, to be put together by hand:\n%s\n' "$clashes"
   } | head -c 3500
+  ;;
+merge) # own commit: merges it where the branch is still at own. Settings, attributes and hooks of the agent's .git have no part in it.
+  begin
+  plain $scratch/repository
+  own=/workspace/.git
+  find_branch ''
+  [ "$commit" = "$2" ] || { echo "$branch is not where it was when the card was made; nothing was merged"; exit 1; }
+  [ ! -e $own/MERGE_HEAD ] || { echo 'another merge is under way; nothing was merged'; exit 1; }
+  unset GIT_CONFIG_NOSYSTEM "${!GIT_AUTHOR_@}" "${!GIT_COMMITTER_@}" # root's own, in which is who commits are by
+  export GIT_DIR=$scratch/repository GIT_WORK_TREE=/workspace GIT_INDEX_FILE=$own/index GIT_OBJECT_DIRECTORY=$own/objects
+  cd $GIT_DIR
+  rm -r refs
+  for of in refs packed-refs logs shallow; do [ ! -e $own/$of ] || ln -s $own/$of $of; done
+  echo "ref: refs/heads/$branch" > HEAD
+  cd /workspace
+  failed=0
+  git --no-replace-objects -c core.logAllRefUpdates=true -c gc.auto=0 merge --no-edit "$3" || failed=$?
+  for of in MERGE_HEAD MERGE_MSG MERGE_MODE AUTO_MERGE ORIG_HEAD; do
+    [ ! -e "$GIT_DIR/$of" ] || cp --remove-destination "$GIT_DIR/$of" $own/
+  done
+  exit $failed
   ;;
 import)
   case $2 in

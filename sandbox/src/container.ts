@@ -100,19 +100,21 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
 /**
  * The container of a terminal: as the task's, whose loopback it shares, and without its outputs.
  * @param task the id of the task's container
+ * @param seconds when it ends by itself, whoever lives
  */
 export function terminalOptions(
   place: Place,
   name: TaskName,
   id: string,
   task: string,
+  seconds: number,
   Env: string[],
 ): Docker.ContainerCreateOptions {
   const { Hostname: _, HostConfig = {}, Env: own = [], ...options } = containerOptions(place, name);
   const { ExtraHosts: __, Mounts = [], ...confined } = HostConfig;
   return {
     ...options,
-    ...{ name: `${place.project}-terminal-${id}`, Env: [...own, ...Env] },
+    ...{ name: `${place.project}-terminal-${id}`, Env: [...own, ...Env], Cmd: [String(seconds)] },
     Labels: { [label]: place.project, [`${label}.workspace`]: name.workspace, [`${label}.terminal`]: id },
     HostConfig: { ...confined, NetworkMode: `container:${task}`, Mounts: Mounts.slice(0, 2) },
   };

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { EgressArgs } from '../../ledger/src/action.ts';
 import { type Place, SandboxError, type TaskName } from './container.ts';
-import { caFile, makeLent, socket } from './lent.ts';
+import { caFile, makeLent, placeCa, socket } from './lent.ts';
 import { type Secrets, secretsFor } from './secrets.ts';
 
 /** How a lease ended: bytes as the proxy counted them on the outside, what it refused last, and why. */
@@ -128,7 +128,7 @@ export function makeEgress(docker: Docker, place: Place, containerOf: (name: Tas
         const port = randomInt(20_000, 32_000);
         await lent.lend(own, task, port);
         const ca = await Promise.race([ready, gone.promise]);
-        if (ca) await lent.placeCa(task, ca);
+        if (ca) await placeCa(task, ca);
         unlessOver();
         return variables(port);
       }

@@ -4,10 +4,9 @@
  */
 import { traits } from '../../ledger/rules/kinds.cjs';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
-import type { Action } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { adopt, claimant } from './adopt.ts';
-import { placeOf } from './apart.ts';
+import { isApart, placeOf } from './apart.ts';
 import { claim, makeBook, type Request } from './claim.ts';
 import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
@@ -71,9 +70,6 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       if (!c.decided(id)) return;
       const claimed = await claim(c, id);
       if (!('refused' in claimed)) {
-        // Approved when its task was over already: stopped before it opens.
-        if (traits(claimed.action.kind).lasts && use.of(claimed.action, false, Date.now()) === 'ended')
-          stop(id);
         const outcome = await perform(c, claimed, prepared, snapshots);
         return await record(c, claimed, outcome, await snapshots.changes(claimed));
       }
@@ -84,12 +80,12 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     }
   }
 
-  /** A container and a snapshot before they are needed, so that a tap finds them there. */
+  /** A container and a snapshot before they are needed, so that a tap finds them there. What runs apart has its container for its run alone. */
   function warm(id: string): void {
     const request = book.request(id);
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'no container yet');
     if (request.action.class === 'control') return;
-    tasks.warm(request.action).catch(missed);
+    if (!isApart(request.action)) tasks.warm(request.action).catch(missed);
     void snapshots.before(request);
   }
 
@@ -105,16 +101,9 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
   }
 
   /** Ends leases of the network and terminals, which go on for hours where a script has minutes. */
-  function closeWays(which: (of: Action) => boolean): void {
-    const isOne = ({ action }: Request) =>
-      (action.class === 'network' || Boolean(traits(action.kind).lasts)) && which(action);
+  function closeWays(): void {
+    const isOne = ({ action }: Request) => action.class === 'network' || Boolean(traits(action.kind).lasts);
     if (caughtUp) for (const id of book.open().filter(mine)) if (isOne(book.request(id))) stop(id);
-  }
-
-  /** A task ends those of the tasks before it in its workspace. */
-  function begun({ workspace, task }: Action, at: number): void {
-    if (!use.seen({ workspace, task }, at)) return;
-    closeWays((of) => of.workspace === workspace && of.task !== task);
   }
 
   function act(id: string, kind: string): void {
@@ -126,6 +115,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
 
   function take(entry: Entry): void {
     const { seq, at, kind, action } = entry;
+    const [requested] = kind === 'succeeded' ? book.story(action) : [];
     const broken = book.add(entry);
     if (broken) {
       log.fatal({ seq, why: broken }, 'the ledger holds an entry that it had to refuse: nothing is claimed');
@@ -133,9 +123,10 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
       c.write({ kind: 'alarm', body: { reason } }).catch(() => {}); // a ledger like that may refuse it
     }
     try {
-      if (broken || book.lostAt() === seq) closeWays(() => true); // also a device or a role that is taken back
+      if (requested && !broken) c.tips.take(requested, entry);
+      if (broken || book.lostAt() === seq) closeWays(); // also a device or a role that is taken back
       if (kind === 'frozen') freeze(seq);
-      if (kind === 'requested') begun(book.request(action).action, Date.parse(at));
+      if (kind === 'requested') use.seen(book.request(action).action, Date.parse(at));
       if (caughtUp && action) act(action, kind);
       if (caughtUp && isOver(kind)) void tidy();
     } catch (error) {

@@ -15,6 +15,13 @@ export const socket = '/s/lend';
 /** Where the task's root, which no script is, keeps the lease's CA: the file system around it is read-only. */
 export const caFile = '/run/egress.pem';
 
+/** As root of a container of the task's, in a directory that is root's alone. */
+export async function placeCa(container: Docker.Container, pem: string): Promise<void> {
+  const Cmd = ['sh', '-c', `umask 022; printf %s "$1" > ${caFile}`, 'sh', pem];
+  const { exit } = await runIn(container, Cmd);
+  if (exit !== 0) throw new SandboxError('the certificate could not be given to the task; ask again');
+}
+
 export function makeLent(docker: Docker, place: Place) {
   const Labels = { 'org.pocketcoder': place.project, [label]: place.project };
 
@@ -80,13 +87,6 @@ export function makeLent(docker: Docker, place: Place) {
       const Cmd = ['lend', `127.0.0.1:${port}`, socket];
       const options = { ...confined(`container:${task.id}`, own), name: `${own}-lend`, Cmd };
       await helped(options, 'the way to its proxy could not be made');
-    },
-
-    /** As root of the task's container, in a directory that is root's alone. */
-    async placeCa(task: Docker.Container, pem: string): Promise<void> {
-      const Cmd = ['sh', '-c', `umask 022; printf %s "$1" > ${caFile}`, 'sh', pem];
-      const { exit } = await runIn(task, Cmd);
-      if (exit !== 0) throw new SandboxError('the certificate could not be given to the task; ask again');
     },
 
     /** Ends the proxy and who brings it the listener, whether or not they are there. */

@@ -131,7 +131,7 @@ async function start(
     if (leased && action.class === 'write' && c.tasks.terminals.isIn(action.workspace)) return notRun(beside);
     const kept = await snapshots.carryOut(claimed);
     if (kept) return kept;
-    const script = scriptOf(action, leased, sent);
+    const script = scriptOf(action, { leased, sent, tips: c.tips.of(action) });
     if (isApart(action)) return await runApart(c, action, script, passOn(c, id));
     return await c.tasks.run(action, id, script, passOn(c, id));
   } catch (error) {

@@ -3,6 +3,7 @@
 import { last } from '../../ledger/rules/lifecycle.cjs';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { isApart } from './apart.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
@@ -40,5 +41,5 @@ export async function record(
     },
   );
   log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
-  await tasks.drop(action, id).catch(() => {});
+  if (!isApart(action)) await tasks.drop(action, id).catch(() => {});
 }

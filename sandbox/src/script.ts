@@ -98,7 +98,7 @@ function checked(...texts: string[]): void {
 /** What a kind decides of its script; all else is the same for every kind. */
 type Made = Pick<Script, 'program' | 'input'> & Partial<Pick<Script, 'rest' | 'cwd' | 'env'>>;
 
-function file(leased: boolean, operation: string, path: string, ...rest: string[]): Made {
+function file(leased = false, operation: string, path: string, ...rest: string[]): Made {
   checked(path, ...rest);
   const input = fields(leased ? `leased ${operation}` : operation, workspacePath(path), ...rest);
   return { program: 'file', input };
@@ -130,8 +130,15 @@ function git(what: string, ...words: string[]): Made {
   };
 }
 
-/** What an action's kind and arguments do not say: whether a lease covers it, and the bytes that came with its request. */
-type Beside = { leased: boolean; sent: Uint8Array | undefined };
+/** What an action's kind and arguments do not say. */
+type Beside = {
+  /** A lease stands for the answer: its path is then taken as it is written, through no symbolic link. */
+  leased?: boolean;
+  /** The bytes that came with the request of a `put_file`. */
+  sent?: Uint8Array | undefined;
+  /** What the repository is known to have, as `makeTips` tells. */
+  tips?: string;
+};
 
 /** What runs for each kind of action, so that the compiler names a kind that has nothing here. */
 const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Beside) => Made } = {
@@ -154,9 +161,9 @@ const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Besid
   put_file: put,
   diff: () => changes('diff'),
   export: (args) => changes(args.as),
-  push_look: ({ branch }) => git('outgoing', branch),
-  push: ({ host, path, branch, commit, commits }) =>
-    git('outgoing', branch, commit, `https://${host}${path}`, sha256(commits)),
+  push_look: ({ branch }, { tips = '' }) => git('outgoing', tips, branch),
+  push: ({ host, path, branch, commit, commits }, { tips = '' }) =>
+    git('outgoing', tips, branch, commit, `https://${host}${path}`, sha256(commits)),
   pull: ({ host, path, branch }) => git('incoming', branch, `https://${host}${path}`),
   write_file: ({ path, content }, { leased }) => file(leased, 'write', path, content),
   edit_file: (args, { leased }) => file(leased, 'edit', args.path, args.old, args.new),
@@ -198,15 +205,13 @@ export function timeoutOf({ kind, args }: Action): number {
 /**
  * What runs for this action: its exact bytes, nothing added to them and nothing interpreted. For `read_file`, `offset`
  * is the number of lines to skip and `limit` the most to give, 0 for all.
- * @param sent the bytes that came with the request of a `put_file`
- * @param leased a lease stands for the answer: its path is then taken as it is written, through no symbolic link
  * @throws ScriptError when nothing can run
  */
-export function scriptOf(action: Action, leased = false, sent?: Uint8Array): Script {
+export function scriptOf(action: Action, beside: Beside = {}): Script {
   const known = (a: Action): a is Extract<Action, Act> => Object.hasOwn(scripts, a.kind);
   if (!known(action))
     throw new ScriptError('an action of a kind that this executor does not know; nothing was run');
-  const made = make(action.kind, action.args, { leased, sent });
+  const made = make(action.kind, action.args, beside);
   const timeout = whole(timeoutOf(action), 1, longestTimeout, 'timeout');
   return { cwd: root, env: base, timeout, ...made };
 }

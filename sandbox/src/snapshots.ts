@@ -23,8 +23,9 @@ type Tree = {
 /** Of an undo that was under way when it ended. */
 export const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
 
-const writes = ({ action }: Request): boolean =>
-  !['read', 'control', 'network'].includes(traits(action.kind).class ?? '');
+/** A pull lays what it fetched into the workspace's `.git`. */
+const writes = ({ action: { kind } }: Request): boolean =>
+  kind === 'pull' || !['read', 'control', 'network'].includes(traits(kind).class ?? '');
 
 export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
   const trees = new Map<string, Tree>();

@@ -7,11 +7,13 @@ import { isPassing } from '../../ledger/src/errors.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import type { Book } from './claim.ts';
 import type { Tasks } from './tasks.ts';
+import { makeTips } from './tips.ts';
 
 /** The same `name` after a restart: claims under it are this executor's. */
 export type Parts = { ledger: Ledger; tasks: Tasks; name: string; log: Logger };
 export type Context = Parts & {
   book: Book;
+  tips: ReturnType<typeof makeTips>;
   /** Whether the action waits to be claimed: it was approved, or a lease covers it. */
   decided(id: string): boolean;
   /** Is given when the executor stops. */
@@ -41,7 +43,7 @@ export function makeContext(parts: Parts, book: Book, signal: AbortSignal): Cont
 
   let files: Promise<unknown> = Promise.resolve();
   return {
-    ...{ ...parts, book, signal },
+    ...{ ...parts, book, signal, tips: makeTips() },
     decided: (id) => ['approved', 'leased'].includes(stateOf(book.story(id))),
     /** One entry with a file at a time: the ledger keeps a part of each in memory while it comes. */
     write(entry) {

@@ -127,7 +127,7 @@ type OnChunk = (bytes: Uint8Array) => void;
 export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
   const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
-  const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name));
+  const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name), egress.env);
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();

@@ -8,6 +8,7 @@ import type { TerminalArgs, Wait } from '../../ledger/src/action.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { ignoring, type Place, SandboxError, type TaskName, terminalOptions } from './container.ts';
 import { runIn } from './exec.ts';
+import { caFile, placeCa } from './lent.ts';
 import { base, terminalOf } from './script.ts';
 
 /** How a terminal ended: its program's exit status, where it ended by itself, else why; and what was on it last. */
@@ -20,6 +21,8 @@ const most = 2;
 const lookEvery = 200;
 /** Milliseconds for the last look at what has ended, which nothing that runs on in its container may hold up. */
 const lastLook = 2000;
+/** Seconds after its time in which its container ends by itself, should no executor have ended it: enough for that last look. */
+const spare = 5;
 
 /** Also where memory ran out. */
 const ownEnd = 'its container ended';
@@ -30,19 +33,28 @@ export const tmux = ['tmux', '-S', '/run/tmux/socket'];
  * What runs in it: as uid 1000 without a right, in an environment of ours, and nothing of the script is read by tmux or by root. Root's
  * shell waits for it, through the keys that are signals, for tmux now and then overlooks the end of its own child.
  */
-const start = [
-  'trap : INT QUIT TSTP; setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs --inh-caps=-all env -i',
-  ...Object.entries({ ...base, TERM: 'screen-256color' }).map(([name, value]) => `${name}=${value}`),
-  `bash -c 'cd "$0" && exec bash -c "$1"' "$TERMINAL_CWD" "$TERMINAL_SCRIPT";`,
-  `echo $? > /run/task/over; ${tmux.join(' ')} wait-for -S ended`,
-].join(' ');
+const startWith = (env: Readonly<Record<string, string>>): string =>
+  [
+    'trap : INT QUIT TSTP; setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs --inh-caps=-all env -i',
+    ...Object.entries({ ...base, TERM: 'screen-256color', ...env }).map(
+      ([name, value]) => `${name}=${value}`,
+    ),
+    `bash -c 'cd "$0" && exec bash -c "$1"' "$TERMINAL_CWD" "$TERMINAL_SCRIPT";`,
+    `echo $? > /run/task/over; ${tmux.join(' ')} wait-for -S ended`,
+  ].join(' ');
 /** Once its tmux is there. */
 const opening = [
   'until [ -e /run/task/ready ]; do sleep 0.05; done',
   `${tmux.join(' ')} new-window -k -t task:1 "$1"`,
 ].join('; ');
 
-export function makeTerminals(docker: Docker, place: Place, taskOf: (name: TaskName) => Docker.Container) {
+/** @param wayOf what a program finds in its environment while its task has a lease of the network, whose listener it shares */
+export function makeTerminals(
+  docker: Docker,
+  place: Place,
+  taskOf: (name: TaskName) => Docker.Container,
+  wayOf: (name: TaskName) => Record<string, string>,
+) {
   const terminals = new Map<string, Open>();
   const closing = new AbortController();
   const of = (name: TaskName): Open[] =>
@@ -101,9 +113,12 @@ export function makeTerminals(docker: Docker, place: Place, taskOf: (name: TaskN
       try {
         const task = await taskOf(name).inspect();
         const Env = [`TERMINAL_SCRIPT=${script}`, `TERMINAL_CWD=${cwd}`];
-        await docker.createContainer(terminalOptions(place, name, id, task.Id, Env));
+        await docker.createContainer(terminalOptions(place, name, id, task.Id, seconds + spare, Env));
         await container.start();
-        const { exit } = await runIn(container, ['sh', '-c', opening, 'sh', start]);
+        const way = wayOf(name);
+        if (Object.keys(way).length > 0)
+          await placeCa(container, (await runIn(taskOf(name), ['cat', caFile])).text);
+        const { exit } = await runIn(container, ['sh', '-c', opening, 'sh', startWith(way)]);
         if (exit !== 0) throw new SandboxError('its terminal could not be made; nothing was started');
         onOpen();
         const ended = (why: string) => () => end(why);

@@ -19,7 +19,7 @@ export function makeTidy(
     for (const name of await tasks.standing()) {
       const state = use.of(name, busy(name.task) || open(name.task), Date.now());
       if (state === 'kept') continue;
-      await tasks.retire(name, state === 'ended');
+      await tasks.retire(name, state === 'idle');
       log.info({ task: name.task, state }, 'its container was taken away');
     }
   }

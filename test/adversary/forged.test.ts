@@ -1,9 +1,12 @@
 /** Forged, stolen and replayed events against cards with chips, through a hostile homeserver. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { askAndSee, chipsOf, sees } from '../harness/answers.ts';
+import { isKind, kinds } from '../../ledger/rules/kinds.cjs';
+import { askAndSee, chipsOf, hears, sees } from '../harness/answers.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
+import type { Content } from '../phone/types.ts';
+import { type Open, openEach } from './kinds.ts';
 import { allLeave, otherDevice, puppet } from './people.ts';
 import {
   actionOf,
@@ -187,4 +190,54 @@ test('attack-50 a tap and a code held back count for no later card of the same c
     assert.deepEqual(await rig.storyOf(action), ['requested', 'posted', 'denied']);
   await stillRuns(rig, next, () => approve(rig.phone, next.card));
   await stillRuns(rig, nextLong, () => rig.phone.say(nextLong.code));
+});
+
+test('attack-02 of every kind of action there is: taps and votes by the server, by a stolen token and by a fresh device, and genuine answers to other cards, approve none; the twin, the owner’s own answer, approves each', async () => {
+  const all = Object.keys(kinds).filter(isKind);
+  const fresh = await otherDevice(rig, { signed: false });
+  const [tapped, voted] = [await waiting(rig, 'tapped'), await waiting(rig, 'voted')];
+  const tap = await approve(rig.phone, tapped.card);
+  await stillRuns(rig, tapped, async () => tap);
+  const { poll, ok } = await pollOf(rig, voted);
+  const vote = await rig.phone.vote(poll, [ok]);
+  await stillRuns(rig, voted, async () => vote);
+  const answers = [tap, vote].map((id) => rig.hostile.passed().get(id) ?? assert.fail(id));
+
+  async function forge({ card }: Open): Promise<void> {
+    const at = { rel_type: 'm.reference', event_id: card.id };
+    const ok = card.answers.find(({ id }) => id.startsWith('ok.'))?.id ?? 'ok';
+    const said = { 'm.relates_to': at, [pollResponse]: { answers: [ok] } };
+    const emoji = card.chips[0]?.key.split(' ')[0] ?? '👍';
+    for (const key of ['✅', emoji, chipsOf(tapped.card).named]) await forgedTap(card.id, key);
+    await rig.hostile.inject(rig.room, { type: pollResponse, sender: rig.owner.user, content: said });
+    for (const { content, ...event } of answers)
+      await rig.hostile.inject(rig.room, {
+        ...{ ...event, event_id: `${event.event_id}-at-${card.id.slice(1, 9)}` },
+        content: {
+          ...content,
+          'm.relates_to': { ...(content['m.relates_to'] as Content), event_id: card.id },
+        },
+      });
+    await sendBare(rig, rig.phone.token, pollResponse, said);
+    await sendBare(rig, rig.phone.token, 'm.reaction', reaction(card.id, emoji));
+    await fresh.send(pollResponse, said);
+    await fresh.tap(card.id, '👌');
+  }
+  /** What is said after all of that comes after it. */
+  const handled = () => hears(rig.phone, '!pending', 'thaw');
+  for (const round of [all.filter((kind) => kind !== 'thaw'), ['thaw'] as const]) {
+    // Nothing but a thaw is approved while all is frozen, and no thaw is asked for before.
+    if (round.length === 1) await (await rig.ledger.connect('operator')).append({ kind: 'frozen', body: {} });
+    const open = await openEach(rig, round);
+    for (const one of open) await forge(one);
+    await (round.length === 1 ? handled() : genuine(rig));
+    for (const { kind, action } of open)
+      assert.deepEqual(await rig.storyOf(action), ['requested', 'posted'], kind);
+    for (const { kind, action, card } of open) {
+      const answer = await approve(rig.phone, card);
+      const { body } = await rig.reached(action, 'approved', 'denied', 'void');
+      const { evidence } = JSON.parse(body) as { evidence?: { event: string } };
+      assert.equal(evidence?.event, answer, `${kind} is approved by its own answer`);
+    }
+  }
 });

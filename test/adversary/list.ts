@@ -133,7 +133,7 @@ const rows: readonly Row[] = [
   [
     38,
     'exfiltration through an approved host',
-    'each way out has a card of its own, signed: destinations, bytes and time are limited, and it ends with its task, 🛑 and all parts that hold it',
+    'each way out has a card of its own, signed: destinations, bytes and time are limited, and it ends with a stop of its task, 🛑 and all parts that hold it',
     'tested',
   ],
   [39, 'output that forges a status', 'the status comes from the runner’s wait', 'planned'],
@@ -232,6 +232,18 @@ const rows: readonly Row[] = [
     61,
     'what a program prints, or what is typed, reaches through the terminal that looks at it',
     'no key is forwarded, by a client that is read-only besides; no clipboard, title or passed-through sequence gets to the owner’s terminal',
+    'tested',
+  ],
+  [
+    62,
+    'a terminal whose executor is gone for good',
+    'its container ends by itself at the approved time: its first process has the clock, which nothing of uid 1000’s reaches',
+    'tested',
+  ],
+  [
+    63,
+    'a merge that settings, attributes or hooks of the agent’s make something else than its card shows',
+    'it is made by git settings of ours, of exactly that commit into exactly the one that was shown',
     'tested',
   ],
 ];

@@ -47,6 +47,7 @@ export function startDesk(
     posting?(p: Posted): void | Promise<void>;
     trouble?(): string;
     halted?(): string;
+    titleOf?(task: string): string;
     onEntry?(entry: Entry): void;
   } = {},
 ) {
@@ -93,7 +94,7 @@ export function startDesk(
   const db = openDatabase(':memory:');
   const cards = cardStore(db, pollAnswers);
   const attention = createAttention(0);
-  const poster = createPoster({ ledger, matrix, cards, book });
+  const poster = createPoster({ ledger, matrix, cards, book, titleOf: o.titleOf ?? (() => '') });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
   const halted = o.halted ?? (() => '');

@@ -63,6 +63,7 @@ before(async () => {
     matrix,
     roomOf: () => room,
     waits: () => false,
+    asks: () => false,
     leak: () => '',
     log,
   });
@@ -115,7 +116,7 @@ test('after a stop there is no new card and no request to the model, whatever en
   assert.equal(cards.length, before + 1);
 });
 
-test('!new ends a turn that goes on', async () => {
+test('!new leaves a turn that goes on; a stop of its task alone ends it, and the other one answers', async () => {
   stack.model.mode = 'slow';
   await conversation.hear('main', `!say ${'on and '.repeat(200)}on.`);
   await until('its first words', () => said('on and on and'), { seconds: 30 });
@@ -126,6 +127,11 @@ test('!new ends a turn that goes on', async () => {
     stack.events.findLast(
       (e) => ['busy', 'idle'].includes(e.type) && 'session' in e && e.session === session,
     );
+  const heard = () => timeline.findLast((text) => text.includes('on and on'))?.length ?? 0;
+  const before = heard();
+  await until('it goes on', () => heard() > before, { seconds: 30 });
+  assert.equal(told()?.type, 'busy');
+  await conversation.interrupt('main', old.id);
   await until('it is idle', () => told()?.type === 'idle');
   stack.model.mode = 'ok';
   await conversation.hear('main', '!say Here I am.');

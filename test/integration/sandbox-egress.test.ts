@@ -93,6 +93,20 @@ test('a script has the way, the CA and a variable for each tool, and still no ne
   assert.equal(await proxies(), 0);
 });
 
+test('a terminal that is opened while there is a lease goes by it; the twin, opened without one, knows none', async () => {
+  const script = `${reach}; printenv HTTPS_PROXY || echo none`;
+  const shown = async () => {
+    const { text, why } = await tasks.terminal(name(), newId(), { script, cwd: '.', seconds: 60 }, () => {});
+    return `${text.trim().replace(/:\d+$/, '')} ${why}`;
+  };
+  assert.equal(await shown(), 'none ');
+  const lease = await open();
+  assert.equal(await shown(), 'from outside\nhttp://127.0.0.1 ');
+  await tasks.kill(name(), lease.id);
+  await lease.over;
+  assert.equal(await shown(), 'none ');
+});
+
 test('attack-38 a script cannot plant another CA or way for a later one; the twin: root did place it', async () => {
   const lease = await open();
   const planted = await bash(
@@ -364,21 +378,19 @@ test('attack-38 nothing is opened that nobody approved; approved, scripts have i
   }
 });
 
-test('attack-38 a freeze, a lost device, the next task of its workspace and the executor’s end each end it, and nothing of it stands after them', async () => {
+test('attack-38 a freeze, a lost device, a stop and the executor’s end each end it, and nothing of it stands after them; the twin of another task stays open beside it', async () => {
   const s = await scene();
   let executor = await s.start();
   try {
     const first = await s.lease();
     const next = newId();
-    await s.asks('bash', { script: 'true', cwd: '', env: {}, timeout: 9 }, next);
-    assert.deepEqual((await s.over(first)).slice(0, 2), s.stopped);
-    // Nor does one open that is approved for the task before.
-    const late = await s.asks('egress', args);
-    await s.approve(late);
-    assert.equal((await s.over(late))[0], 'failed');
-    assert.equal((await s.said(late, 'running')).body.includes('open'), false);
-    assert.equal(await proxies(), 0);
     const second = await s.lease(next);
+    assert.equal(await proxies(), 2);
+    assert.equal(await s.runs(reach), 'from outside\n', 'a task that goes on keeps its own');
+    await s.bot.append({ kind: 'stop', action: first.id, body: { by: '@owner:test' } });
+    assert.deepEqual((await s.over(first)).slice(0, 2), s.stopped);
+    await until('that one alone is gone', async () => (await proxies()) === 1);
+    assert.equal((await s.bot.story(second.id)).at(-1)?.kind, 'running');
     await executor.stop();
     assert.equal(await proxies(), 0);
     executor = await s.start();

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pino } from 'pino';
+import type { Page } from '../../bot/src/approval/view.ts';
+import type { Whole } from '../../bot/src/room/output.ts';
+import { createPush } from '../../bot/src/room/push.ts';
 import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Action, type Args, type Asked, digestOf, makeAction } from '../../ledger/src/action.ts';
 import { type Executor, startExecutor } from '../../sandbox/src/executor.ts';
@@ -138,18 +141,32 @@ test('a look shows what a push would bring, by its commit; the push brings exact
 });
 
 test('attack-60 a branch that moved between the card and its yes: what the card said is pushed; the twin, asked anew, brings the rest', async () => {
-  const { output } = await look('main');
-  const action = await pushOf(output, { branch: 'moved' });
-  await runs('echo 3 > a && git commit -qam "Not on the card"');
+  await runs('git branch moved');
+  const { output } = await look('moved');
+  const action = await pushOf(output);
+  await runs('echo 3 > a && git commit -qam "Not on the card" && git branch -f moved');
   assert.equal((await approved(action)).kind, 'succeeded');
   assert.equal(at('rev-parse', 'moved'), output.split('\n')[1]);
-  assert.equal((await approved(await pushOf((await look()).output, { branch: 'moved' }))).kind, 'succeeded');
+  assert.equal((await approved(await pushOf((await look('moved')).output))).kind, 'succeeded');
   assert.match(at('log', '-1', '--format=%s', 'moved'), /Not on the card/);
 });
 
+test('attack-60 a card counts what comes on top of the last push of its branch, which no reference of the agent’s decides; the twin, a branch that was never pushed, from the import on', async () => {
+  await runs(
+    'echo 4 > a && git commit -qam "On top" && git update-ref refs/remotes/origin/main HEAD && git branch -f never',
+  );
+  const subjects = async (branch: string) => (await look(branch)).output.split('\n').slice(2);
+  const [count, ...top] = await subjects('main');
+  const told = top.filter((line) => /^[0-9a-f]{7} /.test(line)).map((line) => line.slice(8));
+  assert.deepEqual([count, told], ['commits since its last push or pull: 2', ['On top', 'Not on the card']]);
+  assert.equal((await subjects('never'))[0], 'commits since the import: 4');
+});
+
 test('attack-60 a card that does not tell the truth of its commit pushes nothing, nor what would rewrite a branch; the twin is pushed', async () => {
-  const { output } = await look();
-  const [, head = '', ...rest] = output.split('\n');
+  await runs('git branch lie');
+  const { output } = await look('lie');
+  const moved = at('rev-parse', 'moved');
+  const [, , ...rest] = output.split('\n');
   const commits = rest.join('\n');
   const first = await runs('git rev-parse HEAD~1');
   const shown = 'the commits are not what the card showed; nothing was pushed\n';
@@ -158,14 +175,16 @@ test('attack-60 a card that does not tell the truth of its commit pushes nothing
     [{ commits: commits.replace('Not on the card', 'A small thing') }, shown],
     [{ commit: 'ab'.repeat(20) }, 'its commits cannot all be read\n'],
   ] as const) {
-    const { kind, output: said } = await approved(await pushOf(output, { ...over, branch: 'lie' }));
+    const { kind, output: said } = await approved(await pushOf(output, over));
     assert.deepEqual([kind, said], ['failed', why]);
   }
-  await runs('git checkout -qb other HEAD~2 && echo x > b && git add b && git commit -qm "Beside it"');
+  await runs(
+    'git checkout -qb other HEAD~2 && echo x > b && git add b && git commit -qm "Beside it" && git branch -f moved',
+  );
   const beside = (await look()).output;
-  const forced = await approved(await pushOf(beside, { branch: 'moved' }));
+  const forced = await approved(await pushOf((await look('moved')).output));
   assert.deepEqual([forced.kind, /rejected/.test(forced.output)], ['failed', true], forced.output);
-  assert.deepEqual([at('rev-parse', 'moved'), at('branch', '--list', 'lie')], [head, '']);
+  assert.deepEqual([at('rev-parse', 'moved'), at('branch', '--list', 'lie')], [moved, '']);
   const twin = await approved(await pushOf(beside));
   assert.deepEqual([twin.kind, at('log', '-1', '--format=%s', 'other')], ['succeeded', 'Beside it']);
 });
@@ -202,6 +221,7 @@ test('attack-60 a commit that passes for another in the agent’s own repository
 });
 
 test('attack-60 what runs in the task has nothing of a push’s way; the twin, the push, has it', async () => {
+  await runs('git branch spied');
   const spy = asks('bash', {
     ...{ cwd: '.', env: {}, timeout: 60 },
     script:
@@ -210,8 +230,8 @@ test('attack-60 what runs in the task has nothing of a push’s way; the twin, t
   const action = await spy;
   const over = approved(action);
   await until('it looks', async () => (await bot.story(action.id)).some((e) => e.kind === 'running'));
-  const { output } = await look();
-  assert.equal((await approved(await pushOf(output, { branch: 'spied' }))).kind, 'succeeded');
+  const { output } = await look('spied');
+  assert.equal((await approved(await pushOf(output))).kind, 'succeeded');
   await box.beside('rm', '-f', '/workspace/spying');
   assert.deepEqual(await over.then(({ kind, output: seen }) => [kind, seen]), ['succeeded', '']);
 });
@@ -225,7 +245,8 @@ test('a look says what there is not: a branch, a commit, a name; a push without 
     const { kind, output } = await look(branch);
     assert.deepEqual([kind, words.test(output)], ['failed', true], output);
   }
-  const { output } = await look();
+  await runs('git branch fresh');
+  const { output } = await look('fresh');
   const without = await approved(await pushOf(output, { secret: 'NONE' }));
   assert.deepEqual(
     [without.kind, /NONE is not there; nothing was opened/.test(without.output)],
@@ -243,7 +264,7 @@ test('a look says what there is not: a branch, a commit, a name; a push without 
 
 test('a push that is stopped, or whose executor is restarted, ends, and leaves no way and no container', async () => {
   await runs('git checkout -qf main');
-  const { output } = await look();
+  const { output } = await look('fresh');
   const before = await containers();
   const slow = await pushOf(output, { path: '/slow.git' });
   await approve(slow);
@@ -267,51 +288,137 @@ test('a push that is stopped, or whose executor is restarted, ends, and leaves n
   assert.equal(at('branch', '--list', 'cut'), '');
 });
 
+const ann = () => join(dir, 'ann');
+const anns = (...words: string[]) =>
+  execFileSync('git', ['-C', ann(), '-c', 'user.name=Ann', '-c', 'user.email=a@b', ...words], {
+    encoding: 'utf8',
+  }).trim();
+/** Ann writes a file, and pushes it. @returns her commit */
+function annPushes(name: string, text: string, subject: string): string {
+  writeFileSync(join(ann(), name), text);
+  anns('add', name);
+  anns('commit', '-qm', subject);
+  anns('push', '-q');
+  return anns('rev-parse', 'HEAD');
+}
+const pull = async (branch = '') =>
+  approved(await asks('pull', { host, path: '/mine.git', secret: 'MINE', branch }));
+/** The card that follows what a pull fetched. */
+async function mergeOf(output: string): Promise<Action> {
+  const asked: Asked[] = [];
+  const follows = createPush({
+    desk: {
+      async ask(what) {
+        asked.push(what);
+        return { action: what.kind, number: 1 };
+      },
+    },
+    book: { page: () => undefined },
+    repository: () => assert.fail(),
+    say: async (_, text) => assert.fail(text),
+  });
+  const first = Buffer.from(output);
+  const page = { action: { id: 'x', kind: 'pull', args: {}, ...box.name, requester: keys.user } };
+  await follows(page as unknown as Page, { state: 'succeeded', size: first.length, first } as Whole);
+  const [one] = asked;
+  return asks('bash', one?.kind === 'bash' ? one.args : assert.fail());
+}
+
 test('a pull fetches what others pushed and shows what it would bring; nothing is merged by it, and then exactly that is', async () => {
   await runs(
     'git checkout -qf main && git reset -q --hard && git replace -d $(git replace) && rm -f .git/hooks/* && git config --remove-section core && git config core.bare false',
   );
   assert.equal((await approved(await pushOf((await look()).output))).kind, 'succeeded');
-  const ann = join(dir, 'ann');
-  const anns = (...words: string[]) =>
-    execFileSync('git', ['-C', ann, '-c', 'user.name=Ann', '-c', 'user.email=a@b', ...words], {
-      encoding: 'utf8',
-    }).trim();
-  execFileSync('git', ['clone', '-q', '-b', 'main', join(repositories.root, 'mine.git'), ann]);
-  const push = (name: string, text: string, subject: string) => {
-    writeFileSync(join(ann, name), text);
-    anns('add', name);
-    anns('commit', '-qm', subject);
-    anns('push', '-q');
-    return anns('rev-parse', 'HEAD');
-  };
-  const pull = async (branch = '') =>
-    approved(await asks('pull', { host, path: '/mine.git', secret: 'MINE', branch }));
+  execFileSync('git', ['clone', '-q', '-b', 'main', join(repositories.root, 'mine.git'), ann()]);
   const none = await pull();
   assert.deepEqual([none.kind, none.output], ['failed', 'it has no commits that main lacks\n']);
 
-  const theirs = push('hats', 'ten\n', 'Count the hats');
+  const theirs = annPushes('hats', 'ten\n', 'Count the hats');
   const before = await runs('git rev-parse HEAD');
   const { kind, output } = await pull();
   assert.equal(kind, 'succeeded', output);
   const brings = `commits that main lacks: 1\n${theirs.slice(0, 7)} Count the hats\n hats | 1 +\n 1 file changed, 1 insertion(+)\n`;
-  assert.equal(output, `main\n${theirs}\n${brings}`);
+  assert.equal(output, `main\n${theirs}\ninto ${before}\n${brings}`);
   assert.equal(await runs('git rev-parse HEAD; ls hats 2> /dev/null || echo none'), `${before}\nnone`);
-  await runs(`git merge -q --no-edit ${theirs}`);
-  assert.equal(await runs('cat hats'), 'ten');
+  const merged = await approved(await mergeOf(output));
+  assert.equal(merged.kind, 'succeeded', merged.output);
+  assert.equal(await runs('cat hats; git rev-parse HEAD; git status --porcelain -uno'), `ten\n${theirs}`);
 
-  const clash = push('hats', 'twelve\n', 'Two more');
+  const clash = annPushes('hats', 'twelve\n', 'Two more');
   await runs('echo eleven > hats && git commit -qam "One more"');
   const both = await pull('main');
   assert.match(both.output, /both changed, to be put together by hand:\nhats\n$/, both.output);
-  const merging = await approved(
-    await asks('bash', { script: `git merge ${clash}`, cwd: '.', env: {}, timeout: 60 }),
-  );
+  const merging = await approved(await mergeOf(both.output));
   assert.deepEqual([merging.kind, /CONFLICT .*hats/.test(merging.output)], ['failed', true]);
+  assert.equal(await runs('git rev-parse MERGE_HEAD; git status --porcelain -uno'), `${clash}\nUU hats`);
+  const twice = await approved(await mergeOf(both.output));
+  assert.equal(twice.output, 'another merge is under way; nothing was merged\n');
+  await runs('echo twelve > hats && git commit -qam "Together" && ! git rev-parse -q --verify MERGE_HEAD');
+  const late = await approved(await mergeOf(both.output));
+  assert.equal(late.output, 'main is not where it was when the card was made; nothing was merged\n');
   const elsewhere = await pull('nowhere');
   assert.deepEqual(
     [elsewhere.kind, /couldn't find remote ref/.test(elsewhere.output)],
     ['failed', true],
     elsewhere.output,
   );
+});
+
+test('attack-63 neither settings, attributes nor hooks of the agent’s run in a merge or change what it makes; the twin, without any, makes the same', async () => {
+  const lines = (first: string, last: string) => `${first}\n2\n3\n4\n5\n6\n7\n8\n${last}\n`;
+  const write = (text: string, subject: string) =>
+    runs(`printf %s '${text}' > song && git add song && git commit -qm '${subject}'`);
+  await write(lines('1', '9'), 'A song');
+  assert.equal((await approved(await pushOf((await look()).output))).kind, 'succeeded');
+  anns('pull', '-q');
+  const theirs = annPushes('song', lines('one', '9'), 'Its beginning');
+  await write(lines('1', 'nine'), 'Its end');
+  const own = await runs(
+    'git rev-parse HEAD; printf "song merge=union filter=mine\n" > .git/info/attributes',
+  );
+  const { output } = await pull();
+
+  const twin = await approved(await mergeOf(output));
+  assert.equal(twin.kind, 'succeeded', twin.output);
+  const made = 'git show HEAD:song; cat song; git rev-parse HEAD^1 HEAD^2; git log -1 --format="%an %ae"';
+  const { name, email } = box.place.git;
+  const song = lines('one', 'nine');
+  assert.equal(await runs(made), `${song}${song}${own}\n${theirs}\n${name} ${email}`);
+
+  const hooks =
+    'post-merge pre-merge-commit commit-msg prepare-commit-msg reference-transaction post-index-change';
+  const evil = '/workspace/.git/evil';
+  await runs(`git reset -q --hard ${own} && cp .git/config kept
+    printf '#!/bin/sh\necho ran >> /workspace/ran\necho evil\n' > ${evil} && chmod 755 ${evil} && mkdir -p .git/hooks
+    for hook in ${hooks}; do cp ${evil} .git/hooks/$hook; done
+    cat >> .git/config <<-'E'
+	[merge "mine"]
+	driver = "${evil} > %A"
+	[filter "mine"]
+	smudge = ${evil}
+	clean = ${evil}
+	required
+	[diff "mine"]
+	textconv = ${evil}
+	[diff]
+	external = ${evil}
+	[core]
+	fsmonitor = ${evil}
+	[branch "main"]
+	mergeOptions = --strategy=ours
+	[commit]
+	gpgSign = true
+	[gpg]
+	program = ${evil}
+	[user]
+	name = Somebody
+	E
+    cp .git/config ~/.gitconfig
+    echo '* merge=mine filter=mine diff=mine' > .git/info/attributes && rm -f ran`);
+  const again = await approved(await mergeOf(output));
+  assert.equal(again.kind, 'succeeded', again.output);
+  const clean =
+    'cat ran 2> /dev/null || { mv kept .git/config; rm -rf ~/.gitconfig .git/hooks .git/info ran; }';
+  assert.equal(await runs(clean), '', 'nothing of it ran');
+  assert.equal(await runs(made), `${song}${song}${own}\n${theirs}\n${name} ${email}`);
 });

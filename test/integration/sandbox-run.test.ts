@@ -16,7 +16,7 @@ after(() => box?.stop());
 async function file<K extends keyof RunArgs>(kind: K, args: RunArgs[K], leased = false, sent?: Uint8Array) {
   const rest = { workspace: 'w', task: 't', requester: 'brain', class: 'write', grade: 'sealed' } as const;
   const action = { id: newId(), kind, args, decide_within: 60, execute_within: 60, ...rest };
-  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, leased, sent), () => {}));
+  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, { leased, sent }), () => {}));
 }
 const put = (path: string, bytes: Uint8Array) =>
   file('put_file', { path, sha256: sha256(bytes), size: bytes.length }, false, bytes);

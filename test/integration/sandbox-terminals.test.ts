@@ -1,5 +1,7 @@
 /** Terminals in the engine: a program that stays beside the scripts of its task, typed into to the byte, and each of its ends. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { newId } from '../../ledger/src/action.ts';
 import type { TerminalEnd } from '../../sandbox/src/terminals.ts';
@@ -119,4 +121,40 @@ test('no more than two at once; its time, the end of the task’s container and 
   const three = await opened('exec sleep 600');
   await box.tasks.sweep();
   assert.match((await three.over).why, /container ended/);
+});
+
+/** The state that the engine has of a terminal, by the id of its action. */
+const isRunning = async (id: string) =>
+  (await box.docker.getContainer(`${box.place.project}-terminal-${id}`).inspect()).State.Running;
+
+test('attack-62 the process that opened a terminal is killed and nothing takes its place: its program ends at its approved time; the twin, whose time is not over, runs on', async () => {
+  await box.tasks.warm(box.name);
+  const [short, long] = [newId(), newId()];
+  const source = (name: string) => new URL(`../../${name}`, import.meta.url).href;
+  const child = spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { findEngine } from '${source('console/engine/engine.ts')}';
+      import { makeTasks } from '${source('sandbox/src/tasks.ts')}';
+      const tasks = makeTasks(findEngine().docker, ${JSON.stringify(box.place)});
+      const open = (id, seconds) => tasks.terminal(${JSON.stringify(box.name)}, id,
+        { script: 'trap "" HUP INT TERM; setsid sleep 600 & sleep 600', cwd: '.', seconds }, () => console.log(id));
+      open('${short}', 4); open('${long}', 60);`,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let said = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    said += bytes;
+  });
+  await until('both are open', () => said.includes(short) && said.includes(long));
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  assert.deepEqual(await Promise.all([short, long].map(isRunning)), [true, true]);
+  await until('its end', async () => !(await isRunning(short)));
+  assert.equal(await isRunning(long), true);
+  await box.tasks.sweep();
+  assert.equal(await standing(), 0);
 });

@@ -143,13 +143,15 @@ test('a new task has a first card of its own; denied, nothing is leased or offer
   assert.equal((await granted()).length, 1);
 });
 
-test('!new ends them for the task before', async () => {
+test('!stop of their task ends them, and !new does not', async () => {
   await hears(phone, '!new', 'New task');
   await ask(`!call ${read('src/a')}`, '!say Here.');
   await approve(phone, await nextCard('| src/a'));
   await sees(phone, 'Here.', 30);
   assert.equal((await granted()).length, 2);
-  await hears(phone, '!new', 'New task');
+  await hears(phone, '!new', 'New task 4');
+  await hears(phone, '!leases', 'reads of this workspace in its task: 0 of 100 used');
+  await hears(phone, '!stop 3', 'Stopped in task 3: 1.');
   await hears(phone, '!leases', 'No lease and no plan stands');
 });
 

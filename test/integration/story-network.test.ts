@@ -89,10 +89,10 @@ test('attack-38 nothing goes out before a signed answer in the room; then what t
   assert.match(await runs(curl), /Could not resolve host: origin\.test/);
 });
 
-test('attack-38 a freeze, !new and the end of the executor, killed or silent, each end it; the twin was open each time', async () => {
+test('attack-38 a freeze, a stop of its task and the end of the executor, killed or silent, each end it; the twin was open each time', async () => {
   await opened();
-  await phone.say('!new');
-  await gone('!new ended it');
+  await phone.say('!stop 1');
+  await gone('the stop of its task ended it');
 
   await opened();
   assert.equal((await instance.run(['freeze'])).code, 0);
@@ -161,8 +161,8 @@ test('attack-59 a secret’s value is in nothing that task, agent, ledger, logs 
   for (const service of ['bot', 'brain', 'ledger', 'model', 'homeserver'])
     assert.equal(await found(service), '', service);
   assert.equal((await found('executor')).trim(), '/run/pocketcoder/secrets.json'); // the twin
-  await phone.say('!new');
-  await gone('!new ended it');
+  await phone.say('!stop 1');
+  await gone('the stop of its task ended it');
 
   await asks();
   const late = await nextCard();

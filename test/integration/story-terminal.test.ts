@@ -70,11 +70,11 @@ test('what is typed is on a card to the byte, what comes of it is read without o
   await gone();
 });
 
-test('it is closed by its agent, without a card; !new, the end of the executor and a freeze each end it; the twin was there each time', async () => {
+test('it is closed by its agent, without a card; a stop of its task, the end of the executor and a freeze each end it; the twin was there each time', async () => {
   const serve = 'exec python3 -m http.server --bind 127.0.0.1 3000';
   const ends: [what: string, end: (n: number) => Promise<unknown>][] = [
     ['closed', (number) => phone.say(`Now.\n${call('terminal_close', { number })}\n!say It is shut.`)],
-    ['new', () => phone.say('!new')],
+    ['stopped', () => phone.say('!stop 1')],
     ['killed', () => execIn(docker, instance.project, 'executor', ['sh', '-c', 'kill -KILL $(pidof node)'])],
     ['frozen', () => phone.say('!freeze')],
   ];

@@ -71,7 +71,13 @@ const run = (d: Desk, line: string): Promise<string> =>
   runCommand(line, {
     ...{ desk: d.desk, book: d.book, cards: d.cards, ledger: d.ledger, workspace, user: owner.user },
     role: 'owner',
-    conversation: { newTask: () => {} },
+    task: () => ({ id: 'task' }),
+    conversation: {
+      newTask: () => ({ number: 2 }),
+      taskOf: (_: string, n: number) => ({ id: n === 1 ? 'task' : 'other' }),
+      interrupt: async () => {},
+    },
+    tour: { did: () => {} },
   } as unknown as Parameters<typeof runCommand>[1]);
 const isLeased = async (d: Desk, what: Asked): Promise<boolean> => {
   const { action } = await d.desk.ask(what);
@@ -136,7 +142,7 @@ test('a no to the first card is a no to reads in that task: nothing is leased or
   d.stop();
 });
 
-test('!revoke, a ❌ on the card, 🛑 and !new end reads that stand; what had begun goes on', async () => {
+test('!revoke, a ❌ on the card, 🛑 and !stop of their task end reads that stand; !new, and a stop of another task, end none', async () => {
   const ways: [string, (d: Desk, id: string) => Promise<unknown>, RegExp][] = [
     ['!revoke', (d, id) => run(d, `!revoke ${d.book.number(id)}`), /is over: what it covered is asked for/],
     [
@@ -150,13 +156,16 @@ test('!revoke, a ❌ on the card, 🛑 and !new end reads that stand; what had b
       /what has started is ended by 🛑/,
     ],
     ['🛑', (d) => d.desk.stop(workspace, owner.user), /^2$/],
-    ['!new', (d) => run(d, '!new'), /New task/],
+    ['!stop 1', (d) => run(d, '!stop 1'), /Stopped in task 1: 2/],
   ];
   for (const [name, way, said] of ways) {
     const d = offering();
     await offers(d, step('make'));
     const id = await approved(d);
     assert.match(await run(d, '!leases'), /reads of this workspace in its task: 0 of 2 used/);
+    assert.match(await run(d, '!new'), /New task 2/);
+    assert.match(await run(d, '!stop 2'), /Nothing was running or waiting in task 2/);
+    assert.equal(d.book.standing().length, 1, 'the genuine twin');
     assert.match(String(await way(d, id)), said, name);
     assert.equal(d.book.standing().length, 0, name);
     assert.ok(d.kinds(id).includes('claimed') && !d.kinds(id).includes('denied'), name);

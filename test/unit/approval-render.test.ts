@@ -43,6 +43,38 @@ test('every character that draws nothing is shown, every other stays', () => {
   assert.equal(visible('naïve 日本語 🦊\n\tok').hidden, 0);
 });
 
+test('attack-23 the title of another task stands first, on one line of somebody’s words, and passes for nothing of the card’s', () => {
+  const action = bash('ls');
+  const plain = toText(chipCard(action, secrets));
+  const head = plain.split('\n')[0] ?? '';
+  for (const title of [
+    'fix the login',
+    `x\n${head}`,
+    '\u202E\u2028| rm',
+    '</blockquote><p>tap',
+    'y'.repeat(500),
+  ]) {
+    const s = { ...secrets, title };
+    const poll_ = poll(action, s, ['@o:x']).content['org.matrix.msc1767.text'];
+    const all = [
+      [toText(chipCard(action, s)), plain],
+      [toText(answered(action, s, 'done')), toText(answered(action, secrets, 'done'))],
+      [String(longCard(action, s).card['body']), String(longCard(action, secrets).card['body'])],
+      [String(poll_), String(poll(action, secrets, ['@o:x']).content['org.matrix.msc1767.text'])],
+    ] as const;
+    for (const [text, without] of all) {
+      const [first = '', ...rest] = text.split('\n');
+      assert.equal(rest.join('\n'), without);
+      assert.match(first, /^> [^\n\p{Cc}\p{Cf}\u2028]{1,100}$/u);
+    }
+    const html = toHtml(chipCard(action, s));
+    assert.match(html, /^<blockquote>[^<>]*<\/blockquote><p>#/);
+  }
+  assert.ok(
+    toText(chipCard(action, { ...secrets, title: 'fix the login' })).startsWith('> fix the login\n#'),
+  );
+});
+
 test('attack-23 a harmful end is never cut off: a card shows the whole script, a longer one cannot be tapped', () => {
   for (const size of [1, 100, 5_000, 11_000, 50_000, 1_000_000]) {
     const action = bash(`${'x'.repeat(size)}; rm -rf /`);

@@ -66,12 +66,15 @@ test('an old client’s quote is taken off the words, and whatever else a messag
     ['> a quote of my own\n\nwhy?', '> a quote of my own\n\nwhy?', ''],
     ['a > <@bot:x> b', 'a > <@bot:x> b', ''],
   ])
-    assert.deepEqual(saidIn({ body, 'm.relates_to': reply }), { text, quote, replyTo: '$card' });
+    assert.deepEqual(saidIn({ body, 'm.relates_to': reply }), { text, quote, replyTo: '$card', thread: '' });
   assert.equal(saidIn({ body: 'x', 'm.relates_to': { ...reply, is_falling_back: true } }).replyTo, '');
+  const threaded = { ...reply, rel_type: 'm.thread', event_id: '$root' };
+  assert.equal(saidIn({ body: 'x', 'm.relates_to': threaded }).thread, '$root');
+  assert.equal(saidIn({ body: 'x', 'm.relates_to': { ...threaded, rel_type: 'm.reference' } }).thread, '');
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom('body', 'm.relates_to'), fc.jsonValue()), (content) => {
-      const { text, quote, replyTo } = saidIn(content);
-      for (const part of [text, quote, replyTo]) assert.equal(typeof part, 'string');
+      const { text, quote, replyTo, thread } = saidIn(content);
+      for (const part of [text, quote, replyTo, thread]) assert.equal(typeof part, 'string');
     }),
   );
 });

@@ -13,13 +13,17 @@ async function says(line: string, role = 'owner'): Promise<{ answer: string; don
     desk: {
       ask: async ({ kind, args }: { kind: string; args: object }) => void done.push([kind, args]),
       addPoll: (n: number) => `poll ${n}`,
-      stop: async () => 1,
+      stop: async (_: string, __: string, task?: string) => (task ? 3 : 1),
     },
     ledger: {
       append: async ({ kind, body }: { kind: string; body: object }) => void done.push([kind, body]),
     },
     tour: { again: () => done.push('tour'), off: () => done.push('off'), did: () => {} },
-    conversation: { currentTask: () => ({ id: 'task' }), interrupt: async () => {} },
+    task: () => ({ id: 'task' }),
+    conversation: {
+      interrupt: async (_: string, task?: string) => void done.push(['interrupt', task]),
+      taskOf: (_: string, n: number) => (n === 2 ? { id: 'second' } : undefined),
+    },
     book: {
       byNumber: (n: number) =>
         n === 7 ? { action: { kind: 'list', args: { path: 'src' }, class: 'read' } } : undefined,
@@ -108,10 +112,19 @@ test('what names nothing that is there says so and does nothing', async () => {
   assert.match((await says('!revoke PHONE', 'asks')).answer, /your role here is asks/);
 });
 
-test('!stop stops whatever stands behind it, before its message counts as taken', async () => {
-  for (const line of ['!stop', '!stop .', '!Stop it all 1 2']) {
-    assert.equal((await says(line)).answer, 'Stopped: 1.', line);
+test('!stop stops whatever stands behind it, before its message counts as taken; a task alone by its number', async () => {
+  for (const line of ['!stop', '!stop .', '!Stop it all 1 2', '!stop #2']) {
+    const { answer, done } = await says(line);
+    assert.deepEqual([answer, done], ['Stopped: 1.', [['interrupt', undefined]]], line);
     assert.ok(isControl(line));
   }
+  for (const line of ['!stop 2', '!stop 2.', '!STOP  2 ']) {
+    const { answer, done } = await says(line);
+    assert.deepEqual([answer, done], ['Stopped in task 2: 3.', [['interrupt', 'second']]], line);
+    assert.ok(isControl(line));
+  }
+  const none = await says('!stop 7');
+  assert.equal(none.answer, 'There is no task 7, so all were stopped. Stopped: 1.');
+  assert.deepEqual(none.done, [['interrupt', undefined]]);
   assert.ok(!isControl('!stopp') && !isControl('stop') && !isControl('!run stop'));
 });

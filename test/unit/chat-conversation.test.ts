@@ -22,6 +22,8 @@ function scene() {
   const aborted: string[] = [];
   const refuses = new Set<string>();
   const waiting = new Set<string>();
+  const asking = new Set<string>();
+  const resumed: string[] = [];
   const brain = {
     createSession() {
       made.push(Promise.withResolvers<string>());
@@ -34,7 +36,7 @@ function scene() {
     async abort(session: string) {
       aborted.push(session);
     },
-    resume() {},
+    resume: ({ session }: { session: string }) => void resumed.push(session),
     events: (fn: (event: BrainEvent) => void) => {
       ears.push(fn);
     },
@@ -60,6 +62,7 @@ function scene() {
       matrix,
       roomOf: () => room,
       waits: (task) => waiting.has(task),
+      asks: (task) => asking.has(task),
       leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),
       log,
     });
@@ -75,19 +78,8 @@ function scene() {
     await settled();
   };
   return {
-    conversation,
-    tasks,
-    planning,
-    costs,
-    made,
-    prompts,
-    aborted,
-    refuses,
-    waiting,
-    tell,
-    said,
-    underWay,
-    start,
+    ...{ conversation, tasks, planning, costs, made, prompts, aborted, refuses, waiting, asking, resumed },
+    ...{ tell, said, underWay, start },
   };
 }
 const settled = () => new Promise(setImmediate);
@@ -197,16 +189,15 @@ test('ten quick messages are all told, and not one is said to be kept; where the
 
 test('after a stop the brain is told nothing before the owner speaks, also over a restart; then all of it at once', async () => {
   const s = scene();
+  s.tasks.add({ id: 'old', workspace: 'main', session: 's-old', title: 'old', createdAt: 0 });
   await s.underWay();
-  const old = { id: 'old', workspace: 'main', session: 's-old', title: 'old', createdAt: -1 };
-  s.tasks.add(old);
   await s.conversation.interrupt('main');
   assert.deepEqual([...new Set(s.aborted)].sort(), ['s-main', 's-old'], 'every session of the room ends');
   await s.conversation.over(page(), ended('killed'), false);
   await s.conversation.over(page(), ended('denied'), false);
   await settled();
   assert.deepEqual(s.prompts, []);
-  assert.match(s.tasks.halted('main'), /the owner stopped everything/);
+  assert.match(s.tasks.halted('main'), /the owner stopped this task/);
   const again = s.start();
   s.aborted.length = 0;
   again.listen();
@@ -233,25 +224,25 @@ test('what was on its way to the brain when it was stopped is ended as well', as
   assert.equal(s.aborted.length, 2, 'once at once, once more after what was on its way');
 });
 
-test('a new task ends the old one: nothing more is told to it, it may ask for nothing, its words bear its name', async () => {
+test('a new task leaves the one before at work: it is told its outcomes, and its words bear its name', async () => {
   const s = scene();
   await s.underWay();
   s.refuses.add('s-main');
   await s.conversation.hear('main', 'for the first');
   const task = s.conversation.newTask('main', 'second');
+  assert.equal(task.number, 2);
   s.refuses.clear();
   await s.conversation.over(page(), ended('succeeded'), false);
   await settled();
-  assert.deepEqual([s.prompts, s.tasks.owed()], [[], []]);
-  assert.ok(s.aborted.includes('s-main'));
-  assert.match(s.tasks.halted('main'), /this task is over/);
-  assert.equal(s.tasks.halted(task.id), '');
+  assert.match(s.prompts.join('\n'), /^s-main: for the first\n\nAction a\d+ ended with exit 0/);
+  assert.deepEqual([s.tasks.owed(), s.aborted], [[], []]);
+  assert.deepEqual([s.tasks.halted('main'), s.tasks.halted(task.id)], ['', '']);
   const says = { type: 'text', part: 'p', delta: '', text: 'still here', done: true } as const;
   s.said.length = 0;
   s.tell({ ...says, session: 's-main' });
   s.tell({ type: 'error', session: 's-main', code: 'model_key', message: 'refused' });
   await settled();
-  assert.deepEqual(s.said, ['agent (first):\n> still here', '⚠️ first: refused']);
+  assert.deepEqual(s.said, ['agent (first):\n> still here', 'first: ⚠️ refused']);
   const next = s.conversation.hear('main', 'hello');
   await settled();
   s.made[0]?.resolve('s2');
@@ -259,7 +250,120 @@ test('a new task ends the old one: nothing more is told to it, it may ask for no
   s.said.length = 0;
   s.tell({ ...says, session: 's2' });
   await settled();
-  assert.deepEqual([s.prompts, s.said], [['s2: hello'], ['agent:\n> still here']]);
+  assert.deepEqual([s.prompts.slice(1), s.said], [['s2: hello'], ['agent:\n> still here']]);
+  await s.conversation.hear('main', 'and you?', { task: s.conversation.taskIn('main', 'main') });
+  assert.equal(s.prompts.at(-1), 's-main: and you?', 'words go to the task that they name');
+  assert.equal(
+    s.conversation.taskIn('elsewhere', 'main').workspace,
+    'elsewhere',
+    'of their own workspace alone',
+  );
+  assert.equal(s.conversation.turnTo('main', 1)?.id, 'main');
+  assert.equal(s.conversation.turnTo('main', 9), undefined);
+  s.said.length = 0;
+  s.tell({ ...says, session: 's-main', part: 'q' });
+  await settled();
+  assert.deepEqual(s.said, ['agent:\n> still here']);
+});
+
+test('one task is stopped alone: the other goes on; it hears nothing before somebody speaks to it, also over a restart', async () => {
+  const s = scene();
+  await s.underWay();
+  s.tasks.add({ id: 'two', workspace: 'main', session: 's-two', title: 'second', createdAt: 0 });
+  await s.conversation.interrupt('main', 'main');
+  assert.deepEqual([...new Set(s.aborted)], ['s-main']);
+  assert.deepEqual([s.tasks.halted('main') !== '', s.tasks.halted('two')], [true, '']);
+  for (const task of ['main', 'two']) await s.conversation.over(page(task), ended('killed'), false);
+  await settled();
+  assert.match(s.prompts.join('\n'), /^s-two: Action a\d+ was KILLED/);
+  const again = s.start();
+  s.aborted.length = 0;
+  again.listen();
+  s.tell({ type: 'up' });
+  await settled();
+  assert.deepEqual([...new Set(s.aborted)], ['s-main'], 'a stop that did not reach it counts all the same');
+  await again.hear('main', 'to the second');
+  assert.deepEqual(s.prompts.slice(1), ['s-two: to the second'], 'who speaks to another does not wake it');
+  await again.hear('main', 'go on', { task: again.taskIn('main', 'main') });
+  assert.match(s.prompts[2] ?? '', /^s-main: Action a\d+ was KILLED[\s\S]*\n\ngo on$/);
+});
+
+test('a task takes its title from the first words told to it, cut at a word, and keeps it', async () => {
+  const s = scene();
+  const first = s.conversation.currentTask('main');
+  assert.equal(s.conversation.overview('main')[0]?.title, 'task 1');
+  const going = s.conversation.hear('main', 'Please  make the\nlogin work again on all phones we have');
+  await settled();
+  s.made[0]?.resolve('s1');
+  await going;
+  const title = 'Please make the login work again on all…';
+  assert.equal(s.tasks.get(first.id)?.title, title);
+  await s.conversation.hear('main', 'And now?');
+  assert.equal(s.tasks.get(first.id)?.title, title);
+  const leaks = s.conversation.newTask('main', '');
+  assert.match(await s.conversation.hear('main', 'AAAA-BBBB'), /Not told/);
+  assert.equal(s.tasks.get(leaks.id)?.title, '', 'what is not told is no title either');
+  s.conversation.newTask('main', 'x'.repeat(9));
+  assert.deepEqual(
+    s.conversation.overview('main').map((t) => [t.number, t.title, t.current]),
+    [
+      [1, title, false],
+      [2, 'task 2', false],
+      [3, 'x'.repeat(9), true],
+    ],
+  );
+});
+
+test('how each task stands; the list keeps what is at work, and of others the last eight of a week', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
+  const s = scene();
+  await s.underWay();
+  const stands = () => s.conversation.overview('main').map((t) => `${t.number} ${t.state}`);
+  assert.deepEqual(stands(), ['1 idle']);
+  s.tell({ type: 'busy', session: 's-main' });
+  s.tell({
+    type: 'todo',
+    session: 's-main',
+    todos: [
+      { text: 'a', state: 'completed' },
+      { text: 'b', state: 'pending' },
+    ],
+  });
+  s.tell({ type: 'cost', session: 's-main', dollars: 0.25, tokens: 9 });
+  await settled();
+  const { done, steps, dollars, state } = s.start().overview('main')[0] ?? {};
+  assert.deepEqual([done, steps, dollars, state], [1, 2, 0.25, 'idle'], 'kept over a restart');
+  assert.deepEqual(stands(), ['1 working']);
+  s.asking.add('main');
+  assert.deepEqual(stands(), ['1 waits for you']);
+  s.tell({ type: 'idle', session: 's-main' });
+  for (let n = 2; n <= 10; n++) {
+    t.mock.timers.tick(1);
+    s.conversation.newTask('main', `${n}`);
+  }
+  assert.deepEqual(stands(), ['1 waits for you', ...[3, 4, 5, 6, 7, 8, 9, 10].map((n) => `${n} idle`)]);
+  t.mock.timers.tick(8 * 86_400_000);
+  assert.deepEqual(stands(), ['1 waits for you', '10 idle'], 'what waits, and the current one');
+  s.conversation.turnTo('main', 4);
+  assert.deepEqual(stands(), ['1 waits for you', '4 idle']);
+  for (const { id } of s.tasks.all('main')) s.asking.add(id);
+  assert.throws(() => s.conversation.newTask('main', 'more'), /8 tasks are at work here, and none was begun/);
+});
+
+test('after a restart the brain follows the tasks that are listed; one that is archived once somebody speaks to it', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
+  const s = scene();
+  for (const id of ['old', 'main'])
+    s.tasks.add({ id, workspace: 'main', session: `s-${id}`, title: id, createdAt: 0 });
+  t.mock.timers.tick(8 * 86_400_000);
+  s.conversation.listen();
+  assert.deepEqual(s.resumed, ['s-main']);
+  await s.conversation.hear('main', 'you again', { task: s.conversation.taskIn('main', 'old') });
+  assert.deepEqual([s.resumed, s.prompts], [['s-main', 's-old'], ['s-old: you again']]);
+  assert.deepEqual(
+    s.conversation.overview('main').map(({ number }) => number),
+    [1, 2],
+  );
 });
 
 test('that the network was closed wakes no brain: it is told with the next words, once', async () => {
@@ -272,7 +376,7 @@ test('that the network was closed wakes no brain: it is told with the next words
   const before = prompts.length;
   const output = 'refused: GET https://example.org/x: no lease covers it';
   conversation.closed(lease, { ...ended('succeeded'), output });
-  conversation.closed(page('another'), ended('succeeded'));
+  conversation.closed(page('another'), { ...ended('succeeded'), output: 'another' });
   tell({ type: 'down' });
   tell({ type: 'up' });
   await settled();
@@ -289,7 +393,7 @@ test('only a reply to the card, or the next words before the agent spoke, are th
   await s.underWay();
   const told = async (text: string, about?: string): Promise<string> => {
     s.prompts.length = 0;
-    await s.conversation.hear('main', text, about);
+    await s.conversation.hear('main', text, about ? { about } : {});
     return s.prompts.join('');
   };
   const deny = async (): Promise<string> => {
@@ -435,9 +539,10 @@ test('a plan first: told once, over when a plan is approved or done without, not
   await underWay();
   const plan = (task = 'main') =>
     ({ action: { id: `a${++actions}`, kind: 'plan', task, requester: 'brain' } }) as unknown as Page;
-  assert.equal(await conversation.plan('main', 'mend it'), '');
+  const task = conversation.currentTask('main');
+  assert.equal(await conversation.plan(task, 'mend it'), '');
   assert.match(prompts.at(-1) ?? '', /^s-main: The owner wants to see a plan .*\n\nmend it$/s);
-  assert.match(conversation.describe('main').join(), /a plan first/);
+  assert.equal(conversation.overview('main')[0]?.plans, true);
   await conversation.hear('main', 'smaller steps');
   assert.equal(prompts.at(-1), 's-main: smaller steps');
   const told = prompts.length;
@@ -452,9 +557,9 @@ test('a plan first: told once, over when a plan is approved or done without, not
   await settled();
   assert.match(prompts.at(-1) ?? '', /APPROVED\. It is a plan/, 'in the same session');
   assert.ok(!planning.is('main'));
-  await conversation.plan('main', 'and now?');
-  assert.ok(conversation.withoutPlan('main'));
-  assert.ok(!conversation.withoutPlan('main') && !planning.is('main'));
+  await conversation.plan(task, 'and now?');
+  assert.ok(conversation.withoutPlan(task));
+  assert.ok(!conversation.withoutPlan(task) && !planning.is('main'));
   assert.deepEqual(said, []);
 });
 

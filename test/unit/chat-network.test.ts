@@ -1,4 +1,4 @@
-/** A lease of the network in the bot: whoever asked hears when it is open, and `!new` ends it. */
+/** A lease of the network in the bot: whoever asked hears when it is open, and a stop of its task ends it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
@@ -73,14 +73,17 @@ test('one that could not be opened is no way out: the call hears how it failed a
   assert.deepEqual(s.heard, ['over false']);
 });
 
-test('attack-38 a way out does not outlive its task: !new stops one that is open; the twin stops nothing else', async (t) => {
+test('attack-38 a way out ends with its task’s stop, and with no other’s; the twin runs beside it', async (t) => {
   const s = await scene(t);
   const stops = () => s.memory.entries.filter((e) => e.kind === 'stop').map((e) => e.action);
   await s.desk.ask({ ...asked, ...bash } as Asked);
   s.say('claimed', { executor: 'x' });
   s.say('running', { open: true });
-  await s.desk.endTask('other');
+  await s.desk.stop(workspace, owner.user, 'other');
+  await s.desk.stop('elsewhere', owner.user, 'task');
   assert.deepEqual(stops(), []);
-  await s.desk.endTask(workspace);
+  const { action: twin } = await s.desk.ask({ ...asked, ...bash, task: 'other' } as Asked);
+  await s.desk.stop(workspace, owner.user, 'task');
   assert.deepEqual(stops(), [s.action]);
+  assert.equal(s.book.state(twin), 'posted');
 });

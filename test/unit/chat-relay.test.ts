@@ -6,7 +6,7 @@ import { quiet } from '../../bot/src/room/ignored.ts';
 import { createRelay } from '../../bot/src/room/relay.ts';
 import type { Tour } from '../../bot/src/room/tour.ts';
 import { troubleStore } from '../../bot/src/room/troubles.ts';
-import type { Conversation } from '../../bot/src/tasks/conversation.ts';
+import type { Context, Conversation } from '../../bot/src/tasks/conversation.ts';
 import type { Evidence, Taken, WithMark } from '../../bot/src/types.ts';
 import { type Append, LedgerError } from '../../ledger/src/client.ts';
 import { makeBook } from '../../sandbox/src/claim.ts';
@@ -14,7 +14,14 @@ import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
 
 function scene() {
-  const state = { off: '' as string | undefined, master: owner.master, downFor: '', told: [] as string[][] };
+  const state = {
+    off: '' as string | undefined,
+    master: owner.master,
+    downFor: '',
+    told: [] as string[][],
+    to: [] as string[],
+  };
+  const more = { heard: new Map<string, string>(), stories: new Map<string, object[]>() };
   const interrupted: string[] = [];
   let troubled = () => '';
   const d = startDesk({ trouble: () => troubled() });
@@ -29,9 +36,11 @@ function scene() {
   });
   const conversation = {
     interrupt: async (workspace: string) => void interrupted.push(workspace),
-    currentTask: () => ({ id: 'task' }),
-    async hear(_: string, ...told: string[]) {
-      state.told.push(told);
+    taskIn: (_: string, id = 'task') => ({ id }),
+    heardIn: (event: string) => more.heard.get(event),
+    async hear(_: string, text: string, { about = '', line = '', task }: Context = {}) {
+      state.told.push([line ? `${line}\n\n${text}` : text, about]);
+      state.to.push(task?.id ?? '');
       return 'heard';
     },
   } as unknown as Conversation;
@@ -42,6 +51,7 @@ function scene() {
     troubled = () => troubles.why(room);
     const parts = {
       ...d,
+      ledger: { ...d.ledger, story: async (action: string) => more.stories.get(action) ?? [] } as never,
       conversation,
       troubles,
       tour,
@@ -85,7 +95,7 @@ function scene() {
   const say = (body: string) => event({ content: { msgtype: 'm.text', body } });
   const alarms = () =>
     d.memory.entries.filter((e) => e.kind === 'alarm').map((e) => JSON.parse(e.body) as { reason: string });
-  return { ...d, state, interrupted, relay: start(), start, event, say, alarms };
+  return { ...d, ...more, state, interrupted, relay: start(), start, event, say, alarms };
 }
 const replying = (to: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: to } } });
 const clear = { encrypted: false, evidence: undefined } as Partial<Taken>;
@@ -354,6 +364,47 @@ test('the agent is told what words reply to: an action by any message on it, els
   await words('> <@bot:x> x\n\n!pending', card);
   assert.match(s.said.at(-1) ?? '', /^#1 run a command/);
   assert.deepEqual(s.state.told.length, 6);
+  s.stop();
+});
+
+test('words go to the task of what they reply to or of their thread, else the current one; attack-45 an unverified device’s reply to none', async () => {
+  const s = scene();
+  const { action } = await s.desk.ask({ ...asked('make'), task: 'second' });
+  const card = s.cards.get(action)?.event ?? '';
+  const post = (txn: string) => s.matrix.post(room, 'm.room.message', { body: 'x' }, { txn });
+  const output = await post(`output-${action}`);
+  const words = await post('task-third-0e4c5d0e-4c5d-4c5d-8c5d-0e4c5d0e4c5d');
+  s.heard.set('$mine', 'fourth');
+  const old = await post('output-gone');
+  s.stories.set('gone', [{ kind: 'requested', body: JSON.stringify({ task: 'fifth' }) }]);
+  const threaded = (root: string, to?: string) => ({
+    'm.relates_to': {
+      ...{ rel_type: 'm.thread', event_id: root, is_falling_back: to === undefined },
+      'm.in_reply_to': { event_id: to ?? '$last' },
+    },
+  });
+  const cases: [task: string, relation: object][] = [
+    ['task', {}],
+    ['second', replying(card)],
+    ['second', replying(output)],
+    ['third', replying(words)],
+    ['fourth', replying('$mine')],
+    ['fifth', replying(old)],
+    ['task', replying('$unknown')],
+    ['second', threaded(card)],
+    ['fourth', threaded('$mine')],
+    ['third', threaded(card, words)],
+    ['task', threaded('$unknown')],
+  ];
+  for (const [task, relation] of cases) {
+    const content = { msgtype: 'm.text', body: 'go on', ...relation };
+    await s.relay.take(s.event({ content }, 'TABLET'));
+    await s.relay.take(s.event({ content }));
+    assert.equal(s.state.to.at(-1), task, JSON.stringify(relation));
+  }
+  assert.equal(s.state.to.length, cases.length, 'the tablet is not enrolled');
+  await s.relay.take(s.event({ content: { msgtype: 'm.text', body: '!run ls', ...replying(words) } }));
+  assert.equal(s.book.unfinished().at(-1)?.action.task, 'third', 'as does what is asked for');
   s.stop();
 });
 

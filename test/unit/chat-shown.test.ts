@@ -56,8 +56,9 @@ function talking() {
   createConversation({
     brain: { resume() {}, events: (fn: typeof ears.tell) => Object.assign(ears, { tell: fn }) },
     model: '',
+    planning: { is: () => false },
     hands: () => ({}),
-    tasks: { withSession: () => [], bySession: () => task, isCurrent: () => true, spoke() {} },
+    tasks: { all: () => [], bySession: () => task, isCurrent: () => true, spoke() {}, set() {} },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,

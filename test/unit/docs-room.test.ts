@@ -7,6 +7,8 @@ import type { CommandContext } from '../../bot/src/room/commands/command.ts';
 import { runCommand } from '../../bot/src/room/commands/table.ts';
 import { createOutages } from '../../bot/src/room/outages.ts';
 import { createOutcomes } from '../../bot/src/room/outcomes.ts';
+import { createRoster } from '../../bot/src/tasks/roster.ts';
+import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Content } from '../../bot/src/types.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
@@ -37,7 +39,11 @@ const below = (text: string): string => {
 test('docs/room.md shows the messages as they are', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: new Date('2026-01-01T14:02:00') });
   const ears: { take(entry: Entry): void } = { take() {} };
-  const d = startDesk({ onEntry: (entry) => ears.take(entry) });
+  const titles = new Map<string, string>();
+  const d = startDesk({
+    onEntry: (entry) => ears.take(entry),
+    titleOf: (task) => titles.get(task) ?? '',
+  });
   t.after(d.stop);
   Object.assign(
     ears,
@@ -108,6 +114,25 @@ test('docs/room.md shows the messages as they are', async (t) => {
   await pass(3);
   show(below(d.said.findLast((text) => text.includes('🛑 stopped')) ?? ''));
   show(below(d.said.findLast((text) => text.includes('❌ denied')) ?? ''));
+
+  const tasks = taskStore(d.db);
+  for (const [id, title] of ['fix the login', 'write the docs'].entries())
+    tasks.add({ id: `t${id}`, workspace, session: '', title, createdAt: 0 });
+  titles.set('t0', 'fix the login');
+  tasks.set('t0', { done: 2, steps: 5, dollars: 0.0312 });
+  const never = () => false;
+  const roster = createRoster({
+    tasks,
+    works: never,
+    plans: never,
+    waits: (id) => id === 't1',
+    asks: (id) => id === 't0',
+  });
+  const other = { kind: 'list', args: { path: 'src' }, workspace, task: 't0', requester: 'brain' };
+  await d.desk.ask(other as Asked);
+  show(last().split('\n').slice(0, 3).join('\n'));
+  show(await runCommand('!tasks', { ...context, conversation: { overview: roster.view } } as never));
+  await d.desk.stop(workspace, owner.user, 't0');
 
   const [ann, bob] = [person('ann'), person('bob')];
   for (const who of [ann, bob])

@@ -136,7 +136,8 @@ function scene() {
     },
   });
   const conversation = {
-    currentTask: () => ({ id: 'task' }),
+    taskIn: () => ({ id: 'task' }),
+    heardIn: () => undefined,
     hear: async () => 'heard',
     goOn() {},
   } as unknown as Conversation;

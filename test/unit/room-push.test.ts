@@ -100,19 +100,19 @@ test('ssh addresses of hosts that are known stand for https; what is neither is 
     assert.throws(() => repositoryOf(origin), /is not at https on port 443/, origin);
 });
 
-test('what was fetched is merged by a card for exactly that commit, which says what it brings and runs nothing of it', async () => {
+test('what was fetched is merged by a card for exactly that commit into exactly that, which says what it brings and runs nothing of it', async () => {
   const s = scene();
+  const own = 'b'.repeat(40);
   const brings = 'commits that main lacks: 1\n0123456 Mend it\r$(touch x)\n a | 2 +-\n';
-  await s.over('pull', `main\n${commit}\n${brings}`);
+  await s.over('pull', `main\n${commit}\ninto ${own}\n${brings}`);
   const [{ asked } = assert.fail()] = s.asked;
   assert.ok(asked.kind === 'bash' && asked.requester === '@ann:home');
   const lines = asked.args.script.split('\n');
-  assert.equal(
-    lines.pop(),
-    `git --no-replace-objects -c core.hooksPath=/dev/null -c core.fsmonitor=false merge --no-edit ${commit}`,
-  );
+  assert.equal(lines.pop(), `exec /usr/lib/pocketcoder/workspace.sh merge ${own} ${commit}`);
   assert.ok(lines.length === 4 && lines.every((line) => line.startsWith('# ')));
   const cut = scene();
   await cut.over('pull', '');
-  assert.match(cut.said.join(), /^Not asked to merge: what it brings is not known/);
+  await cut.over('pull', `main\n${commit}\n${brings}`);
+  assert.match(cut.said[0] ?? '', /^Not asked to merge: what it brings is not known/);
+  assert.match(cut.said[1] ?? '', /^Not asked to merge: what it is merged into is not known/);
 });

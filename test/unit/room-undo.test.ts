@@ -9,6 +9,7 @@ import type { Asked } from '../../ledger/src/action.ts';
 function scene() {
   const asked: { asked: Asked; id: string }[] = [];
   const told: string[] = [];
+  const others: string[] = [];
   const said: string[] = [];
   const undo = createUndo({
     desk: {
@@ -21,6 +22,7 @@ function scene() {
     book: { page: (id) => (asked.some((a) => a.id === id) ? ({} as Page) : undefined) },
     conversation: {
       currentTask: (workspace) => ({ id: `now-${workspace}` }) as never,
+      noteOthers: (...words) => void others.push(words.join(' ')),
       tell: async (task, text) => {
         told.push(`${task}: ${text}`);
         return '';
@@ -42,7 +44,7 @@ function scene() {
       { state: 'succeeded', size: first.length, first, ...rest } as Whole,
     );
   };
-  return { asked, told, said, over };
+  return { asked, told, others, said, over };
 }
 const text = 'returns: a\nfrom the tree 0123\n';
 
@@ -79,10 +81,11 @@ test('nothing is asked where the look failed, was not whole, or something else r
   );
 });
 
-test('the agent of the workspace’s task now is told of an undo that was done, and of no other', async () => {
+test('the agent of the workspace’s task now is told of an undo that was done, and of no other; those of its other tasks hear it with what comes next', async () => {
   const s = scene();
   await s.over('undo', { number: 3, difference: text }, text, { state: 'failed' });
-  assert.deepEqual(s.told, []);
+  assert.deepEqual([s.told, s.others], [[], []]);
   await s.over('undo', { number: 3, difference: text }, text);
+  assert.match(s.others.join(), /^now-main The owner UNDID [\s\S]* x$/);
   assert.match(s.told.join(), /^now-main: The owner UNDID what was done since action #3[\s\S]*returns: a/);
 });

@@ -55,6 +55,7 @@ async function scene() {
     });
   const stopped = new Set<string>();
   const warmed: string[] = [];
+  const dropped: string[] = [];
   const asked: string[] = [];
   let warm = Promise.resolve();
   let turn = Promise.resolve();
@@ -68,6 +69,7 @@ async function scene() {
       warmed.push(task);
       return warm;
     },
+    retire: async () => {},
     async run(_: unknown, id: string, script: Script) {
       runs.push({ id, script });
       await turn;
@@ -96,7 +98,9 @@ async function scene() {
       if (end) end();
       else stopped.add(id);
     },
-    drop: async () => {},
+    async drop({ task }: { task: string }) {
+      dropped.push(task);
+    },
     close() {},
   } as unknown as Tasks;
   const executor = startExecutor({ ledger, tasks, name: 'one', log: pino({ level: 'silent' }) });
@@ -108,6 +112,8 @@ async function scene() {
     /** What went into which terminal. */
     typed,
     warmed,
+    /** Whose container was asked to delete a copy of an output. */
+    dropped,
     /** What the executor wanted to write, whatever the ledger made of it. */
     asked,
     /** Containers take until the function that this returns is called. */
@@ -151,6 +157,19 @@ test('a control action has nothing to run: no container is made for it and nothi
   );
   assert.equal(s.warmed.length, 2, 'for the card and for the run of the other one');
   await s.stop();
+});
+
+test('what runs in a container of its own makes none for its task: neither by its card nor by its end', async () => {
+  const s = await scene();
+  const asked = { kind: 'push_look', args: { branch: '' }, task: 'task1', ...where } as Asked;
+  const look = makeAction(asked, defaultPolicy);
+  s.all(toApproval(look));
+  await s.over(look.id);
+  const twin = { ...someAction(), task: 'task1' } as Action;
+  s.all(toApproval(twin));
+  await s.over(twin.id);
+  await s.stop();
+  assert.deepEqual([s.warmed, s.dropped], [[look.id, 'task1', 'task1'], ['task1']]);
 });
 
 test('a screen is read beside what runs in its task, where another read waits; one that cannot be read says so', async () => {

@@ -78,6 +78,25 @@ test('attack-57 an undo begins where nothing writes, or not at all; what writes 
   assert.deepEqual(s.asked, ['w take 4']);
 });
 
+test('attack-57 a pull, which writes into .git, and an undo wait for each other; the twin, a push, only reads and waits for neither', async () => {
+  const s = scene();
+  const [pull, undo, push] = [s.request('pull'), s.request('undo'), s.request('push')];
+  await s.begin(pull);
+  assert.match(await s.begin(undo), /another action runs in this workspace.*nothing was undone/);
+  s.end(undo);
+  s.end(pull);
+  assert.equal(await s.begin(undo), '');
+  let begun = false;
+  const begins = s.begin(pull).then(() => {
+    begun = true;
+  });
+  assert.equal(await s.begin(push), '');
+  await new Promise(setImmediate);
+  assert.equal(begun, false);
+  s.end(undo);
+  await begins;
+});
+
 test('beside a terminal each action that writes has a snapshot of its own beginning, and nothing is undone until it ends', async () => {
   const s = scene();
   const [stays, one, two, undo] = ['terminal_open', 'bash', 'bash', 'undo'].map((kind) =>

@@ -8,7 +8,7 @@ import { fields, ScriptError, scriptOf, workspacePath } from '../../sandbox/src/
 type Ask = { [K in Asked['kind']]: Pick<Extract<Asked, { kind: K }>, 'kind' | 'args'> }[Asked['kind']];
 const script = (asked: Ask, sent?: Uint8Array) => {
   const whole = { ...asked, workspace: 'w', task: 't', requester: 'brain' } as Asked;
-  return scriptOf(makeAction(whole, defaultPolicy), false, sent);
+  return scriptOf(makeAction(whole, defaultPolicy), { sent });
 };
 /** A file to add, as its action names it. */
 const putting = (path: string, bytes: Uint8Array): Ask => ({

@@ -9,11 +9,12 @@ import { makeUse } from '../../sandbox/src/use.ts';
 type Named = { task: string; workspace: string };
 const [old, next] = ['old', 'next'].map((task) => ({ task, workspace: 'w' })) as [Named, Named];
 
-/** Two tasks of one workspace; what is open of the first is over by the look with that number. */
+/** A task that is idle and one that is not; what is open of the first is over by the look with that number. */
 function scene(overBy: number, fails: (look: number) => boolean = () => false) {
   const stopping = new AbortController();
   const use = makeUse();
-  for (const name of [old, next]) use.seen(name, Date.now());
+  use.seen(old, 1);
+  use.seen(next, Date.now());
   const retired: string[] = [];
   let looks = 0;
   const c = {

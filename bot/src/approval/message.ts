@@ -9,8 +9,8 @@ import { typedCode } from './tokens.ts';
 export type Message = {
   kind: string;
   text: string;
-  /** What an old client quoted above the words, and the event that they answer, in the clear: left out where there is none. */
-  context: { quote?: string; replyTo?: string };
+  /** What an old client quoted above the words, the event that they answer, and their thread's, in the clear: left out where there is none. */
+  context: { quote?: string; replyTo?: string; thread?: string };
   /** The code that the whole text may be, or ''. */
   code: string;
   /** What the text asks for and decides itself. */
@@ -22,12 +22,12 @@ export type Message = {
 /** @param content of a decrypted m.room.message, whatever it holds */
 export function messageIn(content: Content): Message {
   const kind = textOf(content['msgtype']);
-  const { text, quote, replyTo } = saidIn(content);
+  const { text, quote, replyTo, thread } = saidIn(content);
   const isText = kind === 'm.text';
   return {
     kind,
     text,
-    context: { ...(quote && { quote }), ...(replyTo && { replyTo }) },
+    context: { ...(quote && { quote }), ...(replyTo && { replyTo }), ...(thread && { thread }) },
     code: (isText && typedCode(text)) || '',
     act: isText ? actIn(text) : undefined,
     sent: sentIn(content),

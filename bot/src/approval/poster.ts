@@ -15,6 +15,8 @@ export type PosterOptions = {
   matrix: Matrix;
   cards: CardStore;
   book: Book;
+  /** What people call a task where the room speaks with another one now, else ''. */
+  titleOf(task: string): string;
 };
 export type Poster = {
   /** Shows an action's card and records it as posted. After a crash the same card, with the same secrets. */
@@ -26,7 +28,7 @@ export type Poster = {
   showChips(card: Card): Promise<void>;
 };
 
-export function createPoster({ ledger, matrix, cards, book }: PosterOptions): Poster {
+export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOptions): Poster {
   /** Whose phones a card has to wake. */
   const approvers = (): string[] => [
     ...new Set(book.enrolled().flatMap((d) => (atLeast(d.role, 'approves') ? [d.user] : []))),
@@ -46,12 +48,14 @@ export function createPoster({ ledger, matrix, cards, book }: PosterOptions): Po
     if (known) return known; // shown again after a crash: the same secrets, never a second set
     // Signed actions always take a poll; how sealed ones are answered the policy says.
     const sealed = !command && action.grade === 'sealed' && book.policy()[action.class]?.form === 'chip';
+    const title = titleOf(action.task);
     const [named, decoy] = sealed ? pickEmojis(cards.recentEmojis()) : ['', ''];
     const card: Card = {
       action: action.id,
       number,
       room: roomOf(action.workspace),
       digest,
+      ...(title && { title }),
       form: sealed ? 'chip' : 'poll',
       key: sealed ? sealedKey(named) : '',
       decoy: sealed ? sealedKey(decoy) : '',

@@ -8,6 +8,8 @@ export type Said = {
   quote: string;
   /** The event that they answer, or ''. It stands in the clear, so it says what is talked about and decides nothing. */
   replyTo: string;
+  /** The event that the thread they stand in began with, or ''; in the clear as well. */
+  thread: string;
 };
 
 /** What shows nothing. */
@@ -57,6 +59,7 @@ export function saidIn(content: Content): Said {
     text: commandIn(words) ?? words,
     quote: quoted.replace(/^> ?/gm, '').trim(),
     replyTo: isObject(answered) ? textOf(answered['event_id']) : '',
+    thread: isObject(relation) && relation['rel_type'] === 'm.thread' ? textOf(relation['event_id']) : '',
   };
 }
 

@@ -4,7 +4,7 @@ import { type Content, isObject, textOf } from '../types.ts';
 import { isBlank, type Said, saidIn } from './said.ts';
 
 /** A file from an enrolled device: where it is to go, its size as stated, where it lies and how it is opened, and the words that came with it. */
-export type Sent = Pick<Said, 'quote' | 'replyTo'> & {
+export type Sent = Pick<Said, 'quote' | 'replyTo' | 'thread'> & {
   what: 'file' | 'picture' | 'video' | 'sound';
   /** Below the workspace's root. */
   path: string;
@@ -61,7 +61,8 @@ export function sentIn(content: Content): Sent | string | undefined {
   if (!isObject(file))
     return 'That file was not encrypted, so nobody can tell whose it is: it was not taken. Send it again.';
   const size = isObject(info) ? Number(info['size']) || 0 : 0;
-  const { text, quote, replyTo } = saidIn(content);
+  const { text, quote, replyTo, thread } = saidIn(content);
   const words = filename && body !== filename && !isBlank(text) ? text.trim() : '';
-  return { what, path: `uploads/${safeName(filename || text)}`, size, file, words, quote, replyTo };
+  const context = { quote, replyTo, thread };
+  return { what, path: `uploads/${safeName(filename || text)}`, size, file, words, ...context };
 }

@@ -11,6 +11,8 @@ export type Card = {
   number: number;
   room: RoomId;
   digest: string;
+  /** What people call its task, where that was not the room's current one. */
+  title?: string;
   form: Form;
   key: string;
   decoy: string;

@@ -38,7 +38,7 @@ export type Decided = { do: 'decided'; card: Card; refused: string };
 export type Judged = Exclude<Verdict, Approval> | Decided;
 
 /**
- * Text from an enrolled device: for the brain or a command. What it replies to and the quote above it are context, no evidence.
+ * Text from an enrolled device: for the brain or a command. What it replies to, its thread and the quote above it are context, no evidence.
  * `yesTo` is the open card that it looks like a yes to.
  */
 export type Heard = {
@@ -46,6 +46,7 @@ export type Heard = {
   text: string;
   from: Person;
   replyTo?: string;
+  thread?: string;
   quote?: string;
   yesTo?: Card;
 };

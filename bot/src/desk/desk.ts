@@ -3,7 +3,6 @@
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
-import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import { isOver, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Asked, actionText, makeAction, sha256, withReads } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
@@ -52,10 +51,8 @@ export type Desk = {
   /** Carries out what the gatekeeper said of an event. Returns what a person should be told, or ''. */
   apply(verdict: Judged): Promise<string>;
   addPoll(number: number): Promise<string>;
-  /** Ends what runs and denies what waits in a workspace. Returns how many actions that were. */
-  stop(workspace: string, by: string): Promise<number>;
-  /** Ends what was granted for a workspace's task: it is over. */
-  endTask(workspace: string): Promise<unknown>;
+  /** Ends what runs and denies what waits in a workspace, or in one task of it. Returns how many actions that were. */
+  stop(workspace: string, by: string, task?: string): Promise<number>;
   /** Takes the plans of a task back that wait for an answer: it puts another one. */
   replacePlan(task: string): Promise<void>;
   /** Ends a terminal of the agent's own, which needs nobody's leave. Returns what to tell it. */
@@ -170,9 +167,11 @@ export function createDesk(o: DeskOptions): Desk {
       await poster.showPoll(card, page.action);
       return '';
     },
-    async stop(workspace, by) {
-      const plans = await grants.endOf(workspace, reasons.stopped); // first, so that no further step is covered
-      const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
+    async stop(workspace, by, task) {
+      const plans = await grants.endOf(workspace, reasons.stopped, task); // first, so that no further step is covered
+      const mine = book
+        .unfinished()
+        .filter((p) => p.action.workspace === workspace && (!task || p.action.task === task));
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
         const card = cards.get(action.id);
@@ -184,13 +183,6 @@ export function createDesk(o: DeskOptions): Desk {
         else await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: { by } }));
       }
       return mine.length + plans;
-    },
-    async endTask(workspace) {
-      const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
-      for (const { action } of mine.filter((p) => traits(p.action.kind).lasts))
-        if (isUnderWay(book.state(action.id)))
-          await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: {} }));
-      await grants.endOf(workspace, 'its task is over');
     },
     async replacePlan(task) {
       const mine = book.unfinished().filter((p) => p.action.task === task && p.action.kind === 'plan');

@@ -29,8 +29,8 @@ export type Grants = {
   leavePlan(page: Page): Promise<void>;
   /** Ends a lease or plan where it stands. Returns whether it did. */
   end(id: string, reason: string): Promise<boolean>;
-  /** Ends what stands for a workspace's tasks: plans, and reads that came with a card. Returns how many there were. */
-  endOf(workspace: string, reason: string): Promise<number>;
+  /** Ends what stands for a workspace's tasks, or for one: plans, and reads that came with a card. Returns how many there were. */
+  endOf(workspace: string, reason: string, task?: string): Promise<number>;
   /** A step that did not run ends its plan: what comes after it was approved to come after it. A stop ends its action's reads. */
   onEntry(entry: Entry): void;
   /** Puts a control action into effect where it is approved, once its grace is over. Never throws: the room is told. */
@@ -92,8 +92,10 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
       }
     },
     end,
-    async endOf(workspace, reason) {
-      const ofTasks = book.standing().filter((g) => g.kind !== 'lease' && g.workspace === workspace);
+    async endOf(workspace, reason, task) {
+      const ofTasks = book
+        .standing()
+        .filter((g) => g.kind !== 'lease' && g.workspace === workspace && (!task || g.task === task));
       for (const { id } of ofTasks) await end(id, reason);
       return ofTasks.length;
     },

@@ -32,7 +32,7 @@ const isEdited = ({ form, event }: Card): boolean => form === 'chip' && event !=
 /** What the card of an action says, its number and action aside. */
 export const cardContent = (card: Card, page: Page, line: string, more?: readonly string[]): Content =>
   isEdited(card)
-    ? message(answered(page.action, page, line, more))
+    ? message(answered(page.action, card, line, more))
     : message([{ line: `#${page.number} ${line}` }, ...(more ? [{ line: more.join(' · ') }] : [])]);
 
 /** Whether it is a lease of the network that was open once. */

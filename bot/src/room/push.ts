@@ -42,16 +42,18 @@ export const repositories =
     return { ...repository, ...(secret && { secret }) };
   };
 
-/** What stands in the agent's .git of hooks, watchers and other trees in a commit's place has no part in it. */
-const asShown = '--no-replace-objects -c core.hooksPath=/dev/null -c core.fsmonitor=false';
-
-/** The merge of exactly that commit; what it brings stands above it, each line a comment. */
+/**
+ * The merge of exactly that commit into the one that the branch is at, by image/workspace.sh, in which nothing of the agent's `.git` has
+ * a part but its commits; what it brings stands above it, each line a comment.
+ */
 function mergeOf(branch: string, commit: string, brings: string) {
-  const lines = [`${branch}, as it was fetched`, ...brings.trimEnd().split('\n')].map(
+  const [, own, rest = ''] = /^into ([0-9a-f]{40,64})\n([\s\S]+)$/.exec(brings) ?? [];
+  if (!own) throw new Error('what it is merged into is not known');
+  const lines = [`git merge of ${branch}, as it was fetched`, ...rest.trimEnd().split('\n')].map(
     (line) => `# ${line}\n`,
   );
   return {
-    script: `${lines.join('')}git ${asShown} merge --no-edit ${commit}`,
+    script: `${lines.join('')}exec /usr/lib/pocketcoder/workspace.sh merge ${own} ${commit}`,
     cwd: '.',
     env: {},
     timeout: 600,

@@ -19,6 +19,7 @@ import { nameOf } from '../show/action.ts';
 import { message } from '../show/blocks.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
+import type { Task } from '../tasks/tasks.ts';
 import {
   type Matrix,
   type RoomId,
@@ -32,7 +33,7 @@ import type { CommandContext } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
-import { repliedTo } from './replies.ts';
+import { type RepliedTo, repliedTo } from './replies.ts';
 import type { SentFiles } from './sent.ts';
 import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
@@ -54,7 +55,7 @@ export type RelayOptions = {
   costs: CommandContext['costs'];
   log: Logger;
 };
-const unrelated = { about: '', line: '' };
+const unrelated: RepliedTo = { about: '', line: '' };
 type Asks = Extract<Judged, { do: 'ask' }>;
 export type Relay = Guard & {
   /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
@@ -117,7 +118,7 @@ export function createRelay(o: RelayOptions): Relay {
 
   /** Commands and prompts may take long and must not hold up the next tap; what no crash may lose is waited for. */
   async function hear(
-    room: RoomId,
+    { room, wire, evidence }: Taken,
     workspace: string,
     v: Heard | Received | Asks,
     withMark: WithMark,
@@ -127,27 +128,30 @@ export function createRelay(o: RelayOptions): Relay {
     const user = from.user as string as CommandContext['user'];
     const devices = (of: string) => matrix.devicesNow(of as UserId);
     const recheck = () => guard.recheck(room);
+    let replied = unrelated;
+    const task = (): Task => conversation.taskIn(workspace, replied.task);
     const parts: CommandContext = {
-      ...{ desk, book, conversation, ledger, attention, health, devices, recheck, tour },
+      ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
       repository: o.repository,
       models: o.models,
       costs: o.costs,
       ...{ workspace, user, role: from.role },
     };
     attention.heard();
-    if (v.do === 'receive') conversation.goOn(workspace);
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
     // Before words count as taken they are with the conversation, so what they reply to is looked up here.
     const words = v.do === 'receive' ? v.sent : v;
-    const alone = 'command' in words || text.startsWith('!');
-    const { about, line } = alone ? unrelated : await repliedTo(o, room, words);
+    if (!('command' in words)) replied = await repliedTo(o, room, words);
+    if (v.do === 'receive') conversation.goOn(task().id);
     async function answer(): Promise<string> {
-      if (v.do === 'receive') return o.sentFiles.receive(v, line, parts);
+      if (v.do === 'receive') return o.sentFiles.receive(v, replied.line, parts);
       if (v.do === 'hear' && text.startsWith('!')) return runCommand(text, parts);
-      if (v.do === 'hear') return conversation.hear(workspace, line ? `${line}\n\n${text}` : text, about);
-      const task = conversation.currentTask(workspace).id;
-      await desk.ask({ ...v.command.act, workspace, task, requester: user }, { command: v.command });
+      const by = `${wire.sender} ${evidence?.device}`;
+      const context = { ...replied, task: task(), event: wire.event_id, by };
+      if (v.do === 'hear') return conversation.hear(workspace, text, context);
+      const asked = { ...v.command.act, workspace, task: task().id, requester: user };
+      await desk.ask(asked, { command: v.command });
       return '';
     }
     // Words to the agent are noted together with the mark that they were heard, so that no crash tells them twice.
@@ -207,7 +211,7 @@ export function createRelay(o: RelayOptions): Relay {
         if (yes) return say(t.room, yes, { replyTo: card.event });
         void matrix.readMarker(t.room, t.wire.event_id);
         if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
-        return hear(t.room, workspace, verdict, withMark);
+        return hear(t, workspace, verdict, withMark);
       }
       if (verdict.do === 'stop') {
         // The sandbox first: a brain that hangs must not hold up a stop.

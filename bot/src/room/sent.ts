@@ -30,7 +30,7 @@ export type SentFiles = {
   receive(
     received: Received,
     about: string,
-    c: Pick<CommandContext, 'desk' | 'conversation' | 'workspace' | 'user'>,
+    c: Pick<CommandContext, 'desk' | 'task' | 'workspace' | 'user'>,
   ): Promise<string>;
   /** Takes the next entry of the chain, so that files are told of in the order in which they came to be there. */
   onEntry(entry: Entry): void;
@@ -64,12 +64,12 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
   async function take(
     received: Received,
     about: string,
-    { desk, conversation, workspace, user }: Parameters<SentFiles['receive']>[2],
+    { desk, task: taskOf, workspace, user }: Parameters<SentFiles['receive']>[2],
   ): Promise<string> {
     const { what, size, words } = received.sent;
     if (size > mostSent) return tooLarge(mostSent);
     const { command, bytes } = await o.decide.receive(received);
-    const task = conversation.currentTask(workspace).id;
+    const task = taskOf().id;
     const action = idOf(received.evidence.event, sha256); // the one that this event decides
     const all = [about, words].filter(Boolean).join('\n\n');
     // Where asking fails it stays until the next start: the ledger may have taken it all the same.

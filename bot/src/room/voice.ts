@@ -1,9 +1,9 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { BrainEvent, Todo } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
-import { oneLine } from '../show/visible.ts';
-import type { Task, TaskStore } from '../tasks/tasks.ts';
+import { nameOf, type Task, type TaskStore } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import { spoken } from './prose.ts';
 import { type Status, statusMessage } from './status.ts';
@@ -16,9 +16,12 @@ export type Voice = {
   take(task: Task, e: SessionEvent): Promise<void>;
   /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
   before(session: string, call: Made): Promise<void>;
-  /** One line on what a task does. */
-  describe(task: Task): string;
+  /** A line of the bot's own on a task. */
+  say(task: Task, text: string): Promise<unknown>;
 };
+
+/** What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts). */
+const txnOf = ({ id }: Task): string => `task-${id}-${randomUUID()}`;
 
 /** Milliseconds that a card waits for the words before it: what tells of them may be broken. */
 const patience = 3000;
@@ -32,8 +35,8 @@ export function createVoice(o: {
   const { matrix, tasks, log } = o;
   const answers = new Map<string, { part: string; status: Status; text: string; stands: string }>();
   const lists = new Map<string, Status>();
-  const costs = new Map<string, number>();
-  const busy = new Set<string>();
+  /** Sessions with a turn under way, and where. */
+  const busy = new Map<string, RoomId>();
   /** The message in each room that the model cannot be reached: one an outage, edited once it answers. */
   const unreachable = new Map<RoomId, EventId>();
   /** Calls of the turn whose words stand, and who waits for that. */
@@ -41,9 +44,14 @@ export function createVoice(o: {
   const waiting = new Map<string, Set<() => void>>();
 
   /** The task's name where it is not the one that the room speaks with now. */
-  const titleOf = (task: Task): string => (tasks.isCurrent(task) ? '' : oneLine(task.title, 60));
-  const warn = (room: RoomId, text: string) =>
-    matrix.post(room, 'm.room.message', message(`⚠️ ${text}`, 'm.text'));
+  const titleOf = (task: Task): string => (tasks.isCurrent(task) ? '' : nameOf(task));
+  const statusOf = (task: Task): Status =>
+    statusMessage(matrix, o.roomOf(task.workspace), log, { txn: txnOf(task) });
+  const say = (task: Task, text: string, kind?: 'm.text') => {
+    const title = titleOf(task);
+    const content = message(title ? `${title}: ${text}` : text, kind);
+    return matrix.post(o.roomOf(task.workspace), 'm.room.message', content, { txn: txnOf(task) });
+  };
   const words = (task: Task, text: string, kind: 'm.text' | 'm.notice' = 'm.text') => {
     const title = titleOf(task);
     return spoken(title ? `agent (${title}):` : 'agent:', text, kind);
@@ -58,6 +66,7 @@ export function createVoice(o: {
     const answer = answers.get(task.session);
     if (!answer?.text.trim() || answer.stands === answer.text) return;
     answer.stands = answer.text;
+    tasks.set(task.id, { said: answer.text.slice(0, 300).toWellFormed(), touched: Date.now() });
     await answer.status.finish(words(task, answer.text));
   }
   async function finish(task: Task): Promise<void> {
@@ -73,7 +82,7 @@ export function createVoice(o: {
     if (answers.get(e.session)?.part !== e.part) await finish(task);
     const answer = answers.get(e.session) ?? {
       part: e.part,
-      status: statusMessage(matrix, room, log),
+      status: statusOf(task),
       text: '',
       stands: '',
     };
@@ -99,29 +108,33 @@ export function createVoice(o: {
           return;
         }
         case 'todo': {
-          const list = lists.get(e.session) ?? statusMessage(matrix, room, log);
+          const list = lists.get(e.session) ?? statusOf(task);
           lists.set(e.session, list);
+          const done = e.todos.filter(({ state }) => state === 'completed').length;
+          tasks.set(task.id, { done, steps: e.todos.filter(({ state }) => state !== 'cancelled').length });
           if (e.todos.length > 0) list.show(() => checklist(task, e.todos));
           return;
         }
         case 'busy':
-          busy.add(e.session);
+          busy.set(e.session, room);
           return matrix.typing(room, true);
         case 'idle':
           busy.delete(e.session);
           made.delete(e.session);
           await finish(task);
-          return matrix.typing(room, false);
+          return matrix.typing(room, [...busy.values()].includes(room));
         case 'error':
           await finish(task);
           if (e.code === 'aborted') return;
-          if (e.code !== 'model_unreachable') {
-            const title = titleOf(task);
-            await warn(room, title ? `${title}: ${e.message}` : e.message);
-          } else if (!unreachable.has(room)) unreachable.set(room, await warn(room, e.message));
+          if (e.code !== 'model_unreachable') await say(task, `⚠️ ${e.message}`, 'm.text');
+          else if (!unreachable.has(room))
+            unreachable.set(
+              room,
+              await matrix.post(room, 'm.room.message', message(`⚠️ ${e.message}`, 'm.text')),
+            );
           return;
         case 'cost':
-          costs.set(e.session, e.dollars);
+          tasks.set(task.id, { dollars: e.dollars });
       }
     },
     async before(session, call) {
@@ -135,9 +148,6 @@ export function createVoice(o: {
       });
       waiting.delete(key);
     },
-    describe({ title, session }) {
-      const cost = costs.get(session);
-      return `${title}: ${busy.has(session) ? 'working' : 'idle'}${cost ? ` · ${cost.toFixed(4)} $` : ''}`;
-    },
+    say,
   };
 }

@@ -4,14 +4,18 @@ import type { Card } from '../approval/store.ts';
 import { digestText } from '../approval/tokens.ts';
 import { actionBlocks, header } from './action.ts';
 import { type Block, type Content, message, toText } from './blocks.ts';
+import { oneLine } from './visible.ts';
 
 /** What of a card is shown with its action. */
-export type Secrets = Pick<Card, 'number' | 'digest' | 'decideBy' | 'key' | 'nonce' | 'code'>;
+export type Secrets = Pick<Card, 'number' | 'digest' | 'title' | 'decideBy' | 'key' | 'nonce' | 'code'>;
 
 const pollStart = 'org.matrix.msc3381.poll.start';
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
 
-type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy'>;
+type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy' | 'title'>;
+
+/** Whose card it is, as somebody's words: nothing in it can pass for the card's own lines. */
+const titled = (title = ''): Block[] => (title ? [{ said: oneLine(title, 60) }] : []);
 
 /** What is for auditors: a card's last line, and a short one. @param more what the ledger says of it */
 const proof = (action: Action, { digest }: Pick<Shown, 'digest'>, more: readonly string[] = []): Block => ({
@@ -22,6 +26,7 @@ const proof = (action: Action, { digest }: Pick<Shown, 'digest'>, more: readonly
 
 /** What every form of a card shows: header, the whole action, how to answer, digest. */
 const asking = (action: Action, s: Shown, how: readonly Block[] = []): Block[] => [
+  ...titled(s.title),
   header(action, s.number, s.decideBy),
   ...actionBlocks(action),
   ...how,
@@ -37,7 +42,13 @@ export const answered = (
   s: Omit<Shown, 'decideBy'>,
   line: string,
   more: readonly string[] = [],
-): Block[] => [header(action, s.number), ...actionBlocks(action), { line }, proof(action, s, more)];
+): Block[] => [
+  ...titled(s.title),
+  header(action, s.number),
+  ...actionBlocks(action),
+  { line },
+  proof(action, s, more),
+];
 
 /** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
 export const chipCard = (action: Action, s: Secrets): Block[] =>
@@ -147,6 +158,7 @@ export function told(
 /** For what is too long for a card: its head and tail, and where the rest and the code are. */
 export function longCard(action: Action, s: Secrets): { card: Content; file: string } {
   const blocks: Block[] = [
+    ...titled(s.title),
     header(action, s.number, s.decideBy),
     ...headAndTail(action),
     { line: 'read the file below: its last line has the code that approves it · tap ❌ to deny' },

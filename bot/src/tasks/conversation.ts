@@ -1,4 +1,4 @@
-/** Plain words to the brain and its answers to the room: one task is one session, one workspace has one current task. */
+/** Plain words to the brain and its answers to the room: one task is one session, and several of a workspace go on side by side. */
 import { randomInt } from 'node:crypto';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
@@ -8,10 +8,10 @@ import type { Costs } from '../brain/costs.ts';
 import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import { createVoice, type Made } from '../room/voice.ts';
-import { message } from '../show/blocks.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
 import type { Planning } from './planning.ts';
+import { createRoster, most, type Seen } from './roster.ts';
 import type { Task, TaskStore } from './tasks.ts';
 import { createTurns } from './turns.ts';
 
@@ -29,26 +29,44 @@ export type ConversationOptions = {
   roomOf(workspace: string): RoomId;
   /** Whether an action that a task's brain asked for is still to end. */
   waits(task: string): boolean;
+  /** Whether something of a task waits for an answer of its owner. */
+  asks(task: string): boolean;
   /** Why a text must not go to the brain, or ''. */
   leak(text: string): string;
   /** The picture that an action put into the workspace, if it was one and the task's model sees. */
   picture?(action: string, task: string): Promise<Picture | undefined>;
   log: Logger;
 };
+/**
+ * What goes with somebody's words: the task that they are for, the action that they reply to, a line on what that is, the event that
+ * they are, and the user and device that sent it.
+ */
+export type Context = { task?: Task; about?: string; line?: string; event?: string; by?: string };
 export type Conversation = {
   currentTask(workspace: string): Task;
-  /** Begins a conversation anew: those before it end, and nothing more is told to them. */
+  /** Begins a task, which is the current one; those before it go on. @throws Error where too many are at work */
   newTask(workspace: string, title: string): Task;
-  /** Words of an enrolled device. Returns what to say at once, or ''. @param about the action that they reply to, or '' */
-  hear(workspace: string, text: string, about?: string): Promise<string>;
+  /** The task of that number is the current one from now on. Undefined where there is none. */
+  turnTo(workspace: string, number: number): Task | undefined;
+  taskOf(workspace: string, number: number): Task | undefined;
+  /** The task of that id where it is one of this workspace's, else the current one. */
+  taskIn(workspace: string, id?: string): Task;
+  /** The task that somebody's words in that event were for. */
+  heardIn(event: string): string | undefined;
+  /** The tasks of a workspace that are not archived. */
+  overview(workspace: string): Seen[];
+  /** Words of an enrolled device, for the current task where they name no other. Returns what to say at once, or ''. */
+  hear(workspace: string, text: string, context?: Context): Promise<string>;
   /** As `hear`, of what is to be planned first. */
-  plan(workspace: string, text: string): Promise<string>;
+  plan(task: Task, text: string): Promise<string>;
   /** Does without the plan that was asked for. Returns whether one was. */
-  withoutPlan(workspace: string): boolean;
+  withoutPlan(task: Task): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
   tell(task: string, text: string, action: string): Promise<string>;
-  /** Somebody of an enrolled device turned to the agent again, by a file: a stop is over. */
-  goOn(workspace: string): void;
+  /** Notes what a workspace's other tasks are to hear with what comes next. @param key once each */
+  noteOthers(task: string, text: string, key: string): void;
+  /** Somebody of an enrolled device turned to this task again, by a file: a stop is over. */
+  goOn(task: string): void;
   /**
    * An action of the brain is over. `delivered` when its open tool call carried the outcome to it already; otherwise the
    * brain is prompted with it, as soon as it is there and was not told to stop.
@@ -57,13 +75,13 @@ export type Conversation = {
   /** A lease of the network that was open is over: its agent hears that along with what comes next. */
   closed(page: Page, outcome: Outcome): void;
   /**
-   * Ends every turn of this workspace's brain; it is told nothing more before somebody speaks, also over a restart. It
-   * stands at once; the promise is for the turns' ends. Never throws: a brain that is not there does nothing either.
+   * Ends the turns of all tasks of this workspace, or of one; each is told nothing more before somebody speaks to it, also
+   * over a restart. It stands at once; the promise is for the turns' ends. Never throws: a brain that is not there does nothing
+   * either.
    */
-  interrupt(workspace: string): Promise<void>;
+  interrupt(workspace: string, task?: string): Promise<void>;
   /** Resolves when what the brain said before this call stands in the room. */
   spoken(task: string, call: Made): Promise<void>;
-  describe(workspace: string): string[];
   /** Takes up the sessions of before a restart and begins to show what the brain says. */
   listen(): void;
   brainIsUp(): boolean;
@@ -72,6 +90,17 @@ export type Conversation = {
 const goOn =
   'Your last request was refused for its length; that is set right now. Go on with what you were asked.';
 
+/** Characters of a title that is taken from words. */
+const longestTitle = 40;
+
+/** The first of these words, for a task that nobody gave a title. */
+function titleFrom(text: string): string {
+  const all = text.trim().replace(/\s+/g, ' ');
+  if (all.length <= longestTitle) return all;
+  const some = all.slice(0, longestTitle + 1).replace(/ \S*$/, '');
+  return `${some.slice(0, longestTitle).toWellFormed()}…`;
+}
+
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
 
@@ -79,6 +108,7 @@ export function createConversation(o: ConversationOptions): Conversation {
   const { brain, tasks, planning, log } = o;
   const voice = createVoice(o);
   const turns = createTurns(tasks, o.waits);
+  const roster = createRoster({ ...o, works: turns.works, plans: planning.is });
   let up = false;
   const debts = brain && createDebts({ ...o, brain, turns }, () => up);
 
@@ -87,8 +117,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       up = e.type === 'up';
       if (!up) return turns.down();
       // A stop that did not reach it counts all the same.
-      const workspaces = new Set(tasks.withSession().map(({ workspace }) => workspace));
-      for (const workspace of workspaces) if (tasks.stopped(workspace)) void debts?.end(workspace);
+      void debts?.end(listed().filter(({ id }) => tasks.stopped(id)));
       void debts?.pay();
       return;
     }
@@ -98,24 +127,28 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
     if (e.type === 'cost') {
       const held = o.costs.take(task.id, e.session, e);
-      if (held) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(held, 'm.text'));
+      if (held) await voice.say(task, held);
       if (held) await brain?.abort(e.session);
     }
     if (e.type === 'learned') {
-      await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(e.message));
+      await voice.say(task, e.message);
       return void (await debts?.owe(task.id, goOn));
     }
     const say = turns.take(task, e);
-    if (say) await o.matrix.post(o.roomOf(task.workspace), 'm.room.message', message(say));
+    if (say) await voice.say(task, say);
     else if (e.type !== 'rest') await voice.take(task, e);
   }
 
+  const listed = (): Task[] =>
+    [...new Set(tasks.all().map(({ workspace }) => workspace))].flatMap(roster.listed);
+
   function newTask(workspace: string, title: string): Task {
-    const id = taskId();
-    const task = { id, workspace, session: '', title: title || `task ${id}`, createdAt: Date.now() };
-    tasks.add(task);
-    if (o.planFirst) planning.begin(id);
-    void debts?.end(workspace);
+    if (roster.listed(workspace).filter(({ id }) => roster.isAtWork(id)).length >= most)
+      throw new Error(
+        `${most} tasks are at work here, and none was begun: !stop N ends one, !tasks has them.`,
+      );
+    const task = tasks.add({ id: taskId(), workspace, session: '', title, createdAt: Date.now() });
+    if (o.planFirst) planning.begin(task.id);
     return task;
   }
   const currentTask = (workspace: string): Task => tasks.current(workspace) ?? newTask(workspace, '');
@@ -126,31 +159,56 @@ export function createConversation(o: ConversationOptions): Conversation {
     return leak && `⚠️ Not told to the agent: ${leak}.`;
   }
 
-  async function hear(workspace: string, text: string, about?: string): Promise<string> {
+  async function hear(
+    workspace: string,
+    text: string,
+    { task: of, about, line, event, by = '' }: Context = {},
+  ): Promise<string> {
     if (!debts) return noModel;
-    const task = currentTask(workspace);
-    const why = kept(`${task.title}\n${text}`);
+    const task = of ?? currentTask(workspace);
+    const title = task.title || titleFrom(text);
+    const why = kept(`${title}\n${text}`);
     if (why) return why;
-    tasks.goOn(workspace);
+    if (!task.title) tasks.setTitle(task.id, title);
+    tasks.set(task.id, { touched: Date.now() });
+    tasks.goOn(task.id);
+    if (event) tasks.heard(event, task.id, by);
     const denied = tasks.denied(task.id, about);
-    const words = denied ? `About action ${denied}, which was denied. The owner's reason: ${text}` : text;
-    const said = await debts.owe(task.id, planning.preface(task.id) + words);
-    return o.costs.paused(task.id) || said;
+    const words = line ? `${line}\n\n${text}` : text;
+    const said = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
+    const answer = await debts.owe(task.id, planning.preface(task.id) + said);
+    return o.costs.paused(task.id) || answer;
   }
 
   return {
     currentTask,
     newTask,
-    hear,
-    plan(workspace, text) {
-      if (debts) planning.begin(currentTask(workspace).id);
-      return hear(workspace, text);
+    turnTo(workspace, number) {
+      const task = tasks.byNumber(workspace, number);
+      if (task) tasks.choose(task.id);
+      return task;
     },
-    withoutPlan(workspace) {
-      const task = tasks.current(workspace);
-      const was = task !== undefined && planning.is(task.id);
-      if (was) planning.end(task.id);
+    taskOf: tasks.byNumber,
+    taskIn(workspace, id = '') {
+      const task = tasks.get(id);
+      return task?.workspace === workspace ? task : currentTask(workspace);
+    },
+    heardIn: (event) => tasks.wordsIn(event)?.task,
+    overview: roster.view,
+    hear,
+    plan(task, text) {
+      if (debts) planning.begin(task.id);
+      return hear(task.workspace, text, { task });
+    },
+    withoutPlan({ id }) {
+      const was = planning.is(id);
+      planning.end(id);
       return was;
+    },
+    noteOthers(task, text, key) {
+      const { workspace = '' } = tasks.get(task) ?? {};
+      for (const { id, session } of roster.listed(workspace))
+        if (session && id !== task) tasks.note(id, text, `${id}-${key}`);
     },
     async tell(task, text, action) {
       return debts ? kept(text) || debts.owe(task, text, action) : noModel;
@@ -162,33 +220,26 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (!task || requester !== 'brain') return;
       if (page.action.kind === 'plan' && outcome.state === 'applied') planning.end(of);
       const owed = { task: of, text: describeOutcome(action, outcome) };
-      const told = delivered || !debts || !tasks.isCurrent(task) || outcome.reason === reasons.replaced;
+      const told = delivered || !debts || outcome.reason === reasons.replaced;
       if (!tasks.tell(action, told ? undefined : owed) || tasks.halted(of)) return;
       if (outcome.state === 'denied') tasks.deny(action, of);
       void debts?.pay();
     },
     closed({ action: { id, task: of, requester } }, outcome) {
-      const task = tasks.get(of);
-      if (debts && task && requester === 'brain' && tasks.isCurrent(task))
-        tasks.note(of, describeOutcome(id, outcome), id);
+      if (debts && tasks.get(of) && requester === 'brain') tasks.note(of, describeOutcome(id, outcome), id);
     },
-    async interrupt(workspace) {
-      tasks.stop(workspace);
-      await debts?.end(workspace);
+    async interrupt(workspace, task) {
+      const these = roster.listed(workspace).filter(({ id }) => !task || id === task);
+      tasks.stop(workspace, task);
+      await debts?.end(these);
     },
     async spoken(task, call) {
       const session = tasks.get(task)?.session;
       if (session) await voice.before(session, call);
     },
-    describe(workspace) {
-      const task = tasks.current(workspace);
-      const first = task && planning.is(task.id) ? ' · a plan first' : '';
-      return [task ? voice.describe(task) + first : 'no task yet'];
-    },
     brainIsUp: () => up,
     listen() {
-      for (const { id, session, workspace } of tasks.withSession().filter(tasks.isCurrent))
-        brain?.resume({ session, task: o.hands(id, workspace), asked: tasks.asked(id).length > 0 });
+      if (debts) listed().forEach(debts.follow);
       // One after the other: two parts of one answer must not overtake each other.
       let chain: Promise<void> = Promise.resolve();
       brain?.events((event) => {

@@ -1,7 +1,7 @@
 /** What each brain has yet to be told, and telling it: kept until it was taken, in order, one brain after the other. */
 import type { Logger } from 'pino';
 import type { Acting, Brain, Picture } from '../brain/brain.ts';
-import type { Owed, Task, TaskStore } from './tasks.ts';
+import { nameOf, type Owed, type Task, type TaskStore } from './tasks.ts';
 import type { Turns } from './turns.ts';
 
 export type DebtsOptions = {
@@ -21,8 +21,10 @@ export type Debts = {
   owe(task: string, text: string, file?: string): Promise<string>;
   /** Tells each brain at once all that it is owed. What can't be told now is told again: soon while the brain is up. */
   pay(): Promise<void>;
-  /** Ends what the sessions of a workspace do, now and once more when nothing is on its way to them any longer. Never throws. */
-  end(workspace: string): Promise<void>;
+  /** Ends what the sessions of these tasks do, now and once more when nothing is on its way to them any longer. Never throws. */
+  end(tasks: readonly Pick<Task, 'id'>[]): Promise<void>;
+  /** The brain is told of a task's session, so that it follows it again. */
+  follow(task: Task): void;
 };
 
 const kept = 'The agent does not take that now. It is kept, and told to it as soon as it does.';
@@ -36,13 +38,22 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
   const { brain, tasks, turns, log } = o;
   /** Tasks whose brain takes nothing at present, and where that was said. */
   const toldKept = new Set<string>();
-  /** Sessions of earlier tasks that were ended: nothing begins a turn of theirs again. */
-  const over = new Set<string>();
+  /** Sessions that the brain was told of. */
+  const followed = new Set<string>();
+
+  function follow({ id, session, workspace }: Task): void {
+    if (!session || followed.has(session)) return;
+    followed.add(session);
+    brain.resume({ session, task: o.hands(id, workspace), asked: tasks.asked(id).length > 0 });
+  }
 
   /** A task's session is made with its first words: `!run` alone needs no brain. */
-  async function sessionOf({ id, title, workspace, session }: Task): Promise<string> {
-    if (session) return session;
-    const begun = await brain.createSession({ title, task: o.hands(id, workspace) });
+  async function sessionOf(task: Task): Promise<string> {
+    follow(task);
+    if (task.session) return task.session;
+    const { id, workspace } = task;
+    const begun = await brain.createSession({ title: nameOf(task), task: o.hands(id, workspace) });
+    followed.add(begun);
     tasks.setSession(id, begun);
     return begun;
   }
@@ -63,10 +74,9 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
   /** @returns false where it is to be tried again by itself */
   async function payTask(id: string, some: readonly Owed[]): Promise<boolean> {
     const task = tasks.get(id);
-    const lives = task && tasks.isCurrent(task);
-    if (lives && tasks.halted(id)) return true;
+    if (tasks.halted(id)) return true;
     try {
-      if (lives) await prompt(task, some);
+      if (task) await prompt(task, some);
     } catch (error) {
       log.warn({ task: id, err: error }, 'the brain was not told something yet');
       return false;
@@ -91,15 +101,13 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
     return line;
   }
 
-  async function endAll(workspace: string, last: boolean): Promise<void> {
-    const some = tasks.withSession(workspace).filter(({ session }) => !over.has(session));
-    const one = async (task: Task) => {
-      try {
-        await brain.abort(task.session);
-        if (last && !tasks.isCurrent(task)) over.add(task.session);
-      } catch (error) {
-        log.warn({ task: task.id, err: error }, 'the brain was not interrupted');
-      }
+  async function endAll(some: readonly Pick<Task, 'id'>[]): Promise<void> {
+    const one = async ({ id }: Pick<Task, 'id'>) => {
+      const session = tasks.get(id)?.session;
+      if (!session) return;
+      await brain
+        .abort(session)
+        .catch((error: unknown) => log.warn({ task: id, err: error }, 'the brain was not interrupted'));
     };
     await Promise.all(some.map(one));
   }
@@ -115,10 +123,11 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
       toldKept.add(task);
       return kept;
     },
-    end(workspace) {
-      const now = endAll(workspace, false);
-      line = line.then(() => endAll(workspace, true));
+    end(some) {
+      const now = endAll(some);
+      line = line.then(() => endAll(some));
       return now;
     },
+    follow,
   };
 }

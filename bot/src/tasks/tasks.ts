@@ -1,20 +1,47 @@
 /** Tasks: one conversation with the brain each, what each brain has yet to be told, and what it was told last. */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../database.ts';
+import { oneLine } from '../show/visible.ts';
 
-export type Task = { id: string; workspace: string; session: string; title: string; createdAt: number };
+export type Task = {
+  id: string;
+  /** Its number among the tasks of its workspace, from 1 on: what people call it by. */
+  number: number;
+  workspace: string;
+  session: string;
+  /** '' before anything was said to it. */
+  title: string;
+  createdAt: number;
+  /** When somebody last spoke to it or it to them, in milliseconds since 1970. */
+  touched: number;
+  /** Of the steps of its own list, where it has one, and how many there are. */
+  done: number;
+  steps: number;
+  dollars: number;
+  /** The beginning of what it said last. */
+  said: string;
+};
+export type NewTask = Pick<Task, 'id' | 'workspace' | 'session' | 'title' | 'createdAt'>;
+/** How people call it. */
+export const nameOf = ({ title, number }: Pick<Task, 'title' | 'number'>): string =>
+  oneLine(title, 60) || `task ${number}`;
 /** What a task's brain has yet to be told: an action's outcome, or somebody's words. */
 export type Owed = { id: string; task: string; text: string; outcome: boolean };
 export type TaskStore = {
-  /** From now on the workspace's current one: what an earlier one was owed is dropped. */
-  add(task: Task): void;
+  /** From now on the workspace's current one. Those before it go on. */
+  add(task: NewTask): Task;
+  /** From now on the workspace's current one. */
+  choose(id: string): void;
+  set(id: string, news: Partial<Pick<Task, 'touched' | 'done' | 'steps' | 'dollars' | 'said'>>): void;
+  setTitle(id: string, title: string): void;
   get(id: string): Task | undefined;
   bySession(session: string): Task | undefined;
   /** The task that plain words in this workspace's room go to. */
   current(workspace: string): Task | undefined;
   isCurrent(task: Pick<Task, 'id' | 'workspace'>): boolean;
-  /** Tasks that the brain has a session of, in all workspaces or in one. */
-  withSession(workspace?: string): Task[];
+  byNumber(workspace: string, number: number): Task | undefined;
+  /** All tasks of a workspace, or of all, from the one touched last on. */
+  all(workspace?: string): Task[];
   setSession(id: string, session: string): void;
   /**
    * Marks an action's outcome as told. Returns false when it was told before.
@@ -27,6 +54,10 @@ export type TaskStore = {
   note(task: string, text: string, key: string): void;
   /** As `owe`, before all else. */
   oweFirst(task: string, text: string): void;
+  /** Notes which task somebody's words were for, and who said them, so that what comes on them finds it. */
+  heard(event: string, task: string, by: string): void;
+  /** The task that the words in that event were for, and who said them. */
+  wordsIn(event: string): { task: string; by: string } | undefined;
   /** What brains have yet to be told, oldest first. */
   owed(): Owed[];
   paid(id: string): void;
@@ -34,10 +65,10 @@ export type TaskStore = {
   asked(task: string): string[];
   ask(task: string, text: string): void;
   answered(task: string): void;
-  /** The person stopped the work of this workspace, or spoke again: until then its brain is told nothing. */
-  stop(workspace: string): void;
-  goOn(workspace: string): void;
-  stopped(workspace: string): boolean;
+  /** Somebody stopped all tasks of a workspace, or one of them: its brain is told nothing before they speak to it. */
+  stop(workspace: string, task?: string): void;
+  goOn(task: string): void;
+  stopped(task: string): boolean;
   /** Why a task's brain is neither asked for nor told anything now, or ''. */
   halted(task: string): string;
   /** Notes that an action was denied, and that the very next words say why. */
@@ -57,33 +88,52 @@ export function taskStore(db: Database): TaskStore {
     CREATE TABLE IF NOT EXISTS told(action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS owed(action TEXT PRIMARY KEY, task TEXT, text TEXT) STRICT;
     CREATE TABLE IF NOT EXISTS asked(task TEXT, text TEXT) STRICT;
-    CREATE TABLE IF NOT EXISTS stopped(workspace TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS denied(action TEXT PRIMARY KEY, task TEXT, next INTEGER) STRICT;`);
-  const task = (where: string) =>
-    db.prepare(`SELECT * FROM task WHERE ${where} ORDER BY createdAt DESC, rowid DESC LIMIT 1`);
-  const byId = task('id = ?');
-  const bySession = task('session = ?');
-  const currentOf = task('workspace = ?');
+    CREATE TABLE IF NOT EXISTS halted(task TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS heard(event TEXT PRIMARY KEY, task TEXT, by TEXT) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS denied(action TEXT PRIMARY KEY, task TEXT, next INTEGER) STRICT;
+    CREATE TABLE IF NOT EXISTS task_use(task TEXT PRIMARY KEY, number INTEGER, chosen INTEGER, touched INTEGER,
+      done INTEGER DEFAULT 0, steps INTEGER DEFAULT 0, dollars REAL DEFAULT 0, said TEXT DEFAULT '') STRICT, WITHOUT ROWID;
+    INSERT OR IGNORE INTO task_use(task, number, chosen, touched)
+      SELECT id, row_number() OVER (PARTITION BY workspace ORDER BY rowid), rowid, createdAt FROM task;`);
+  const task = (where: string, by: string) =>
+    db.prepare(
+      `SELECT id, number, workspace, session, title, createdAt, touched, done, steps, dollars, said
+       FROM task JOIN task_use ON task = id WHERE ${where} ORDER BY ${by} DESC`,
+    );
+  const byId = task('id = ?', 'chosen');
+  const bySession = task('session = ?', 'chosen');
+  const currentOf = task('workspace = ?', 'chosen');
+  const numbered = task('workspace = ? AND number = ?', 'chosen');
+  const all = task("? IN ('', workspace)", 'touched');
   const current = (workspace: string) => currentOf.get(workspace) as Task | undefined;
   const isCurrent = ({ id, workspace }: Pick<Task, 'id' | 'workspace'>) => current(workspace)?.id === id;
   const run = (sql: string, ...values: (string | number)[]) => db.prepare(sql).run(...values);
-  const tasksOf = '(SELECT id FROM task WHERE workspace = ?)';
-  const stopped = (workspace: string): boolean =>
-    db.prepare('SELECT 1 FROM stopped WHERE workspace = ?').get(workspace) !== undefined;
+  const stopped = (of: string): boolean =>
+    db.prepare('SELECT 1 FROM halted WHERE task = ?').get(of) !== undefined;
   return {
-    add(t) {
+    add: (t) =>
       db.transaction(() => {
         db.prepare('INSERT INTO task VALUES(:id, :workspace, :session, :title, :createdAt)').run(t);
-        for (const table of ['owed', 'asked'])
-          run(`DELETE FROM ${table} WHERE task <> ? AND task IN ${tasksOf}`, t.id, t.workspace);
-      });
+        run(
+          `INSERT INTO task_use(task, number, chosen, touched) VALUES(?, (SELECT count(*) FROM task WHERE workspace = ?),
+             (SELECT coalesce(max(chosen), 0) + 1 FROM task_use), ?)`,
+          ...[t.id, t.workspace, Date.now()],
+        );
+        return byId.get(t.id) as Task;
+      }),
+    choose: (id) =>
+      void run('UPDATE task_use SET chosen = (SELECT max(chosen) + 1 FROM task_use) WHERE task = ?', id),
+    set(id, news) {
+      for (const [column, value] of Object.entries(news))
+        run(`UPDATE task_use SET ${column} = ? WHERE task = ?`, value, id);
     },
+    setTitle: (id, title) => void run('UPDATE task SET title = ? WHERE id = ?', title, id),
     get: (id) => byId.get(id) as Task | undefined,
     bySession: (session) => bySession.get(session) as Task | undefined,
     current,
     isCurrent,
-    withSession: (workspace = '') =>
-      db.prepare("SELECT * FROM task WHERE session <> '' AND ? IN ('', workspace)").all(workspace) as Task[],
+    byNumber: (workspace, number) => numbered.get(workspace, number) as Task | undefined,
+    all: (workspace = '') => all.all(workspace) as Task[],
     setSession: (id, session) => void run('UPDATE task SET session = ? WHERE id = ?', session, id),
     tell: (action, owed) =>
       db.transaction(() => {
@@ -110,6 +160,9 @@ export function taskStore(db: Database): TaskStore {
         of,
         text,
       ),
+    heard: (event, of, by) => void run('INSERT OR REPLACE INTO heard VALUES(?, ?, ?)', event, of, by),
+    wordsIn: (event) =>
+      db.prepare('SELECT task, by FROM heard WHERE event = ?').get(event) as ReturnType<TaskStore['wordsIn']>,
     asked: (of) =>
       db
         .prepare('SELECT text FROM asked WHERE task = ? ORDER BY rowid')
@@ -118,22 +171,18 @@ export function taskStore(db: Database): TaskStore {
     ask: (of, text) => void run('INSERT INTO asked VALUES(?, ?)', of, text),
     answered: (of) => void run('DELETE FROM asked WHERE task = ?', of),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
-    stop(workspace) {
+    stop(workspace, of = '') {
+      const these = "(SELECT id FROM task WHERE workspace = ? AND ? IN ('', id))";
       db.transaction(() => {
-        run('INSERT OR IGNORE INTO stopped VALUES(?)', workspace);
+        run(`INSERT OR IGNORE INTO halted ${these.slice(1, -1)}`, workspace, of);
         for (const table of ['denied', 'asked'])
-          run(`DELETE FROM ${table} WHERE task IN ${tasksOf}`, workspace);
+          run(`DELETE FROM ${table} WHERE task IN ${these}`, workspace, of);
       });
     },
-    goOn: (workspace) => void run('DELETE FROM stopped WHERE workspace = ?', workspace),
+    goOn: (of) => void run('DELETE FROM halted WHERE task = ?', of),
     stopped,
-    halted(id) {
-      const task = byId.get(id) as Task | undefined;
-      if (!task) return '';
-      if (stopped(task.workspace))
-        return 'the owner stopped everything; end your turn and wait for their words';
-      return isCurrent(task) ? '' : 'this task is over: the owner began another';
-    },
+    halted: (id) =>
+      stopped(id) ? 'the owner stopped this task; end your turn and wait for their words' : '',
     deny: (action, of) => void run('INSERT OR REPLACE INTO denied VALUES(?, ?, 1)', action, of),
     spoke: (of) => void run('UPDATE denied SET next = 0 WHERE task = ? AND next = 1', of),
     denied(of, about = '') {

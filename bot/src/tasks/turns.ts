@@ -7,6 +7,8 @@ export type Turns = {
   asked(task: Task, text: string): void;
   /** Takes an event of the task's session. Returns what to tell the room, or ''. */
   take(task: Task, e: BrainEvent): string;
+  /** Whether a turn of the task's is under way. */
+  works(task: string): boolean;
   /** It is away: what it does from now on began anew. */
   down(): void;
 };
@@ -59,6 +61,7 @@ export function createTurns(tasks: TaskStore, waits: (task: string) => boolean):
         tasks.answered(id);
       return e.type === 'rest' ? rest(id, e.prompts, e.whole) : '';
     },
+    works: (id) => working.has(id),
     down() {
       for (const some of [working, begun, fresh, cut]) some.clear();
     },

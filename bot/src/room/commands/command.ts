@@ -9,6 +9,7 @@ import type { Attention } from '../../desk/attention.ts';
 import type { Desk } from '../../desk/desk.ts';
 import { refused } from '../../desk/refusals.ts';
 import type { Conversation } from '../../tasks/conversation.ts';
+import type { Task } from '../../tasks/tasks.ts';
 import type { DeviceNow } from '../../types.ts';
 import type { Tour } from '../tour.ts';
 
@@ -30,6 +31,8 @@ export type CommandContext = {
   /** Looks at a troubled room again. Returns what to say. */
   recheck(): Promise<string>;
   workspace: string;
+  /** The task that it is for: that of what it replies to, else the current one. */
+  task(): Task;
   /** Who says it, and what they may do. */
   user: `@${string}`;
   role: Role;
@@ -122,10 +125,10 @@ export function valuesIn(takes: Way['takes'], text: string, plain: string): unkn
   return words.length > 0 ? undefined : values;
 }
 
-/** Asks for it by a card, in this workspace's task. The room shows the rest. */
+/** Asks for it by a card, in the task that it is for. The room shows the rest. */
 export async function ask(c: CommandContext, what: Pick<Asked, 'kind' | 'args'>): Promise<string> {
   const { workspace, user } = c;
-  const task = c.conversation.currentTask(workspace).id;
+  const task = c.task().id;
   try {
     await c.desk.ask({ ...what, workspace, task, requester: user } as Asked);
     return '';

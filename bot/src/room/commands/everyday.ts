@@ -1,7 +1,4 @@
-/** Commands that begin, look at and end work. */
-import { clock } from '../../show/action.ts';
-import { wishOf } from '../../show/kinds.ts';
-import { standsText } from '../progress.ts';
+/** Commands that run something, say how things stand, and are seldom needed. */
 import {
   ask,
   type Command,
@@ -13,9 +10,11 @@ import {
   way,
   word,
 } from './command.ts';
+import { pendingText, tasksText } from './tasking.ts';
 
 /** Seconds that a command of a person may run. */
 const longestRun = 600;
+const noneWaits = 'Nothing waits.';
 
 /** All workspaces, each with what waits in it. */
 function workspaces({ book, workspace }: CommandContext): string {
@@ -28,29 +27,13 @@ function workspaces({ book, workspace }: CommandContext): string {
   return [...lines, more].join('\n');
 }
 
-function pending({ book, workspace }: CommandContext): string {
-  const mine = book.unfinished().filter((p) => p.action.workspace === workspace);
-  const lines = mine.map((p) => {
-    const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
-    return `#${p.number} ${wishOf(p.action.kind)} · ${standsText(p, book) || `waits for you until ${until}`}`;
-  });
-  return lines.join('\n') || 'Nothing waits.';
-}
-
-async function stop({ conversation, desk, tour, workspace, user }: CommandContext): Promise<string> {
-  void conversation.interrupt(workspace);
-  const count = await desk.stop(workspace, user);
-  tour.did(workspace, 'stopped');
-  return count === 0 ? 'Nothing was running or waiting.' : `Stopped: ${count}.`;
-}
-
-function model({ conversation, models, workspace }: CommandContext, name?: string): string {
-  const { id } = conversation.currentTask(workspace);
+function model({ task, models }: CommandContext, name?: string): string {
+  const { id } = task();
   return name ? models.choose(id, name.toLowerCase()) : models.list(id);
 }
 
-async function more({ conversation, costs, workspace }: CommandContext): Promise<string> {
-  const { id } = conversation.currentTask(workspace);
+async function more({ conversation, costs, task }: CommandContext): Promise<string> {
+  const { id } = task();
   if (!costs.more(id)) return 'No cap holds this task, and nothing was done. !cost says what it took.';
   const goOn = 'You had reached what you may cost, and may go on now. Go on from where you were.';
   return (await conversation.tell(id, goOn, '')) || 'It goes on.';
@@ -71,43 +54,24 @@ export const everyday: readonly Command[] = [
     name: 'status',
     summary: 'how every part is, and what waits',
     everyday: true,
-    ways: [
-      way([], (c) =>
-        [...c.health(c.workspace), ...c.conversation.describe(c.workspace), pending(c)].join('\n'),
-      ),
-    ],
-  },
-  { name: 'pending', summary: 'what waits for your answer', everyday: true, ways: [way([], pending)] },
-  {
-    name: 'stop',
-    summary: 'end what runs, deny what waits, interrupt the agent',
-    everyday: true,
-    control: true,
-    ways: [way([], stop)],
+    ways: [way([], (c) => [...c.health(c.workspace), tasksText(c), pendingText(c) || noneWaits].join('\n'))],
   },
   {
-    name: 'new',
-    summary: 'start a new task: a fresh conversation and a fresh container',
-    everyday: true,
-    ways: [
-      way([optional(rest('TITLE'))], async ({ desk, conversation, workspace }, title = '') => {
-        await desk.endTask(workspace);
-        conversation.newTask(workspace, title);
-        return 'New task. What should it do?';
-      }),
-    ],
+    name: 'pending',
+    summary: 'what waits for your answer',
+    ways: [way([], (c) => pendingText(c) || noneWaits)],
   },
   {
     name: 'plan',
-    summary: 'say what should be planned first: nothing is done before you approve a plan',
+    summary: 'a plan first: nothing runs before it is approved',
     everyday: true,
     ways: [
-      way([oneOf('off')], ({ conversation, workspace }) =>
-        conversation.withoutPlan(workspace)
+      way([oneOf('off')], ({ conversation, task }) =>
+        conversation.withoutPlan(task())
           ? 'No plan is asked for any more: each action is asked for as usual.'
           : 'No plan was asked for.',
       ),
-      way([rest('TEXT')], ({ conversation, workspace }, text) => conversation.plan(workspace, text)),
+      way([rest('TEXT')], ({ conversation, task }, text) => conversation.plan(task(), text)),
     ],
   },
   { name: 'workspaces', summary: 'all workspaces, and what waits in each', ways: [way([], workspaces)] },
@@ -129,13 +93,6 @@ export const everyday: readonly Command[] = [
     ],
   },
   {
-    name: 'resume',
-    summary: 'after an alarm about this room: look again, and go on if it is as it was made',
-    least: 'approves',
-    control: true,
-    ways: [way([], (c) => c.recheck())],
-  },
-  {
     name: 'model',
     summary: 'which models there are, and which thinks here; or another for this task',
     ways: [way([optional(word('NAME'))], model)],
@@ -143,9 +100,7 @@ export const everyday: readonly Command[] = [
   {
     name: 'cost',
     summary: 'tokens and money by task and day',
-    ways: [
-      way([], ({ conversation, costs, workspace }) => costs.report(conversation.currentTask(workspace).id)),
-    ],
+    ways: [way([], ({ costs, task }) => costs.report(task().id))],
   },
   {
     name: 'more',

@@ -7,6 +7,7 @@ import { everyday } from './everyday.ts';
 import { files } from './files.ts';
 import { leasing } from './leasing.ts';
 import { rights } from './rights.ts';
+import { tasking } from './tasking.ts';
 
 const help: Command = {
   name: 'help',
@@ -17,9 +18,9 @@ const help: Command = {
 const groups: readonly [title: string, of: readonly Command[]][] = [
   ['Files', files],
   ['Who may do what', [...leasing, ...rights]],
-  ['Also', everyday.filter((c) => !c.everyday)],
+  ['Also', [...everyday, ...tasking].filter((c) => !c.everyday)],
 ];
-export const commands: readonly Command[] = [help, ...everyday, ...files, ...leasing, ...rights];
+export const commands: readonly Command[] = [help, ...everyday, ...tasking, ...files, ...leasing, ...rights];
 
 const told = (command: Command): string => `${usageOf(command)}: ${command.summary}`;
 

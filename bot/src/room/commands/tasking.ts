@@ -1,0 +1,117 @@
+/** Commands that begin, look at and end tasks, of which several go on side by side in a room. */
+import { isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
+import { changesText } from '../../gateway/outcome.ts';
+import { clock } from '../../show/action.ts';
+import { wishOf } from '../../show/kinds.ts';
+import { oneLine } from '../../show/visible.ts';
+import type { Task } from '../../tasks/tasks.ts';
+import { standsText } from '../progress.ts';
+import { type Command, type CommandContext, optional, type Parameter, rest, way } from './command.ts';
+
+/** A task by its number: without the mark of actions, so that `!stop #7` is no task's. */
+const taskNumber: Parameter<number> = {
+  name: 'N',
+  read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),
+};
+
+/** What waits or is under way in this room, or in one of its tasks. */
+export function pendingText({ book, workspace }: CommandContext, task = ''): string {
+  const mine = book
+    .unfinished()
+    .filter(({ action }) => action.workspace === workspace && (!task || action.task === task));
+  return mine
+    .map((p) => {
+      const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
+      return `#${p.number} ${wishOf(p.action.kind)} · ${standsText(p, book) || `waits for you until ${until}`}`;
+    })
+    .join('\n');
+}
+
+/** The tasks of this room, a line each; the one that plain words go to is marked. */
+export function tasksText({ conversation, workspace }: CommandContext): string {
+  const lines = conversation.overview(workspace).map((t) => {
+    const plan = t.plans ? ' · a plan first' : '';
+    const todo = t.steps > 0 ? ` · todo ${t.done} of ${t.steps}` : '';
+    const cost = t.dollars > 0 ? ` · ${t.dollars.toFixed(4)} $` : '';
+    return `${t.current ? '▶ ' : ''}${t.number} ${t.title}: ${t.state}${plan}${todo}${cost}`;
+  });
+  return lines.join('\n') || 'no task yet';
+}
+
+/** What changed in the workspace by the last actions of a task. */
+function changedText({ book }: CommandContext, task: string): string[] {
+  const lines = book.over().flatMap(({ action, number, story }) => {
+    const end = action.task === task && story.find((e) => isOver(e.kind));
+    const { changes } = end ? (JSON.parse(end.body) as { changes?: Changes }) : {};
+    const text = changesText(changes);
+    return text ? [`#${number} ${wishOf(action.kind)}: ${text}`] : [];
+  });
+  return lines.slice(-3);
+}
+
+/** Makes a task the current one, and says how it stands. @param more what else is said of it */
+function turnTo(c: CommandContext, n: number, more: (task: Task) => readonly string[]): string {
+  const task = c.conversation.turnTo(c.workspace, n);
+  if (!task) return `There is no task ${n} here. !tasks lists them.`;
+  const last = task.said ? [`It said last: “${oneLine(task.said, 300)}”`] : [];
+  return [`What you say goes to task ${n} now.`, tasksText(c), ...last, ...more(task)].join('\n');
+}
+
+/** @param n of a task; all are stopped where there is none of that number */
+async function stop(c: CommandContext, n?: number): Promise<string> {
+  const { conversation, desk, tour, workspace, user } = c;
+  const task = n === undefined ? undefined : conversation.taskOf(workspace, n);
+  void conversation.interrupt(workspace, task?.id);
+  const count = await desk.stop(workspace, user, task?.id);
+  tour.did(workspace, 'stopped');
+  const all = n !== undefined && !task ? `There is no task ${n}, so all were stopped. ` : '';
+  const what = task ? ` in task ${n}` : '';
+  return all + (count === 0 ? `Nothing was running or waiting${what}.` : `Stopped${what}: ${count}.`);
+}
+
+export const tasking: readonly Command[] = [
+  {
+    name: 'stop',
+    summary: 'end what runs, waits and thinks, in task N or all',
+    everyday: true,
+    control: true,
+    ways: [way([taskNumber], stop), way([], (c) => stop(c))],
+  },
+  {
+    name: 'new',
+    summary: 'begin another task; those before it go on',
+    everyday: true,
+    ways: [
+      way([optional(rest('TITLE'))], ({ conversation, workspace }, title = '') => {
+        const { number } = conversation.newTask(workspace, title);
+        return `New task ${number}. What should it do?`;
+      }),
+    ],
+  },
+  {
+    name: 'tasks',
+    summary: 'all tasks, and how each stands',
+    everyday: true,
+    ways: [way([], tasksText)],
+  },
+  {
+    name: 'task',
+    summary: 'speak with task N',
+    everyday: true,
+    ways: [way([taskNumber], (c, n) => turnTo(c, n, () => []))],
+  },
+  {
+    name: 'resume',
+    summary:
+      'go on with task N, with what it said, did and waits for; alone, after an alarm about this room: look again, and go on if it is as it was made',
+    least: 'approves',
+    control: true,
+    ways: [
+      way([taskNumber], (c, n) =>
+        turnTo(c, n, ({ id }) => [pendingText(c, id) || 'Nothing waits.', ...changedText(c, id)]),
+      ),
+      way([], (c) => c.recheck()),
+    ],
+  },
+];
