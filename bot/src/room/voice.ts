@@ -17,7 +17,7 @@ export type Voice = {
   /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
   before(session: string, call: Made): Promise<void>;
   /** A line of the bot's own on a task. */
-  say(task: Task, text: string): Promise<unknown>;
+  say(task: Task, text: string, kind?: 'm.text'): Promise<unknown>;
 };
 
 /** What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts). */

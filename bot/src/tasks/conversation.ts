@@ -127,7 +127,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
     if (e.type === 'cost') {
       const held = o.costs.take(task.id, e.session, e);
-      if (held) await voice.say(task, held);
+      if (held) await voice.say(task, held, 'm.text');
       if (held) await brain?.abort(e.session);
     }
     if (e.type === 'learned') {
