@@ -79,13 +79,3 @@ test('a look at a model has it call a tool for real, asks nobody, and says what 
   });
   assert.deepEqual(faults(), []);
 });
-
-for (const family of ['openai', 'openai-compatible', 'anthropic', 'google'] as const)
-  test(`${family}: an answer that breaks off in the middle`, async () => {
-    const session = await begin(`cut-${family}`);
-    stack.models.choose(`cut-${family}`, ownName(family));
-    const from = stack.events.length;
-    const came = there.came.length;
-    await stack.turn(session, 'please cut').catch((e) => console.log(String(e)));
-    console.log(family, there.came.length - came, stack.events.slice(from));
-  });

@@ -56,10 +56,13 @@ test('other endings of a turn', () => {
 });
 
 test('a turn that is tried again says why', () => {
-  assert.equal(troubleOfRetry('Too Many Requests').code, 'model_limit');
-  const { code, message } = troubleOfRetry('The model at x cannot be reached.');
+  assert.equal(troubleOfRetry('Too Many Requests', false).code, 'model_limit');
+  const { code, message } = troubleOfRetry('The model at x cannot be reached.', false);
   assert.equal(code, 'model_unreachable');
   assert.match(message, /tries again by itself.*The model at x/);
+  const half = troubleOfRetry('terminated', true);
+  assert.equal(half.code, 'model_unreachable');
+  assert.match(half.message, /broke off in the middle.*half of it.*terminated/);
 });
 
 for (const [what, tokens, said] of [

@@ -197,10 +197,11 @@ test('a limit that was not known ends the turn and is told as learned; a known o
       },
     },
   });
-  feed(status('busy'), refused(4096));
+  feed(status('busy'), refused(4096), refused(128_000), refused(128_000));
   await new Promise(setImmediate);
   assert.deepEqual(ended, [session]);
   assert.deepEqual(told.at(-1), { type: 'learned', session, message: 'takes 4096' });
+  assert.ok(!told.some(({ type }) => type === 'error'), 'what its turn meets besides is no news');
   feed(status('idle'), status('busy'), refused(128_000));
   const last = told.at(-1);
   assert.equal(last?.type === 'error' && last.code, 'output_limit');

@@ -116,13 +116,16 @@ export function withoutThoughts(text: string): string {
   return after === undefined ? text : after.trimStart();
 }
 
-/** The reason a turn is being tried again; all there is of it is its text. */
-export function troubleOfRetry(message: string): Trouble {
+/** The reason a turn is being tried again; all there is of it is its text. @param half whether words of the answer were said */
+export function troubleOfRetry(message: string, half: boolean): Trouble {
   // OpenCode tries again where a figure in the refusal looks like a status to it, as 1500 does.
   const limit = limitIn(message);
   if (limit) return { ...told(limit.what === 'output' ? 'output_limit' : 'too_long'), limit };
   if (/rate|quota|limit|too many|overloaded/i.test(message)) return told('model_limit');
-  return { ...told('model_unreachable'), message: `${words.model_unreachable} (${firstLine(message)})` };
+  const why = half
+    ? 'The answer broke off in the middle: what stands above is half of it. It is asked for again, from its beginning.'
+    : words.model_unreachable;
+  return { code: 'model_unreachable', message: `${why} (${firstLine(message)})` };
 }
 
 const told = (code: keyof typeof words): Trouble => ({ code, message: words[code] });

@@ -35,6 +35,10 @@ export function translator(
   const assistant = new Map<string, string>();
   /** Parts that have not ended, as far as they were told. */
   const texts = new Map<string, string>();
+  /** Sessions whose turn is being ended, for a limit that was learned: what else it meets is no news. */
+  const ending = new Set<string>();
+  /** Sessions that are in the middle of saying something, as far as it is known. */
+  const saying = new Set<string>();
   /** The last words of each message of the turn. */
   const lasts = new Map<string, string>();
   /** Parts that were told to their end, and messages that were told to be cut off. */
@@ -47,6 +51,8 @@ export function translator(
 
   const state = (session: string, is: boolean) => {
     if (is === busy.has(session)) return;
+    saying.delete(session);
+    ending.delete(session);
     if (is) busy.add(session);
     else busy.delete(session);
     // At the start of a turn, not at its end: the last words may come after that was told.
@@ -77,10 +83,12 @@ export function translator(
     const shown = withoutThoughts(text);
     const stood = withoutThoughts(before ?? '');
     const delta = shown.startsWith(stood) ? shown.slice(stood.length) : shown;
+    if (shown !== '') saying.add(session);
     if (shown !== '') tell({ type: 'text', session, part, delta, text: shown, done });
   };
 
   const part = (p: Part) => {
+    if (p.type === 'step-finish') saying.delete(p.sessionID);
     if (p.type === 'tool' && p.state.status === 'running')
       tell({ type: 'call', session: p.sessionID, tool: toolOf(p.tool), args: p.state.input });
     if (p.type !== 'text' || p.synthetic || !assistant.has(p.messageID)) return;
@@ -107,7 +115,9 @@ export function translator(
     refusals.set(session, mine);
     const times = (mine.get(trouble.code) ?? 0) + 1;
     mine.set(trouble.code, times);
+    if (ending.has(session)) return;
     const learned = trouble.limit && learn(session, trouble.limit);
+    if (learned) ending.add(session);
     if (learned) return void end(session).then(() => tell({ type: 'learned', session, message: learned }));
     if (times > 1 && trouble.code !== 'aborted') void end(session);
     if (times === (trouble.code === 'too_long' ? 2 : 1))
@@ -136,7 +146,7 @@ export function translator(
         const { status } = event.properties;
         state(of, status.type !== 'idle');
         if (status.type !== 'retry' || status.attempt !== 1) return;
-        const trouble = troubleOfRetry(status.message);
+        const trouble = troubleOfRetry(status.message, saying.delete(of));
         return trouble.limit ? refused(of, trouble) : tell({ type: 'error', session: of, ...trouble });
       }
       case 'session.idle':
