@@ -225,19 +225,19 @@ test('attack-02 of every kind of action there is: taps and votes by the server, 
   }
   /** What is said after all of that comes after it. */
   const handled = () => hears(rig.phone, '!pending', 'thaw');
-  for (const round of [all.filter((kind) => kind !== 'thaw'), ['thaw'] as const]) {
-    // Nothing but a thaw is approved while all is frozen, and no thaw is asked for before.
+  // Nothing but a thaw is approved while all is frozen, and no thaw is asked for otherwise.
+  for (const round of [['thaw'] as const, all.filter((kind) => kind !== 'thaw')]) {
     if (round.length === 1) await (await rig.ledger.connect('operator')).append({ kind: 'frozen', body: {} });
     const open = await openEach(rig, round);
-    for (const one of open) await forge(one);
+    await Promise.all(open.map(forge));
     await (round.length === 1 ? handled() : genuine(rig));
     for (const { kind, action } of open)
       assert.deepEqual(await rig.storyOf(action), ['requested', 'posted'], kind);
-    for (const { kind, action, card } of open) {
-      const answer = await approve(rig.phone, card);
+    const answered = await Promise.all(open.map(({ card }) => approve(rig.phone, card)));
+    for (const [i, { kind, action }] of open.entries()) {
       const { body } = await rig.reached(action, 'approved', 'denied', 'void');
       const { evidence } = JSON.parse(body) as { evidence?: { event: string } };
-      assert.equal(evidence?.event, answer, `${kind} is approved by its own answer`);
+      assert.equal(evidence?.event, answered[i], `${kind} is approved by its own answer`);
     }
   }
 });

@@ -1,7 +1,7 @@
 /** Pushes by real executors, containers, proxies and git, to a repository behind TLS and a login: exactly what the card said, or nothing. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -152,14 +152,16 @@ test('attack-60 a branch that moved between the card and its yes: what the card 
 });
 
 test('attack-60 a card counts what comes on top of the last push of its branch, which no reference of the agent’s decides; the twin, a branch that was never pushed, from the import on', async () => {
+  await runs('echo pushed > a && git commit -qam "Pushed"');
+  assert.equal((await approved(await pushOf((await look('main')).output))).kind, 'succeeded');
   await runs(
     'echo 4 > a && git commit -qam "On top" && git update-ref refs/remotes/origin/main HEAD && git branch -f never',
   );
   const subjects = async (branch: string) => (await look(branch)).output.split('\n').slice(2);
   const [count, ...top] = await subjects('main');
   const told = top.filter((line) => /^[0-9a-f]{7} /.test(line)).map((line) => line.slice(8));
-  assert.deepEqual([count, told], ['commits since its last push or pull: 2', ['On top', 'Not on the card']]);
-  assert.equal((await subjects('never'))[0], 'commits since the import: 4');
+  assert.deepEqual([count, told], ['commits since its last push or pull: 1', ['On top']]);
+  assert.equal((await subjects('never'))[0], 'commits since the import: 5');
 });
 
 test('attack-60 a card that does not tell the truth of its commit pushes nothing, nor what would rewrite a branch; the twin is pushed', async () => {
@@ -179,7 +181,7 @@ test('attack-60 a card that does not tell the truth of its commit pushes nothing
     assert.deepEqual([kind, said], ['failed', why]);
   }
   await runs(
-    'git checkout -qb other HEAD~2 && echo x > b && git add b && git commit -qm "Beside it" && git branch -f moved',
+    'git checkout -qb other HEAD~3 && echo x > b && git add b && git commit -qm "Beside it" && git branch -f moved',
   );
   const beside = (await look()).output;
   const forced = await approved(await pushOf((await look('moved')).output));
@@ -301,6 +303,16 @@ function annPushes(name: string, text: string, subject: string): string {
   anns('push', '-q');
   return anns('rev-parse', 'HEAD');
 }
+/** She has what was pushed. */
+function annFollows(): void {
+  if (existsSync(ann())) anns('pull', '-q');
+  else execFileSync('git', ['clone', '-q', '-b', 'main', join(repositories.root, 'mine.git'), ann()]);
+}
+/** Nothing is left of what tests before planted in the agent's repository. */
+const clean = () =>
+  runs(
+    'git checkout -qf main && git reset -q --hard; (git replace -d $(git replace); rm -f .git/hooks/*; git config --remove-section core; git config core.bare false) > /dev/null 2>&1',
+  );
 const pull = async (branch = '') =>
   approved(await asks('pull', { host, path: '/mine.git', secret: 'MINE', branch }));
 /** The card that follows what a pull fetched. */
@@ -325,11 +337,9 @@ async function mergeOf(output: string): Promise<Action> {
 }
 
 test('a pull fetches what others pushed and shows what it would bring; nothing is merged by it, and then exactly that is', async () => {
-  await runs(
-    'git checkout -qf main && git reset -q --hard && git replace -d $(git replace) && rm -f .git/hooks/* && git config --remove-section core && git config core.bare false',
-  );
+  await clean();
   assert.equal((await approved(await pushOf((await look()).output))).kind, 'succeeded');
-  execFileSync('git', ['clone', '-q', '-b', 'main', join(repositories.root, 'mine.git'), ann()]);
+  annFollows();
   const none = await pull();
   assert.deepEqual([none.kind, none.output], ['failed', 'it has no commits that main lacks\n']);
 
@@ -368,9 +378,10 @@ test('attack-63 neither settings, attributes nor hooks of the agent’s run in a
   const lines = (first: string, last: string) => `${first}\n2\n3\n4\n5\n6\n7\n8\n${last}\n`;
   const write = (text: string, subject: string) =>
     runs(`printf %s '${text}' > song && git add song && git commit -qm '${subject}'`);
+  await clean();
   await write(lines('1', '9'), 'A song');
   assert.equal((await approved(await pushOf((await look()).output))).kind, 'succeeded');
-  anns('pull', '-q');
+  annFollows();
   const theirs = annPushes('song', lines('one', '9'), 'Its beginning');
   await write(lines('1', 'nine'), 'Its end');
   const own = await runs(
@@ -417,8 +428,8 @@ test('attack-63 neither settings, attributes nor hooks of the agent’s run in a
     echo '* merge=mine filter=mine diff=mine' > .git/info/attributes && rm -f ran`);
   const again = await approved(await mergeOf(output));
   assert.equal(again.kind, 'succeeded', again.output);
-  const clean =
+  const ran =
     'cat ran 2> /dev/null || { mv kept .git/config; rm -rf ~/.gitconfig .git/hooks .git/info ran; }';
-  assert.equal(await runs(clean), '', 'nothing of it ran');
+  assert.equal(await runs(ran), '', 'nothing of it ran');
   assert.equal(await runs(made), `${song}${song}${own}\n${theirs}\n${name} ${email}`);
 });
