@@ -53,6 +53,7 @@ before(async () => {
       timeline[Number(event.slice(1))] = String(content['body']);
     },
     typing: async () => {},
+    redact: async () => {},
   } as unknown as Matrix;
   conversation = createConversation({
     brain: stack.brain,
@@ -138,6 +139,25 @@ test('!new leaves a turn that goes on; a stop of its task alone ends it, and the
   await conversation.hear('main', '!say Here I am.');
   await until('the answer', () => said('agent:\n> Here I am.'), { seconds: 30 });
   assert.ok(said(`agent (${old.title}):`), 'what the old one said last bears its name');
+});
+
+test('two tasks at once: each answers by its name; what is said while one works waits for its end, as it was last edited', async () => {
+  const one = conversation.newTask('main', 'one');
+  const two = conversation.newTask('main', 'two');
+  stack.model.mode = 'slow';
+  await conversation.hear('main', `!say ${'and so '.repeat(80)}on.`, { task: one });
+  await until('its first words', () => said('agent (one):\n> and so'), { seconds: 30 });
+  const asked = requests();
+  await conversation.hear('main', '!say It was wrong.', { task: one, event: '$e', by: 'me' });
+  assert.ok(!conversation.amend('$e', '!say It was the other.', 'another'));
+  assert.ok(conversation.amend('$e', '!say It was right.', 'me'));
+  assert.equal(requests(), asked, 'it waits');
+  await conversation.hear('main', '!say Two is here.', { task: two });
+  await until('the answer of the other', () => said('agent:\n> Two is here.'), { seconds: 60 });
+  stack.model.mode = 'ok';
+  await until('what waited', () => said('agent (one):\n> It was right.'), { seconds: 60 });
+  assert.ok(!said('It was wrong.') && !said('It was the other.'));
+  assert.deepEqual(tasks.owed(), []);
 });
 
 test('a question that was being answered when the brain was killed is asked again and answered', async () => {
