@@ -248,7 +248,7 @@ test('a model that refuses our key is told in the room, in words; after that all
   assert.ok(model);
   model.mode = 'refuse-key';
   await hears(phone, 'Are you there?', '⚠️ The model refused our key. Nothing was done.');
-  await hears(phone, '!model', 'The model is scripted');
+  await hears(phone, '!model', '▶ openai-compatible scripted · 128,000 tokens');
   model.mode = 'ok';
   await hears(phone, 'And now?', 'You said: And now?');
 });
