@@ -16,7 +16,7 @@ import pino from 'pino';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
 import { createModels } from '../../bot/src/brain/models.ts';
 import { connectOpenCode } from '../../bot/src/brain/opencode.ts';
-import { openDatabase, openDatabase } from '../../bot/src/database.ts';
+import { openDatabase } from '../../bot/src/database.ts';
 import { tokensFrom } from '../../bot/src/gateway/hold.ts';
 import { createGateway } from '../../bot/src/gateway/server.ts';
 import { renderModel, renderOpencode } from '../../config/brain/render.ts';
@@ -74,6 +74,7 @@ const options = {
   host: '127.0.0.1',
   url: 'http://127.0.0.1:4098',
   network: false,
+  token: tokensFrom(openDatabase(':memory:')),
   bound: () => ({}),
 };
 const gateway = createGateway({ ...options, log });
