@@ -7,7 +7,7 @@ import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
 import { createBook } from './approval/view.ts';
-import { createCosts } from './brain/costs.ts';
+import { briefly, createCosts } from './brain/costs.ts';
 import { createModels } from './brain/models.ts';
 import { connectOpenCode } from './brain/opencode.ts';
 import { pictureIn } from './brain/pictures.ts';
@@ -52,7 +52,10 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const db = openDatabase(join(stateDir, 'bot.sqlite'));
   const cards = cardStore(db, pollAnswers);
   const store = taskStore(db);
-  const costs = createCosts(db, c.spend ?? {}, (task) => store.get(task)?.title ?? '');
+  const costs = createCosts(db, c.spend ?? {}, (id) => {
+    const task = store.get(id);
+    return task ? nameOf(task) : '';
+  });
   /** A task that reached its cap is told nothing either, and a look at a model asks nobody. */
   const halted = (task: string) => store.halted(task) || costs.paused(task) || probing(task);
   const tasks = { ...store, halted };
@@ -103,7 +106,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     halted,
   });
   const sandboxOf = (workspace: string) => c.tools[workspace] ?? c.tools[''] ?? 'not known';
-  const asks = createAsks(desk, book);
+  const asks = createAsks(desk, book, planning.is);
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
   const gateway = createGateway({
@@ -149,6 +152,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
   });
   const board = createBoard({
+    today: () => briefly(costs.today()),
     ...{ db, matrix, cards, book, lists, down: outages.down, log },
     // Where nobody spoke to the agent there is nothing to watch.
     overview: (workspace) => conversation.overview(workspace).filter(({ id }) => tasks.get(id)?.session),

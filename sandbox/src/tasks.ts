@@ -83,8 +83,17 @@ export type Tasks = {
    * @param outputs its copies of outputs go too: all of them are recorded
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
-  /** Runs the script in a copy of a workspace, which is gone when this resolves, to how it ended, the end of its output, and what it did to the copy. @throws SandboxError where nothing was run */
-  trial(name: TaskName, id: string, script: Script): Promise<{ outcome: Outcome; end: string; did: string }>;
+  /**
+   * Runs the script in a copy of a workspace, which is gone when this resolves, to how it ended, the end of its output, and what it did
+   * to the copy.
+   * @param stands whether it is still to be tried, once the copy is there @throws SandboxError where nothing was run
+   */
+  trial(
+    name: TaskName,
+    id: string,
+    script: Script,
+    stands: () => boolean,
+  ): Promise<{ outcome: Outcome; end: string; did: string }>;
   /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
   keep(workspace: string, ...words: string[]): Promise<Kept>;
   /** What the task's terminal shows: that of the running action, or of the last. @throws Docker's own error */
@@ -134,6 +143,8 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   const stops = new Set<string>();
+  /** Copies of workspaces in which something is tried, from before it begins until all is told of it. */
+  const trying = new Set<string>();
   const carried = new Map<string, Carried>();
   const carriedFor = (name: TaskName) =>
     [...carried].filter(([, { name: other }]) => keyOf(other) === keyOf(name));
@@ -228,11 +239,15 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   }
 
   return {
-    async trial(name, id, script) {
+    async trial(name, id, script, stands) {
+      trying.add(keyOf(name));
       try {
         await fillCopy(docker, place, name);
         const { exit, text } = await keepers.ask(name.workspace, ['take', '1']);
         if (exit !== 0) throw new SandboxError(`${text.trim()}; nothing was run`);
+        // Its copy took a while: whoever stopped it, or decided on what it tries, did so before anything began.
+        if (stops.has(id)) throw new SandboxError('it was stopped; nothing was run');
+        if (!stands()) throw new SandboxError('what it was to try waits no more; nothing was run');
         const outcome = await carry(name, id, runFrame(id, script), script.timeout, () => {});
         const end = await endOf(outcome);
         return { outcome, end, did: (await keepers.ask(name.workspace, ['did', '1'])).text };
@@ -240,6 +255,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
         stops.delete(id);
         await feeders.remove(name, true);
         await removeCopies(docker, place, name.workspace);
+        trying.delete(keyOf(name));
       }
     },
     warm: async (name) => void (await feeders.of(name)),
@@ -258,12 +274,13 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       stops.add(id);
       if (egress.end(id, reasons.stopped)) return;
       if (terminals.end(id, reasons.stopped)) return;
+      if (name.copyOf && !carried.has(id)) return; // not begun yet, or over: its container is not made for that
       endAfter(id, patience, why.stop);
       (await feeders.of(name)).send(killFrame(id));
     },
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
-      if (feeders.removing(name) || carriedFor(name).length > 0) return;
+      if (feeders.removing(name) || carriedFor(name).length > 0 || trying.has(keyOf(name))) return;
       for (const all of [egress, terminals]) all.endOf(name, retired);
       await feeders.remove(name, outputs);
     },

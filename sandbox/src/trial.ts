@@ -20,16 +20,24 @@ export async function tryOut(
   own: string,
   { workspace, args }: Action<'try'>,
 ): Promise<Outcome> {
-  const waits = book
-    .open()
-    .map(book.request)
-    .find(({ number, action }) => number === args.number && action.workspace === workspace);
-  if (!waits || !tried.includes(waits.action.kind) || last(book.story(waits.id), 'claimed'))
+  const look = () =>
+    book
+      .open()
+      .map(book.request)
+      .find(
+        ({ id, number, action: { kind, workspace: where } }) =>
+          number === args.number &&
+          where === workspace &&
+          tried.includes(kind) &&
+          !last(book.story(id), 'claimed'),
+      );
+  const waits = look();
+  if (!waits)
     throw new SandboxError(
       `#${args.number} is no command and no change of a file that waits here; nothing was run`,
     );
   const { outcome, end, did } = await tasks
-    .trial(copyFor(own, workspace), own, scriptOf(waits.action))
+    .trial(copyFor(own, workspace), own, scriptOf(waits.action), () => look() !== undefined)
     .catch((error: unknown) => {
       if (signal.aborted || error instanceof SandboxError) throw error;
       throw new SandboxError(`it was not tried to its end: ${messageOf(error)}; its copy is thrown away`);

@@ -58,7 +58,7 @@ before(async () => {
   conversation = createConversation({
     brain: stack.brain,
     hands: (task, workspace) => stack.gateway.open({ task, workspace }),
-    costs: { take: () => '', paused: () => '' },
+    costs: { take: () => '', of: () => ({ dollars: 0, tokens: 0 }), paused: () => '' },
     tasks,
     lists: { set() {} },
     planning: planningStore(openDatabase(':memory:')),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Evidence } from '../../bot/src/approval/verdict.ts';
-import { type Asked, makeAction } from '../../ledger/src/action.ts';
+import { type Asked, digestOf, makeAction } from '../../ledger/src/action.ts';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { asked, startDesk, workspace } from '../harness/desk.ts';
 import { aPolicy, controlWay, owner, type Person } from '../harness/ledger-chain.ts';
@@ -51,6 +51,26 @@ test('🛑 ends a plan that stands: its next step is asked for', async () => {
   assert.equal(stateOf(d, first.action), 'requested leased denied');
   const second = await d.desk.ask(step('two'));
   assert.equal(stateOf(d, second.action), 'requested posted');
+  d.stop();
+});
+
+test('🛑 ends what was covered and claimed while it was being taken back', async () => {
+  const d = startDesk();
+  const lease = await granted(d, 'lease', ['one']);
+  const made = makeAction(step('one'), d.book.policy());
+  const put = (author: string, kind: string, body: object) =>
+    d.put({ author, kind, action: made.id, body: { digest: digestOf(made), ...body } });
+  d.put({ author: 'bot', kind: 'requested', action: made.id, body: made });
+  const { append } = d.wide;
+  d.wide.append = async (entry) => {
+    if (entry.kind === 'void') {
+      put('bot', 'leased', { lease, use: 1 });
+      put('executor', 'claimed', { executor: 'one' });
+    }
+    return append(entry);
+  };
+  assert.equal(await d.desk.stop(workspace, owner.user), 1);
+  assert.equal(stateOf(d, made.id), 'requested leased claimed stop');
   d.stop();
 });
 

@@ -189,7 +189,7 @@ test('🛑 ends reads that are given while it is carried out, and lets none be g
 });
 
 test('calls become one plan where that takes no more answers and one card shows it; reads do not that the first card leases', () => {
-  const putTogether = (d: Desk, ...all: Asked[]) => createAsks(d.desk, d.book).together(all);
+  const putTogether = (d: Desk, ...all: Asked[]) => createAsks(d.desk, d.book, () => false).together(all);
   const d = offering();
   const plan = putTogether(d, step('a'), step('b'));
   assert.ok(plan?.kind === 'plan' && plan.requester === 'brain' && plan.task === 'task');
@@ -201,6 +201,8 @@ test('calls become one plan where that takes no more answers and one card shows 
   d.stop();
   const none = offering({ mode: 'ask' });
   assert.equal(putTogether(none, read('a'), read('b'))?.kind, 'plan', 'where no card leases them');
+  const first = createAsks(none.desk, none.book, () => true).together([read('a'), read('b')]);
+  assert.equal(first, undefined, 'nor where a plan is wanted first: two reads are none');
   assert.equal(putTogether(none, plan, plan), undefined, 'a plan holds no plans');
   const long = 'echo\n'.repeat(120);
   assert.equal(putTogether(none, step(long))?.kind, 'plan');

@@ -12,11 +12,11 @@ import type { Matrix } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
 /** A brain that makes sessions when it is told to, and remembers what it was prompted with. */
-function scene() {
+function scene(caps: Parameters<typeof createCosts>[1] = { task_tokens: 1000 }) {
   const db = openDatabase(':memory:');
   const tasks = taskStore(db);
   const planning = planningStore(db);
-  const costs = createCosts(db, { task_tokens: 1000 }, () => '');
+  const costs = createCosts(db, caps, () => '');
   const made: PromiseWithResolvers<string>[] = [];
   const prompts: string[] = [];
   const aborted: string[] = [];
@@ -357,8 +357,8 @@ test('how each task stands; the list keeps what is at work, and of others the la
   });
   s.tell({ type: 'cost', session: 's-main', dollars: 0.25, tokens: 9 });
   await settled();
-  const { done, steps, dollars, state } = s.start().overview('main')[0] ?? {};
-  assert.deepEqual([done, steps, dollars, state], [1, 2, 0.25, 'idle'], 'kept over a restart');
+  const { done, steps, spent, state } = s.start().overview('main')[0] ?? {};
+  assert.deepEqual([done, steps, spent, state], [1, 2, '0.2500 $', 'idle'], 'kept over a restart');
   assert.deepEqual(stands(), ['1 working']);
   s.asking.add('main');
   assert.deepEqual(stands(), ['1 waits for you']);
@@ -712,4 +712,16 @@ test('a task that reached its cap: its turn is ended, the room told once, words 
   await spends(2210);
   assert.equal(said.length, 2, 'by as much again, and no more');
   assert.ok(!costs.more('another'));
+});
+
+test('a cap of the day holds every task of that day, each at its next cost; told once', async () => {
+  const { conversation, tasks, tell, aborted, said, underWay } = scene({ day_tokens: 1000 });
+  await underWay();
+  tasks.add({ id: 'two', workspace: 'main', session: 's-two', title: 'second', createdAt: 0 });
+  for (const session of ['s-main', 's-two']) tell({ type: 'busy', session });
+  for (const session of ['s-main', 's-two']) tell({ type: 'cost', session, dollars: 0, tokens: 1000 });
+  await settled();
+  assert.deepEqual(aborted, ['s-main', 's-two']);
+  assert.equal(said.filter((line) => line.includes('⏸')).length, 1);
+  assert.match(await conversation.hear('main', 'and now?'), /What you said is kept\./);
 });

@@ -145,10 +145,18 @@ test('docs/room.md shows the messages as they are', async (t) => {
   ]);
   const task: Seen = {
     ...{ id: 'task', number: 1, title: 'Greet by name', done: 1, steps: 3 },
-    ...{ state: 'working', dollars: 0.0312, plans: false, current: true },
+    ...{ state: 'working', spent: '0.0312 $', plans: false, current: true },
   };
   const pins = { ...d.matrix, pin: async () => {} };
-  await createBoard({ ...d, matrix: pins, lists, overview: () => [task], down: () => [], log }).look();
+  await createBoard({
+    ...d,
+    matrix: pins,
+    lists,
+    overview: () => [task],
+    today: () => '0.2100 $',
+    down: () => [],
+    log,
+  }).look();
   show(last());
   await d.desk.stop(workspace, owner.user);
   by(slow.action, 'killed', { exit: null, signal: 'SIGKILL', reason: 'stopped', output: '' });
@@ -160,11 +168,12 @@ test('docs/room.md shows the messages as they are', async (t) => {
   for (const [id, title] of ['fix the login', 'write the docs'].entries())
     tasks.add({ id: `t${id}`, workspace, session: '', title, createdAt: 0 });
   titles.set('t0', 'fix the login');
-  tasks.set('t0', { done: 2, steps: 5, dollars: 0.0312 });
+  tasks.set('t0', { done: 2, steps: 5 });
   const works = () => false;
   const roster = createRoster({
     tasks,
     planning: { is: () => false },
+    spent: (id) => (id === 't0' ? '0.0312 $' : ''),
     works,
     waits: (id) => id === 't1',
     asks: (id) => id === 't0',

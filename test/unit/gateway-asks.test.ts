@@ -20,7 +20,7 @@ function asksOf(recorded: ReadonlySet<string>, asking: (id: string) => void) {
     },
   } as unknown as Desk;
   const book = { page: (id: string) => (recorded.has(id) ? pageOf(id) : undefined) } as unknown as Book;
-  return createAsks(desk, book);
+  return createAsks(desk, book, () => false);
 }
 const ask = (asks: ReturnType<typeof asksOf>) =>
   asks.ask(asked as unknown as Asked, new AbortController().signal);

@@ -26,7 +26,8 @@ function scene() {
     },
     redact: async (_: string, event: string) => void redacted.push(event),
   };
-  const start = () => createBoard({ ...d, matrix, lists, overview: () => tasks, down: () => down, log });
+  const start = () =>
+    createBoard({ ...d, matrix, lists, overview: () => tasks, today: () => '', down: () => down, log });
   const says = (): Content => {
     const { content = {} } = d.posted.findLast(({ type }) => type !== 'm.reaction') ?? {};
     return (content['m.new_content'] ?? content) as Content;
@@ -38,7 +39,7 @@ function scene() {
 }
 const task: Seen = {
   ...{ id: 't', number: 1, title: 'Fix the sums', state: 'working', done: 1, steps: 2 },
-  ...{ dollars: 0.0123, plans: false, current: true },
+  ...{ spent: '0.0123 $', plans: false, current: true },
 };
 
 test('nothing is pinned before a task has begun; then one quiet message has what waits, with a way to its card, and the list', async () => {
@@ -66,7 +67,7 @@ test('nothing is pinned before a task has begun; then one quiet message has what
   assert.deepEqual(s.text(), [
     `#${waits.number} run a command · ⏳ waits for your answer`,
     '⚠️ The agent is down since 14:03',
-    '▶️ 1 · Fix the sums: working · 1 of 2 · 0.0123 $',
+    '▶️ 👉 1 · Fix the sums: working · 1 of 2 · 0.0123 $',
     '> ☑ Find out why',
     '> ▶ Repair it',
     '⏳ 2 · Another: waits for you · 0.0123 $',
@@ -121,7 +122,7 @@ test('another takes its place where it was removed, where a new device could not
   await board.look();
   assert.deepEqual([s.pinned, s.redacted], [['$1', '$2', '$3'], ['$2']]);
   for (let at = 0; at <= 200; at++) {
-    s.tasks[0] = { ...task, dollars: at + 1 };
+    s.tasks[0] = { ...task, spent: `${at + 1} $` };
     await board.look();
   }
   assert.equal(s.pinned.length, 4);
@@ -147,4 +148,18 @@ test('attack-22 a list is the agent’s words: marked, line by line, in both bod
   assert.deepEqual([frame.own, frame.links], [own, []]);
   assert.deepEqual(s.says()['m.mentions'], {});
   assert.ok((s.posted.at(-1)?.txn as EventId | undefined)?.startsWith('board-'));
+});
+
+test('a list that would make it too large to be edited is cut; what waits and the tasks stay', async () => {
+  const s = scene();
+  s.tasks.push(task);
+  s.lists.set(
+    't',
+    Array.from({ length: 30 }, () => ({ text: '"'.repeat(120), state: 'pending' as const })),
+  );
+  await s.start().look();
+  const all = s.says();
+  assert.ok(Buffer.byteLength(JSON.stringify({ ...all, 'm.new_content': all })) <= 40_000);
+  assert.equal(s.text()[0], '▶️ 1 · Fix the sums: working · 1 of 2 · 0.0123 $');
+  assert.ok(s.text().length > 10 && s.text().length < 31, `${s.text().length} lines`);
 });

@@ -7,6 +7,7 @@ import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, sha256, withReads } from '../../ledger/src/action.ts';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import type { Follow } from '../../ledger/src/follow.ts';
+import { SandboxError } from '../../sandbox/src/container.ts';
 import { startExecutor } from '../../sandbox/src/executor.ts';
 import type { Script } from '../../sandbox/src/script.ts';
 import type { Tasks } from '../../sandbox/src/tasks.ts';
@@ -15,6 +16,7 @@ import {
   controlWay,
   enrol,
   memoryLedger,
+  owner,
   someAction,
   type Wanted,
   wayOf,
@@ -61,6 +63,7 @@ async function scene() {
   let warm = Promise.resolve();
   let turn = Promise.resolve();
   let screen = async () => ({ exit: 0, text: 'as it stands\n' });
+  let copying = async () => {};
   const output = Buffer.from('done\n');
   const tasks = {
     imageOf: () => 'sha256:image',
@@ -78,7 +81,9 @@ async function scene() {
       const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
       return { end: 'done', status, output: bytes };
     },
-    async trial({ workspace }: { workspace: string }, _: string, script: Script) {
+    async trial({ workspace }: { workspace: string }, _: string, script: Script, stands: () => boolean) {
+      await copying();
+      if (!stands()) throw new SandboxError('nothing was run');
       tried.push(`${workspace.slice(0, 4)} ${Buffer.from(script.input)}`);
       const status = { how: 'exit', number: 2, size: 5, left: 0, memory: 0, processes: 0 };
       const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
@@ -125,6 +130,12 @@ async function scene() {
     dropped,
     /** What the executor wanted to write, whatever the ledger made of it. */
     asked,
+    /** Copies take until the function that this returns is called. */
+    holdCopies() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      copying = () => promise;
+      return resolve;
+    },
     /** Containers take until the function that this returns is called. */
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -204,6 +215,23 @@ test('attack-64 what waits in this workspace is tried, and waits on; what is els
     );
   assert.deepEqual([s.tried, s.kinds(waits.id)], [['try. echo hello'], ['requested', 'posted']]);
   assert.deepEqual(s.runs, []);
+  const later = { ...someAction(), id: 'later0000000000', task: 'task1' } as Action;
+  s.all(toApproval(later).slice(0, 2));
+  const copied = s.holdCopies();
+  const number = s.entries.filter((e) => e.kind === 'requested').length;
+  const late = tries(number, 'failed');
+  await until('it is claimed', () => s.kinds(s.entries.at(-1)?.action ?? '').includes('running'));
+  s.all([
+    {
+      author: 'bot',
+      kind: 'denied',
+      action: later.id,
+      body: { digest: digestOf(later), grade: 'plain', by: owner.user, reason: '❌' },
+    },
+  ]);
+  copied();
+  assert.match(await late, /nothing was run/, 'it was denied while its copy was made');
+  assert.equal(s.tried.length, 1);
   const end = s.goOn();
   s.all(toApproval(waits).slice(2));
   await until('it runs', () => s.runs.length === 1);

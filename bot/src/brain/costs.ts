@@ -18,8 +18,14 @@ export type Costs = {
   report(task: string): string;
 };
 
+/** For a line on a task: money, or where it has no price its tokens; '' for nothing. */
+export function briefly({ dollars, tokens }: Spent): string {
+  if (dollars > 0) return `${dollars.toFixed(dollars < 1 ? 4 : 2)} $`;
+  return tokens > 0 ? `${tokens.toLocaleString('en')} tokens` : '';
+}
+
 export const spentText = ({ dollars, tokens }: Spent): string =>
-  `${tokens.toLocaleString('en')} tokens${dollars > 0 ? ` · ${dollars.toFixed(dollars < 1 ? 4 : 2)} $` : ''}`;
+  `${tokens.toLocaleString('en')} tokens${dollars > 0 ? ` · ${briefly({ dollars, tokens })}` : ''}`;
 
 /** @param titleOf a task's, or '' where it is gone @param now milliseconds; days are those of the process's time zone */
 export function createCosts(
@@ -83,7 +89,7 @@ export function createCosts(
       });
       const [first] = held ? [] : reached(task);
       return first
-        ? `⏸ ${first.why}. Its turn was ended, and nothing is told to the agent until an approver says !more, which lets it go on by as much again.`
+        ? `⏸ ${first.why}. The turn was ended, and nothing is told to the agent until an approver says !more, which lets it go on by as much again.`
         : '';
     },
     more(task) {

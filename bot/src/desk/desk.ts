@@ -178,16 +178,16 @@ export function createDesk(o: DeskOptions): Desk {
         if (card && ['posted', 'endorsed', 'approved'].includes(state))
           await denyCard(card, by, reasons.stopped);
         if (state === 'leased') await denied(action.id, digest, by, reasons.stopped);
-        if (state === 'requested') await voided(action.id, digest, reasons.stopped);
+        const taken = state === 'requested' && (await voided(action.id, digest, reasons.stopped));
         // Claimed meanwhile, or long since: then it is the executor's to end.
-        else await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: { by } }));
+        if (!taken) await unlessOver(ledger.append({ kind: 'stop', action: action.id, body: { by } }));
       }
       return mine.length + plans;
     },
     async replacePlan(task) {
       const mine = book.unfinished().filter((p) => p.action.task === task && p.action.kind === 'plan');
       for (const { action, digest } of mine) {
-        if (!['posted', 'endorsed'].includes(book.state(action.id))) continue;
+        if (!['requested', 'posted', 'endorsed'].includes(book.state(action.id))) continue;
         await voided(action.id, digest, reasons.replaced);
         cards.set(action.id, { open: false });
       }

@@ -15,7 +15,8 @@ export type Asks = Pick<LineOptions, 'covered' | 'together'> & {
   over(page: Page, outcome: Outcome): boolean;
 };
 
-export function createAsks(desk: Desk, book: Book): Asks {
+/** @param plans whether the owner wants a plan of a task first: then what reads is not put together, since that would be a plan */
+export function createAsks(desk: Desk, book: Book, plans: (task: string) => boolean): Asks {
   const waiting = new Map<string, (outcome: Outcome) => void>();
   return {
     async ask(asked) {
@@ -36,6 +37,7 @@ export function createAsks(desk: Desk, book: Book): Asks {
       const [first] = all;
       if (!first || first.kind === 'plan' || traits(first.kind).lasts || all.length > mostSteps)
         return undefined;
+      if (plans(first.task)) return undefined;
       // The first one's card spares the others theirs.
       if (traits(first.kind).class === 'read' && book.offersReads(first)) return undefined;
       const steps = all.map(({ kind, args }) => ({ kind, args }) as Act);

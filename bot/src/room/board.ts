@@ -1,11 +1,12 @@
-/** One pinned message a room, edited as things change and never loud: its tasks with their lists, what waits and what is down. */
+/** One pinned message a room, edited as things change and never loud: what waits, what is down, its tasks, and the current one's list. */
 import type { Logger } from 'pino';
 import type { CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Database } from '../database.ts';
 import { type Block, type Content, message, toHtml } from '../show/blocks.ts';
+import { fitsEvent } from '../show/card.ts';
 import { wishOf } from '../show/kinds.ts';
-import type { Seen } from '../tasks/roster.ts';
+import { lineOf, type Seen } from '../tasks/roster.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Lists } from './lists.ts';
 import { standsText } from './progress.ts';
@@ -19,6 +20,8 @@ export type BoardOptions = {
   lists: Pick<Lists, 'of'>;
   /** The tasks of a workspace that are at hand. */
   overview(workspace: string): readonly Seen[];
+  /** What all tasks of the day cost, in words; '' for nothing. */
+  today(): string;
   /** What is down, a line a part. */
   down(room: RoomId): string[];
   log: Logger;
@@ -34,6 +37,8 @@ export type Board = {
 const mostEdits = 200;
 /** Characters of a step of a list, steps, and actions that are named. */
 const most = { step: 120, steps: 30, actions: 8 };
+/** Steps that are left out at a time where the message would be too large to be edited. */
+const fewer = 6;
 const marks = { completed: '☑', in_progress: '▶', pending: '☐' };
 const signs = { working: '▶️', 'waits for you': '⏳', idle: '✅', stopped: '🛑' };
 
@@ -51,16 +56,16 @@ export function createBoard(o: BoardOptions): Board {
   const says = new Map<string, string>();
 
   /** What it is called and how it stands; of the one that words go to also its whole list, which is the agent's own. */
-  function taskBlocks({ id, number, title, state, done, steps, dollars, current }: Seen): Block[] {
-    const about = [state, steps > 0 && `${done} of ${steps}`, dollars > 0 && `${dollars.toFixed(4)} $`];
+  function taskBlocks(task: Seen, several: boolean, steps: number): Block[] {
+    const { id, state, current } = task;
     const list = o.lists.of(id).flatMap(({ state: of, text }) => {
       const line = readable(text).replace(/\s+/g, ' ');
       const short = line.length > most.step ? `${line.slice(0, most.step).toWellFormed()}…` : line;
       return of === 'cancelled' ? [] : [`${marks[of]} ${short}`];
     });
     return [
-      { line: `${signs[state]} ${number} · ${title}: ${about.filter(Boolean).join(' · ')}` },
-      ...(current && list.length > 0 ? [{ said: list.slice(0, most.steps).join('\n') }] : []),
+      { line: `${signs[state]} ${lineOf(task, several)}` },
+      ...(current && list.length > 0 && steps > 0 ? [{ said: list.slice(0, steps).join('\n') }] : []),
     ];
   }
   /** A link to an action's card, which the phone goes to. */
@@ -71,8 +76,8 @@ export function createBoard(o: BoardOptions): Board {
     return event ? `https://matrix.to/#/${ids}?via=${encodeURIComponent(server)}` : undefined;
   }
 
-  /** Nothing as long as no task has begun. */
-  function content(workspace: string, room: RoomId): Content | undefined {
+  /** Nothing as long as no task has begun. @param steps of a list, at most */
+  function content(workspace: string, room: RoomId, steps = most.steps): Content | undefined {
     const tasks = o.overview(workspace);
     if (tasks.length === 0) return undefined;
     const open = book
@@ -86,18 +91,22 @@ export function createBoard(o: BoardOptions): Board {
       return { line: `#${page.number} ${wishOf(page.action.kind)} · ${stands}`, ...(link && { link }) };
     });
     const left = open.length - actions.length;
+    const today = o.today();
     const blocks: Block[] = [
       // What waits comes first: it is all that a pinned message shows before it is opened.
       ...actions,
       ...(left > 0 ? [{ line: `and ${left} more: !pending` }] : []),
       ...o.down(room).map((line) => ({ line })),
-      ...tasks.flatMap(taskBlocks),
+      ...tasks.flatMap((task) => taskBlocks(task, tasks.length > 1, steps)),
+      ...(today ? [{ line: `today: ${today}` }] : []),
     ];
     // What the agent wrote is drawn as its words are, by their rules.
     const html = blocks.map((b) =>
       'said' in b ? `<blockquote>${proseHtml(b.said)}</blockquote>` : toHtml([b]),
     );
-    return { ...message(blocks), formatted_body: html.join('') };
+    const all = { ...message(blocks), formatted_body: html.join('') };
+    const fits = steps <= 0 || fitsEvent({ ...all, 'm.new_content': all });
+    return fits ? all : content(workspace, room, steps - fewer);
   }
 
   async function show(room: RoomId, now: Content): Promise<void> {

@@ -16,7 +16,7 @@ type Parts = {
   conversation: Pick<Conversation, 'heardIn'>;
 };
 /** What the bot posts on an action, by transaction id. Cards, polls and codes are found by their events. */
-const onAction = /^(?:output|output-file|end)-(.+)$/;
+const onAction = /^(?:output-file|output|poll-end|end|reads)-(.+)$/;
 /** What is said for a task (voice.ts). */
 const forTask = /^task-(.+)-[0-9a-f-]{36}$/;
 /** Characters of a script's first line, and of a quoted message. */

@@ -146,8 +146,6 @@ export function createVoice(o: {
               await matrix.post(room, 'm.room.message', message(`⚠️ ${e.message}`, 'm.text')),
             );
           return;
-        case 'cost':
-          tasks.set(task.id, { dollars: e.dollars });
       }
     },
     async before(session, call) {

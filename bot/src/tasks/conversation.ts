@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { isNo, isYes } from '../approval/said.ts';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
-import type { Costs } from '../brain/costs.ts';
+import { briefly, type Costs } from '../brain/costs.ts';
 import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Lists } from '../room/lists.ts';
@@ -25,7 +25,7 @@ export type ConversationOptions = {
   hands(task: string, workspace: string): Acting;
   tasks: TaskStore;
   lists: Pick<Lists, 'set'>;
-  costs: Pick<Costs, 'take' | 'paused'>;
+  costs: Pick<Costs, 'take' | 'paused' | 'of'>;
   planning: Planning;
   /** Every task begins with a plan. */
   planFirst?: boolean;
@@ -121,7 +121,11 @@ export function createConversation(o: ConversationOptions): Conversation {
   const { brain, tasks, planning, log } = o;
   const voice = createVoice(o);
   const turns = createTurns(tasks, o.waits);
-  const roster = createRoster({ ...o, works: turns.works });
+  const roster = createRoster({
+    ...o,
+    spent: (task) => briefly(o.costs.of(task)),
+    works: turns.works,
+  });
   let up = false;
   const debts = brain && createDebts({ ...o, brain, turns, marks: createMarks(o) }, () => up);
 
@@ -141,7 +145,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (e.type === 'cost') {
       const held = o.costs.take(task.id, e.session, e);
       if (held) await voice.say(task, held, 'm.text');
-      if (held) await brain?.abort(e.session);
+      if (held || (o.costs.paused(task.id) && turns.works(task.id))) await brain?.abort(e.session);
     }
     if (e.type === 'learned') {
       await voice.say(task, e.message);
@@ -194,7 +198,8 @@ export function createConversation(o: ConversationOptions): Conversation {
     // A reason for a no is told at once, and so is what may be an answer to what the agent asked.
     const waits = event && !denied && !isYes(text) && !isNo(text);
     const said = now ? await debts.now(task, whole) : await debts.owe(task, whole, waits ? { event } : {});
-    return o.costs.paused(task.id) || said;
+    const held = o.costs.paused(task.id);
+    return held ? `${held}. What you said is kept.` : said;
   }
 
   return {
@@ -229,7 +234,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     },
     noteOthers(task, text, key) {
       const { workspace = '' } = tasks.get(task) ?? {};
-      for (const { id, session } of roster.listed(workspace))
+      for (const { id, session } of tasks.all(workspace))
         if (session && id !== task) tasks.note(id, text, `${id}-${key}`);
     },
     async tell(task, text, action) {

@@ -94,8 +94,10 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
     const task = tasks.get(id);
     if (tasks.halted(id)) return true;
     for (const owed of some) telling.add(owed.id);
+    // What was edited since it was listed is told as it is now.
+    const now = tasks.owed().filter(({ id: key }) => telling.has(key));
     try {
-      if (task) await prompt(task, some);
+      if (task) await prompt(task, now);
     } catch (error) {
       log.warn({ task: id, err: error }, 'the brain was not told something yet');
       return false;
@@ -143,7 +145,7 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
     pay,
     async owe({ id: task, workspace }, text, { file, event } = {}) {
       const waits = event !== undefined && turns.works(task);
-      const id = tasks.owe(task, text, waits ? waitPrefix + event : file && sentPrefix + file);
+      const id = tasks.owe(task, text, waits ? waitPrefix + event : file ? sentPrefix + file : undefined);
       if (waits) void o.marks.set(o.roomOf(workspace), event);
       await pay();
       // What came after it may be on its way still.

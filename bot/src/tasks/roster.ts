@@ -4,7 +4,9 @@ import { nameOf, type Task, type TaskStore } from './tasks.ts';
 
 export type TaskState = 'working' | 'waits for you' | 'idle' | 'stopped';
 /** A task as people are told of it. `done` of `steps` are those of its own list; 0 of 0 where it has none. */
-export type Seen = Pick<Task, 'id' | 'number' | 'title' | 'done' | 'steps' | 'dollars'> & {
+export type Seen = Pick<Task, 'id' | 'number' | 'title' | 'done' | 'steps'> & {
+  /** What it cost, in words; '' for nothing. */
+  spent: string;
   state: TaskState;
   /** Nothing of it is done before a plan was approved. */
   plans: boolean;
@@ -14,6 +16,8 @@ export type Seen = Pick<Task, 'id' | 'number' | 'title' | 'done' | 'steps' | 'do
 export type RosterOptions = {
   tasks: TaskStore;
   planning: Pick<Planning, 'is'>;
+  /** What a task cost, in words; '' for nothing. */
+  spent(task: string): string;
   /** Whether a turn of the task's brain is under way. */
   works(task: string): boolean;
   /** Whether an action that a task's brain asked for is still to end. */
@@ -32,7 +36,7 @@ export type Roster = {
 export const most = 8;
 const forgotten = 7 * 86_400_000;
 
-export function createRoster({ tasks, planning, works, waits, asks }: RosterOptions): Roster {
+export function createRoster({ tasks, planning, spent, works, waits, asks }: RosterOptions): Roster {
   function state(id: string): TaskState {
     if (tasks.stopped(id)) return 'stopped';
     if (asks(id)) return 'waits for you';
@@ -52,8 +56,15 @@ export function createRoster({ tasks, planning, works, waits, asks }: RosterOpti
     listed,
     view: (workspace) =>
       listed(workspace).map((t) => ({
-        ...{ id: t.id, number: t.number, title: nameOf(t), done: t.done, steps: t.steps, dollars: t.dollars },
+        ...{ id: t.id, number: t.number, title: nameOf(t), done: t.done, steps: t.steps },
+        spent: spent(t.id),
         ...{ state: state(t.id), plans: planning.is(t.id), current: tasks.isCurrent(t) },
       })),
   };
+}
+
+/** How people are told of a task. @param several whether to say which of them their words go to */
+export function lineOf(t: Seen, several: boolean): string {
+  const about = [t.state, t.plans && 'a plan first', t.steps > 0 && `${t.done} of ${t.steps}`, t.spent];
+  return `${several && t.current ? '👉 ' : ''}${t.number} · ${t.title}: ${about.filter(Boolean).join(' · ')}`;
 }

@@ -17,7 +17,6 @@ export type Task = {
   /** Of the steps of its own list, where it has one, and how many there are. */
   done: number;
   steps: number;
-  dollars: number;
   /** The beginning of what it said last. */
   said: string;
 };
@@ -34,7 +33,7 @@ export type TaskStore = {
   add(task: NewTask): Task;
   /** From now on the workspace's current one. */
   choose(id: string): void;
-  set(id: string, news: Partial<Pick<Task, 'touched' | 'done' | 'steps' | 'dollars' | 'said'>>): void;
+  set(id: string, news: Partial<Pick<Task, 'touched' | 'done' | 'steps' | 'said'>>): void;
   setTitle(id: string, title: string): void;
   get(id: string): Task | undefined;
   bySession(session: string): Task | undefined;
@@ -97,14 +96,14 @@ export function taskStore(db: Database): TaskStore {
     CREATE TABLE IF NOT EXISTS heard(event TEXT PRIMARY KEY, task TEXT, by TEXT, ahead INTEGER) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS denied(action TEXT PRIMARY KEY, task TEXT, next INTEGER) STRICT;
     CREATE TABLE IF NOT EXISTS task_use(task TEXT PRIMARY KEY, number INTEGER, chosen INTEGER, touched INTEGER,
-      done INTEGER DEFAULT 0, steps INTEGER DEFAULT 0, dollars REAL DEFAULT 0, said TEXT DEFAULT '') STRICT, WITHOUT ROWID;
+      done INTEGER DEFAULT 0, steps INTEGER DEFAULT 0, said TEXT DEFAULT '') STRICT, WITHOUT ROWID;
     INSERT OR IGNORE INTO task_use(task, number, chosen, touched)
       SELECT id, row_number() OVER (PARTITION BY workspace ORDER BY rowid), rowid, createdAt FROM task;
     INSERT OR IGNORE INTO halted SELECT id FROM task JOIN stopped USING(workspace);
     DELETE FROM stopped;`);
   const task = (where: string, by: string) =>
     db.prepare(
-      `SELECT id, number, workspace, session, title, createdAt, touched, done, steps, dollars, said
+      `SELECT id, number, workspace, session, title, createdAt, touched, done, steps, said
        FROM task JOIN task_use ON task = id WHERE ${where} ORDER BY ${by} DESC`,
     );
   const byId = task('id = ?', 'chosen');

@@ -5,6 +5,7 @@ import { changesText } from '../../gateway/outcome.ts';
 import { clock } from '../../show/action.ts';
 import { wishOf } from '../../show/kinds.ts';
 import { oneLine } from '../../show/visible.ts';
+import { lineOf } from '../../tasks/roster.ts';
 import type { Task } from '../../tasks/tasks.ts';
 import { standsText } from '../progress.ts';
 import { type Command, type CommandContext, optional, type Parameter, rest, way } from './command.ts';
@@ -30,13 +31,8 @@ export function pendingText({ book, workspace }: CommandContext, task = ''): str
 
 /** The tasks of this room, a line each; the one that plain words go to is marked. */
 export function tasksText({ conversation, workspace }: CommandContext): string {
-  const lines = conversation.overview(workspace).map((t) => {
-    const plan = t.plans ? ' · a plan first' : '';
-    const todo = t.steps > 0 ? ` · todo ${t.done} of ${t.steps}` : '';
-    const cost = t.dollars > 0 ? ` · ${t.dollars.toFixed(4)} $` : '';
-    return `${t.current ? '▶ ' : ''}${t.number} ${t.title}: ${t.state}${plan}${todo}${cost}`;
-  });
-  return lines.join('\n') || 'no task yet';
+  const all = conversation.overview(workspace);
+  return all.map((t) => lineOf(t, all.length > 1)).join('\n') || 'No task yet: say what should be done.';
 }
 
 /** What changed in the workspace by the last actions of a task. */
