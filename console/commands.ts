@@ -119,7 +119,7 @@ export const commands: Readonly<Record<string, Command>> = {
     run: (report, [user, role]) => pair(started(), report, user, role),
   },
   freeze: {
-    summary: 'from now on nothing is approved and nothing starts; what runs already runs on',
+    summary: 'from now on nothing is approved and nothing starts; what runs is ended',
     run: (report) => freeze(started(), report, 'frozen'),
   },
   thaw: { summary: 'takes a freeze back', run: (report) => freeze(started(), report, 'thawed') },

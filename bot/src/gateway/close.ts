@@ -12,4 +12,4 @@ export const numberIn = (given: unknown): number => schema.safeParse(given).data
 
 /** What a brain is told of a terminal that is there. */
 export const openText = (number: number): string =>
-  `The program runs in terminal ${number}: terminal_read shows it, terminal_send types into it. It runs on, also when you end your turn, until it ends, is closed with terminal_close, or its time or this task is over.`;
+  `The program runs in terminal ${number}: terminal_read shows it, terminal_send types into it. It runs on, also when you end your turn, until it ends, is closed with terminal_close, or its time is over.`;

@@ -1,4 +1,4 @@
-/** What became of an action, shown in the room: live while it runs, then its output and the outcome below its card. */
+/** What became of an action, shown in the room: live while it runs, then how it ended with the end of its output, in its card's message. */
 
 import { bodyOf, isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';

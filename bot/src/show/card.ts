@@ -133,7 +133,8 @@ export const pollEnd = (start: string, words: string): { type: string; content: 
 
 const cut = 1200;
 
-export const fitsEvent = (content: Content): boolean => Buffer.byteLength(JSON.stringify(content)) <= mostBytes;
+export const fitsEvent = (content: Content): boolean =>
+  Buffer.byteLength(JSON.stringify(content)) <= mostBytes;
 
 /** An action's head and tail, where all of it is too long. */
 function headAndTail(action: Action): Block[] {

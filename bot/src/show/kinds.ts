@@ -174,7 +174,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     parts: ({ script, cwd, seconds }) => [
       { text: script },
       ...inDirectory(cwd),
-      { line: `in a terminal of its own, for ${duration(seconds)} at most, or until the task ends` },
+      { line: `in a terminal of its own, for ${duration(seconds)} at most` },
       { line: 'it can write to the workspace at any time, also while others run' },
     ],
   },
