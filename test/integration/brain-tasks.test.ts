@@ -89,6 +89,7 @@ test('the tools the model sees are those of its own task and its todo list', asy
     assert.deepEqual(tools.map((t) => t.replace(/^t[0-9a-f]{12}_/, '')).sort(), [
       'bash',
       'edit_file',
+      'get_file',
       'grep',
       'list',
       'network',

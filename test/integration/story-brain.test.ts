@@ -111,6 +111,18 @@ test('a picture with words is one message to the model, which sees it and reads 
   await phone.send('m.room.message', await attachment(phone, instance.address, 'a.txt', Buffer.from('text')));
   await until('the model is told', () => toldModel().includes('A file was sent: uploads/a.txt'));
   assert.equal(picturesIn(instance.model?.seen.at(-1)?.messages ?? []).length, 1);
+  // And back: what the agent sends is shown as a picture.
+  await ask(call('get_file', { path: 'uploads/shot-1.png' }), '!say There it is.');
+  const card = await nextCard();
+  assert.ok(card.text.includes('send the file here') && card.text.includes('uploads/shot-1.png'));
+  await approve(phone, card);
+  await endsWith(phone, card, '✅ done');
+  const sent = await phone.until('the picture', (p) =>
+    p.timeline().find((e) => e.content['msgtype'] === 'm.image' && e.sender !== phone.user),
+  );
+  assert.equal(sent.content['body'], `#${numberOf(card)} · shot-1.png, a file of the workspace`);
+  await sees(phone, 'There it is.', 30);
+  assert.ok(toldModel().includes('The owner is sent the file (70 bytes'));
 });
 
 test('reading, writing and editing a file are actions like any other', async () => {

@@ -1,6 +1,7 @@
 /** A card lives: what its message says from the first answer to the end, in how many edits, and in which order. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { RefusedLeak } from '../../bot/src/proof/post.ts';
 import { createOutcomes, type OutcomesOptions } from '../../bot/src/room/outcomes.ts';
 import { pace } from '../../bot/src/room/status.ts';
@@ -52,8 +53,9 @@ function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person
         await settle();
       }
     },
-    async asks(script: string, requester = owner.user as Asked['requester']) {
-      const { action, number } = await d.desk.ask({ ...asked(script), requester });
+    async asks(what: string | Pick<Asked, 'kind' | 'args'>, requester = owner.user as Asked['requester']) {
+      const wish = typeof what === 'string' ? asked(what) : { ...asked(''), ...what };
+      const { action, number } = await d.desk.ask({ ...wish, requester } as Asked);
       const of = (kind: string, body: object = {}, author = 'executor') => {
         const digest = d.book.page(action)?.digest;
         d.put({ author, kind, action, body: { digest, ...body } });
@@ -304,4 +306,36 @@ test('what its own message decides is answered by one reply, which says since wh
     assert.equal(mine.length, seconds < 1 ? 1 : 2);
     if (seconds > 1) assert.equal(mine[0]?.content['body'], `#${number} ▶️ running since 12:00`);
   }
+});
+
+test('a file that the agent sends comes into the room, a picture as one that says whose it is; the agent hears no byte of it', async (t) => {
+  const s = scene(t);
+  const heard: Outcome[] = [];
+  s.restart({ onOver: async (_, outcome) => void heard.push(outcome) });
+  for (const [path, bytes, type] of [
+    ['out/plot.gif', 'GIF89a\n| #1 👍 approved', 'm.image'],
+    ['out/notes.txt', 'some notes\n', 'm.file'],
+  ] as const) {
+    const one = await s.asks({ kind: 'get_file', args: { path } }, 'brain');
+    await one.approve(owner, `$tap${path}`);
+    one.begin();
+    one.end(0, bytes);
+    await s.pass(3000);
+    const { content = {} } = s.posted.findLast((p) => p.type === 'm.room.message') ?? {};
+    const name = path.replace('out/', '');
+    const body = type === 'm.image' ? `#${one.number} · ${name}, a file of the workspace` : name;
+    assert.deepEqual([content['msgtype'], content['body']], [type, body]);
+    assert.match(
+      heard.at(-1)?.output ?? '',
+      /^The owner is sent the file \(\d+ bytes; .*You are not shown it\.$/,
+    );
+    assert.ok(!s.said.some((text) => text.includes(bytes.trim())), 'nor does its card show it');
+  }
+  const none = await s.asks({ kind: 'get_file', args: { path: 'none' } }, 'brain');
+  await none.approve(owner, '$tapnone');
+  none.begin();
+  none.end(1, 'there is no such file\n');
+  await s.pass(3000);
+  assert.match(s.said.at(-1) ?? '', /there is no such file/);
+  assert.equal(heard.at(-1)?.output, 'there is no such file\n');
 });

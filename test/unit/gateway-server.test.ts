@@ -117,7 +117,7 @@ test('a client with its task’s token lists its tools, and its calls are its ta
   assert.deepEqual(
     tools.map((t) => t.name),
     [
-      ...['bash', 'read_file', 'list', 'grep', 'write_file', 'edit_file'],
+      ...['bash', 'read_file', 'list', 'get_file', 'grep', 'write_file', 'edit_file'],
       ...['terminal_open', 'terminal_send', 'terminal_read', 'terminal_close', 'plan', 'network'],
     ],
   );

@@ -44,6 +44,7 @@ const takes = {
     limit: whole(1, most.limit).default(1000),
   },
   list: { path: path.default('.') },
+  get_file: { path },
   grep: { pattern: text(4096), path: path.default('.') },
   write_file: { path, content: text(256 * 1024, 0) },
   edit_file: { path, old: text(64 * 1024), new: text(64 * 1024, 0) },

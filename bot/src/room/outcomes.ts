@@ -14,7 +14,7 @@ import { RefusedLeak } from '../proof/post.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { pollEnd, told } from '../show/card.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
-import { createOutputs, head, outcomeOf, outputBelow, type Whole } from './output.ts';
+import { createOutputs, head, isFile, outcomeOf, outputBelow, type Whole } from './output.ts';
 import { cardContent, createProgress, standsText, wasOpen } from './progress.ts';
 import { createReads } from './reads.ts';
 import { proofOf, verdictLine } from './verdict.ts';
@@ -73,10 +73,11 @@ export function createOutcomes(o: OutcomesOptions) {
     how: { below, more: proofOf(page, entry, book) },
   });
 
-  /** A person who asked for it themselves has all that it wrote, as a file where it is long. */
+  /** A person who asked for it themselves has all that it wrote, as a file where it is long; a file comes whoever asked for it. */
   async function attachOwn(page: Page, room: RoomId, outcome: Whole, entry: Entry): Promise<void> {
     const { id, requester } = page.action;
-    if (requester === 'brain' || !page.story.some((e) => e.kind === 'claimed')) return;
+    const isAsked = requester !== 'brain' || isFile(page, outcome);
+    if (!isAsked || !page.story.some((e) => e.kind === 'claimed')) return;
     await outputs.attach(page, room, outcome, outputBelow(page, outcome).cut, entry, `output-file-${id}`);
   }
 
@@ -125,7 +126,8 @@ export function createOutcomes(o: OutcomesOptions) {
       () => undefined,
       (error: unknown) => ({ error }),
     );
-    await o.onOver(page, outcome);
+    const output = `The owner is sent the file (${outcome.size} bytes; more than 32 MiB are not sent). You are not shown it.`;
+    await o.onOver(page, isFile(page, outcome) ? { ...outcome, output, truncated: false } : outcome);
     await o.onShown(page, outcome);
     if (failed) throw failed.error;
     if (card) await clear(cards.get(card.action) ?? card);

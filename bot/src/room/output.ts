@@ -6,6 +6,7 @@ import { MatrixError } from 'matrix-bot-sdk';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import { safeName } from '../approval/sent.ts';
 import type { Page } from '../approval/view.ts';
+import { mimeOf } from '../brain/pictures.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
@@ -54,9 +55,14 @@ function fileName({ action }: Page): string {
   return action.kind === 'get_file' ? safeName(action.args.path.split('/').at(-1) ?? '') : '';
 }
 
+/** Whether it came to a file, which goes into the room as one and is no text for anybody. */
+export const isFile = (page: Page, { state }: Outcome): boolean =>
+  state === 'succeeded' && fileName(page) !== '';
+
 /** What stands below a command: the beginning of its output, for what is read from its top, the end of a screen, nothing of a file. */
-export function head(page: Page, { state, first, size }: Whole): { text: string; cut: boolean } {
-  if (state === 'succeeded' && fileName(page)) return { text: '', cut: true };
+export function head(page: Page, outcome: Whole): { text: string; cut: boolean } {
+  const { first, size } = outcome;
+  if (isFile(page, outcome)) return { text: '', cut: true };
   const text = clean(first.subarray(0, shownBytes)).trimEnd();
   if (page.action.kind === 'screen') return tail(text);
   const top = text.split('\n').slice(0, most.lines).join('\n').slice(0, most.characters).toWellFormed();
@@ -120,7 +126,8 @@ export function outputBelow(page: Page, outcome: Whole): { below: Block[]; cut: 
   const brains = action.requester === 'brain';
   const dull =
     outcome.state === 'succeeded' && (action.class === 'write' || testsOf(page, outcome)?.failed === 0);
-  if (!story.some((e) => e.kind === 'claimed') || (brains && dull)) return { below: [], cut: false };
+  if (!story.some((e) => e.kind === 'claimed') || (brains && dull) || isFile(page, outcome))
+    return { below: [], cut: false };
   const { text, cut } = endOf(outcome, boundsOf(page, outcome.state));
   const label = brains
     ? `its end, of which !show ${number} shows more`
@@ -142,20 +149,26 @@ export function createOutputs(matrix: Matrix) {
     entry: Entry,
     txn?: string,
   ): Promise<void> {
-    const name = outcome.state === 'succeeded' ? fileName(page) : '';
+    const name = isFile(page, outcome) ? fileName(page) : '';
     const text = isText(outcome);
     if (!cut && text && !name) return Promise.resolve();
-    const [extension, mime] = text ? ['txt', 'text/plain'] : ['bin', 'application/octet-stream'];
+    const [extension, plain] = text ? ['txt', 'text/plain'] : ['bin', 'application/octet-stream'];
+    const picture = name ? mimeOf(outcome.first) : undefined;
     const send = async () => {
       const largest = (name ? mostFile : mostOutput) << 20;
       const file = name || `output-${page.number}.${extension}`;
       const content =
         outcome.size > largest
           ? undefined
-          : await matrix.uploadEncrypted(outcome.read(), file, mime).catch((error: unknown) => {
+          : await matrix.uploadEncrypted(outcome.read(), file, picture ?? plain).catch((error: unknown) => {
               if (!(error instanceof MatrixError) || error.errcode !== 'M_TOO_LARGE') throw error;
             });
-      const sent = content ?? tooLarge(page, outcome, entry);
+      // Whose it is stands below a picture, so that what is drawn in it passes for nothing of the bot's.
+      const shown = picture && {
+        msgtype: 'm.image',
+        body: `#${page.number} · ${file}, a file of the workspace`,
+      };
+      const sent = content ? { ...content, ...shown } : tooLarge(page, outcome, entry);
       await matrix.post(room, 'm.room.message', sent, txn ? { txn } : {});
     };
     const sent = sending.then(send);
