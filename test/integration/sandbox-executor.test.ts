@@ -60,10 +60,14 @@ const enrol = () =>
     body: { user: owner, master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' },
   });
 
-async function startOne(name = 'one', over: Partial<Ledger> = {}): Promise<Executor> {
+async function startOne(
+  name = 'one',
+  over: Partial<Ledger> = {},
+  tasks = makeTasks(box.docker, box.place),
+): Promise<Executor> {
   const executor = startExecutor({
     ledger: { ...(await server.connect('executor')), ...over },
-    tasks: makeTasks(box.docker, box.place),
+    tasks,
     name,
     log: quiet,
   });
@@ -258,26 +262,31 @@ test('a freeze ends what runs, also where the executor was away when it came', a
   assert.equal((await over(await approve(await bash('true')))).kind, 'succeeded');
 });
 
-test('the container of a task that is over goes, and what it wrote is in the ledger; it is kept while it runs, and made again', async () => {
-  await startOne();
+test('a container stays beside that of another task, and is not taken away while it runs; taken away it is made again, and what it wrote is in the ledger', async () => {
+  const tasks = makeTasks(box.docker, box.place);
+  await startOne('one', {}, tasks);
   const workspace = newId();
   const [old, next] = [newId(), newId()].map((task) => ({ task, workspace }));
-  const standing = async () => (await box.tasks.standing()).map(({ task }) => task);
+  const standing = async () => (await tasks.standing()).map(({ task }) => task);
   const stores = async () => (await box.docker.listVolumes()).Volumes.map((v) => v.Name).join(' ');
   const go = 'until [ -e /workspace/over ]; do sleep 0.02; done; rm /workspace/over; seq 10000';
   const long = await approve(await bash(go, old));
   await until('it to run', async () => (await bot.story(long.id)).some((e) => e.kind === 'running'));
   assert.equal((await over(await approve(await bash('true', next)))).kind, 'succeeded');
-  assert.ok((await standing()).includes(old?.task ?? ''), 'it runs');
+  assert.ok(old && next);
+  await tasks.retire(old, true);
+  assert.ok((await standing()).includes(old.task), 'it runs');
   assert.equal((await over(await approve(await bash('touch over', next)))).kind, 'succeeded');
   const end = await over(long);
-  await until('the old one to go', async () => !(await standing()).includes(old?.task ?? ''));
-  await until('its copies to go', async () => !(await stores()).includes(`-out-${old?.task}`));
+  assert.ok((await standing()).includes(old.task), 'it is needed for an hour more');
+  await tasks.retire(old, true);
+  assert.ok(!(await standing()).includes(old.task));
+  await until('its copies to go', async () => !(await stores()).includes(`-out-${old.task}`));
   assert.deepEqual(
     [end.kind, (await Array.fromAsync(bot.transcript(end.entry))).length > 0],
     ['succeeded', true],
   );
-  assert.ok((await standing()).includes(next?.task ?? ''), 'the task that goes on');
+  assert.ok((await standing()).includes(next.task), 'the other one');
   const late = await over(await approve(await bash('echo back; ls /workspace | head -1', old)));
   assert.match(late.body.output ?? '', /^back\n/);
 });

@@ -301,7 +301,7 @@ test('brain killed mid-task: the approved action runs, and the agent is told whe
 });
 
 test('what is said to an agent that is gone is kept, and told to it in order when it is back', async () => {
-  const isIdle = async () => (await hears(phone, '!status', 'up:')).includes(': idle');
+  const isIdle = async () => /👉 .*: idle/.test(await hears(phone, '!status', 'up:'));
   await until('the agent has answered', isIdle, { seconds: 30 }); // else it would be asked again
   await container('brain').kill({ signal: 'SIGKILL' });
   await hears(phone, 'The first of two.', 'It is kept, and told to it');

@@ -133,7 +133,7 @@ test('a task on a cloned repository, from the prompt to the exported patch, thro
       .flatMap((e) => editOf(e) ?? [])
       .find(({ of, text }) => of === pinned[0] && text.includes('idle · 3 of 3')),
   );
-  assert.match(list.text, /\n> ☑ Find out why\n> ☑ Repair it\n> ☑ Run the tests$/);
+  assert.match(list.text, /\n> ☑ Find out why\n> ☑ Repair it\n> ☑ Run the tests\ntoday: [\d,]+ tokens$/);
   const { messages, characters, texts } = readerCost(phone, room);
   t.diagnostic(`${messages} messages, ${characters} characters\n\n${texts.join('\n---\n')}`);
   assert.ok(messages <= 10 && characters <= 1500, `${messages} messages, ${characters} characters`);
