@@ -155,7 +155,7 @@ test('attack-60 a card counts what comes on top of the last push of its branch, 
   await runs('echo pushed > a && git commit -qam "Pushed"');
   assert.equal((await approved(await pushOf((await look('main')).output))).kind, 'succeeded');
   await runs(
-    'echo 4 > a && git commit -qam "On top" && git update-ref refs/remotes/origin/main HEAD && git branch -f never',
+    'echo 4 > a && git commit -qam "On top" && git update-ref refs/remotes/origin/main HEAD && git update-ref refs/remotes/origin/never HEAD && git branch -f never',
   );
   const subjects = async (branch: string) => (await look(branch)).output.split('\n').slice(2);
   const [count, ...top] = await subjects('main');
