@@ -40,7 +40,7 @@ import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { planningStore } from './tasks/planning.ts';
-import { nameOf, taskStore } from './tasks/tasks.ts';
+import { taskStore, titleBeside, titleOf } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
 
@@ -54,7 +54,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const store = taskStore(db);
   const costs = createCosts(db, c.spend ?? {}, (id) => {
     const task = store.get(id);
-    return task ? nameOf(task) : '';
+    return task ? titleOf(task) : '';
   });
   /** A task that reached its cap is told nothing either, and a look at a model asks nobody. */
   const halted = (task: string) => store.halted(task) || costs.paused(task) || probing(task);
@@ -83,11 +83,10 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const roomOf = (name: string) => (book.rooms().get(name) ?? '') as RoomId;
   const sayLine = (name: string, line: string, txn?: string) =>
     matrix.post(roomOf(name), 'm.room.message', message(line), txn ? { txn } : {});
-  const titleOf = (of: string): string => {
-    const task = tasks.get(of);
-    return task && !tasks.isCurrent(task) ? nameOf(task) : '';
-  };
-  const poster = createPoster({ ledger, matrix, cards, book, titleOf });
+  const poster = createPoster({
+    ...{ ledger, matrix, cards, book },
+    titleOf: (task) => titleBeside(tasks, tasks.get(task)),
+  });
   const decide = createDecide({
     gate: {
       ...{ matrix, cards, answeredBy: book.answeredBy, trouble: troubles.why },

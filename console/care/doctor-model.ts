@@ -4,7 +4,7 @@ import { findEngine } from '../engine/engine.ts';
 import { fault } from '../fault.ts';
 import { askBot } from '../instance/bot-console.ts';
 import type { Instance } from '../instance/instance.ts';
-import { modelsOf } from '../instance/settings-file.ts';
+import { modelsOf, settingOf } from '../instance/settings-file.ts';
 import type { Found, Row } from './doctor-scene.ts';
 
 const correct = 'correct that in pocketcoder.yaml, then ./pocketcoder start -d';
@@ -51,7 +51,7 @@ export async function* askModels({ settings, state }: Instance): AsyncGenerator<
   if (!models) throw fault.unavailable('No model is configured: docs/models.md says how. Nothing was asked.');
   for (const name of Object.keys(models)) {
     const said = await askBot(findEngine(), state.project, { cmd: 'probe', name });
-    const setting = settings.model ? 'model' : `models.${name}`;
+    const setting = settingOf(settings, name);
     for (const found of findings(setting, said as unknown as Probed)) yield { check: 'model', ...found };
   }
 }

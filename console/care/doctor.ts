@@ -5,7 +5,7 @@ import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
 import { fault } from '../fault.ts';
-import { holdsSecret, modelsOf } from '../instance/settings-file.ts';
+import { holdsSecret, modelsOf, settingOf } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
 import { type Found, observe, type Part, type Row, type Scene } from './doctor-scene.ts';
 import { seen } from './logs.ts';
@@ -46,13 +46,12 @@ function models({ models: answers, instance, parts }: Scene): Found | Found[] | 
   const choices = instance && modelsOf(instance.settings);
   if (!choices) return instance && warn('no model is configured', 'docs/models.md; !run works without one');
   if (!parts.some(({ name, running }) => name === 'model' && running)) return undefined;
-  const several = Object.keys(choices).length > 1;
   return Object.entries(choices).map(([own, choice]) => {
     const answer = answers?.[own];
     if (!answer) return fail('the model proxy gives no answer', './pocketcoder logs model');
     const { status, text } = answer;
-    const at = several ? `${own}: the model's address` : "the model's address";
-    const setting = several ? `models.${own}` : 'model';
+    const at = Object.keys(choices).length > 1 ? `${own}: the model's address` : "the model's address";
+    const setting = settingOf(instance.settings, own);
     const where = `correct ${setting} in pocketcoder.yaml, then ${start}`;
     if ([400, 401, 403].includes(status)) return fail(`${at} refuses our key (${status})`, where);
     if (status >= 500)

@@ -54,6 +54,9 @@ export type Settings = {
 /** The models by their names, of which one alone has the name `model`; undefined without any. */
 export const modelsOf = ({ model, models = model && { model } }: Settings): Models | undefined => models;
 
+/** Where in the file the model of that name stands. */
+export const settingOf = ({ model }: Settings, name: string): string => (model ? 'model' : `models.${name}`);
+
 /** Whether the file has something in it that other users of the machine must not read. */
 export const holdsSecret = (settings: Settings): boolean =>
   Boolean(settings.homeserver?.password) ||
@@ -92,17 +95,17 @@ function* contradictions(settings: Settings): Generator<Wrong> {
     yield [['model'], 'one model is model, several are models: move this one below models'];
   for (const [name, one] of Object.entries(modelsOf(settings) ?? {})) {
     const unusable = faultOf(one);
-    const path = model ? ['model'] : ['models', name];
-    if (unusable) yield [path, unusable.replaceAll('model.', `${path.join('.')}.`)];
+    const setting = settingOf(settings, name);
+    if (unusable) yield [setting.split('.'), unusable.replaceAll('model.', `${setting}.`)];
     const money = (['task', 'day'] as const).find((cap) => spend?.[cap] !== undefined);
     if (money && !one.price)
       yield [
         ['spend', money],
-        `spend.${money} is money, and ${path.join('.')} has no price: give it one, or set spend.${money}_tokens`,
+        `spend.${money} is money, and ${setting} has no price: give it one, or set spend.${money}_tokens`,
       ];
     if (one.url && isLoopback(one.url))
       yield [
-        [...path, 'url'],
+        [...setting.split('.'), 'url'],
         `${one.url} is no address that containers reach: to them, localhost is themselves. This machine is host.docker.internal ` +
           'to the model proxy, and the model has to listen there too, not on its loopback alone (docs/models.md)',
       ];

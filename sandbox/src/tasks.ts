@@ -253,9 +253,9 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
         return { outcome, end, did: (await keepers.ask(name.workspace, ['did', '1'])).text };
       } finally {
         stops.delete(id);
+        trying.delete(keyOf(name));
         await feeders.remove(name, true);
         await removeCopies(docker, place, name.workspace);
-        trying.delete(keyOf(name));
       }
     },
     warm: async (name) => void (await feeders.of(name)),

@@ -306,6 +306,15 @@ const faults: Fault[] = [
     ...{ level: 'fail', check: 'model', what: /cannot be reached/, fix: /model\.url/ },
   },
   {
+    name: 'the only one of several models, by where it stands',
+    change(s) {
+      const own = s.instance?.settings.model;
+      s.instance = { settings: { models: { own } } } as unknown as Instance;
+      s.models = { own: { status: 502, text: '' } };
+    },
+    ...{ level: 'fail', check: 'model', what: /cannot be reached/, fix: /models\.own\.url/ },
+  },
+  {
     name: 'an address without a list of models',
     change(s) {
       s.models = { model: { status: 404, text: '' } };

@@ -36,6 +36,7 @@ export function createCosts(
 ): Costs {
   db.exec(`
     CREATE TABLE IF NOT EXISTS spent(task TEXT, day TEXT, dollars REAL, tokens INTEGER, PRIMARY KEY(task, day)) STRICT;
+    CREATE INDEX IF NOT EXISTS spent_day ON spent(day);
     CREATE TABLE IF NOT EXISTS counted(session TEXT PRIMARY KEY, dollars REAL, tokens INTEGER) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS let(cap TEXT PRIMARY KEY, most REAL) STRICT, WITHOUT ROWID;`);
   const sum = 'coalesce(sum(dollars), 0) AS dollars, coalesce(sum(tokens), 0) AS tokens';

@@ -41,9 +41,10 @@ export function openCalls(o: CallsOptions): Call {
   const lines = new Map<string, Line>();
 
   return async (asked, { signal, sent, progress }) => {
-    const plans = o.planning(asked.task);
-    if (plans && asked.kind !== 'plan' && traits(asked.kind).class !== 'read') return refused(planFirst);
-    if (plans && asked.kind === 'plan') await o.replacePlan(asked.task);
+    const planning = o.planning(asked.task);
+    const putsPlan = planning && asked.kind === 'plan';
+    if (planning && !putsPlan && traits(asked.kind).class !== 'read') return refused(planFirst);
+    if (putsPlan) await o.replacePlan(asked.task);
     const line = lines.get(asked.task) ?? createLine(o);
     lines.set(asked.task, line);
     const over = AbortSignal.any([signal, AbortSignal.timeout(wait * 1000)]);
@@ -67,7 +68,7 @@ export function openCalls(o: CallsOptions): Call {
       stage = `action ${action} waits for the owner`;
       progress(stage);
       // Whoever plans is talked to about the plan: its turn ends here, and what becomes of the plan comes as a message.
-      const first = plans && asked.kind === 'plan' ? undefined : await Promise.race([outcome, ended(over)]);
+      const first = putsPlan ? undefined : await Promise.race([outcome, ended(over)]);
       const carried = first !== undefined && !halted(asked.task);
       void outcome.then(async (o) => {
         const delivered = carried && (await sent) && !signal.aborted;

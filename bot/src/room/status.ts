@@ -10,7 +10,6 @@ export type Status = {
   drop(): void;
   /** Shows this for good. Resolves when it is sent, and throws when it can't be. */
   finish(content: Content): Promise<EventId>;
-  shown(): boolean;
 };
 
 /** Milliseconds between two edits of one message. */
@@ -76,6 +75,5 @@ export function statusMessage(
       await sending;
       return send(content);
     },
-    shown: () => event !== undefined,
   };
 }

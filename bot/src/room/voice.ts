@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
-import { nameOf, type Task, type TaskStore } from '../tasks/tasks.ts';
+import { type Task, type TaskStore, titleBeside } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Lists } from './lists.ts';
 import { spoken } from './prose.ts';
@@ -54,15 +54,13 @@ export function createVoice(o: {
   const made = new Map<string, Set<string>>();
   const waiting = new Map<string, Set<() => void>>();
 
-  /** The task's name where it is not the one that the room speaks with now. */
-  const titleOf = (task: Task): string => (tasks.isCurrent(task) ? '' : nameOf(task));
   const say = (task: Task, text: string, kind?: 'm.text') => {
-    const title = titleOf(task);
+    const title = titleBeside(tasks, task);
     const content = message(title ? `${title}: ${text}` : text, kind);
     return matrix.post(o.roomOf(task.workspace), 'm.room.message', content, { txn: txnOf(task) });
   };
   const words = (task: Task, text: string, kind: Kind) => {
-    const title = titleOf(task);
+    const title = titleBeside(tasks, task);
     return spoken(title ? `agent (${title}):` : 'agent:', text, kind);
   };
 

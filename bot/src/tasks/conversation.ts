@@ -75,7 +75,7 @@ export type Conversation = {
   /** Does without the plan that was asked for. Returns whether one was. */
   withoutPlan(task: Task): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
-  tell(task: string, text: string, action: string): Promise<string>;
+  tell(task: string, text: string, action?: string): Promise<string>;
   /** Notes what a workspace's other tasks are to hear with what comes next. @param key once each */
   noteOthers(task: string, text: string, key: string): void;
   /** Somebody of an enrolled device turned to this task again, by a file: a stop is over. */
@@ -239,7 +239,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     },
     async tell(task, text, action) {
       const to = tasks.get(task);
-      return debts && to ? kept(text) || debts.owe(to, text, { file: action }) : noModel;
+      return debts && to ? kept(text) || debts.owe(to, text, action ? { file: action } : {}) : noModel;
     },
     goOn: tasks.goOn,
     async over(page, outcome, delivered) {

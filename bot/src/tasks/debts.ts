@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Acting, Brain, Picture } from '../brain/brain.ts';
 import type { RoomId } from '../types.ts';
 import type { Marks } from './marks.ts';
-import { nameOf, type Owed, type Task, type TaskStore } from './tasks.ts';
+import { type Owed, type Task, type TaskStore, titleOf } from './tasks.ts';
 import type { Turns } from './turns.ts';
 
 export type DebtsOptions = {
@@ -70,7 +70,7 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
     follow(task);
     if (task.session) return task.session;
     const { id, workspace } = task;
-    const begun = await brain.createSession({ title: nameOf(task), task: o.hands(id, workspace) });
+    const begun = await brain.createSession({ title: titleOf(task), task: o.hands(id, workspace) });
     followed.add(begun);
     tasks.setSession(id, begun);
     return begun;
@@ -145,7 +145,7 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
     pay,
     async owe({ id: task, workspace }, text, { file, event } = {}) {
       const waits = event !== undefined && turns.works(task);
-      const id = tasks.owe(task, text, waits ? waitPrefix + event : file ? sentPrefix + file : undefined);
+      const id = tasks.owe(task, text, waits ? waitPrefix + event : file && sentPrefix + file);
       if (waits) void o.marks.set(o.roomOf(workspace), event);
       await pay();
       // What came after it may be on its way still.

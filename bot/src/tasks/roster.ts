@@ -1,6 +1,6 @@
 /** The tasks of a room side by side: which of them are there still, and how each stands. */
 import type { Planning } from './planning.ts';
-import { nameOf, type Task, type TaskStore } from './tasks.ts';
+import { type Task, type TaskStore, titleOf } from './tasks.ts';
 
 export type TaskState = 'working' | 'waits for you' | 'idle' | 'stopped';
 /** A task as people are told of it. `done` of `steps` are those of its own list; 0 of 0 where it has none. */
@@ -56,7 +56,7 @@ export function createRoster({ tasks, planning, spent, works, waits, asks }: Ros
     listed,
     view: (workspace) =>
       listed(workspace).map((t) => ({
-        ...{ id: t.id, number: t.number, title: nameOf(t), done: t.done, steps: t.steps },
+        ...{ id: t.id, number: t.number, title: titleOf(t), done: t.done, steps: t.steps },
         spent: spent(t.id),
         ...{ state: state(t.id), plans: planning.is(t.id), current: tasks.isCurrent(t) },
       })),

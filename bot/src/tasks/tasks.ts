@@ -22,8 +22,11 @@ export type Task = {
 };
 export type NewTask = Pick<Task, 'id' | 'workspace' | 'session' | 'title' | 'createdAt'>;
 /** How people call it. */
-export const nameOf = ({ title, number }: Pick<Task, 'title' | 'number'>): string =>
+export const titleOf = ({ title, number }: Pick<Task, 'title' | 'number'>): string =>
   oneLine(title, 60) || `task ${number}`;
+/** What people call it where the room speaks with another task now, else ''. */
+export const titleBeside = (tasks: Pick<TaskStore, 'isCurrent'>, task: Task | undefined): string =>
+  task && !tasks.isCurrent(task) ? titleOf(task) : '';
 /** What a task's brain has yet to be told: an action's outcome, or somebody's words. */
 export type Owed = { id: string; task: string; text: string; outcome: boolean };
 /** Somebody's words to a task: the event, who sent it (user and device), and how many characters of ours stood before them. */
@@ -155,7 +158,8 @@ export function taskStore(db: Database): TaskStore {
       const rows = db.prepare('SELECT action AS id, task, text FROM owed ORDER BY rowid').all();
       return (rows as Omit<Owed, 'outcome'>[]).map((o) => ({
         ...o,
-        outcome: !/^(said|sent|note|wait|next)-/.test(o.id),
+        // An outcome goes by its action's id, which has no hyphen; all else by a word and a hyphen before its key.
+        outcome: !o.id.includes('-'),
       }));
     },
     note: (of, text, key) => void run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', `note-${key}`, of, text),

@@ -36,7 +36,7 @@ async function more({ conversation, costs, task }: CommandContext): Promise<stri
   const { id } = task();
   if (!costs.more(id)) return 'No cap holds this task, and nothing was done. !cost says what it took.';
   const goOn = 'You had reached what you may cost, and may go on now. Go on from where you were.';
-  return (await conversation.tell(id, goOn, '')) || 'It goes on.';
+  return (await conversation.tell(id, goOn)) || 'It goes on.';
 }
 
 export const everyday: readonly Command[] = [
