@@ -51,6 +51,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     planning: parts.planning.is,
     replacePlan: parts.desk.replacePlan,
     close: parts.desk.close,
+    question: parts.questions.put,
     settled({ action, outcome, delivered }) {
       const page = book.page(action);
       const told = page && conversation.over(page, outcome, delivered);
@@ -62,10 +63,20 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
 }
 
 /** What the last run left undone. */
-async function resume({ chain, matrix, book, desk, outcomes, sentFiles, tour }: Parts): Promise<void> {
+async function resume({
+  chain,
+  matrix,
+  book,
+  desk,
+  outcomes,
+  questions,
+  sentFiles,
+  tour,
+}: Parts): Promise<void> {
   sentFiles.resume(); // while the pages of what is over are still there
   await desk.resume();
   await outcomes.catchUp();
+  questions.resume();
   tour.resume();
   if (!savedIn(stateDir)) return;
   await tellRestored(matrix, book.rooms().values(), chain.head());

@@ -1,5 +1,6 @@
 /** Every part of the bot, made and not yet running. What a part is handed here is all that it can reach. */
 import { join } from 'node:path';
+import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Logger } from 'pino';
 import { createDecide } from './approval/decide.ts';
@@ -40,6 +41,7 @@ import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { planningStore } from './tasks/planning.ts';
+import { createQuestions } from './tasks/questions.ts';
 import { taskStore, titleBeside, titleOf } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
@@ -87,9 +89,15 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...{ ledger, matrix, cards, book },
     titleOf: (task) => titleBeside(tasks, tasks.get(task)),
   });
+  const questions = createQuestions({
+    ...{ db, matrix, log },
+    roomOf: (task) => roomOf(store.get(task)?.workspace ?? ''),
+    titleOf: (task) => titleBeside(store, store.get(task)),
+    people: () => [...new Set(book.enrolled().flatMap((d) => (atLeast(d.role, 'asks') ? [d.user] : [])))],
+  });
   const decide = createDecide({
     gate: {
-      ...{ matrix, cards, answeredBy: book.answeredBy, trouble: troubles.why },
+      ...{ matrix, cards, answeredBy: book.answeredBy, option: questions.option, trouble: troubles.why },
       people: () => book.enrolled(),
       now: () => Date.now(),
     },
@@ -116,12 +124,13 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const probe = createProbe({ brain, models, hands: (task) => gateway.open({ task, workspace: '' }) });
   const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
   const conversation = createConversation({
-    ...{ brain, tasks, costs, lists, planning, matrix, roomOf, leak, log },
+    ...{ brain, tasks, costs, lists, planning, questions, matrix, roomOf, leak, log },
     planFirst: c.plan === 'always',
     picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
     hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
     waits: (task) => openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page)),
     asks: (task) =>
+      questions.of(task) !== undefined ||
       openOf(task).some(({ action }) => ['requested', 'posted', 'endorsed'].includes(book.state(action.id))),
   });
   const tour = createTour({ db, say: sayLine, log });
@@ -152,7 +161,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const board = createBoard({
     today: () => briefly(costs.today()),
-    ...{ db, matrix, cards, book, lists, down: outages.down, log },
+    ...{ db, matrix, cards, book, lists, questions, down: outages.down, log },
     // Where nobody spoke to the agent there is nothing to watch.
     overview: (workspace) => conversation.overview(workspace).filter(({ id }) => tasks.get(id)?.session),
   });
@@ -176,6 +185,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       brain,
       tasks,
       planning,
+      questions,
       troubles,
       book,
       decide,

@@ -143,6 +143,7 @@ const gate: Gate = {
   cards,
   people: () => enrolled,
   answeredBy: () => undefined,
+  option: () => undefined,
   trouble: () => '',
   now: () => Date.now(),
 };

@@ -7,4 +7,5 @@ export const alone = {
   planning: () => false,
   replacePlan: async () => {},
   close: async () => '',
+  question: async () => 'ASKED',
 };

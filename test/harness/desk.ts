@@ -14,6 +14,7 @@ import { createDesk } from '../../bot/src/desk/desk.ts';
 import { editOf } from '../../bot/src/proof/post.ts';
 import { type Block, message } from '../../bot/src/show/blocks.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
+import { createQuestions } from '../../bot/src/tasks/questions.ts';
 import type { Content, EventId, Evidence, Matrix, PostOptions, RoomId, Taken } from '../../bot/src/types.ts';
 import { type Asked, sha256 } from '../../ledger/src/action.ts';
 import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';
@@ -98,8 +99,20 @@ export function startDesk(
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
   const halted = o.halted ?? (() => '');
+  const questions = createQuestions({
+    ...{ db, matrix, log },
+    roomOf: () => room,
+    titleOf: o.titleOf ?? (() => ''),
+    people: () => [owner.user],
+  });
   const gate: Gate = {
-    ...{ matrix, cards, people: () => book.enrolled(), answeredBy: book.answeredBy },
+    ...{
+      matrix,
+      cards,
+      people: () => book.enrolled(),
+      answeredBy: book.answeredBy,
+      option: questions.option,
+    },
     ...{ trouble, now: () => Date.now() },
   };
   const decide = createDecide({
@@ -110,6 +123,7 @@ export function startDesk(
   const desk = createDesk({ ledger, cards, book, poster, decide, attention, say, trouble, halted, log });
   return {
     db,
+    questions,
     models: createModels(db, scripted),
     costs: createCosts(db, { task_tokens: 1000 }, () => 'a title'),
     memory,

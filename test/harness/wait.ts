@@ -8,7 +8,7 @@
 export async function until<T>(
   what: string,
   ask: () => T | undefined | false | Promise<T | undefined | false>,
-  { seconds = 20, every = 25 }: { seconds?: number; every?: number } = {},
+  { seconds = 60, every = 25 }: { seconds?: number; every?: number } = {},
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
   let last = '';

@@ -62,6 +62,7 @@ before(async () => {
     tasks,
     lists: { set() {} },
     planning: planningStore(openDatabase(':memory:')),
+    questions: { of: () => undefined, close() {} },
     matrix,
     roomOf: () => room,
     waits: () => false,

@@ -87,6 +87,7 @@ test('the tools the model sees are those of its own task and its todo list', asy
   const second = stack.model.seen.at(-1)?.tools ?? [];
   for (const tools of [first, second])
     assert.deepEqual(tools.map((t) => t.replace(/^t[0-9a-f]{12}_/, '')).sort(), [
+      'ask',
       'bash',
       'edit_file',
       'get_file',

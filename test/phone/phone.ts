@@ -94,7 +94,7 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
       return () => void watchers.delete(fn);
     },
     cards: () => cardsOf(phone.timeline()),
-    until: (what, ask, seconds = 20) =>
+    until: (what, ask, seconds = 60) =>
       new Promise((resolve, reject) => {
         const late = () =>
           stop(() => reject(new Error(`${what}: not within ${seconds} s on ${account.user}'s phone`)));

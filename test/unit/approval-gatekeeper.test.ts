@@ -44,6 +44,7 @@ function gate(over: Partial<Gate> = {}): Gate {
     cards,
     people: () => [device],
     answeredBy: () => undefined,
+    option: () => undefined,
     trouble: () => '',
     now: () => 1000,
     ...over,

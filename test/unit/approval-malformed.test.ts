@@ -65,6 +65,7 @@ const gate: Gate = {
   cards,
   people: () => [phone],
   answeredBy: () => undefined,
+  option: () => undefined,
   trouble: () => '',
   now: () => 1000,
 };

@@ -43,6 +43,7 @@ test('a vote against, and the decoy, undo an approval that was not claimed yet',
     cards: d.cards,
     people: () => [d.device],
     answeredBy: () => undefined,
+    option: () => undefined,
     trouble: () => '',
     now: () => Date.now(),
   };

@@ -24,6 +24,7 @@ function scene(caps: Parameters<typeof createCosts>[1] = { task_tokens: 1000 }) 
   const waiting = new Set<string>();
   const asking = new Set<string>();
   const resumed: string[] = [];
+  const closed: string[] = [];
   const brain = {
     createSession() {
       made.push(Promise.withResolvers<string>());
@@ -68,6 +69,7 @@ function scene(caps: Parameters<typeof createCosts>[1] = { task_tokens: 1000 }) 
       lists: { set() {} },
       tasks: { ...of, halted: (task) => of.halted(task) || costs.paused(task) },
       planning,
+      questions: { of: () => undefined, close: (task, how) => void closed.push(`${task}: ${how}`) },
       matrix,
       roomOf: () => room,
       waits: (task) => waiting.has(task),
@@ -87,7 +89,20 @@ function scene(caps: Parameters<typeof createCosts>[1] = { task_tokens: 1000 }) 
     await settled();
   };
   return {
-    ...{ conversation, tasks, planning, costs, made, prompts, aborted, refuses, waiting, asking, resumed },
+    ...{
+      conversation,
+      tasks,
+      planning,
+      costs,
+      made,
+      prompts,
+      aborted,
+      refuses,
+      waiting,
+      asking,
+      resumed,
+      closed,
+    },
     ...{ tell, said, underWay, start, marks, ears },
   };
 }
@@ -724,4 +739,22 @@ test('a cap of the day holds every task of that day, each at its next cost; told
   assert.deepEqual(aborted, ['s-main', 's-two']);
   assert.equal(said.filter((line) => line.includes('⏸')).length, 1);
   assert.match(await conversation.hear('main', 'and now?'), /What you said is kept\./);
+});
+
+test('a vote on a question is words to its task at once, in a turn too, and no reason for a no; words answer it as well', async () => {
+  const { conversation, tasks, prompts, closed, tell, underWay } = scene();
+  await underWay();
+  tasks.deny('a9', 'main');
+  tell({ type: 'busy', session: 's-main' });
+  const option = { room, task: 'main', question: 'Which?\nSay.', text: '!run red', open: true };
+  assert.equal(await conversation.choose(option), '');
+  assert.deepEqual(prompts, ['s-main: (in answer to your question)\n> Which?\n> Say.\n\n!run red']);
+  await conversation.hear('main', 'rather blue');
+  assert.equal(prompts.at(-1), 's-main: rather blue');
+  assert.deepEqual(closed, [
+    'main: answered: !run red',
+    'main: answered in words',
+    'main: answered in words',
+  ]);
+  assert.match(await conversation.choose({ ...option, text: 'AAAA-BBBB' }), /Not told to the agent/);
 });

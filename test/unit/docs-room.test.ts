@@ -212,6 +212,13 @@ test('docs/room.md shows the messages as they are', async (t) => {
   await pass(2);
   show(last());
 
+  await d.questions.put('task', {
+    question: 'The greeting has no test. What should it say where no name is given?',
+    options: ['Hello, world!', 'Nothing', 'An error'],
+  });
+  const poll = d.posted.at(-1)?.content['org.matrix.msc3381.poll.start'] as { question: Content };
+  show(`${poll.question['body']}\n( ) Hello, world!\n( ) Nothing\n( ) An error`);
+
   const outages = createOutages({
     ...{ db: d.db, matrix: d.matrix, log },
     rooms: () => [...d.book.rooms().values()] as never,

@@ -118,7 +118,7 @@ test('a client with its task’s token lists its tools, and its calls are its ta
     tools.map((t) => t.name),
     [
       ...['bash', 'read_file', 'list', 'get_file', 'grep', 'write_file', 'edit_file'],
-      ...['terminal_open', 'terminal_send', 'terminal_read', 'terminal_close', 'plan', 'network'],
+      ...['terminal_open', 'terminal_send', 'terminal_read', 'terminal_close', 'plan', 'ask', 'network'],
     ],
   );
   await client.callTool({ name: 'bash', arguments: { script: 'x' } });

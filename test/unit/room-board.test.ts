@@ -62,10 +62,13 @@ test('nothing is pinned before a task has begun; then one quiet message has what
     { text: 'Dance', state: 'cancelled' },
   ]);
   const waits = await s.desk.ask(asked('make test'));
+  await s.questions.put('u', { question: 'Which?', options: ['this', 'that'] });
+  const question = encodeURIComponent(s.questions.of('u')?.event ?? '');
   s.down.push('⚠️ The agent is down since 14:03');
   await board.look();
   assert.deepEqual(s.text(), [
     `#${waits.number} run a command · ⏳ waits for your answer`,
+    '❓ Another · asks you something',
     '⚠️ The agent is down since 14:03',
     '▶️ 👉 1 · Fix the sums: working · 1 of 2 · 0.0123 $',
     '> ☑ Find out why',
@@ -76,6 +79,8 @@ test('nothing is pinned before a task has begun; then one quiet message has what
   const card = s.cards.get(waits.action)?.event ?? '';
   const link = `https://matrix.to/#/${encodeURIComponent(room)}/${encodeURIComponent(card)}?via=x`;
   assert.ok(String(html).startsWith(`<p><a href="${link}">#${waits.number} run a command`), String(html));
+  const asks = `<p><a href="https://matrix.to/#/${encodeURIComponent(room)}/${question}?via=x">❓ Another`;
+  assert.ok(String(html).includes(asks), String(html));
   assert.deepEqual([msgtype, mentions], ['m.notice', {}]);
   assert.deepEqual(s.pinned, [`$${s.posted.length}`]);
   assert.equal(

@@ -11,6 +11,11 @@ import { unheardOf } from './sent.ts';
 import type { Card, Issued } from './store.ts';
 import type { Evidence, Gate, Verdict } from './verdict.ts';
 import type { Person } from './view.ts';
+import { answeredBefore } from './words.ts';
+
+const response = 'org.matrix.msc3381.poll.response';
+/** What may be no more than words, which whoever asks may say. */
+const says = ['m.room.message', response];
 
 const signedBy = ({ wire, evidence }: Taken, form: Evidence['form']): Evidence => ({
   ...{ user: wire.sender, event: wire.event_id, form },
@@ -63,14 +68,25 @@ async function reaction(t: Taken, gate: Gate): Promise<Verdict> {
   return issued?.by === 'chip' ? chip(t, gate, issued, target) : plainReaction(t, chosen, target);
 }
 
+/** A vote on what an agent asked says one of its options, by the rules for words. It can name no card: it has no card's answer id. */
+async function choice(t: Taken, gate: Gate, from: Person, answer: string): Promise<Verdict> {
+  const option = gate.option(answer);
+  if (option?.room !== t.room) return ignore('a vote for nothing that was asked');
+  const why = await violated(t, gate.people(t.room), gate.matrix);
+  if (why) return failing(why, t);
+  return option.open ? { do: 'choose', option, from } : tell(t, answeredBefore);
+}
+
 /** A vote: the answer id inside the ciphertext names the action (7), whatever the relation outside says. */
-async function vote(t: Taken, gate: Gate): Promise<Verdict> {
-  const response = t.content['org.matrix.msc3381.poll.response'];
-  const answers = isObject(response) ? response['answers'] : undefined;
+async function vote(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
+  const voted = t.content[response];
+  const answers = isObject(voted) ? voted['answers'] : undefined;
   const [first, second] = Array.isArray(answers) ? answers : [];
   const issued = gate.cards.issued(textOf(first));
   const card = issued?.by === 'poll' ? gate.cards.get(issued.action) : undefined;
-  if (card?.room !== t.room) return ignore('a vote for nothing that was asked');
+  if (!card) return choice(t, gate, from, textOf(first));
+  if (card.room !== t.room) return ignore('a vote for nothing that was asked');
+  if (!atLeast(from.role, 'approves')) return ignore(`${from.user} may not decide`);
   if (second !== undefined) return explain(card, `#${card.number} takes one answer: vote for one of the two`);
   if (issued?.means === 'deny') return deny(card, t, 'poll', 'voted against');
   return signed(t, gate, card, 'poll');
@@ -102,12 +118,11 @@ export async function judge(t: Taken, gate: Gate): Promise<Verdict> {
   const from = gate.people(t.room).find((a) => a.user === t.wire.sender);
   if (!from) return ignore('not from anybody enrolled');
   if (!atLeast(from.role, 'asks')) return ignore(`${from.user} may only read`);
-  if (!atLeast(from.role, 'approves') && t.type !== 'm.room.message')
-    return ignore(`${from.user} may not decide`);
+  if (!atLeast(from.role, 'approves') && !says.includes(t.type)) return ignore(`${from.user} may not decide`);
   if (t.type === 'm.reaction') return reaction(t, gate);
   if (t.type === 'm.room.redaction') return redaction(t, gate);
   if (!t.encrypted || t.failed) return ignore(t.failed ?? 'not encrypted');
-  if (t.type === 'org.matrix.msc3381.poll.response') return vote(t, gate);
+  if (t.type === response) return vote(t, gate, from);
   if (t.type === 'm.room.message') return message(t, gate, from);
   const unheard = unheardOf(t.type);
   if (!unheard) return ignore(`an event of type ${t.type}`);

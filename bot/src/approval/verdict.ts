@@ -1,7 +1,7 @@
 /** What the gatekeeper says of an event, and what it goes by. */
 import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import type { Proof } from '../proof/rules.ts';
-import type { Matrix } from '../types.ts';
+import type { Matrix, RoomId } from '../types.ts';
 import type { Sent } from './sent.ts';
 import type { Card, CardStore } from './store.ts';
 import type { Person } from './view.ts';
@@ -16,6 +16,14 @@ export type Evidence = {
 };
 /** The very act that a message names, and that it decides itself where ledger and policy let it. */
 export type Command = Readonly<{ act: Wish; evidence: Evidence }>;
+/** One of the options of a question that an agent asked. */
+export type Option = {
+  room: RoomId;
+  task: string;
+  question: string;
+  text: string;
+  open: boolean;
+};
 export type Verdict =
   | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
   | { do: 'deny'; card: Card; evidence: Evidence; why: string }
@@ -31,6 +39,8 @@ export type Verdict =
    */
   | { do: 'tell'; about: string; why: string; below: string; words?: string }
   | Heard
+  /** A vote on what an agent asked: its option's words are the voter's to that agent, and nothing else whatever they are. */
+  | { do: 'choose'; option: Option; from: Person }
   | { do: 'ask'; command: Command; from: Person }
   | Received
   | { do: 'ignore'; why: string };
@@ -64,6 +74,8 @@ export type Gate = {
   people(room: string): readonly Person[];
   /** The action that is not over and that this event helped to approve: one of several answers. */
   answeredBy(event: string): string | undefined;
+  /** The option of an agent's question that an answer's id stands for. */
+  option(answer: string): Option | undefined;
   /** Why nothing is approved in this room at present (somebody unexpected joined, its encryption changed), or ''. */
   trouble(room: string): string;
   /** The ledger's time in milliseconds, as near as the bot knows it. The ledger itself refuses what is late. */

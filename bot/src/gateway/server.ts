@@ -6,6 +6,7 @@ import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
+import { askTool, questionIn } from './ask.ts';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
 import { closeTool, numberIn } from './close.ts';
 import { networkAsked, networkTool } from './network.ts';
@@ -155,21 +156,32 @@ function serving(
 function toolServer(
   { hands, workspace }: Opened,
   call: Call,
-  o: Pick<CallsOptions, 'spoken' | 'close'> & Pick<GatewayOptions, 'network' | 'bound'>,
+  o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted'> &
+    Pick<GatewayOptions, 'network' | 'bound'>,
 ): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  const listed = [...tools, closeTool, planTool, ...(o.network ? [networkTool] : [])];
+  const listed = [...tools, closeTool, planTool, askTool, ...(o.network ? [networkTool] : [])];
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: listed }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
     if (params.name === closeTool.name)
       return { content: [{ type: 'text', text: await o.close(hands.task, numberIn(given)) }] };
+    const refused = (why: string) => ({
+      isError: true,
+      content: [{ type: 'text' as const, text: `NOT ASKED: ${why}. Nothing ran.` }],
+    });
+    if (params.name === askTool.name) {
+      const question = questionIn(given);
+      const why = 'wrong' in question ? question.wrong : o.halted(hands.task);
+      if ('wrong' in question || why) return refused(why);
+      await o.spoken(hands.task, { tool: params.name, args: given });
+      return { content: [{ type: 'text', text: await o.question(hands.task, question) }] };
+    }
     const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
     const own = { plan: planAsked, ...(o.network && { network }) }[params.name];
     const asked = own?.(where, given) ?? askedBy(where, params.name, given);
-    if ('wrong' in asked)
-      return { isError: true, content: [{ type: 'text', text: `NOT ASKED: ${asked.wrong}. Nothing ran.` }] };
+    if ('wrong' in asked) return refused(asked.wrong);
     const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along
     if (!line) throw new Error('a call came without its connection');
     const { gone, sent } = line;

@@ -1,11 +1,12 @@
 /** One pinned message a room, edited as things change and never loud: what waits, what is down, its tasks, and the current one's list. */
 import type { Logger } from 'pino';
 import type { CardStore } from '../approval/store.ts';
-import type { Book, Page } from '../approval/view.ts';
+import type { Book } from '../approval/view.ts';
 import type { Database } from '../database.ts';
 import { type Block, type Content, message, toHtml } from '../show/blocks.ts';
 import { fitsEvent } from '../show/card.ts';
 import { wishOf } from '../show/kinds.ts';
+import type { Questions } from '../tasks/questions.ts';
 import { lineOf, type Seen } from '../tasks/roster.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Lists } from './lists.ts';
@@ -18,6 +19,7 @@ export type BoardOptions = {
   cards: Pick<CardStore, 'get'>;
   book: Book;
   lists: Pick<Lists, 'of'>;
+  questions: Pick<Questions, 'of'>;
   /** The tasks of a workspace that are at hand. */
   overview(workspace: string): readonly Seen[];
   /** What all tasks of the day cost, in words; '' for nothing. */
@@ -68,9 +70,8 @@ export function createBoard(o: BoardOptions): Board {
       ...(current && list.length > 0 && steps > 0 ? [{ said: list.slice(0, steps).join('\n') }] : []),
     ];
   }
-  /** A link to an action's card, which the phone goes to. */
-  function linkOf({ action }: Page, room: RoomId): string | undefined {
-    const event = o.cards.get(action.id)?.event;
+  /** A link to a card or a question, which the phone goes to. */
+  function linkOf(event: string | undefined, room: RoomId): string | undefined {
     const server = matrix.user.slice(matrix.user.indexOf(':') + 1);
     const ids = [room, event ?? ''].map(encodeURIComponent).join('/');
     return event ? `https://matrix.to/#/${ids}?via=${encodeURIComponent(server)}` : undefined;
@@ -86,15 +87,21 @@ export function createBoard(o: BoardOptions): Board {
         ({ action, story }) => action.workspace === workspace && !story.some((e) => e.kind === 'leased'),
       );
     const actions = open.slice(0, most.actions).map((page): Block => {
-      const link = linkOf(page, room);
+      const link = linkOf(o.cards.get(page.action.id)?.event, room);
       const stands = standsText(page, book) || '⏳ waits for your answer';
       return { line: `#${page.number} ${wishOf(page.action.kind)} · ${stands}`, ...(link && { link }) };
+    });
+    const questions = tasks.flatMap(({ id, title }): Block[] => {
+      const question = o.questions.of(id);
+      const link = linkOf(question?.event, room);
+      return question ? [{ line: `❓ ${title} · asks you something`, ...(link && { link }) }] : [];
     });
     const left = open.length - actions.length;
     const today = o.today();
     const blocks: Block[] = [
       // What waits comes first: it is all that a pinned message shows before it is opened.
       ...actions,
+      ...questions,
       ...(left > 0 ? [{ line: `and ${left} more: !pending` }] : []),
       ...o.down(room).map((line) => ({ line })),
       ...tasks.flatMap((task) => taskBlocks(task, tasks.length > 1, steps)),

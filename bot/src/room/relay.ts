@@ -223,6 +223,10 @@ export function createRelay(o: RelayOptions): Relay {
         if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
         return hear(t, workspace, verdict, withMark);
       }
+      if (verdict.do === 'choose') {
+        o.attention.heard();
+        return withMark(() => void answered(t.room, conversation.choose(verdict.option)));
+      }
       if (verdict.do === 'stop') {
         // The sandbox first: a brain that hangs must not hold up a stop.
         void conversation.interrupt(workspace);

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Logger } from 'pino';
 import { isNo, isYes } from '../approval/said.ts';
+import type { Option } from '../approval/verdict.ts';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
 import { briefly, type Costs } from '../brain/costs.ts';
@@ -10,10 +11,12 @@ import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Lists } from '../room/lists.ts';
 import { createVoice, type Made } from '../room/voice.ts';
+import { oneLine, visible } from '../show/visible.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createDebts } from './debts.ts';
 import { createMarks } from './marks.ts';
 import type { Planning } from './planning.ts';
+import type { Questions } from './questions.ts';
 import { createRoster, most, type Seen } from './roster.ts';
 import type { Task, TaskStore } from './tasks.ts';
 import { createTurns } from './turns.ts';
@@ -27,6 +30,7 @@ export type ConversationOptions = {
   lists: Pick<Lists, 'set'>;
   costs: Pick<Costs, 'take' | 'paused' | 'of'>;
   planning: Planning;
+  questions: Pick<Questions, 'of' | 'close'>;
   /** Every task begins with a plan. */
   planFirst?: boolean;
   matrix: Matrix;
@@ -72,6 +76,8 @@ export type Conversation = {
   hear(workspace: string, text: string, context?: Context): Promise<string>;
   /** As `hear`, of what is to be planned first. */
   plan(task: Task, text: string): Promise<string>;
+  /** A vote on what a task's agent asked: words to it, whatever they are. Returns what to say at once, or ''. */
+  choose(option: Option): Promise<string>;
   /** Does without the plan that was asked for. Returns whether one was. */
   withoutPlan(task: Task): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
@@ -113,6 +119,9 @@ function titleFrom(text: string): string {
   const some = all.slice(0, longestTitle + 1).replace(/ \S*$/, '');
   return `${some.slice(0, longestTitle).toWellFormed()}…`;
 }
+
+/** The agent's own words as they are told back to it. */
+const quoted = (words: string): string => visible(words).text.trim().replace(/^/gm, '> ');
 
 const taskId = (): string =>
   Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[randomInt(26)]).join('');
@@ -190,6 +199,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task.title) tasks.setTitle(task.id, title);
     tasks.set(task.id, { touched: Date.now() });
     tasks.goOn(task.id);
+    o.questions.close(task.id, 'answered in words');
     const denied = tasks.denied(task.id, about);
     const words = line ? `${line}\n\n${text}` : text;
     const all = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
@@ -226,6 +236,17 @@ export function createConversation(o: ConversationOptions): Conversation {
     plan(task, text) {
       if (debts) planning.begin(task.id);
       return hear(task.workspace, text, { task });
+    },
+    // It is no reason for a no, whatever was denied before.
+    async choose({ task: id, question, text }) {
+      const task = tasks.get(id);
+      if (!task) return noModel;
+      o.questions.close(id, `answered: ${oneLine(text, 120)}`);
+      return hear(task.workspace, text, {
+        task,
+        about: question,
+        line: `(in answer to your question)\n${quoted(question)}`,
+      });
     },
     withoutPlan({ id }) {
       const was = planning.is(id);

@@ -113,6 +113,7 @@ export async function smallWorld(): Promise<SmallWorld> {
     cards: cardStore(db, pollAnswers),
     people: () => enrolled,
     answeredBy: () => undefined,
+    option: () => undefined,
     trouble: () => '',
     now: () => Date.now(),
   };

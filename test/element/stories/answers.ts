@@ -1,5 +1,6 @@
 /** Cards, answered in each way. */
 import assert from 'node:assert/strict';
+import { until } from '../../harness/wait.ts';
 import { asksFor, asksForPoll, isOver } from '../cards.ts';
 import { ran, refused, type Stage } from '../stage.ts';
 import { kindsOf, story } from '../story.ts';
@@ -95,5 +96,25 @@ export function answers(on: () => Stage): void {
     await room.vote(poll.id, [poll.approve]);
     assert.deepEqual(await on().reaches(card.number, 'succeeded'), ran);
     assert.equal(await on().claims(), claims + 1);
+  });
+
+  story('a question of the agent is a poll that wakes the phone, and a vote answers it', async () => {
+    const { room, instance } = on();
+    const question = JSON.stringify({ question: 'Which colour?', options: ['red', 'blue', 'none'] });
+    await room.say(`Please ask.\n!call ask ${question}\n!say Over to you.`);
+    const poll = await room.until(
+      'the question',
+      (rows) => rows.find((row) => row.kind === 'poll' && row.body?.includes('Which colour?') && row.id),
+      30,
+    );
+    assert.deepEqual(
+      poll.answers?.map(({ text }) => text),
+      ['red', 'blue', 'none'],
+    );
+    assert.deepEqual([poll.most, poll.body?.startsWith('❓ agent asks:\n> Which colour?')], [1, true]);
+    await room.vote(poll.id ?? '', [poll.answers?.[1]?.id ?? '']);
+    const told = () => JSON.stringify(instance.model?.seen.at(-1)?.messages ?? []);
+    await until('the model to be told', () => told().includes('> Which colour?\\n\\nblue'), { seconds: 30 });
+    await room.until('the end of the poll', (rows) => rows.find((row) => row.id === poll.id && row.ended));
   });
 }

@@ -1,0 +1,41 @@
+/** The poll that an agent's question is: in its words, marked as such, with answers that stand for nothing but words. */
+import { type Content, toText } from './blocks.ts';
+import { oneLine, visible } from './visible.ts';
+
+export type Question = { question: string; options: readonly string[] };
+
+/** Characters of an option that a phone shows. */
+const shown = 120;
+
+/** No secret of a card's has this form: those begin with ok and no. */
+export const answerIds = ({ options, nonce }: Question & { nonce: string }): string[] =>
+  options.map((_, i) => `ask.${nonce}.${i + 1}`);
+
+/** @param title of its task, where the room speaks with another one; '' for none @param people whose phones it wakes */
+export function questionPoll(
+  q: Question & { nonce: string },
+  title: string,
+  people: readonly string[],
+): { type: string; content: Content } {
+  const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
+  const label = title ? `❓ agent (${title}) asks:` : '❓ agent asks:';
+  const how = { line: 'vote, or answer in words: no answer lets anything run' };
+  const body = toText([{ line: label }, { said: visible(q.question).text }, how]);
+  const options = q.options.map((option) => oneLine(option, shown));
+  return {
+    type: 'org.matrix.msc3381.poll.start',
+    content: {
+      'org.matrix.msc3381.poll.start': {
+        kind: 'org.matrix.msc3381.poll.disclosed',
+        max_selections: 1,
+        question: { ...words(body), body, msgtype: 'm.text' },
+        answers: answerIds(q).map((id, i) => ({ id, ...words(options[i] ?? '') })),
+      },
+      'org.matrix.msc1767.text': toText([
+        { line: body },
+        ...options.map((option, i) => ({ said: `${i + 1}. ${option}` })),
+      ]),
+      'm.mentions': { user_ids: people },
+    },
+  };
+}
