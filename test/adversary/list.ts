@@ -252,6 +252,12 @@ const rows: readonly Row[] = [
     'it runs in a copy of the workspace, without any way out, and what waits goes on waiting for its own answer',
     'tested',
   ],
+  [
+    67,
+    'an option of an agent’s question that reads like a command, a yes or a card’s code, and is voted for',
+    'a vote on a question is words to its task: it is parsed as nothing, and an enrolled device alone gives it',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

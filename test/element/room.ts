@@ -39,7 +39,7 @@ export function roomOf(command: Program['command'], place: Place): Room {
   const room: Room = {
     room: place.room,
     rows,
-    async until<T>(what: string, ask: (rows: Row[]) => T | undefined | false, seconds = 20): Promise<T> {
+    async until<T>(what: string, ask: (rows: Row[]) => T | undefined | false, seconds = 60): Promise<T> {
       let scrolled = Date.now();
       let last: Row[] = [];
       const look = async (): Promise<T | undefined | false> => {

@@ -2,6 +2,7 @@
 import { findEngine } from '../../console/engine/engine.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
+import type { Scripts } from '../harness/model.ts';
 import { until } from '../harness/wait.ts';
 import { openPhone } from './phone.ts';
 import { compares, kindsOf, ledgerOf, operator, path } from './story.ts';
@@ -25,8 +26,9 @@ export type Stage = {
 export const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded'];
 export const refused = ['requested', 'posted', 'denied'];
 
-export async function openStage(): Promise<Stage> {
-  const instance = await startInstance({ model: 'scripted' });
+/** @param scripts of the model, for what is said with their phrases */
+export async function openStage({ scripts = {} }: { scripts?: Scripts } = {}): Promise<Stage> {
+  const instance = await startInstance({ model: 'scripted', scripts });
   const { user, password } = instance.owner;
   const phone = await openPhone(path, { homeserver: instance.address, user, password });
   await phone.join(instance.room);
