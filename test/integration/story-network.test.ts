@@ -215,7 +215,15 @@ test('!push shows what it would bring, then a card asks for exactly that, to whe
 
 test('uninstall leaves nothing of a lease that is open', async () => {
   await opened();
-  assert.equal((await instance.run(['uninstall', '--yes'])).code, 0);
+  // As another instance has one: the images stay, which the file beside this one may be about to use.
+  const Labels = { 'com.docker.compose.project': `pocketcoder-beside-${instance.project}` };
+  const Name = `beside-${instance.project}`;
+  await docker.createVolume({ Name, Labels });
+  try {
+    assert.equal((await instance.run(['uninstall', '--yes'])).code, 0);
+  } finally {
+    await docker.getVolume(Name).remove();
+  }
   const filters = { label: [`org.pocketcoder=${instance.project}`] };
   assert.deepEqual(
     [
