@@ -1,15 +1,6 @@
 /** A whole instance of its own for a test: started by the launcher, as a person would, in a fresh state directory. */
 import { spawn } from 'node:child_process';
-import {
-  existsSync,
-  globSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { globSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -118,7 +109,11 @@ function shareCompose(from: string | undefined, to: string | undefined): void {
   if (!from || !to) return;
   for (const path of globSync('docker-compose-v*', { cwd: from })) {
     mkdirSync(to, { recursive: true });
-    if (!existsSync(join(to, path))) linkSync(join(from, path), join(to, path));
+    try {
+      linkSync(join(from, path), join(to, path));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // the file beside this one was first
+    }
   }
 }
 
