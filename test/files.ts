@@ -1,34 +1,37 @@
 /** Runs test files through Node's own runner, with one last line of its counts. */
 import { spawnSync } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { checkout } from '../console/instance/paths.ts';
+import { keptVariable } from './harness/instance.ts';
 
 type Counts = { passed: number; failed: number; skipped: number };
 
-type Group = {
-  folders: readonly string[];
-  concurrency: number;
-  /** A program that runs before them, with no limit of time. */
-  first?: string;
-};
-/** Those that start containers share the machine and the engine, so only one of their files runs at a time. */
+type Group = { folders: readonly string[]; concurrency: number };
+/**
+ * Whatever starts containers mostly waits: for them, for a homeserver, for a time to be over. So two of those files run at a
+ * time; everything that they make has a name, a port and addresses of its own. Folders with long files come first.
+ */
 const groups: readonly Group[] = [
   { folders: ['model', 'unit'], concurrency: 2 },
-  { folders: ['connection', 'integration', 'adversary'], concurrency: 1 },
-  { folders: ['element'], concurrency: 1, first: 'test/element/build.ts' },
+  { folders: ['element', 'integration', 'connection', 'adversary'], concurrency: 2 },
 ];
+/** What they hold to is a time by the clock, which a file beside them would lengthen. */
+const alone = ['egress-ends', 'ledger-live', 'setup-start'].map((name) => `integration/${name}.test.ts`);
+/** What is built before the tests of a folder, with no limit of time. */
+const builds: Record<string, string> = { element: 'test/element/build.ts' };
 
 /** Once its tests are over a file ends, whatever it left open; one that hangs in a test ends here. In milliseconds. */
 const longestFile = 600_000;
 /** For the process of each test file. */
 export const fileArguments = ['--import', join(checkout, 'test/harness/end.ts')];
 
-async function runFiles(files: string[], concurrency: number): Promise<Counts> {
+async function runFiles(files: readonly string[], concurrency: number): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
-  const stream = run({ files, concurrency, timeout: longestFile, execArgv: fileArguments });
+  const stream = run({ files: [...files], concurrency, timeout: longestFile, execArgv: fileArguments });
   // The runner says its counts once a file, and once for all of them: that one names no file.
   stream.on('test:summary', ({ file, counts: all }) => {
     if (file === undefined)
@@ -45,18 +48,34 @@ async function runFiles(files: string[], concurrency: number): Promise<Counts> {
 /** Runs the named test files, or all of them. @returns whether some ran and none failed */
 export async function runTests(words: readonly string[]): Promise<boolean> {
   const named = words.map((word) => resolve(word));
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const { folders, concurrency, first } of groups) {
-    const files = folders
-      .flatMap((folder) => globSync(`test/${folder}/**/*.test.ts`, { cwd: checkout }))
+  const filesOf = (folder: string) =>
+    globSync(`test/${folder}/**/*.test.ts`, { cwd: checkout })
       .map((file) => join(checkout, file))
       .filter((file) => named.length === 0 || named.includes(file))
       .sort();
-    if (files.length === 0) continue;
-    // Where it fails, the tests that need it say so.
-    if (first) spawnSync(process.execPath, [join(checkout, first)], { stdio: 'inherit' });
-    const counts = await runFiles(files, concurrency);
-    for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const kept = mkdtempSync(join(tmpdir(), 'pocketcoder-kept-'));
+  process.env[keptVariable] = kept;
+  try {
+    for (const { folders, concurrency } of groups) {
+      const files = folders.flatMap(filesOf);
+      if (files.length === 0) continue;
+      // Where it fails, the tests that need it say so.
+      for (const [folder, program] of Object.entries(builds))
+        if (folders.includes(folder) && filesOf(folder).length > 0)
+          spawnSync(process.execPath, [join(checkout, program)], { stdio: 'inherit' });
+      const isAlone = (file: string) => alone.some((name) => file.endsWith(name));
+      for (const [some, at] of [
+        [files.filter((file) => !isAlone(file)), concurrency],
+        [files.filter(isAlone), 1],
+      ] as const) {
+        if (some.length === 0) continue;
+        const counts = await runFiles(some, at);
+        for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
+      }
+    }
+  } finally {
+    rmSync(kept, { recursive: true, force: true });
   }
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
   process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);

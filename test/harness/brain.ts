@@ -165,7 +165,8 @@ export async function startBrain(
           const begun = mine.findIndex((e) => e.type === 'busy');
           return begun >= 0 && mine.slice(begun).some((e) => e.type === 'idle');
         };
-        await until('the session to have been busy and idle again', over, { seconds: 30 });
+        // A brain that was just started reads its program from the disk, beside whatever else this machine does.
+        await until('the session to have been busy and idle again', over, { seconds: 90 });
       },
       kill: () => opencode.kill({ signal: 'SIGKILL' }),
       start: () => opencode.start(),

@@ -1,6 +1,6 @@
 /** A whole instance of its own for a test: started by the launcher, as a person would, in a fresh state directory. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -101,6 +101,23 @@ async function modelOnBridge(scripts: Scripts): Promise<{ model: ScriptedModel; 
 }
 
 /**
+ * Where the instances of one run have compose from: the first is given it as anybody is, whose copy out of the engine takes
+ * seconds, and leaves it here (files.ts) for the others.
+ */
+export const keptVariable = 'POCKETCODER_TEST_KEPT';
+function shareCompose(from: string | undefined, to: string | undefined): void {
+  if (!from || !to) return;
+  for (const path of globSync('docker-compose-v*', { cwd: from })) {
+    mkdirSync(to, { recursive: true });
+    try {
+      linkSync(join(from, path), join(to, path));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // the file beside this one was first
+    }
+  }
+}
+
+/**
  * Starts an instance and waits until it is ready.
  * @param home a state directory that is there already (a second start); a fresh one without it
  * @param model `scripted` adds the brain with the scripted model
@@ -127,7 +144,10 @@ export async function startInstance(
   const env = { POCKETCODER_HOME: home };
   const run = (args: readonly string[], input = '') => launch(args, { env, input });
 
+  const [own, kept] = [join(home, 'bin'), process.env[keptVariable]];
+  shareCompose(kept, own);
   const started = await launch(['start', '-d', '--json'], { env, watch: options.watch });
+  shareCompose(own, kept);
   const secrets = JSON.parse(readFileSync(join(home, 'secrets.json'), 'utf8')) as State;
   const { project } = secrets;
   const destroy = async () => {

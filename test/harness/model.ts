@@ -25,6 +25,8 @@ export type Mode = 'ok' | 'refuse-key' | 'down' | 'slow' | keyof typeof refusals
 export type ScriptedModel = {
   port: number;
   seen: Seen[];
+  /** The conversation that came last. What asks for a title, without tools, comes beside a first one, before or after it. */
+  asked(): Seen | undefined;
   /** `down` breaks every connection; `slow` waits a fifth of a second before each word; the others refuse, as providers do. */
   mode: Mode;
   stop(): Promise<void>;
@@ -95,6 +97,7 @@ export async function startModel(
   const model: ScriptedModel = {
     port: 0,
     seen: [],
+    asked: () => model.seen.findLast(({ tools }) => tools.length > 0),
     mode: 'ok',
     stop: () =>
       new Promise((resolve) => {

@@ -113,7 +113,7 @@ test('after a stop there is no new card and no request to the model, whatever en
   assert.equal(cards.length, before + 1);
   await conversation.hear('main', '!say Now I know.');
   await until('the answer', () => said('Now I know.'), { seconds: 30 });
-  const told = JSON.stringify(stack.model.seen.at(-1)?.messages.at(-1));
+  const told = JSON.stringify(stack.model.asked()?.messages.at(-1));
   for (const what of ['was KILLED', 'Action late was DENIED']) assert.ok(told.includes(what), told);
   assert.ok(told.endsWith('!say Now I know."}'), told);
   assert.equal(cards.length, before + 1);
@@ -182,5 +182,5 @@ test('what a refusal says of the model’s limit is told once, kept to, and the 
   const lines = timeline.slice(from).filter((line) => /📏|⚠️/.test(line));
   assert.equal(lines.length, 1, lines.join('\n'));
   assert.match(lines[0] ?? '', /writes no more than 2,000 tokens.*model\.output: 2000/);
-  assert.equal(stack.model.seen.at(-1)?.output, 1024);
+  assert.equal(stack.model.asked()?.output, 1024);
 });

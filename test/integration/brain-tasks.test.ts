@@ -81,10 +81,10 @@ test('the tools the model sees are those of its own task and its todo list', asy
   decide = async () => ended();
   const one = await task();
   await stack.turn(one.session, 'hello');
-  const first = stack.model.seen.at(-1)?.tools ?? [];
+  const first = stack.model.asked()?.tools ?? [];
   const two = await task();
   await stack.turn(two.session, 'hello');
-  const second = stack.model.seen.at(-1)?.tools ?? [];
+  const second = stack.model.asked()?.tools ?? [];
   for (const tools of [first, second])
     assert.deepEqual(tools.map((t) => t.replace(/^t[0-9a-f]{12}_/, '')).sort(), [
       'ask',
@@ -111,7 +111,7 @@ test('an action is never attributed to another task, whatever the model calls', 
   const mine = await task('mine');
   const other = await task('other');
   await stack.turn(other.session, '!call bash {"script":"true"}');
-  const name = stack.model.seen.at(-1)?.tools.find((t) => t.endsWith('_bash'));
+  const name = stack.model.asked()?.tools.find((t) => t.endsWith('_bash'));
   const before = asked.length;
   await stack.turn(mine.session, `!call ${name} {"script":"rm -rf ."}\n!call bash {"script":"id"}`);
   assert.deepEqual(
@@ -123,18 +123,18 @@ test('an action is never attributed to another task, whatever the model calls', 
 test('a picture reaches the model as one, in the words’ own message; a prompt without has none', async () => {
   const { session } = await task();
   await stack.turn(session, '!say nothing to see');
-  assert.deepEqual(picturesIn(stack.model.seen.at(-1)?.messages ?? []), []);
+  assert.deepEqual(picturesIn(stack.model.asked()?.messages ?? []), []);
   const idle = of(session).filter((e) => e.type === 'idle').length;
   await stack.brain.prompt(session, 'look\n!say I see it', [{ mime: 'image/png', bytes: pixel }]);
   await until('the answer', () => of(session).filter((e) => e.type === 'idle').length > idle);
-  const asked = stack.model.seen.at(-1)?.messages ?? [];
+  const asked = stack.model.asked()?.messages ?? [];
   assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);
   assert.match(JSON.stringify(asked.at(-1)), /look/);
   assert.equal(saidOf(session), 'I see it');
 });
 
 test('each task is told what its own sandbox has', async () => {
-  const system = () => JSON.stringify(stack.model.seen.at(-1)?.messages.filter((m) => m.role === 'system'));
+  const system = () => JSON.stringify(stack.model.asked()?.messages.filter((m) => m.role === 'system'));
   const [shop, garden] = [
     await task('shop', 'Debian 12 with go 1.26'),
     await task('garden', 'Debian 12 with rg 13'),
@@ -162,7 +162,7 @@ test('built-in tools do nothing, the todo list works', async () => {
       `!call todowrite ${JSON.stringify({ todos })}`,
     ].join('\n'),
   );
-  const answers = stack.model.seen.at(-1)?.messages.filter((m) => m.role === 'tool') ?? [];
+  const answers = stack.model.asked()?.messages.filter((m) => m.role === 'tool') ?? [];
   assert.equal(answers.length, 4);
   for (const answer of answers.slice(0, 3)) assert.match(JSON.stringify(answer), /unavailable tool/);
   assert.equal(asked.length, before);
@@ -242,7 +242,7 @@ test('after kill -9 the session goes on by its id, with its hands', async () => 
   assert.equal(asked.at(-1)?.task, hands.task);
   // It may say idle once more of the turn that was cut off, so the words are waited for.
   await until('the outcome in its words', () => saidOf(session).includes('after the crash'), { seconds: 30 });
-  assert.match(JSON.stringify(stack.model.seen.at(-1)?.messages), /before/);
+  assert.match(JSON.stringify(stack.model.asked()?.messages), /before/);
 });
 
 test('a task whose address was opened anew (the bot was restarted): its next call finds its hands, within that call', async () => {
@@ -268,13 +268,16 @@ test('a model that goes on refusing a conversation as too long: the turn ends af
   await stack.turn(session, 'hello');
   stack.model.mode = 'too-long';
   await stack.turn(session, 'much');
-  const learned = of(session).flatMap((e) => (e.type === 'learned' ? [e.message] : []));
-  assert.match(learned.join(), /takes no more than 8,192 tokens at once.*model\.context: 8192/);
+  const learned = () => of(session).flatMap((e) => (e.type === 'learned' ? [e.message] : []));
+  await until('it is told', () => learned().length > 0);
+  assert.match(learned().join(), /takes no more than 8,192 tokens at once.*model\.context: 8192/);
   const before = stack.model.seen.length;
   await stack.turn(session, 'more please');
-  const told = of(session).flatMap((e) => (e.type === 'error' && e.code === 'too_long' ? [e.message] : []));
-  assert.equal(told.length, 1);
-  assert.match(told[0] ?? '', /too long for the model\. Start a new one with !new/);
+  const told = () =>
+    of(session).flatMap((e) => (e.type === 'error' && e.code === 'too_long' ? [e.message] : []));
+  await until('it is told', () => told().length > 0);
+  assert.equal(told().length, 1);
+  assert.match(told()[0] ?? '', /too long for the model\. Start a new one with !new/);
   const after = stack.model.seen.length;
   assert.ok(after - before <= 8, `${after - before} requests`);
   stack.model.mode = 'ok';
@@ -300,7 +303,7 @@ test('a wrong key, a model that writes less at once, and one that is down are to
   assert.match(learned()[0] ?? '', /writes no more than 2,000 tokens at once.*model\.output: 2000/);
   await stack.turn(session, '!say I write less');
   assert.equal(saidOf(session), 'I write less', 'what is asked for keeps to it from then on');
-  assert.equal(stack.model.seen.at(-1)?.output, 1024);
+  assert.equal(stack.model.asked()?.output, 1024);
   assert.equal(learned().length, 1);
   stack.model.mode = 'down';
   await stack.brain.prompt(session, '!say back again');

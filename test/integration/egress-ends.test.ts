@@ -34,7 +34,7 @@ test('attack-38 bytes either way are what the origin counts, and are cut to the 
   leases.origin.bytes();
   assert.equal((await asks(proxy, get('/large'))).length > 4e6, true);
   await asks(proxy, get('/small', `Content-Length: 100000\n`, 'POST').concat('x'.repeat(100_000)));
-  await until('a tick', () => proxy.lines.at(-1)?.up ?? 0 > 100_000);
+  await until('a tick', () => (proxy.lines.at(-1)?.up ?? 0) > 100_000);
   proxy.release();
   const counted = leases.origin.bytes();
   assert.deepEqual(await proxy.over, { end: 'its executor let go', ...counted });

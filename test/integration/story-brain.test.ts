@@ -72,7 +72,7 @@ const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded
 const ask = (...lines: string[]): Promise<string> => phone.say(['Please do this.', ...lines].join('\n'));
 const call = (tool: string, args: object): string => `!call ${tool} ${JSON.stringify(args)}`;
 /** Everything that the model was last asked with. */
-const toldModel = (): string => JSON.stringify(instance.model?.seen.at(-1)?.messages ?? []);
+const toldModel = (): string => JSON.stringify(instance.model?.asked()?.messages ?? []);
 const container = (service: string) => findEngine().docker.getContainer(instance.container(service));
 const botIsUp = () =>
   until('the bot to be up', async () => (await instance.run(['status'])).code === 0, { seconds: 60 });
@@ -103,14 +103,14 @@ test('a picture with words is one message to the model, which sees it and reads 
   const picture = { ...file, msgtype: 'm.image', body: `${words}\n!say I see the button.` };
   await phone.send('m.room.message', picture);
   await sees(phone, 'I see the button.', 60);
-  const asked = instance.model?.seen.findLast((s) => s.tools.length > 0)?.messages ?? [];
+  const asked = instance.model?.asked()?.messages ?? [];
   assert.deepEqual(picturesIn(asked), [`data:image/png;base64,${pixel.toString('base64')}`]);
   const last = JSON.stringify(asked.at(-1));
   assert.ok(last.includes(words) && last.includes('uploads/shot-1.png in the workspace, 70 bytes'), last);
   // A second one, that a model cannot see, comes as words and path alone.
   await phone.send('m.room.message', await attachment(phone, instance.address, 'a.txt', Buffer.from('text')));
   await until('the model is told', () => toldModel().includes('A file was sent: uploads/a.txt'));
-  assert.equal(picturesIn(instance.model?.seen.at(-1)?.messages ?? []).length, 1);
+  assert.equal(picturesIn(instance.model?.asked()?.messages ?? []).length, 1);
   // And back: what the agent sends is shown as a picture.
   await ask(call('get_file', { path: 'uploads/shot-1.png' }), '!say There it is.');
   const card = await nextCard();
@@ -250,7 +250,7 @@ test('a plan first: nothing else is asked, it is talked over, and the same conve
   await sees(phone, 'The greeting is mended.', 30);
   const planned = ['requested', 'posted', 'approved', 'applied'];
   assert.deepEqual(await lastStories(3), [['requested', 'posted', 'void'], planned, leased]);
-  const { messages = [] } = instance.model?.seen.at(-1) ?? {};
+  const { messages = [] } = instance.model?.asked() ?? {};
   assert.ok(JSON.stringify(messages).includes('mend the greeting'), 'the same session');
   await hears(phone, '!new', 'New task'); // by its script the model would go on with this one
 });

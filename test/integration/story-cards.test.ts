@@ -74,7 +74,7 @@ test('the first card of a task leases its reads: the other calls of its turn, an
   assert.deepEqual(await lastStories(3), [asked, leased, leased]);
   const [grant, ...more] = await granted();
   assert.deepEqual([grant?.author, more.length], ['executor', 0]);
-  const told = JSON.stringify(instance.model?.seen.at(-1)?.messages ?? []);
+  const told = JSON.stringify(instance.model?.asked()?.messages ?? []);
   for (const file of ['a', 'b', 'c']) assert.ok(told.includes(`text of ${file}`), file);
   await ask(`!call ${read('./src//b')}`, '!say Once more.');
   await sees(phone, 'Once more.', 30);
@@ -113,7 +113,7 @@ test('writing calls of one turn are a list on one card, with one vote; each is a
   const list = cards.find((card) => /^1 of [23] · edit_file$/m.test(card.text));
   assert.ok(list && list.answers.length === 2, 'one of them is a list, and is voted on');
   assert.ok((await lastStories(4)).includes('requested posted approved applied'));
-  const told = JSON.stringify(instance.model?.seen.at(-1)?.messages ?? []);
+  const told = JSON.stringify(instance.model?.asked()?.messages ?? []);
   for (const file of files) assert.ok(told.includes(`edited /workspace/src/${file}`), file);
 });
 

@@ -77,7 +77,7 @@ test('attack-38 nothing goes out before a signed answer in the room; then what t
   assert.match(await runs(curl), /Could not resolve host: origin\.test/);
   await vote(card);
   await sees(phone, 'It is there.', 40);
-  assert.ok(JSON.stringify(instance.model?.seen.at(-1)?.messages).includes('the network is open'));
+  assert.ok(JSON.stringify(instance.model?.asked()?.messages).includes('the network is open'));
   const out = await runs(curl);
   assert.match(out, /PocketCoder: lookup origin\.test/);
   assert.match(out, /PocketCoder: no lease covers GET https:\/\/other\.test\//);
@@ -172,7 +172,7 @@ test('attack-59 a secret’s value is in nothing that task, agent, ledger, logs 
   assert.equal(await running(), 0);
   await asks();
   await phone.until('the agent hears', () =>
-    JSON.stringify(instance.model?.seen.at(-1)?.messages).includes("the owner's are: none"),
+    JSON.stringify(instance.model?.asked()?.messages).includes("the owner's are: none"),
   );
 });
 
@@ -215,7 +215,15 @@ test('!push shows what it would bring, then a card asks for exactly that, to whe
 
 test('uninstall leaves nothing of a lease that is open', async () => {
   await opened();
-  assert.equal((await instance.run(['uninstall', '--yes'])).code, 0);
+  // As another instance has one: the images stay, which the file beside this one may be about to use.
+  const Labels = { 'com.docker.compose.project': `pocketcoder-beside-${instance.project}` };
+  const Name = `beside-${instance.project}`;
+  await docker.createVolume({ Name, Labels });
+  try {
+    assert.equal((await instance.run(['uninstall', '--yes'])).code, 0);
+  } finally {
+    await docker.getVolume(Name).remove();
+  }
   const filters = { label: [`org.pocketcoder=${instance.project}`] };
   assert.deepEqual(
     [

@@ -37,7 +37,7 @@ const standing = async () => {
   return (await docker.listContainers({ all: true, filters: { label } })).length;
 };
 const gone = () => until('no terminal', async () => (await standing()) === 0, { seconds: 30 });
-const told = () => JSON.stringify(instance.model?.seen.at(-1)?.messages);
+const told = () => JSON.stringify(instance.model?.asked()?.messages);
 
 /** Opens one by the agent's tool; `then` are the calls that come after. */
 async function opened(script: string, said: string, ...then: string[]): Promise<Card> {
