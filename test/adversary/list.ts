@@ -252,6 +252,12 @@ const rows: readonly Row[] = [
     'it runs in a copy of the workspace, without any way out, and what waits goes on waiting for its own answer',
     'tested',
   ],
+  [
+    66,
+    'what is asked aside acts, or changes what its task does',
+    'it is asked in a copy of the conversation that is offered no tool, of ours or of its own; the conversation hears nothing of it',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

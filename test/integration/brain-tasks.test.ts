@@ -186,7 +186,7 @@ function asideOf({ session, hands: task }: { session: string; hands: Hands }, te
   return { answer, end, spent };
 }
 
-test('asked aside while it works: a copy that is offered no tool answers; the conversation goes on with its own, and knows nothing of it', async () => {
+test('attack-66 asked aside while it works: a copy that is offered no tool answers, and what it calls reaches nothing; the twin, its conversation, has its own and knows nothing of that', async () => {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   decide = () => promise;
   const mine = await task();
