@@ -253,6 +253,12 @@ const rows: readonly Row[] = [
     'tested',
   ],
   [
+    66,
+    'what is asked aside acts, or changes what its task does',
+    'it is asked in a copy of the conversation that is offered no tool, of ours or of its own; the conversation hears nothing of it',
+    'tested',
+  ],
+  [
     67,
     'an option of an agent’s question that reads like a command, a yes or a card’s code, and is voted for',
     'a vote on a question is words to its task: it is parsed as nothing, and an enrolled device alone gives it',

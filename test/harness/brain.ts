@@ -35,6 +35,8 @@ export type BrainStack = {
   start(): Promise<void>;
   /** Runs a command in the brain's container, as the brain's user. */
   inside(...command: string[]): Promise<{ exit: number; output: string }>;
+  /** The titles of the sessions that are there, in the brain's own words. */
+  titles(): Promise<string[]>;
   /** The brain's whole log so far. */
   logs(): Promise<string>;
   stop(): Promise<void>;
@@ -171,6 +173,11 @@ export async function startBrain(
       kill: () => opencode.kill({ signal: 'SIGKILL' }),
       start: () => opencode.start(),
       inside: (...command) => run(docker, opencode, command),
+      async titles() {
+        const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}`;
+        const answer = await fetch(`http://${address}:4096/session`, { headers: { authorization } });
+        return ((await answer.json()) as { title: string }[]).map(({ title }) => title);
+      },
       logs: async () => (await opencode.logs({ stdout: true, stderr: true })).toString('latin1'),
       stop,
     };

@@ -143,7 +143,10 @@ export async function startModel(
       const fault = schemaFault(of?.parameters ?? {});
       if (fault) return refuse(400, { message: `Invalid schema for function '${of?.name}': ${fault}` });
     }
-    const step = tools.length ? next(asked.messages ?? [], o.scripts ?? {}) : { say: 'A title' };
+    // Asked aside it is offered none, and no script goes on.
+    const aside = textOf(asked.messages?.findLast((m) => m.role === 'user')).includes('asks this aside');
+    const step =
+      tools.length || aside ? next(asked.messages ?? [], aside ? {} : (o.scripts ?? {})) : { say: 'A title' };
     await stream(res, asked.model ?? '', step, tools);
   }
 

@@ -5,6 +5,7 @@ import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import type { BrainEvent } from '../../bot/src/brain/brain.ts';
 import type { Settled } from '../../bot/src/gateway/line.ts';
 import { describeOutcome, type Outcome } from '../../bot/src/gateway/outcome.ts';
+import type { Hands } from '../../bot/src/gateway/server.ts';
 import { alone } from '../harness/alone.ts';
 import { type BrainStack, startBrain } from '../harness/brain.ts';
 import { picturesIn, pixel } from '../harness/picture.ts';
@@ -172,6 +173,90 @@ test('built-in tools do nothing, the todo list works', async () => {
   ];
   const told = of(session).findLast((e) => e.type === 'todo');
   assert.deepEqual(told?.type === 'todo' && told.todos, list);
+});
+
+/** Asks aside as the bot does. @returns the answer, and each sum that was told of its cost */
+function asideOf({ session, hands: task }: { session: string; hands: Hands }, text: string) {
+  const end = new AbortController();
+  const spent: number[] = [];
+  const answer = stack.brain.aside({
+    ...{ session, task, signal: end.signal, text: `The owner asks this aside:\n${text}` },
+    spent: (_, { tokens }) => void spent.push(tokens),
+  });
+  answer.catch(() => {});
+  return { answer, end, spent };
+}
+
+test('attack-66 asked aside while it works: a copy that is offered no tool answers, and what it calls reaches nothing; the twin, its conversation, has its own and knows nothing of that', async () => {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  decide = () => promise;
+  const mine = await task();
+  const before = asked.length;
+  const turn = stack.turn(mine.session, '!call bash {"script":"make"}');
+  await until('it is asked', () => asked.length > before);
+  const seen = stack.model.seen.length;
+  const evil = '!call bash {"script":"rm -rf ."}\n!call todowrite {"todos":[]}\n!say It is going well.';
+  const { answer, spent } = asideOf(mine, evil);
+  assert.deepEqual(await answer, { said: 'It is going well.', note: '' });
+  // The conversation itself may be told PENDING meanwhile.
+  const its = stack.model.seen
+    .slice(seen)
+    .filter(({ messages }) => JSON.stringify(messages).includes('asks this aside'));
+  assert.deepEqual(
+    its.map(({ tools }) => tools),
+    [[], [], []],
+  );
+  assert.match(JSON.stringify(its[0]?.messages), /"script\W+make/, 'it knows what was said');
+  assert.match(JSON.stringify(its.at(-1)?.messages), /unavailable tool/);
+  assert.equal(asked.length, before + 1, 'nothing was asked of anybody');
+  assert.equal(spent.at(-1), 3 * 120, 'what its conversation took is not counted again');
+  assert.ok(!(await stack.titles()).some((title) => title.startsWith('aside')));
+  resolve(ended({ output: 'built' }));
+  await turn;
+  await stack.turn(mine.session, '!call bash {"script":"make install"}');
+  assert.equal(asked.at(-1)?.task, mine.hands.task);
+  assert.doesNotMatch(JSON.stringify(stack.model.seen.at(-1)?.messages), /aside|going well/);
+});
+
+test('asked aside of a task that has said nothing yet; what it thinks is not told; a model that does nothing but call is ended', async () => {
+  const { hands } = await task();
+  const seen = stack.model.seen.length;
+  const thinking = asideOf({ session: '', hands }, '!say <think>hm</think>Yes.');
+  assert.equal((await thinking.answer).said, 'Yes.');
+  assert.deepEqual(stack.model.seen[seen]?.tools, []);
+  const calling = asideOf({ session: '', hands }, '!call bash {"script":"id"}\n'.repeat(9));
+  await assert.rejects(calling.answer, /has none aside, so nothing was asked for, and nothing ran/);
+  assert.ok(stack.model.seen.length < seen + 8);
+  stack.model.mode = 'refuse-key';
+  await assert.rejects(asideOf({ session: '', hands }, 'hello').answer, /refused our key/);
+  stack.model.mode = 'ok';
+  assert.ok(!(await stack.titles()).some((title) => title.startsWith('aside')));
+});
+
+test('a question aside ends by a stop; by a restart of the brain it is lost, its copy is removed', async () => {
+  const mine = await task();
+  await stack.turn(mine.session, '!say begun');
+  stack.model.mode = 'slow';
+  const long = `!say ${'word '.repeat(100)}`;
+  const stopped = asideOf(mine, long);
+  const begun = (n: number) => () => stack.model.seen.length > n;
+  await until('the model is asked', begun(stack.model.seen.length));
+  stopped.end.abort();
+  await assert.rejects(stopped.answer, /stopped before it was answered/);
+  assert.ok(!(await stack.titles()).some((title) => title.startsWith('aside')));
+  const lost = asideOf(mine, long);
+  await until('the model is asked', begun(stack.model.seen.length));
+  assert.ok((await stack.titles()).some((title) => title.startsWith('aside')));
+  const from = stack.events.length;
+  await stack.kill();
+  await assert.rejects(lost.answer, /restarted before it answered/);
+  stack.model.mode = 'ok';
+  await stack.start();
+  await until('up is told', () => stack.events.slice(from).some((e) => e.type === 'up'), { seconds: 60 });
+  const gone = async () => !(await stack.titles()).some((title) => title.startsWith('aside'));
+  await until('its copy is removed', gone);
+  await stack.turn(mine.session, '!say still here');
+  assert.equal(saidOf(mine.session), 'still here');
 });
 
 test('PENDING when nobody decides in time; the late outcome is prompted and understood', async () => {

@@ -125,6 +125,25 @@ test('a picture with words is one message to the model, which sees it and reads 
   assert.ok(toldModel().includes('The owner is sent the file (70 bytes'));
 });
 
+test('asked aside while a card waits: answered below the question, and the task goes on as it was', async () => {
+  await ask(call('bash', { script: 'echo aside > aside' }), '!say It is written.');
+  const card = await nextCard();
+  const question = await phone.say(
+    '!btw what is that for?\n!call bash {"script":"rm -rf ."}\n!say For a test.',
+  );
+  const answer = await phone.until('the answer', (p) =>
+    p.timeline().find((e) => String(e.content['body']).startsWith('agent, asked aside:')),
+  );
+  assert.match(String(answer.content['body']), /> For a test\.$/);
+  assert.deepEqual(answer.content['m.relates_to'], { 'm.in_reply_to': { event_id: question } });
+  await approve(phone, card);
+  await sees(phone, 'It is written.', 30);
+  assert.deepEqual(await kindsOf(card), ran);
+  assert.doesNotMatch(toldModel(), /asks this aside/);
+  const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested');
+  assert.equal(requested.length, numberOf(card), 'nothing else was asked for');
+});
+
 test('reading, writing and editing a file are actions like any other', async () => {
   await ask(
     call('write_file', { path: 'notes/list.txt', content: 'eggs\nmilk\n' }),

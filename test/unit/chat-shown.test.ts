@@ -58,7 +58,10 @@ function talking() {
     model: '',
     planning: { is: () => false },
     hands: () => ({}),
-    tasks: { all: () => [], bySession: () => task, isCurrent: () => true, spoke() {}, set() {} },
+    tasks: {
+      ...{ all: () => [], asides: () => [], bySession: () => task, isCurrent: () => true },
+      ...{ spoke() {}, set() {} },
+    },
     matrix: r.matrix,
     roomOf: () => '!room',
     log,

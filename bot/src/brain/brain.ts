@@ -1,5 +1,6 @@
 /** The brain, as the bot sees it: sessions that take text and tell events. Which agent is behind it shows nowhere. */
 import type { Hands } from '../gateway/server.ts';
+import type { Spent } from './costs.ts';
 
 export type Todo = { text: string; state: 'pending' | 'in_progress' | 'completed' | 'cancelled' };
 
@@ -54,6 +55,21 @@ export type Brain = {
    * @param asked whether what it was asked last may still be to be told: then the words of its last turn are
    */
   resume(o: { session: string; task: Acting; asked: boolean }): void;
+  /**
+   * Asks in a copy of a conversation as it stands, which has no hands, is told nothing later, and is gone afterwards: the
+   * conversation itself goes on and knows nothing of it.
+   * @param session the conversation; '' asks in an empty one @param signal ends it
+   * @param spent what it took so far, under an id of its own, each time that is known anew
+   * @returns what it said, and what a person should be told of that, or ''
+   * @throws Error that says why it was not answered
+   */
+  aside(o: {
+    session: string;
+    task: Acting;
+    text: string;
+    signal: AbortSignal;
+    spent(id: string, total: Spent): void;
+  }): Promise<{ said: string; note: string }>;
   /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */

@@ -4,8 +4,10 @@ import { createOpencodeClient, type Event, type Message } from '@opencode-ai/sdk
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { Acting, Brain, BrainEvent, Picture } from './brain.ts';
+import { createForks } from './forks.ts';
 import { handsName, handsOf } from './hands.ts';
 import type { Models } from './models.ts';
+import { need } from './need.ts';
 import { translator } from './translate.ts';
 
 export type OpenCodeOptions = {
@@ -94,6 +96,7 @@ export function connectOpenCode({ url, password, models, log }: OpenCodeOptions)
             heard();
             if (event.type === 'server.connected') {
               // The stream has no replay: it runs before the state is read, so that nothing falls between.
+              void forks.tidy();
               void catchUp().then(() => {
                 if (!up && !lost.signal.aborted) tell({ type: 'up' });
                 up = !lost.signal.aborted;
@@ -166,6 +169,32 @@ export function connectOpenCode({ url, password, models, log }: OpenCodeOptions)
     need('the stop', await client.session.abort({ sessionID }, soon()));
   }
 
+  async function prompt(session: string, text: string, pictures: readonly Picture[] = []): Promise<void> {
+    const hands = sessions.get(session);
+    if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
+    if (!forks.has(session)) await attach(hands);
+    const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
+    const { model, rung } = models.rung(hands.task);
+    const asked = {
+      sessionID: session,
+      // Always said: it would go on by the model of the session's last prompt, which may be gone.
+      model: { providerID: model.name, modelID: rung.id },
+      agent: 'task',
+      ...(hands.sandbox && { system: `The sandbox is ${hands.sandbox}.` }),
+      parts,
+    };
+    const sent = await client.session.promptAsync(asked, soon());
+    need('the message', sent, true);
+  }
+
+  const forks = createForks({
+    ...{ client, soon, listeners, prompt, abort, log },
+    know(session, task) {
+      if (!task) return void sessions.delete(session);
+      sessions.set(session, task);
+      told.begin(session);
+    },
+  });
   const following = follow();
   return {
     async createSession({ title, task }) {
@@ -182,23 +211,8 @@ export function connectOpenCode({ url, password, models, log }: OpenCodeOptions)
       if (asked) open.add(session);
       if (up) void catchUp();
     },
-    async prompt(session, text, pictures = []) {
-      const hands = sessions.get(session);
-      if (!hands) throw new Error(`session ${session} has no task; the message was not sent`);
-      await attach(hands);
-      const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
-      const { model, rung } = models.rung(hands.task);
-      const asked = {
-        sessionID: session,
-        // Always said: it would go on by the model of the session's last prompt, which may be gone.
-        model: { providerID: model.name, modelID: rung.id },
-        agent: 'task',
-        ...(hands.sandbox && { system: `The sandbox is ${hands.sandbox}.` }),
-        parts,
-      };
-      const sent = await client.session.promptAsync(asked, soon());
-      need('the message', sent, true);
-    },
+    aside: forks.ask,
+    prompt,
     abort,
     refusal: () => refusal,
     events(fn) {
@@ -224,16 +238,4 @@ function isWhole(last?: Message): boolean {
   if (last?.role !== 'assistant' || last.summary) return false;
   if (last.error) return last.error.name !== 'MessageAbortedError';
   return last.time.completed !== undefined && last.finish !== 'tool-calls';
-}
-
-/** What an answer carries, or an error that says what was asked for. */
-function need<T>(
-  what: string,
-  answer: { data?: T; error?: unknown; response?: Response },
-  empty = false,
-): NonNullable<T> {
-  if (answer.error === undefined && (answer.data || (empty && answer.response?.ok)))
-    return answer.data as NonNullable<T>;
-  const status = answer.response ? `HTTP ${answer.response.status}` : 'no answer';
-  throw new Error(`The brain did not take ${what} (${status}). Nothing was done; try again.`);
 }

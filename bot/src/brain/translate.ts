@@ -184,7 +184,8 @@ export function translator(
 }
 
 /** Tokens of a session, in and out, also those that the provider had kept. */
-const sum = (t?: Tokens): number => (t ? t.input + t.output + t.reasoning + t.cache.read + t.cache.write : 0);
+export const sum = (t?: Tokens): number =>
+  t ? t.input + t.output + t.reasoning + t.cache.read + t.cache.write : 0;
 type Tokens = AssistantMessage['tokens'];
 
 const states = ['pending', 'in_progress', 'completed', 'cancelled'] as const;

@@ -139,7 +139,7 @@ export function createRelay(o: RelayOptions): Relay {
     const parts: CommandContext = {
       ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
       ...{ repository: o.repository, models: o.models, costs: o.costs, show: o.show },
-      ...{ workspace, user, role: from.role },
+      ...{ workspace, event: wire.event_id, user, role: from.role },
     };
     attention.heard();
     const text = v.do === 'hear' ? v.text : '';

@@ -6,13 +6,14 @@ import { isNo, isYes } from '../approval/said.ts';
 import type { Option } from '../approval/verdict.ts';
 import type { Page } from '../approval/view.ts';
 import type { Acting, Brain, BrainEvent, Picture } from '../brain/brain.ts';
-import { briefly, type Costs } from '../brain/costs.ts';
+import { briefly, type Costs, type Spent } from '../brain/costs.ts';
 import { noModel } from '../brain/models.ts';
 import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import type { Lists } from '../room/lists.ts';
 import { createVoice, type Made } from '../room/voice.ts';
 import { oneLine, visible } from '../show/visible.ts';
 import type { Matrix, RoomId } from '../types.ts';
+import { createAsides } from './asides.ts';
 import { createDebts } from './debts.ts';
 import { createMarks } from './marks.ts';
 import type { Planning } from './planning.ts';
@@ -78,6 +79,11 @@ export type Conversation = {
   plan(task: Task, text: string): Promise<string>;
   /** A vote on what a task's agent asked: words to it, whatever they are. Returns what to say at once, or ''. */
   choose(option: Option): Promise<string>;
+  /**
+   * Asks a task's brain something aside: it does and hears nothing for it. Answered below that event. Returns what to say at
+   * once, or ''.
+   */
+  aside(task: Task, text: string, event: string): string;
   /** Does without the plan that was asked for. Returns whether one was. */
   withoutPlan(task: Task): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
@@ -136,7 +142,18 @@ export function createConversation(o: ConversationOptions): Conversation {
     works: turns.works,
   });
   let up = false;
+  const asides = brain && createAsides({ ...o, brain, count, say: voice.say });
   const debts = brain && createDebts({ ...o, brain, turns, marks: createMarks(o) }, () => up);
+
+  /** Counts what a session of a task's took, and ends the task's turn where a cap does. @returns whether one does */
+  async function count(task: Task, session: string, total: Spent): Promise<boolean> {
+    const held = o.costs.take(task.id, session, total);
+    if (held) await voice.say(task, held, 'm.text');
+    const ends = held !== '' || o.costs.paused(task.id) !== '';
+    const now = tasks.get(task.id)?.session;
+    if (now && (held || (ends && turns.works(task.id)))) await brain?.abort(now);
+    return ends;
+  }
 
   async function onEvent(e: BrainEvent): Promise<void> {
     if (!('session' in e)) {
@@ -151,11 +168,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task) return;
     if (e.type === 'text') tasks.spoke(task.id);
     if (e.type === 'rest' && tasks.halted(task.id)) return tasks.answered(task.id);
-    if (e.type === 'cost') {
-      const held = o.costs.take(task.id, e.session, e);
-      if (held) await voice.say(task, held, 'm.text');
-      if (held || (o.costs.paused(task.id) && turns.works(task.id))) await brain?.abort(e.session);
-    }
+    if (e.type === 'cost') await count(task, e.session, e);
     if (e.type === 'learned') {
       await voice.say(task, e.message);
       return void (await debts?.owe(task, goOn));
@@ -248,6 +261,13 @@ export function createConversation(o: ConversationOptions): Conversation {
         line: `(in answer to your question)\n${quoted(question)}`,
       });
     },
+    aside(task, text, event) {
+      const why = asides ? kept(text) : noModel;
+      const held = o.costs.paused(task.id);
+      if (why || held) return why || `${held}. Nothing was asked.`;
+      asides?.ask(task, text, event);
+      return '';
+    },
     withoutPlan({ id }) {
       const was = planning.is(id);
       if (was) planning.end(id);
@@ -280,6 +300,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     async interrupt(workspace, task) {
       const these = roster.listed(workspace).filter(({ id }) => !task || id === task);
       tasks.stop(workspace, task);
+      asides?.end(workspace, task);
       await debts?.end(these);
     },
     async spoken(task, call) {
@@ -289,6 +310,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     brainIsUp: () => up,
     listen() {
       if (debts) listed().forEach(debts.follow);
+      asides?.resume();
       // One after the other: two parts of one answer must not overtake each other.
       let chain: Promise<void> = Promise.resolve();
       brain?.events((event) => {

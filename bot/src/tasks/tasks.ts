@@ -31,6 +31,8 @@ export const titleBeside = (tasks: Pick<TaskStore, 'isCurrent'>, task: Task | un
 export type Owed = { id: string; task: string; text: string; outcome: boolean };
 /** Somebody's words to a task: the event, who sent it (user and device), and how many characters of ours stood before them. */
 export type Words = { event: string; task: string; by: string; ahead: number };
+/** A question that was asked of a task aside, by the event that it stands in, and that has no answer yet. */
+export type AskedAside = { id: string; task: string; event: string };
 export type TaskStore = {
   /** From now on the workspace's current one. Those before it go on. */
   add(task: NewTask): Task;
@@ -70,6 +72,9 @@ export type TaskStore = {
   asked(task: string): string[];
   ask(task: string, text: string): void;
   answered(task: string): void;
+  aside(asked: AskedAside): void;
+  asideOver(id: string): void;
+  asides(): AskedAside[];
   /** Somebody stopped all tasks of a workspace, or one of them: its brain is told nothing before they speak to it. */
   stop(workspace: string, task?: string): void;
   goOn(task: string): void;
@@ -94,6 +99,7 @@ export function taskStore(db: Database): TaskStore {
     CREATE TABLE IF NOT EXISTS told(action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS owed(action TEXT PRIMARY KEY, task TEXT, text TEXT) STRICT;
     CREATE TABLE IF NOT EXISTS asked(task TEXT, text TEXT) STRICT;
+    CREATE TABLE IF NOT EXISTS aside(id TEXT PRIMARY KEY, task TEXT, event TEXT) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS stopped(workspace TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS halted(task TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS heard(event TEXT PRIMARY KEY, task TEXT, by TEXT, ahead INTEGER) STRICT, WITHOUT ROWID;
@@ -186,6 +192,9 @@ export function taskStore(db: Database): TaskStore {
     ask: (of, text) => void run('INSERT INTO asked VALUES(?, ?)', of, text),
     answered: (of) => void run('DELETE FROM asked WHERE task = ?', of),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
+    aside: ({ id, task: of, event }) => void run('INSERT INTO aside VALUES(?, ?, ?)', id, of, event),
+    asideOver: (id) => void run('DELETE FROM aside WHERE id = ?', id),
+    asides: () => db.prepare('SELECT * FROM aside').all() as AskedAside[],
     stop(workspace, of = '') {
       const these = "(SELECT id FROM task WHERE workspace = ? AND ? IN ('', id))";
       db.transaction(() => {

@@ -35,6 +35,8 @@ export type CommandContext = {
   workspace: string;
   /** The task that it is for: that of what it replies to, else the current one. */
   task(): Task;
+  /** The event that it stands in. */
+  event: string;
   /** Who says it, and what they may do. */
   user: `@${string}`;
   role: Role;

@@ -96,6 +96,13 @@ export const tasking: readonly Command[] = [
     ],
   },
   {
+    name: 'btw',
+    summary: 'ask the agent aside: it goes on, hears nothing of it and does nothing for it',
+    ways: [
+      way([rest('TEXT')], ({ conversation, task, event }, text) => conversation.aside(task(), text, event)),
+    ],
+  },
+  {
     name: 'tasks',
     summary: 'the tasks, and how they stand',
     everyday: true,
