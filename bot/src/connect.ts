@@ -169,6 +169,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
       await client.sendStateEvent(room, 'm.room.pinned_events', '', { pinned: [event] });
     },
     sentAs: journal.sentAs,
+    sentUnder: journal.sent,
     read: (room, event) => readEvent(crypto.decrypt, client, room, event),
     typing: (room, on) => client.typing(room, user, on),
     readMarker: (room, event) => client.readMarker(room, event),

@@ -127,6 +127,8 @@ export type Matrix = {
   pin(room: RoomId, event: EventId): Promise<void>;
   /** The transaction id under which the bot sent that event, if it was given one. */
   sentAs(event: EventId): string | undefined;
+  /** The event that the bot sent under that transaction id, if it did. */
+  sentUnder(room: RoomId, txn: string): EventId | undefined;
   /** What an encrypted message of the room says now: context, no evidence. {} where it can't be read. Never throws. */
   read(room: RoomId, event: EventId): Promise<Content>;
   /** Never throws: what is only for comfort must not fail an action. */

@@ -52,6 +52,7 @@ before(async () => {
     async edit(_: string, event: string, content: Content) {
       timeline[Number(event.slice(1))] = String(content['body']);
     },
+    sentUnder: () => undefined,
     typing: async () => {},
     redact: async () => {},
   } as unknown as Matrix;

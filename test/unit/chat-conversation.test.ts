@@ -52,6 +52,7 @@ function scene(caps: Parameters<typeof createCosts>[1] = { task_tokens: 1000 }) 
       if (!marks.includes(txn)) marks.push(txn);
       return txn;
     },
+    sentUnder: () => undefined,
     typing: async () => {},
     async redact(_room: string, event: string) {
       marks.splice(marks.indexOf(event), 1);

@@ -9,20 +9,29 @@ import { log, room } from '../harness/desk.ts';
 function scene(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const said: string[] = [];
+  const sent = new Map<string, string>();
   const matrix = {
-    post: async (_room: string, _type: string, content: { msgtype: string; body: string }) =>
-      `$${said.push(`${content.msgtype} ${content.body}`)}`,
+    async post(_room: string, _type: string, content: { msgtype: string; body: string }, { txn = '' } = {}) {
+      const event = `$${said.push(`${content.msgtype} ${content.body}`)}`;
+      sent.set(txn, event);
+      return event;
+    },
+    sentUnder: (_room: string, txn: string) => sent.get(txn),
     edit: async (_room: string, event: string, content: { msgtype: string; body: string }) =>
       void said.push(`edit of ${event} ${content.body}`),
     typing: async () => {},
   } as unknown as Matrix;
   const task = { id: 't', workspace: 'main', session: 's', title: '' } as Task;
   const tasks = { isCurrent: () => true, set() {} } as unknown as TaskStore;
-  const voice = createVoice({ matrix, tasks, lists: { set() {} }, roomOf: () => room, log });
+  const start = () => createVoice({ matrix, tasks, lists: { set() {} }, roomOf: () => room, log });
+  let voice = start();
   const take = (e: Partial<Parameters<typeof voice.take>[1]>) =>
     voice.take(task, { session: 's', ...e } as Parameters<typeof voice.take>[1]);
   return {
     said,
+    restart: () => {
+      voice = start();
+    },
     text: (text: string, done = true, part = 'p') => take({ type: 'text', part, text, delta: '', done }),
     call: () => take({ type: 'call', tool: 'bash', args: {} }),
     idle: () => take({ type: 'idle' }),
@@ -78,4 +87,20 @@ test('words that ended without a turn’s end are quiet: a call is on its way, h
     s.said.slice(1).every((said) => said.startsWith('edit of $1')),
     s.said.join(),
   );
+});
+
+test('what is read anew after a restart is the same message, and says what it came to meanwhile', async (t) => {
+  const s = scene(t);
+  await s.text('I look at it.');
+  await s.call();
+  await s.text('It is', false, 'q');
+  await s.pass(2000);
+  s.restart();
+  await s.text('I look at it.');
+  await s.text('It is mended.', true, 'q');
+  await s.idle();
+  await s.pass(5000);
+  const posts = s.said.filter((said) => !said.startsWith('edit'));
+  assert.deepEqual(posts, ['m.notice agent:\n> I look at it.', 'm.text agent:\n> It is']);
+  assert.equal(s.said.at(-1), 'edit of $2 agent:\n> It is mended.');
 });

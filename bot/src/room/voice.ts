@@ -1,5 +1,6 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
 import { randomUUID } from 'node:crypto';
+import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Logger } from 'pino';
 import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
@@ -31,8 +32,12 @@ type Answer = { part: string; status: Status; text: string; stands: string; done
  */
 const settling = 700;
 
-/** What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts). */
-const txnOf = ({ id }: Task): string => `task-${id}-${randomUUID()}`;
+/**
+ * What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts).
+ * @param part of the brain's words: read anew after a restart it is the same message
+ */
+const txnOf = ({ id }: Task, part?: string): string =>
+  `task-${id}-${part === undefined ? randomUUID() : sha256(part).slice(0, 36)}`;
 
 /** Milliseconds that a card waits for the words before it: what tells of them may be broken. */
 const patience = 3000;
@@ -84,11 +89,13 @@ export function createVoice(o: {
     unreachable.delete(room);
     if (outage) await matrix.edit(room, outage, message('✅ The model answers again.'));
     if (answers.get(e.session)?.part !== e.part) await finish(task);
-    const answer: Answer = answers.get(e.session) ?? {
-      part: e.part,
-      status: statusMessage(matrix, room, log, { txn: txnOf(task), after: settling }),
-      ...{ text: '', stands: '', done: false },
+    const begun = (): Answer => {
+      const txn = txnOf(task, e.part);
+      const event = matrix.sentUnder(room, txn);
+      const status = statusMessage(matrix, room, log, { txn, after: settling, ...(event && { event }) });
+      return { part: e.part, status, text: '', stands: '', done: false };
     };
+    const answer = answers.get(e.session) ?? begun();
     Object.assign(answer, { text: e.text, done: e.done });
     answers.set(e.session, answer);
     if (!e.text.trim()) return;
