@@ -11,7 +11,7 @@ const width = 120;
 function prose(text: string): string[] {
   let code = false;
   return text.split('\n').filter((line) => {
-    const fence = line.trimStart().startsWith('```');
+    const fence = /^\s*(```|~~~)/.test(line);
     if (fence) code = !code;
     return !fence && !code && !line.trimStart().startsWith('|');
   });
