@@ -118,6 +118,8 @@ const actions = fc.oneof(
     .map((args) => actionOf('terminal_read', args)),
   fc.nat(3).map((number) => actionOf('undo_diff', { number })),
   fc.nat(3).map((number) => actionOf('try', { number })),
+  fc.nat(3).map((number) => actionOf('merge_look', { number })),
+  fc.record({ number: fc.nat(3), task: hostile, difference: hostile }).map((args) => actionOf('merge', args)),
   fc.record({ number: fc.nat(3), difference: hostile }).map((args) => actionOf('undo', args)),
   fc.record({ branch: hostile }).map((args) => actionOf('push_look', args)),
   fc
