@@ -506,7 +506,7 @@ def compare():
         raise Trouble("\n".join([
             "nothing was merged, for both changed these since they last had them in common:", *cut([f"both: {shown(p)}" for p in by_parts(clash)]),
             "let that task take them as the workspace has them, which it reads at /main, say !merge again, and let it then do its part anew"]))
-    return base, own, now, sorted(put), sorted(away), agreed, brought(own, now, put, away, commits)
+    return base, own, now, put, sorted(away), brought(own, now, put, away, commits)
 
 
 def agree(base, own, path):
@@ -544,8 +544,8 @@ def brought(own, now, put, away, commits):
 
 
 def merge(approved):
-    base, own, now, put, away, _, text = compare()
-    if not text or hashlib.sha256(text.encode()).hexdigest() != approved:
+    base, own, now, put, away, text = compare()
+    if not text or approved != hashlib.sha256(text.encode()).hexdigest():
         raise Trouble("the copy or the workspace is not as it was when the card was made: say !merge again; nothing was merged")
     intact(own[p] for p in put)
     disk = os.statvfs(MAIN)

@@ -252,6 +252,12 @@ const rows: readonly Row[] = [
     'it runs in a copy of the workspace, without any way out, and what waits goes on waiting for its own answer',
     'tested',
   ],
+  [
+    65,
+    'what is done apart reaches the workspace without its card, or another thing is merged than that shows',
+    'which tree an action works in is told by its own text; a merge is compared with the card’s text by the bytes of both trees, whole or not at all',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({
