@@ -181,7 +181,8 @@ def copy(fd, blob, room):
 
 def take(name):
     sweep()
-    others = [n for n in snapshots() if n != name] or ([BASE] if BASE in os.listdir(KEPT) else [])
+    there = os.listdir(KEPT)
+    others = [n for n in snapshots() if n != name and name != LOOK] or [n for n in (BASE, LOOK) if n in there]
     last = load(others[-1]) if others else {}
     known = {e.key(): e.blob for e in last.values() if e.kind == "f" and e.ctime}
     disk = os.statvfs(KEPT)
