@@ -586,11 +586,11 @@ def main(what, number="0", approved=""):
             raise Trouble("there is no copy yet")
     elif what == "left":
         if any(compared(load(BASE), tree_now())):
-            raise Trouble("something was done in it that the workspace does not have")
+            raise Trouble("something was done in it that was not merged")
     elif what == "bring":
         text = compare()[-1]
         if not text:
-            raise Trouble("nothing to merge: the workspace has all that was done there")
+            raise Trouble("nothing to merge: nothing was done there since that the workspace did not have")
         sys.stdout.write(text)
     elif what == "merge":
         merge(approved)
