@@ -31,8 +31,8 @@ export const placeOf = (volume: string): string =>
 
 /** Made anew on every machine, and run or believed there: what a backup holds of the state directory is the rest. */
 export const made = /^(bin\/.*|compose\.env|dockerd\.log|.*\.new)$/;
-/** Rewritten at every start, of use to a running action alone, or the snapshots that undo goes back to. */
-const passing = /^(_.*_config|-(out|snap)-.*)$/;
+/** Rewritten at every start, of use to a running action alone, or the snapshots that undo goes back to; those of a task's own copy of a workspace hold what a merge goes by. */
+const passing = /^(_.*_config|-(out|snap)-(?!apart-[a-z]{8}\.).*)$/;
 
 /** The ledger's migrations that this release knows. */
 export const migrations = (): string[] =>

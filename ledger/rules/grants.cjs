@@ -6,6 +6,7 @@ const { canonical } = require('./canonical.cjs');
 const { distinct, mayApprove, tapsAreSpoilt } = require('./identities.cjs');
 const { isKind, traits } = require('./kinds.cjs');
 const { longestWait, mostUses, rank, readsTerm, termOf, whole } = require('./policy.cjs');
+const { treeOf } = require('./workspaces.cjs');
 /** @typedef {import('./state.cjs').State} State */
 /** @typedef {import('./state.cjs').Grant} Grant */
 /** @typedef {import('./codes.cjs').Refusal} Refusal */
@@ -95,7 +96,7 @@ function overSince(grant, state, now) {
 function uncovered(grant, asked, state, now) {
   const over = overSince(grant, state, now);
   if (over) return over;
-  if (asked.workspace !== grant.workspace) return 'not_covered';
+  if (treeOf(asked) !== treeOf(grant)) return 'not_covered';
   const term = termOf(state.policy, asked);
   const { used, args } = grant;
   const text = actText(asked, asked.workspace);

@@ -26,6 +26,8 @@ const kinds = {
   pull: { class: 'network' },
   undo_diff: { class: 'read', words: true },
   undo: { class: 'write' },
+  merge_look: { class: 'read', words: true },
+  merge: { class: 'write' },
   try: { class: 'exec', words: true, beside: true },
   screen: { class: 'read', words: true, beside: true },
   terminal_open: { class: 'exec', beside: true, lasts: true },

@@ -10,6 +10,15 @@ const isWorkspaceName = (v) => typeof v === 'string' && /^[a-z0-9][a-z0-9-]{0,30
 /** The name of a git object. @param {unknown} v @returns {v is string} */
 const isObjectId = (v) => typeof v === 'string' && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(v);
 
+/** Whether a task works apart, in a copy of its workspace: its id says so, and that is in each of its actions. @param {unknown} task */
+const worksApart = (task) => typeof task === 'string' && /^apart-[a-z]{8}$/.test(task);
+
+/** The tree that an action works in: that of its workspace, or its task's own copy of it. @param {{workspace?: unknown, task?: unknown}} action */
+const treeOf = ({ workspace, task }) => (worksApart(task) ? `${task}.${workspace}` : String(workspace));
+
+/** The workspace that a tree is a copy of; '' for a workspace's own. @param {string} tree */
+const originOf = (tree) => (/^apart-[a-z]{8}\.(.+)$/.exec(tree) || ['', ''])[1] || '';
+
 /**
  * Why an entry about a workspace may not be written.
  * @param {string} kind @param {Record<string, unknown>} body @param {Map<string, import('./state.cjs').Workspace>} all as they stand
@@ -36,4 +45,4 @@ function workspaceRefusal(kind, body, all) {
   return all.has(workspace) ? 'workspace_known' : '';
 }
 
-module.exports = { isObjectId, isWorkspaceName, workspaceRefusal };
+module.exports = { worksApart, isObjectId, isWorkspaceName, originOf, treeOf, workspaceRefusal };

@@ -44,6 +44,10 @@ export type KeptArgs = {
   undo_diff: { number: number };
   /** `difference` is what that changes, to the letter, and stands for the tree that it was told of. */
   undo: { number: number; difference: string };
+  /** What a task that is apart, which is called by that number, would bring into the workspace. */
+  merge_look: { number: number };
+  /** `task` is that task's id; `difference` is what that changes, to the letter, and stands for the bytes that it brings. */
+  merge: { number: number; task: string; difference: string };
   /** What the action of that number, which waits, would do: it runs in a copy of the workspace. */
   try: { number: number };
   /** What the task's terminal shows at that moment. */
@@ -70,7 +74,7 @@ export const gitTerms = {
   pull: { up: 10e6, down: 500e6, seconds: 600 },
 };
 export type Act = { [P in keyof RunArgs]: { kind: P; args: RunArgs[P] } }[keyof RunArgs];
-type Wished = 'undo_diff' | 'screen' | 'try';
+type Wished = 'undo_diff' | 'merge_look' | 'screen' | 'try';
 /** What a message may ask for and decide itself. */
 export type Wish = Act | { [P in Wished]: { kind: P; args: KeptArgs[P] } }[Wished];
 export type LeaseArgs =

@@ -1,6 +1,7 @@
 """Snapshots of a workspace, and the way back to one. Runs as the root of a container of its own, which alone mounts /snapshots and has
 no network. All that stands in /workspace is the agent's: every step there is taken from an open directory, by one name, through no link.
     take N | changes N | did N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
+    begin | begun | left | bring | merge 0 SHA-256-OF-WHAT-BRING-SAID, of a task's own copy, where /main is the workspace that it is a copy of
 A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
 that two snapshots have in common are kept once, and never shared with the workspace."""
 import fcntl
@@ -12,6 +13,8 @@ import sys
 import time
 
 ROOT, KEPT, DATA = b"/workspace", b"/snapshots", b"/snapshots/data"
+MAIN, MAIN_KEPT = b"/main", b"/main-snapshots"
+BASE, LOOK = b"base", b"look"  # of a copy: what it and the workspace last had in common, and what it was when that was last compared
 DEEPEST = 500  # directories, each held open on the way down
 LEFT_FREE = 1 << 30  # bytes of the disk that no snapshot takes
 LEAST, MOST = 20, 60  # snapshots: once there are more than the one, the other is left of those whose action ran, and of those whose did not
@@ -110,13 +113,13 @@ def read_blob(entry):
         yield from iter(lambda: file.read(1 << 20), b"")
 
 
-def same_bytes(blob, path):
-    """Whether the snapshot's bytes are those that the file has now."""
+def same_bytes(entry, others):
+    """Whether the snapshot's bytes are those others."""
     try:
-        kept, now = read_blob(blob), read_now(path)
+        kept = read_blob(entry)
         while True:
             some = next(kept, None)
-            if some != next(now, None):
+            if some != next(others, None):
                 return False
             if some is None:
                 return True
@@ -137,6 +140,16 @@ def load(name):
         kind, *rest = numbers.split(b" ")
         tree[path] = Entry(kind.decode(), *map(int, rest), blob, target)
     return tree
+
+
+def save(name, tree):
+    lines = []
+    for path, e in tree.items():
+        numbers = f"{e.kind} {e.mode} {e.uid} {e.gid} {e.size} {e.mtime} {e.ctime} {e.inode}"
+        lines.extend((path, numbers.encode(), e.blob, e.target))
+    with open(KEPT + b"/new", "wb") as file:
+        file.write(b"\0".join(lines) + b"\0")
+    os.rename(KEPT + b"/new", KEPT + b"/" + name)
 
 
 def snapshots():
@@ -168,12 +181,13 @@ def copy(fd, blob, room):
 
 def take(name):
     sweep()
-    others = [n for n in snapshots() if n != name]
+    there = os.listdir(KEPT)
+    others = [n for n in snapshots() if n != name and name != LOOK] or [n for n in (BASE, LOOK) if n in there]
     last = load(others[-1]) if others else {}
     known = {e.key(): e.blob for e in last.values() if e.kind == "f" and e.ctime}
     disk = os.statvfs(KEPT)
     room = [disk.f_bavail * disk.f_frsize - LEFT_FREE]
-    run, count, lately, lines = b"%x" % time.time_ns(), 0, time.time_ns() - RECENT, []
+    run, count, lately, tree = b"%x" % time.time_ns(), 0, time.time_ns() - RECENT, {}
     with open(KEPT + b"/run", "wb") as file:
         file.write(run)
 
@@ -181,7 +195,7 @@ def take(name):
         nonlocal count
         if entry.kind == "f":
             blob, before = known.get(entry.key()), last.get(path)
-            if blob is None and before and before.kind == "f" and before.size == entry.size and same_bytes(before, path):
+            if blob is None and before and before.kind == "f" and before.size == entry.size and same_bytes(before, read_now(path)):
                 blob = before.blob
             if blob is None:
                 try:
@@ -204,13 +218,10 @@ def take(name):
             entry.blob = blob
             if entry.ctime > lately:
                 entry.ctime = 0  # what was this young is compared by its bytes
-        numbers = f"{entry.kind} {entry.mode} {entry.uid} {entry.gid} {entry.size} {entry.mtime} {entry.ctime} {entry.inode}"
-        lines.extend((path, numbers.encode(), entry.blob, entry.target))
+        tree[path] = entry
 
     walk(seen)
-    with open(KEPT + b"/new", "wb") as file:
-        file.write(b"\0".join(lines) + b"\0")
-    os.rename(KEPT + b"/new", KEPT + b"/" + name)
+    save(name, tree)
     os.unlink(KEPT + b"/run")
     thin()
 
@@ -226,6 +237,7 @@ def thin():
     for name in all_of_them:
         if name not in kept:
             os.unlink(KEPT + b"/" + name)
+    kept |= {BASE, LOOK} & set(os.listdir(KEPT))
     used = {e.blob for name in kept for e in load(name).values()}
     for blob in os.listdir(DATA):
         if blob not in used:
@@ -246,7 +258,7 @@ def differ(path, before, now):
         return True
     if before.kind != "f" or (before.ctime and before.key() == now.key()):
         return False
-    return before.size != now.size or not same_bytes(before, path)
+    return before.size != now.size or not same_bytes(before, read_now(path))
 
 
 def compared(before, now):
@@ -405,9 +417,19 @@ def restore(name, approved):
     text = difference(before, now, (gone, new, changed))
     if not text or hashlib.sha256(text.encode()).hexdigest() != approved:
         raise Trouble("the workspace is not as it was when the card was made: ask again; nothing was undone")
-    for entry in before.values():
+    intact(before.values())
+    lay(before, now, gone, new, changed)
+    sys.stdout.write(text)
+
+
+def intact(entries):
+    for entry in entries:
         if entry.kind == "f" and os.stat(DATA + b"/" + entry.blob).st_size != entry.size:
-            raise Trouble("the snapshot is damaged; nothing was undone")
+            raise Trouble("the snapshot is damaged; nothing was done")
+
+
+def lay(before, now, gone, new, changed):
+    """Makes the tree as it was before: what is gone is put back, what is new is taken away, and what changed is as it was."""
     other = [p for p in changed if before[p].kind != now[p].kind]
     for path in sorted({*new, *other}, key=lambda p: p.count(b"/"), reverse=True):
         remove = os.rmdir if now[path].kind == "d" else os.unlink
@@ -427,6 +449,116 @@ def restore(name, approved):
         os.utime(fd, ns=(before[path].mtime, before[path].mtime))
         os.close(fd)
         os.close(here)
+
+
+def same(one, other, read):
+    """Whether what a snapshot has is the same thing as another that is read so; None is nothing."""
+    if one is None or other is None:
+        return one is other
+    if one.kind != other.kind or one.target != other.target or one.kind == "s":
+        return False
+    if one.kind != "l" and (one.mode, one.uid, one.gid) != (other.mode, other.uid, other.gid):
+        return False
+    return one.kind != "f" or (one.size == other.size and (one.blob == other.blob or same_bytes(one, read())))
+
+
+def compare():
+    """What was done in the copy since it and the workspace last had it in common, against what the workspace has now: its tree and the
+    copy's, the paths to put there and to take away, and what brings them as text. Never of .git. Where both changed one thing it is named,
+    and nothing is brought."""
+    global ROOT
+    take(LOOK)
+    base, own = load(BASE), load(LOOK)
+    ROOT = MAIN
+    now = tree_now()
+    put, away, agreed, clash = [], set(), [], set()
+    commits = False
+    for path in sorted(base.keys() | own.keys()):
+        was, be, there = (tree.get(path) for tree in (base, own, now))
+        was, be = (None if e and e.kind == "s" else e for e in (was, be))
+        if path == b"" or same(was, be, lambda: read_blob(be)):
+            continue
+        if b".git" in path.split(b"/"):
+            commits = True
+        elif same(be, there, lambda: read_now(path)):
+            agreed.append(path)
+        elif not same(was, there, lambda: read_now(path)):
+            clash.add(path)
+        elif be:
+            put.append(path)
+        else:
+            away.add(path)
+    putting = set(put)
+    for path in put:
+        above = path.rpartition(b"/")[0]
+        if above and above not in putting and (above not in now or now[above].kind != "d"):
+            clash.add(path)
+    ends = {p for p in (*away, *put) if p in now and now[p].kind == "d" and (p in away or own[p].kind != "d")}
+    for path in now:
+        above = path
+        while path not in away and (above := above.rpartition(b"/")[0]):
+            if above in ends:
+                clash.add(above)  # something is in it that the copy knows nothing of
+    for path in agreed:  # it is what they have in common from now on
+        agree(base, own, path)
+    if agreed:
+        save(BASE, base)
+    if clash:
+        raise Trouble("\n".join([
+            "nothing was merged, for both changed these since they last had them in common:", *cut([f"both: {shown(p)}" for p in by_parts(clash)]),
+            "let that task take them as the workspace has them, which it reads at /main, say !merge again, and let it then do its part anew"]))
+    return base, own, now, put, sorted(away), brought(own, now, put, away, commits)
+
+
+def agree(base, own, path):
+    if path in own:
+        base[path] = own[path]
+    else:
+        base.pop(path, None)
+
+
+def brought(own, now, put, away, commits):
+    """What a merge changes in the workspace, as text; '' for nothing. Its last line stands for what is brought, to the letter, and for what it
+    takes the place of."""
+    if not put and not away:
+        return ""
+    new, changed = [p for p in put if p not in now], [p for p in put if p in now]
+    lines = [f"adds{line}" for line in topmost(by_parts(new), own)]
+    lines += [f"removes{line}" for line in topmost(by_parts(away), now)]
+    for path in changed:
+        was, be = now[path], own[path]
+        mode = f" mode {was.mode:o} to {be.mode:o}" if was.mode != be.mode and be.kind != "l" else ""
+        lines.append(f"changes{mode}: {shown(path)}")
+    *_, minus, plus = changes(own, now, (new, sorted(away), changed))
+    whole = hashlib.sha256()
+    for path in sorted((*put, *away)):
+        for e in (own.get(path), now.get(path)):
+            whole.update(b"%s\0%s\0" % (path, repr(e and (e.kind, e.mode, e.uid, e.gid, e.target)).encode()))
+            if e and e.kind == "f":
+                file = hashlib.sha256()
+                for some in read_blob(e) if e.blob else read_now(path):
+                    file.update(some)
+                whole.update(file.digest())
+    return "\n".join([
+        f"(+{plus} −{minus} lines)", *cut(lines), *([".git stays as the workspace has it: commits made in the copy do not come, its files as they are do"] if commits else []),
+        f"from the trees {whole.hexdigest()[:32]}"]) + "\n"
+
+
+def merge(approved):
+    base, own, now, put, away, text = compare()
+    if not text or approved != hashlib.sha256(text.encode()).hexdigest():
+        raise Trouble("the copy or the workspace is not as it was when the card was made: say !merge again; nothing was merged")
+    intact(own[p] for p in put)
+    disk = os.statvfs(MAIN)
+    if sum(own[p].size for p in put if own[p].kind == "f") > disk.f_bavail * disk.f_frsize - LEFT_FREE:
+        raise Trouble(FULL + "; nothing was merged")
+    for path in put:
+        own[path].mtime = time.time_ns()  # what was built there before is older
+    after = {path: e for path, e in now.items() if path not in away} | {path: own[path] for path in put}
+    lay(after, now, [p for p in put if p not in now], away, [p for p in put if p in now])
+    for path in (*put, *away):
+        agree(base, own, path)
+    save(BASE, base)
     sys.stdout.write(text)
 
 
@@ -434,17 +566,34 @@ def late(*_):
     raise Trouble(f"it took more than {PATIENCE} s")
 
 
-def main(what, number, approved=""):
+def main(what, number="0", approved=""):
     sys.setrecursionlimit(10 * DEEPEST)
     os.umask(0o077)
     os.makedirs(DATA, exist_ok=True)
-    if what != "restore":
+    if what not in ("restore", "merge"):
         signal.signal(signal.SIGALRM, late)
         signal.alarm(PATIENCE)
     fcntl.flock(os.open(KEPT, os.O_RDONLY), fcntl.LOCK_EX)  # a way back whose asker died goes on: what comes next waits for its end
     name = str(int(number)).encode()
+    if what in ("bring", "merge"):
+        fcntl.flock(os.open(MAIN_KEPT, os.O_RDONLY), fcntl.LOCK_EX)
     if what == "take":
         take(name)
+    elif what == "begin":
+        take(BASE)
+    elif what == "begun":
+        if BASE not in os.listdir(KEPT):
+            raise Trouble("there is no copy yet")
+    elif what == "left":
+        if any(compared(load(BASE), tree_now())):
+            raise Trouble("something was done in it that was not merged")
+    elif what == "bring":
+        text = compare()[-1]
+        if not text:
+            raise Trouble("nothing to merge: nothing was done there since that the workspace did not have")
+        sys.stdout.write(text)
+    elif what == "merge":
+        merge(approved)
     elif what in ("changes", "did"):
         before, now = load(name), tree_now()
         os.chmod(KEPT + b"/" + name, 0o400)  # its action ran

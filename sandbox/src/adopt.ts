@@ -1,6 +1,7 @@
 /** Takes up what this executor had claimed before it was restarted. Starts nothing: what had no start by then is `unknown`. */
 import { traits } from '../../ledger/rules/kinds.cjs';
 import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
+import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import { isApart, placeOf } from './apart.ts';
@@ -8,7 +9,7 @@ import type { Request } from './claim.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
-import { halfway, type Snapshots } from './snapshots.ts';
+import { halfwayOf, type Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
 
 /** The name of the executor that has claimed the action; undefined where nobody has. */
@@ -45,14 +46,20 @@ export async function adopt(
     const why = `the executor was restarted meanwhile:${look} say the same again`;
     return record(c, request, { end: 'unknown', why });
   }
-  if (action.kind === 'undo') {
-    await changes(request); // which waits for the end of what goes on there
-    return record(c, request, { end: 'unknown', why: `the executor was restarted meanwhile. ${halfway}` });
+  if (action.kind === 'undo' || action.kind === 'merge') {
+    // Each of these waits for the end of what goes on there.
+    if (action.kind === 'merge')
+      await tasks.keep(treeOf({ ...action, ...action.args }), 'begun').catch(() => {});
+    await changes(request);
+    return record(c, request, {
+      end: 'unknown',
+      why: `the executor was restarted meanwhile. ${halfwayOf(request)}`,
+    });
   }
   const left = timeoutOf(action) - (Date.now() - Date.parse(claimed?.at ?? '')) / 1000;
-  const adopted = tasks.adopt(action, id, left, passOn(c, id));
+  const adopted = tasks.adopt(placeOf(action), id, left, passOn(c, id));
   const undone = (claimed?.seq ?? 0) < frozenAt || last(story, 'stop') !== undefined;
-  if (undone) await tasks.kill(action, id);
+  if (undone) await tasks.kill(placeOf(action), id);
   const outcome = await adopted;
   if (outcome.end === 'done' && !told) await write({ kind: 'running', action: id, body: { digest } });
   await record(c, request, outcome, await changes(request));

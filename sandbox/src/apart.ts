@@ -3,6 +3,7 @@
  * pushed is what the card said, and nothing else has its way out.
  */
 import { reasons } from '../../ledger/rules/codes.cjs';
+import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import { type Action, gitTerms } from '../../ledger/src/action.ts';
 import type { TaskName } from './container.ts';
 import { copyFor } from './copies.ts';
@@ -15,8 +16,9 @@ export const isApart = ({ kind }: Action): boolean => ['push_look', 'push', 'pul
 
 /** Where an action runs: in its task's container, or one that is named by itself. */
 export const placeOf = (action: Action): TaskName => {
-  if (action.kind === 'try') return copyFor(action.id, action.workspace);
-  return isApart(action) ? { workspace: action.workspace, task: action.id } : action;
+  const workspace = treeOf(action);
+  if (action.kind === 'try') return copyFor(action.id, workspace);
+  return isApart(action) ? { workspace, task: action.id } : { workspace, task: action.task };
 };
 
 /** Runs the script there, with a way to its repository alone where it needs one. Its output is short. @throws SandboxError where there is none */

@@ -1,6 +1,7 @@
 /** The containers of tasks. Everything that confines a script is in `containerOptions`; there is no other way in. */
 import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
+import { originOf } from '../../ledger/rules/workspaces.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 
 /** `cpus`: 0 for no limit. */
@@ -31,7 +32,7 @@ export const label = 'org.pocketcoder';
 
 /** What a workspace's containers are made of. */
 export const imageOf = ({ images }: Place, workspace: string): string =>
-  images[workspace] ?? images[''] ?? '';
+  images[originOf(workspace) || workspace] ?? images[''] ?? '';
 
 export function names(place: Place, { task, workspace, copyOf = workspace }: TaskName) {
   for (const part of [place.project, task, workspace, copyOf])
@@ -40,7 +41,7 @@ export function names(place: Place, { task, workspace, copyOf = workspace }: Tas
   return {
     container: `${place.project}-task-${task}`,
     files: `${place.project}-ws-${workspace}`,
-    base: `${place.project}-base-${copyOf}`,
+    base: `${place.project}-base-${originOf(copyOf) || copyOf}`,
     store: `${place.project}-out-${task}`,
     keeper: `${place.project}-keep-${workspace}`,
     snapshots: `${place.project}-snap-${workspace}`,
@@ -50,7 +51,8 @@ export function names(place: Place, { task, workspace, copyOf = workspace }: Tas
 /**
  * How the task's container is made. Root inside it (tmux and the runner) has three capabilities: to become uid 1000 and
  * to end uid 1000's processes. Scripts have none, no network, and can write to /workspace, /tmp and their home alone. /base
- * holds the tree as it was imported, a bare git repository that what changed is told from; it is empty where none was.
+ * holds the tree as it was imported, a bare git repository that what changed is told from; it is empty where none was. A task that
+ * is apart reads at /main what the workspace is meanwhile.
  */
 export function containerOptions(place: Place, name: TaskName): Docker.ContainerCreateOptions {
   const { container, files, base, store } = names(place, name);
@@ -73,6 +75,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
       Mounts: [
         { Type: 'volume', Source: files, Target: '/workspace' },
         { Type: 'volume', Source: base, Target: '/base', ReadOnly: true },
+        ...mainOf(place, name.workspace, true),
         { Type: 'volume', Source: store, Target: '/var/lib/task' },
       ],
       Tmpfs: {
@@ -117,9 +120,17 @@ export function terminalOptions(
     ...options,
     ...{ name: `${place.project}-terminal-${id}`, Env: [...own, ...Env], Cmd: [String(seconds)] },
     Labels: { [label]: place.project, [`${label}.workspace`]: name.workspace, [`${label}.terminal`]: id },
-    HostConfig: { ...confined, NetworkMode: `container:${task}`, Mounts: Mounts.slice(0, 2) },
+    HostConfig: { ...confined, NetworkMode: `container:${task}`, Mounts: Mounts.slice(0, -1) },
   };
 }
+
+/** Of a copy that a task works in: the files of the workspace itself. */
+const mainOf = (place: Place, workspace: string, ReadOnly: boolean) => {
+  const origin = originOf(workspace);
+  if (!origin) return [];
+  const { files } = names(place, { task: 'none', workspace: origin });
+  return [{ Type: 'volume' as const, Source: files, Target: '/main', ReadOnly }];
+};
 
 /** With a label that says how it was made, so that one that was made otherwise is known. */
 const marked = (options: Docker.ContainerCreateOptions): Docker.ContainerCreateOptions => ({
@@ -129,10 +140,13 @@ const marked = (options: Docker.ContainerCreateOptions): Docker.ContainerCreateO
 
 /**
  * The container that keeps a workspace's snapshots, in a volume that no other container mounts. Its root reads and puts back files of
- * any mode and owner there; nothing that the agent wrote is run in it, and it has no network.
+ * any mode and owner there; nothing that the agent wrote is run in it, and it has no network. That of a task's own copy brings what was done
+ * there into the workspace itself, whose snapshots are there to be locked alone.
  */
 export function keeperOptions(place: Place, workspace: string): Docker.ContainerCreateOptions {
   const { keeper, files, snapshots } = names(place, { task: 'none', workspace });
+  const origin = originOf(workspace);
+  const Source = origin && names(place, { task: 'none', workspace: origin }).snapshots;
   return marked({
     name: keeper,
     Image: imageOf(place, workspace),
@@ -148,6 +162,8 @@ export function keeperOptions(place: Place, workspace: string): Docker.Container
       Mounts: [
         { Type: 'volume', Source: files, Target: '/workspace' },
         { Type: 'volume', Source: snapshots, Target: '/snapshots' },
+        ...mainOf(place, workspace, false),
+        ...(origin ? [{ Type: 'volume' as const, Source, Target: '/main-snapshots', ReadOnly: true }] : []),
       ],
       Memory: 512 * 2 ** 20,
       PidsLimit: 32,

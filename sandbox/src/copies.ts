@@ -18,7 +18,8 @@ export const copyFor = (id: string, workspace: string): TaskName => ({
   ...{ task: `${copies}${id}`, workspace: `${copies}${id}`, copyOf: workspace },
 });
 /** Its bytes are needed twice: for the copy, and for a snapshot of that. */
-const fill = `need=$(du -sk /from | cut -f 1); free=$(df -k --output=avail /workspace | tail -n 1)
+const fill = `find /workspace -mindepth 1 -delete || exit 1
+need=$(du -sk /from | cut -f 1); free=$(df -k --output=avail /workspace | tail -n 1)
 [ $((free - 2 * need)) -gt 1048576 ] || exit 28
 exec timeout 120 cp -a /from/. /workspace/`;
 
@@ -26,7 +27,7 @@ exec timeout 120 cp -a /from/. /workspace/`;
 export async function fillCopy(docker: Docker, place: Place, name: TaskName): Promise<void> {
   const { HostConfig = {}, ...options } = keeperOptions(place, name.workspace);
   const Source = names(place, { ...name, workspace: name.copyOf ?? '' }).files;
-  const [own, ...kept] = HostConfig.Mounts ?? [];
+  const [own, ...kept] = HostConfig.Mounts?.slice(0, 2) ?? [];
   const from = { ...own, Type: 'volume' as const, Source, Target: '/from', ReadOnly: true };
   const filler = {
     ...{ ...options, name: `${options.name}-fill`, Entrypoint: ['bash', '-c', fill] },
@@ -41,13 +42,14 @@ export async function fillCopy(docker: Docker, place: Place, name: TaskName): Pr
     throw new SandboxError('the workspace changed while it was copied; nothing was run, say it again');
 }
 
-/** Takes away all that a copy was made of, or, without its name, what any copy of this instance was. */
-export async function removeCopies(docker: Docker, place: Place, workspace = copies): Promise<void> {
+/** Takes away all that a copy was made of, or, without its name, what any of this instance was in which something was tried. */
+export async function removeCopies(docker: Docker, place: Place, workspace?: string): Promise<void> {
+  const isOne = (name = '') => (workspace ? name === workspace : name.startsWith(copies));
   const filters = { label: [`${label}=${place.project}`] };
   for (const { Id, Labels } of await docker.listContainers({ all: true, filters }))
-    if (Labels[`${label}.workspace`]?.startsWith(workspace))
+    if (isOne(Labels[`${label}.workspace`]))
       await docker.getContainer(Id).remove({ force: true }).catch(ignoring(404, 409));
   for (const { Name } of (await docker.listVolumes({ filters })).Volumes)
-    if (Name.startsWith(place.project) && Name.includes(`-${workspace}`))
+    if (isOne(/^-(?:ws|snap|out)-(.+)$/.exec(Name.slice(place.project.length))?.[1]))
       await docker.getVolume(Name).remove().catch(ignoring(404, 409));
 }

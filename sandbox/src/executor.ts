@@ -85,7 +85,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     const request = book.request(id);
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'no container yet');
     if (request.action.class === 'control') return;
-    if (!isApart(request.action)) tasks.warm(request.action).catch(missed);
+    if (!isApart(request.action)) tasks.warm(placeOf(request.action)).catch(missed);
     void snapshots.before(request);
   }
 

@@ -51,6 +51,14 @@ export function makeKeepers(docker: Docker, place: Place, signal: AbortSignal) {
       if (!value) throw new SandboxError('the keeper of snapshots ended');
       return value;
     },
+    /** Ends the one about this workspace. */
+    end(workspace: string): void {
+      keepers
+        .get(workspace)
+        ?.then(({ stream }) => stream.destroy())
+        .catch(() => {});
+      keepers.delete(workspace);
+    },
     /** Ends the conversations; a way back that is under way goes on. */
     close(): void {
       for (const keeper of keepers.values()) keeper.then(({ stream }) => stream.destroy()).catch(() => {});

@@ -1,10 +1,11 @@
 /** From the claim of an action to how it ended. */
 import { readsOf } from '../../ledger/rules/answers.cjs';
 import { reasons } from '../../ledger/rules/codes.cjs';
+import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { isApart, runApart } from './apart.ts';
+import { isApart, placeOf, runApart } from './apart.ts';
 import type { Claimed } from './claim.ts';
 import { SandboxError, type TaskName } from './container.ts';
 import type { Lease } from './egress.ts';
@@ -53,8 +54,8 @@ async function lasting(
     if (missing) throw new SandboxError(missing);
     const over =
       action.kind === 'egress'
-        ? leaseOver(await c.tasks.lease(action, id, action.args, tell))
-        : terminalOver(await c.tasks.terminal(action, id, action.args, tell));
+        ? leaseOver(await c.tasks.lease(placeOf(action), id, action.args, tell))
+        : terminalOver(await c.tasks.terminal(placeOf(action), id, action.args, tell));
     await told;
     return over;
   } catch (error) {
@@ -127,15 +128,15 @@ async function start(
   try {
     if (missing) return notRun(missing);
     if (action.kind === 'try') return await tryOut(c, id, action);
-    if (action.kind === 'screen') return await screen(c, action);
+    if (action.kind === 'screen') return await screen(c, placeOf(action));
     if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
       return await atTerminal(c, id, action);
-    if (leased && action.class === 'write' && c.tasks.terminals.isIn(action.workspace)) return notRun(beside);
+    if (leased && action.class === 'write' && c.tasks.terminals.isIn(treeOf(action))) return notRun(beside);
     const kept = await snapshots.carryOut(claimed);
     if (kept) return kept;
     const script = scriptOf(action, { leased, sent, tips: c.tips.of(action) });
     if (isApart(action)) return await runApart(c, action, script, passOn(c, id));
-    return await c.tasks.run(action, id, script, passOn(c, id));
+    return await c.tasks.run(placeOf(action), id, script, passOn(c, id));
   } catch (error) {
     if (error instanceof ScriptError || error instanceof SandboxError) return notRun(error.message);
     throw error;

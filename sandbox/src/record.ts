@@ -1,9 +1,11 @@
 /** How an action ended becomes its last entry; its container's copy of the output is not needed then. */
 
 import { last } from '../../ledger/rules/lifecycle.cjs';
+import { treeOf } from '../../ledger/rules/workspaces.cjs';
+import type { Action } from '../../ledger/src/action.ts';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { isApart } from './apart.ts';
+import { isApart, placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
@@ -11,11 +13,11 @@ import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 
 /** The numbers of other actions whose terminals can write to the workspace at any time. */
-const beside = ({ book }: Context, id: string, workspace: string): number[] =>
+const beside = ({ book }: Context, { id, ...of }: Action): number[] =>
   book
     .open()
     .map(book.request)
-    .filter(({ action }) => action.kind === 'terminal_open' && action.workspace === workspace)
+    .filter(({ action }) => action.kind === 'terminal_open' && treeOf(action) === treeOf(of))
     .filter((one) => one.id !== id && last(book.story(one.id), 'claimed'))
     .map(({ number }) => number);
 
@@ -30,7 +32,7 @@ export async function record(
   const under = {
     limits: tasks.limits,
     timeout: timeoutOf(action),
-    ...(changes && { beside: beside(c, id, action.workspace) }),
+    ...(changes && { beside: beside(c, action) }),
   };
   const entry = await write({ action: id, ...resultOf(digest, outcome, under, changes) }).catch(
     (error: unknown) => {
@@ -41,5 +43,5 @@ export async function record(
     },
   );
   log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
-  if (!isApart(action)) await tasks.drop(action, id).catch(() => {});
+  if (!isApart(action)) await tasks.drop(placeOf(action), id).catch(() => {});
 }

@@ -3,7 +3,8 @@
  * image/keep.py's, in a container of its own; here is its order: which action comes after which snapshot.
  */
 import { traits } from '../../ledger/rules/kinds.cjs';
-import { sha256 } from '../../ledger/src/action.ts';
+import { treeOf, worksApart } from '../../ledger/rules/workspaces.cjs';
+import { type Action, sha256 } from '../../ledger/src/action.ts';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Request } from './claim.ts';
@@ -12,7 +13,7 @@ import { type Outcome, told } from './tasks.ts';
 
 export type Snapshots = ReturnType<typeof makeSnapshots>;
 
-/** A workspace. `version` counts the beginnings and ends of what writes; `writers` says of each whether it goes on beside others; `undone` resolves when an undo in it is over. */
+/** A workspace, or a task's own copy of it. `version` counts the beginnings and ends of what writes; `writers` says of each whether it goes on beside others; `undone` resolves when an undo or a merge in it is over. */
 type Tree = {
   version: number;
   writers: Map<string, boolean>;
@@ -20,24 +21,48 @@ type Tree = {
   undone?: Promise<void>;
 };
 
-/** Of an undo that was under way when it ended. */
-export const halfway = 'Some of it may be done: say the same !undo again, it goes on from there.';
+/** Of an undo or a merge that was under way when it ended. */
+export const halfwayOf = ({ number, action: { kind } }: Pick<Request, 'number' | 'action'>): string =>
+  kind === 'merge'
+    ? `Some of it may be done: say the same !merge again, it goes on from there, or !undo ${number}.`
+    : 'Some of it may be done: say the same !undo again, it goes on from there.';
 
 /** A pull lays what it fetched into the workspace's `.git`; what is tried writes to a copy. */
 const writes = ({ action: { kind } }: Request): boolean =>
   kind === 'pull' || (kind !== 'try' && !['read', 'control', 'network'].includes(traits(kind).class ?? ''));
 
+/** What image/keep.py is asked for, where that carries an action out. */
+function wordsFor({ kind, args }: Action): string[] | undefined {
+  if (kind === 'undo') return ['restore', String(args.number), sha256(args.difference)];
+  if (kind === 'undo_diff') return ['difference', String(args.number)];
+  if (kind === 'merge') return ['merge', '0', sha256(args.difference)];
+  return kind === 'merge_look' ? ['bring'] : undefined;
+}
+
 export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
   const trees = new Map<string, Tree>();
   /** Of actions that are not over: the version that their snapshot shows. */
   const taken = new Map<string, number>();
-  /** Ends the undo of this id. */
+  /** Ends the undo or merge of this id. */
   const ends = new Map<string, () => void>();
 
-  function treeOf({ action: { workspace } }: Request): Tree {
-    const tree = trees.get(workspace) ?? { version: 0, writers: new Map(), line: Promise.resolve() };
-    trees.set(workspace, tree);
+  function treeNamed(name: string): Tree {
+    const tree = trees.get(name) ?? { version: 0, writers: new Map(), line: Promise.resolve() };
+    trees.set(name, tree);
     return tree;
+  }
+  const treeFor = ({ action }: Request): Tree => treeNamed(treeOf(action));
+  /** The trees in which nothing else may write while it goes on: a merge brings from one what it lays into the other. */
+  function alone(request: Request): Tree[] {
+    const { action } = request;
+    if (action.kind === 'undo') return [treeFor(request)];
+    return action.kind === 'merge'
+      ? [treeFor(request), treeNamed(treeOf({ ...action, ...action.args }))]
+      : [];
+  }
+  function hold(request: Request): void {
+    const over = new Promise<void>((resolve) => ends.set(request.id, resolve));
+    for (const tree of alone(request)) tree.undone = over;
   }
 
   /** Without one the action runs all the same, and `!undo` says that there is none. */
@@ -46,7 +71,7 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
     if (taken.get(id) === tree.version) return;
     const { version } = tree;
     try {
-      const { exit, text } = await tasks.keep(action.workspace, 'take', String(number));
+      const { exit, text } = await tasks.keep(treeOf(action), 'take', String(number));
       if (exit !== 0) log.warn({ action: id, why: text }, 'no snapshot');
     } catch (error) {
       log.warn({ action: id, err: error }, 'no snapshot');
@@ -56,7 +81,7 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
 
   /** One snapshot of a workspace at a time. */
   function inLine(request: Request): Promise<void> {
-    const tree = treeOf(request);
+    const tree = treeFor(request);
     const next = tree.line.then(() => take(request, tree));
     tree.line = next;
     return next;
@@ -73,43 +98,43 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
      */
     async begin(request: Request): Promise<string> {
       if (!writes(request)) return '';
-      const tree = treeOf(request);
+      const tree = treeFor(request);
       // What a terminal wrote since nobody has counted.
       if ([...tree.writers.values()].includes(true)) tree.version++;
       while (tree.undone || taken.get(request.id) !== tree.version) {
         await tree.undone;
         await inLine(request);
       }
-      if (request.action.kind === 'undo') {
-        if (tree.writers.size > 0)
-          return 'another action runs in this workspace: wait for its end or say !stop, then ask again; nothing was undone';
-        tree.undone = new Promise((resolve) => ends.set(request.id, resolve));
-      }
+      const { kind } = request.action;
+      if (alone(request).some(({ writers, undone }) => writers.size > 0 || undone))
+        return `another action runs in this workspace${kind === 'merge' ? ' or in the copy' : ''}: wait for its end or say !stop, then ask again; nothing was ${kind === 'merge' ? 'merged' : 'undone'}`;
+      if (alone(request).length > 0) hold(request);
       tree.writers.set(request.id, Boolean(traits(request.action.kind).lasts));
       tree.version++;
       return '';
     },
     /** What was claimed before this process began runs on. */
     goesOn(request: Request): void {
-      if (writes(request)) treeOf(request).writers.set(request.id, false);
+      if (writes(request)) treeFor(request).writers.set(request.id, false);
+      if (alone(request).length > 0) hold(request);
     },
     /** It is over, or does not begin after all. */
     end(request: Request): void {
-      const tree = treeOf(request);
+      const tree = treeFor(request);
       taken.delete(request.id);
       if (!tree.writers.delete(request.id)) return;
       tree.version++;
       const undone = ends.get(request.id);
       if (!ends.delete(request.id)) return;
-      delete tree.undone;
+      for (const held of alone(request)) delete held.undone;
       undone?.();
     },
     /** What the action has changed since its snapshot; undefined where nobody can tell. Never rejects. */
     async changes(request: Request): Promise<Changes | undefined> {
       const { id, number, action } = request;
-      if (!treeOf(request).writers.has(id)) return undefined;
+      if (!treeFor(request).writers.has(id)) return undefined;
       try {
-        const { exit, text } = await tasks.keep(action.workspace, 'changes', String(number));
+        const { exit, text } = await tasks.keep(treeOf(action), 'changes', String(number));
         const [changed, added, removed, plus, minus] = text.trim().split(' ').map(Number);
         if (exit === 0 && minus !== undefined) return { changed, added, removed, plus, minus } as Changes;
         log.warn({ action: id, why: text }, 'what it changed is not known');
@@ -118,20 +143,29 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
       }
       return undefined;
     },
-    /** Tells what an undo would do, or does it: exactly what was approved, or nothing. */
-    async carryOut({ action }: Request): Promise<Outcome | undefined> {
-      const { kind, args, workspace } = action;
-      if (kind !== 'undo' && kind !== 'undo_diff') return undefined;
-      const words =
-        kind === 'undo'
-          ? ['restore', String(args.number), sha256(args.difference)]
-          : ['difference', String(args.number)];
+    /** Tells what an undo or a merge would do, or does it: exactly what was approved, or nothing. */
+    async carryOut(request: Request): Promise<Outcome | undefined> {
+      const { action } = request;
+      const words = wordsFor(action);
+      if (!words) return undefined;
+      const merges = action.kind === 'merge';
+      const { task } = merges ? action.args : action;
+      const tree = treeOf({ ...action, task });
+      // What is merged comes from a copy, and goes into the workspace itself.
+      if (
+        (merges || action.kind === 'merge_look') &&
+        (!worksApart(task) || (merges && worksApart(action.task)))
+      )
+        return told({
+          exit: 1,
+          text: 'only what a task did apart is merged, into the workspace itself; nothing was\n',
+        });
       const { exit, text } = await tasks
-        .keep(workspace, ...words)
+        .keep(tree, ...words)
         .catch((error: unknown) => ({ exit: -1, text: `${messageOf(error)}\n` }));
       // By 1 it says that nothing was done; however else it ended, it may have been under way.
-      const partly = kind === 'undo' && exit !== 0 && exit !== 1;
-      return told({ exit, text: partly ? `${text}${halfway}\n` : text });
+      const partly = alone(request).length > 0 && exit !== 0 && exit !== 1;
+      return told({ exit, text: partly ? `${text}${halfwayOf(request)}\n` : text });
     },
   };
 }

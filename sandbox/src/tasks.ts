@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { reasons } from '../../ledger/rules/codes.cjs';
+import { originOf } from '../../ledger/rules/workspaces.cjs';
 import { type EgressArgs, sha256, type TerminalArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
@@ -83,6 +84,8 @@ export type Tasks = {
    * @param outputs its copies of outputs go too: all of them are recorded
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
+  /** Takes a task's own copy of a workspace away, where nothing was done in it that the workspace does not have. */
+  endCopy(workspace: string): Promise<void>;
   /**
    * Runs the script in a copy of a workspace, which is gone when this resolves, to how it ended, the end of its output, and what it did
    * to the copy.
@@ -94,7 +97,7 @@ export type Tasks = {
     script: Script,
     stands: () => boolean,
   ): Promise<{ outcome: Outcome; end: string; did: string }>;
-  /** What image/keep.py says to these arguments, in the container that keeps the workspace's snapshots. @throws Docker's own error */
+  /** What image/keep.py says to these arguments, in the container that keeps the snapshots of a workspace, or of a task's own copy of one. @throws Docker's own error */
   keep(workspace: string, ...words: string[]): Promise<Kept>;
   /** What the task's terminal shows: that of the running action, or of the last. @throws Docker's own error */
   screen(name: TaskName): Promise<Kept>;
@@ -142,6 +145,9 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name), egress.env);
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
+  /** Copies that tasks work in: there or being made, and being taken away. */
+  const own = new Map<string, Promise<void>>();
+  const ending = new Map<string, Promise<void>>();
   const stops = new Set<string>();
   /** Copies of workspaces in which something is tried, from before it begins until all is told of it. */
   const trying = new Set<string>();
@@ -230,6 +236,35 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     }
   }
 
+  /** It is there, whole, where a task's own copy is what is asked for. What was cut off in the middle is made anew: nothing ran there yet. */
+  async function whole(workspace: string): Promise<void> {
+    const from = originOf(workspace);
+    if (!from) return;
+    await ending.get(workspace);
+    const made = own.get(workspace) ?? makeOwn(workspace, from);
+    own.set(workspace, made);
+    made.catch(() => own.delete(workspace));
+    await made;
+  }
+
+  async function makeOwn(workspace: string, from: string): Promise<void> {
+    if ((await keepers.ask(workspace, ['begun'])).exit === 0) return;
+    await fillCopy(docker, place, { task: 'none', workspace, copyOf: from });
+    const { exit, text } = await keepers.ask(workspace, ['begin']);
+    if (exit !== 0) throw new SandboxError(`no copy of the workspace: ${text.trim()}; nothing was run`);
+  }
+
+  async function endCopy(workspace: string): Promise<void> {
+    if (!originOf(workspace) || (await keepers.ask(workspace, ['left'])).exit !== 0) return;
+    keepers.end(workspace);
+    own.delete(workspace);
+    ending.set(
+      workspace,
+      removeCopies(docker, place, workspace).finally(() => ending.delete(workspace)),
+    );
+    await ending.get(workspace);
+  }
+
   /** The end of an output. */
   async function endOf(outcome: Outcome): Promise<string> {
     let last = Buffer.alloc(0);
@@ -242,6 +277,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     async trial(name, id, script, stands) {
       trying.add(keyOf(name));
       try {
+        await whole(name.copyOf ?? '');
         await fillCopy(docker, place, name);
         const { exit, text } = await keepers.ask(name.workspace, ['take', '1']);
         if (exit !== 0) throw new SandboxError(`${text.trim()}; nothing was run`);
@@ -258,7 +294,10 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
         await removeCopies(docker, place, name.workspace);
       }
     },
-    warm: async (name) => void (await feeders.of(name)),
+    async warm(name) {
+      await whole(name.workspace);
+      await feeders.of(name);
+    },
     run(name, id, script, onChunk) {
       // What the action names goes before what a lease of the network brings.
       const env = script.program === 'bash' ? { ...egress.env(name), ...script.env } : script.env;
@@ -284,7 +323,11 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       for (const all of [egress, terminals]) all.endOf(name, retired);
       await feeders.remove(name, outputs);
     },
-    keep: (workspace, ...words) => keepers.ask(workspace, words),
+    endCopy,
+    async keep(workspace, ...words) {
+      await whole(workspace);
+      return keepers.ask(workspace, words);
+    },
     screen: (name) => runIn(containerFor(docker, place, name), screen),
     drop: async (name, id) => (await feeders.of(name)).send(dropFrame(id)),
     close() {

@@ -1,9 +1,10 @@
 /** A dry run: what another action waits to do is done in a copy of the workspace, and told. Nothing is decided by it. */
 import { last } from '../../ledger/rules/lifecycle.cjs';
+import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { placeOf } from './apart.ts';
 import { SandboxError } from './container.ts';
-import { copyFor } from './copies.ts';
 import { scriptOf } from './script.ts';
 import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
@@ -18,17 +19,18 @@ const tried = ['bash', 'write_file', 'edit_file'];
 export async function tryOut(
   { book, tasks, signal }: Pick<Context, 'book' | 'tasks' | 'signal'>,
   own: string,
-  { workspace, args }: Action<'try'>,
+  action: Action<'try'>,
 ): Promise<Outcome> {
+  const { args } = action;
   const look = () =>
     book
       .open()
       .map(book.request)
       .find(
-        ({ id, number, action: { kind, workspace: where } }) =>
+        ({ id, number, action: waits }) =>
           number === args.number &&
-          where === workspace &&
-          tried.includes(kind) &&
+          treeOf(waits) === treeOf(action) &&
+          tried.includes(waits.kind) &&
           !last(book.story(id), 'claimed'),
       );
   const waits = look();
@@ -37,7 +39,7 @@ export async function tryOut(
       `#${args.number} is no command and no change of a file that waits here; nothing was run`,
     );
   const { outcome, end, did } = await tasks
-    .trial(copyFor(own, workspace), own, scriptOf(waits.action), () => look() !== undefined)
+    .trial(placeOf(action), own, scriptOf(waits.action), () => look() !== undefined)
     .catch((error: unknown) => {
       if (signal.aborted || error instanceof SandboxError) throw error;
       throw new SandboxError(`it was not tried to its end: ${messageOf(error)}; its copy is thrown away`);

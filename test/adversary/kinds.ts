@@ -29,6 +29,8 @@ const argsOf = (user: string, master: string, policy: Policy): { [K in Kind]: Ar
   pull: { ...repository, branch: '' },
   undo_diff: { number: 1 },
   undo: { number: 1, difference: '1 file would vanish\n' },
+  merge_look: { number: 1 },
+  merge: { number: 1, task: 'apart-abcdefgh', difference: 'adds: a\n' },
   try: { number: 1 },
   screen: {},
   terminal_open: { script: 'true', cwd: '.', seconds: 10 },

@@ -253,6 +253,12 @@ const rows: readonly Row[] = [
     'tested',
   ],
   [
+    65,
+    'what is done apart reaches the workspace without its card, or another thing is merged than that shows',
+    'which tree an action works in is told by its own text; a merge is compared with the card’s text by the bytes of both trees, whole or not at all',
+    'tested',
+  ],
+  [
     66,
     'what is asked aside acts, or changes what its task does',
     'it is asked in a copy of the conversation that is offered no tool, of ours or of its own; the conversation hears nothing of it',

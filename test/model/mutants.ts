@@ -192,7 +192,7 @@ const rows: Record<string, readonly Row[]> = {
     ['a lease is used up', "  if (used >= Number(args.uses)) return 'lease_over';\n", ''],
     [
       'a lease is for its own workspace',
-      "  if (asked.workspace !== grant.workspace) return 'not_covered';\n",
+      "  if (treeOf(asked) !== treeOf(grant)) return 'not_covered';\n",
       '',
     ],
     ['a path does not climb', "  return parts.indexOf('..') < 0 ? parts : undefined;", '  return parts;'],

@@ -18,9 +18,10 @@ export type Need = {
 const risks: Record<string, readonly string[]> = {
   read: [
     ...['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'push_look', 'undo_diff', 'screen'],
+    'merge_look',
     'terminal_read',
   ],
-  write: ['put_file', 'write_file', 'edit_file', 'undo'],
+  write: ['put_file', 'write_file', 'edit_file', 'undo', 'merge'],
   exec: ['bash', 'terminal_open', 'terminal_send', 'try'],
   network: ['egress', 'push', 'pull'],
 };

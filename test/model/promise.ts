@@ -30,6 +30,7 @@ const noSecondTap = [
   'export',
   'push_look',
   'undo_diff',
+  'merge_look',
   'screen',
   'try',
 ];

@@ -22,6 +22,10 @@ async function says(line: string, role = 'owner'): Promise<{ answer: string; don
     task: () => ({ id: 'task' }),
     conversation: {
       interrupt: async (_: string, task?: string) => void done.push(['interrupt', task]),
+      newTask: (_: string, title: string, apart: boolean) => {
+        done.push(['new', title, apart]);
+        return { number: 3 };
+      },
       taskOf: (_: string, n: number) => (n === 2 ? { id: 'second' } : undefined),
     },
     book: {
@@ -53,6 +57,11 @@ test('a command’s function gets what was written, ready', async () => {
   const cases: [line: string, done: unknown][] = [
     ['!run echo a.', ['bash', { script: 'echo a.', cwd: '.', env: {}, timeout: 600 }]],
     ['!RUN  a\n  b', ['bash', { script: 'a\n  b', cwd: '.', env: {}, timeout: 600 }]],
+    ['!new', ['new', '', false]],
+    ['!new fix --apart it', ['new', 'fix --apart it', false]],
+    ['!new --apart', ['new', '', true]],
+    ['!new —Apart fix\n it', ['new', 'fix\n it', true]],
+    ['!new --apartment', ['new', '--apartment', false]],
     ['!lease 7', ofCard(10, hour)],
     ['!lease #7 5', ofCard(5, hour)],
     ['!lease 7 90m.', ofCard(10, 90 * 60)],

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { kinds } from '../../ledger/rules/kinds.cjs';
 import { defaultPolicy, type Policy } from '../../ledger/rules/policy.cjs';
+import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import { type Act, type Action, type Asked, digestOf, makeAction, newId } from '../../ledger/src/action.ts';
 import { aPolicy, enrol, memoryLedger, owner, start, type Wanted } from '../harness/ledger-chain.ts';
 
@@ -98,6 +99,23 @@ test('a lease on exact acts covers these, so often, and no other', () => {
   assert.equal(s.use(lease, run('make test'), 2), '');
   assert.equal(s.use(lease, run('make test'), 3), 'lease_over');
   assert.equal(s.use(newId(), run('make test'), 1), 'no_lease');
+});
+
+test('attack-65 what is leased for the workspace covers nothing in a task’s own copy, nor the other way round; the twin in its tree is covered', () => {
+  const s = scene();
+  const [one, two] = ['apart-abcdefgh', 'apart-hgfedcba'];
+  const acts = { acts: [run('make test')], uses: 9, seconds: 100 };
+  const trees = [undefined, one, two].map((task) => (task ? { task } : {}));
+  for (const [i, given] of trees.entries()) {
+    for (const [j, used] of trees.entries()) {
+      const lease = s.grant('lease', acts, given);
+      assert.equal(s.use(lease, run('make test'), 1, used), i === j ? '' : 'not_covered', `${i} ${j}`);
+    }
+  }
+  const lease = s.grant('lease', acts);
+  for (const task of ['beside', 'apart-abc', 'apart-abcdefgh.work'])
+    assert.equal(treeOf({ workspace: 'work', task }), 'work', `${task} is no task that is apart`);
+  assert.equal(s.use(lease, run('make test'), 1, { task: 'beside' }), '');
 });
 
 test('attack-34 a terminal has a card of its own: no lease and no plan holds one, and its reads are leased below no path', () => {

@@ -21,6 +21,7 @@ function scene() {
     },
     book: { page: (id) => (asked.some((a) => a.id === id) ? ({} as Page) : undefined) },
     conversation: {
+      taskBeside: (workspace) => (workspace === 'alone' ? undefined : ({ id: 'beside' } as never)),
       currentTask: (workspace) => ({ id: `now-${workspace}` }) as never,
       noteOthers: (...words) => void others.push(words.join(' ')),
       tell: async (task, text) => {
@@ -34,11 +35,11 @@ function scene() {
     kind: string,
     args: object,
     text: string,
-    more: Partial<Whole> & { workspace?: string } = {},
+    more: Partial<Whole> & { workspace?: string; task?: string } = {},
   ) => {
     const first = Buffer.from(text);
-    const { workspace = 'main', ...rest } = more;
-    const action = { id: 'x', kind, args, workspace, task: 't', requester: '@ann:home' };
+    const { workspace = 'main', task = 't', ...rest } = more;
+    const action = { id: 'x', kind, args, workspace, task, requester: '@ann:home' };
     return undo(
       { action } as unknown as Page,
       { state: 'succeeded', size: first.length, first, ...rest } as Whole,
@@ -88,4 +89,31 @@ test('the agent of the workspace’s task now is told of an undo that was done, 
   await s.over('undo', { number: 3, difference: text }, text);
   assert.match(s.others.join(), /^now-main The owner UNDID [\s\S]* x$/);
   assert.match(s.told.join(), /^now-main: The owner UNDID what was done since action #3[\s\S]*returns: a/);
+});
+
+test('what a merge would bring is asked for in a task of the workspace itself; once it is done all those are told, and the one that worked apart is not', async () => {
+  const s = scene();
+  const task = 'apart-abcdefgh';
+  await s.over('merge_look', { number: 2 }, text, { task, state: 'failed' });
+  await s.over('merge_look', { number: 2 }, text, { task });
+  assert.deepEqual(
+    s.asked.map(({ asked }) => asked),
+    [
+      {
+        ...{ kind: 'merge', args: { number: 2, task, difference: text } },
+        ...{ workspace: 'main', task: 'beside', requester: '@ann:home' },
+      },
+    ],
+  );
+  const none = scene();
+  await none.over('merge_look', { number: 2 }, text, { task, workspace: 'alone' });
+  assert.deepEqual(none.said, [
+    'Not asked to merge: no task works in the workspace itself: !new makes one. Say it again.',
+  ]);
+  await s.over('merge', { number: 2, task, difference: text }, text, { task: 'beside' });
+  assert.equal(s.told.length, 0);
+  assert.match(s.others.join(), /^apart-abcdefgh The owner MERGED what task 2 did(?:.|\n)*returns: a/);
+  await s.over('undo', { number: 3, difference: text }, text, { task });
+  assert.match(s.told.join(), /^apart-abcdefgh: The owner UNDID/);
+  assert.equal(s.others.length, 1, 'an undo in a copy is nobody else’s business');
 });

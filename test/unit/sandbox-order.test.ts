@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
-import type { Kind } from '../../ledger/src/action.ts';
+import { type Kind, sha256 } from '../../ledger/src/action.ts';
 import { adopt } from '../../sandbox/src/adopt.ts';
 import type { Request } from '../../sandbox/src/claim.ts';
 import { makeSnapshots } from '../../sandbox/src/snapshots.ts';
@@ -188,4 +188,49 @@ test('an undo that outlived its executor is told as one that may be half done, o
     [wrote[0]?.kind, /may be done: say the same !undo again/.test(wrote[0]?.body.reason ?? '')],
     ['unknown', true],
   );
+});
+
+test('attack-65 a merge begins where nothing writes in either tree, with a snapshot of the workspace; of no task’s own copy, or into one, there is none', async () => {
+  const s = scene();
+  const task = 'apart-abcdefgh';
+  const of = (request: Request, own: string): Request => ({
+    ...request,
+    action: { ...request.action, task: own },
+  });
+  const merges = () => s.request('merge', 'w', { number: 2, task, difference: 'd' });
+  const apart = of(s.request('bash'), task);
+  await s.begin(apart);
+  assert.deepEqual(s.asked.splice(0), [`${task}.w take 1`]);
+  const early = merges();
+  assert.match(await s.begin(early), /in this workspace or in the copy.*nothing was merged/);
+  s.end(early);
+  s.end(apart);
+  s.asked.splice(0);
+
+  const merge = merges();
+  assert.equal(await s.begin(merge), '');
+  assert.deepEqual(s.asked.splice(0), [`w take ${merge.number}`]);
+  const [main, own] = [s.request('bash'), of(s.request('bash'), task)];
+  let begun = 0;
+  const both = [main, own].map((one) => s.begin(one).then(() => begun++));
+  await s.carryOut(merge);
+  assert.deepEqual(s.asked.splice(0), [`${task}.w merge 0 ${sha256('d')}`]);
+  assert.equal(begun, 0, 'what writes in either waits for its end');
+  s.end(merge);
+  await Promise.all(both);
+  for (const one of [main, own]) s.end(one);
+  s.asked.splice(0);
+
+  for (const wrong of [
+    s.request('merge', 'w', { number: 2, task: 't', difference: 'd' }),
+    s.request('merge', 'w', { number: 2, task: 'apart-abcdefgh.x', difference: 'd' }),
+    of(merges(), 'apart-hgfedcba'),
+    s.request('merge_look', 'w', { number: 2 }),
+  ]) {
+    const outcome = await s.carryOut(wrong);
+    assert.equal(outcome?.end === 'done' && outcome.status.number, 1);
+  }
+  assert.deepEqual(s.asked, []);
+  await s.carryOut(of(s.request('merge_look', 'w', { number: 2 }), task));
+  assert.deepEqual(s.asked, [`${task}.w bring`]);
 });

@@ -2,7 +2,7 @@
 import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import { unended } from './said.ts';
 
-/** @returns the number of an action, where that is all that the words say */
+/** @returns the number of an action or a task, where that is all that the words say */
 function numberIn(words: string): number | undefined {
   const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
   return number ? Number(number) : undefined;
@@ -21,6 +21,10 @@ const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
   undo(words) {
     const number = numberIn(words);
     return number === undefined ? undefined : { kind: 'undo_diff', args: { number } };
+  },
+  merge(words) {
+    const number = numberIn(words);
+    return number === undefined ? undefined : { kind: 'merge_look', args: { number } };
   },
   try(words) {
     const number = numberIn(words);

@@ -4,15 +4,15 @@ import { type Asked, sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
 
-/** Asks for it once: its id is made from that of what it follows. @param word tells apart what may follow the same action */
+/** Asks for it once: its id is made from that of what it follows. @param word tells apart what may follow the same action @param next says too where it is for another task */
 export async function askNext(
   { desk, book }: { desk: Pick<Desk, 'ask'>; book: Pick<Book, 'page'> },
   word: string,
   { action }: Page,
-  next: () => Pick<Asked, 'kind' | 'args'>,
+  next: () => Pick<Asked, 'kind' | 'args'> & { task?: string },
 ): Promise<void> {
   const id = idOf(`${word} ${action.id}`, sha256);
   if (book.page(id)) return;
   const { workspace, task, requester } = action;
-  await desk.ask({ ...next(), workspace, task, requester } as Asked, { id });
+  await desk.ask({ workspace, task, requester, ...next() } as Asked, { id });
 }

@@ -29,6 +29,7 @@ import {
   type WireEvent,
   type WithMark,
 } from '../types.ts';
+import { aimOf } from './aim.ts';
 import type { Board } from './board.ts';
 import type { CommandContext } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
@@ -153,7 +154,8 @@ export function createRelay(o: RelayOptions): Relay {
       if (v.do === 'hear' && text.startsWith('!')) return runCommand(text, parts);
       const context = { ...replied, task: task(), event: wire.event_id, by: senderOf(t) };
       if (v.do === 'hear') return conversation.hear(workspace, text, context);
-      const asked = { ...v.command.act, workspace, task: task().id, requester: user };
+      const { act } = v.command;
+      const asked = { ...act, workspace, task: aimOf(parts, act, task()), requester: user };
       await desk.ask(asked, { command: v.command });
       return '';
     }

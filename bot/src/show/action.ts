@@ -1,4 +1,5 @@
 /** An action as people read it, from the canonical action alone. */
+import { worksApart } from '@pocketcoder/ledger/rules/workspaces.cjs';
 import type { Action, Requester } from '@pocketcoder/ledger/src/action.ts';
 import { type Block, toText } from './blocks.ts';
 import { duration, endsText } from './control.ts';
@@ -6,9 +7,10 @@ import { shownOf, sizeOf, wishOf } from './kinds.ts';
 import { scriptsOf } from './unmistakable.ts';
 
 /** The whole action as blocks: what it would do, what its card leases besides, what is shown by codes, its scripts besides Latin. */
-export function actionBlocks({ kind, args, reads }: Action): Block[] {
+export function actionBlocks({ kind, args, reads, task }: Action): Block[] {
   const { blocks, hidden } = shownOf(kind, args);
   const scripts = scriptsOf(toText(blocks));
+  if (worksApart(task)) blocks.push({ line: '⑂ apart: in this task’s own copy of the workspace' });
   if (reads)
     blocks.push({
       line: `➕ also, for the rest of this task: the agent may list, search and read files of this workspace, and the screens of its terminals, without asking, ${endsText(reads)}; !revoke with this card’s number takes that back`,

@@ -160,6 +160,20 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       { text: difference },
     ],
   },
+  merge_look: {
+    wish: 'see what a merge would bring',
+    parts: ({ number }) => [
+      { line: `show what task ${number} did apart, as a merge would bring it into the workspace` },
+    ],
+  },
+  merge: {
+    wish: 'merge what was done apart',
+    size: ({ difference }) => lines(difference.trimEnd()),
+    parts: ({ number, task, difference }) => [
+      ...labelled(`bring into the workspace what task ${number} did apart, as`, task),
+      ...labelled('which does this there', difference),
+    ],
+  },
   try: {
     wish: 'try an action that waits',
     parts: ({ number }) => [

@@ -1,6 +1,7 @@
 /** Plain words to the brain and its answers to the room: one task is one session, and several of a workspace go on side by side. */
 import { randomInt } from 'node:crypto';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
+import { worksApart } from '@pocketcoder/ledger/rules/workspaces.cjs';
 import type { Logger } from 'pino';
 import { isNo, isYes } from '../approval/said.ts';
 import type { Option } from '../approval/verdict.ts';
@@ -60,8 +61,10 @@ export type Context = {
 };
 export type Conversation = {
   currentTask(workspace: string): Task;
-  /** Begins a task, which is the current one; those before it go on. @throws Error where too many are at work */
-  newTask(workspace: string, title: string): Task;
+  /** The task that was turned to last of those that work in the workspace itself. */
+  taskBeside(workspace: string): Task | undefined;
+  /** Begins a task, which is the current one; those before it go on. @param apart in a copy of its own @throws Error where too many are at work */
+  newTask(workspace: string, title: string, apart?: boolean): Task;
   /** The task of that number is the current one from now on. Undefined where there is none. */
   turnTo(workspace: string, number: number): Task | undefined;
   taskOf(workspace: string, number: number): Task | undefined;
@@ -88,7 +91,7 @@ export type Conversation = {
   withoutPlan(task: Task): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
   tell(task: string, text: string, action?: string): Promise<string>;
-  /** Notes what a workspace's other tasks are to hear with what comes next. @param key once each */
+  /** Notes what the other tasks that work in the workspace itself are to hear with what comes next. @param key once each */
   noteOthers(task: string, text: string, key: string): void;
   /** Somebody of an enrolled device turned to this task again, by a file: a stop is over. */
   goOn(task: string): void;
@@ -114,6 +117,9 @@ export type Conversation = {
 
 const goOn =
   'Your last request was refused for its length; that is set right now. Go on with what you were asked.';
+
+const toldApart =
+  'You work APART: all you do is in a copy of the workspace of your own, which is your /workspace. What the workspace is meanwhile you read at /main. The owner brings your files back by a merge, which refuses files that both changed: then copy those from /main over yours, tell the owner, and do your part of them anew once they have merged. Commits of yours stay in the copy.';
 
 /** Characters of a title that is taken from words. */
 const longestTitle = 40;
@@ -182,13 +188,15 @@ export function createConversation(o: ConversationOptions): Conversation {
   const listed = (): Task[] =>
     [...new Set(tasks.all().map(({ workspace }) => workspace))].flatMap(roster.listed);
 
-  function newTask(workspace: string, title: string): Task {
+  function newTask(workspace: string, title: string, apart = false): Task {
     if (roster.listed(workspace).filter(({ id }) => roster.isAtWork(id)).length >= most)
       throw new Error(
         `${most} tasks are at work here, and none was begun: !stop N ends one, !tasks has them.`,
       );
-    const task = tasks.add({ id: taskId(), workspace, session: '', title, createdAt: Date.now() });
-    if (o.planFirst) planning.begin(task.id);
+    const id = apart ? `apart-${taskId()}` : taskId();
+    const task = tasks.add({ id, workspace, session: '', title, createdAt: Date.now() });
+    if (o.planFirst) planning.begin(id);
+    if (apart) tasks.note(id, toldApart, `${id}-apart`);
     return task;
   }
   const currentTask = (workspace: string): Task => tasks.current(workspace) ?? newTask(workspace, '');
@@ -233,6 +241,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (task) tasks.choose(task.id);
       return task;
     },
+    taskBeside: (workspace) => tasks.all(workspace).find(({ id }) => !worksApart(id)),
     taskOf: tasks.byNumber,
     taskIn(workspace, id = '') {
       const task = tasks.get(id);
@@ -276,7 +285,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     noteOthers(task, text, key) {
       const { workspace = '' } = tasks.get(task) ?? {};
       for (const { id, session } of tasks.all(workspace))
-        if (session && id !== task) tasks.note(id, text, `${id}-${key}`);
+        if (session && id !== task && !worksApart(id)) tasks.note(id, text, `${id}-${key}`);
     },
     async tell(task, text, action) {
       const to = tasks.get(task);

@@ -1,4 +1,5 @@
 /** The tasks of a room side by side: which of them are there still, and how each stands. */
+import { worksApart } from '@pocketcoder/ledger/rules/workspaces.cjs';
 import type { Planning } from './planning.ts';
 import { type Task, type TaskStore, titleOf } from './tasks.ts';
 
@@ -65,6 +66,12 @@ export function createRoster({ tasks, planning, spent, works, waits, asks }: Ros
 
 /** How people are told of a task. @param several whether to say which of them their words go to */
 export function lineOf(t: Seen, several: boolean): string {
-  const about = [t.state, t.plans && 'a plan first', t.steps > 0 && `${t.done} of ${t.steps}`, t.spent];
+  const about = [
+    worksApart(t.id) && 'apart',
+    t.state,
+    t.plans && 'a plan first',
+    t.steps > 0 && `${t.done} of ${t.steps}`,
+    t.spent,
+  ];
   return `${several && t.current ? '👉 ' : ''}${t.number} · ${t.title}: ${about.filter(Boolean).join(' · ')}`;
 }

@@ -90,6 +90,11 @@ export const number: Parameter<number> = {
   name: 'N',
   read: (text) => (/^#?\d{1,9}$/.test(text) ? Number(text.replace('#', '')) : undefined),
 };
+/** A task by its number: without the mark of actions, so that `!stop #7` is no task's. */
+export const taskNumber: Parameter<number> = {
+  name: 'N',
+  read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),
+};
 export const times: Parameter<number> = {
   name: 'TIMES',
   read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),

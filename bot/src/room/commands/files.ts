@@ -7,6 +7,7 @@ import {
   optional,
   type Parameter,
   rest,
+  taskNumber,
   type Way,
   way,
   word,
@@ -60,6 +61,12 @@ export const files: readonly Command[] = [
     name: 'try',
     summary: 'run what #N waits to do in a copy of the workspace, and show what it would change',
     ways: [written(number)],
+  },
+  {
+    name: 'merge',
+    summary:
+      'bring what task N did apart into the workspace: first shows what would change, then a card asks',
+    ways: [written(taskNumber)],
   },
   {
     name: 'undo',

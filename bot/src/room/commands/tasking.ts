@@ -8,13 +8,7 @@ import { oneLine } from '../../show/visible.ts';
 import { lineOf } from '../../tasks/roster.ts';
 import type { Task } from '../../tasks/tasks.ts';
 import { standsText } from '../progress.ts';
-import { type Command, type CommandContext, optional, type Parameter, rest, way } from './command.ts';
-
-/** A task by its number: without the mark of actions, so that `!stop #7` is no task's. */
-const taskNumber: Parameter<number> = {
-  name: 'N',
-  read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),
-};
+import { type Command, type CommandContext, optional, rest, taskNumber, way } from './command.ts';
 
 /** What waits or is under way in this room, or in one of its tasks. */
 export function pendingText({ book, workspace }: CommandContext, task = ''): string {
@@ -76,12 +70,16 @@ export const tasking: readonly Command[] = [
   },
   {
     name: 'new',
-    summary: 'begin another task; those before it go on',
+    summary: 'begin another task; those before it go on; apart: in a copy, until !merge N',
     everyday: true,
     ways: [
-      way([optional(rest('TITLE'))], ({ conversation, workspace }, title = '') => {
-        const { number } = conversation.newTask(workspace, title);
-        return `New task ${number}. What should it do?`;
+      way([optional(rest('--apart] [TITLE'))], ({ conversation, workspace }, text = '') => {
+        // A phone makes one dash of two.
+        const [apart, title = ''] = /^(?:--|[–—])apart(?:\s+(.*))?$/is.exec(text) ?? [];
+        const { number } = conversation.newTask(workspace, apart ? title : text, apart !== undefined);
+        return apart
+          ? `New task ${number}, apart: it works in a copy of the workspace, and !merge ${number} brings back what it did. What should it do?`
+          : `New task ${number}. What should it do?`;
       }),
     ],
   },
