@@ -27,9 +27,10 @@ type Answer = { part: string; status: Status; text: string; stands: string; done
 
 /**
  * Milliseconds that its words are held back: what ends meanwhile is shown as what it is, by whether a call follows or the
- * turn ends. What goes on for longer is taken for an answer.
+ * turn ends. What goes on for longer is taken for an answer. Whoever asked waits for the first words of a turn; later ones
+ * are mostly on the way to the next call, and must not wake a phone.
  */
-const settling = 700;
+const settling = { first: 250, later: 700 };
 
 /** What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts). */
 const txnOf = ({ id }: Task): string => `task-${id}-${randomUUID()}`;
@@ -86,7 +87,10 @@ export function createVoice(o: {
     if (answers.get(e.session)?.part !== e.part) await finish(task);
     const answer: Answer = answers.get(e.session) ?? {
       part: e.part,
-      status: statusMessage(matrix, room, log, { txn: txnOf(task), after: settling }),
+      status: statusMessage(matrix, room, log, {
+        txn: txnOf(task),
+        after: made.has(e.session) ? settling.later : settling.first,
+      }),
       ...{ text: '', stands: '', done: false },
     };
     Object.assign(answer, { text: e.text, done: e.done });
