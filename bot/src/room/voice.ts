@@ -85,12 +85,10 @@ export function createVoice(o: {
     unreachable.delete(room);
     if (outage) await matrix.edit(room, outage, message('✅ The model answers again.'));
     if (answers.get(e.session)?.part !== e.part) await finish(task);
+    const after = made.has(e.session) ? settling.later : settling.first;
     const answer: Answer = answers.get(e.session) ?? {
       part: e.part,
-      status: statusMessage(matrix, room, log, {
-        txn: txnOf(task),
-        after: made.has(e.session) ? settling.later : settling.first,
-      }),
+      status: statusMessage(matrix, room, log, { txn: txnOf(task), after }),
       ...{ text: '', stands: '', done: false },
     };
     Object.assign(answer, { text: e.text, done: e.done });
