@@ -11,11 +11,17 @@ import * as W from '@matrix-org/matrix-sdk-crypto-wasm';
 import type Docker from 'dockerode';
 
 export type Round = { toByte: number; toPhone: number };
-export type Floor = { round(encrypted: boolean): Promise<Round>; stop(): Promise<void> };
+export type Floor = {
+  round(encrypted: boolean): Promise<Round>;
+  /** An encrypted event and nothing else, from its making to its text on the other side; after so many rows. Milliseconds. */
+  send(rows: number): Promise<number>;
+  stop(): Promise<void>;
+};
 export type FloorOptions = {
   homeserver: string;
   accounts: readonly [Account, Account];
-  container: Docker.Container;
+  /** Where the shell of a `round` waits. */
+  container?: Docker.Container;
 };
 export type Account = { user: string; password: string };
 type Side = { id: string; token: string; machine: W.OlmMachine; next(): Promise<WireEvent> };
@@ -129,14 +135,14 @@ async function side(
   return me;
 }
 
-/** Two rows of the size of ours, one after the other, each durable when it is answered. */
-async function rows(): Promise<{ two(): Promise<void>; close(): void }> {
+/** Rows of the size of ours, one after the other, each durable when it is answered. */
+async function rows(): Promise<{ write(count: number): Promise<void>; close(): void }> {
   const child = fork(join(import.meta.dirname, 'rows.ts'));
   const port = await new Promise((resolve) => child.once('message', resolve));
   const row = { kind: 'approved', hash: 'h'.repeat(64), body: 'y'.repeat(500) };
   return {
-    async two() {
-      for (let i = 0; i < 2; i++) await call(`http://127.0.0.1:${port}/`, 'POST', row, '');
+    async write(count) {
+      for (let i = 0; i < count; i++) await call(`http://127.0.0.1:${port}/`, 'POST', row, '');
     },
     close: () => child.disconnect(),
   };
@@ -200,7 +206,7 @@ export async function startFloor(o: FloorOptions): Promise<Floor> {
       await carry(from, o.homeserver, r);
   }
   const kept = await rows();
-  const sh = await shell(o.container);
+  const sh = o.container && (await shell(o.container));
   let txn = 0;
   const put = (s: Side, type: string, content: object) =>
     call<{ event_id: string }>(
@@ -228,16 +234,24 @@ export async function startFloor(o: FloorOptions): Promise<Floor> {
       else await put(a, 'm.reaction', reaction(target));
       const event = await coming;
       if (encrypted) await decrypt(b, event);
-      await kept.two();
-      await sh.line();
+      await kept.write(2);
+      await sh?.line();
       const toByte = performance.now() - start;
       await put(b, 'm.room.encrypted', await encrypt(b, 'output'));
       await decrypt(a, await back);
       return { toByte, toPhone: performance.now() - start };
     },
+    async send(rows) {
+      const coming = b.next();
+      const start = performance.now();
+      await kept.write(rows);
+      await put(a, 'm.room.encrypted', await encrypt(a, 'a card'));
+      await decrypt(b, await coming);
+      return performance.now() - start;
+    },
     async stop() {
       over.abort();
-      sh.close();
+      sh?.close();
       kept.close();
     },
   };

@@ -11,6 +11,7 @@ import { checkout } from '../../console/instance/paths.ts';
 import type { Settings } from '../../console/instance/settings-file.ts';
 import type { State } from '../../console/instance/state.ts';
 import { type ScriptedModel, type Scripts, startModel } from './model.ts';
+import { until } from './wait.ts';
 
 export type Ran = { code: number | null; out: string; err: string; events: Record<string, unknown>[] };
 export type Instance = {
@@ -118,6 +119,19 @@ function shareCompose(from: string | undefined, to: string | undefined): void {
 }
 
 /**
+ * Starts in turn with the other files of a run: two that choose their ports at the same moment choose the same ones. One
+ * that was killed while it started holds the next one up for two minutes.
+ */
+async function inTurn<T>(start: () => Promise<T>): Promise<T> {
+  const kept = process.env[keptVariable];
+  if (!kept) return start();
+  const turn = join(kept, 'turn');
+  const take = () => mkdirSync(turn, { recursive: true }) !== undefined; // undefined where it was there
+  await until('its turn to start', take, { seconds: 120, every: 100 }).catch(() => {});
+  return start().finally(() => rmSync(turn, { recursive: true, force: true }));
+}
+
+/**
  * Starts an instance and waits until it is ready.
  * @param home a state directory that is there already (a second start); a fresh one without it
  * @param model `scripted` adds the brain with the scripted model
@@ -146,7 +160,7 @@ export async function startInstance(
 
   const [own, kept] = [join(home, 'bin'), process.env[keptVariable]];
   shareCompose(kept, own);
-  const started = await launch(['start', '-d', '--json'], { env, watch: options.watch });
+  const started = await inTurn(() => launch(['start', '-d', '--json'], { env, watch: options.watch }));
   shareCompose(own, kept);
   const secrets = JSON.parse(readFileSync(join(home, 'secrets.json'), 'utf8')) as State;
   const { project } = secrets;

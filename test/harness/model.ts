@@ -29,6 +29,8 @@ export type ScriptedModel = {
   asked(): Seen | undefined;
   /** `down` breaks every connection; `slow` waits a fifth of a second before each word; the others refuse, as providers do. */
   mode: Mode;
+  /** When the last answer's first word, and the end of its call, were written: milliseconds since 1970. */
+  wrote: { word: number; call: number };
   stop(): Promise<void>;
 };
 
@@ -99,6 +101,7 @@ export async function startModel(
     seen: [],
     asked: () => model.seen.findLast(({ tools }) => tools.length > 0),
     mode: 'ok',
+    wrote: { word: 0, call: 0 },
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -162,10 +165,12 @@ export async function startModel(
         `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: name, choices: [{ index: 0, delta, finish_reason: finish }], usage })}\n\n`,
       );
     chunk({ role: 'assistant', content: '' });
-    for (const word of (say ?? '').split(/(?<= )/)) {
+    const now = () => performance.timeOrigin + performance.now();
+    for (const [i, word] of (say ?? '').split(/(?<= )/).entries()) {
       if (res.destroyed) return;
       await new Promise((resolve) => setTimeout(resolve, model.mode === 'slow' ? 200 : 5));
       chunk({ content: word });
+      if (i === 0 && tools.length > 0) model.wrote.word = now(); // not of a title
     }
     for (const [index, { tool, args }] of (call ? [call, ...and] : []).entries()) {
       const full = tools.find((t) => t.replace(/^t[0-9a-f]{12}_/, '') === tool) ?? tool;
@@ -176,6 +181,7 @@ export async function startModel(
     const usage = { prompt_tokens: 100, completion_tokens: 20, total_tokens: 120 };
     chunk({}, call ? 'tool_calls' : 'stop', usage);
     res.end('data: [DONE]\n\n');
+    if (call) model.wrote.call = now();
   }
 
   await new Promise<void>((resolve, reject) => {

@@ -74,6 +74,27 @@ test('an answer that is long in coming grows in one message that notified when i
   ]);
 });
 
+test('the first words of a turn are there after a quarter of a second; after a call they are held for longer', async (t) => {
+  const s = scene(t);
+  const posted = () => s.said.filter((said) => !said.startsWith('edit of'));
+  await s.text('I look', false);
+  await s.pass(200);
+  assert.deepEqual(posted(), []);
+  await s.pass(100);
+  assert.deepEqual(posted(), ['m.text agent:\n> I look']);
+  await s.call();
+  await s.text('Then I', false, 'q');
+  await s.pass(600);
+  await s.text('Then I mend it.', true, 'q');
+  assert.equal(posted().length, 1);
+  await s.call();
+  assert.equal(posted()[1], 'm.notice agent:\n> Then I mend it.');
+  await s.idle();
+  await s.text('It is', false, 'r');
+  await s.pass(300);
+  assert.deepEqual(posted().slice(2), ['m.text agent:\n> It is'], 'a new turn');
+});
+
 test('words that ended without a turn’s end are quiet: a call is on its way, however long it takes to write', async (t) => {
   const s = scene(t);
   await s.text('I write it.');

@@ -28,9 +28,10 @@ type Answer = { part: string; status: Status; text: string; stands: string; done
 
 /**
  * Milliseconds that its words are held back: what ends meanwhile is shown as what it is, by whether a call follows or the
- * turn ends. What goes on for longer is taken for an answer.
+ * turn ends. What goes on for longer is taken for an answer. Whoever asked waits for the first words of a turn; later ones
+ * are mostly on the way to the next call, and must not wake a phone.
  */
-const settling = 700;
+const settling = { first: 250, later: 700 };
 
 /**
  * What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts).
@@ -92,7 +93,8 @@ export function createVoice(o: {
     const begun = (): Answer => {
       const txn = txnOf(task, e.part);
       const event = matrix.sentUnder(room, txn);
-      const status = statusMessage(matrix, room, log, { txn, after: settling, ...(event && { event }) });
+      const after = made.has(e.session) ? settling.later : settling.first;
+      const status = statusMessage(matrix, room, log, { txn, after, ...(event && { event }) });
       return { part: e.part, status, text: '', stands: '', done: false };
     };
     const answer = answers.get(e.session) ?? begun();
