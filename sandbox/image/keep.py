@@ -540,7 +540,7 @@ def brought(own, now, put, away, commits):
                     file.update(some)
                 whole.update(file.digest())
     return "\n".join([
-        f"(+{plus} −{minus} lines)", *cut(lines), *([".git stays as the workspace has it: commits made in the copy do not come, its files as they are do"] if commits else []),
+        f"(+{plus} -{minus} lines)", *cut(lines), *([".git stays as the workspace has it: commits made in the copy do not come, its files as they are do"] if commits else []),
         f"from the trees {whole.hexdigest()[:32]}"]) + "\n"
 
 

@@ -68,7 +68,7 @@ test('a task that is apart works in a copy, sees the workspace at /main without 
     'changes: src/a',
     '.git stays as the workspace has it: commits made in the copy do not come, its files as they are do',
   ]);
-  assert.match(text, /^\(\+\d+ −1 lines\)$/m);
+  assert.match(text, /^\(\+\d+ -1 lines\)$/m);
   await own('echo by the other > src/deep/other');
   assert.equal(await main(everything), await own(everything));
   assert.equal(await main('cmp <(git rev-parse HEAD) /tmp/head && git log --format=%s'), 'first\n');
@@ -76,7 +76,7 @@ test('a task that is apart works in a copy, sees the workspace at /main without 
   const nothing = await keep('bring');
   assert.deepEqual([nothing.exit, /^nothing to merge/.test(nothing.text)], [1, true]);
   await own('echo more >> src/a');
-  assert.match(await merged(), /^\(\+1 −0 lines\)\nchanges: src\/a\n/);
+  assert.match(await merged(), /^\(\+1 -0 lines\)\nchanges: src\/a\n/);
   assert.equal(await main('tail -n 1 src/a'), 'more\n');
 });
 
@@ -99,7 +99,7 @@ test('what both changed is named and nothing at all is merged; once it was taken
   assert.equal(await main(everything), was);
 
   await own('cp /main/a a; cp -r /main/d .; rm -r gone; cp /main/c c');
-  assert.match(await merged(), /^\(\+1 −0 lines\)\nadds: free\n$/);
+  assert.match(await merged(), /^\(\+1 -0 lines\)\nadds: free\n$/);
   await own('echo theirs and mine > a; echo c2 > c');
   await merged();
   assert.equal(await main('cat a c free d/unknown'), 'theirs and mine\nc2\nfree\nin\n');
