@@ -70,7 +70,7 @@ export const tasking: readonly Command[] = [
   },
   {
     name: 'new',
-    summary: 'begin another task; those before it go on; apart: in a copy, until !merge N',
+    summary: 'begin another task; apart: in a copy, until !merge N',
     everyday: true,
     ways: [
       way([optional(rest('--apart] [TITLE'))], ({ conversation, workspace }, text = '') => {
