@@ -4,7 +4,7 @@ import type { Row } from './types.ts';
 /** What differs, and what stands for it. */
 const alike: readonly [RegExp, string][] = [
   [/\b\d\d:\d\d\b/g, '14:02'],
-  [/\(\d+(\.\d+)? m?s\)/g, '(1 s)'],
+  [/ \(\d+(\.\d+)? m?s\)/g, ''],
   [/digest [0-9A-Z]{10}/g, 'digest C6A9CNA0N1'],
   [/⛓ \d+ [0-9a-f]{12}/g, '⛓ 8 84c8cb97e9e1'],
   [/tap \S+ to approve/g, 'tap 🦊 to approve'],
