@@ -300,7 +300,7 @@ test('attack-67 a vote on what the agent asks is words to it and runs nothing, w
   assert.equal((await endOf(poll)).content['org.matrix.msc1767.text'], 'answered: !run echo by-a-vote');
   assert.equal(await requests(), before, 'it asks for nothing');
   await phone.vote(poll.id, [poll.answers[1]?.id ?? '']);
-  await sees(phone, 'That question was answered before');
+  await sees(phone, 'That question is over');
   await asksWhich('And to whom?');
   const second = await pollWith('And to whom?');
   await hears(phone, 'To the world, rather.', 'You said: To the world, rather.');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judge } from '../../bot/src/approval/gatekeeper.ts';
-import { answeredBefore } from '../../bot/src/approval/words.ts';
+import { questionOver } from '../../bot/src/approval/words.ts';
 import { questionIn } from '../../bot/src/gateway/ask.ts';
 import { createQuestions } from '../../bot/src/tasks/questions.ts';
 import type { Content, Evidence, Taken } from '../../bot/src/types.ts';
@@ -122,7 +122,7 @@ test('attack-67 a vote counts from an enrolled device alone, in its own room, on
   assert.equal(await of(s.vote(red?.id)), 'choose', 'the genuine twin');
   s.questions.close('task', 'answered: red');
   const late = await judge(s.vote(red?.id), s.gate);
-  assert.ok(late.do === 'tell' && late.why === answeredBefore, late.do);
+  assert.ok(late.do === 'tell' && late.why === questionOver, late.do);
   s.stop();
 });
 
@@ -134,6 +134,8 @@ test('a poll that could not be sent is none; what a crash left half done is done
   assert.match(await s.questions.put('task', colours), /^NOT ASKED: .*Ask it in words/);
   assert.equal(s.questions.of('task'), undefined);
   down = false;
+  const [{ number = 0 } = {}] = s.db.prepare('SELECT max(number) AS number FROM question').all();
+  assert.equal(number, 1, 'no later question is under the id of one that may stand there all the same');
   await s.questions.put('task', colours);
   const before = s.poll().answers;
   s.db.exec('UPDATE question SET question = json_patch(question, \'{"event":""}\')'); // as it was before the post returned
@@ -162,12 +164,18 @@ test('a poll that could not be sent is none; what a crash left half done is done
 test('what a model sends is a question with options that differ, or one sentence on what is wrong', () => {
   assert.deepEqual(questionIn(colours), colours);
   const { question, options } = colours;
-  const wrong = [{}, { question }, { question, options: ['a'] }, { question, options: ['a', ' a'] }, null];
-  const more = [
-    { question: ' ', options },
-    { question, options: ['a', ' '] },
-    { ...colours, more: 1 },
+  const wrong = [{}, { question }, { question: ' ', options }, { ...colours, more: 1 }, null];
+  // What is not shown whole, or looks like another, is no option: its words would be told as the voter's.
+  const long = `${'x'.repeat(119)} and`;
+  const pairs = [
+    ['a'],
+    ['a', ' a'],
+    ['a', ' '],
+    [long, 'b'],
+    [`${long} one`, `${long} two`],
+    Array.from('abcdefghi'),
   ];
-  for (const given of [...wrong, ...more, { question, options: Array.from('abcdefghi') }])
+  for (const given of [...wrong, ...pairs.map((these) => ({ question, options: these }))])
     assert.ok('wrong' in questionIn(given), JSON.stringify(given));
+  assert.ok(!('wrong' in questionIn({ question, options: ['x'.repeat(120), 'b'] })));
 });

@@ -11,7 +11,7 @@ import { unheardOf } from './sent.ts';
 import type { Card, Issued } from './store.ts';
 import type { Evidence, Gate, Verdict } from './verdict.ts';
 import type { Person } from './view.ts';
-import { answeredBefore } from './words.ts';
+import { questionOver } from './words.ts';
 
 const response = 'org.matrix.msc3381.poll.response';
 /** What may be no more than words, which whoever asks may say. */
@@ -74,7 +74,7 @@ async function choice(t: Taken, gate: Gate, from: Person, answer: string): Promi
   if (option?.room !== t.room) return ignore('a vote for nothing that was asked');
   const why = await violated(t, gate.people(t.room), gate.matrix);
   if (why) return failing(why, t);
-  return option.open ? { do: 'choose', option, from } : tell(t, answeredBefore);
+  return option.open ? { do: 'choose', option, from } : tell(t, questionOver);
 }
 
 /** A vote: the answer id inside the ciphertext names the action (7), whatever the relation outside says. */

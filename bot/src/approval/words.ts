@@ -6,8 +6,7 @@ export const editNotHeard =
   '✏️ Edits are not heard. What counts is this message as you first sent it, and it may be under way already. Say it anew in a message of its own; !stop ends what runs.';
 
 /** Of a vote on a question that is over. */
-export const answeredBefore =
-  'That question was answered before: the agent was not told this. Say it in words.';
+export const questionOver = 'That question is over: the agent was not told this. Say it in words.';
 
 /** Of what looks like a code where one is waited for. */
 export const noCode =

@@ -5,7 +5,12 @@ import { oneLine, visible } from './visible.ts';
 export type Question = { question: string; options: readonly string[] };
 
 /** Characters of an option that a phone shows. */
-const shown = 120;
+const most = 120;
+/** An option as it is shown, or '' where that would not be the whole of it: nobody votes for what they were not shown. */
+export function optionLine(option: string): string {
+  const line = oneLine(option.trim(), option.length + most);
+  return line.length <= most ? line : '';
+}
 
 /** No secret of a card's has this form: those begin with ok and no. */
 export const answerIds = ({ options, nonce }: Question & { nonce: string }): string[] =>
@@ -21,7 +26,7 @@ export function questionPoll(
   const label = title ? `❓ agent (${title}) asks:` : '❓ agent asks:';
   const how = { line: 'vote, or answer in words: no answer lets anything run' };
   const body = toText([{ line: label }, { said: visible(q.question).text }, how]);
-  const options = q.options.map((option) => oneLine(option, shown));
+  const options = q.options.map(optionLine);
   return {
     type: 'org.matrix.msc3381.poll.start',
     content: {

@@ -49,7 +49,7 @@ export type ConversationOptions = {
 };
 /**
  * What goes with somebody's words: the task that they are for, the action that they reply to, a line on what that is, the event that
- * they are, the user and device that sent it, and whether it interrupts.
+ * they are, the user and device that sent it, whether it interrupts, and whether they are an option that was voted for.
  */
 export type Context = {
   task?: Task;
@@ -58,6 +58,7 @@ export type Context = {
   event?: string;
   by?: string;
   now?: boolean;
+  voted?: boolean;
 };
 export type Conversation = {
   currentTask(workspace: string): Task;
@@ -210,7 +211,7 @@ export function createConversation(o: ConversationOptions): Conversation {
   async function hear(
     workspace: string,
     text: string,
-    { task: of, about, line, event = '', by = '', now }: Context = {},
+    { task: of, about, line, event = '', by = '', now, voted }: Context = {},
   ): Promise<string> {
     if (!debts) return noModel;
     const task = of ?? currentTask(workspace);
@@ -220,8 +221,9 @@ export function createConversation(o: ConversationOptions): Conversation {
     if (!task.title) tasks.setTitle(task.id, title);
     tasks.set(task.id, { touched: Date.now() });
     tasks.goOn(task.id);
-    o.questions.close(task.id, 'answered in words');
-    const denied = tasks.denied(task.id, about);
+    o.questions.close(task.id, voted ? `answered: ${oneLine(text)}` : 'answered in words');
+    // A vote is no reason for a no, whatever was denied before.
+    const denied = voted ? undefined : tasks.denied(task.id, about);
     const words = line ? `${line}\n\n${text}` : text;
     const all = denied ? `About action ${denied}, which was denied. The owner's reason: ${words}` : words;
     const whole = planning.preface(task.id) + all;
@@ -259,16 +261,10 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (debts) planning.begin(task.id);
       return hear(task.workspace, text, { task });
     },
-    // It is no reason for a no, whatever was denied before.
     async choose({ task: id, question, text }) {
       const task = tasks.get(id);
-      if (!task) return noModel;
-      o.questions.close(id, `answered: ${oneLine(text, 120)}`);
-      return hear(task.workspace, text, {
-        task,
-        about: question,
-        line: `(in answer to your question)\n${quoted(question)}`,
-      });
+      const line = `(in answer to your question)\n${quoted(question)}`;
+      return task ? hear(task.workspace, text, { task, line, voted: true }) : noModel;
     },
     aside(task, text, event) {
       const why = asides ? kept(text) : noModel;

@@ -63,17 +63,17 @@ export function createQuestions({ db, matrix, roomOf, titleOf, people, log }: Qu
       .map((row) => ({ ...JSON.parse(String(row['question'])), number: Number(row['number']) }) as Row);
   const openOf = (task: string): Row | undefined => find("task = ? AND state = 'open'", task)[0];
 
-  /** Under its number it is one poll, also after a crash. */
+  /** Under its nonce it is one poll, also after a crash. */
   async function send(row: Row): Promise<void> {
     const { type, content } = questionPoll(row, titleOf(row.task), people());
-    const event = await matrix.post(row.room, type, content, { txn: `question-${row.number}` });
+    const event = await matrix.post(row.room, type, content, { txn: `question-${row.nonce}` });
     set.run(JSON.stringify({ event }), row.number);
   }
   async function end(row: Row): Promise<void> {
     if (!row.event) await send(row);
     const [now = row] = find('number = ?', String(row.number));
     const { type, content } = pollEnd(now.event, now.ends);
-    await matrix.post(row.room, type, content, { txn: `question-end-${row.number}` });
+    await matrix.post(row.room, type, content, { txn: `question-end-${row.nonce}` });
     set.run(JSON.stringify({ state: 'ended' }), row.number);
   }
   const tried = (work: Promise<void>): void =>
@@ -100,7 +100,8 @@ export function createQuestions({ db, matrix, roomOf, titleOf, people, log }: Qu
         return put;
       } catch (error) {
         log.warn({ task, err: error }, 'a question was not put');
-        db.prepare('DELETE FROM question WHERE number = ?').run(number);
+        // It may stand in the room all the same: a vote on it is told that it is over.
+        set.run(JSON.stringify({ state: 'ended' }), number);
         return notSent;
       }
     },
