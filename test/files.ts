@@ -19,8 +19,12 @@ const groups: readonly Group[] = [
   { folders: ['model', 'unit'], concurrency: 2 },
   { folders: ['element', 'integration', 'connection', 'adversary'], concurrency: 2 },
 ];
-/** What they hold to is a time by the clock, which a file beside them would lengthen. */
-const alone = ['egress-ends', 'ledger-live', 'setup-start'].map((name) => `integration/${name}.test.ts`);
+/**
+ * They hold to a time by the clock, which a file beside them would lengthen, or stop an instance and start it again: meanwhile
+ * one beside them would be given its port.
+ */
+const alone =
+  /\/(integration\/(egress-ends|ledger-live|setup-[a-z]+|care-doctor|reach-[a-z]+)|connection\/[a-z-]+)\.test\.ts$/;
 /** What is built before the tests of a folder, with no limit of time. */
 const builds: Record<string, string> = { element: 'test/element/build.ts' };
 
@@ -64,7 +68,7 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
       for (const [folder, program] of Object.entries(builds))
         if (folders.includes(folder) && filesOf(folder).length > 0)
           spawnSync(process.execPath, [join(checkout, program)], { stdio: 'inherit' });
-      const isAlone = (file: string) => alone.some((name) => file.endsWith(name));
+      const isAlone = (file: string) => alone.test(file);
       for (const [some, at] of [
         [files.filter((file) => !isAlone(file)), concurrency],
         [files.filter(isAlone), 1],

@@ -30,6 +30,10 @@ class Trouble(Exception):
     """A sentence for a person."""
 
 
+class Absent(Trouble):
+    """Of a copy that is still to be made; nothing else is answered so."""
+
+
 class Entry:
     """What stands under a name: `kind` is d, f, l (a link to `target`), p (a pipe) or s (a socket, which
     nobody can make again); `blob` names its bytes in DATA."""
@@ -428,14 +432,24 @@ def intact(entries):
             raise Trouble("the snapshot is damaged; nothing was done")
 
 
+def directory(base, here, entry):
+    """With its owner and mode from the start: whoever goes on after a crash finds it as it is to be."""
+    os.mkdir(base, 0o700, dir_fd=here)
+    fd = os.open(base, DIRECTORY, dir_fd=here)
+    os.fchown(fd, entry.uid, entry.gid)
+    os.fchmod(fd, entry.mode)
+    os.close(fd)
+
+
 def lay(before, now, gone, new, changed):
     """Makes the tree as it was before: what is gone is put back, what is new is taken away, and what changed is as it was."""
-    other = [p for p in changed if before[p].kind != now[p].kind]
+    # What takes another's name does so at once; only a directory has to go, or be made, first.
+    other = [p for p in changed if before[p].kind != now[p].kind and "d" in (before[p].kind, now[p].kind)]
     for path in sorted({*new, *other}, key=lambda p: p.count(b"/"), reverse=True):
         remove = os.rmdir if now[path].kind == "d" else os.unlink
         at(path, lambda base, here, remove=remove: remove(base, dir_fd=here))
     for path in by_parts(p for p in (*gone, *other) if before[p].kind == "d"):
-        at(path, lambda base, here: os.mkdir(base, 0o700, dir_fd=here))
+        at(path, lambda base, here, entry=before[path]: directory(base, here, entry))
     made = {}
     for path in by_parts((*gone, *changed)):
         if before[path].kind != "d":
@@ -517,19 +531,32 @@ def agree(base, own, path):
         base.pop(path, None)
 
 
+def odd(entry):
+    """What an entry is that is no plain file or directory."""
+    if entry.kind == "l":
+        return f" link to {shown(entry.target)}"
+    return " pipe" if entry.kind == "p" else f" mode {entry.mode:o}" if entry.mode & 0o7000 else ""
+
+
 def brought(own, now, put, away, commits):
     """What a merge changes in the workspace, as text; '' for nothing. Its last line stands for what is brought, to the letter, and for what it
     takes the place of."""
     if not put and not away:
         return ""
     new, changed = [p for p in put if p not in now], [p for p in put if p in now]
-    lines = [f"adds{line}" for line in topmost(by_parts(new), own)]
-    lines += [f"removes{line}" for line in topmost(by_parts(away), now)]
+    lines = []
     for path in changed:
         was, be = now[path], own[path]
         mode = f" mode {was.mode:o} to {be.mode:o}" if was.mode != be.mode and be.kind != "l" else ""
-        lines.append(f"changes{mode}: {shown(path)}")
+        lines.append(f"changes{mode}{odd(be)}: {shown(path)}")
+    lines += [f"removes{line}" for line in topmost(by_parts(away), now)]
+    above = {p.rpartition(b"/")[0] for p in new}
+    # Each by its name: these are bytes of the agent's, which nobody has seen yet.
+    lines += [f"adds{odd(own[p])}: {shown(p)}{'/' if own[p].kind == 'd' else ''}" for p in by_parts(new) if own[p].kind != "d" or p not in above]
+    if len("\n".join(lines)) > SHOWN:
+        raise Trouble(f"too much for one card: {len(lines)} files and directories; let that task take away what is not to come, such as what was built, or export its work; nothing was merged")
     *_, minus, plus = changes(own, now, (new, sorted(away), changed))
+    uncounted = sum(1 for p in put if own[p].kind == "f" and own[p].size > COUNTED)
     whole = hashlib.sha256()
     for path in sorted((*put, *away)):
         for e in (own.get(path), now.get(path)):
@@ -540,7 +567,7 @@ def brought(own, now, put, away, commits):
                     file.update(some)
                 whole.update(file.digest())
     return "\n".join([
-        f"(+{plus} -{minus} lines)", *cut(lines), *([".git stays as the workspace has it: commits made in the copy do not come, its files as they are do"] if commits else []),
+        f"(+{plus} -{minus} lines{f', not counting {uncounted} large files' if uncounted else ''})", *lines, *([".git stays as the workspace has it: commits made in the copy do not come, its files as they are do"] if commits else []),
         f"from the trees {whole.hexdigest()[:32]}"]) + "\n"
 
 
@@ -555,6 +582,7 @@ def merge(approved):
     for path in put:
         own[path].mtime = time.time_ns()  # what was built there before is older
     after = {path: e for path, e in now.items() if path not in away} | {path: own[path] for path in put}
+    os.close(os.open(KEPT + b"/merged", os.O_CREAT | os.O_WRONLY, 0o600))
     lay(after, now, [p for p in put if p not in now], away, [p for p in put if p in now])
     for path in (*put, *away):
         agree(base, own, path)
@@ -567,26 +595,33 @@ def late(*_):
 
 
 def main(what, number="0", approved=""):
+    global ROOT
     sys.setrecursionlimit(10 * DEEPEST)
     os.umask(0o077)
     os.makedirs(DATA, exist_ok=True)
-    if what not in ("restore", "merge"):
+    if what == "begun":  # it has its name once it is whole, and waits for nothing that goes on there
+        if BASE not in os.listdir(KEPT):
+            raise Absent("there is no copy yet")
+        return
+    if what not in ("restore", "merge", "wait"):
         signal.signal(signal.SIGALRM, late)
         signal.alarm(PATIENCE)
     fcntl.flock(os.open(KEPT, os.O_RDONLY), fcntl.LOCK_EX)  # a way back whose asker died goes on: what comes next waits for its end
     name = str(int(number)).encode()
-    if what in ("bring", "merge"):
+    if what in ("bring", "merge", "left"):
         fcntl.flock(os.open(MAIN_KEPT, os.O_RDONLY), fcntl.LOCK_EX)
     if what == "take":
         take(name)
     elif what == "begin":
         take(BASE)
-    elif what == "begun":
-        if BASE not in os.listdir(KEPT):
-            raise Trouble("there is no copy yet")
     elif what == "left":
-        if any(compared(load(BASE), tree_now())):
+        base = load(BASE)
+        if any(compared(base, tree_now())):
             raise Trouble("something was done in it that was not merged")
+        ROOT = MAIN
+        gone, _, changed = compared(base, tree_now())
+        if os.path.exists(KEPT + b"/merged") and any(b".git" not in path.split(b"/") for path in (*gone, *changed) if path):
+            raise Trouble("the workspace has no more what was merged")
     elif what == "bring":
         text = compare()[-1]
         if not text:
@@ -616,6 +651,9 @@ def asked(words):
     try:
         main(*words)
         return 0
+    except Absent as absent:
+        print(absent)
+        return 4
     except Trouble as trouble:
         print(trouble)
         return 1

@@ -47,9 +47,13 @@ export async function adopt(
     return record(c, request, { end: 'unknown', why });
   }
   if (action.kind === 'undo' || action.kind === 'merge') {
-    // Each of these waits for the end of what goes on there.
-    if (action.kind === 'merge')
-      await tasks.keep(treeOf({ ...action, ...action.args }), 'begun').catch(() => {});
+    // What goes on there holds its tree to its end, however long that takes: nothing else writes beside it.
+    const held = (task: string) =>
+      tasks
+        .keep(treeOf({ ...action, task }), 'wait')
+        .catch((error: unknown) => log.warn({ action: id, err: error }, 'its end was not waited for'));
+    if (action.kind === 'merge') await held(action.args.task);
+    await held(action.task);
     await changes(request);
     return record(c, request, {
       end: 'unknown',

@@ -17,8 +17,9 @@ const copies = 'try.';
 export const copyFor = (id: string, workspace: string): TaskName => ({
   ...{ task: `${copies}${id}`, workspace: `${copies}${id}`, copyOf: workspace },
 });
-/** Its bytes are needed twice: for the copy, and for a snapshot of that. */
-const fill = `find /workspace -mindepth 1 -delete || exit 1
+/** What was begun is never filled anew. Its bytes are needed twice: for the copy, and for a snapshot of that. */
+const fill = `[ ! -e /snapshots/base ] || exit 1
+find /workspace -mindepth 1 -delete || exit 1
 need=$(du -sk /from | cut -f 1); free=$(df -k --output=avail /workspace | tail -n 1)
 [ $((free - 2 * need)) -gt 1048576 ] || exit 28
 exec timeout 120 cp -a /from/. /workspace/`;

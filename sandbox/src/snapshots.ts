@@ -57,7 +57,7 @@ export function makeSnapshots({ tasks, log }: Pick<Context, 'tasks' | 'log'>) {
     const { action } = request;
     if (action.kind === 'undo') return [treeFor(request)];
     return action.kind === 'merge'
-      ? [treeFor(request), treeNamed(treeOf({ ...action, ...action.args }))]
+      ? [treeFor(request), treeNamed(treeOf({ ...action, task: action.args.task }))]
       : [];
   }
   function hold(request: Request): void {

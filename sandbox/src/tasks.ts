@@ -84,8 +84,11 @@ export type Tasks = {
    * @param outputs its copies of outputs go too: all of them are recorded
    */
   retire(name: TaskName, outputs: boolean): Promise<void>;
-  /** Takes a task's own copy of a workspace away, where nothing was done in it that the workspace does not have. */
-  endCopy(workspace: string): Promise<void>;
+  /**
+   * Takes a task's own copy of a workspace away, where nothing was done in it that the workspace does not have.
+   * @param isFree whether nothing of the task is in hand: asked once more when that is known
+   */
+  endCopy(name: TaskName, isFree: () => boolean): Promise<void>;
   /**
    * Runs the script in a copy of a workspace, which is gone when this resolves, to how it ended, the end of its output, and what it did
    * to the copy.
@@ -123,6 +126,9 @@ const why = {
   limit: 'its container was ended, because it still ran 10 s after its time limit',
   flood: 'its container was ended, because it still ran 10 s after its output had become too large',
 };
+
+/** How image/keep.py says that a copy is still to be made. */
+const absent = 4;
 
 /** Why a way out ended with a container that nobody needs any more. */
 export const retired = 'its task’s container was taken away';
@@ -248,21 +254,28 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   }
 
   async function makeOwn(workspace: string, from: string): Promise<void> {
-    if ((await keepers.ask(workspace, ['begun'])).exit === 0) return;
+    const there = await keepers.ask(workspace, ['begun']);
+    if (there.exit === 0) return;
+    // Where nobody can tell, what is there stays: the work of the task may be in it.
+    if (there.exit !== absent)
+      throw new SandboxError(`the copy cannot be looked at: ${there.text.trim()}; nothing was run`);
     await fillCopy(docker, place, { task: 'none', workspace, copyOf: from });
     const { exit, text } = await keepers.ask(workspace, ['begin']);
     if (exit !== 0) throw new SandboxError(`no copy of the workspace: ${text.trim()}; nothing was run`);
   }
 
-  async function endCopy(workspace: string): Promise<void> {
-    if (!originOf(workspace) || (await keepers.ask(workspace, ['left'])).exit !== 0) return;
-    keepers.end(workspace);
-    own.delete(workspace);
-    ending.set(
-      workspace,
-      removeCopies(docker, place, workspace).finally(() => ending.delete(workspace)),
-    );
-    await ending.get(workspace);
+  async function endCopy({ task, workspace }: TaskName, isFree: () => boolean): Promise<void> {
+    if (!originOf(workspace)) return;
+    // Whatever begins from here on waits for the end of this in `whole`; what was in hand by now keeps it.
+    const removed = (async () => {
+      const { exit } = await keepers.ask(workspace, ['left']);
+      if (exit !== 0 || !isFree() || carriedFor({ task, workspace }).length > 0) return;
+      keepers.end(workspace);
+      own.delete(workspace);
+      await removeCopies(docker, place, workspace);
+    })().finally(() => ending.delete(workspace));
+    ending.set(workspace, removed);
+    await removed;
   }
 
   /** The end of an output. */
@@ -298,13 +311,20 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       await whole(name.workspace);
       await feeders.of(name);
     },
-    run(name, id, script, onChunk) {
+    async run(name, id, script, onChunk) {
+      await whole(name.workspace);
       // What the action names goes before what a lease of the network brings.
       const env = script.program === 'bash' ? { ...egress.env(name), ...script.env } : script.env;
       return carry(name, id, runFrame(id, { ...script, env }), script.timeout, onChunk);
     },
-    lease: (name, id, args, onOpen) => unlessStopped(id, () => egress.run(name, id, args, onOpen)),
-    terminal: (name, id, args, onOpen) => unlessStopped(id, () => terminals.run(name, id, args, onOpen)),
+    async lease(name, id, args, onOpen) {
+      await whole(name.workspace);
+      return unlessStopped(id, () => egress.run(name, id, args, onOpen));
+    },
+    async terminal(name, id, args, onOpen) {
+      await whole(name.workspace);
+      return unlessStopped(id, () => terminals.run(name, id, args, onOpen));
+    },
     terminals,
     sweep: async () =>
       void (await Promise.all([egress.sweep(), terminals.sweep(), removeCopies(docker, place)])),

@@ -20,7 +20,7 @@ export function makeTidy(
       const state = use.of(name, busy(name.task) || open(name.task), Date.now());
       if (state === 'kept') continue;
       await tasks.retire(name, state === 'idle');
-      if (state === 'idle') await tasks.endCopy(name.workspace);
+      if (state === 'idle') await tasks.endCopy(name, () => !busy(name.task) && !open(name.task));
       log.info({ task: name.task, state }, 'its container was taken away');
     }
   }

@@ -4,6 +4,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import { newId, sha256 } from '../../ledger/src/action.ts';
 import { names } from '../../sandbox/src/container.ts';
+import { fillCopy } from '../../sandbox/src/copies.ts';
 import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 
 let box: Sandbox;
@@ -60,12 +61,15 @@ test('a task that is apart works in a copy, sees the workspace at /main without 
   assert.equal(await own('cat /main/src/deep/other; ! (echo x > /main/x) 2> /dev/null'), 'by the other\n');
   const text = await merged();
   assert.deepEqual(text.trimEnd().split('\n').slice(1), [
-    'adds with 4 below: new/',
-    'adds: pipe',
-    'adds: tool',
-    'removes with 1 below: old/',
     'changes mode 644 to 600: b',
     'changes: src/a',
+    'removes with 1 below: old/',
+    'adds: new/empty/',
+    'adds link to /etc/passwd: new/link',
+    String.raw`adds: new/odd\x0aname`,
+    'adds: new/twin',
+    'adds pipe: pipe',
+    'adds: tool',
     '.git stays as the workspace has it: commits made in the copy do not come, its files as they are do',
   ]);
   assert.match(text, /^\(\+\d+ -1 lines\)$/m);
@@ -159,12 +163,47 @@ test('a copy goes with its container once the workspace has all that is in it, a
   const there = async () => (await box.docker.listVolumes()).Volumes.some(({ Name }) => Name === files);
   await own('echo 2 > a');
   await box.tasks.retire(apart, true);
-  await box.tasks.endCopy(apart.workspace);
+  await box.tasks.endCopy(apart, () => true);
   assert.equal(await own('cat a'), '2\n');
   await merged();
+  await main('cp a /tmp/merged; echo 1 > a');
   await box.tasks.retire(apart, true);
-  await box.tasks.endCopy(apart.workspace);
+  await box.tasks.endCopy(apart, () => true);
+  assert.equal(await own('cat a'), '2\n', 'the merge was undone: the copy alone has it');
+  await main('cp /tmp/merged a');
+  await box.tasks.retire(apart, true);
+  await box.tasks.endCopy(apart, () => false);
+  assert.equal(await there(), true, 'something of the task came in hand meanwhile');
+  const [, next] = await Promise.all([box.tasks.endCopy(apart, () => true), own('cat a')]);
+  assert.equal(next, '2\n', 'what comes while it goes finds a whole one');
+  await box.tasks.retire(apart, true);
+  await box.tasks.endCopy(apart, () => true);
   assert.equal(await there(), false);
   await main('echo 3 > a');
   assert.equal(await own('cat a'), '3\n');
+});
+
+test('a copy that is there is never filled anew, whatever could not be told of it', async () => {
+  await main('echo 1 > a');
+  await own('echo 2 > a');
+  const anew = fillCopy(box.docker, box.place, {
+    ...{ task: 'none', workspace: apart.workspace, copyOf: box.name.workspace },
+  });
+  await assert.rejects(anew, /nothing was run/);
+  assert.equal(await own('cat a'), '2\n');
+});
+
+test('attack-65 a merge that a card cannot show whole is none; the twin that it shows names each file, what changes and goes first', async () => {
+  await main('echo good > deploy.sh; echo z > zz');
+  await own(`for i in $(seq 900); do : > with-a-name-that-is-long-$i; done; echo evil > deploy.sh; rm zz`);
+  const { exit, text } = await keep('bring');
+  assert.deepEqual([exit, /^too much for one card: 902 files/.test(text)], [1, true], text.slice(0, 200));
+  await own('rm with-*; mkdir -p d/e; echo 1 > d/e/f; echo s > su; chmod 4755 su');
+  assert.deepEqual((await merged()).trimEnd().split('\n').slice(1), [
+    'changes: deploy.sh',
+    'removes: zz',
+    'adds: d/e/f',
+    'adds mode 4755: su',
+  ]);
+  assert.equal(await main('cat deploy.sh d/e/f'), 'evil\n1\n');
 });
