@@ -520,7 +520,7 @@ def compare():
     if clash:
         raise Trouble("\n".join([
             "nothing was merged, for both changed these since they last had them in common:", *cut([f"both: {shown(p)}" for p in by_parts(clash)]),
-            "let that task take them as the workspace has them, which it reads at /main, say !merge again, and let it then do its part anew"]))
+            "let that task take them as the workspace has them, which it reads at /main, say the same !merge again, and let it then do its part anew"]))
     return base, own, now, put, sorted(away), brought(own, now, put, away, commits)
 
 
@@ -574,7 +574,7 @@ def brought(own, now, put, away, commits):
 def merge(approved):
     base, own, now, put, away, text = compare()
     if not text or approved != hashlib.sha256(text.encode()).hexdigest():
-        raise Trouble("the copy or the workspace is not as it was when the card was made: say !merge again; nothing was merged")
+        raise Trouble("the copy or the workspace is not as it was when the card was made: say the same !merge again; nothing was merged")
     intact(own[p] for p in put)
     disk = os.statvfs(MAIN)
     if sum(own[p].size for p in put if own[p].kind == "f") > disk.f_bavail * disk.f_frsize - LEFT_FREE:
@@ -625,7 +625,7 @@ def main(what, number="0", approved=""):
     elif what == "bring":
         text = compare()[-1]
         if not text:
-            raise Trouble("nothing to merge: nothing was done there since that the workspace did not have")
+            raise Trouble("nothing to merge: nothing was done there since that the workspace did not have (where a merge was undone, undo that undo)")
         sys.stdout.write(text)
     elif what == "merge":
         merge(approved)

@@ -5,6 +5,7 @@ import type { Row } from './types.ts';
 const alike: readonly [RegExp, string][] = [
   [/\b\d\d:\d\d\b/g, '14:02'],
   [/ \(\d+(\.\d+)? m?s\)/g, ''],
+  [/\d+ tokens/g, '720 tokens'],
   [/digest [0-9A-Z]{10}/g, 'digest C6A9CNA0N1'],
   [/⛓ \d+ [0-9a-f]{12}/g, '⛓ 8 84c8cb97e9e1'],
   [/tap \S+ to approve/g, 'tap 🦊 to approve'],

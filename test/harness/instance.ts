@@ -127,8 +127,10 @@ async function inTurn<T>(start: () => Promise<T>): Promise<T> {
   if (!kept) return start();
   const turn = join(kept, 'turn');
   const take = () => mkdirSync(turn, { recursive: true }) !== undefined; // undefined where it was there
-  await until('its turn to start', take, { seconds: 120, every: 100 }).catch(() => {});
-  return start().finally(() => rmSync(turn, { recursive: true, force: true }));
+  const taken = await until('its turn to start', take, { seconds: 120, every: 100 }).catch(() => false);
+  return start().finally(() => {
+    if (taken) rmSync(turn, { recursive: true, force: true });
+  });
 }
 
 /**

@@ -98,7 +98,7 @@ test('what both changed is named and nothing at all is merged; once it was taken
     'both: gone/new',
   ]);
   assert.match(text, /^nothing was merged, for both changed these/);
-  assert.match(text, /reads at \/main, say !merge again/);
+  assert.match(text, /reads at \/main, say the same !merge again/);
   assert.equal((await merge('')).exit, 1);
   assert.equal(await main(everything), was);
 

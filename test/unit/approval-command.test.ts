@@ -36,6 +36,7 @@ test('words that name no act ask for none', () => {
     '!push it now',
     '!undo 1 2',
     '!merge all',
+    '!merge #2',
     '!undo -1',
     '!filesystem',
     '!run ls',

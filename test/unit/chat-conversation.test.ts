@@ -755,4 +755,6 @@ test('a vote on a question is words to its task at once, in a turn too, and no r
   await conversation.hear('main', 'rather blue');
   assert.match(prompts.at(-1) ?? '', /About action a9, which was denied. The owner's reason: rather blue/);
   assert.deepEqual(closed, ['main: answered: !run red', 'main: answered in words']);
+  await conversation.interrupt('main');
+  assert.equal(closed.at(-1), 'main: stopped', 'a vote that comes later begins nothing');
 });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { judge } from '../../bot/src/approval/gatekeeper.ts';
 import { questionOver } from '../../bot/src/approval/words.ts';
 import { questionIn } from '../../bot/src/gateway/ask.ts';
+import { repliedTo } from '../../bot/src/room/replies.ts';
 import { createQuestions } from '../../bot/src/tasks/questions.ts';
 import type { Content, Evidence, Taken } from '../../bot/src/types.ts';
 import { asked, log, type Posted, room, startDesk } from '../harness/desk.ts';
@@ -64,6 +65,9 @@ test('a question is one poll, in the agent’s marked words; a second one waits 
     6,
     'nobody knows them before',
   );
+  const replied = { ...s, conversation: { heardIn: () => undefined } } as never;
+  const { task } = await repliedTo(replied, room, { replyTo: s.questions.of('task')?.event ?? '' });
+  assert.equal(task, 'task', 'a reply to it goes to its task');
   s.questions.close('task', 'answered in words');
   await settled();
   assert.equal(s.ends()[0]?.['org.matrix.msc1767.text'], 'answered in words');

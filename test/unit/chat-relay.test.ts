@@ -43,6 +43,7 @@ function scene() {
     taskIn: (_: string, id = 'task') => ({ id }),
     amend: (...edit: string[]) => more.amended.push(edit) > 0,
     heardIn: (event: string) => more.heard.get(event),
+    asking: () => [{ id: 't2', title: 'Paint' }],
     async hear(_: string, text: string, { about = '', line = '', task }: Context = {}) {
       state.told.push([line ? `${line}\n\n${text}` : text, about]);
       state.to.push(task?.id ?? '');
@@ -391,7 +392,7 @@ test('the agent is told what words reply to: an action by any message on it, els
   await words('and this?', '$unknown');
   assert.deepEqual(s.state.told.at(-1), ['and this?', '']);
   await words('> <@bot:x> x\n\n!pending', card);
-  assert.match(s.said.at(-1) ?? '', /^#1 run a command/);
+  assert.match(s.said.at(-1) ?? '', /^#1 run a command[\s\S]*\n❓ Paint · asks you something$/);
   assert.deepEqual(s.state.told.length, 6);
   s.stop();
 });

@@ -134,7 +134,10 @@ test('docs/room.md shows the messages as they are', async (t) => {
   await answer(own.action, '$3');
   await pass(2);
   show(below(last()));
-  const context = { ...d, workspace, role: 'owner' } as unknown as CommandContext;
+  const context = {
+    ...{ ...d, workspace, role: 'owner' },
+    conversation: { asking: () => [] },
+  } as unknown as CommandContext;
   show(await runCommand('!pending', context));
   show(await runCommand('!leases', context));
   const lists = listStore(d.db);

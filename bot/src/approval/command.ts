@@ -2,7 +2,7 @@
 import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import { unended } from './said.ts';
 
-/** @returns the number of an action or a task, where that is all that the words say */
+/** @returns the number of an action, where that is all that the words say */
 function numberIn(words: string): number | undefined {
   const [, number] = /^#?(\d{1,9})$/.exec(unended(words, /[\s.,;:!?…。]/)) ?? [];
   return number ? Number(number) : undefined;
@@ -23,7 +23,7 @@ const acts: Readonly<Record<string, (args: string) => Wish | undefined>> = {
     return number === undefined ? undefined : { kind: 'undo_diff', args: { number } };
   },
   merge(words) {
-    const number = numberIn(words);
+    const number = words.includes('#') ? undefined : numberIn(words); // a task's, not an action's
     return number === undefined ? undefined : { kind: 'merge_look', args: { number } };
   },
   try(words) {

@@ -75,6 +75,8 @@ export type Conversation = {
   amend(event: string, text: string, by: string): boolean;
   /** The task that somebody's words in that event were for. */
   heardIn(event: string): string | undefined;
+  /** The tasks of a workspace whose question waits for an answer. */
+  asking(workspace: string): readonly Task[];
   /** The tasks of a workspace that are not archived. */
   overview(workspace: string): Seen[];
   /** Words of an enrolled device, for the current task where they name no other. Returns what to say at once, or ''. */
@@ -255,6 +257,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       return debts?.reword(event, (before) => before.slice(0, words.ahead) + text) ?? false;
     },
     heardIn: (event) => tasks.wordsIn(event)?.task,
+    asking: (workspace) => roster.listed(workspace).filter(({ id }) => o.questions.of(id)),
     overview: roster.view,
     hear,
     plan(task, text) {
@@ -306,6 +309,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       const these = roster.listed(workspace).filter(({ id }) => !task || id === task);
       tasks.stop(workspace, task);
       asides?.end(workspace, task);
+      for (const { id } of these) o.questions.close(id, 'stopped');
       await debts?.end(these);
     },
     async spoken(task, call) {

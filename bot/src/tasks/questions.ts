@@ -1,4 +1,5 @@
 /** What an agent asks its owner with options to choose from: a poll whose votes are words of the owner's, and let nothing run. */
+import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Logger } from 'pino';
 import { newNonce } from '../approval/tokens.ts';
 import type { Option } from '../approval/verdict.ts';
@@ -63,10 +64,12 @@ export function createQuestions({ db, matrix, roomOf, titleOf, people, log }: Qu
       .map((row) => ({ ...JSON.parse(String(row['question'])), number: Number(row['number']) }) as Row);
   const openOf = (task: string): Row | undefined => find("task = ? AND state = 'open'", task)[0];
 
-  /** Under its nonce it is one poll, also after a crash. */
+  /** Under its nonce it is one poll, also after a crash; a reply to it finds the task by that id (room/replies.ts). */
   async function send(row: Row): Promise<void> {
     const { type, content } = questionPoll(row, titleOf(row.task), people());
-    const event = await matrix.post(row.room, type, content, { txn: `question-${row.nonce}` });
+    const event = await matrix.post(row.room, type, content, {
+      txn: `task-${row.task}-${sha256(row.nonce).slice(0, 36)}`,
+    });
     set.run(JSON.stringify({ event }), row.number);
   }
   async function end(row: Row): Promise<void> {

@@ -6,21 +6,23 @@ import { clock } from '../../show/action.ts';
 import { wishOf } from '../../show/kinds.ts';
 import { oneLine } from '../../show/visible.ts';
 import { lineOf } from '../../tasks/roster.ts';
-import type { Task } from '../../tasks/tasks.ts';
+import { type Task, titleOf } from '../../tasks/tasks.ts';
 import { standsText } from '../progress.ts';
 import { type Command, type CommandContext, optional, rest, taskNumber, way } from './command.ts';
 
 /** What waits or is under way in this room, or in one of its tasks. */
-export function pendingText({ book, workspace }: CommandContext, task = ''): string {
+export function pendingText({ book, workspace, conversation }: CommandContext, task = ''): string {
   const mine = book
     .unfinished()
     .filter(({ action }) => action.workspace === workspace && (!task || action.task === task));
-  return mine
-    .map((p) => {
+  const asking = conversation.asking(workspace).filter(({ id }) => !task || id === task);
+  return [
+    ...mine.map((p) => {
       const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
       return `#${p.number} ${wishOf(p.action.kind)} · ${standsText(p, book) || `waits for you until ${until}`}`;
-    })
-    .join('\n');
+    }),
+    ...asking.map((one) => `❓ ${titleOf(one)} · asks you something`),
+  ].join('\n');
 }
 
 /** The tasks of this room, a line each; the one that plain words go to is marked. */
@@ -75,7 +77,9 @@ export const tasking: readonly Command[] = [
     ways: [
       way([optional(rest('--apart] [TITLE'))], ({ conversation, workspace }, text = '') => {
         // A phone makes one dash of two.
-        const [apart, title = ''] = /^(?:--|[–—])apart(?:\s+(.*))?$/is.exec(text) ?? [];
+        const [apart, title = ''] = /^[-–—]+\s?apart\b[\s\p{P}]*(.*)$/isu.exec(text) ?? [];
+        if (!apart && /^[-–—]/.test(text))
+          return 'Not understood, and no task was begun: !new [--apart] [TITLE]';
         const { number } = conversation.newTask(workspace, apart ? title : text, apart !== undefined);
         return apart
           ? `New task ${number}, apart: it works in a copy of the workspace, and !merge ${number} brings back what it did. What should it do?`
