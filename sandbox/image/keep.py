@@ -1,6 +1,7 @@
 """Snapshots of a workspace, and the way back to one. Runs as the root of a container of its own, which alone mounts /snapshots and has
 no network. All that stands in /workspace is the agent's: every step there is taken from an open directory, by one name, through no link.
     take N | changes N | did N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
+    wait, for the end of a restore or merge, however long that takes
     begin | begun | left | bring | merge 0 SHA-256-OF-WHAT-BRING-SAID, of a task's own copy, where /main is the workspace that it is a copy of
 A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
 that two snapshots have in common are kept once, and never shared with the workspace."""
@@ -15,6 +16,7 @@ import time
 ROOT, KEPT, DATA = b"/workspace", b"/snapshots", b"/snapshots/data"
 MAIN, MAIN_KEPT = b"/main", b"/main-snapshots"
 BASE, LOOK = b"base", b"look"  # of a copy: what it and the workspace last had in common, and what it was when that was last compared
+MERGED = b"merged"  # of a copy: the paths that a merge ever brought from it
 DEEPEST = 500  # directories, each held open on the way down
 LEFT_FREE = 1 << 30  # bytes of the disk that no snapshot takes
 LEAST, MOST = 20, 60  # snapshots: once there are more than the one, the other is left of those whose action ran, and of those whose did not
@@ -22,6 +24,7 @@ PATIENCE = 60  # seconds for all but a way back
 SHOWN = 24_000  # characters of a difference
 COUNTED, COUNTED_ALL = 256 << 10, 8 << 20  # bytes of a file whose lines are counted, and of all of them
 RECENT = 100_000_000  # nanoseconds: what changed so lately may change again within one tick of the file system's clock
+KINDS = {"d": "directory", "f": "file", "l": "link", "p": "pipe", "s": "socket"}
 FULL = "there would be less than 1 GiB of the disk left"
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -30,8 +33,8 @@ class Trouble(Exception):
     """A sentence for a person."""
 
 
-class Absent(Trouble):
-    """Of a copy that is still to be made; nothing else is answered so."""
+class NoCopy(Trouble):
+    """There is none yet, for sure: whoever asked may make it."""
 
 
 class Entry:
@@ -280,28 +283,35 @@ def counted(lines):
 
 
 def changes(before, now, paths):
-    """Five numbers: files changed, added, removed; lines that only the new ones have, and only the old ones."""
+    """Six numbers: files changed, added, removed; lines that only the new ones have, and only the old ones; files whose lines are not counted."""
     gone, new, changed = paths
-    plus, minus, left = 0, 0, COUNTED_ALL
+    plus, minus, left, uncounted = 0, 0, COUNTED_ALL, set()
 
     def lines(entry, read):
         nonlocal left
-        if entry is None or entry.kind != "f" or entry.size > COUNTED or entry.size > left:
+        if entry is None or entry.kind != "f":
+            return {}
+        if entry.size > COUNTED or entry.size > left:
+            uncounted.add(path)
             return {}
         left -= entry.size
         text = b"".join(read())
-        return {} if b"\0" in text else counted(text.split(b"\n")[: None if text[-1:] != b"\n" else -1] if text else [])
+        if b"\0" in text:
+            uncounted.add(path)
+            return {}
+        return counted(text.split(b"\n")[: None if text[-1:] != b"\n" else -1] if text else [])
 
     for path in (*gone, *new, *changed):
         try:
             old = lines(before.get(path), lambda: read_blob(before[path]))
             young = lines(now.get(path), lambda: read_now(path))
         except OSError:
+            uncounted.add(path)
             continue
         plus += sum(max(0, n - old.get(line, 0)) for line, n in young.items())
         minus += sum(max(0, n - young.get(line, 0)) for line, n in old.items())
     some = [sum(1 for p in paths if tree[p].kind != "d") for paths, tree in ((changed, now), (new, now), (gone, before))]
-    return *some, plus, minus
+    return *some, plus, minus, len(uncounted)
 
 
 def did(before, now, paths):
@@ -312,7 +322,7 @@ def did(before, now, paths):
     lines += [f"changes: {shown(path) or './'}" for path in changed]
     if not lines:
         return "it would change nothing"
-    *_, plus, minus = changes(before, now, paths)
+    *_, plus, minus, _ = changes(before, now, paths)
     return "\n".join([f"it would change this (+{plus} −{minus} lines)", *cut(lines)])
 
 
@@ -368,8 +378,9 @@ def difference(before, now, paths):
     return "\n".join([*cut(lines), f"from the tree {whole.hexdigest()[:32]}"]) + "\n"
 
 
-def place(path, entry, made):
-    """Puts the file, link or pipe there, beside what has its name and then over it."""
+def place(path, entry, made, instead_of=None):
+    """Puts the file, link, pipe or empty directory there, whole, beside what has its name and then over it: whenever it is cut off, the one or
+    the other is there."""
     here, name = parent(path)
     beside = b".pocketcoder-undo-%x" % time.time_ns()
     try:
@@ -390,6 +401,12 @@ def place(path, entry, made):
                 os.fchmod(fd, entry.mode)
                 os.utime(fd, ns=(entry.mtime, entry.mtime))
             made[entry.inode] = path
+        elif entry.kind == "d":
+            os.mkdir(beside, 0o700, dir_fd=here)
+            fd = os.open(beside, DIRECTORY, dir_fd=here)
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            os.close(fd)
         elif entry.kind == "l":
             os.symlink(entry.target, beside, dir_fd=here)
             os.chown(beside, entry.uid, entry.gid, dir_fd=here, follow_symlinks=False)
@@ -398,6 +415,8 @@ def place(path, entry, made):
             os.mkfifo(beside, entry.mode, dir_fd=here)
             os.umask(before)
             os.chown(beside, entry.uid, entry.gid, dir_fd=here, follow_symlinks=False)
+        if instead_of and "d" in (entry.kind, instead_of.kind):  # what is no directory goes over what is none
+            (os.rmdir if instead_of.kind == "d" else os.unlink)(name, dir_fd=here)
         os.rename(beside, name, src_dir_fd=here, dst_dir_fd=here)
     finally:
         try:
@@ -432,28 +451,16 @@ def intact(entries):
             raise Trouble("the snapshot is damaged; nothing was done")
 
 
-def directory(base, here, entry):
-    """With its owner and mode from the start: whoever goes on after a crash finds it as it is to be."""
-    os.mkdir(base, 0o700, dir_fd=here)
-    fd = os.open(base, DIRECTORY, dir_fd=here)
-    os.fchown(fd, entry.uid, entry.gid)
-    os.fchmod(fd, entry.mode)
-    os.close(fd)
-
-
 def lay(before, now, gone, new, changed):
     """Makes the tree as it was before: what is gone is put back, what is new is taken away, and what changed is as it was."""
-    # What takes another's name does so at once; only a directory has to go, or be made, first.
-    other = [p for p in changed if before[p].kind != now[p].kind and "d" in (before[p].kind, now[p].kind)]
-    for path in sorted({*new, *other}, key=lambda p: p.count(b"/"), reverse=True):
+    for path in sorted(new, key=lambda p: p.count(b"/"), reverse=True):
         remove = os.rmdir if now[path].kind == "d" else os.unlink
         at(path, lambda base, here, remove=remove: remove(base, dir_fd=here))
-    for path in by_parts(p for p in (*gone, *other) if before[p].kind == "d"):
-        at(path, lambda base, here, entry=before[path]: directory(base, here, entry))
     made = {}
     for path in by_parts((*gone, *changed)):
-        if before[path].kind != "d":
-            place(path, before[path], made)
+        was = now.get(path)
+        if not was or was.kind != "d" or before[path].kind != "d":
+            place(path, before[path], made, was)
     touched = {*gone, *changed} | {p.rpartition(b"/")[0] for p in (*gone, *new, *changed)}
     for path in sorted((p for p in touched if p in before and before[p].kind == "d"), reverse=True):
         here, base = parent(path) if path else (os.open(ROOT, DIRECTORY), b".")
@@ -508,11 +515,13 @@ def compare():
         if above and above not in putting and (above not in now or now[above].kind != "d"):
             clash.add(path)
     ends = {p for p in (*away, *put) if p in now and now[p].kind == "d" and (p in away or own[p].kind != "d")}
+    stays = set()
     for path in now:
-        above = path
+        above, commit = path, b".git" in path.split(b"/")
         while path not in away and (above := above.rpartition(b"/")[0]):
-            if above in ends:
-                clash.add(above)  # something is in it that the copy knows nothing of
+            if above in ends:  # something is in it that the copy knows nothing of, or that a merge leaves alone
+                (stays if commit and above in away else clash).add(above)
+    away -= stays
     for path in agreed:  # it is what they have in common from now on
         agree(base, own, path)
     if agreed:
@@ -521,7 +530,7 @@ def compare():
         raise Trouble("\n".join([
             "nothing was merged, for both changed these since they last had them in common:", *cut([f"both: {shown(p)}" for p in by_parts(clash)]),
             "let that task take them as the workspace has them, which it reads at /main, say the same !merge again, and let it then do its part anew"]))
-    return base, own, now, put, sorted(away), brought(own, now, put, away, commits)
+    return base, own, now, put, sorted(away), brought(own, now, put, away, stays, commits)
 
 
 def agree(base, own, path):
@@ -531,32 +540,35 @@ def agree(base, own, path):
         base.pop(path, None)
 
 
-def odd(entry):
-    """What an entry is that is no plain file or directory."""
-    if entry.kind == "l":
-        return f" link to {shown(entry.target)}"
-    return " pipe" if entry.kind == "p" else f" mode {entry.mode:o}" if entry.mode & 0o7000 else ""
+def named(what, path, entry):
+    """A name comes last in its line, and where a link leads to has one of its own: neither reads as words of ours."""
+    lines = [f"{what}: {shown(path)}{'/' if entry.kind == 'd' else ''}"]
+    return [*lines, f"which leads to: {shown(entry.target)}"] if entry.kind == "l" else lines
 
 
-def brought(own, now, put, away, commits):
+def brought(own, now, put, away, stays, commits):
     """What a merge changes in the workspace, as text; '' for nothing. Its last line stands for what is brought, to the letter, and for what it
     takes the place of."""
     if not put and not away:
         return ""
     new, changed = [p for p in put if p not in now], [p for p in put if p in now]
     lines = []
-    for path in changed:
+    for path in by_parts(changed):
         was, be = now[path], own[path]
         mode = f" mode {was.mode:o} to {be.mode:o}" if was.mode != be.mode and be.kind != "l" else ""
-        lines.append(f"changes{mode}{odd(be)}: {shown(path)}")
+        kind = f" {KINDS[was.kind]} to {KINDS[be.kind]}" if was.kind != be.kind else ""
+        lines.extend(named(f"changes{kind}{mode}", path, be))
     lines += [f"removes{line}" for line in topmost(by_parts(away), now)]
-    above = {p.rpartition(b"/")[0] for p in new}
-    # Each by its name: these are bytes of the agent's, which nobody has seen yet.
-    lines += [f"adds{odd(own[p])}: {shown(p)}{'/' if own[p].kind == 'd' else ''}" for p in by_parts(new) if own[p].kind != "d" or p not in above]
+    for path in by_parts(new):
+        be = own[path]
+        kind = f" {KINDS[be.kind]}" if be.kind not in "df" else ""
+        mode = f" mode {be.mode:o}" if be.kind != "l" and be.mode & (0o7000 if be.kind == "d" else 0o7111) else ""
+        lines.extend(named(f"adds{kind}{mode}", path, be))
+    lines += [f"stays for its .git: {shown(path)}/" for path in by_parts(stays)]
     if len("\n".join(lines)) > SHOWN:
-        raise Trouble(f"too much for one card: {len(lines)} files and directories; let that task take away what is not to come, such as what was built, or export its work; nothing was merged")
-    *_, minus, plus = changes(own, now, (new, sorted(away), changed))
-    uncounted = sum(1 for p in put if own[p].kind == "f" and own[p].size > COUNTED)
+        raise Trouble(f"this is too much for one card: {len(lines)} lines, {len(put) + len(away)} names; nothing was merged. Let that task put many files into "
+                      "one archive, or take some away until the others are merged, or !push its work from there")
+    *_, minus, plus, uncounted = changes(own, now, (new, sorted(away), changed))
     whole = hashlib.sha256()
     for path in sorted((*put, *away)):
         for e in (own.get(path), now.get(path)):
@@ -567,7 +579,7 @@ def brought(own, now, put, away, commits):
                     file.update(some)
                 whole.update(file.digest())
     return "\n".join([
-        f"(+{plus} -{minus} lines{f', not counting {uncounted} large files' if uncounted else ''})", *lines, *([".git stays as the workspace has it: commits made in the copy do not come, its files as they are do"] if commits else []),
+        f"(+{plus} -{minus} lines{f', {uncounted} files not counted' if uncounted else ''})", *lines, *([".git stays as the workspace has it: commits made in the copy do not come, its files as they are do"] if commits else []),
         f"from the trees {whole.hexdigest()[:32]}"]) + "\n"
 
 
@@ -581,8 +593,10 @@ def merge(approved):
         raise Trouble(FULL + "; nothing was merged")
     for path in put:
         own[path].mtime = time.time_ns()  # what was built there before is older
+    with open(KEPT + b"/new", "wb") as file:
+        file.write(b"".join(path + b"\0" for path in merged() | {*put, *away}))
+    os.rename(KEPT + b"/new", KEPT + b"/" + MERGED)
     after = {path: e for path, e in now.items() if path not in away} | {path: own[path] for path in put}
-    os.close(os.open(KEPT + b"/merged", os.O_CREAT | os.O_WRONLY, 0o600))
     lay(after, now, [p for p in put if p not in now], away, [p for p in put if p in now])
     for path in (*put, *away):
         agree(base, own, path)
@@ -590,38 +604,54 @@ def merge(approved):
     sys.stdout.write(text)
 
 
+def merged():
+    """The paths that this copy's merges brought, or began to."""
+    try:
+        with open(KEPT + b"/" + MERGED, "rb") as file:
+            return set(file.read().split(b"\0")[:-1])
+    except FileNotFoundError:
+        return set()
+
+
+def left():
+    """Whether the copy is the only one that has something. What it merged may have been undone since."""
+    global ROOT
+    base = load(BASE)
+    if any(compared(base, tree_now())):
+        return True
+    paths, ROOT = merged(), MAIN
+    now = tree_now() if paths else {}
+    return not all(same(base.get(p), now.get(p), lambda p=p: read_now(p)) for p in paths)
+
+
 def late(*_):
     raise Trouble(f"it took more than {PATIENCE} s")
 
 
 def main(what, number="0", approved=""):
-    global ROOT
     sys.setrecursionlimit(10 * DEEPEST)
     os.umask(0o077)
     os.makedirs(DATA, exist_ok=True)
-    if what == "begun":  # it has its name once it is whole, and waits for nothing that goes on there
+    if what == "begun":  # answered at once: no other answer than the one of NoCopy may have a copy made anew
         if BASE not in os.listdir(KEPT):
-            raise Absent("there is no copy yet")
+            raise NoCopy("there is no copy yet")
         return
     if what not in ("restore", "merge", "wait"):
         signal.signal(signal.SIGALRM, late)
         signal.alarm(PATIENCE)
     fcntl.flock(os.open(KEPT, os.O_RDONLY), fcntl.LOCK_EX)  # a way back whose asker died goes on: what comes next waits for its end
+    if what == "wait":
+        return
     name = str(int(number)).encode()
-    if what in ("bring", "merge", "left"):
+    if what in ("bring", "merge"):
         fcntl.flock(os.open(MAIN_KEPT, os.O_RDONLY), fcntl.LOCK_EX)
     if what == "take":
         take(name)
     elif what == "begin":
         take(BASE)
     elif what == "left":
-        base = load(BASE)
-        if any(compared(base, tree_now())):
-            raise Trouble("something was done in it that was not merged")
-        ROOT = MAIN
-        gone, _, changed = compared(base, tree_now())
-        if os.path.exists(KEPT + b"/merged") and any(b".git" not in path.split(b"/") for path in (*gone, *changed) if path):
-            raise Trouble("the workspace has no more what was merged")
+        if left():
+            raise Trouble("something was done in it that the workspace does not have")
     elif what == "bring":
         text = compare()[-1]
         if not text:
@@ -636,7 +666,7 @@ def main(what, number="0", approved=""):
         if what == "did":
             print(did(before, now, paths))
         else:
-            print(*changes(before, now, paths))
+            print(*changes(before, now, paths)[:5])
     elif what == "difference":
         before, now = load(name), tree_now()
         text = difference(before, now, compared(before, now))
@@ -651,12 +681,9 @@ def asked(words):
     try:
         main(*words)
         return 0
-    except Absent as absent:
-        print(absent)
-        return 4
     except Trouble as trouble:
         print(trouble)
-        return 1
+        return 4 if isinstance(trouble, NoCopy) else 1
     except OSError as error:
         print(f"cannot {words[0]}: {error.strerror or error}: {shown(os.fsencode(error.filename or ''))}")
         return 2

@@ -4,18 +4,26 @@ import { bodyOf, last } from '../../ledger/rules/lifecycle.cjs';
 import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
+import { retry } from '../../ledger/src/retry.ts';
 import { isApart, placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
+import { SandboxError } from './container.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
 import { halfwayOf, type Snapshots } from './snapshots.ts';
-import type { Context } from './step.ts';
+import { type Context, patiently } from './step.ts';
 
 /** The name of the executor that has claimed the action; undefined where nobody has. */
 export function claimant(story: readonly Entry[]): string | undefined {
   const claimed = last(story, 'claimed');
   return claimed && bodyOf(claimed, 'claimed').executor;
+}
+
+/** @throws SandboxError, or Docker's own error, where it cannot be told that no undo or merge goes on */
+async function over({ tasks }: Context, tree: string): Promise<void> {
+  const { exit, text } = await tasks.keep(tree, 'wait');
+  if (exit !== 0) throw new SandboxError(text);
 }
 
 /** @param frozenAt the number of the last freeze, 0 for none */
@@ -25,7 +33,7 @@ export async function adopt(
   frozenAt: number,
   changes: Snapshots['changes'],
 ): Promise<void> {
-  const { tasks, book, write, log } = c;
+  const { tasks, book, write, log, signal } = c;
   const { id, action, digest } = request;
   const story = book.story(id);
   const claimed = last(story, 'claimed');
@@ -47,14 +55,10 @@ export async function adopt(
     return record(c, request, { end: 'unknown', why });
   }
   if (action.kind === 'undo' || action.kind === 'merge') {
-    // What goes on there holds its tree to its end, however long that takes: nothing else writes beside it.
-    const held = (task: string) =>
-      tasks
-        .keep(treeOf({ ...action, task }), 'wait')
-        .catch((error: unknown) => log.warn({ action: id, err: error }, 'its end was not waited for'));
-    if (action.kind === 'merge') await held(action.args.task);
-    await held(action.task);
-    await changes(request);
+    const { task } = action.kind === 'merge' ? action.args : action;
+    // It may still lay files, for as long as it takes: until its keeper has said that it is over nothing else begins there.
+    await retry(() => over(c, treeOf({ ...action, task })), { ...patiently, again: () => true, signal });
+    await changes(request); // which marks its snapshot as one of what ran
     return record(c, request, {
       end: 'unknown',
       why: `the executor was restarted meanwhile. ${halfwayOf(request)}`,

@@ -17,8 +17,8 @@ const copies = 'try.';
 export const copyFor = (id: string, workspace: string): TaskName => ({
   ...{ task: `${copies}${id}`, workspace: `${copies}${id}`, copyOf: workspace },
 });
-/** What was begun is never filled anew. Its bytes are needed twice: for the copy, and for a snapshot of that. */
-const fill = `[ ! -e /snapshots/base ] || exit 1
+/** Its bytes are needed twice: for the copy, and for a snapshot of that. What was made once is filled by nobody: a keeper that still makes it is waited for. */
+const fill = `exec 9< /snapshots && flock 9 && [ ! -e /snapshots/base ] || exit 29
 find /workspace -mindepth 1 -delete || exit 1
 need=$(du -sk /from | cut -f 1); free=$(df -k --output=avail /workspace | tail -n 1)
 [ $((free - 2 * need)) -gt 1048576 ] || exit 28
@@ -39,6 +39,7 @@ export async function fillCopy(docker: Docker, place: Place, name: TaskName): Pr
   await container.remove({ force: true });
   if (StatusCode === 28)
     throw new SandboxError('a copy would leave less than 1 GiB of the disk; nothing was run');
+  if (StatusCode === 29) throw new SandboxError('there is a copy already; nothing was run, say it again');
   if (StatusCode !== 0)
     throw new SandboxError('the workspace changed while it was copied; nothing was run, say it again');
 }

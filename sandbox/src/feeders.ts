@@ -59,6 +59,8 @@ export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal) {
       removals.set(key, gone);
       return gone;
     },
+    /** Whether the container is there for somebody, or being made or ended. */
+    has: (name: TaskName): boolean => feeders.has(keyOf(name)) || removals.has(keyOf(name)),
     removing: (name: TaskName): boolean => removals.has(keyOf(name)),
     /** Ends the streams; what runs in the containers runs on. */
     close(): void {

@@ -82,13 +82,15 @@ export type Tasks = {
   /**
    * Takes a task's container away, where nothing is carried out of it.
    * @param outputs its copies of outputs go too: all of them are recorded
+   * @returns whether it is away
    */
-  retire(name: TaskName, outputs: boolean): Promise<void>;
+  retire(name: TaskName, outputs: boolean): Promise<boolean>;
   /**
-   * Takes a task's own copy of a workspace away, where nothing was done in it that the workspace does not have.
-   * @param isFree whether nothing of the task is in hand: asked once more when that is known
+   * Takes a task's own copy of a workspace away, where nothing was done in it that the workspace does not have: what was merged from it and
+   * undone, or changed there since, counts too.
+   * @param unused whether nothing of the task is in hand: asked last, while whatever begins waits
    */
-  endCopy(name: TaskName, isFree: () => boolean): Promise<void>;
+  endCopy(name: TaskName, unused: () => boolean): Promise<void>;
   /**
    * Runs the script in a copy of a workspace, which is gone when this resolves, to how it ended, the end of its output, and what it did
    * to the copy.
@@ -127,9 +129,6 @@ const why = {
   flood: 'its container was ended, because it still ran 10 s after its output had become too large',
 };
 
-/** How image/keep.py says that a copy is still to be made. */
-const absent = 4;
-
 /** Why a way out ended with a container that nobody needs any more. */
 export const retired = 'its task’s container was taken away';
 /** Of the session's window in front, which is that of the last action that began (image/feed.c). */
@@ -140,6 +139,9 @@ const patience = 10;
 /** Bytes: a runner ends what writes more than the one; outputs up to the other are held, to stand in their entry. */
 const mostOutput = 64 << 20;
 const inline = 4096;
+
+/** What image/keep.py answers by where a copy was not made yet, and by nothing else: it is filled then, over whatever is in it. */
+const noCopy = 4;
 
 /** An action in hand. `cut`: its container is being ended, because of this action where it is `mine`. */
 type Carried = { name: TaskName; timer?: NodeJS.Timeout; cut?: { mine: boolean; why: string } };
@@ -246,7 +248,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   async function whole(workspace: string): Promise<void> {
     const from = originOf(workspace);
     if (!from) return;
-    await ending.get(workspace);
+    await ending.get(workspace)?.catch(() => {});
     const made = own.get(workspace) ?? makeOwn(workspace, from);
     own.set(workspace, made);
     made.catch(() => own.delete(workspace));
@@ -254,28 +256,30 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   }
 
   async function makeOwn(workspace: string, from: string): Promise<void> {
-    const there = await keepers.ask(workspace, ['begun']);
-    if (there.exit === 0) return;
-    // Where nobody can tell, what is there stays: the work of the task may be in it.
-    if (there.exit !== absent)
-      throw new SandboxError(`the copy cannot be looked at: ${there.text.trim()}; nothing was run`);
+    const begun = await keepers.ask(workspace, ['begun']);
+    if (begun.exit === 0) return;
+    if (begun.exit !== noCopy)
+      throw new SandboxError(`the task's own copy cannot be reached: ${begun.text.trim()}; nothing was run`);
     await fillCopy(docker, place, { task: 'none', workspace, copyOf: from });
     const { exit, text } = await keepers.ask(workspace, ['begin']);
     if (exit !== 0) throw new SandboxError(`no copy of the workspace: ${text.trim()}; nothing was run`);
   }
 
-  async function endCopy({ task, workspace }: TaskName, isFree: () => boolean): Promise<void> {
-    if (!originOf(workspace)) return;
-    // Whatever begins from here on waits for the end of this in `whole`; what was in hand by now keeps it.
-    const removed = (async () => {
-      const { exit } = await keepers.ask(workspace, ['left']);
-      if (exit !== 0 || !isFree() || carriedFor({ task, workspace }).length > 0) return;
-      keepers.end(workspace);
-      own.delete(workspace);
-      await removeCopies(docker, place, workspace);
-    })().finally(() => ending.delete(workspace));
-    ending.set(workspace, removed);
-    await removed;
+  async function endCopy(name: TaskName, unused: () => boolean): Promise<void> {
+    const { workspace } = name;
+    if (!originOf(workspace) || ending.has(workspace)) return;
+    const over = removeUnused(name, unused).finally(() => ending.delete(workspace));
+    ending.set(workspace, over);
+    await over;
+  }
+
+  /** What begins from here on waits in `whole`; what began before is seen once the keeper, who may take long, has answered. */
+  async function removeUnused(name: TaskName, unused: () => boolean): Promise<void> {
+    if ((await keepers.ask(name.workspace, ['left'])).exit !== 0) return;
+    if (!unused() || feeders.has(name) || carriedFor(name).length > 0) return;
+    keepers.end(name.workspace);
+    own.delete(name.workspace);
+    await removeCopies(docker, place, name.workspace);
   }
 
   /** The end of an output. */
@@ -311,20 +315,13 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       await whole(name.workspace);
       await feeders.of(name);
     },
-    async run(name, id, script, onChunk) {
-      await whole(name.workspace);
+    run(name, id, script, onChunk) {
       // What the action names goes before what a lease of the network brings.
       const env = script.program === 'bash' ? { ...egress.env(name), ...script.env } : script.env;
       return carry(name, id, runFrame(id, { ...script, env }), script.timeout, onChunk);
     },
-    async lease(name, id, args, onOpen) {
-      await whole(name.workspace);
-      return unlessStopped(id, () => egress.run(name, id, args, onOpen));
-    },
-    async terminal(name, id, args, onOpen) {
-      await whole(name.workspace);
-      return unlessStopped(id, () => terminals.run(name, id, args, onOpen));
-    },
+    lease: (name, id, args, onOpen) => unlessStopped(id, () => egress.run(name, id, args, onOpen)),
+    terminal: (name, id, args, onOpen) => unlessStopped(id, () => terminals.run(name, id, args, onOpen)),
     terminals,
     sweep: async () =>
       void (await Promise.all([egress.sweep(), terminals.sweep(), removeCopies(docker, place)])),
@@ -339,13 +336,14 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     },
     standing: () => tasksWithContainer(docker, place),
     async retire(name, outputs) {
-      if (feeders.removing(name) || carriedFor(name).length > 0 || trying.has(keyOf(name))) return;
+      if (feeders.removing(name) || carriedFor(name).length > 0 || trying.has(keyOf(name))) return false;
       for (const all of [egress, terminals]) all.endOf(name, retired);
       await feeders.remove(name, outputs);
+      return true;
     },
     endCopy,
     async keep(workspace, ...words) {
-      await whole(workspace);
+      if (words[0] !== 'wait') await whole(workspace);
       return keepers.ask(workspace, words);
     },
     screen: (name) => runIn(containerFor(docker, place, name), screen),

@@ -17,10 +17,11 @@ export function makeTidy(
 
   async function tidy(): Promise<void> {
     for (const name of await tasks.standing()) {
-      const state = use.of(name, busy(name.task) || open(name.task), Date.now());
+      const now = () => use.of(name, busy(name.task) || open(name.task), Date.now());
+      const state = now();
       if (state === 'kept') continue;
-      await tasks.retire(name, state === 'idle');
-      if (state === 'idle') await tasks.endCopy(name, () => !busy(name.task) && !open(name.task));
+      if (!(await tasks.retire(name, state === 'idle'))) continue;
+      if (state === 'idle') await tasks.endCopy(name, () => now() === 'idle');
       log.info({ task: name.task, state }, 'its container was taken away');
     }
   }

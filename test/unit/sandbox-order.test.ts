@@ -171,7 +171,15 @@ test('an undo that outlived its executor is told as one that may be half done, o
   const wrote: { kind: string; body: { reason?: string } }[] = [];
   const order: string[] = [];
   const c = {
-    tasks: { limits: {}, drop: async () => {} },
+    tasks: {
+      limits: {},
+      async drop() {},
+      async keep(tree: string, word: string) {
+        order.push(`${tree} ${word}`);
+        if (order.length === 1) throw new Error('no engine');
+        return { exit: order.length === 2 ? -9 : 0, text: '' };
+      },
+    },
     book: { story: () => [{ kind: 'claimed', seq: 1, at: new Date().toISOString(), body: '{}' }] },
     async write(entry: (typeof wrote)[number]) {
       order.push('told');
@@ -183,7 +191,16 @@ test('an undo that outlived its executor is told as one that may be half done, o
   } as unknown as Context;
   const request = scene().request('undo', 'w', { number: 1, difference: 'd' });
   await adopt(c, request, 0, async () => void order.push('ended'));
-  assert.deepEqual(order, ['ended', 'told']);
+  assert.deepEqual(order, ['w wait', 'w wait', 'w wait', 'ended', 'told']);
+  order.splice(0, 3);
+  const task = 'apart-abcdefgh';
+  await adopt(
+    c,
+    scene().request('merge', 'w', { number: 2, task, difference: 'd' }),
+    0,
+    async () => undefined,
+  );
+  assert.deepEqual(order.slice(2), [`${task}.w wait`, 'told']);
   assert.deepEqual(
     [wrote[0]?.kind, /may be done: say the same !undo again/.test(wrote[0]?.body.reason ?? '')],
     ['unknown', true],

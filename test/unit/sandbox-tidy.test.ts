@@ -10,12 +10,13 @@ type Named = { task: string; workspace: string };
 const [old, next] = ['old', 'next'].map((task) => ({ task, workspace: 'w' })) as [Named, Named];
 
 /** A task that is idle and one that is not; what is open of the first is over by the look with that number. */
-function scene(overBy: number, fails: (look: number) => boolean = () => false) {
+function scene(overBy: number, fails: (look: number) => boolean = () => false, declines = false) {
   const stopping = new AbortController();
   const use = makeUse();
   use.seen(old, 1);
   use.seen(next, Date.now());
   const retired: string[] = [];
+  const unuseds: (() => boolean)[] = [];
   let looks = 0;
   const c = {
     signal: stopping.signal,
@@ -27,11 +28,15 @@ function scene(overBy: number, fails: (look: number) => boolean = () => false) {
         if (fails(looks)) throw new Error('the engine is away');
         return [old, next];
       },
-      retire: async ({ task }: Named, outputs: boolean) => void retired.push(`${task} ${outputs}`),
+      async retire({ task }: Named, outputs: boolean) {
+        retired.push(`${task} ${outputs}`);
+        return !declines;
+      },
+      endCopy: async (_: Named, unused: () => boolean) => void unuseds.push(unused),
     },
   } as unknown as Context;
   const tidy = makeTidy(c, use, () => false);
-  return { tidy, retired, looks: () => looks, stop: () => stopping.abort() };
+  return { tidy, use, unuseds, retired, looks: () => looks, stop: () => stopping.abort() };
 }
 
 test('what is over while a look goes on is seen by one more, and by no third', async () => {
@@ -57,4 +62,18 @@ test('a look that fails keeps no later one from its work, and none begins once t
   s.stop();
   await s.tidy();
   assert.equal(s.looks(), 2);
+});
+
+test('a copy is asked to end once its container is away, and only as long as nothing of its task has begun since', async () => {
+  const s = scene(1);
+  await s.tidy();
+  assert.deepEqual(
+    s.unuseds.map((unused) => unused()),
+    [true],
+  );
+  s.use.seen(old, Date.now());
+  assert.equal(s.unuseds[0]?.(), false);
+  const declined = scene(1, undefined, true);
+  await declined.tidy();
+  assert.deepEqual([declined.retired, declined.unuseds], [['old true'], []]);
 });
