@@ -214,7 +214,9 @@ test('attack-65 a merge begins where nothing writes in either tree, with a snaps
     ...request,
     action: { ...request.action, task: own },
   });
-  const merges = () => s.request('merge', 'w', { number: 2, task, difference: 'd' });
+  // Nothing but the task in its arguments says which copy is meant.
+  const beside = { workspace: 'elsewhere', kind: 'bash' };
+  const merges = () => s.request('merge', 'w', { number: 2, task, difference: 'd', ...beside });
   const apart = of(s.request('bash'), task);
   await s.begin(apart);
   assert.deepEqual(s.asked.splice(0), [`${task}.w take 1`]);
