@@ -292,7 +292,7 @@ test('attack-67 a vote on what the agent asks is words to it and runs nothing, w
   const poll = await pollWith('Which greeting?');
   assert.ok(poll.text.startsWith('❓ agent asks:\n> Which greeting?'), poll.text);
   await sees(phone, 'asks you something');
-  assert.ok(toldModel().includes('ASKED: the owner has your question'));
+  await until('the agent to be told', () => toldModel().includes('ASKED: the owner has your question'));
   await phone.vote(poll.id, [poll.answers[0]?.id ?? '']);
   await until('the model to be told', () =>
     /\(in answer to your question\)\\n> Which greeting\?\\n\\n!run echo by-a-vote/.test(toldModel()),
