@@ -24,7 +24,7 @@ const groups: readonly Group[] = [
  * one beside them would be given its port.
  */
 const alone =
-  /\/(integration\/(egress-ends|ledger-live|setup-[a-z]+|care-doctor|reach-[a-z]+)|connection\/[a-z-]+)\.test\.ts$/;
+  /\/(integration\/(egress-ends|ledger-live|setup-[a-z]+|care-doctor|reach-[a-z]+)|connection\/[a-z-]+|element\/day)\.test\.ts$/;
 /** What is built before the tests of a folder, with no limit of time. */
 const builds: Record<string, string> = { element: 'test/element/build.ts' };
 
