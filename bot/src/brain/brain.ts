@@ -54,7 +54,10 @@ export type Brain = {
    * @param asked whether what it was asked last may still be to be told: then the words of its last turn are
    */
   resume(o: { session: string; task: Acting; asked: boolean }): void;
-  /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
+  /**
+   * Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free, and its turn goes
+   * on. The text is words: none of it is a command to the brain, or names a file of its own.
+   */
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
