@@ -70,7 +70,10 @@ export type Brain = {
     signal: AbortSignal;
     spent(id: string, total: Spent): void;
   }): Promise<{ said: string; note: string }>;
-  /** Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free. */
+  /**
+   * Hands over a message and returns at once; events tell the rest. A busy session takes it when it is free, and its turn goes
+   * on. The text is words: none of it is a command to the brain, or names a file of its own.
+   */
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
