@@ -1,13 +1,12 @@
 /** Every part of the bot, made and not yet running. What a part is handed here is all that it can reach. */
 import { join } from 'node:path';
-import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Logger } from 'pino';
 import { createDecide } from './approval/decide.ts';
 import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
 import { cardStore } from './approval/store.ts';
-import { createBook } from './approval/view.ts';
+import { createBook, usersWho } from './approval/view.ts';
 import { briefly, createCosts } from './brain/costs.ts';
 import { createModels } from './brain/models.ts';
 import { connectOpenCode } from './brain/opencode.ts';
@@ -93,7 +92,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...{ db, matrix, log },
     roomOf: (task) => roomOf(store.get(task)?.workspace ?? ''),
     titleOf: (task) => titleBeside(store, store.get(task)),
-    people: () => [...new Set(book.enrolled().flatMap((d) => (atLeast(d.role, 'asks') ? [d.user] : [])))],
+    people: () => usersWho(book.enrolled(), 'asks'),
   });
   const decide = createDecide({
     gate: {

@@ -8,6 +8,7 @@ import { fillCopy } from '../../sandbox/src/copies.ts';
 import { runIn } from '../../sandbox/src/exec.ts';
 import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { until } from '../harness/wait.ts';
 
 let box: Sandbox;
 before(async () => {
@@ -287,7 +288,8 @@ test('what waits for the end of a merge is answered then, not before, and makes 
   assert.equal((await keep('wait')).exit, 0);
   const began = Date.now();
   const holds = inKeeper('flock', '/snapshots', 'sleep', '3');
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const isHeld = async () => (await inKeeper('flock', '-n', '/snapshots', 'true')).exit !== 0;
+  await until('the keeper to be held up', isHeld);
   assert.equal((await keep('wait')).exit, 0);
   assert.ok(Date.now() - began > 2500);
   await holds;

@@ -1,6 +1,5 @@
 /** Draws a card and shows it: message, chips, poll, code or file. Its secrets are stored before anything is sent. */
 
-import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { type Content, message } from '../show/blocks.ts';
 import { canBeTapped, chip, chipCard, longCard, poll } from '../show/card.ts';
@@ -8,7 +7,7 @@ import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { NarrowLedger } from './narrow.ts';
 import type { Card, CardStore } from './store.ts';
 import { newCode, newNonce, pickEmojis, sealedKey, sealedPart } from './tokens.ts';
-import type { Book, Page } from './view.ts';
+import { type Book, type Page, usersWho } from './view.ts';
 
 export type PosterOptions = {
   ledger: NarrowLedger;
@@ -30,9 +29,7 @@ export type Poster = {
 
 export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOptions): Poster {
   /** Whose phones a card has to wake. */
-  const approvers = (): string[] => [
-    ...new Set(book.enrolled().flatMap((d) => (atLeast(d.role, 'approves') ? [d.user] : []))),
-  ];
+  const approvers = (): string[] => usersWho(book.enrolled(), 'approves');
   const roomOf = (workspace: string): RoomId => {
     const room = book.rooms().get(workspace);
     if (!room) throw new Error(`workspace ${workspace} has no room`);

@@ -2,7 +2,7 @@
 
 import { answerRefusal, answers, beginRefusal, lacking } from '@pocketcoder/ledger/rules/answers.cjs';
 import { overSince, uncovered } from '@pocketcoder/ledger/rules/grants.cjs';
-import { enrolled } from '@pocketcoder/ledger/rules/identities.cjs';
+import { atLeast, enrolled } from '@pocketcoder/ledger/rules/identities.cjs';
 import { bodyOf, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Policy, readsTerm } from '@pocketcoder/ledger/rules/policy.cjs';
 import type { Grant } from '@pocketcoder/ledger/rules/state.cjs';
@@ -14,6 +14,10 @@ import type { Enrolled } from '../types.ts';
 
 /** An enrolled device and what its user may do. */
 export type Person = Enrolled & { role: Role };
+/** The users among these whose role is that or a greater one, each once. */
+export const usersWho = (people: readonly Person[], role: Role): string[] => [
+  ...new Set(people.flatMap((one) => (atLeast(one.role, role) ? [one.user] : []))),
+];
 /** A lease or plan that still stands. */
 export type Standing = Grant & { number: number };
 export type Page = { action: Action; digest: string; number: number; requestedAt: number; story: Entry[] };

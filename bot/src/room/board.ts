@@ -7,7 +7,7 @@ import { type Block, type Content, message, toHtml } from '../show/blocks.ts';
 import { fitsEvent } from '../show/card.ts';
 import { wishOf } from '../show/kinds.ts';
 import type { Questions } from '../tasks/questions.ts';
-import { lineOf, type Seen } from '../tasks/roster.ts';
+import { asksLine, lineOf, type Seen } from '../tasks/roster.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Lists } from './lists.ts';
 import { standsText } from './progress.ts';
@@ -94,7 +94,7 @@ export function createBoard(o: BoardOptions): Board {
     const questions = tasks.flatMap(({ id, title }): Block[] => {
       const question = o.questions.of(id);
       const link = linkOf(question?.event, room);
-      return question ? [{ line: `❓ ${title} · asks you something`, ...(link && { link }) }] : [];
+      return question ? [{ line: asksLine(title), ...(link && { link }) }] : [];
     });
     const left = open.length - actions.length;
     const today = o.today();

@@ -6,6 +6,7 @@ import type { CardStore } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import { visible } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
+import { taskSaid } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 
 type Parts = {
@@ -17,8 +18,6 @@ type Parts = {
 };
 /** What the bot posts on an action, by transaction id. Cards, polls and codes are found by their events. */
 const onAction = /^(?:output-file|output|poll-end|end|reads)-(.+)$/;
-/** What is said for a task (voice.ts). */
-const forTask = /^task-(.+)-[0-9a-f-]{36}$/;
 /** Characters of a script's first line, and of a quoted message. */
 const most = { line: 80, quote: 300 };
 
@@ -57,7 +56,7 @@ export async function repliedTo(
     const sent = matrix.sentAs(event as EventId) ?? '';
     return {
       about: cards.byEvent(event)?.action ?? onAction.exec(sent)?.[1] ?? '',
-      task: forTask.exec(sent)?.[1] ?? parts.conversation.heardIn(event),
+      task: taskSaid(sent) ?? parts.conversation.heardIn(event),
     };
   };
   const { about, task: said } = on(replyTo || thread);

@@ -1,10 +1,8 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
-import { randomUUID } from 'node:crypto';
-import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Logger } from 'pino';
 import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
-import { type Task, type TaskStore, titleBeside } from '../tasks/tasks.ts';
+import { saidFor, type Task, type TaskStore, titleBeside } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Lists } from './lists.ts';
 import { spoken } from './prose.ts';
@@ -33,13 +31,6 @@ type Answer = { part: string; status: Status; text: string; stands: string; done
  */
 const settling = { first: 250, later: 700 };
 
-/**
- * What is said for a task is sent under such an id, by which a reply to it finds the task (replies.ts).
- * @param part of the brain's words: read anew after a restart it is the same message
- */
-const txnOf = ({ id }: Task, part?: string): string =>
-  `task-${id}-${part === undefined ? randomUUID() : sha256(part).slice(0, 36)}`;
-
 /** Milliseconds that a card waits for the words before it: what tells of them may be broken. */
 const patience = 3000;
 
@@ -63,7 +54,7 @@ export function createVoice(o: {
   const say = (task: Task, text: string, kind?: 'm.text') => {
     const title = titleBeside(tasks, task);
     const content = message(title ? `${title}: ${text}` : text, kind);
-    return matrix.post(o.roomOf(task.workspace), 'm.room.message', content, { txn: txnOf(task) });
+    return matrix.post(o.roomOf(task.workspace), 'm.room.message', content, { txn: saidFor(task.id) });
   };
   const words = (task: Task, text: string, kind: Kind) => {
     const title = titleBeside(tasks, task);
@@ -91,7 +82,7 @@ export function createVoice(o: {
     if (outage) await matrix.edit(room, outage, message('✅ The model answers again.'));
     if (answers.get(e.session)?.part !== e.part) await finish(task);
     const begun = (): Answer => {
-      const txn = txnOf(task, e.part);
+      const txn = saidFor(task.id, e.part);
       const event = matrix.sentUnder(room, txn);
       const after = made.has(e.session) ? settling.later : settling.first;
       const status = statusMessage(matrix, room, log, { txn, after, ...(event && { event }) });

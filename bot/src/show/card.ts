@@ -4,12 +4,12 @@ import type { Card } from '../approval/store.ts';
 import { digestText } from '../approval/tokens.ts';
 import { actionBlocks, header } from './action.ts';
 import { type Block, type Content, message, toText } from './blocks.ts';
+import { type Poll, pollOf } from './poll.ts';
 import { oneLine } from './visible.ts';
 
 /** What of a card is shown with its action. */
 export type Secrets = Pick<Card, 'number' | 'digest' | 'title' | 'decideBy' | 'key' | 'nonce' | 'code'>;
 
-const pollStart = 'org.matrix.msc3381.poll.start';
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
 
 type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy' | 'title'>;
@@ -94,42 +94,12 @@ export const pollAnswers = (s: Pick<Secrets, 'digest' | 'nonce'>): { ok: string;
   no: `no.${digestText(s.digest)}.${s.nonce}`,
 });
 
-/** MSC3381, unstable type: the one Element X handles. The question holds the whole action. */
-export function poll(
-  action: Action,
-  s: Secrets,
-  approvers: readonly string[],
-): { type: string; content: Content } {
-  const question = toText(asking(action, s));
-  const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
+/** The question holds the whole action. */
+export function poll(action: Action, s: Secrets, approvers: readonly string[]): Poll {
   const { ok, no } = pollAnswers(s);
-  return {
-    type: pollStart,
-    content: {
-      [pollStart]: {
-        kind: 'org.matrix.msc3381.poll.disclosed',
-        max_selections: 1,
-        question: { ...words(question), body: question, msgtype: 'm.text' },
-        answers: [
-          { id: ok, ...words('Approve') },
-          { id: no, ...words('Deny') },
-        ],
-      },
-      'org.matrix.msc1767.text': question,
-      'm.mentions': { user_ids: approvers },
-    },
-  };
+  const answers = { [ok]: 'Approve', [no]: 'Deny' };
+  return pollOf(toText(asking(action, s)), answers, approvers);
 }
-
-/** Ends a poll for the clients that show it. */
-export const pollEnd = (start: string, words: string): { type: string; content: Content } => ({
-  type: 'org.matrix.msc3381.poll.end',
-  content: {
-    'm.relates_to': { rel_type: 'm.reference', event_id: start },
-    'org.matrix.msc3381.poll.end': {},
-    'org.matrix.msc1767.text': words,
-  },
-});
 
 const cut = 1200;
 

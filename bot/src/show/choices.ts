@@ -1,5 +1,6 @@
 /** The poll that an agent's question is: in its words, marked as such, with answers that stand for nothing but words. */
-import { type Content, toText } from './blocks.ts';
+import { toText } from './blocks.ts';
+import { type Poll, pollOf } from './poll.ts';
 import { oneLine, visible } from './visible.ts';
 
 export type Question = { question: string; options: readonly string[] };
@@ -21,26 +22,12 @@ export function questionPoll(
   q: Question & { nonce: string },
   title: string,
   people: readonly string[],
-): { type: string; content: Content } {
-  const words = (text: string): Content => ({ 'org.matrix.msc1767.text': text });
+): Poll {
   const label = title ? `❓ agent (${title}) asks:` : '❓ agent asks:';
   const how = { line: 'vote, or answer in words: no answer lets anything run' };
-  const body = toText([{ line: label }, { said: visible(q.question).text }, how]);
+  const question = toText([{ line: label }, { said: visible(q.question).text }, how]);
   const options = q.options.map(optionLine);
-  return {
-    type: 'org.matrix.msc3381.poll.start',
-    content: {
-      'org.matrix.msc3381.poll.start': {
-        kind: 'org.matrix.msc3381.poll.disclosed',
-        max_selections: 1,
-        question: { ...words(body), body, msgtype: 'm.text' },
-        answers: answerIds(q).map((id, i) => ({ id, ...words(options[i] ?? '') })),
-      },
-      'org.matrix.msc1767.text': toText([
-        { line: body },
-        ...options.map((option, i) => ({ said: `${i + 1}. ${option}` })),
-      ]),
-      'm.mentions': { user_ids: people },
-    },
-  };
+  const answers = Object.fromEntries(answerIds(q).map((id, i) => [id, options[i] ?? '']));
+  const listed = toText(options.map((option, i) => ({ said: `${i + 1}. ${option}` })));
+  return pollOf(question, answers, people, `${question}\n${listed}`);
 }

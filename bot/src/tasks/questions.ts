@@ -1,12 +1,12 @@
 /** What an agent asks its owner with options to choose from: a poll whose votes are words of the owner's, and let nothing run. */
-import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Logger } from 'pino';
 import { newNonce } from '../approval/tokens.ts';
 import type { Option } from '../approval/verdict.ts';
 import type { Database } from '../database.ts';
-import { pollEnd } from '../show/card.ts';
 import { answerIds, type Question, questionPoll } from '../show/choices.ts';
+import { pollEnd } from '../show/poll.ts';
 import type { Matrix, RoomId } from '../types.ts';
+import { saidFor } from './tasks.ts';
 
 /** `ends`: what its poll ends with, from when it was answered until that was said. */
 type Row = Question & {
@@ -67,9 +67,7 @@ export function createQuestions({ db, matrix, roomOf, titleOf, people, log }: Qu
   /** Under its nonce it is one poll, also after a crash; a reply to it finds the task by that id (room/replies.ts). */
   async function send(row: Row): Promise<void> {
     const { type, content } = questionPoll(row, titleOf(row.task), people());
-    const event = await matrix.post(row.room, type, content, {
-      txn: `task-${row.task}-${sha256(row.nonce).slice(0, 36)}`,
-    });
+    const event = await matrix.post(row.room, type, content, { txn: saidFor(row.task, row.nonce) });
     set.run(JSON.stringify({ event }), row.number);
   }
   async function end(row: Row): Promise<void> {

@@ -75,3 +75,6 @@ export function lineOf(t: Seen, several: boolean): string {
   ];
   return `${several && t.current ? '👉 ' : ''}${t.number} · ${t.title}: ${about.filter(Boolean).join(' · ')}`;
 }
+
+/** That a task's question waits. */
+export const asksLine = (title: string): string => `❓ ${title} · asks you something`;

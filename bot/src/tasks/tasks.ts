@@ -1,5 +1,6 @@
 /** Tasks: one conversation with the brain each, what each brain has yet to be told, and what it was told last. */
 import { randomUUID } from 'node:crypto';
+import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Database } from '../database.ts';
 import { oneLine } from '../show/visible.ts';
 
@@ -27,6 +28,14 @@ export const titleOf = ({ title, number }: Pick<Task, 'title' | 'number'>): stri
 /** What people call it where the room speaks with another task now, else ''. */
 export const titleBeside = (tasks: Pick<TaskStore, 'isCurrent'>, task: Task | undefined): string =>
   task && !tasks.isCurrent(task) ? titleOf(task) : '';
+/**
+ * The transaction id of what is said in the room for a task: by it a reply finds that task (room/replies.ts).
+ * @param of what it is: said again, also after a restart, it is the same message
+ */
+export const saidFor = (task: string, of: string = randomUUID()): string =>
+  `task-${task}-${sha256(of).slice(0, 36)}`;
+/** The task that what was sent under this transaction id is said for. */
+export const taskSaid = (txn: string): string | undefined => /^task-(.+)-[0-9a-f-]{36}$/.exec(txn)?.[1];
 /** What a task's brain has yet to be told: an action's outcome, or somebody's words. */
 export type Owed = { id: string; task: string; text: string; outcome: boolean };
 /** Somebody's words to a task: the event, who sent it (user and device), and how many characters of ours stood before them. */

@@ -5,7 +5,7 @@ import { changesText } from '../../gateway/outcome.ts';
 import { clock } from '../../show/action.ts';
 import { wishOf } from '../../show/kinds.ts';
 import { oneLine } from '../../show/visible.ts';
-import { lineOf } from '../../tasks/roster.ts';
+import { asksLine, lineOf } from '../../tasks/roster.ts';
 import { type Task, titleOf } from '../../tasks/tasks.ts';
 import { standsText } from '../progress.ts';
 import { type Command, type CommandContext, optional, rest, taskNumber, way } from './command.ts';
@@ -21,7 +21,7 @@ export function pendingText({ book, workspace, conversation }: CommandContext, t
       const until = clock(new Date(p.requestedAt + p.action.decide_within * 1000), new Date());
       return `#${p.number} ${wishOf(p.action.kind)} · ${standsText(p, book) || `waits for you until ${until}`}`;
     }),
-    ...asking.map((one) => `❓ ${titleOf(one)} · asks you something`),
+    ...asking.map((one) => asksLine(titleOf(one))),
   ].join('\n');
 }
 
