@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { checkout } from '../console/instance/paths.ts';
@@ -33,11 +33,23 @@ const longestFile = 600_000;
 /** For the process of each test file. */
 export const fileArguments = ['--import', join(checkout, 'test/harness/end.ts')];
 
+/** Each failure in short, by the file and the test's name: the whole of it stands far above. */
+const failures: string[] = [];
+const seconds = new Map<string, number>();
+
 async function runFiles(files: readonly string[], concurrency: number): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const stream = run({ files: [...files], concurrency, timeout: longestFile, execArgv: fileArguments });
   // The runner says its counts once a file, and once for all of them: that one names no file.
-  stream.on('test:summary', ({ file, counts: all }) => {
+  stream.on('test:fail', ({ file, name, details: { error } }) => {
+    const why =
+      error.cause instanceof Error ? (error.cause.stack ?? '') : String(error.cause ?? error.message);
+    failures.push(
+      `${relative(checkout, file ?? '')}: ${name}\n${why.slice(0, 1500).replaceAll(/^/gm, '  ')}`,
+    );
+  });
+  stream.on('test:summary', ({ file, counts: all, duration_ms }) => {
+    if (file !== undefined) seconds.set(relative(checkout, file), Math.round(duration_ms / 1000));
     if (file === undefined)
       Object.assign(counts, {
         passed: all.passed,
@@ -81,6 +93,10 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
   } finally {
     rmSync(kept, { recursive: true, force: true });
   }
+  const longest = [...seconds].sort(([, a], [, b]) => b - a).slice(0, 25);
+  if (named.length === 0)
+    process.stdout.write(`${longest.map(([file, s]) => `${s} s ${file}`).join('\n')}\n`);
+  if (failures.length > 0) process.stdout.write(`\n${failures.join('\n')}\n`);
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
   process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);
   if (total.passed + total.failed === 0) process.stderr.write('No test ran.\n');

@@ -37,8 +37,6 @@ after(async () => {
 });
 
 const faults = () => there.came.flatMap(({ family, fault }) => (fault ? [`${family}: ${fault}`] : []));
-const lastWords = (session: string) =>
-  stack.events.findLast((e) => e.type === 'text' && e.session === session && e.done);
 const begin = (name: string) =>
   stack.brain.createSession({ title: name, task: stack.gateway.open({ task: name, workspace: 'main' }) });
 
@@ -50,8 +48,7 @@ for (const family of all)
     await stack.turn(session, 'look');
     assert.deepEqual(faults(), []);
     assert.equal(there.came.length - from, 2);
-    const words = lastWords(session);
-    assert.equal(words?.type === 'text' && words.text, `done by ${family}`);
+    assert.equal(await stack.brain.last.words(session), `done by ${family}`);
     const spent = () => stack.events.findLast((e) => e.type === 'cost' && e.session === session);
     const all = { type: 'cost', session, dollars: 0.004, tokens: 2200 };
     await until('all of it is counted', () => isDeepStrictEqual(spent(), all));
@@ -64,8 +61,7 @@ test('one conversation goes on with one model after the other: what is of one is
     stack.models.choose('all', ownName(family));
     await stack.turn(session, 'look');
     assert.deepEqual(faults(), []);
-    const words = lastWords(session);
-    assert.equal(words?.type === 'text' && words.text, `done by ${family}`);
+    assert.equal(await stack.brain.last.words(session), `done by ${family}`);
   }
 });
 

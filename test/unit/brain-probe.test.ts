@@ -52,6 +52,7 @@ function scene(...told: ((session: string) => BrainEvent)[]) {
       for (const one of told) hear(one('s'));
     },
     abort: async (session: string) => void ended.push(session),
+    last: { words: async () => 'done', spent: async () => ({ dollars: 0, tokens: 2200 }) },
   } as unknown as Brain;
   const rungs = [{ id: 'm', context: 8192, output: 1024 }] as const;
   const models = createModels(openDatabase(':memory:'), [
@@ -71,6 +72,17 @@ test('a call of another tool ends the look at once: it would wait for somebody',
   assert.deepEqual([called, trouble, ended], ['bash', null, ['s']]);
   assert.match(probing('probe-model'), /only looks/);
   assert.equal(probing('task'), '');
+});
+
+test('its words and what it took are read once its turn is over, of which they may be told later', async () => {
+  const { probe } = scene(
+    (session) => ({ type: 'busy', session }),
+    (session) => ({ type: 'call', session, tool: 'todowrite', args: {} }),
+    (session) => ({ type: 'cost', session, dollars: 0, tokens: 1100 }),
+    (session) => ({ type: 'idle', session }),
+  );
+  const { seconds, ...looked } = await probe('model');
+  assert.deepEqual(looked, { called: 'todowrite', said: 'done', trouble: null, tokens: 2200, context: 8192 });
 });
 
 test('what stays silent is ended after a while, and that is said', async () => {

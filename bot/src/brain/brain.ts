@@ -1,6 +1,7 @@
 /** The brain, as the bot sees it: sessions that take text and tell events. Which agent is behind it shows nowhere. */
 import type { Hands } from '../gateway/server.ts';
 import type { Spent } from './costs.ts';
+import type { Last } from './last.ts';
 
 export type Todo = { text: string; state: 'pending' | 'in_progress' | 'completed' | 'cancelled' };
 
@@ -75,6 +76,8 @@ export type Brain = {
    * on. The text is words: none of it is a command to the brain, or names a file of its own.
    */
   prompt(session: string, text: string, pictures?: readonly Picture[]): Promise<void>;
+  /** What a session stands at once its turn is over. */
+  last: Last;
   /** Ends what the session does now. Its open calls at the gateway are taken back. */
   abort(session: string): Promise<void>;
   /** Calls back for every event from now on, in order; first with `up` where it is. */

@@ -5,14 +5,14 @@ import type { OpencodeClient, Session } from '@opencode-ai/sdk/v2';
 import type { Logger } from 'pino';
 import type { Acting, Brain, BrainEvent } from './brain.ts';
 import type { Spent } from './costs.ts';
-import { withoutThoughts } from './errors.ts';
+import { type Last, spentOf } from './last.ts';
 import { need } from './need.ts';
-import { sum } from './translate.ts';
 
 export type ForksOptions = {
   client: OpencodeClient;
   /** For a call that should take milliseconds. */
   soon(): { signal: AbortSignal };
+  last: Last;
   listeners: Set<(event: BrainEvent) => void>;
   /** A session's events are told from now on, as of this task's; or no longer. */
   know(session: string, task?: Acting): void;
@@ -46,7 +46,8 @@ const ends: Partial<Record<string, string>> = {
     'The model refuses more requests for now (quota or rate limit), and nothing was answered. Ask it again later.',
 };
 
-export function createForks({ client, soon, listeners, know, prompt, abort, log }: ForksOptions): Forks {
+export function createForks(o: ForksOptions): Forks {
+  const { client, soon, last, listeners, know, prompt, abort, log } = o;
   const sessions = new Set<string>();
   /** The titles of those under way. */
   const mine = new Set<string>();
@@ -63,12 +64,6 @@ export function createForks({ client, soon, listeners, know, prompt, abort, log 
       await remove(id).catch(failed(id));
       throw error;
     }
-  }
-  async function wordsOf(sessionID: string): Promise<string> {
-    const last = need('messages', await client.session.messages({ sessionID, limit: 1 }, soon())).at(-1);
-    if (last?.info.role !== 'assistant' || last.info.summary) return '';
-    const texts = last.parts.map((p) => (p.type === 'text' && !p.synthetic ? withoutThoughts(p.text) : ''));
-    return texts.filter(Boolean).join('\n\n').trim();
   }
   async function remove(sessionID: string): Promise<void> {
     await abort(sessionID).catch(() => {});
@@ -111,7 +106,7 @@ export function createForks({ client, soon, listeners, know, prompt, abort, log 
         if (signal.aborted) stopped();
         else await prompt(id, text);
         await over.promise;
-        return wordsOf(id);
+        return last.words(id);
       }
       sessions.add(id);
       know(id, task);
@@ -128,10 +123,7 @@ export function createForks({ client, soon, listeners, know, prompt, abort, log 
         signal.removeEventListener('abort', stopped);
         await abort(id).catch(() => {});
         // What its last step took may be told after its end.
-        await client.session
-          .get({ sessionID: id }, soon())
-          .then((now) => count(spentOf(need('its cost', now))))
-          .catch(failed(id));
+        await last.spent(id).then(count).catch(failed(id));
         await remove(id).catch(failed(id));
         know(id);
         sessions.delete(id);
@@ -150,5 +142,3 @@ export function createForks({ client, soon, listeners, know, prompt, abort, log 
     },
   };
 }
-
-const spentOf = ({ cost, tokens }: Session): Spent => ({ dollars: cost ?? 0, tokens: sum(tokens) });

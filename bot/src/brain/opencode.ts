@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Acting, Brain, BrainEvent, Picture } from './brain.ts';
 import { createForks } from './forks.ts';
 import { handsName, handsOf } from './hands.ts';
+import { createLast } from './last.ts';
 import type { Models } from './models.ts';
 import { need } from './need.ts';
 import { translator } from './translate.ts';
@@ -187,8 +188,9 @@ export function connectOpenCode({ url, password, models, log }: OpenCodeOptions)
     need('the message', sent, true);
   }
 
+  const last = createLast(client, soon);
   const forks = createForks({
-    ...{ client, soon, listeners, prompt, abort, log },
+    ...{ client, soon, last, listeners, prompt, abort, log },
     know(session, task) {
       if (!task) return void sessions.delete(session);
       sessions.set(session, task);
@@ -212,6 +214,7 @@ export function connectOpenCode({ url, password, models, log }: OpenCodeOptions)
       if (up) void catchUp();
     },
     aside: forks.ask,
+    last,
     prompt,
     abort,
     refusal: () => refusal,

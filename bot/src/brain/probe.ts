@@ -45,8 +45,6 @@ export function createProbe(
     looks.set(session, (e) => {
       if (e.type === 'busy') begun = true;
       if (e.type === 'call') probed.called = e.tool;
-      if (e.type === 'text') probed.said = e.text;
-      if (e.type === 'cost') probed.tokens = e.tokens;
       if (e.type === 'error') probed.trouble ??= { code: e.code, message: e.message };
       if (e.type === 'learned') probed.trouble ??= { code: 'learned', message: e.message };
       const another = e.type === 'call' && e.tool !== 'todowrite';
@@ -63,6 +61,12 @@ export function createProbe(
     } finally {
       await brain.abort(session).catch(() => {});
       looks.delete(session);
+    }
+    try {
+      probed.said = await brain.last.words(session);
+      probed.tokens = (await brain.last.spent(session)).tokens;
+    } catch (error) {
+      if (!probed.trouble) throw error;
     }
     return { ...probed, seconds: Math.round((Date.now() - from) / 1000) };
   };
