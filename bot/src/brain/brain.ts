@@ -1,7 +1,6 @@
 /** The brain, as the bot sees it: sessions that take text and tell events. Which agent is behind it shows nowhere. */
 import type { Hands } from '../gateway/server.ts';
 import type { Spent } from './costs.ts';
-import type { Last } from './last.ts';
 
 export type Todo = { text: string; state: 'pending' | 'in_progress' | 'completed' | 'cancelled' };
 
@@ -47,6 +46,14 @@ export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/
 
 /** What a task's conversation acts by, and what the sandbox that it acts in has, in words. */
 export type Acting = Hands & { sandbox?: string };
+
+/** What a conversation stands at, read anew: a turn's end may be told before its last words and what they took. */
+export type Last = {
+  /** The words of its last message, or '' where that is not the agent's. */
+  words(session: string): Promise<string>;
+  /** All that it took since it began. */
+  spent(session: string): Promise<Spent>;
+};
 
 export type Brain = {
   /** Starts a conversation whose only hands are this task's. Returns its id, which outlives the brain's process. */

@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpencodeClient, Session } from '@opencode-ai/sdk/v2';
 import type { Logger } from 'pino';
-import type { Acting, Brain, BrainEvent } from './brain.ts';
+import type { Acting, Brain, BrainEvent, Last } from './brain.ts';
 import type { Spent } from './costs.ts';
-import { type Last, spentOf } from './last.ts';
+import { spentOf } from './last.ts';
 import { need } from './need.ts';
 
 export type ForksOptions = {

@@ -1,16 +1,10 @@
 /** What a conversation stands at, read from OpenCode: it may tell a turn's end before its last words and what they took. */
 import type { OpencodeClient, Session } from '@opencode-ai/sdk/v2';
+import type { Last } from './brain.ts';
 import type { Spent } from './costs.ts';
 import { withoutThoughts } from './errors.ts';
 import { need } from './need.ts';
 import { sum } from './translate.ts';
-
-export type Last = {
-  /** The words of its last message, or '' where that is not the agent's. */
-  words(session: string): Promise<string>;
-  /** All that it took since it began. */
-  spent(session: string): Promise<Spent>;
-};
 
 /** @param soon for a call that should take milliseconds */
 export const createLast = (client: OpencodeClient, soon: () => { signal: AbortSignal }): Last => ({
