@@ -32,6 +32,7 @@ const uids: Record<Service, number> = {
   executor: 0,
   brain: 10003,
   model: 10005,
+  transcription: 10005,
 };
 /** What is mounted where; everything else a container sees is its image, which it cannot write. */
 const mounts: Record<Service, readonly string[]> = {
@@ -41,6 +42,7 @@ const mounts: Record<Service, readonly string[]> = {
   executor: ['bind /var/run/docker.sock rw', 'executor_config /run/pocketcoder ro'],
   brain: ['brain_config /run/pocketcoder ro', 'brain_data /data rw'],
   model: ['model_config /run/pocketcoder ro'],
+  transcription: ['transcription_config /run/pocketcoder ro'],
 };
 
 for (const service of services)
