@@ -15,7 +15,7 @@ export const services = [
   'model',
   'transcription',
 ] as const;
-const transcription = { url: 'http://host.docker.internal:9/v1', name: 'none' };
+const transcription = { url: 'http://host.docker.internal:9/v1', name: 'none', key: 'test-voice-key' };
 export type Service = (typeof services)[number];
 
 export type Scene = {
