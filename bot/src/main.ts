@@ -71,12 +71,14 @@ async function resume({
   outcomes,
   questions,
   sentFiles,
+  dictation,
   tour,
 }: Parts): Promise<void> {
   sentFiles.resume(); // while the pages of what is over are still there
   await desk.resume();
   await outcomes.catchUp();
   questions.resume();
+  dictation.resume();
   tour.resume();
   if (!savedIn(stateDir)) return;
   await tellRestored(matrix, book.rooms().values(), chain.head());

@@ -23,6 +23,7 @@ import { tokensFrom } from './gateway/hold.ts';
 import { createGateway } from './gateway/server.ts';
 import { createHealth } from './health.ts';
 import { createBoard } from './room/board.ts';
+import { createDictation } from './room/dictation.ts';
 import { createWatch } from './room/guard.ts';
 import { listStore } from './room/lists.ts';
 import { createOutages } from './room/outages.ts';
@@ -154,6 +155,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     },
   });
   const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
+  const dictation = createDictation({ transcription: c.transcription, db, matrix, log });
   const outages = createOutages({
     ...{ db, matrix, log },
     rooms: () => (book.enrolled().length === 0 ? [] : ([...book.rooms().values()] as RoomId[])),
@@ -171,6 +173,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
+    dictation,
     ...{ health: health.lines, repository, models, costs, show: outcomes.show, board },
   });
   const watch = createWatch(relay, troubles, log);
@@ -193,6 +196,6 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       conversation,
       outcomes,
     },
-    ...{ sentFiles, tour, relay, watch, workspaces, outages, board, health, probe },
+    ...{ sentFiles, dictation, tour, relay, watch, workspaces, outages, board, health, probe },
   };
 }

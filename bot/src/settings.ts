@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Caps } from './brain/costs.ts';
 import type { Model } from './brain/models.ts';
+import type { Transcription } from './room/dictation.ts';
 import type { UserId } from './types.ts';
 
 export type Configuration = {
@@ -16,6 +17,8 @@ export type Configuration = {
   spend?: Caps;
   /** `host` is what to listen on: a name that only the brain's network has. */
   gateway: { host: string; port: number; url: string };
+  /** Where voice messages are written down; absent where they are not. */
+  transcription?: Transcription;
   /** Whether leases of the network can be opened; absent in what an older set-up wrote, which has no image for them. */
   network?: boolean;
   /** The file that says which secret is for which host: names alone, as the operator has them now. */

@@ -22,6 +22,9 @@ export type ModelChoice = {
   /** Money for a million tokens. */
   price?: { input: number; output: number };
 };
+/** What writes down voice messages, in OpenAI's form: its address, version included, and the model there. */
+export type TranscriptionChoice = Pick<ModelChoice, 'name' | 'url' | 'ca' | 'key'> & { url: string };
+
 /** Models by the names that the owner gave them: the first is the one that tasks begin with. */
 export type Models = Readonly<Record<string, ModelChoice>>;
 
@@ -115,5 +118,10 @@ export function renderModel(model: ModelChoice): ProxyOptions {
   const routes = [`GET ${list.path.split('?')[0]}`, ...calls(model.name).map((path) => `POST ${path}`)];
   return { upstream: model.url ?? url, routes, secret: { placeholder, key: model.key ?? '' } };
 }
+
+/** The same of the endpoint that writes down voice messages. */
+export const renderTranscription = ({ url, key = '' }: TranscriptionChoice): ProxyOptions => ({
+  ...{ upstream: url, routes: ['POST /audio/transcriptions'], secret: { placeholder, key } },
+});
 
 const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');

@@ -1,11 +1,13 @@
 /** What each service is told: one file per service, made from settings and state. */
 import { resolve } from 'node:path';
+import { placeholder } from '../../config/brain/families.ts';
 import {
-  type ModelChoice,
   type Models,
   renderModel,
   renderOpencode,
+  renderTranscription,
   rungsOf,
+  type TranscriptionChoice,
 } from '../../config/brain/render.ts';
 import type { ProxyFile, ProxyOptions, Ways } from '../../config/proxy/proxy.ts';
 import type { Instance } from '../instance/instance.ts';
@@ -46,6 +48,7 @@ export const servicesOf = ({ settings, state }: Instance): string[] => [
   ...['ledger', 'bot', 'executor'],
   ...(state.reach?.listen ? ['entrance'] : []),
   ...(modelsOf(settings) ? ['brain', 'model'] : []),
+  ...(settings.transcription ? ['transcription'] : []),
 ];
 
 /** The ports of this machine that services take; `setting` is what sets it, below `ports`. */
@@ -83,9 +86,9 @@ function homeserverYaml(instance: Instance): string {
 export type Sandbox = { image: string; tools: string };
 
 /** The way to a model: by the machine's proxies, but to the machine itself; believing an authority that the settings name. */
-const wayTo = (model: ModelChoice, home: string): ProxyOptions => ({
-  ...renderModel(model),
-  ...(model.ca && { ca: String(pemAt(resolve(home, model.ca), 'model.ca')) }),
+const wayTo = (way: ProxyOptions, ca: string | undefined, home: string, setting: string): ProxyOptions => ({
+  ...way,
+  ...(ca && { ca: String(pemAt(resolve(home, ca), `${setting}.ca`)) }),
   proxies: { ...proxies(), no_proxy: `host.docker.internal,${proxies()['no_proxy'] ?? ''}` },
 });
 
@@ -121,6 +124,7 @@ export function serviceFiles(
 ): ServiceFile[] {
   const { settings, state, home } = instance;
   const { passwords } = state;
+  const { transcription } = settings;
   const models = modelsOf(settings);
   const of = (what: (sandbox: Sandbox) => string) =>
     Object.fromEntries(Array.from(sandboxes, ([workspace, sandbox]) => [workspace, what(sandbox)]));
@@ -139,6 +143,9 @@ export function serviceFiles(
     },
     owner: ownerOf(instance),
     brain: models ? { url: 'http://brain:4096', password: passwords.brain, models: forBot(models) } : null,
+    ...(transcription && {
+      transcription: { url: 'http://transcription-proxy:8082', model: transcription.name, placeholder },
+    }),
     ...(settings.spend && { spend: settings.spend }),
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     network: egressImage !== undefined,
@@ -176,8 +183,10 @@ export function serviceFiles(
     return { service, name: 'proxy.json', uid: 10005, content: JSON.stringify(file) };
   };
   const ways = Object.entries(models ?? {}).map(
-    ([name, model]) => [name, believing(wayTo(model, home))] as const,
+    ([name, model]) => [name, believing(wayTo(renderModel(model), model.ca, home, 'model'))] as const,
   );
+  const wayToWriter = (choice: TranscriptionChoice) =>
+    believing(wayTo(renderTranscription(choice), choice.ca, home, 'transcription'));
   const { homeserver } = settings;
   const { reach, server_name } = state;
   const caddyfile =
@@ -191,6 +200,9 @@ export function serviceFiles(
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
     ...(models ? files('brain', 10003, renderOpencode(models, passwords.brain)) : []),
+    ...(transcription
+      ? [proxy('transcription', 'transcription-proxy', 8082, wayToWriter(transcription))]
+      : []),
     ...(models ? [proxy('model', 'model-proxy', 8081, { ways: Object.fromEntries(ways) })] : []),
   ];
 }

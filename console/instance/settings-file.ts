@@ -5,7 +5,12 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { Caps } from '../../bot/src/brain/costs.ts';
 import { isTimezone } from '../../bot/src/settings.ts';
-import { faultOf, type ModelChoice, type Models } from '../../config/brain/render.ts';
+import {
+  faultOf,
+  type ModelChoice,
+  type Models,
+  type TranscriptionChoice,
+} from '../../config/brain/render.ts';
 import { policyFault } from '../../ledger/rules/policy.cjs';
 import { fault } from '../fault.ts';
 import { checkout } from './paths.ts';
@@ -33,6 +38,8 @@ export type Settings = {
   /** One model, or several by names of the owner's. */
   model?: ModelChoice;
   models?: Models;
+  /** What writes down voice messages. */
+  transcription?: TranscriptionChoice;
   /** What tasks may cost. */
   spend?: Caps;
   approvals?: Approvals;
@@ -60,6 +67,7 @@ export const settingOf = ({ model }: Settings, name: string): string => (model ?
 /** Whether the file has something in it that other users of the machine must not read. */
 export const holdsSecret = (settings: Settings): boolean =>
   Boolean(settings.homeserver?.password) ||
+  settings.transcription?.key !== undefined ||
   Object.values(modelsOf(settings) ?? {}).some(({ key }) => key !== undefined);
 
 /** The path of a key, and what is wrong with it for a person. */
@@ -83,7 +91,7 @@ function explain({ instancePath, keyword, params, message, data }: ErrorObject):
 
 /** What no schema says. */
 function* contradictions(settings: Settings): Generator<Wrong> {
-  const { timezone, approvals, model, spend, reach, homeserver } = settings;
+  const { timezone, approvals, model, transcription, spend, reach, homeserver } = settings;
   if (timezone !== undefined && !isTimezone(timezone))
     yield [
       ['timezone'],
@@ -103,13 +111,10 @@ function* contradictions(settings: Settings): Generator<Wrong> {
         ['spend', money],
         `spend.${money} is money, and ${setting} has no price: give it one, or set spend.${money}_tokens`,
       ];
-    if (one.url && isLoopback(one.url))
-      yield [
-        [...setting.split('.'), 'url'],
-        `${one.url} is no address that containers reach: to them, localhost is themselves. This machine is host.docker.internal ` +
-          'to the model proxy, and the model has to listen there too, not on its loopback alone (docs/models.md)',
-      ];
+    if (one.url && isLoopback(one.url)) yield [[...setting.split('.'), 'url'], unreached(one.url)];
   }
+  if (transcription && isLoopback(transcription.url))
+    yield [['transcription', 'url'], unreached(transcription.url)];
   if (reach && homeserver)
     yield [
       ['reach'],
@@ -137,6 +142,10 @@ function* contradictions(settings: Settings): Generator<Wrong> {
       `${url} is no address that containers reach as well: to them, localhost is themselves. Give a name or an address of the network`,
     ];
 }
+
+const unreached = (url: string): string =>
+  `${url} is no address that containers reach: to them, localhost is themselves. This machine is host.docker.internal ` +
+  'to the model proxy, and the model has to listen there too, not on its loopback alone (docs/models.md)';
 
 /** Whether containers cannot reach this address: it is none, or stands for whoever asks. */
 const isLoopback = (url: string): boolean =>

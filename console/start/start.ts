@@ -48,7 +48,7 @@ async function checkPorts(engine: Engine, instance: Instance): Promise<void> {
 
 /** What image a service is made of. */
 const partOf = (service: string): Part =>
-  ['homeserver-proxy', 'model'].includes(service) ? 'proxy' : (service as Part);
+  ['homeserver-proxy', 'model', 'transcription'].includes(service) ? 'proxy' : (service as Part);
 
 type Images = { parts: Map<Part, string>; sandboxes: Map<string, Sandbox> };
 

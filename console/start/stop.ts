@@ -24,7 +24,7 @@ export async function stop(instance: Instance, report: Report): Promise<void> {
     const engine = findEngine();
     const compose = await findCompose(engine, instance.home);
     // Those of an earlier start as well.
-    const all = ['homeserver', 'homeserver-proxy', 'entrance', 'brain', 'model'];
+    const all = ['homeserver', 'homeserver-proxy', 'entrance', 'brain', 'model', 'transcription'];
     await compose([...all.flatMap((profile) => ['--profile', profile]), 'stop'], silent);
     await stopTasks(engine.docker, instance.state.project);
     if (instance.state.reach?.way === 'tailnet') await unserve();

@@ -35,6 +35,11 @@ after(async () => {
   await rig?.stop();
 });
 
+/** A client sends anew what it has no answer to; where the server has it after all, it was sent. */
+function thereAlready(error: unknown): void {
+  if ((error as { errcode?: string }).errcode !== 'M_DUPLICATE_ANNOTATION') throw error;
+}
+
 /** What people and other bots take for a yes. */
 const yes = ['✅', '👍', '👌', '💯', '🆗', 'yes', 'approve', ''];
 const forgedTap = (card: string, key: string) =>
@@ -221,7 +226,7 @@ test('attack-02 of every kind of action there is: taps and votes by the server, 
     await sendBare(rig, rig.phone.token, pollResponse, said);
     await sendBare(rig, rig.phone.token, 'm.reaction', reaction(card.id, emoji));
     await fresh.send(pollResponse, said);
-    await fresh.tap(card.id, '👌');
+    await fresh.tap(card.id, '👌').catch(thereAlready);
   }
   /** What is said after all of that comes after it. */
   const handled = () => hears(rig.phone, '!pending', 'thaw');

@@ -270,6 +270,12 @@ const rows: readonly Row[] = [
     'a vote on a question is words to its task: it is parsed as nothing, and an enrolled device alone gives it',
     'tested',
   ],
+  [
+    68,
+    'a voice message that says a command or a yes, or a transcription endpoint that writes down another thing',
+    'what is written down is shown below the message and is words to the agent, parsed as nothing; an enrolled device alone is heard',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

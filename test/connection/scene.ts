@@ -5,8 +5,17 @@ import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Phone } from '../phone/types.ts';
 
-/** All services of an instance with a brain. */
-export const services = ['homeserver', 'ledger', 'bot', 'executor', 'brain', 'model'] as const;
+/** All services of an instance with a brain, and with an endpoint that writes down voice messages: of that the way alone is there. */
+export const services = [
+  'homeserver',
+  'ledger',
+  'bot',
+  'executor',
+  'brain',
+  'model',
+  'transcription',
+] as const;
+const transcription = { url: 'http://host.docker.internal:9/v1', name: 'none', key: 'test-voice-key' };
 export type Service = (typeof services)[number];
 
 export type Scene = {
@@ -24,7 +33,7 @@ const script = 'echo "$((6 * 7)) from uid $(id -u)"';
 /** Starts it, pairs a phone, lets the scripted model ask for a script, approves it on the phone and waits for its output. */
 export async function startScene(): Promise<Scene> {
   const scripts = { [words]: [{ call: { tool: 'bash', args: { script } } }, { say: 'That was it.' }] };
-  const instance = await startInstance({ model: 'scripted', scripts });
+  const instance = await startInstance({ model: 'scripted', scripts, overrides: { transcription } });
   let phone: Phone | undefined;
   try {
     const { address, home, owner, project } = instance;

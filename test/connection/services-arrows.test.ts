@@ -90,7 +90,7 @@ for (const service of services)
     assert.equal(open.includes(`127.0.0.1:${ports[service]}`), loopback.includes(service), 'itself');
   });
 
-test('the world and its names are open to homeserver and model proxy alone', async (t) => {
+test('the world and its names are open to homeserver and proxies alone', async (t) => {
   const name = 'deb.debian.org'; // what images are made from is reachable, or there would be none
   const world = await lookup(name, { family: 4 }).then(
     ({ address }) => address,
@@ -111,7 +111,12 @@ test('the world and its names are open to homeserver and model proxy alone', asy
 test('each service knows the names of its own networks only', async () => {
   await Promise.all(
     services.map(async (service) => {
-      const all = [...services.filter((other) => other !== service), 'gateway', 'model-proxy'];
+      const all = [
+        ...services.filter((other) => other !== service),
+        'gateway',
+        'model-proxy',
+        'transcription-proxy',
+      ];
       assert.deepEqual(await known(scene.containers[service], all), names[service], service);
     }),
   );

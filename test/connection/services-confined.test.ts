@@ -32,6 +32,7 @@ const uids: Record<Service, number> = {
   executor: 0,
   brain: 10003,
   model: 10005,
+  transcription: 10005,
 };
 /** What is mounted where; everything else a container sees is its image, which it cannot write. */
 const mounts: Record<Service, readonly string[]> = {
@@ -41,6 +42,7 @@ const mounts: Record<Service, readonly string[]> = {
   executor: ['bind /var/run/docker.sock rw', 'executor_config /run/pocketcoder ro'],
   brain: ['brain_config /run/pocketcoder ro', 'brain_data /data rw'],
   model: ['model_config /run/pocketcoder ro'],
+  transcription: ['transcription_config /run/pocketcoder ro'],
 };
 
 for (const service of services)
@@ -163,7 +165,7 @@ test('attack-44: no password or key is in an inspect, a log or a process list of
   ]) {
     const { out, err } = await scene.instance.run(args);
     assert.deepEqual(leaks(out + err), [], args.join(' '));
-    assert.ok(!(out + err).includes('test-key') && out.includes('bot'), args.join(' '));
+    assert.ok(!/test-(voice-)?key/.test(out + err) && out.includes('bot'), args.join(' '));
   }
   const logs = await docker.getContainer(scene.containers.bot).logs({ stdout: true, follow: false });
   assert.match(String(logs), /"ready"/); // there was something to leak in
@@ -171,7 +173,9 @@ test('attack-44: no password or key is in an inspect, a log or a process list of
 
 test('attack-44: the task’s container and the brain hold no secret but the brain’s own password', async () => {
   const names = new Map(
-    [...secrets(), ['model.key', 'test-key']].map(([name = '', text = '']) => [text, name]),
+    [...secrets(), ['model.key', 'test-key'], ['transcription.key', 'test-voice-key']].map(
+      ([name = '', text = '']) => [text, name],
+    ),
   );
   const patterns = [...names.keys()].flatMap((secret) => ['-e', secret]);
   const found = async (container: string, ...roots: string[]) => {
@@ -179,9 +183,15 @@ test('attack-44: the task’s container and the brain hold no secret but the bra
     const { out } = await bash(container, script, ...patterns, ...roots);
     return out.split('\n').map((secret) => names.get(secret) ?? secret);
   };
-  const { task, brain, model } = scene.containers;
+  const { task, brain, bot, model, transcription } = scene.containers;
   const roots = ['/workspace', '/var/lib/task', '/home', '/tmp', '/run', '/etc'];
   assert.deepEqual(await found(task, ...roots), ['']);
   assert.deepEqual(await found(brain, '/data', '/run', '/tmp', '/etc'), ['passwords.brain']);
-  assert.deepEqual(await found(model, '/run', '/tmp'), ['model.key']); // the twin: where the key has to be
+  // The twins: where the keys have to be.
+  assert.deepEqual(await found(model, '/run', '/tmp'), ['model.key']);
+  assert.deepEqual(await found(transcription, '/run', '/tmp'), ['transcription.key']);
+  const keys = (await found(bot, '/run', '/tmp', '/var/lib/pocketcoder')).filter((one) =>
+    one.endsWith('.key'),
+  );
+  assert.deepEqual(keys, [], 'the bot has neither');
 });

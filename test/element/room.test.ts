@@ -1,5 +1,7 @@
 /** A day with a paired phone, on one composed instance with a scripted model. */
 import { after, before } from 'node:test';
+import { bridgeAddress } from '../harness/instance.ts';
+import { startTranscriber, type Transcriber, writerSettings } from '../harness/transcriber.ts';
 import { closeStage, openStage, type Stage } from './stage.ts';
 import { absence } from './stories/absence.ts';
 import { answers } from './stories/answers.ts';
@@ -10,10 +12,16 @@ import { threads } from './stories/threads.ts';
 import { missing } from './story.ts';
 
 let stage: Stage;
+let writer: Transcriber;
 before(async () => {
-  if (!missing) stage = await openStage();
+  if (missing) return;
+  writer = await startTranscriber({ host: await bridgeAddress() });
+  stage = await openStage({ overrides: { transcription: writerSettings(writer) } });
 });
-after(() => closeStage(stage));
+after(async () => {
+  await closeStage(stage);
+  await writer?.stop();
+});
 
 const on = (): Stage => stage;
 answers(on);

@@ -1,5 +1,6 @@
 /** An instance with a scripted model and a paired phone, on which stories are played one after the other. */
 import { findEngine } from '../../console/engine/engine.ts';
+import type { Settings } from '../../console/instance/settings-file.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import type { Scripts } from '../harness/model.ts';
@@ -27,8 +28,14 @@ export const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'su
 export const refused = ['requested', 'posted', 'denied'];
 
 /** @param scripts of the model, for what is said with their phrases */
-export async function openStage({ scripts = {} }: { scripts?: Scripts } = {}): Promise<Stage> {
-  const instance = await startInstance({ model: 'scripted', scripts });
+export async function openStage({
+  scripts = {},
+  overrides = {},
+}: {
+  scripts?: Scripts;
+  overrides?: Partial<Settings>;
+} = {}): Promise<Stage> {
+  const instance = await startInstance({ model: 'scripted', scripts, overrides });
   const { user, password } = instance.owner;
   const phone = await openPhone(path, { homeserver: instance.address, user, password });
   await phone.join(instance.room);

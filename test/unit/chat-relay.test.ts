@@ -64,6 +64,7 @@ function scene() {
       troubles,
       tour,
       sentFiles: {} as never,
+      dictation: {} as never,
       health: () => [],
       ...{ repository: () => assert.fail(), show: () => assert.fail(), board },
       log,

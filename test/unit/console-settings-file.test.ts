@@ -81,6 +81,12 @@ const wrong: [string, string, RegExp][] = [
     ],
   ),
   [
+    'a transcription on this machine’s loopback',
+    'transcription:\n  name: whisper-1\n  url: http://localhost:8000/v1\n',
+    /line 3: http:\/\/localhost:8000\/v1 is no address that containers reach.*host\.docker\.internal/,
+  ],
+  ['a transcription nowhere', 'transcription: { name: whisper-1 }\n', /line 1: transcription .*'url'/],
+  [
     'one model and several',
     'model: { provider: ollama, name: m }\nmodels: { a: { provider: ollama, name: m } }\n',
     /line 1: .*move this one below models/,

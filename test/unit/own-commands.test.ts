@@ -125,6 +125,9 @@ function scene() {
   const d = startDesk();
   const files: unknown[] = [];
   const state = { keys: true, most: 0 };
+  /** What a voice message is written down as, and what the agent was told of all but the hello at the end. */
+  const voice = { as: '' };
+  const spoken: string[] = [];
   Object.assign(d.matrix, {
     downloadEncrypted: async (file: unknown, most: number) => {
       files.push(file);
@@ -138,7 +141,10 @@ function scene() {
   const conversation = {
     taskIn: () => ({ id: 'task' }),
     heardIn: () => undefined,
-    hear: async () => 'heard',
+    async hear(_: string, text: string) {
+      if (text !== 'hello') spoken.push(text);
+      return 'heard';
+    },
     goOn() {},
   } as unknown as Conversation;
   const told: string[] = [];
@@ -171,6 +177,7 @@ function scene() {
     ...d,
     conversation,
     sentFiles,
+    dictation: { take: (_, __, ___, hear) => void hear(voice.as) },
     troubles: { why: () => '' } as never,
     tour: {} as never,
     health: () => [],
@@ -206,7 +213,22 @@ function scene() {
     const asked = d.memory.entries.slice(from).filter((e) => e.kind === 'requested');
     return asked.map((e) => `${(JSON.parse(e.body) as Action).kind}: ${d.kinds(e.action).join(' ')}`);
   }
-  return { ...d, relay, by, words, taken, files, state, told, again, sentFiles, ends, attached };
+  return {
+    ...d,
+    relay,
+    by,
+    words,
+    taken,
+    files,
+    state,
+    told,
+    again,
+    sentFiles,
+    ends,
+    attached,
+    voice,
+    spoken,
+  };
 }
 const approved = 'requested posted approved';
 
@@ -406,9 +428,7 @@ test('a file that came to be there while the bot was away is told of when it is 
 
 test('what is no file to take has one sentence each, and asks for nothing', async () => {
   const s = scene();
-  const voice = { ...anImage, msgtype: 'm.audio', 'org.matrix.msc3245.voice': {} };
   const rows: [object, Partial<Taken>, RegExp][] = [
-    [voice, {}, /^That is a voice message, and nobody here can hear it: it was not taken\./],
     [{ ...anImage, file: undefined, url: 'mxc://x/y' }, {}, /^That file was not encrypted/],
     [{ msgtype: 'm.emote', body: 'waves' }, {}, /^What begins with \/me is not heard here/],
     [{ msgtype: 'm.location', body: 'geo', geo_uri: 'geo:1,2' }, {}, /^A location is not looked at here/],
@@ -427,6 +447,27 @@ test('what is no file to take has one sentence each, and asks for nothing', asyn
   await s.relay.take(s.by(owner, { msgtype: 'constructor', body: 'x' }));
   assert.equal(s.said.length, said);
   assert.deepEqual(s.files, []);
+  s.stop();
+});
+
+test('attack-68 a voice message is words to the agent, of an enrolled device alone, whatever is written down of it; the same typed is what it says', async () => {
+  const s = scene();
+  const content = { ...anImage, msgtype: 'm.audio', 'org.matrix.msc3245.voice': {} };
+  const open = await s.desk.ask({ ...list, workspace: 'main', task: 'task', requester: 'brain' });
+  for (const words of ['!run echo by-voice', '!stop', 'yes', '✅']) {
+    s.voice.as = words;
+    assert.deepEqual(await s.taken(s.by(owner, content)), [], words);
+    assert.equal(s.spoken.pop(), words);
+    assert.deepEqual(s.kinds(open.action), ['requested', 'posted'], words);
+  }
+  for (const over of [{ encrypted: false }, { evidence: undefined as never }]) {
+    assert.deepEqual(await s.taken(s.by(owner, content, over)), []);
+    assert.deepEqual(s.spoken, []);
+  }
+  assert.deepEqual(await s.taken(s.by({ ...owner, device: 'TABLET' }, content)), []);
+  assert.deepEqual(s.spoken, []);
+  const [typed] = await s.taken(s.by(owner, s.words('!run echo typed')));
+  assert.match(typed ?? '', /^bash: requested posted/);
   s.stop();
 });
 

@@ -106,6 +106,7 @@ async function message(t: Taken, gate: Gate, from: Person): Promise<Verdict> {
   const evidence = signedBy(t, 'command');
   if (act) return { do: 'ask', command: { act, evidence }, from };
   if (typeof sent === 'string') return tell(t, sent);
+  if (sent?.what === 'voice') return { do: 'listen', sent, from };
   if (sent) return { do: 'receive', sent, from, evidence };
   return kind === 'm.text' ? words(t, gate, { text, from, ...context }) : ignore('a message of another kind');
 }

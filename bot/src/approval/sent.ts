@@ -5,7 +5,7 @@ import { isBlank, type Said, saidIn } from './said.ts';
 
 /** A file from an enrolled device: where it is to go, its size as stated, where it lies and how it is opened, and the words that came with it. */
 export type Sent = Pick<Said, 'quote' | 'replyTo' | 'thread'> & {
-  what: 'file' | 'picture' | 'video' | 'sound';
+  what: 'file' | 'picture' | 'video' | 'sound' | 'voice';
   /** Below the workspace's root. */
   path: string;
   size: number;
@@ -56,13 +56,13 @@ export function sentIn(content: Content): Sent | string | undefined {
   const filename = textOf(content['filename']);
   const what = Object.hasOwn(kinds, msgtype) ? kinds[msgtype] : undefined;
   if (!what) return unheardOf(msgtype);
-  if ('org.matrix.msc3245.voice' in content || 'm.voice' in content)
-    return 'That is a voice message, and nobody here can hear it: it was not taken. Say it in words.';
   if (!isObject(file))
     return 'That file was not encrypted, so nobody can tell whose it is: it was not taken. Send it again.';
   const size = isObject(info) ? Number(info['size']) || 0 : 0;
+  const isVoice = what === 'sound' && ('org.matrix.msc3245.voice' in content || 'm.voice' in content);
   const { text, quote, replyTo, thread } = saidIn(content);
   const words = filename && body !== filename && !isBlank(text) ? text.trim() : '';
   const context = { quote, replyTo, thread };
-  return { what, path: `uploads/${safeName(filename || text)}`, size, file, words, ...context };
+  const path = `uploads/${safeName(filename || text)}`;
+  return { what: isVoice ? 'voice' : what, path, size, file, words, ...context };
 }

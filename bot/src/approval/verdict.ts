@@ -43,6 +43,7 @@ export type Verdict =
   | { do: 'choose'; option: Option; from: Person }
   | { do: 'ask'; command: Command; from: Person }
   | Received
+  | Spoken
   | { do: 'ignore'; why: string };
 export type Approval = Extract<Verdict, { do: 'approve' }>;
 /** `refused`: the code with which the ledger did not take the approval, or ''. */
@@ -65,6 +66,12 @@ export type Heard = {
 };
 /** A file from an enrolled device, which decides that it is added. */
 export type Received = { do: 'receive'; sent: Sent; from: Person; evidence: Evidence };
+
+/**
+ * A voice message from an enrolled device: what is written down of it is words to an agent, and nothing else whatever they are.
+ * It goes by no evidence, so that nothing can be decided by it.
+ */
+export type Spoken = { do: 'listen'; sent: Sent; from: Person };
 
 export type Gate = {
   /** The bot's own account, and what is known of keys at this moment. */

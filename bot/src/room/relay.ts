@@ -10,7 +10,7 @@ import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Card, CardStore } from '../approval/store.ts';
-import type { Heard, Judged, Received } from '../approval/verdict.ts';
+import type { Heard, Judged, Received, Spoken } from '../approval/verdict.ts';
 import type { Book } from '../approval/view.ts';
 import { onlyThat } from '../approval/words.ts';
 import type { Attention } from '../desk/attention.ts';
@@ -33,6 +33,7 @@ import { aimOf } from './aim.ts';
 import type { Board } from './board.ts';
 import type { CommandContext } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
+import type { Dictation } from './dictation.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { noticer } from './ignored.ts';
 import { type RepliedTo, repliedTo } from './replies.ts';
@@ -51,6 +52,7 @@ export type RelayOptions = {
   troubles: Troubles;
   tour: Tour;
   sentFiles: SentFiles;
+  dictation: Pick<Dictation, 'take'>;
   health(workspace: string): string[];
   repository: CommandContext['repository'];
   models: CommandContext['models'];
@@ -126,7 +128,7 @@ export function createRelay(o: RelayOptions): Relay {
   async function hear(
     t: Taken,
     workspace: string,
-    v: Heard | Received | Asks,
+    v: Heard | Received | Spoken | Asks,
     withMark: WithMark,
   ): Promise<void> {
     const { ledger, attention, health, tour } = o;
@@ -146,19 +148,23 @@ export function createRelay(o: RelayOptions): Relay {
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
     // Before words count as taken they are with the conversation, so what they reply to is looked up here.
-    const words = v.do === 'receive' ? v.sent : v;
+    const words = v.do === 'receive' || v.do === 'listen' ? v.sent : v;
     if (!('command' in words)) replied = await repliedTo(o, room, words);
     if (v.do === 'receive') conversation.goOn(task().id);
-    async function answer(): Promise<string> {
+    const told = (words: string): Promise<string> => {
+      const context = { ...replied, task: task(), event: wire.event_id, by: senderOf(t) };
+      return conversation.hear(workspace, words, context);
+    };
+    if (v.do === 'listen') return void withMark(() => o.dictation.take(room, wire.event_id, v.sent, told));
+    const answer = async (): Promise<string> => {
       if (v.do === 'receive') return o.sentFiles.receive(v, replied.line, parts);
       if (v.do === 'hear' && text.startsWith('!')) return runCommand(text, parts);
-      const context = { ...replied, task: task(), event: wire.event_id, by: senderOf(t) };
-      if (v.do === 'hear') return conversation.hear(workspace, text, context);
+      if (v.do === 'hear') return told(text);
       const { act } = v.command;
       const asked = { ...act, workspace, task: aimOf(parts, act, task()), requester: user };
       await desk.ask(asked, { command: v.command });
       return '';
-    }
+    };
     // Words to the agent are noted together with the mark that they were heard, so that no crash tells them twice.
     const begin = () => void answered(room, answer());
     if (v.do === 'hear') withMark(begin);
@@ -216,7 +222,12 @@ export function createRelay(o: RelayOptions): Relay {
         return;
       if (verdict.do === 'tell')
         return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
-      if (verdict.do === 'hear' || verdict.do === 'receive' || verdict.do === 'ask') {
+      if (
+        verdict.do === 'hear' ||
+        verdict.do === 'receive' ||
+        verdict.do === 'listen' ||
+        verdict.do === 'ask'
+      ) {
         // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
         const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
         const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);

@@ -87,10 +87,13 @@ export function messages(on: () => Stage): void {
     assert.ok(told().includes('uploads/button.png'));
   });
 
-  story('of a voice message it is said that nobody can hear it', async () => {
-    const path = fileNamed('voice.ogg', 'OggS, more or less');
+  story('a voice message is written down below itself, and is words to the agent', async () => {
+    const path = fileNamed('voice.ogg', '!run echo what was said');
     await on().room.attach({ kind: 'voice', path, mime: 'audio/ogg' });
-    await on().room.sees('That is a voice message, and nobody here can hear it');
+    await on().room.sees('🎙 written down:');
+    await toldOf('!run echo what was said');
+    const asked = (await on().ledger.since(0)).filter((entry) => entry.kind === 'requested');
+    assert.ok(asked.every((entry) => !entry.body.includes('what was said')));
   });
 
   story('a reply tells the agent what it replies to', async () => {
