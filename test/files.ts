@@ -35,21 +35,25 @@ export const fileArguments = ['--import', join(checkout, 'test/harness/end.ts')]
 
 /** What came of each file, and each failure in short: the whole of it stands far above. */
 type Ran = { counts: Map<string, Counts>; failures: Map<string, string[]> };
+/** Of one that a helper of the file's defines, `file` is the helper's. */
+type Of = { file?: string | undefined; entryFile?: string };
+const fileOf = ({ file = '', entryFile = file }: Of): string => entryFile;
 const none = (): Counts => ({ passed: 0, failed: 0, skipped: 0 });
 const seconds = new Map<string, number>();
 
 async function runFiles(files: readonly string[], concurrency: number): Promise<Ran> {
   const ran: Ran = { counts: new Map(files.map((file) => [file, none()])), failures: new Map() };
-  const countsOf = (file = ''): Counts => {
+  const countsOf = (file: string): Counts => {
     const counts = ran.counts.get(file) ?? none();
     ran.counts.set(file, counts);
     return counts;
   };
   const stream = run({ files: [...files], concurrency, timeout: longestFile, execArgv: fileArguments });
-  stream.on('test:pass', ({ file, skip, todo, details }) => {
-    if (details.type !== 'suite') countsOf(file)[(skip ?? todo) === undefined ? 'passed' : 'skipped']++;
+  stream.on('test:pass', ({ skip, todo, details, ...of }) => {
+    if (details.type !== 'suite') countsOf(fileOf(of))[(skip ?? todo) === undefined ? 'passed' : 'skipped']++;
   });
-  stream.on('test:fail', ({ file = '', name, details: { type, error } }) => {
+  stream.on('test:fail', ({ name, details: { type, error }, ...of }) => {
+    const file = fileOf(of);
     if (type !== 'suite') countsOf(file).failed++;
     const why =
       error.cause instanceof Error ? (error.cause.stack ?? '') : String(error.cause ?? error.message);
