@@ -10,14 +10,14 @@ import { keptVariable } from './harness/instance.ts';
 
 type Counts = { passed: number; failed: number; skipped: number };
 
-type Group = { folders: readonly string[]; concurrency: number };
+type Group = { folders: readonly string[]; concurrency: number; again?: true };
 /**
  * Whatever starts containers mostly waits: for them, for a homeserver, for a time to be over. So two of those files run at a
  * time; everything that they make has a name, a port and addresses of its own. Folders with long files come first.
  */
 const groups: readonly Group[] = [
   { folders: ['model', 'unit'], concurrency: 2 },
-  { folders: ['element', 'integration', 'connection', 'adversary'], concurrency: 2 },
+  { folders: ['element', 'integration', 'connection', 'adversary'], concurrency: 2, again: true },
 ];
 /**
  * They hold to a time by the clock, which a file beside them would lengthen, or stop an instance and start it again: meanwhile
@@ -33,32 +33,61 @@ const longestFile = 600_000;
 /** For the process of each test file. */
 export const fileArguments = ['--import', join(checkout, 'test/harness/end.ts')];
 
-/** Each failure in short, by the file and the test's name: the whole of it stands far above. */
-const failures: string[] = [];
+/** What came of each file, and each failure in short: the whole of it stands far above. */
+type Ran = { counts: Map<string, Counts>; failures: Map<string, string[]> };
+/** Of one that a helper of the file's defines, `file` is the helper's. */
+type Of = { file?: string | undefined; entryFile?: string };
+const fileOf = ({ file = '', entryFile = file }: Of): string => entryFile;
+const none = (): Counts => ({ passed: 0, failed: 0, skipped: 0 });
 const seconds = new Map<string, number>();
 
-async function runFiles(files: readonly string[], concurrency: number): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+async function runFiles(files: readonly string[], concurrency: number): Promise<Ran> {
+  const ran: Ran = { counts: new Map(files.map((file) => [file, none()])), failures: new Map() };
+  const countsOf = (file: string): Counts => {
+    const counts = ran.counts.get(file) ?? none();
+    ran.counts.set(file, counts);
+    return counts;
+  };
   const stream = run({ files: [...files], concurrency, timeout: longestFile, execArgv: fileArguments });
-  // The runner says its counts once a file, and once for all of them: that one names no file.
-  stream.on('test:fail', ({ file, name, details: { error } }) => {
+  stream.on('test:pass', ({ skip, todo, details, ...of }) => {
+    if (details.type !== 'suite') countsOf(fileOf(of))[(skip ?? todo) === undefined ? 'passed' : 'skipped']++;
+  });
+  stream.on('test:fail', ({ name, details: { type, error }, ...of }) => {
+    const file = fileOf(of);
+    if (type !== 'suite') countsOf(file).failed++;
     const why =
       error.cause instanceof Error ? (error.cause.stack ?? '') : String(error.cause ?? error.message);
-    failures.push(
-      `${relative(checkout, file ?? '')}: ${name}\n${why.slice(0, 1500).replaceAll(/^/gm, '  ')}`,
-    );
+    const failure = `${relative(checkout, file)}: ${name}\n${why.slice(0, 1500).replaceAll(/^/gm, '  ')}`;
+    ran.failures.set(file, [...(ran.failures.get(file) ?? []), failure]);
   });
-  stream.on('test:summary', ({ file, counts: all, duration_ms }) => {
+  stream.on('test:summary', ({ file, duration_ms }) => {
     if (file !== undefined) seconds.set(relative(checkout, file), Math.round(duration_ms / 1000));
-    if (file === undefined)
-      Object.assign(counts, {
-        passed: all.passed,
-        failed: all.tests - all.passed - all.skipped - all.todo,
-        skipped: all.skipped + all.todo,
-      });
   });
   for await (const text of stream.compose(spec)) process.stdout.write(text as string);
-  return counts;
+  return ran;
+}
+
+/** More files than these fail for a reason of their own. */
+const mostAgain = 3;
+
+/**
+ * What failed with another file beside it is run once more by itself: on two cores, or on a machine that others use as well, it
+ * may have waited for what had no turn. It counts as it ends then, and how it failed at first is told all the same.
+ * @returns what failed at first alone
+ */
+async function runAgain(first: Ran): Promise<string[]> {
+  const files = [...first.failures.keys()].filter((file) => first.counts.has(file));
+  if (files.length === 0 || files.length > mostAgain) return [];
+  process.stdout.write(`\nOnce more, alone: ${files.map((file) => relative(checkout, file)).join(', ')}\n`);
+  const again = await runFiles(files, 1);
+  const at = files.flatMap((file) => (again.failures.has(file) ? [] : (first.failures.get(file) ?? [])));
+  for (const file of files) {
+    first.counts.set(file, again.counts.get(file) ?? none());
+    first.failures.delete(file);
+    const failures = again.failures.get(file);
+    if (failures) first.failures.set(file, failures);
+  }
+  return at;
 }
 
 /** Runs the named test files, or all of them. @returns whether some ran and none failed */
@@ -69,11 +98,12 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
       .map((file) => join(checkout, file))
       .filter((file) => named.length === 0 || named.includes(file))
       .sort();
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const total = none();
+  const [failures, atFirst]: [string[], string[]] = [[], []];
   const kept = mkdtempSync(join(tmpdir(), 'pocketcoder-kept-'));
   process.env[keptVariable] = kept;
   try {
-    for (const { folders, concurrency } of groups) {
+    for (const { folders, concurrency, again } of groups) {
       const files = folders.flatMap(filesOf);
       if (files.length === 0) continue;
       // Where it fails, the tests that need it say so.
@@ -86,8 +116,11 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
         [files.filter(isAlone), 1],
       ] as const) {
         if (some.length === 0) continue;
-        const counts = await runFiles(some, at);
-        for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
+        const ran = await runFiles(some, at);
+        if (again && at > 1 && named.length === 0) atFirst.push(...(await runAgain(ran)));
+        for (const counts of ran.counts.values())
+          for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
+        failures.push(...[...ran.failures.values()].flat());
       }
     }
   } finally {
@@ -96,7 +129,9 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
   const longest = [...seconds].sort(([, a], [, b]) => b - a).slice(0, 25);
   if (named.length === 0)
     process.stdout.write(`${longest.map(([file, s]) => `${s} s ${file}`).join('\n')}\n`);
-  if (failures.length > 0) process.stdout.write(`\n${failures.join('\n')}\n`);
+  if (atFirst.length > 0)
+    process.stdout.write(`\nFailed beside another file, passed alone:\n${atFirst.join('\n')}\n`);
+  if (failures.length > 0) process.stdout.write(`\nFailed:\n${failures.join('\n')}\n`);
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
   process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);
   if (total.passed + total.failed === 0) process.stderr.write('No test ran.\n');

@@ -154,7 +154,10 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       else if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);
     },
   });
-  const sentFiles = createSentFiles({ db, book, decide, tell: conversation.tell, say: sayLine, log });
+  const sentFiles = createSentFiles({
+    ...{ db, book, decide, tell: conversation.tell, say: sayLine, log },
+    answered: (task) => questions.close(task, 'answered in words'),
+  });
   const dictation = createDictation({ transcription: c.transcription, db, matrix, log });
   const outages = createOutages({
     ...{ db, matrix, log },

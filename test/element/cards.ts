@@ -12,7 +12,8 @@ export type Card = {
 };
 export type Poll = { id: string; number: number; text: string; approve: string; deny: string };
 
-const numberIn = (row: Row): number => Number(/^#(\d+) /.exec(row.body ?? '')?.[1] ?? 0);
+/** Of a card of a task that is not the current one its title stands above. */
+const numberIn = (row: Row): number => Number(/^#(\d+) /m.exec(row.body ?? '')?.[1] ?? 0);
 const emojiOf = (key: string): string => key.split(' ')[0] ?? key;
 
 /** The keys of the chips that stand below it. */

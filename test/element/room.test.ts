@@ -9,6 +9,7 @@ import { kinds } from './stories/kinds.ts';
 import { messages } from './stories/messages.ts';
 import { notifications } from './stories/notifications.ts';
 import { threads } from './stories/threads.ts';
+import { work } from './stories/work.ts';
 import { missing } from './story.ts';
 
 let stage: Stage;
@@ -30,3 +31,4 @@ absence(on);
 notifications(on);
 threads(on);
 kinds(on);
+work(on);

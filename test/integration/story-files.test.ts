@@ -98,8 +98,12 @@ test('!files and !diff are read in the room; what is long goes along as a file, 
   assert.match(diff, / uploads\/x\.txt +\| +1 \+/);
   assert.ok(!/\u202e/.test(diff));
   const number = /#(\d+) /.exec(diff)?.[1];
-  const whole = await fileOf(rig.phone, rig.homeserver.url, `output-${number}.txt`);
-  assert.match(whole.toString(), /\n\+100\n/);
+  const whole = await fileOf(rig.phone, rig.homeserver.url, `diff-${number}.html`);
+  assert.match(whole.toString(), /<div class="a"><b>100<\/b><span>\+100<\/span><\/div>/);
+  assert.ok(
+    whole.includes('a\\u{202E}b') || whole.includes('a\\342\\200\\256b'),
+    'of the name what hides is seen',
+  );
   await rig.phone.say('!export');
   const patch = await fileOf(rig.phone, rig.homeserver.url, 'main.patch');
   assert.match(patch.toString(), /^diff --git /);

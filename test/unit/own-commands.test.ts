@@ -148,6 +148,8 @@ function scene() {
     goOn() {},
   } as unknown as Conversation;
   const told: string[] = [];
+  /** The tasks whose question words that came with a file answered. */
+  const answered: string[] = [];
   const again = () =>
     createSentFiles({
       ...{ db: d.db, book: d.book, decide: d.decide, log },
@@ -155,6 +157,7 @@ function scene() {
         told.push(`${task}: ${text}`);
         return '';
       },
+      answered: (task) => void answered.push(task),
       say: async () => {},
     });
   const sentFiles = again();
@@ -222,6 +225,7 @@ function scene() {
     files,
     state,
     told,
+    answered,
     again,
     sentFiles,
     ends,
@@ -400,6 +404,7 @@ test('the agent is told of a file once it is there, in the order in which they w
   assert.ok(s.said.includes('The agent gets the video as a file: it cannot watch it.'));
   s.sentFiles.resume();
   assert.equal(s.told.length, 5, 'each once');
+  assert.deepEqual(s.answered, ['task', 'task', 'task'], 'by those that came with words');
   s.stop();
 });
 

@@ -11,6 +11,7 @@ import type { Outcome } from '../gateway/outcome.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix, RoomId } from '../types.ts';
+import { diffPage } from './diff-page.ts';
 import { forModel, onScreen } from './terminal.ts';
 import { testsOf } from './verdict.ts';
 
@@ -30,6 +31,8 @@ const toldBytes = 65_536;
 /** The largest output that goes along as a file, and the largest file that was asked for, in MiB; the homeserver takes as much. */
 const mostOutput = 8;
 const mostFile = 32;
+/** The largest difference that is rendered as a page, in bytes: a phone has to lay it out. */
+const mostPage = 1 << 20;
 
 /** Output as text that hides nothing of what a terminal would show. */
 const clean = (bytes: Uint8Array): string => visible(onScreen(Buffer.from(bytes).toString('utf8'))).text;
@@ -135,6 +138,12 @@ export function outputBelow(page: Page, outcome: Whole): { below: Block[]; cut: 
   return { below: [...(cut ? [{ line: label }] : []), ...(text ? [{ quote: text }] : [])], cut };
 }
 
+/** A difference as a page. */
+async function rendered({ action, number }: Page, { read }: Whole): Promise<Buffer[]> {
+  const diff = Buffer.concat(await Array.fromAsync(read())).toString('utf8');
+  return [Buffer.from(diffPage(`#${number} · what changed in ${action.workspace}`, diff))];
+}
+
 export function createOutputs(matrix: Matrix) {
   const live = new Map<string, Buffer>();
 
@@ -154,19 +163,24 @@ export function createOutputs(matrix: Matrix) {
     if (!cut && text && !name) return Promise.resolve();
     const [extension, plain] = text ? ['txt', 'text/plain'] : ['bin', 'application/octet-stream'];
     const picture = name ? mimeOf(outcome.first) : undefined;
+    const { action, number } = page;
+    const reads = action.kind === 'diff' && outcome.state === 'succeeded' && text && outcome.size <= mostPage;
     const send = async () => {
       const largest = (name ? mostFile : mostOutput) << 20;
-      const file = name || `output-${page.number}.${extension}`;
+      const file = reads ? `diff-${number}.html` : name || `output-${number}.${extension}`;
+      const mime = reads ? 'text/html' : (picture ?? plain);
       const content =
         outcome.size > largest
           ? undefined
-          : await matrix.uploadEncrypted(outcome.read(), file, picture ?? plain).catch((error: unknown) => {
-              if (!(error instanceof MatrixError) || error.errcode !== 'M_TOO_LARGE') throw error;
-            });
+          : await matrix
+              .uploadEncrypted(reads ? await rendered(page, outcome) : outcome.read(), file, mime)
+              .catch((error: unknown) => {
+                if (!(error instanceof MatrixError) || error.errcode !== 'M_TOO_LARGE') throw error;
+              });
       // Whose it is stands below a picture, so that what is drawn in it passes for nothing of the bot's.
       const shown = picture && {
         msgtype: 'm.image',
-        body: `#${page.number} · ${file}, a file of the workspace`,
+        body: `#${number} · ${file}, a file of the workspace`,
       };
       const sent = content ? { ...content, ...shown } : tooLarge(page, outcome, entry);
       await matrix.post(room, 'm.room.message', sent, txn ? { txn } : {});

@@ -18,6 +18,8 @@ export type SentFilesOptions = {
   decide: Pick<Decide, 'receive'>;
   /** Tells a task's agent of a file that is there. Returns what a person should be told, or ''. */
   tell(task: string, text: string, action: string): Promise<string>;
+  /** Words came with a file: they answer what the task's agent asked. */
+  answered(task: string): void;
   say(workspace: string, text: string): Promise<unknown>;
   log: Logger;
 };
@@ -83,6 +85,7 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
     const action = o.book.page(row.action)?.action;
     if (entry.kind !== 'succeeded' || action?.kind !== 'put_file') return void drop(row.action);
     const { output } = JSON.parse(entry.body) as { output?: unknown };
+    if (row.words) o.answered(action.task);
     o.tell(action.task, told(row, action, output), row.action)
       .then((said) => said && row.words && o.say(action.workspace, said))
       .catch((error: unknown) =>
