@@ -35,8 +35,12 @@ function setUp(wait: number, o: Partial<CallsOptions> & { fails?: Error } = {}) 
     },
   });
   const said: string[] = [];
-  const start = (a = asked(), o: { signal?: AbortSignal; sent?: Promise<boolean> } = {}) =>
+  const start = (
+    a = asked(),
+    o: { spoken?: Promise<void>; signal?: AbortSignal; sent?: Promise<boolean> } = {},
+  ) =>
     call(a, {
+      spoken: o.spoken ?? Promise.resolve(),
       signal: o.signal ?? new AbortController().signal,
       sent: o.sent ?? Promise.resolve(true),
       progress: (m) => said.push(m),
@@ -53,6 +57,29 @@ test('an outcome in time is the answer and counts as delivered', async () => {
   await until('settled', () => settled.length === 1);
   assert.equal(settled[0]?.delivered, true);
   assert.match(said.at(-1) ?? '', /action a1 waits for the owner/);
+});
+
+test('nothing is recorded before the words before each call stand, and the wait for company goes on meanwhile', async () => {
+  const plans: Asked[][] = [];
+  const { asks, start } = setUp(5, {
+    together(all) {
+      if (all.length < 2) return undefined;
+      plans.push([...all]);
+      return asked('t', 'both');
+    },
+  });
+  const words = Promise.withResolvers<void>();
+  const more = Promise.withResolvers<void>();
+  void start(asked('t', 'one'), { spoken: words.promise });
+  void start(asked('t', 'two'), { spoken: more.promise });
+  void start(asked('u', 'another task’s'));
+  await until('what came later, of another task, to have waited for company', () => asks.length === 1);
+  assert.deepEqual(plans, []);
+  words.resolve();
+  await until('both to be put together', () => plans.length === 1);
+  assert.equal(asks.length, 1, 'the words before the second do not stand yet');
+  more.resolve();
+  await until('the plan to be recorded', () => asks.length === 2);
 });
 
 test('an outcome whose answer never went out is not delivered', async () => {

@@ -31,19 +31,20 @@ const planFirst =
 
 export type Answer = { text: string; isError: boolean };
 /**
+ * @param spoken resolves when what was said before it stands in the room: it is recorded after that
  * @param signal aborted when the call was taken back or its connection broke
  * @param sent tells, once the answer was written, whether the whole of it went out
  */
 export type Call = (
   asked: Asked,
-  o: { signal: AbortSignal; sent: Promise<boolean>; progress(message: string): void },
+  o: { spoken: Promise<void>; signal: AbortSignal; sent: Promise<boolean>; progress(message: string): void },
 ) => Promise<Answer>;
 
 export function openCalls(o: CallsOptions): Call {
   const { settled, halted, wait, beat = 5 } = o;
   const lines = new Map<string, Line>();
 
-  return async (asked, { signal, sent, progress }) => {
+  return async (asked, { spoken, signal, sent, progress }) => {
     const planning = o.planning(asked.task);
     const putsPlan = planning && asked.kind === 'plan';
     if (planning && !putsPlan && traits(asked.kind).class !== 'read') return refused(planFirst);
@@ -59,7 +60,7 @@ export function openCalls(o: CallsOptions): Call {
       await ended(over);
       return refused(`NOT ASKED: ${halted(asked.task) || 'the owner stopped this'}.`);
     };
-    const open = await line.enter(asked, signal, over);
+    const open = await line.enter(asked, spoken, signal, over);
     try {
       if (open === undefined)
         return await answer(

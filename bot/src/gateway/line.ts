@@ -36,13 +36,19 @@ export type LineOptions = {
 };
 export type Open = { action: string; outcome: Promise<Outcome> };
 export type Line = {
-  /** Waits for its turn. @returns its action, or why there is none; nothing where `over` came first */
-  enter(asked: Asked, signal: AbortSignal, over: AbortSignal): Promise<Open | NotAsked | undefined>;
+  /** Waits for its turn, and for `ready`. @returns its action, or why there is none; nothing where `over` came first */
+  enter(
+    asked: Asked,
+    ready: Promise<void>,
+    signal: AbortSignal,
+    over: AbortSignal,
+  ): Promise<Open | NotAsked | undefined>;
   /** A call that had its turn was answered. */
   leave(): void;
 };
 type Waiting = {
   asked: Asked;
+  ready: Promise<void>;
   signal: AbortSignal;
   over: AbortSignal;
   go(open: Open | NotAsked): void;
@@ -117,11 +123,12 @@ export function createLine({ ask, covered, together, settled }: LineOptions): Li
     for (let head = waiting[0]; head; head = waiting[0]) {
       const free = covered(head.asked);
       if (!free && (held > 0 || open >= mostOpen)) break;
-      if (!free) await pause(company);
+      await Promise.all([head.ready, free || pause(company)]);
       if (head !== waiting[0]) continue; // taken back meanwhile
       const { some, plan } = free ? { some: [head] } : alike(head);
       waiting.splice(0, some.length);
       held += some.length;
+      await Promise.all(some.map(({ ready }) => ready));
       if (plan) await askAll(some, plan, head.asked.task);
       else head.go(await record(head.asked, head.signal));
     }
@@ -129,10 +136,10 @@ export function createLine({ ask, covered, together, settled }: LineOptions): Li
   }
 
   return {
-    async enter(asked, signal, over) {
+    async enter(asked, ready, signal, over) {
       if (over.aborted) return undefined;
       return new Promise((resolve) => {
-        const mine: Waiting = { asked, signal, over, go: resolve };
+        const mine: Waiting = { asked, ready, signal, over, go: resolve };
         waiting.push(mine);
         void ended(over).then(() => {
           const at = waiting.indexOf(mine);

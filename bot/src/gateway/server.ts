@@ -188,8 +188,8 @@ function toolServer(
     const signal = AbortSignal.any([extra.signal, gone]);
     const progressToken = params._meta?.progressToken;
     let progress = 0;
-    await o.spoken(hands.task, { tool: params.name, args: given });
     const answer = await call(asked.asked, {
+      spoken: o.spoken(hands.task, { tool: params.name, args: given }),
       signal,
       sent,
       progress(message) {

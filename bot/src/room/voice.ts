@@ -51,6 +51,14 @@ export function createVoice(o: {
   const made = new Map<string, Set<string>>();
   const waiting = new Map<string, Set<() => void>>();
 
+  let typed: Promise<unknown> = Promise.resolve();
+  /** In its order, and nothing waits for it: it is told by every turn, and no words of one. */
+  function typing(room: RoomId, on: boolean): void {
+    typed = typed
+      .then(() => matrix.typing(room, on))
+      .catch((error: unknown) => log.warn({ room, err: error }, 'whether the agent types was not told'));
+  }
+
   const say = (task: Task, text: string, kind?: 'm.text') => {
     const title = titleBeside(tasks, task);
     const content = message(title ? `${title}: ${text}` : text, kind);
@@ -128,12 +136,12 @@ export function createVoice(o: {
         }
         case 'busy':
           busy.set(e.session, room);
-          return matrix.typing(room, true);
+          return typing(room, true);
         case 'idle':
           busy.delete(e.session);
           made.delete(e.session);
           await finish(task, 'm.text');
-          return matrix.typing(room, [...busy.values()].includes(room));
+          return typing(room, [...busy.values()].includes(room));
         case 'error':
           await finish(task);
           if (e.code === 'aborted') return;
