@@ -7,7 +7,6 @@ import {
   renderOpencode,
   renderTranscription,
   rungsOf,
-  type TranscriptionChoice,
 } from '../../config/brain/render.ts';
 import type { ProxyFile, ProxyOptions, Ways } from '../../config/proxy/proxy.ts';
 import type { Instance } from '../instance/instance.ts';
@@ -185,8 +184,9 @@ export function serviceFiles(
   const ways = Object.entries(models ?? {}).map(
     ([name, model]) => [name, believing(wayTo(renderModel(model), model.ca, home, 'model'))] as const,
   );
-  const wayToWriter = (choice: TranscriptionChoice) =>
-    believing(wayTo(renderTranscription(choice), choice.ca, home, 'transcription'));
+  const wayToWriter =
+    transcription &&
+    believing(wayTo(renderTranscription(transcription), transcription.ca, home, 'transcription'));
   const { homeserver } = settings;
   const { reach, server_name } = state;
   const caddyfile =
@@ -200,9 +200,7 @@ export function serviceFiles(
       : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
     ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
     ...(models ? files('brain', 10003, renderOpencode(models, passwords.brain)) : []),
-    ...(transcription
-      ? [proxy('transcription', 'transcription-proxy', 8082, wayToWriter(transcription))]
-      : []),
+    ...(wayToWriter ? [proxy('transcription', 'transcription-proxy', 8082, wayToWriter)] : []),
     ...(models ? [proxy('model', 'model-proxy', 8081, { ways: Object.fromEntries(ways) })] : []),
   ];
 }

@@ -59,6 +59,7 @@ export function operator(home: string, ...more: string[]) {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;
   });
+  child.stdin.on('error', () => {}); // one that ended takes no answer, and says itself why
   consoles.add(child);
   const closed = once(child, 'close').finally(() => consoles.delete(child));
   return {

@@ -25,6 +25,7 @@ export function makeRepositories(...names: string[]): { root: string; serve: Ser
         GIT_PROTOCOL: String(req.headers['git-protocol'] ?? ''),
       },
     });
+    child.stdin.on('error', () => {}); // what it refuses it does not read to the end
     child.stdin.end(body);
     const answer = await buffer(child.stdout);
     const end = answer.indexOf('\r\n\r\n');
