@@ -74,7 +74,10 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
   const none = (number: number) =>
     `There is no schedule ${number} here, and nothing was done. !crons lists them.`;
 
-  /** All of it is noted together, so that no crash has it said twice or not at all. @returns what to say of it */
+  /**
+   * The time is noted together with the words, so that no crash has them said twice or not at all; before a card is asked for,
+   * because one too few is safer than the same command twice. @returns what to say of it
+   */
   function begin(row: Row, due: number): { said: string; rest: Promise<string> } {
     const script = /^!run\s+(\S[\s\S]*)$/i.exec(row.text)?.[1];
     return db.transaction(() => {
