@@ -94,13 +94,14 @@ async function main(log: Logger): Promise<void> {
   await space();
   const parts = await makeParts(c, stateDir, log);
   const room = await run(parts, space, log);
-  const { chain, matrix, gateway, brain, desk, health, outages, board } = parts;
+  const { chain, matrix, gateway, brain, desk, health, outages, board, schedules } = parts;
   const path = join(stateDir, 'console.sock');
   const console = serveConsole({ ...createOperator(parts, room), path, owner: c.owner });
   const failed = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   health.heard(); // the executor is given its time from here on
   const clocks = [
     every(1000, () => desk.expire(Date.now()), failed('cards not expired')),
+    every(5000, () => schedules.look(Date.now()), failed('schedules not looked at')),
     every(pace, board.look, failed('the pinned messages were not looked at')),
     every(5000, () => outages.look(health.states(), Date.now()), failed('outages not looked at')),
   ];

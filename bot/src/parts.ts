@@ -42,6 +42,7 @@ import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { planningStore } from './tasks/planning.ts';
 import { createQuestions } from './tasks/questions.ts';
+import { createSchedules } from './tasks/schedules.ts';
 import { taskStore, titleBeside, titleOf } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
@@ -158,6 +159,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...{ db, book, decide, tell: conversation.tell, say: sayLine, log },
     answered: (task) => questions.close(task, 'answered in words'),
   });
+  const schedules = createSchedules({
+    ...{ db, conversation, desk, say: sayLine, log },
+    barred: (user) =>
+      usersWho(book.enrolled(), 'approves').includes(user) ? '' : `${user} approves nothing here any longer`,
+  });
   const dictation = createDictation({ transcription: c.transcription, db, matrix, log });
   const outages = createOutages({
     ...{ db, matrix, log },
@@ -177,6 +183,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const relay = createRelay({
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
     dictation,
+    schedules,
     ...{ health: health.lines, repository, models, costs, show: outcomes.show, board },
   });
   const watch = createWatch(relay, troubles, log);
@@ -199,6 +206,6 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       conversation,
       outcomes,
     },
-    ...{ sentFiles, dictation, tour, relay, watch, workspaces, outages, board, health, probe },
+    ...{ sentFiles, dictation, schedules, tour, relay, watch, workspaces, outages, board, health, probe },
   };
 }

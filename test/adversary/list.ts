@@ -276,6 +276,12 @@ const rows: readonly Row[] = [
     'what is written down is shown below the message and is words to the agent, parsed as nothing; an enrolled device alone is heard',
     'tested',
   ],
+  [
+    69,
+    'a schedule acts in the night without a card, or goes on in the name of somebody who lost their role',
+    'what comes by the clock is words, or is asked for by a card like any; it is over with its maker’s role',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -21,9 +21,9 @@ export async function askAndSee(phone: Phone, text: string, room?: string): Prom
   );
 }
 
-/** The number in a card's header. */
+/** The number in a card's header, which stands below the title of a task that is not the current one. */
 export function numberOf(card: Card): number {
-  const number = /^#(\d+) /.exec(card.text)?.[1];
+  const number = /^(?:> .*\n)?#(\d+) /.exec(card.text)?.[1];
   if (!number) throw new Error(`a card without a number: ${card.text}`);
   return Number(number);
 }

@@ -8,6 +8,7 @@ import { openDatabase } from '../../bot/src/database.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { type Conversation, createConversation } from '../../bot/src/tasks/conversation.ts';
 import { planningStore } from '../../bot/src/tasks/planning.ts';
+import { createSchedules } from '../../bot/src/tasks/schedules.ts';
 import { taskStore } from '../../bot/src/tasks/tasks.ts';
 import type { Content, Matrix } from '../../bot/src/types.ts';
 import { alone } from '../harness/alone.ts';
@@ -160,6 +161,29 @@ test('two tasks at once: each answers by its name; what is said while one works 
   await until('what waited', () => said('agent (one):\n> It was right.'), { seconds: 60 });
   assert.ok(!said('It was wrong.') && !said('It was the other.'));
   assert.deepEqual(tasks.owed(), []);
+});
+
+test('what a schedule says is answered in a task of its own, and the current one stays', async () => {
+  const current = conversation.currentTask('main');
+  const schedules = createSchedules({
+    db: openDatabase(':memory:'),
+    ...{
+      conversation,
+      desk: { ask: async () => assert.fail('words ask for nothing') },
+      barred: () => '',
+      log,
+    },
+    say: async (_, text) => timeline.push(text),
+  });
+  schedules.add({ workspace: 'main', user: '@me:here', pattern: '0 7 * * *', text: '!say Good morning.' });
+  const due = new Date();
+  due.setHours(due.getHours() < 7 ? 7 : 31, 0, 0, 0);
+  await schedules.look(due.getTime());
+  await until('the answer', () => said('agent (⏰ 1 · !say Good morning.):\n> Good morning.'), {
+    seconds: 30,
+  });
+  assert.match(timeline.at(-2) ?? '', /^⏰ 1 · !say Good morning\.: begun as task \d+\.$/);
+  assert.equal(conversation.currentTask('main').id, current.id);
 });
 
 test('a question that was being answered when the brain was killed is asked again and answered', async () => {

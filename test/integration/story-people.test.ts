@@ -69,6 +69,33 @@ test('another command is not covered, and a revoked lease covers nothing', async
   await rig.phone.tap(asked.id, '❌');
 });
 
+test('a command by the clock: a card like any; under a lease of exactly that it runs without one, in a task of its own, once, though the bot was started again', async () => {
+  const { phone } = rig;
+  const script = 'echo by-the-clock >> clock; cat clock';
+  await hears(phone, `!cron 0 0 1 1 * !run ${script}`, '⏰ 1: first at');
+  const first = await askAndSee(phone, '!cron now 1');
+  await approve(phone, first);
+  await endsWith(phone, first, 'exit 0');
+  const grant = await askAndSee(phone, `!lease ${numberOf(first)} 5 10m`);
+  await vote(phone, grant);
+  await inForce(grant);
+  const soon = new Date(Date.now() + 70_000).getMinutes();
+  await hears(phone, `!cron ${soon} * * * * !run ${script}`, '⏰ 2: first at');
+  await rig.bot.kill();
+  await rig.bot.start();
+  await sees(phone, '⏰ 2 · !run echo by-the-clock >> clo…: begun as task 3.', 90);
+  await sees(phone, `by #${numberOf(grant)}, use 1`);
+  const byTheClock = (await rig.entries('requested')).at(-1)?.action ?? '';
+  await rig.reached(byTheClock, 'succeeded');
+  const story = 'requested leased claimed running succeeded';
+  assert.equal((await rig.storyOf(byTheClock)).join(' '), story);
+  await sees(phone, 'by-the-clock\n| by-the-clock');
+  await hears(phone, '!crons', '⏰ 2 · !run');
+  await hears(phone, '!cron off 1', 'is over');
+  await hears(phone, '!cron off 2', 'is over');
+  await hears(phone, '!crons', 'Nothing is scheduled here.');
+});
+
 test('frozen in the room: the right chip runs nothing and leases are over; an owner thaws it by a vote', async () => {
   const first = await askAndSee(rig.phone, '!run echo x');
   await approve(rig.phone, first);

@@ -65,6 +65,7 @@ function scene() {
       tour,
       sentFiles: {} as never,
       dictation: {} as never,
+      schedules: {} as never,
       health: () => [],
       ...{ repository: () => assert.fail(), show: () => assert.fail(), board },
       log,

@@ -180,6 +180,7 @@ function scene() {
     ...d,
     conversation,
     sentFiles,
+    schedules: {} as never,
     dictation: { take: (_, __, ___, hear) => void hear(voice.as) },
     troubles: { why: () => '' } as never,
     tour: {} as never,

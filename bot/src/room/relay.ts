@@ -59,6 +59,7 @@ export type RelayOptions = {
   show: CommandContext['show'];
   board: Pick<Board, 'removed'>;
   costs: CommandContext['costs'];
+  schedules: CommandContext['schedules'];
   log: Logger;
 };
 const unrelated: RepliedTo = { about: '', line: '' };
@@ -141,7 +142,7 @@ export function createRelay(o: RelayOptions): Relay {
     const task = (): Task => conversation.taskIn(workspace, replied.task);
     const parts: CommandContext = {
       ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
-      ...{ repository: o.repository, models: o.models, costs: o.costs, show: o.show },
+      ...{ repository: o.repository, models: o.models, costs: o.costs, schedules: o.schedules, show: o.show },
       ...{ workspace, event: wire.event_id, user, role: from.role },
     };
     attention.heard();

@@ -66,6 +66,9 @@ export type Conversation = {
   taskBeside(workspace: string): Task | undefined;
   /** Begins a task, which is the current one; those before it go on. @param apart in a copy of its own @throws Error where too many are at work */
   newTask(workspace: string, title: string, apart?: boolean): Task;
+  /** As `newTask`, of one that is not the current one. */
+  beginBeside(workspace: string, title: string): Task;
+  isAtWork(task: string): boolean;
   /** The task of that number is the current one from now on. Undefined where there is none. */
   turnTo(workspace: string, number: number): Task | undefined;
   taskOf(workspace: string, number: number): Task | undefined;
@@ -240,6 +243,13 @@ export function createConversation(o: ConversationOptions): Conversation {
   return {
     currentTask,
     newTask,
+    beginBeside(workspace, title) {
+      const current = currentTask(workspace);
+      const task = newTask(workspace, title);
+      tasks.choose(current.id);
+      return task;
+    },
+    isAtWork: roster.isAtWork,
     turnTo(workspace, number) {
       const task = tasks.byNumber(workspace, number);
       if (task) tasks.choose(task.id);

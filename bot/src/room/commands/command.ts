@@ -9,6 +9,7 @@ import type { Attention } from '../../desk/attention.ts';
 import type { Desk } from '../../desk/desk.ts';
 import { refused } from '../../desk/refusals.ts';
 import type { Conversation } from '../../tasks/conversation.ts';
+import type { Schedules } from '../../tasks/schedules.ts';
 import type { Task } from '../../tasks/tasks.ts';
 import type { DeviceNow } from '../../types.ts';
 import type { Tour } from '../tour.ts';
@@ -19,6 +20,7 @@ export type CommandContext = {
   conversation: Conversation;
   models: Models;
   costs: Costs;
+  schedules: Pick<Schedules, 'add' | 'list' | 'end' | 'now'>;
   /** One line each on the parts this bot talks to. */
   health(workspace: string): string[];
   ledger: NarrowLedger;

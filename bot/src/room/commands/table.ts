@@ -7,6 +7,7 @@ import { everyday } from './everyday.ts';
 import { files } from './files.ts';
 import { leasing } from './leasing.ts';
 import { rights } from './rights.ts';
+import { scheduling } from './scheduling.ts';
 import { tasking } from './tasking.ts';
 
 const help: Command = {
@@ -18,9 +19,17 @@ const help: Command = {
 const groups: readonly [title: string, of: readonly Command[]][] = [
   ['Files', files],
   ['Who may do what', [...leasing, ...rights]],
-  ['Also', [...everyday, ...tasking].filter((c) => !c.everyday)],
+  ['Also', [...everyday, ...tasking, ...scheduling].filter((c) => !c.everyday)],
 ];
-export const commands: readonly Command[] = [help, ...everyday, ...tasking, ...files, ...leasing, ...rights];
+export const commands: readonly Command[] = [
+  help,
+  ...everyday,
+  ...tasking,
+  ...scheduling,
+  ...files,
+  ...leasing,
+  ...rights,
+];
 
 const told = (command: Command): string => `${usageOf(command)}: ${command.summary}`;
 
@@ -32,7 +41,7 @@ function helpText(name: string): string {
     'Say to the agent what should be done, or send:',
     ...commands.filter((c) => c.everyday).map(told),
     ...groups.map(([title, of]) => `${title}: ${of.map((c) => `!${c.name}`).join(' ')}`),
-    '!help COMMAND says more, such as !help lease.',
+    '!help COMMAND says more about it.',
   ].join('\n');
 }
 

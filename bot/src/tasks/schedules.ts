@@ -1,0 +1,162 @@
+/**
+ * What is said again and again by the clock. A schedule is words of whoever made it, told to a task of its own each time, or a
+ * command that its card asks for: it has no more rights than they have who type, and answers nothing.
+ */
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import { Cron } from 'croner';
+import type { Logger } from 'pino';
+import type { Database } from '../database.ts';
+import type { Desk } from '../desk/desk.ts';
+import { clock } from '../show/action.ts';
+import { oneLine } from '../show/visible.ts';
+import type { Conversation } from './conversation.ts';
+
+export type SchedulesOptions = {
+  db: Database;
+  conversation: Pick<Conversation, 'beginBeside' | 'isAtWork' | 'hear'>;
+  desk: Pick<Desk, 'ask'>;
+  /** Why nothing is told or asked in somebody's name any longer, or ''. */
+  barred(user: `@${string}`): string;
+  /** A quiet line to the workspace's room; under one id it is said once. */
+  say(workspace: string, text: string, txn: string): Promise<unknown>;
+  log: Logger;
+};
+export type Schedules = {
+  /** Makes one. Returns what to say. @param pattern five fields, in the owner's time zone */
+  add(o: { workspace: string; user: `@${string}`; pattern: string; text: string }): string;
+  /** Those of a workspace, a line each; '' for none. */
+  list(workspace: string): string;
+  /** Ends it. Returns what to say. */
+  end(workspace: string, number: number): string;
+  /** Has it said at once, besides. Returns what to say. */
+  now(workspace: string, number: number): Promise<string>;
+  /** Says what is due. What was due while nobody looked is told, and not made up for. */
+  look(now: number): Promise<void>;
+};
+
+/** `due` is when it is said next, in milliseconds since 1970; `task` the last one that it was told to, or ''. */
+type Row = {
+  number: number;
+  workspace: string;
+  user: `@${string}`;
+  pattern: string;
+  text: string;
+  due: number;
+  task: string;
+};
+
+/** Of one workspace: more than these nobody reads. */
+const most = 20;
+/** Milliseconds by which one may be late: a bot that was away for longer missed it. */
+const late = 120_000;
+const longestTitle = 30;
+
+/** @throws Error where that is no pattern, or never comes */
+function nextOf(pattern: string, after: number): number {
+  const next = new Cron(pattern, { mode: '5-part', paused: true }).nextRun(new Date(after));
+  if (!next) throw new Error('that time never comes');
+  return next.getTime();
+}
+
+const at = (time: number, now: number): string => clock(new Date(time), new Date(now));
+const nameOf = ({ number, text }: Pick<Row, 'number' | 'text'>): string =>
+  `⏰ ${number} · ${oneLine(text, longestTitle)}`;
+
+export function createSchedules({ db, conversation, desk, barred, say, log }: SchedulesOptions): Schedules {
+  db.exec(`
+    CREATE TABLE IF NOT EXISTS schedule(number INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT, user TEXT, pattern TEXT,
+      text TEXT, due INTEGER, task TEXT) STRICT;`);
+  const all = () => db.prepare('SELECT * FROM schedule ORDER BY number').all() as Row[];
+  const mine = (workspace: string) => all().filter((row) => row.workspace === workspace);
+  const numbered = (workspace: string, number: number) =>
+    mine(workspace).find((row) => row.number === number);
+  const drop = ({ number }: Row) => db.prepare('DELETE FROM schedule WHERE number = ?').run(number);
+  const none = (number: number) =>
+    `There is no schedule ${number} here, and nothing was done. !crons lists them.`;
+
+  /**
+   * The time is noted together with the words, so that no crash has them said twice or not at all; before a card is asked for,
+   * because one too few is safer than the same command twice. @returns what to say of it
+   */
+  function begin(row: Row, due: number): { said: string; rest: Promise<string> } {
+    const script = /^!run\s+(\S[\s\S]*)$/i.exec(row.text)?.[1];
+    return db.transaction(() => {
+      const task = conversation.beginBeside(row.workspace, nameOf(row));
+      db.prepare('UPDATE schedule SET due = ?, task = ? WHERE number = ?').run(due, task.id, row.number);
+      const where = { workspace: row.workspace, task: task.id, requester: row.user };
+      const rest = script
+        ? desk
+            .ask({ kind: 'bash', args: { script, cwd: '.', env: {}, timeout: 600 }, ...where })
+            .then(() => '')
+        : conversation.hear(row.workspace, row.text, {
+            task,
+            line: '(The owner scheduled this; nobody may be there to answer at once.)',
+          });
+      return { said: `${nameOf(row)}: begun as task ${task.number}.`, rest };
+    });
+  }
+  async function told({ said, rest }: ReturnType<typeof begin>): Promise<string> {
+    const more = await rest.catch((error: unknown) => `⚠️ ${messageOf(error)}`);
+    return [said, more].filter(Boolean).join('\n');
+  }
+
+  /** @returns what is said where it is due. */
+  async function due(row: Row, now: number): Promise<string> {
+    const next = nextOf(row.pattern, now);
+    const later = () => db.prepare('UPDATE schedule SET due = ? WHERE number = ?').run(next, row.number);
+    const why = barred(row.user);
+    if (why) {
+      drop(row);
+      return `${nameOf(row)}: ${why}, so it is over.`;
+    }
+    const left = (reason: string): string => {
+      later();
+      return `${nameOf(row)}: ${reason} It was left out; !cron now ${row.number} has it said now.`;
+    };
+    if (now - row.due > late) return left(`it was due at ${at(row.due, now)}, when the bot was not there.`);
+    if (row.task && conversation.isAtWork(row.task))
+      return left('its last task is still at work, or waits for you.');
+    return told(begin(row, next));
+  }
+
+  return {
+    add({ workspace, user, pattern, text }) {
+      const now = Date.now();
+      if (mine(workspace).length >= most)
+        return `There are ${most} schedules here, and none was made: !cron off N ends one.`;
+      let next: number;
+      try {
+        next = nextOf(pattern, now);
+      } catch (error) {
+        return `That is no time, and nothing was scheduled (${oneLine(messageOf(error))}). It takes minute, hour, day, month and weekday: !cron 0 7 * * 1-5 TEXT.`;
+      }
+      const row = { workspace, user, pattern, text, due: next, task: '' };
+      const { lastInsertRowid } = db
+        .prepare('INSERT INTO schedule(workspace, user, pattern, text, due, task) VALUES(?, ?, ?, ?, ?, ?)')
+        .run(...(Object.values(row) as [string, string, string, string, number, string]));
+      return `⏰ ${lastInsertRowid}: first at ${at(next, now)}. !crons lists them, !cron off ${lastInsertRowid} ends it.`;
+    },
+    list: (workspace) =>
+      mine(workspace)
+        .map((row) => `${nameOf(row)} · ${row.pattern} · next at ${at(row.due, Date.now())}`)
+        .join('\n'),
+    end(workspace, number) {
+      const row = numbered(workspace, number);
+      if (!row) return none(number);
+      drop(row);
+      return `${nameOf(row)} is over. What it began goes on.`;
+    },
+    async now(workspace, number) {
+      const row = numbered(workspace, number);
+      return row ? told(begin(row, row.due)) : none(number);
+    },
+    async look(now) {
+      for (const row of all().filter((one) => one.due <= now)) {
+        const said = await due(row, now);
+        await say(row.workspace, said, `schedule-${row.number}-${row.due}`).catch((error: unknown) =>
+          log.warn({ schedule: row.number, err: error }, 'what became of a schedule was not told'),
+        );
+      }
+    },
+  };
+}

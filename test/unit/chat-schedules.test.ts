@@ -1,0 +1,129 @@
+/** `!cron`: by the clock, in a task of its own each time, as words or as a card; nothing twice, nothing made up for, nothing in the name of who has gone. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pino from 'pino';
+import { openDatabase } from '../../bot/src/database.ts';
+import type { CommandContext } from '../../bot/src/room/commands/command.ts';
+import { runCommand } from '../../bot/src/room/commands/table.ts';
+import { createSchedules } from '../../bot/src/tasks/schedules.ts';
+
+const minute = 60_000;
+
+function scene({ role = 'owner' } = {}) {
+  const db = openDatabase(':memory:');
+  const heard: string[] = [];
+  const asked: object[] = [];
+  const said: string[] = [];
+  const state = { barred: '', atWork: new Set<string>(), fails: false };
+  let tasks = 0;
+  const conversation = {
+    beginBeside: (workspace: string, title: string) => {
+      tasks++;
+      return { id: `t${tasks}`, number: tasks, workspace, title } as never;
+    },
+    isAtWork: (task: string) => state.atWork.has(task),
+    hear: async (_: string, text: string, { task, line }: { task?: { id: string }; line?: string } = {}) => {
+      heard.push(`${task?.id}: ${line?.slice(0, 30)} | ${text}`);
+      return '';
+    },
+  };
+  const start = () =>
+    createSchedules({
+      ...{ db, conversation: conversation as never, log: pino({ level: 'silent' }) },
+      desk: {
+        async ask(what: object) {
+          if (state.fails) throw new Error('all is frozen');
+          asked.push(what);
+          return { action: 'a', number: 1 };
+        },
+      } as never,
+      barred: () => state.barred,
+      say: async (_, text) => void said.push(text),
+    });
+  const schedules = start();
+  const says = (line: string) =>
+    runCommand(line, {
+      ...{ workspace: 'main', user: '@owner:x', role, schedules },
+    } as unknown as CommandContext);
+  const due = () => (db.prepare('SELECT due FROM schedule').get() as { due: number } | undefined)?.due ?? 0;
+  return { schedules, start, says, heard, asked, said, state, due };
+}
+
+test('words come by the clock, once each time, to a task of their own', async () => {
+  const s = scene();
+  assert.match(await s.says('!cron */5 * * * * look at the nightly build'), /^⏰ 1: first at /);
+  const first = s.due();
+  assert.equal(new Date(first).getMinutes() % 5, 0);
+  await s.schedules.look(first - 1);
+  assert.deepEqual(s.heard, []);
+  await s.schedules.look(first + 1000);
+  await s.schedules.look(first + 2000);
+  assert.deepEqual(s.heard, ['t1: (The owner scheduled this; nob | look at the nightly build']);
+  assert.equal(s.due(), first + 5 * minute);
+  assert.deepEqual(s.said, ['⏰ 1 · look at the nightly build: begun as task 1.']);
+  await s.start().look(s.due());
+  assert.match(s.heard.join('\n'), /\nt2: /, 'after a restart as well');
+});
+
+test('attack-69 a scheduled command is no more than asked for, each time by a card, in the name of who made it; without their role it is over', async () => {
+  const s = scene();
+  await s.says('!cron 0 7 * * 1-5 !run make report');
+  await s.schedules.look(s.due());
+  assert.deepEqual(s.asked, [
+    {
+      ...{ kind: 'bash', args: { script: 'make report', cwd: '.', env: {}, timeout: 600 } },
+      ...{ workspace: 'main', task: 't1', requester: '@owner:x' },
+    },
+  ]);
+  s.state.barred = '@owner:x approves nothing here any longer';
+  await s.schedules.look(s.due());
+  assert.equal(s.asked.length, 1);
+  assert.match(s.said.at(-1) ?? '', /approves nothing here any longer, so it is over\.$/);
+  assert.equal(s.schedules.list('main'), '');
+  assert.match(await scene({ role: 'asks' }).says('!cron 0 7 * * * x'), /!cron is for who approves/);
+});
+
+test('what was due while the bot was away is told and not made up for; what is still at work is not begun again', async () => {
+  const s = scene();
+  await s.says('!cron 0 * * * * look');
+  const first = s.due();
+  await s.schedules.look(first + 10 * minute);
+  assert.deepEqual(s.heard, []);
+  assert.match(
+    s.said[0] ?? '',
+    /it was due at .*, when the bot was not there\. It was left out; !cron now 1 has it said now\.$/,
+  );
+  assert.equal(s.due(), first + 60 * minute);
+  await s.schedules.look(s.due());
+  s.state.atWork.add('t1');
+  await s.schedules.look(s.due());
+  assert.equal(s.heard.length, 1);
+  assert.match(s.said.at(-1) ?? '', /its last task is still at work, or waits for you\. It was left out/);
+  const next = s.due();
+  assert.match(await s.says('!cron now 1'), /begun as task 2\.$/);
+  assert.deepEqual([s.heard.length, s.due()], [2, next], 'besides, its time stays');
+});
+
+test('a list, an end, and what is no time or no schedule', async () => {
+  const s = scene();
+  assert.equal(await s.says('!crons'), 'Nothing is scheduled here.');
+  await s.says('!cron 30 6 * * * read the news and say what matters to us');
+  assert.match(await s.says('!crons'), /^⏰ 1 · read the news.*… · 30 6 \* \* \* · next at .*06:30$/);
+  assert.equal(s.schedules.list('other'), '');
+  assert.match(await s.says('!cron 61 6 * * * x'), /^That is no time, and nothing was scheduled/);
+  assert.match(await s.says('!cron 0 0 30 2 * x'), /that time never comes/);
+  assert.match(await s.says('!cron 0 7 * * *'), /^Not understood, and nothing was scheduled/);
+  assert.match(await s.says('!cron off 2'), /There is no schedule 2 here/);
+  assert.match(await s.says('!cron off 1'), /is over\. What it began goes on\.$/);
+  assert.equal(await s.says('!crons'), 'Nothing is scheduled here.');
+  for (let i = 0; i < 20; i++) await s.says('!cron 0 7 * * * x');
+  assert.match(await s.says('!cron 0 7 * * * x'), /There are 20 schedules here, and none was made/);
+});
+
+test('what could not be asked is said with the reason', async () => {
+  const s = scene();
+  await s.says('!cron 0 7 * * * !run make');
+  s.state.fails = true;
+  await s.schedules.look(s.due());
+  assert.deepEqual(s.said, ['⏰ 1 · !run make: begun as task 1.\n⚠️ all is frozen']);
+});
