@@ -145,7 +145,7 @@ function secrets(): Map<string, string> {
 const leaks = (text: string): string[] =>
   [...secrets()].filter(([, secret]) => text.includes(secret)).map(([name]) => name);
 
-test('attack-44: no password or key is in an inspect, a log or a process list of any container, nor in what the launcher shows of them', async () => {
+test('attack-44 no password or key is in an inspect, a log or a process list of any container, nor in what the launcher shows of them', async () => {
   assert.equal(secrets().size, 10);
   const file = await bash(scene.containers.bot, 'cat /run/pocketcoder/bot.json');
   assert.deepEqual(leaks(file.out).sort(), ['passwords.bot', 'passwords.brain', 'passwords.ledger.bot']); // the twin
@@ -171,7 +171,7 @@ test('attack-44: no password or key is in an inspect, a log or a process list of
   assert.match(String(logs), /"ready"/); // there was something to leak in
 });
 
-test('attack-44: the task’s container and the brain hold no secret but the brain’s own password', async () => {
+test('attack-44 the task’s container and the brain hold no secret but the brain’s own password', async () => {
   const names = new Map(
     [...secrets(), ['model.key', 'test-key'], ['transcription.key', 'test-voice-key']].map(
       ([name = '', text = '']) => [text, name],

@@ -24,12 +24,12 @@ after(() => stack?.stop());
 const opens = async (host: string, port: number): Promise<boolean> =>
   (await stack.inside('timeout', '3', 'bash', '-c', `: > /dev/tcp/${host}/${port}`)).exit === 0;
 
-test('it reaches the gateway and the model proxy', async () => {
+test('attack-31 the twin: it reaches the gateway and the model proxy', async () => {
   assert.equal(await opens('bot', 8080), true);
   assert.equal(await opens('model', 8081), true);
 });
 
-test('it reaches nothing else: not this machine, where the model is, no address outside, no name', async () => {
+test('attack-31 it reaches nothing else: not this machine, where the model is, no address outside, no name', async () => {
   // Open to others: the proxy's way to the model leads there.
   const own = Object.values(networkInterfaces()).flatMap((i) => i ?? []);
   const addresses = own.filter((i) => i.family === 'IPv4' && !i.internal).map((i) => i.address);

@@ -13,7 +13,7 @@ after(() => box?.stop());
 
 const agents = async () => (await box.root('ps', '-U', '1000', '-o', 'pid,args', '--no-headers')).text.trim();
 
-test('a script has no capabilities, cannot gain any, and inherits no files', async () => {
+test('attack-43 a script has no capabilities, cannot gain any, and inherits no files', async () => {
   const { text } = await box.bash(
     'grep -E "^(Cap(Inh|Prm|Eff|Amb)|NoNewPrivs|Seccomp):" /proc/self/status | tr -d "\\t"; ' +
       // Each by its number: listing the folder, or piping the list on, opens files of its own.
@@ -72,7 +72,7 @@ test('a script cannot end the runner, the killer, tmux or the first process', as
   assert.equal((await box.bash('kill -9 -1; exit 5')).how, 'exit'); // its own processes alone
 });
 
-test('status, output, script and tmux are out of a script’s reach', async () => {
+test('attack-39 status, output, script and tmux are out of a script’s reach', async () => {
   const result = await box.bash(`
     ls /var/lib/task; ls /run/tmux; ls /run/task; echo x > /var/lib/task/x; tmux -S /run/tmux/socket ls
     echo x > "$0"; rm -f "$0"; mv "$0" /tmp; for tty in /dev/pts/[0-9]*; do echo forged > $tty; done
@@ -96,7 +96,7 @@ test('no script of an earlier action can be read', async () => {
   assert.equal(result.text, '');
 });
 
-test('there is no network but loopback', async () => {
+test('attack-31 there is no network but loopback', async () => {
   const result = await box.bash(`
     ls /sys/class/net
     python3 - <<'P'
@@ -113,7 +113,7 @@ P
   assert.equal(result.text, 'lo\n101\n101\n101\ntwin connected\nno name\n');
 });
 
-test('only the workspace, the home and /tmp can be written', async () => {
+test('attack-43 only the workspace, the home and /tmp can be written', async () => {
   const result = await box.bash(`
     for d in / /base /etc /usr/bin /usr/lib/pocketcoder /var/tmp /run /run/task /home /root /var/lib/task /sys /proc/sys/kernel; do
       ( : > $d/x ) 2>/dev/null && echo wrote $d
@@ -124,7 +124,7 @@ test('only the workspace, the home and /tmp can be written', async () => {
   assert.equal(result.text, 'twin /workspace\ntwin /home/agent\ntwin /tmp\n');
 });
 
-test('a fork bomb is contained and ended, and the next action runs', async () => {
+test('attack-43 a fork bomb is contained and ended, and the next action runs', async () => {
   const bomb = 'echo lit; bomb() { bomb | bomb & bomb; }; bomb 2>/dev/null; sleep 60';
   const result = await box.bash(bomb, { timeout: 3 });
   assert.match(result.text, /^lit\n/);
@@ -132,7 +132,7 @@ test('a fork bomb is contained and ended, and the next action runs', async () =>
   assert.equal((await box.bash('echo next')).text, 'next\n');
 });
 
-test('filling memory ends the script and not its runner', async () => {
+test('attack-43 filling memory ends the script and not its runner', async () => {
   const result = await box.bash('python3 -c "x = bytearray(700 << 20); print(len(x))"; echo "status $?"');
   assert.match(result.text, /status 137\n$/);
   const twin = await box.bash('python3 -c "x = bytearray(100 << 20); print(len(x))"');

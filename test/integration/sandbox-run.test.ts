@@ -35,7 +35,7 @@ test('the exit status is the one of the main process', async () => {
   }
 });
 
-test('output that looks like a status is output', async () => {
+test('attack-39 output that looks like a status is output', async () => {
   const result = await box.bash('echo "exit 0 0"; echo succeeded; exit 4');
   assert.equal(result.text, 'exit 0 0\nsucceeded\n');
   assert.equal(result.number, 4);

@@ -244,6 +244,66 @@ test('a class that the policy asks about each time takes no lease', () => {
   assert.equal(s.use(lease, run('true'), 1), 'not_leased');
 });
 
+test('attack-33 what a script says decides nothing: each trick is of one class, and what is leased is the text to the letter; the twin is that text', () => {
+  const plain = 'git status';
+  const tricks = [
+    ...[
+      ' git status',
+      'git  status',
+      'git status ',
+      'git\tstatus',
+      'git status\n',
+      'GIT STATUS',
+      'g\\it status',
+    ],
+    ...[
+      'git status;id',
+      'git status && id',
+      'git status | sh',
+      'git status #',
+      'git status $(id)',
+      'git status `id`',
+    ],
+    ...['git -c core.fsmonitor=id status', 'git -C / status', 'git --exec-path=. status', 'git statu\u0455'],
+    ...[
+      'env -S "git status"',
+      'env git status',
+      'command git status',
+      'exec git status',
+      'sh -c "git status"',
+    ],
+    ...[
+      '$(echo git) status',
+      '"git" status',
+      "git 'status'",
+      'git$IFS$9status',
+      'git status\u200b',
+      'git status\r',
+    ],
+    ...[
+      'true',
+      'sudo git status',
+      'PATH=. git status',
+      'git status > /etc/passwd',
+      'git status <(id)',
+      '! git status',
+    ],
+  ];
+  const s = scene();
+  const lease = s.grant('lease', { acts: [run(plain)], uses: 9, seconds: 100 });
+  for (const trick of tricks) {
+    const asked = request(run(trick));
+    assert.deepEqual([asked.class, asked.grade], [request(run(plain)).class, request(run(plain)).grade]);
+    assert.equal(s.use(lease, run(trick), 1), 'not_covered', JSON.stringify(trick));
+  }
+  for (const args of [{ cwd: '..' }, { env: { PATH: '.' } }, { timeout: 10 }])
+    assert.equal(
+      s.use(lease, { kind: 'bash', args: { ...run(plain).args, ...args } } as Act, 1),
+      'not_covered',
+    );
+  assert.equal(s.use(lease, run(plain), 1), '');
+});
+
 test('attack-34 a lease’s own text is what counts: nothing that is no lease becomes one', () => {
   const acts = [run('true')];
   const wrong: object[] = [

@@ -164,7 +164,7 @@ test('a class that is closed is never asked for, and a policy made stricter hold
   assert.equal(t.put(t.answer('approved', owner)), 'quorum');
 });
 
-function control<K extends 'policy' | 'role' | 'device' | 'thaw'>(
+function control<K extends 'policy' | 'role' | 'device' | 'thaw' | 'lease'>(
   kind: K,
   args: object,
   requester: Action['requester'] = '@owner:home',
@@ -209,9 +209,25 @@ test('only an owner decides on policy, roles, devices of others and thawing', ()
   assert.ok(enrolled(s.state.people).some((d) => d.device === 'NEW' && d.role === 'approves'));
 });
 
-test('the brain asks for no control, a device needs its user’s pinned identity, the last owner stays', () => {
+test('attack-35 the brain asks for nothing that decides who may approve what; the twin is asked for by a person', () => {
+  const further = person('owner', 'NEW');
+  const act = { kind: 'bash', args: { script: 'true', cwd: '.', env: {}, timeout: 9 } };
+  for (const [kind, args] of [
+    ['policy', { policy: two }],
+    ['role', { user: ann.user, role: 'owner' }],
+    ['device', { ...further, master: owner.master }],
+    ['lease', { acts: [act], uses: 1, seconds: 60 }],
+    ['thaw', {}],
+  ] as const) {
+    const s = scene(someAction());
+    if (kind === 'thaw') s.ok({ author: 'bot', kind: 'frozen', body: {} });
+    assert.equal(apply(s, control(kind, args, 'brain'), owner), 'requested: not_allowed', kind);
+    assert.equal(apply(s, control(kind, args), owner), '', `the twin: ${kind}`);
+  }
+});
+
+test('a device needs its user’s pinned identity, the last owner stays', () => {
   const s = scene(someAction());
-  assert.equal(apply(s, control('policy', { policy: two }, 'brain'), owner), 'requested: not_allowed');
   const stranger = { ...person('owner', 'NEW'), master: 'another' };
   assert.equal(apply(s, control('device', stranger), owner), 'requested: not_enrolled');
   assert.equal(apply(s, control('device', person('eve')), owner), 'requested: not_enrolled');
