@@ -3,6 +3,7 @@ import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import { NotAsked } from '../desk/refusals.ts';
 import type { Question } from '../show/choices.ts';
+import type { CrewDoor } from './handing.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
 import { describeOutcome, describePending, ran } from './outcome.ts';
 
@@ -20,6 +21,8 @@ export type CallsOptions = LineOptions & {
   replacePlan(task: string): Promise<void>;
   /** Ends the task's terminal of that number. Returns what to tell its brain. */
   close(task: string, number: number): Promise<string>;
+  /** Whom work may be handed to, and which tools a helper has. */
+  crew: CrewDoor;
   /** Puts a question to the owner. Returns what to tell the task's brain. */
   question(task: string, question: Question): Promise<string>;
   /** Seconds between two notices that the call still waits. */
