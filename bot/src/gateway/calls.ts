@@ -5,7 +5,7 @@ import { NotAsked } from '../desk/refusals.ts';
 import type { Question } from '../show/choices.ts';
 import type { CrewDoor } from './handing.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
-import { describeOutcome, describePending, ran } from './outcome.ts';
+import { type Answer, describeOutcome, describePending, ran } from './outcome.ts';
 
 /** `settled` is called for each action that was asked here, when its outcome is there. */
 export type CallsOptions = LineOptions & {
@@ -32,7 +32,6 @@ export type CallsOptions = LineOptions & {
 const planFirst =
   'NOT ASKED: the owner wants to approve a plan first. Put it to them with the tool `plan`; read_file, list and grep are there to look around. Nothing ran.';
 
-export type Answer = { text: string; isError: boolean };
 /**
  * @param spoken resolves when what was said before it stands in the room: it is recorded after that
  * @param signal aborted when the call was taken back or its connection broke

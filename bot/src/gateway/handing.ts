@@ -1,8 +1,8 @@
 /** The tools by which the brain hands work on, and the one by which a helper gives its result. None of them asks for an action. */
 import { z } from 'zod';
 import type { Agent } from '../agents.ts';
-import type { Answer } from './calls.ts';
 import { ended } from './line.ts';
+import type { Answer } from './outcome.ts';
 import { listed, text, wordsOf } from './tools.ts';
 
 /** What of the crew the gateway asks. Nothing here throws but for the disk. */

@@ -14,6 +14,9 @@ export type Outcome = {
   changes?: Changes;
 };
 
+/** What a call is answered with. */
+export type Answer = { text: string; isError: boolean };
+
 /** Files and lines that an action changed, in words; '' where none did or nobody could tell. */
 export function changesText(changes: Changes | undefined): string {
   const { changed = 0, added = 0, removed = 0, plus = 0, minus = 0 } = changes ?? {};

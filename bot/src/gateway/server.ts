@@ -8,11 +8,12 @@ import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprot
 import type { Logger } from 'pino';
 import { handing } from '../agents.ts';
 import { askTool, questionIn } from './ask.ts';
-import { type Answer, type Call, type CallsOptions, openCalls } from './calls.ts';
+import { type Call, type CallsOptions, openCalls } from './calls.ts';
 import { closeTool, numberIn } from './close.ts';
 import { giveResult, handOn, handTools, resultTool } from './handing.ts';
 import { ourName } from './input.ts';
 import { networkAsked, networkTool } from './network.ts';
+import type { Answer } from './outcome.ts';
 import { planAsked, planTool } from './plan.ts';
 import { askedBy, tools } from './tools.ts';
 
