@@ -37,7 +37,6 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
   ],
   'then begin what will be stopped': [
     { call: to('lead', 'LOOK-DEEPER', 'assign'), and: [to('fix', 'STOP-B', 'assign')] },
-    { say: 'Both are at work.' },
     { say: 'They are stopped, then.' },
   ],
 };
@@ -137,11 +136,11 @@ test('!stop ends a task’s helpers and theirs, what they run and what waits, an
   const waits = cards.find(({ text }) => text.includes(never));
   const runs = cards.find(({ text }) => text.includes('until [ -e go ]'));
   assert.ok(waits && runs);
-  assert.match(waits.text, /^> then begin what w… › lead › fix$/m);
+  assert.match(waits.text, /^> then begin what wil… › lead › fix$/m);
   assert.equal((await taskOf(waits)).split('.').length, 3);
   await approve(phone, runs);
   await endsWith(phone, runs, '▶️');
-  await sees(phone, 'Both are at work.', 60);
+  await sees(phone, 'I wait for the owner.', 60);
   const asked = (await entries('requested')).length;
   await phone.say(`!stop ${number}`);
   await endsWith(phone, runs, 'stopped by you');
