@@ -162,7 +162,7 @@ test('!stop ends a task’s helpers and theirs, what they run and what waits, an
   assert.match(told(), /The helper lead \(task \d\) was stopped before it gave a result\./);
 });
 
-test('the bot killed under a helper: it is cut off, its card is taken back, and its agent is told', async () => {
+test('the bot restarted under a helper: it is cut off, its card is taken back, and its agent is told', async () => {
   await another();
   await phone.say(
     `Please do this.\n!call assign ${JSON.stringify({ agent: 'fix', task: `!call bash {"script":"${never}"}` })}\n!say It is at work.`,

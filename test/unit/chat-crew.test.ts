@@ -335,6 +335,22 @@ test('attack-79 what its agent’s task was given covers nothing of a helper’s
   assert.ok(s.book.cover(read(tests.id)));
 });
 
+test('words to a helper go to it while it works; those that it was not told before its end are told to its agent', async () => {
+  const s = scene();
+  const tests = await s.hand('main', 'tests');
+  const say = (text: string, event: string) =>
+    s.conversation.hear(workspace, text, { task: tests, event, by: 'me' });
+  await say('which of them?', '$1');
+  assert.equal(s.prompts.length, 1, 'they wait for its turn to end');
+  assert.equal(s.crew.result(tests.id, { text: 'done', files: [] }), '');
+  await settled();
+  await say('and now?', '$2');
+  const told = s.prompts.slice(1).join('\n');
+  assert.match(told, /which of them\?[\s\S]*gave its result[\s\S]*and now\?$/);
+  assert.doesNotMatch(told, /s-main\.2/);
+  assert.deepEqual(s.tasks.owed(), []);
+});
+
 test('helpers of before a restart are cut off: nothing of theirs waits, and their agent is told; ends that were not told are', async () => {
   const s = scene();
   const fix = await s.hand('main', 'fix');

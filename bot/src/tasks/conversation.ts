@@ -341,7 +341,8 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (!task || requester !== 'brain') return;
       if (page.action.kind === 'plan' && outcome.state === 'applied') planning.end(of);
       const owed = { task: of, text: describeOutcome(action, outcome) };
-      const told = delivered || !debts || outcome.reason === reasons.replaced;
+      const gone = parentOf(of) !== '' && !o.helps(of);
+      const told = delivered || !debts || gone || outcome.reason === reasons.replaced;
       if (!tasks.tell(action, told ? undefined : owed) || tasks.halted(of)) return;
       if (outcome.state === 'denied') tasks.deny(action, of);
       void debts?.pay();

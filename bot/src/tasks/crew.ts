@@ -70,7 +70,7 @@ export type CrewOptions = {
   db: Database;
   agents: readonly Agent[];
   helpers: Helpers;
-  tasks: Pick<TaskStore, 'get' | 'owed' | 'halted'>;
+  tasks: Pick<TaskStore, 'get' | 'owed' | 'halted' | 'inherit'>;
   conversation: Pick<Conversation, 'beginHelper' | 'isAtWork' | 'pass' | 'interrupt'>;
   planning(task: string): boolean;
   /** Whether an action that a task's brain asked for, or a helper of its, is still to end. */
@@ -131,6 +131,7 @@ export function createCrew(o: CrewOptions): Crew {
     // Noted together, so that no crash tells it twice or not at all.
     o.db.transaction(() => {
       if (!carried) conversation.pass(parentOf(id), told, `helper-${id}`);
+      tasks.inherit(id, parentOf(id));
       helpers.set(id, { state: 'told' });
     });
     if (text) await o.show(task, text);
@@ -183,10 +184,7 @@ export function createCrew(o: CrewOptions): Crew {
       if (!row) return tool !== 'result' && may;
       return tool === 'result' || (may && (named(row.agent)?.tools ?? []).some((one) => one === tool));
     },
-    over: (task) =>
-      parentOf(task) && !helpers.works(task)
-        ? 'your work is over and your result was told; end your turn'
-        : '',
+    over: (task) => (helpers.get(task) && !helpers.works(task) ? 'your work is over; end your turn' : ''),
     hand(from, work, carry) {
       const agent = named(work.agent);
       const of = tasks.get(from);

@@ -78,6 +78,8 @@ export type TaskStore = {
   /** What brains have yet to be told, oldest first. */
   owed(): Owed[];
   paid(id: string): void;
+  /** What somebody said to a task, and its brain was not told, is for another one from now on; nothing else is owed to it. */
+  inherit(from: string, to: string): void;
   /** What a task's brain was prompted with and has not answered to the end, oldest first. */
   asked(task: string): string[];
   ask(task: string, text: string): void;
@@ -202,6 +204,11 @@ export function taskStore(db: Database): TaskStore {
     ask: (of, text) => void run('INSERT INTO asked VALUES(?, ?)', of, text),
     answered: (of) => void run('DELETE FROM asked WHERE task = ?', of),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
+    inherit(from, to) {
+      const words = ['wait', 'next', 'said', 'sent'].map((how) => `action GLOB '${how}-*'`).join(' OR ');
+      run(`UPDATE owed SET task = ? WHERE task = ? AND (${words})`, to, from);
+      run('DELETE FROM owed WHERE task = ?', from);
+    },
     aside: ({ id, task: of, event }) => void run('INSERT INTO aside VALUES(?, ?, ?)', id, of, event),
     asideOver: (id) => void run('DELETE FROM aside WHERE id = ?', id),
     asides: () => db.prepare('SELECT * FROM aside').all() as AskedAside[],
