@@ -48,7 +48,8 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
   });
   await gateway.run({
     ...{ ...parts.asks, spoken: conversation.spoken, halted: tasks.halted, wait: heldOpen },
-    planning: parts.planning.is,
+    planning: parts.planned,
+    crew: parts.crew,
     replacePlan: parts.desk.replacePlan,
     close: parts.desk.close,
     question: parts.questions.put,
@@ -69,11 +70,13 @@ async function resume({
   book,
   desk,
   outcomes,
+  crew,
   questions,
   sentFiles,
   dictation,
   tour,
 }: Parts): Promise<void> {
+  crew.resume();
   sentFiles.resume(); // while the pages of what is over are still there
   await desk.resume();
   await outcomes.catchUp();
@@ -94,13 +97,14 @@ async function main(log: Logger): Promise<void> {
   await space();
   const parts = await makeParts(c, stateDir, log);
   const room = await run(parts, space, log);
-  const { chain, matrix, gateway, brain, desk, health, outages, board, schedules } = parts;
+  const { chain, matrix, gateway, brain, desk, health, outages, board, crew, schedules } = parts;
   const path = join(stateDir, 'console.sock');
   const console = serveConsole({ ...createOperator(parts, room), path, owner: c.owner });
   const failed = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   health.heard(); // the executor is given its time from here on
   const clocks = [
     every(1000, () => desk.expire(Date.now()), failed('cards not expired')),
+    every(1000, crew.look, failed('helpers not looked at')),
     every(5000, () => schedules.look(Date.now()), failed('schedules not looked at')),
     every(pace, board.look, failed('the pinned messages were not looked at')),
     every(5000, () => outages.look(health.states(), Date.now()), failed('outages not looked at')),

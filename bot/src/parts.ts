@@ -29,6 +29,7 @@ import { listStore } from './room/lists.ts';
 import { createOutages } from './room/outages.ts';
 import { createOutcomes } from './room/outcomes.ts';
 import { wasOpen } from './room/progress.ts';
+import { spoken } from './room/prose.ts';
 import { createPush, repositories } from './room/push.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
@@ -40,10 +41,12 @@ import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
 import { shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
+import { createCrew, helperStore } from './tasks/crew.ts';
+import { parentOf } from './tasks/kin.ts';
 import { planningStore } from './tasks/planning.ts';
 import { createQuestions } from './tasks/questions.ts';
 import { createSchedules } from './tasks/schedules.ts';
-import { taskStore, titleBeside, titleOf } from './tasks/tasks.ts';
+import { saidFor, taskStore, titleBeside, titleOf } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
 
@@ -63,6 +66,11 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const halted = (task: string) => store.halted(task) || costs.paused(task) || probing(task);
   const tasks = { ...store, halted };
   const planning = planningStore(db);
+  /** A helper does before a plan was approved what its task does: it looks. */
+  const planned = (task: string): boolean =>
+    planning.is(task) || (parentOf(task) !== '' && planned(parentOf(task)));
+  const agents = c.agents ?? [];
+  const helpers = helperStore(db);
   const troubles = troubleStore(db);
   const lists = listStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
@@ -114,7 +122,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     halted,
   });
   const sandboxOf = (workspace: string) => c.tools[workspace] ?? c.tools[''] ?? 'not known';
-  const asks = createAsks(desk, book, planning.is);
+  const asks = createAsks(desk, book, planned);
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
   const gateway = createGateway({
@@ -124,15 +132,34 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const probe = createProbe({ brain, models, hands: (task) => gateway.open({ task, workspace: '' }) });
   const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);
+  const waits = (task: string): boolean =>
+    helpers.below(task).length > 0 ||
+    openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page));
+  const wordsFor = (task: string): string =>
+    agents.find(({ name }) => name === helpers.get(task)?.agent)?.words ?? '';
   const conversation = createConversation({
-    ...{ brain, tasks, costs, lists, planning, questions, matrix, roomOf, leak, log },
+    ...{ brain, tasks, costs, lists, planning, questions, matrix, roomOf, leak, waits, log },
+    helps: helpers.works,
     planFirst: c.plan === 'always',
     picture: async (action, task) => (models.of(task).pictures ? pictureIn(ledger, action) : undefined),
-    hands: (task, workspace) => ({ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace) }),
-    waits: (task) => openOf(task).some((page) => page.action.requester === 'brain' && !wasOpen(page)),
+    hands: (task, workspace) => ({
+      ...{ ...gateway.open({ task, workspace }), sandbox: sandboxOf(workspace), words: wordsFor(task) },
+    }),
     asks: (task) =>
       questions.of(task) !== undefined ||
       openOf(task).some(({ action }) => ['requested', 'posted', 'endorsed'].includes(book.state(action.id))),
+  });
+  const crew = createCrew({
+    ...{ db, agents, helpers, tasks, conversation, waits, models, desk, ledger, log },
+    planning: planned,
+    words: async (session) => (await brain?.last.words(session)) ?? '',
+    show: (task, text) =>
+      matrix.post(
+        roomOf(task.workspace),
+        'm.room.message',
+        spoken(`agent (${titleOf(task)}), its result:`, text, 'm.notice'),
+        { txn: saidFor(task.id, 'result') },
+      ),
   });
   const tour = createTour({ db, say: sayLine, log });
   const undo = createUndo({ desk, book, conversation, say: sayLine });
@@ -184,6 +211,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
     dictation,
     schedules,
+    agents,
     ...{ health: health.lines, repository, models, costs, show: outcomes.show, board },
   });
   const watch = createWatch(relay, troubles, log);
@@ -196,7 +224,8 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       gateway,
       brain,
       tasks,
-      planning,
+      planned,
+      crew,
       questions,
       troubles,
       book,

@@ -1,6 +1,7 @@
 /** What the set-up hands to the bot: one JSON file, read once, checked before anything starts. */
 import { readFileSync } from 'node:fs';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import type { Agent } from './agents.ts';
 import type { Caps } from './brain/costs.ts';
 import type { Model } from './brain/models.ts';
 import type { Transcription } from './room/dictation.ts';
@@ -25,6 +26,8 @@ export type Configuration = {
   secrets?: string;
   /** Every task begins with a plan. */
   plan?: 'always';
+  /** Whom the agent may hand work to; absent where there is nobody. */
+  agents?: readonly Agent[];
   /** Seconds from a card within which an approval counts as unread; 0 for never. */
   quick: number;
   /** The owner's, by its IANA name: every time that the room is told is in it. */

@@ -150,6 +150,7 @@ export function serviceFiles(
     network: egressImage !== undefined,
     secrets: secretsFile,
     ...(settings.plan && { plan: settings.plan }),
+    ...(settings.agents && { agents: settings.agents }),
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
     tools: of(({ tools }) => tools),

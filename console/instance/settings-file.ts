@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { Agent } from '../../bot/src/agents.ts';
 import type { Caps } from '../../bot/src/brain/costs.ts';
 import { isTimezone } from '../../bot/src/settings.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from '../../config/brain/render.ts';
 import { policyFault } from '../../ledger/rules/policy.cjs';
 import { fault } from '../fault.ts';
+import { readAgents } from './agents-file.ts';
 import { checkout } from './paths.ts';
 import { type Approvals, policyFrom } from './policy.ts';
 
@@ -56,6 +58,8 @@ export type Settings = {
   plan?: 'always';
   /** Who commits in a workspace are by, where its repository does not say. */
   git?: { name?: string; email?: string };
+  /** Whom the agent may hand work to: files of their own beside these settings. */
+  agents?: readonly Agent[];
 };
 
 /** The models by their names, of which one alone has the name `model`; undefined without any. */
@@ -169,6 +173,12 @@ function lineOf(document: Document, lines: LineCounter, path: Wrong[0]): number 
 
 /** Reads and checks the settings in `home`; none there is none set. Throws a Fault (`config`) that names the line. */
 export function readSettings(home: string): Settings {
+  const settings = readFile(home);
+  const agents = readAgents(home, Object.keys(modelsOf(settings) ?? {}));
+  return agents.length > 0 ? { ...settings, agents } : settings;
+}
+
+function readFile(home: string): Settings {
   const file = join(home, 'pocketcoder.yaml');
   if (!existsSync(file)) return {};
   const lines = new LineCounter();

@@ -43,6 +43,8 @@ export type Bodies = {
   'workspace.created': { workspace: string; room: string };
   'workspace.exported': { workspace: string; form: string; files: number };
   'workspace.imported': Imported & { workspace: string };
+  /** A helper's end, for who reads the chain: it decides nothing. `task` is the helper's own, which names whose it was. */
+  'helper.ended': { task: string; agent: string; how: string; text: string };
   alarm: { reason: string; action?: string };
   checkpoint: { seq: number; hash: string };
 };

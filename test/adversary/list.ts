@@ -282,6 +282,30 @@ const rows: readonly Row[] = [
     'what comes by the clock is words, or is asked for by a card like any; it is over with its maker’s role',
     'tested',
   ],
+  [
+    76,
+    'a helper calls its agent’s tools: by another agent’s name for them, or as a step of a plan',
+    'the gateway knows whose call it is, and refuses a tool that the helper’s file does not name; nothing is asked',
+    'tested',
+  ],
+  [
+    77,
+    'a helper of a helper hands work on, or an agent begins helpers without end, or in place of the plan that is wanted first',
+    'who hands on, and how deep, is told by the task’s id: two deep, four at once for a task, none before its plan',
+    'tested',
+  ],
+  [
+    78,
+    'a helper’s result speaks as the owner: a command, a yes, words that have its agent go on',
+    'it reaches its agent fenced, as data; nothing parses it, and it ends no stop',
+    'tested',
+  ],
+  [
+    79,
+    'a helper goes on after its task was stopped, or acts by what its agent’s task was given',
+    'a stop is for the task and all below it; a helper’s task is its own, so no grant by task covers it',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -8,4 +8,11 @@ export const alone = {
   replacePlan: async () => {},
   close: async () => '',
   question: async () => 'ASKED',
+  crew: {
+    agents: [],
+    has: (_: string, tool: string) => !['handoff', 'assign', 'result'].includes(tool),
+    over: () => '',
+    hand: () => ({ wrong: 'there is nobody' }),
+    result: () => 'you were handed no work',
+  },
 };

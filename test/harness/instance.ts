@@ -138,6 +138,7 @@ async function inTurn<T>(start: () => Promise<T>): Promise<T> {
  * @param home a state directory that is there already (a second start); a fresh one without it
  * @param model `scripted` adds the brain with the scripted model
  * @param overrides written to pocketcoder.yaml
+ * @param agents files of helpers, by their names
  * @param watch told what `start --json` says, as it comes
  */
 export async function startInstance(
@@ -146,6 +147,7 @@ export async function startInstance(
     model?: 'scripted';
     scripts?: Scripts;
     overrides?: Settings;
+    agents?: Readonly<Record<string, string>>;
     watch?: (event: Record<string, unknown>) => void;
   } = {},
 ): Promise<Instance> {
@@ -157,6 +159,10 @@ export async function startInstance(
   // A second start of a home that is there goes by what stands in it.
   if (scripted || options.overrides || !options.home)
     writeFileSync(join(home, 'pocketcoder.yaml'), stringify(settings));
+  for (const [name, text] of Object.entries(options.agents ?? {})) {
+    mkdirSync(join(home, 'agents'), { recursive: true });
+    writeFileSync(join(home, 'agents', `${name}.md`), text);
+  }
   const env = { POCKETCODER_HOME: home };
   const run = (args: readonly string[], input = '') => launch(args, { env, input });
 

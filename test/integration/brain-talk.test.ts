@@ -67,6 +67,7 @@ before(async () => {
     questions: { of: () => undefined, close() {} },
     matrix,
     roomOf: () => room,
+    helps: () => false,
     waits: () => false,
     asks: () => false,
     leak: () => '',

@@ -69,6 +69,7 @@ const rights = {
       'frozen',
       'checkpoint',
       'workspace.created',
+      'helper.ended',
     ],
   ],
   executor: [

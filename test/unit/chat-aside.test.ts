@@ -50,6 +50,7 @@ function scene({ model = true } = {}) {
       brain: model ? brain : undefined,
       hands: (task) => ({ task, url: '', token: '' }),
       roomOf: () => room,
+      helps: () => false,
       waits: () => false,
       asks: () => false,
       leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),

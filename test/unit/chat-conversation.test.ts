@@ -73,6 +73,7 @@ function scene(caps: Parameters<typeof createCosts>[1] = { task_tokens: 1000 }) 
       questions: { of: () => undefined, close: (task, how) => void closed.push(`${task}: ${how}`) },
       matrix,
       roomOf: () => room,
+      helps: () => false,
       waits: (task) => waiting.has(task),
       asks: (task) => asking.has(task),
       leak: (text) => (text.includes('AAAA-BBBB') ? 'it holds a secret' : ''),

@@ -66,6 +66,7 @@ function scene() {
       sentFiles: {} as never,
       dictation: {} as never,
       schedules: {} as never,
+      agents: [],
       health: () => [],
       ...{ repository: () => assert.fail(), show: () => assert.fail(), board },
       log,

@@ -178,6 +178,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
     planning: { is: () => false },
     spent: (id) => (id === 't0' ? '0.0312 $' : ''),
     works,
+    helps: () => false,
     waits: (id) => id === 't1',
     asks: (id) => id === 't0',
   });

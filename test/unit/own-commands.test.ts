@@ -181,6 +181,7 @@ function scene() {
     conversation,
     sentFiles,
     schedules: {} as never,
+    agents: [],
     dictation: { take: (_, __, ___, hear) => void hear(voice.as) },
     troubles: { why: () => '' } as never,
     tour: {} as never,

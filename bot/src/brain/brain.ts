@@ -44,8 +44,8 @@ export type BrainEvent =
 /** For a model that sees. */
 export type Picture = { mime: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp'; bytes: Uint8Array };
 
-/** What a task's conversation acts by, and what the sandbox that it acts in has, in words. */
-export type Acting = Hands & { sandbox?: string };
+/** What a task's conversation acts by, what the sandbox that it acts in has, in words, and what a helper is told besides. */
+export type Acting = Hands & { sandbox?: string; words?: string };
 
 /** What a conversation stands at, read anew: a turn's end may be told before its last words and what they took. */
 export type Last = {

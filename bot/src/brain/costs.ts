@@ -1,5 +1,6 @@
 /** What tasks cost, by day, from what the brain says that each session took; and the caps of the settings that hold them. */
 import type { Database } from '../database.ts';
+import { rootOf } from '../tasks/kin.ts';
 
 /** Money in whatever the prices are in; tokens count all that went in and out. */
 export type Spent = { dollars: number; tokens: number };
@@ -46,15 +47,16 @@ export function createCosts(
   const letOn = db.prepare('SELECT most FROM let WHERE cap = ?');
 
   const day = (): string => new Date(now()).toLocaleDateString('sv');
-  const of = (task: string) => byTask.get(task) as Spent;
+  // What helpers take is their task's: its cap is theirs together.
+  const of = (task: string) => byTask.get(rootOf(task)) as Spent;
   const today = () => byDay.get(day()) as Spent;
 
   /** The caps that a task has reached: by how much, and in words. */
   function reached(task: string) {
     const [mine, all] = [of(task), today()];
     const rows = [
-      ['task', task, mine.dollars, '$'],
-      ['task_tokens', task, mine.tokens, 'tokens'],
+      ['task', rootOf(task), mine.dollars, '$'],
+      ['task_tokens', rootOf(task), mine.tokens, 'tokens'],
       ['day', day(), all.dollars, '$'],
       ['day_tokens', day(), all.tokens, 'tokens'],
     ] as const;
@@ -86,7 +88,7 @@ export function createCosts(
         db.prepare('INSERT OR REPLACE INTO counted VALUES(?, ?, ?)').run(session, dollars, tokens);
         db.prepare(
           'INSERT INTO spent VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE SET dollars = dollars + excluded.dollars, tokens = tokens + excluded.tokens',
-        ).run(task, day(), ...more);
+        ).run(rootOf(task), day(), ...more);
       });
       const [first] = held ? [] : reached(task);
       return first

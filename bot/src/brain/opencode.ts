@@ -176,12 +176,15 @@ export function connectOpenCode({ url, password, models, log }: OpenCodeOptions)
     if (!forks.has(session)) await attach(hands);
     const parts = [{ type: 'text' as const, text }, ...pictures.map(filePart)];
     const { model, rung } = models.rung(hands.task);
+    const system = [hands.sandbox && `The sandbox is ${hands.sandbox}.`, hands.words]
+      .filter(Boolean)
+      .join('\n\n');
     const asked = {
       sessionID: session,
       // Always said: it would go on by the model of the session's last prompt, which may be gone.
       model: { providerID: model.name, modelID: rung.id },
       agent: 'task',
-      ...(hands.sandbox && { system: `The sandbox is ${hands.sandbox}.` }),
+      ...(system && { system }),
       parts,
     };
     const sent = await client.session.promptAsync(asked, soon());

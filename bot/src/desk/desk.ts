@@ -14,6 +14,7 @@ import type { Card, CardStore } from '../approval/store.ts';
 import type { Command, Judged } from '../approval/verdict.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Block } from '../show/blocks.ts';
+import { isWithin } from '../tasks/kin.ts';
 import type { Attention } from './attention.ts';
 import { createGrants } from './grants.ts';
 import { NotAsked, refusal, unlessOver } from './refusals.ts';
@@ -51,7 +52,7 @@ export type Desk = {
   /** Carries out what the gatekeeper said of an event. Returns what a person should be told, or ''. */
   apply(verdict: Judged): Promise<string>;
   addPoll(number: number): Promise<string>;
-  /** Ends what runs and denies what waits in a workspace, or in one task of it. Returns how many actions that were. */
+  /** Ends what runs and denies what waits in a workspace, or in one task of it and its helpers. Returns how many actions that were. */
   stop(workspace: string, by: string, task?: string): Promise<number>;
   /** Takes the plans of a task back that wait for an answer: it puts another one. */
   replacePlan(task: string): Promise<void>;
@@ -171,7 +172,7 @@ export function createDesk(o: DeskOptions): Desk {
       const plans = await grants.endOf(workspace, reasons.stopped, task); // first, so that no further step is covered
       const mine = book
         .unfinished()
-        .filter((p) => p.action.workspace === workspace && (!task || p.action.task === task));
+        .filter((p) => p.action.workspace === workspace && (!task || isWithin(p.action.task, task)));
       for (const { action, digest } of mine) {
         const state = book.state(action.id);
         const card = cards.get(action.id);

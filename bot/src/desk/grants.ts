@@ -11,6 +11,7 @@ import type { Book, Page } from '../approval/view.ts';
 import { createLock } from '../proof/lock.ts';
 import { type Block, toText } from '../show/blocks.ts';
 import { shownOf } from '../show/kinds.ts';
+import { isWithin } from '../tasks/kin.ts';
 import { refused } from './refusals.ts';
 
 /** Characters of a step that are shown where its plan was left. */
@@ -29,7 +30,7 @@ export type Grants = {
   leavePlan(page: Page): Promise<void>;
   /** Ends a lease or plan where it stands. Returns whether it did. */
   end(id: string, reason: string): Promise<boolean>;
-  /** Ends what stands for a workspace's tasks, or for one: plans, and reads that came with a card. Returns how many there were. */
+  /** Ends what stands for a workspace's tasks, or for one and its helpers: plans, and reads that came with a card. Returns how many there were. */
   endOf(workspace: string, reason: string, task?: string): Promise<number>;
   /** A step that did not run ends its plan: what comes after it was approved to come after it. A stop ends its action's reads. */
   onEntry(entry: Entry): void;
@@ -95,7 +96,7 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
     async endOf(workspace, reason, task) {
       const ofTasks = book
         .standing()
-        .filter((g) => g.kind !== 'lease' && g.workspace === workspace && (!task || g.task === task));
+        .filter((g) => g.kind !== 'lease' && g.workspace === workspace && (!task || isWithin(g.task, task)));
       for (const { id } of ofTasks) await end(id, reason);
       return ofTasks.length;
     },

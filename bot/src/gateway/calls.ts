@@ -3,8 +3,9 @@ import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
 import { NotAsked } from '../desk/refusals.ts';
 import type { Question } from '../show/choices.ts';
+import type { CrewDoor } from './handing.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
-import { describeOutcome, describePending, ran } from './outcome.ts';
+import { type Answer, describeOutcome, describePending, ran } from './outcome.ts';
 
 /** `settled` is called for each action that was asked here, when its outcome is there. */
 export type CallsOptions = LineOptions & {
@@ -20,6 +21,8 @@ export type CallsOptions = LineOptions & {
   replacePlan(task: string): Promise<void>;
   /** Ends the task's terminal of that number. Returns what to tell its brain. */
   close(task: string, number: number): Promise<string>;
+  /** Whom work may be handed to, and which tools a helper has. */
+  crew: CrewDoor;
   /** Puts a question to the owner. Returns what to tell the task's brain. */
   question(task: string, question: Question): Promise<string>;
   /** Seconds between two notices that the call still waits. */
@@ -29,7 +32,6 @@ export type CallsOptions = LineOptions & {
 const planFirst =
   'NOT ASKED: the owner wants to approve a plan first. Put it to them with the tool `plan`; read_file, list and grep are there to look around. Nothing ran.';
 
-export type Answer = { text: string; isError: boolean };
 /**
  * @param spoken resolves when what was said before it stands in the room: it is recorded after that
  * @param signal aborted when the call was taken back or its connection broke

@@ -10,6 +10,10 @@ const tools: Readonly<Record<string, string>> = {
   ...{ Write: 'write_file', write: 'write_file', Edit: 'edit_file', edit: 'edit_file' },
 };
 
+/** A tool by our name for it. */
+export const ourName = (called: string): string =>
+  Object.hasOwn(tools, called) ? (tools[called] ?? called) : called;
+
 /** What an argument is called elsewhere. */
 const names: Readonly<Record<string, string>> = {
   ...{ file_path: 'path', filePath: 'path', command: 'script', cmd: 'script', workdir: 'cwd' },
@@ -63,7 +67,7 @@ export function inOurWords(
   called: string,
   given: unknown,
 ): { tool: string; args: unknown } | { wrong: string } {
-  const tool = Object.hasOwn(tools, called) ? (tools[called] ?? called) : called;
+  const tool = ourName(called);
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return { tool, args: given };
   const args = new Map<string, unknown>();
   const wrong: string[] = [];

@@ -6,10 +6,14 @@ import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Logger } from 'pino';
+import { handing } from '../agents.ts';
 import { askTool, questionIn } from './ask.ts';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
 import { closeTool, numberIn } from './close.ts';
+import { giveResult, handOn, handTools, resultTool } from './handing.ts';
+import { ourName } from './input.ts';
 import { networkAsked, networkTool } from './network.ts';
+import type { Answer } from './outcome.ts';
 import { planAsked, planTool } from './plan.ts';
 import { askedBy, tools } from './tools.ts';
 
@@ -156,21 +160,25 @@ function serving(
 function toolServer(
   { hands, workspace }: Opened,
   call: Call,
-  o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted'> &
+  o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted' | 'crew' | 'wait'> &
     Pick<GatewayOptions, 'network' | 'bound'>,
 ): Server {
   const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
-  const listed = [...tools, closeTool, planTool, askTool, ...(o.network ? [networkTool] : [])];
+  const has = (tool: string) => o.crew.has(hands.task, tool);
+  const all = [...tools, closeTool, planTool, askTool, ...(o.network ? [networkTool] : [])];
+  const listed = [...all, ...handTools(o.crew.agents), resultTool].filter(({ name }) => has(name));
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: listed }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
+    const answered = ({ text, isError }: Answer) => ({ isError, content: [{ type: 'text' as const, text }] });
+    const refused = (why: string) => answered({ text: `NOT ASKED: ${why}. Nothing ran.`, isError: true });
+    const over = o.crew.over(hands.task);
+    if (over) return refused(over);
+    if (!has(ourName(params.name))) return refused(`you have no tool ${JSON.stringify(params.name)}`);
+    if (params.name === resultTool.name) return answered(giveResult(o.crew, hands.task, given));
     if (params.name === closeTool.name)
       return { content: [{ type: 'text', text: await o.close(hands.task, numberIn(given)) }] };
-    const refused = (why: string) => ({
-      isError: true,
-      content: [{ type: 'text' as const, text: `NOT ASKED: ${why}. Nothing ran.` }],
-    });
     if (params.name === askTool.name) {
       const question = questionIn(given);
       const why = 'wrong' in question ? question.wrong : o.halted(hands.task);
@@ -178,14 +186,21 @@ function toolServer(
       await o.spoken(hands.task, { tool: params.name, args: given });
       return { content: [{ type: 'text', text: await o.question(hands.task, question) }] };
     }
-    const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
-    const own = { plan: planAsked, ...(o.network && { network }) }[params.name];
-    const asked = own?.(where, given) ?? askedBy(where, params.name, given);
-    if ('wrong' in asked) return refused(asked.wrong);
     const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along
     if (!line) throw new Error('a call came without its connection');
     const { gone, sent } = line;
     const signal = AbortSignal.any([extra.signal, gone]);
+    if (handing.includes(params.name)) {
+      await o.spoken(hands.task, { tool: params.name, args: given });
+      return answered(await handOn(o, hands.task, { name: params.name, args: given, signal, sent }));
+    }
+    const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
+    const own = { plan: planAsked, ...(o.network && { network }) }[params.name];
+    const asked = own?.(where, given) ?? askedBy(where, params.name, given);
+    if ('wrong' in asked) return refused(asked.wrong);
+    const steps = asked.asked.kind === 'plan' ? asked.asked.args.steps : [];
+    const foreign = steps.find(({ kind }) => !has(kind));
+    if (foreign) return refused(`a step of the plan is for ${foreign.kind}, which is no tool of yours`);
     const progressToken = params._meta?.progressToken;
     let progress = 0;
     const answer = await call(asked.asked, {
@@ -198,7 +213,7 @@ function toolServer(
         extra.sendNotification({ method: 'notifications/progress', params: notice }).catch(() => {}); // The brain is gone: `signal` says so.
       },
     });
-    return { isError: answer.isError, content: [{ type: 'text', text: answer.text }] };
+    return answered(answer);
   });
   return server;
 }

@@ -60,6 +60,7 @@ export type RelayOptions = {
   board: Pick<Board, 'removed'>;
   costs: CommandContext['costs'];
   schedules: CommandContext['schedules'];
+  agents: CommandContext['agents'];
   log: Logger;
 };
 const unrelated: RepliedTo = { about: '', line: '' };
@@ -143,6 +144,7 @@ export function createRelay(o: RelayOptions): Relay {
     const parts: CommandContext = {
       ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
       ...{ repository: o.repository, models: o.models, costs: o.costs, schedules: o.schedules, show: o.show },
+      agents: o.agents,
       ...{ workspace, event: wire.event_id, user, role: from.role },
     };
     attention.heard();

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
+import { parentOf } from '../tasks/kin.ts';
 import { saidFor, type Task, type TaskStore, titleBeside } from '../tasks/tasks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 import type { Lists } from './lists.ts';
@@ -33,6 +34,9 @@ const settling = { first: 250, later: 700 };
 
 /** Milliseconds that a card waits for the words before it: what tells of them may be broken. */
 const patience = 3000;
+
+/** A helper answers its agent, and wakes nobody. */
+const answerOf = ({ id }: Pick<Task, 'id'>): Kind => (parentOf(id) ? 'm.notice' : 'm.text');
 
 export function createVoice(o: {
   matrix: Matrix;
@@ -103,7 +107,7 @@ export function createVoice(o: {
     const show = () => {
       if (answer.stands === answer.text) return;
       answer.status.show(() => {
-        answer.kind ??= answer.done ? 'm.notice' : 'm.text';
+        answer.kind ??= answer.done ? 'm.notice' : answerOf(task);
         return words(task, answer.text, answer.kind);
       });
     };
@@ -140,7 +144,7 @@ export function createVoice(o: {
         case 'idle':
           busy.delete(e.session);
           made.delete(e.session);
-          await finish(task, 'm.text');
+          await finish(task, answerOf(task));
           return typing(room, [...busy.values()].includes(room));
         case 'error':
           await finish(task);

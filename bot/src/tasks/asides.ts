@@ -7,6 +7,7 @@ import type { Spent } from '../brain/costs.ts';
 import { spoken } from '../room/prose.ts';
 import { message } from '../show/blocks.ts';
 import type { Content, Matrix, RoomId } from '../types.ts';
+import { isWithin } from './kin.ts';
 import { type AskedAside, type Task, type TaskStore, titleBeside } from './tasks.ts';
 
 export type AsidesOptions = {
@@ -79,7 +80,7 @@ export function createAsides({ brain, tasks, matrix, roomOf, ...o }: AsidesOptio
     },
     end(workspace, of) {
       for (const { task, end } of under.values())
-        if (task.workspace === workspace && (!of || of === task.id)) end.abort();
+        if (task.workspace === workspace && (!of || isWithin(task.id, of))) end.abort();
     },
     resume() {
       for (const row of before) {

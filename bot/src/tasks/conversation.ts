@@ -16,11 +16,12 @@ import { oneLine, visible } from '../show/visible.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import { createAsides } from './asides.ts';
 import { createDebts } from './debts.ts';
+import { between, isWithin, parentOf } from './kin.ts';
 import { createMarks } from './marks.ts';
 import type { Planning } from './planning.ts';
 import type { Questions } from './questions.ts';
 import { createRoster, most, type Seen } from './roster.ts';
-import type { Task, TaskStore } from './tasks.ts';
+import { type Task, type TaskStore, titleOf } from './tasks.ts';
 import { createTurns } from './turns.ts';
 
 export type ConversationOptions = {
@@ -37,8 +38,10 @@ export type ConversationOptions = {
   planFirst?: boolean;
   matrix: Matrix;
   roomOf(workspace: string): RoomId;
-  /** Whether an action that a task's brain asked for is still to end. */
+  /** Whether an action that a task's brain asked for, or a helper of its, is still to end. */
   waits(task: string): boolean;
+  /** Whether this is a helper that has not come to its end. */
+  helps(task: string): boolean;
   /** Whether something of a task waits for an answer of its owner. */
   asks(task: string): boolean;
   /** Why a text must not go to the brain, or ''. */
@@ -68,6 +71,8 @@ export type Conversation = {
   newTask(workspace: string, title: string, apart?: boolean): Task;
   /** As `newTask`, of one that is not the current one. */
   beginBeside(workspace: string, title: string): Task;
+  /** Begins a helper's task below that of who hands on to it. @throws Error where too many are at work */
+  beginHelper(parent: Task, name: string): Task;
   isAtWork(task: string): boolean;
   /** The task of that number is the current one from now on. Undefined where there is none. */
   turnTo(workspace: string, number: number): Task | undefined;
@@ -97,6 +102,8 @@ export type Conversation = {
   withoutPlan(task: Task): boolean;
   /** A file that is there now, and the words that came with it. Returns what to say at once, or ''. @param action that put it there */
   tell(task: string, text: string, action?: string): Promise<string>;
+  /** What comes from another agent: told as it stands, and nobody's words. @param key the same again is told once */
+  pass(task: string, text: string, key: string): void;
   /** Notes what the other tasks that work in the workspace itself are to hear with what comes next. @param key once each */
   noteOthers(task: string, text: string, key: string): void;
   /** Somebody of an enrolled device turned to this task again, by a file: a stop is over. */
@@ -127,8 +134,9 @@ const goOn =
 const toldApart =
   'You work APART: all you do is in a copy of the workspace of your own, which is your /workspace. What the workspace is meanwhile you read at /main. The owner brings your files back by a merge, which refuses files that both changed: then copy those from /main over yours, tell the owner, and do your part of them anew once they have merged. Commits of yours stay in the copy.';
 
-/** Characters of a title that is taken from words. */
+/** Characters of a title that is taken from words, and of it where helpers' names follow. */
 const longestTitle = 40;
+const longestOwner = 20;
 
 /** The first of these words, for a task that nobody gave a title. */
 function titleFrom(text: string): string {
@@ -194,18 +202,28 @@ export function createConversation(o: ConversationOptions): Conversation {
   const listed = (): Task[] =>
     [...new Set(tasks.all().map(({ workspace }) => workspace))].flatMap(roster.listed);
 
-  function newTask(workspace: string, title: string, apart = false): Task {
+  /** @throws Error where as many are at work as may be */
+  function hasRoom(workspace: string): void {
     if (roster.listed(workspace).filter(({ id }) => roster.isAtWork(id)).length >= most)
       throw new Error(
         `${most} tasks are at work here, and none was begun: !stop N ends one, !tasks has them.`,
       );
+  }
+  function newTask(workspace: string, title: string, apart = false): Task {
+    hasRoom(workspace);
     const id = apart ? `apart-${taskId()}` : taskId();
     const task = tasks.add({ id, workspace, session: '', title, createdAt: Date.now() });
     if (o.planFirst) planning.begin(id);
     if (apart) tasks.note(id, toldApart, `${id}-apart`);
     return task;
   }
-  const currentTask = (workspace: string): Task => tasks.current(workspace) ?? newTask(workspace, '');
+  /** The task itself; of a helper that came to its end, whose it was. */
+  function speaksFor(task: Task): Task {
+    const parent = o.helps(task.id) ? undefined : tasks.get(parentOf(task.id));
+    return parent ? speaksFor(parent) : task;
+  }
+  const currentTask = (workspace: string): Task =>
+    speaksFor(tasks.current(workspace) ?? newTask(workspace, ''));
 
   /** What to say of words that the agent must not be told, or ''. */
   function kept(text: string): string {
@@ -219,7 +237,7 @@ export function createConversation(o: ConversationOptions): Conversation {
     { task: of, about, line, event = '', by = '', now, voted }: Context = {},
   ): Promise<string> {
     if (!debts) return noModel;
-    const task = of ?? currentTask(workspace);
+    const task = of ? speaksFor(of) : currentTask(workspace);
     const title = task.title || titleFrom(text);
     const why = kept(`${title}\n${text}`);
     if (why) return why;
@@ -249,17 +267,28 @@ export function createConversation(o: ConversationOptions): Conversation {
       tasks.choose(current.id);
       return task;
     },
+    beginHelper(of, name) {
+      const { workspace } = of;
+      hasRoom(workspace);
+      const current = currentTask(workspace);
+      const id = `${of.id}.${tasks.all(workspace).length + 1}`;
+      const title = `${parentOf(of.id) ? of.title : oneLine(titleOf(of), longestOwner)}${between}${name}`;
+      const task = tasks.add({ id, workspace, session: '', title, createdAt: Date.now() });
+      tasks.choose(current.id);
+      return task;
+    },
     isAtWork: roster.isAtWork,
     turnTo(workspace, number) {
-      const task = tasks.byNumber(workspace, number);
+      const named = tasks.byNumber(workspace, number);
+      const task = named && speaksFor(named);
       if (task) tasks.choose(task.id);
       return task;
     },
-    taskBeside: (workspace) => tasks.all(workspace).find(({ id }) => !worksApart(id)),
+    taskBeside: (workspace) => tasks.all(workspace).find(({ id }) => !worksApart(id) && !parentOf(id)),
     taskOf: tasks.byNumber,
     taskIn(workspace, id = '') {
       const task = tasks.get(id);
-      return task?.workspace === workspace ? task : currentTask(workspace);
+      return task?.workspace === workspace ? speaksFor(task) : currentTask(workspace);
     },
     amend(event, text, by) {
       const words = tasks.wordsIn(event);
@@ -291,10 +320,15 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (was) planning.end(id);
       return was;
     },
+    pass(task, text, key) {
+      tasks.owe(task, kept(text) || text, key);
+      void debts?.pay();
+    },
     noteOthers(task, text, key) {
       const { workspace = '' } = tasks.get(task) ?? {};
       for (const { id, session } of tasks.all(workspace))
-        if (session && id !== task && !worksApart(id)) tasks.note(id, text, `${id}-${key}`);
+        if (session && id !== task && !worksApart(id) && (!parentOf(id) || o.helps(id)))
+          tasks.note(id, text, `${id}-${key}`);
     },
     async tell(task, text, action) {
       const to = tasks.get(task);
@@ -307,7 +341,8 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (!task || requester !== 'brain') return;
       if (page.action.kind === 'plan' && outcome.state === 'applied') planning.end(of);
       const owed = { task: of, text: describeOutcome(action, outcome) };
-      const told = delivered || !debts || outcome.reason === reasons.replaced;
+      const gone = parentOf(of) !== '' && !o.helps(of);
+      const told = delivered || !debts || gone || outcome.reason === reasons.replaced;
       if (!tasks.tell(action, told ? undefined : owed) || tasks.halted(of)) return;
       if (outcome.state === 'denied') tasks.deny(action, of);
       void debts?.pay();
@@ -316,7 +351,7 @@ export function createConversation(o: ConversationOptions): Conversation {
       if (debts && tasks.get(of) && requester === 'brain') tasks.note(of, describeOutcome(id, outcome), id);
     },
     async interrupt(workspace, task) {
-      const these = roster.listed(workspace).filter(({ id }) => !task || id === task);
+      const these = roster.listed(workspace).filter(({ id }) => !task || isWithin(id, task));
       tasks.stop(workspace, task);
       asides?.end(workspace, task);
       for (const { id } of these) o.questions.close(id, 'stopped');

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
 import type { Database } from '../database.ts';
 import { oneLine } from '../show/visible.ts';
+import { parentOf } from './kin.ts';
 
 export type Task = {
   id: string;
@@ -25,9 +26,9 @@ export type NewTask = Pick<Task, 'id' | 'workspace' | 'session' | 'title' | 'cre
 /** How people call it. */
 export const titleOf = ({ title, number }: Pick<Task, 'title' | 'number'>): string =>
   oneLine(title, 60) || `task ${number}`;
-/** What people call it where the room speaks with another task now, else ''. */
+/** What people call it where the room speaks with another task now, and a helper at all times; else ''. */
 export const titleBeside = (tasks: Pick<TaskStore, 'isCurrent'>, task: Task | undefined): string =>
-  task && !tasks.isCurrent(task) ? titleOf(task) : '';
+  task && (parentOf(task.id) || !tasks.isCurrent(task)) ? titleOf(task) : '';
 /**
  * The transaction id of what is said in the room for a task: by it a reply finds that task (room/replies.ts).
  * @param of what it is: said again, also after a restart, it is the same message
@@ -77,6 +78,8 @@ export type TaskStore = {
   /** What brains have yet to be told, oldest first. */
   owed(): Owed[];
   paid(id: string): void;
+  /** What somebody said to a task, and its brain was not told, is for another one from now on; nothing else is owed to it. */
+  inherit(from: string, to: string): void;
   /** What a task's brain was prompted with and has not answered to the end, oldest first. */
   asked(task: string): string[];
   ask(task: string, text: string): void;
@@ -84,7 +87,7 @@ export type TaskStore = {
   aside(asked: AskedAside): void;
   asideOver(id: string): void;
   asides(): AskedAside[];
-  /** Somebody stopped all tasks of a workspace, or one of them: its brain is told nothing before they speak to it. */
+  /** Somebody stopped all tasks of a workspace, or one with its helpers: its brain is told nothing before they speak to it. */
   stop(workspace: string, task?: string): void;
   goOn(task: string): void;
   stopped(task: string): boolean;
@@ -201,15 +204,21 @@ export function taskStore(db: Database): TaskStore {
     ask: (of, text) => void run('INSERT INTO asked VALUES(?, ?)', of, text),
     answered: (of) => void run('DELETE FROM asked WHERE task = ?', of),
     paid: (id) => void run('DELETE FROM owed WHERE action = ?', id),
+    inherit(from, to) {
+      const words = ['wait', 'next', 'said', 'sent'].map((how) => `action GLOB '${how}-*'`).join(' OR ');
+      run(`UPDATE owed SET task = ? WHERE task = ? AND (${words})`, to, from);
+      run('DELETE FROM owed WHERE task = ?', from);
+    },
     aside: ({ id, task: of, event }) => void run('INSERT INTO aside VALUES(?, ?, ?)', id, of, event),
     asideOver: (id) => void run('DELETE FROM aside WHERE id = ?', id),
     asides: () => db.prepare('SELECT * FROM aside').all() as AskedAside[],
     stop(workspace, of = '') {
-      const these = "(SELECT id FROM task WHERE workspace = ? AND ? IN ('', id))";
+      const these = "(SELECT id FROM task WHERE workspace = ? AND id || '.' GLOB ?)";
+      const which = of ? `${of}.*` : '*';
       db.transaction(() => {
-        run(`INSERT OR IGNORE INTO halted ${these.slice(1, -1)}`, workspace, of);
+        run(`INSERT OR IGNORE INTO halted ${these.slice(1, -1)}`, workspace, which);
         for (const table of ['denied', 'asked'])
-          run(`DELETE FROM ${table} WHERE task IN ${these}`, workspace, of);
+          run(`DELETE FROM ${table} WHERE task IN ${these}`, workspace, which);
       });
     },
     goOn: (of) => void run('DELETE FROM halted WHERE task = ?', of),

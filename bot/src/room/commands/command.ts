@@ -1,6 +1,7 @@
 /** What a `!` command is: what it takes, as data. Its function gets that ready, and its usage is rendered from the same. */
 import type { Asked, Repository, Role } from '@pocketcoder/ledger/src/action.ts';
 import { LedgerError } from '@pocketcoder/ledger/src/errors.ts';
+import type { Agent } from '../../agents.ts';
 import type { NarrowLedger } from '../../approval/narrow.ts';
 import type { Book } from '../../approval/view.ts';
 import type { Costs } from '../../brain/costs.ts';
@@ -20,6 +21,8 @@ export type CommandContext = {
   conversation: Conversation;
   models: Models;
   costs: Costs;
+  /** Whom the agent may hand work to. */
+  agents: readonly Agent[];
   schedules: Pick<Schedules, 'add' | 'list' | 'end' | 'now'>;
   /** One line each on the parts this bot talks to. */
   health(workspace: string): string[];

@@ -47,7 +47,7 @@ function turnTo(c: CommandContext, n: number, more: (task: Task) => readonly str
   const task = c.conversation.turnTo(c.workspace, n);
   if (!task) return `There is no task ${n} here. !tasks lists them.`;
   const last = task.said ? [`It said last: “${oneLine(task.said, 300)}”`] : [];
-  return [`What you say goes to task ${n} now.`, tasksText(c), ...last, ...more(task)].join('\n');
+  return [`What you say goes to task ${task.number} now.`, tasksText(c), ...last, ...more(task)].join('\n');
 }
 
 /** @param n of a task; all are stopped where there is none of that number */
@@ -60,6 +60,14 @@ async function stop(c: CommandContext, n?: number): Promise<string> {
   const all = n !== undefined && !task ? `There is no task ${n}, so all were stopped. ` : '';
   const what = task ? ` in task ${n}` : '';
   return all + (count === 0 ? `Nothing was running or waiting${what}.` : `Stopped${what}: ${count}.`);
+}
+
+function agentsText({ agents }: CommandContext): string {
+  const lines = agents.map(({ name, description, model, tools }) => {
+    const about = [model && `thinks with ${model}`, `has ${tools.join(', ') || 'no tools'}`];
+    return `${name}: ${description} (${about.filter(Boolean).join('; ')})`;
+  });
+  return lines.join('\n') || 'There is no helper: docs/helpers.md says how to have some.';
 }
 
 export const tasking: readonly Command[] = [
@@ -109,6 +117,11 @@ export const tasking: readonly Command[] = [
     summary: 'the tasks, and how they stand',
     everyday: true,
     ways: [way([], tasksText)],
+  },
+  {
+    name: 'agents',
+    summary: 'the helpers that the agent may hand work to, and what they may use',
+    ways: [way([], agentsText)],
   },
   {
     name: 'task',
