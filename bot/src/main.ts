@@ -30,6 +30,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     relay.onEntry(entry);
     parts.desk.onEntry(entry);
     parts.sentFiles.onEntry(entry);
+    gateway.onEntry(entry);
   });
   await noteTakenBack(matrix, chain, parts.troubles);
   await matrix.run({

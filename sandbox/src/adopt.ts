@@ -11,6 +11,7 @@ import { SandboxError } from './container.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
+import { isOfServer } from './served.ts';
 import { halfwayOf, type Snapshots } from './snapshots.ts';
 import { type Context, patiently } from './step.ts';
 
@@ -47,6 +48,10 @@ export async function adopt(
     const why = `the executor was restarted, and ${what}`;
     const none = { size: 0, sha256: sha256(''), bytes: new Uint8Array(), read: () => [] };
     return record(c, request, told ? { end: 'cut', why, output: none } : { end: 'unknown', why });
+  }
+  if (isOfServer(action)) {
+    const why = 'the executor was restarted meanwhile, which ended its tool server';
+    return record(c, request, { end: 'unknown', why });
   }
   if (isApart(action)) {
     await tasks.retire(placeOf(action), true);

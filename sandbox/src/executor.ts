@@ -12,6 +12,7 @@ import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
 import { prepare } from './prepare.ts';
 import { record } from './record.ts';
+import { isOfServer } from './served.ts';
 import { makeSnapshots } from './snapshots.ts';
 import { makeContext, type Parts } from './step.ts';
 import { makeTidy } from './tidy.ts';
@@ -85,7 +86,8 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     const request = book.request(id);
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'no container yet');
     if (request.action.class === 'control') return;
-    if (!isApart(request.action)) tasks.warm(placeOf(request.action)).catch(missed);
+    if (!isApart(request.action) && !isOfServer(request.action))
+      tasks.warm(placeOf(request.action)).catch(missed);
     void snapshots.before(request);
   }
 

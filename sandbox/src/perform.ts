@@ -11,6 +11,7 @@ import { SandboxError, type TaskName } from './container.ts';
 import type { Lease } from './egress.ts';
 import type { Prepared } from './prepare.ts';
 import { ScriptError, scriptOf, typedOf, waitOf } from './script.ts';
+import { atServer, isOfServer } from './served.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
@@ -128,6 +129,7 @@ async function start(
   try {
     if (missing) return notRun(missing);
     if (action.kind === 'try') return await tryOut(c, id, action);
+    if (isOfServer(action)) return await atServer(c, claimed, action);
     if (action.kind === 'screen') return await screen(c, placeOf(action));
     if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
       return await atTerminal(c, id, action);

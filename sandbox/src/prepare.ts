@@ -6,6 +6,7 @@ import { wholeOf } from '../../ledger/src/transcript.ts';
 import { placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
+import { isOfServer } from './served.ts';
 import { type Context, patiently } from './step.ts';
 
 /** `missing` says why there will never be a container; '' where there is one. `sent` came with the request of a `put_file`. */
@@ -38,7 +39,7 @@ async function container({ tasks, decided, log, signal }: Context, { id, action 
     log.warn({ action: id, err: error }, 'no container; trying again until its time is over');
     return true;
   };
-  if (action.kind === 'try') return ''; // its container comes after its copy
+  if (action.kind === 'try' || isOfServer(action)) return ''; // its container comes after its copy, or with its server
   try {
     await retry(() => tasks.warm(placeOf(action)), { ...patiently, again, signal });
     return '';

@@ -9,6 +9,7 @@ import { isApart, placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
+import { isOfServer } from './served.ts';
 import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 
@@ -43,5 +44,5 @@ export async function record(
     },
   );
   log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
-  if (!isApart(action)) await tasks.drop(placeOf(action), id).catch(() => {});
+  if (!isApart(action) && !isOfServer(action)) await tasks.drop(placeOf(action), id).catch(() => {});
 }

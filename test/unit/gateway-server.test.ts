@@ -28,6 +28,7 @@ before(async () => {
     network: true,
     token,
     bound: () => ({}),
+    servers: () => [],
     log,
   });
   port = await gateway.run({
@@ -91,6 +92,7 @@ test('where no lease of the network can be opened there is no tool that asks for
     network: false,
     token,
     bound: () => ({}),
+    servers: () => [],
     log,
   });
   t.after(other.stop);

@@ -7,7 +7,14 @@ import type { Append, Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
  */
 export const harmless = [
   ...(['requested', 'posted', 'leased', 'applied', 'denied', 'expired', 'void', 'stop', 'frozen'] as const),
-  ...(['lease.ended', 'identity.changed', 'identity.revoked', 'workspace.created', 'alarm'] as const),
+  ...([
+    'lease.ended',
+    'server.removed',
+    'identity.changed',
+    'identity.revoked',
+    'workspace.created',
+    'alarm',
+  ] as const),
 ];
 export type Harmless = (typeof harmless)[number];
 

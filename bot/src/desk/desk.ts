@@ -4,7 +4,14 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
 import { isOver, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
-import { type Asked, actionText, makeAction, sha256, withReads } from '@pocketcoder/ledger/src/action.ts';
+import {
+  type Action,
+  type Asked,
+  actionText,
+  makeAction,
+  sha256,
+  withReads,
+} from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { Decide } from '../approval/decide.ts';
@@ -55,6 +62,8 @@ export type Desk = {
   stop(workspace: string, by: string, task?: string): Promise<number>;
   /** Takes the plans of a task back that wait for an answer: it puts another one. */
   replacePlan(task: string): Promise<void>;
+  /** The same for the pins of a tool server. */
+  replacePin(workspace: string, name: string): Promise<void>;
   /** Ends a terminal of the agent's own, which needs nobody's leave. Returns what to tell it. */
   close(task: string, number: number): Promise<string>;
   /** Writes `expired` for every card whose decide-by has passed. */
@@ -109,6 +118,16 @@ export function createDesk(o: DeskOptions): Desk {
         return v.why;
       default:
         return '';
+    }
+  }
+
+  /** Takes back what waits for an answer, among these. */
+  async function replace(mine: (action: Action) => boolean, why: string): Promise<void> {
+    for (const { action, digest } of book.unfinished()) {
+      const waits = ['requested', 'posted', 'endorsed'].includes(book.state(action.id));
+      if (!waits || !mine(action)) continue;
+      await voided(action.id, digest, why);
+      cards.set(action.id, { open: false });
     }
   }
 
@@ -184,14 +203,12 @@ export function createDesk(o: DeskOptions): Desk {
       }
       return mine.length + plans;
     },
-    async replacePlan(task) {
-      const mine = book.unfinished().filter((p) => p.action.task === task && p.action.kind === 'plan');
-      for (const { action, digest } of mine) {
-        if (!['requested', 'posted', 'endorsed'].includes(book.state(action.id))) continue;
-        await voided(action.id, digest, reasons.replaced);
-        cards.set(action.id, { open: false });
-      }
-    },
+    replacePlan: (task) => replace((a) => a.task === task && a.kind === 'plan', reasons.replaced),
+    replacePin: (workspace, name) =>
+      replace(
+        (a) => a.workspace === workspace && a.kind === 'server_pin' && a.args.name === name,
+        'another pin takes its place',
+      ),
     async close(task, number) {
       const page = book.unfinished().find((p) => p.number === number && p.action.task === task);
       const runs = page && isUnderWay(book.state(page.action.id));

@@ -5,12 +5,16 @@ import type { AddressInfo } from 'node:net';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import type { Server as Pinned } from '@pocketcoder/ledger/rules/state.cjs';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import { askTool, questionIn } from './ask.ts';
 import { type Call, type CallsOptions, openCalls } from './calls.ts';
 import { closeTool, numberIn } from './close.ts';
 import { networkAsked, networkTool } from './network.ts';
 import { planAsked, planTool } from './plan.ts';
+import { servedAsked, servedTools } from './served.ts';
 import { askedBy, tools } from './tools.ts';
 
 export type GatewayOptions = {
@@ -23,6 +27,8 @@ export type GatewayOptions = {
   network: boolean;
   /** A task's token: the same over restarts, so that a call under way when this ends finds its address again. */
   token(task: string): string;
+  /** The tool servers that are pinned in a workspace. */
+  servers(workspace: string): readonly Pinned[];
   /** Which secret is for which host. */
   bound(): Readonly<Record<string, string>>;
   log: Logger;
@@ -34,6 +40,8 @@ export type Hands = { task: string; url: string; token: string };
 export type Gateway = {
   /** Opens a task's address, or returns the one it has. */
   open(o: { task: string; workspace: string }): Hands;
+  /** Takes the next entry of the chain: whose tools are others now is told so. */
+  onEntry(entry: Entry): void;
   /** Shuts a task's address; calls still open there are treated as taken back. */
   close(task: string): Promise<void>;
   /** Starts listening, once. Returns the port. @throws where it is taken */
@@ -45,6 +53,8 @@ type Opened = {
   hands: Hands;
   workspace: string;
   sessions: Map<string, StreamableHTTPServerTransport>;
+  /** What speaks in these sessions. */
+  speakers: Set<Server>;
 };
 
 /** What a call knows about the connection that it came on. */
@@ -71,8 +81,17 @@ export function createGateway(o: GatewayOptions): Gateway {
       if (there) throw new Error(`task ${task} belongs to another workspace; nothing was opened`);
       const url = new URL(`/mcp/${encodeURIComponent(task)}`, base).href;
       const hands = { task, url, token: o.token(task) };
-      tasks.set(task, { hands, workspace, sessions: new Map() });
+      tasks.set(task, { hands, workspace, sessions: new Map(), speakers: new Set() });
       return hands;
+    },
+    onEntry(entry) {
+      const { kind } = entry;
+      if (kind !== 'applied' && kind !== 'server.removed') return;
+      const of = bodyOf(entry, 'applied', 'server.removed');
+      if ('kind' in of && of.kind !== 'server_pin') return;
+      for (const { workspace, speakers } of tasks.values())
+        if (workspace === of.workspace)
+          for (const speaker of speakers) speaker.sendToolListChanged().catch(() => {}); // whoever is gone lists them anew
     },
     close,
     async run(calls) {
@@ -99,7 +118,7 @@ function serving(
   tasks: ReadonlyMap<string, Opened>,
   base: URL,
   o: CallsOptions,
-  { log, network, bound }: GatewayOptions,
+  { log, network, bound, servers }: GatewayOptions,
 ): http.RequestListener {
   const call = openCalls(o);
 
@@ -140,7 +159,10 @@ function serving(
       onsessioninitialized: (id) => void opened.sessions.set(id, transport),
       onsessionclosed: (id) => void opened.sessions.delete(id),
     });
-    await toolServer(opened, call, { ...o, network, bound }).connect(transport);
+    const speaker = toolServer(opened, call, { ...o, network, bound, servers });
+    opened.speakers.add(speaker);
+    speaker.onclose = () => opened.speakers.delete(speaker);
+    await speaker.connect(transport);
     return transport;
   }
 
@@ -157,11 +179,16 @@ function toolServer(
   { hands, workspace }: Opened,
   call: Call,
   o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted'> &
-    Pick<GatewayOptions, 'network' | 'bound'>,
+    Pick<GatewayOptions, 'network' | 'bound' | 'servers'>,
 ): Server {
-  const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
+  const server = new Server(
+    { name: 'pocketcoder', version: '0.1.0' },
+    { capabilities: { tools: { listChanged: true } } },
+  );
   const listed = [...tools, closeTool, planTool, askTool, ...(o.network ? [networkTool] : [])];
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: listed }));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({
+    tools: [...listed, ...servedTools(o.servers(workspace))],
+  }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
@@ -180,7 +207,10 @@ function toolServer(
     }
     const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
     const own = { plan: planAsked, ...(o.network && { network }) }[params.name];
-    const asked = own?.(where, given) ?? askedBy(where, params.name, given);
+    const asked =
+      own?.(where, given) ??
+      servedAsked(where, params.name, given, o.servers(workspace)) ??
+      askedBy(where, params.name, given);
     if ('wrong' in asked) return refused(asked.wrong);
     const line = extra.authInfo?.extra as Line | undefined; // as `serve` handed it along
     if (!line) throw new Error('a call came without its connection');
