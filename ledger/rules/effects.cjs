@@ -6,7 +6,7 @@ const { isLease, isPlan } = require('./grants.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
 const { isFrozen } = require('./lifecycle.cjs');
 const { policyFault } = require('./policy.cjs');
-const { isLook, isPin, isPinned } = require('./servers.cjs');
+const { isLook, isPin, isPinned, pinKey } = require('./servers.cjs');
 
 /**
  * @typedef {import('./state.cjs').State} State
@@ -77,6 +77,8 @@ const foundations = {
   },
   'identity.changed': namesUser,
   'identity.revoked': namesUser,
+  'server.removed': ({ workspace, name }, { state }) =>
+    state.servers.has(pinKey(workspace, name)) ? '' : 'not_pinned',
   'policy.set'({ policy }, { state }) {
     if (policyFault(policy)) return 'policy';
     return enrolled(state.people).length > 0 ? 'needs_approval' : '';

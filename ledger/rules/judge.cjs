@@ -9,7 +9,6 @@ const { effectRefusal, foundations, text } = require('./effects.cjs');
 const { isKind, traits } = require('./kinds.cjs');
 const { isReads, longestWait, rank, readsTerm, termOf, whole } = require('./policy.cjs');
 const { uncovered } = require('./grants.cjs');
-const { pinKey } = require('./servers.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
 
 /**
@@ -104,8 +103,6 @@ const workspace =
 const beside = {
   ...foundations,
   'lease.ended': ({ lease }, c) => (c.given(String(lease)) ? '' : 'no_lease'),
-  'server.removed': ({ workspace, name }, c) =>
-    c.state.servers.has(pinKey(workspace, name)) ? '' : 'not_pinned',
   'workspace.created': workspace('workspace.created'),
   'workspace.imported': workspace('workspace.imported'),
   'workspace.exported': workspace('workspace.exported'),

@@ -6,12 +6,12 @@ import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { isApart, placeOf } from './apart.ts';
+import { isOfServer } from './calling.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
 import { passOn } from './perform.ts';
 import { record } from './record.ts';
 import { timeoutOf } from './script.ts';
-import { isOfServer } from './served.ts';
 import { halfwayOf, type Snapshots } from './snapshots.ts';
 import { type Context, patiently } from './step.ts';
 

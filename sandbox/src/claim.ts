@@ -5,7 +5,6 @@
  * nothing else gives out any.
  */
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
-import { pinKey } from '../../ledger/rules/servers.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import type { Append, Entry } from '../../ledger/src/client.ts';
@@ -47,8 +46,7 @@ export function makeBook() {
     /** Number of the last entry by which somebody may approve no more. */
     lostAt: () => chain.state().people.lostAt,
     story: chain.story,
-    /** A tool server as it is pinned in that workspace. */
-    server: (workspace: string, name: string) => chain.state().servers.get(pinKey(workspace, name)),
+    state: chain.state,
     /** @throws Error where there is no such action, or it is over */
     request(id: string): Request {
       const [requested, ...since] = chain.story(id);

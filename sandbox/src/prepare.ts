@@ -4,9 +4,9 @@ import { isPassing } from '../../ledger/src/errors.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
 import { placeOf } from './apart.ts';
+import { isOfServer } from './calling.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
-import { isOfServer } from './served.ts';
 import { type Context, patiently } from './step.ts';
 
 /** `missing` says why there will never be a container; '' where there is one. `sent` came with the request of a `put_file`. */

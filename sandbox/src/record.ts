@@ -6,10 +6,10 @@ import type { Action } from '../../ledger/src/action.ts';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { isApart, placeOf } from './apart.ts';
+import { isOfServer } from './calling.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
-import { isOfServer } from './served.ts';
 import type { Context } from './step.ts';
 import type { Outcome } from './tasks.ts';
 

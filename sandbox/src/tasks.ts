@@ -3,15 +3,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { reasons } from '../../ledger/rules/codes.cjs';
-import type { Server } from '../../ledger/rules/state.cjs';
 import { originOf } from '../../ledger/rules/workspaces.cjs';
-import {
-  type CallArgs,
-  type EgressArgs,
-  type LookArgs,
-  sha256,
-  type TerminalArgs,
-} from '../../ledger/src/action.ts';
+import { type EgressArgs, sha256, type TerminalArgs } from '../../ledger/src/action.ts';
 import type { Source } from '../../ledger/src/client.ts';
 import {
   containerFor,
@@ -29,8 +22,8 @@ import { keyOf, makeFeeders } from './feeders.ts';
 import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frames.ts';
 import { type Kept, makeKeepers } from './keepers.ts';
 import type { Script } from './script.ts';
-import { type Called, type Look, makeServers } from './servers.ts';
 import { makeTerminals, type TerminalEnd, tmux } from './terminals.ts';
+import { makeToolServers } from './toolservers.ts';
 
 /** What an action wrote, by its size and SHA-256. */
 export type Output = {
@@ -79,10 +72,8 @@ export type Tasks = {
   lease(name: TaskName, id: string, args: EgressArgs, onOpen: () => void): Promise<Lease>;
   /** Opens a terminal for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
   terminal(name: TaskName, id: string, args: TerminalArgs, onOpen: () => void): Promise<TerminalEnd>;
-  /** Starts a tool server, and tells what it has. @throws SandboxError where that can't be pinned */
-  look(id: string, args: LookArgs, seconds: number): Promise<Look>;
-  /** Calls a tool of a server once, where it still is what was pinned. @throws SandboxError where it was not called */
-  call(id: string, name: TaskName, args: CallArgs, pin: Server, seconds: number): Promise<Called>;
+  /** What looks at tool servers and calls them. */
+  readonly servers: Pick<ReturnType<typeof makeToolServers>, 'look' | 'call'>;
   /** What types into terminals and reads them. */
   readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait' | 'isIn'>;
   /** Takes away what leases of the network, terminals, tool servers and copies an earlier process left. */
@@ -163,7 +154,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
   const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
   const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name), egress.env);
-  const servers = makeServers(docker, place);
+  const servers = makeToolServers(docker, place);
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   /** Copies that tasks work in: there or being made, and being taken away. */
@@ -336,9 +327,10 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     lease: (name, id, args, onOpen) => unlessStopped(id, () => egress.run(name, id, args, onOpen)),
     terminal: (name, id, args, onOpen) => unlessStopped(id, () => terminals.run(name, id, args, onOpen)),
     terminals,
-    look: (id, args, seconds) => unlessStopped(id, () => servers.look(id, args, seconds)),
-    call: (id, name, args, pin, seconds) =>
-      unlessStopped(id, () => servers.call(id, name, args, pin, seconds)),
+    servers: {
+      look: (id, args) => unlessStopped(id, () => servers.look(id, args)),
+      call: (id, ...of) => unlessStopped(id, () => servers.call(id, ...of)),
+    },
     sweep: async () =>
       void (await Promise.all(
         [egress, terminals, servers].map((all) => all.sweep()).concat(removeCopies(docker, place)),

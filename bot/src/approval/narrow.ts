@@ -7,14 +7,8 @@ import type { Append, Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
  */
 export const harmless = [
   ...(['requested', 'posted', 'leased', 'applied', 'denied', 'expired', 'void', 'stop', 'frozen'] as const),
-  ...([
-    'lease.ended',
-    'server.removed',
-    'identity.changed',
-    'identity.revoked',
-    'workspace.created',
-    'alarm',
-  ] as const),
+  ...(['lease.ended', 'server.removed', 'identity.changed', 'identity.revoked'] as const),
+  ...(['workspace.created', 'alarm'] as const),
 ];
 export type Harmless = (typeof harmless)[number];
 

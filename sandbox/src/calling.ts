@@ -1,12 +1,13 @@
 /** From what a tool server said to how its action ended. All that it says is data. */
 import { reasons } from '../../ledger/rules/codes.cjs';
+import { pinKey } from '../../ledger/rules/servers.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import { placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { timeoutOf } from './script.ts';
-import type { Called, Look } from './servers.ts';
 import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
+import type { Called, Look } from './toolservers.ts';
 
 type OfServer = Action<'server_look' | 'mcp' | 'mcp_read'>;
 /** Whether it speaks to a tool server, in that one's container: it needs none of its task's. */
@@ -61,11 +62,10 @@ export async function atServer(
   { id }: Pick<Request, 'id'>,
   action: OfServer,
 ): Promise<Outcome> {
-  const seconds = timeoutOf(action);
   if (action.kind === 'server_look')
-    return told({ exit: 0, text: lookText(await tasks.look(id, action.args, seconds)) });
+    return told({ exit: 0, text: lookText(await tasks.servers.look(id, action.args)) });
   const { workspace, args } = action;
-  const pin = book.server(workspace, args.server);
+  const pin = book.state().servers.get(pinKey(workspace, args.server));
   if (!pin) return outcomeOf({ end: 'changed', why: `${args.server} is pinned no more` });
-  return outcomeOf(await tasks.call(id, placeOf(action), args, pin, seconds));
+  return outcomeOf(await tasks.servers.call(id, placeOf(action), args, pin, timeoutOf(action)));
 }
