@@ -1,16 +1,8 @@
 /** An action of each kind that there is, as the agent, a person or the operator asks for it: the compiler names a kind that is missing. */
 
 import type { Policy } from '../../ledger/rules/policy.cjs';
-import { itemHash } from '../../ledger/rules/servers.cjs';
-import {
-  type Args,
-  type Asked,
-  type Kind,
-  makeAction,
-  newId,
-  type PinArgs,
-  sha256,
-} from '../../ledger/src/action.ts';
+import { type Args, type Asked, type Kind, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
+import { callOf, pin } from '../harness/pins.ts';
 import type { Rig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
 import type { Card } from '../phone/types.ts';
@@ -20,19 +12,6 @@ const file = { path: 'sent', sha256: sha256(sent), size: sent.length };
 const wait = { until: '', quiet: 1, seconds: 1 };
 const repository = { host: 'example.org', path: '/o/r.git', secret: 'MINE' };
 const rule = { host: 'example.org', port: 443, class: 'any', path: '/' } as const;
-
-const item = { name: 'run', inputSchema: { type: 'object' } };
-const pin: PinArgs = {
-  ...{ name: 'own', from: 'none', image: `sha256:${'ab'.repeat(32)}`, command: [], era: '2025-11-25' },
-  tools: [
-    { class: 'exec', item },
-    { class: 'read', item: { ...item, name: 'look' } },
-  ],
-};
-function callOf(n: number) {
-  const { name = '' } = pin.tools[n]?.item ?? {};
-  return { server: pin.name, tool: name, hash: itemHash(pin, { ...item, name }, sha256), params: {} };
-}
 
 /** @param user who is enrolled */
 const argsOf = (user: string, master: string, policy: Policy): { [K in Kind]: Args[K] } => ({
@@ -60,8 +39,8 @@ const argsOf = (user: string, master: string, policy: Policy): { [K in Kind]: Ar
   terminal_read: { number: 1, ...wait },
   server_look: { name: 'looked', image: 'none', command: [] },
   server_pin: pin,
-  mcp: callOf(0),
-  mcp_read: callOf(1),
+  mcp: callOf('say'),
+  mcp_read: callOf('look'),
   egress: { rules: [rule], up: 1e6, down: 1e6, seconds: 60 },
   lease: { of: 'read_file', path: '', uses: 1, seconds: 60 },
   plan: { steps: [{ kind: 'list', args: { path: '.' } }], seconds: 60 },

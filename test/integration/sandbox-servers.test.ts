@@ -4,8 +4,10 @@ import { after, before, test } from 'node:test';
 import { itemHash, toolsFault } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
 import { type CallArgs, newId, sha256 } from '../../ledger/src/action.ts';
+import { resultText } from '../../sandbox/src/calling.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { officialCommand, ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
+import { until } from '../harness/wait.ts';
 
 let box: Sandbox;
 let image = '';
@@ -58,7 +60,75 @@ test('a server is alone: a user of its own without a right, no network, no works
   const [one] = await box.docker.listContainers({ filters: { label: [`org.pocketcoder.server`] } });
   assert.deepEqual(one?.Mounts, []);
   assert.ok(await box.tasks.retire(box.name, false));
-  for (let left = 50; left > 0 && (await standing()) > 0; left--) await new Promise(setImmediate);
-  await box.tasks.warm(box.name);
+  await until('it is gone', async () => (await standing()) === 0);
+});
+
+test('results: pictures are named and not passed on, a server’s own failure is one, and none of both is a crash', async () => {
+  const pin = await pinned();
+  const picture = await call(pin, 'picture');
+  assert.ok(picture.end === 'answered');
+  assert.equal(resultText(picture.result), '["image" of type "image/png", 8 bytes: not passed on]');
+  const failed = await call(pin, 'fail');
+  assert.ok(failed.end === 'answered' && failed.result['isError'] === true);
+});
+
+test('a call that hangs ends with its time or a stop, and its server with it; one whose server dies is gone; the next has a new one', async () => {
+  const pin = await pinned();
+  assert.deepEqual(await call(pin, 'hang', {}, 3), { end: 'timeout' });
   assert.equal(await standing(), 0);
+  const id = newId();
+  const hanging = call(pin, 'hang', {}, 60, id);
+  await until('it runs', async () => (await standing()) === 1);
+  await box.tasks.kill(box.name, id);
+  assert.deepEqual(await hanging, { end: 'stopped' });
+  assert.deepEqual(await call(pin, 'die'), { end: 'gone' });
+  assert.equal((await call(pin, 'say', { text: 'on' })).end, 'answered');
+});
+
+test('a server that says nothing is given up, and what an earlier process left is swept', async () => {
+  await assert.rejects(look('silent'), /did not begin to speak/);
+  assert.equal(await standing(), 1, 'the one of the test before');
+  await box.tasks.sweep();
+  assert.equal(await standing(), 0);
+});
+
+test('attack-36 a tool that changes after it was pinned is not called; the twin, which stays, is', async () => {
+  const turned = await pinned('turns');
+  assert.equal((await call(turned, 'say', { text: 'a' })).end, 'answered', 'as it was pinned');
+  const after = await call(turned, 'say', { text: 'secret' });
+  assert.deepEqual(after, { end: 'changed', why: 'of its tool say these differ: description' });
+  const pin = await pinned();
+  for (const text of ['a', 'b']) assert.equal((await call(pin, 'say', { text })).end, 'answered');
+  const other: Server = { ...pin, id: newId(), command: ownCommand('ours') };
+  const elsewhere = box.tasks.servers.call(newId(), box.name, callOf(pin, 'say'), other, 30);
+  assert.equal((await elsewhere).end, 'changed', 'of another command it is another tool');
+});
+
+test('attack-70 tools that could pass for each other, or have no name that is one, are refused at the look; the twin, named like ours, goes by its server’s name', async () => {
+  for (const [way, why] of [
+    ['twice', 'two tools are called Say'],
+    ['odd', 'a tool has no name that is one'],
+    ['long', 'is longer than 50 characters'],
+  ] as const)
+    await assert.rejects(look(way), (error) => String(error).includes(why));
+  const { tools } = await look('ours');
+  assert.deepEqual(
+    tools.map(({ name }) => name),
+    ['say', 'bash', 'read_file'],
+  );
+});
+
+test('the official server for files is looked at whole and reads what its image holds', async () => {
+  const pin = await pinned('', officialCommand.split(' '));
+  assert.equal(
+    toolsFault(
+      'own',
+      pin.tools.map(({ item }) => item),
+    ),
+    '',
+  );
+  assert.ok(pin.tools.length > 10);
+  const read = await call(pin, 'read_text_file', { path: '/srv/files/note' });
+  assert.ok(read.end === 'answered');
+  assert.match(resultText(read.result), /^a file of the server\n/);
 });

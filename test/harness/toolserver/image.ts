@@ -29,7 +29,14 @@ export async function toolServerImage(docker: Docker, base: string, tag: string)
   const files = all
     .filter((folder) => !all.some((other) => folder.startsWith(`${other}/`)))
     .map((folder) => relative(checkout, folder));
-  const tar = spawn('tar', ['-c', '--hard-dereference', '-C', checkout, ...files, 'test/harness/toolserver/server.mjs']);
+  const tar = spawn('tar', [
+    '-c',
+    '--hard-dereference',
+    '-C',
+    checkout,
+    ...files,
+    'test/harness/toolserver/server.mjs',
+  ]);
   const box = await docker.createContainer({
     Image: base,
     User: '0:0',
