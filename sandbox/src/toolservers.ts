@@ -1,6 +1,7 @@
 /** Tool servers: looked at once, and, once pinned, called. Each task has its own of each, from its first call on until it ends. */
 import { Client, type StandardSchemaV1 } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
+import { canonical } from '../../ledger/rules/canonical.cjs';
 import { itemHash, client as ours, toolsFault } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
 import { type CallArgs, type Item, type LookArgs, sha256 } from '../../ledger/src/action.ts';
@@ -58,7 +59,7 @@ function differenceOf(
   if (!found) return `it has no tool ${tool} any more`;
   const was = pin.tools.find(({ item }) => item.name === tool)?.item;
   const keys = Object.keys({ ...was, ...found }).filter(
-    (key) => JSON.stringify(was?.[key]) !== JSON.stringify(found[key]),
+    (key) => canonical(was?.[key] ?? null) !== canonical(found[key] ?? null),
   );
   return `of its tool ${tool} these differ: ${keys.join(', ').slice(0, 300)}`;
 }
