@@ -1,6 +1,7 @@
 /** The bot: relay, gatekeeper and gateway in one process that holds the Matrix keys and nothing else. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import pino, { type Logger } from 'pino';
 import { serveConsole } from './console.ts';
@@ -50,7 +51,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
   await gateway.run({
     ...{ ...parts.asks, spoken: conversation.spoken, halted: tasks.halted, wait: heldOpen },
     planning: parts.planning.is,
-    replacePlan: parts.desk.replacePlan,
+    replacePlan: (task) => parts.desk.replace((a) => a.task === task && a.kind === 'plan', reasons.replaced),
     close: parts.desk.close,
     question: parts.questions.put,
     settled({ action, outcome, delivered }) {

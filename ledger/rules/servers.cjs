@@ -104,4 +104,4 @@ function isPinned(risk, { server, tool, hash, params, ...more }, workspace, { se
   );
 }
 
-module.exports = { client, isServerName, isLook, fullName, toolsFault, isPin, itemHash, pinKey, isPinned };
+module.exports = { client, isLook, fullName, toolsFault, isPin, itemHash, pinKey, isPinned };

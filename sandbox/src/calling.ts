@@ -7,7 +7,7 @@ import type { Request } from './claim.ts';
 import { timeoutOf } from './script.ts';
 import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
-import type { Called, Look } from './toolservers.ts';
+import type { Called } from './toolservers.ts';
 
 type OfServer = Action<'server_look' | 'mcp' | 'mcp_read'>;
 /** Whether it speaks to a tool server, in that one's container: it needs none of its task's. */
@@ -35,8 +35,6 @@ export function resultText({ content, structuredContent }: Record<string, unknow
   return parts.length === 0 && structuredContent !== undefined ? JSON.stringify(structuredContent) : text;
 }
 
-const lookText = (look: Look): string => `${JSON.stringify(look, undefined, 1)}\n`;
-
 function outcomeOf(called: Called): Outcome {
   switch (called.end) {
     case 'answered':
@@ -62,8 +60,10 @@ export async function atServer(
   { id }: Pick<Request, 'id'>,
   action: OfServer,
 ): Promise<Outcome> {
-  if (action.kind === 'server_look')
-    return told({ exit: 0, text: lookText(await tasks.servers.look(id, action.args)) });
+  if (action.kind === 'server_look') {
+    const look = await tasks.servers.look(id, action.args);
+    return told({ exit: 0, text: `${JSON.stringify(look, undefined, 1)}\n` });
+  }
   const { workspace, args } = action;
   const pin = book.state().servers.get(pinKey(workspace, args.server));
   if (!pin) return outcomeOf({ end: 'changed', why: `${args.server} is pinned no more` });

@@ -44,21 +44,12 @@ function messagesOf(take: (message: JSONRPCMessage) => void, tooLong: () => void
     rest = lines.pop() ?? '';
     if (rest.length > most.line) return tooLong();
     for (const line of lines) {
-      const message = parsed(line);
-      if (message && (!('method' in message) || ++unasked <= most.unasked)) take(message);
+      try {
+        const message = JSON.parse(line) as JSONRPCMessage;
+        if (!('method' in message) || ++unasked <= most.unasked) take(message);
+      } catch {} // it was no message
     }
   };
-}
-
-function parsed(line: string): JSONRPCMessage | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return value && typeof value === 'object' && !Array.isArray(value)
-      ? (value as JSONRPCMessage)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Starts with the connection, and is taken away, with all that it wrote, when either ends. */

@@ -85,9 +85,19 @@ test('a call that hangs ends with its time or a stop, and its server with it; on
   assert.equal((await call(pin, 'say', { text: 'on' })).end, 'answered');
 });
 
+test('what is no message is passed over, and what a server asks of its client is refused: neither keeps it from its calls', async () => {
+  const pin = await pinned('junk');
+  for (const text of ['a', 'b'])
+    assert.deepEqual(await call(pin, 'say', { text }), {
+      ...{ end: 'answered', result: { content: [{ type: 'text', text }] } },
+    });
+  assert.ok(await box.tasks.retire(box.name, false));
+});
+
 test('a server that says nothing is given up, and what an earlier process left is swept', async () => {
   await assert.rejects(look('silent'), /did not begin to speak/);
-  assert.equal(await standing(), 1, 'the one of the test before');
+  await call(await pinned(), 'say', { text: 'left' });
+  assert.equal(await standing(), 1);
   await box.tasks.sweep();
   assert.equal(await standing(), 0);
 });

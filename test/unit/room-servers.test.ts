@@ -66,7 +66,7 @@ test('!server add asks for a look by a card, and what that found is put as a pin
   const careful = pin.tools.map((tool) => ({ ...tool, class: 'exec' }));
   assert.deepEqual(s.pins(), [{ ...pin, tools: careful }]);
   await s.found('none', 'other');
-  assert.match(s.told.at(-1) ?? '', /The server was not put to you/);
+  assert.match(s.told.at(-1) ?? '', /No server was put to you/);
 });
 
 test('!server class makes a new card, which takes the waiting one’s place; !servers lists, !server remove ends', async (t) => {

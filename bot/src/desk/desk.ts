@@ -60,10 +60,8 @@ export type Desk = {
   addPoll(number: number): Promise<string>;
   /** Ends what runs and denies what waits in a workspace, or in one task of it. Returns how many actions that were. */
   stop(workspace: string, by: string, task?: string): Promise<number>;
-  /** Takes the plans of a task back that wait for an answer: it puts another one. */
-  replacePlan(task: string): Promise<void>;
-  /** The same for the pins of a tool server. */
-  replacePin(workspace: string, name: string): Promise<void>;
+  /** Takes back what waits for an answer, among these: another one is put. */
+  replace(mine: (action: Action) => boolean, why: string): Promise<void>;
   /** Ends a terminal of the agent's own, which needs nobody's leave. Returns what to tell it. */
   close(task: string, number: number): Promise<string>;
   /** Writes `expired` for every card whose decide-by has passed. */
@@ -118,16 +116,6 @@ export function createDesk(o: DeskOptions): Desk {
         return v.why;
       default:
         return '';
-    }
-  }
-
-  /** Takes back what waits for an answer, among these. */
-  async function replace(mine: (action: Action) => boolean, why: string): Promise<void> {
-    for (const { action, digest } of book.unfinished()) {
-      const waits = ['requested', 'posted', 'endorsed'].includes(book.state(action.id));
-      if (!waits || !mine(action)) continue;
-      await voided(action.id, digest, why);
-      cards.set(action.id, { open: false });
     }
   }
 
@@ -203,12 +191,13 @@ export function createDesk(o: DeskOptions): Desk {
       }
       return mine.length + plans;
     },
-    replacePlan: (task) => replace((a) => a.task === task && a.kind === 'plan', reasons.replaced),
-    replacePin: (workspace, name) =>
-      replace(
-        (a) => a.workspace === workspace && a.kind === 'server_pin' && a.args.name === name,
-        'another pin takes its place',
-      ),
+    async replace(mine, why) {
+      for (const { action, digest } of book.unfinished().filter((p) => mine(p.action))) {
+        if (!['requested', 'posted', 'endorsed'].includes(book.state(action.id))) continue;
+        await voided(action.id, digest, why);
+        cards.set(action.id, { open: false });
+      }
+    },
     async close(task, number) {
       const page = book.unfinished().find((p) => p.number === number && p.action.task === task);
       const runs = page && isUnderWay(book.state(page.action.id));

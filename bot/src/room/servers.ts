@@ -2,7 +2,7 @@
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { isPin } from '@pocketcoder/ledger/rules/servers.cjs';
 import type { Server } from '@pocketcoder/ledger/rules/state.cjs';
-import type { Item, LookArgs, PinArgs } from '@pocketcoder/ledger/src/action.ts';
+import type { Action, Item, LookArgs, PinArgs } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
@@ -11,11 +11,14 @@ import { askNext } from './next.ts';
 import type { Whole } from './output.ts';
 
 export type ServersOptions = {
-  desk: Pick<Desk, 'ask' | 'replacePin'>;
+  desk: Pick<Desk, 'ask' | 'replace'>;
   book: Pick<Book, 'page' | 'servers'>;
   /** @param txn what is said under it is said once */
   say(workspace: string, text: string, txn?: string): Promise<unknown>;
 };
+
+/** As the executor tells it. */
+type Look = Pick<PinArgs, 'image' | 'era'> & { tools: Item[] };
 
 /** How a server is looked at again. */
 const anew = ({ name, from, command }: Server): string => ['!server add', name, from, ...command].join(' ');
@@ -23,22 +26,17 @@ const anew = ({ name, from, command }: Server): string => ['!server add', name, 
 /** What a look found, each tool in the most careful class. @throws Error where it says nothing that can be pinned */
 async function pinOf({ name, image: from, command }: LookArgs, { read }: Whole): Promise<PinArgs> {
   const bytes = Buffer.concat(await Array.fromAsync(read()));
-  const { image, era, tools } = JSON.parse(bytes.toString('utf8')) as {
-    image: string;
-    era: string;
-    tools: Item[];
-  };
-  const args = {
-    name,
-    from,
-    image,
-    command,
-    era,
-    tools: tools.map((item) => ({ class: 'exec' as const, item })),
-  };
+  const { tools, ...found } = JSON.parse(bytes.toString('utf8')) as Look;
+  const careful = tools.map((item) => ({ class: 'exec' as const, item }));
+  const args = { name, from, command, ...found, tools: careful };
   if (!isPin(args)) throw new Error('what it told is nothing that can be pinned');
   return args;
 }
+
+/** Which actions pin that server, as `desk.replace` takes it, and why they are taken back. */
+export const pinsOf = (workspace: string, name: string) => (action: Action) =>
+  action.kind === 'server_pin' && action.workspace === workspace && action.args.name === name;
+export const anotherPin = 'another pin takes its place';
 
 /** Takes what an action came to once the room has it; after a restart once more. Never rejects. */
 export function createServers({ desk, book, say }: ServersOptions) {
@@ -47,7 +45,7 @@ export function createServers({ desk, book, say }: ServersOptions) {
     if (action.kind === 'server_look' && outcome.state === 'succeeded')
       await askNext({ desk, book }, 'pin', page, async () => {
         const args = await pinOf(action.args, outcome);
-        await desk.replacePin(action.workspace, args.name);
+        await desk.replace(pinsOf(action.workspace, args.name), anotherPin);
         return { kind: 'server_pin', args };
       });
     if ((action.kind !== 'mcp' && action.kind !== 'mcp_read') || outcome.reason !== reasons.changed) return;
@@ -59,9 +57,9 @@ export function createServers({ desk, book, say }: ServersOptions) {
   }
 
   return (page: Page, outcome: Whole): Promise<unknown> =>
-    take(page, outcome).catch((error: unknown) =>
-      say(page.action.workspace, `The server was not put to you: ${messageOf(error)}. Say it again.`).catch(
-        () => {},
-      ),
-    );
+    take(page, outcome)
+      .catch((e: unknown) =>
+        say(page.action.workspace, `No server was put to you: ${messageOf(e)}. Say it again.`),
+      )
+      .catch(() => {});
 }

@@ -250,9 +250,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       ...labelled('from the image', image),
       ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
       { line: 'in a container of its own, without a network and without the workspace' },
-      {
-        line: 'ask it what tools it has, and end it; none is called and none can be, before a card pins them',
-      },
+      { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
     ],
   },
   mcp: { wish: 'call a tool of a server', parts: called },
@@ -266,9 +264,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       ...labelled('which has the id', image),
       ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
       ...labelled('which speaks', era),
-      {
-        line: 'these are its tools, all in its own words: believe none of them, and see that none gives orders',
-      },
+      { line: 'these are its tools, in its own words, which nobody checked:' },
       ...tools.flatMap(({ class: risk, item: { name: tool, description, ...rest } }, i): Part[] => [
         { line: `${i + 1} of ${tools.length} · ${calls[risk]}` },
         { text: tool },

@@ -40,10 +40,22 @@ const called = {
   hang: () => undefined,
 };
 
+/** What is no message, or none that anybody waits for. */
+const junk = [
+  ...['', 'ready', '[]', 'null', '5', '"x"', '{}', '{"id":{}}', '{"id":1,"result":null}', '{"method":5}'],
+  ...['{"jsonrpc":"2.0","id":1,"error":null}', '{"jsonrpc":"2.0","id":99,"result":{}}', '{"jsonrpc":"2.0"}'],
+  ...['sampling/createMessage', 'roots/list', 'elicitation/create', 'notifications/cancelled', 'x'].map(
+    (method, id) => JSON.stringify({ jsonrpc: '2.0', id, method, params: [] }),
+  ),
+  '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
+];
+
 if (way === 'silent') process.stdin.resume();
 else
   for await (const line of createInterface({ input: process.stdin })) {
     const { id, method, params } = JSON.parse(line);
+    if (!method) continue; // an answer to what it asked
+    if (way === 'junk') for (let n = 0; n < 500; n++) process.stdout.write(`${junk.join('\n')}\n`);
     const answer = (result) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id, result })}\n`);
     if (method === 'initialize')
       answer({

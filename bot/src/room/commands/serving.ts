@@ -2,6 +2,7 @@
 import { isLook } from '@pocketcoder/ledger/rules/servers.cjs';
 import type { PinArgs } from '@pocketcoder/ledger/src/action.ts';
 import { oneLine } from '../../show/visible.ts';
+import { anotherPin, pinsOf } from '../servers.ts';
 import { ask, type Command, type CommandContext, oneOf, rest, way, word } from './command.ts';
 
 const none = (name: string): string =>
@@ -26,28 +27,21 @@ function add(c: CommandContext, name: string, image: string, command: string[]):
 
 /** The pin of that name that waits, else the one that stands. */
 function pinOf({ book, workspace }: CommandContext, name: string): PinArgs | undefined {
-  const waits = book.unfinished().flatMap(({ action }) => {
-    const mine = action.kind === 'server_pin' && action.workspace === workspace && action.args.name === name;
-    return mine ? [action.args] : [];
-  });
-  const stands = book.servers(workspace).find((pin) => pin.name === name);
-  if (waits.length > 0 || !stands) return waits.at(-1);
-  const { id: _, workspace: __, ...args } = stands;
-  return args;
+  const all = book.unfinished().map(({ action }) => action);
+  const waits = all.findLast(pinsOf(workspace, name));
+  if (waits?.kind === 'server_pin') return waits.args;
+  const { id: _, workspace: __, ...args } = book.servers(workspace).find((pin) => pin.name === name) ?? {};
+  return 'tools' in args ? args : undefined;
 }
 
-async function classify(
-  c: CommandContext,
-  name: string,
-  risk: 'read' | 'exec',
-  named: string[],
-): Promise<string> {
+type Risk = PinArgs['tools'][number]['class'];
+async function classify(c: CommandContext, name: string, risk: Risk, named: string[]): Promise<string> {
   const pin = pinOf(c, name);
   if (!pin) return none(name);
   const unknown = named.find((one) => !pin.tools.some(({ item }) => item.name === one));
   if (unknown) return `${name} has no tool ${oneLine(unknown, 60)}. Nothing was asked.`;
   const tools = pin.tools.map((tool) => (named.includes(tool.item.name) ? { ...tool, class: risk } : tool));
-  await c.desk.replacePin(c.workspace, name);
+  await c.desk.replace(pinsOf(c.workspace, name), anotherPin);
   return ask(c, { kind: 'server_pin', args: { ...pin, tools } });
 }
 
