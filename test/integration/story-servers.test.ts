@@ -121,7 +121,7 @@ test('attack-36 once a pinned server is another, its call is not made though it 
     /of its tool say these differ: description\. To look at it anew: !server add turns /,
   );
   assert.match(await hears(phone, '!server remove turns', 'no more'), /turns is pinned no more/);
-  await phone.say('!say So it is gone.');
+  await phone.say('And now?\n!say So it is gone.');
   await sees(phone, 'So it is gone.', 60);
   assert.deepEqual(
     offered().filter((name) => name.startsWith('turns__')),
