@@ -4,7 +4,8 @@
 export const toolNames = [
   ...(['bash', 'read_file', 'list', 'get_file', 'grep', 'write_file', 'edit_file'] as const),
   ...(['terminal_open', 'terminal_send', 'terminal_read', 'terminal_close'] as const),
-  ...(['plan', 'ask', 'network', 'handoff', 'assign'] as const),
+  // `servers`: all that the tool servers of its workspace have, whatever they call it.
+  ...(['plan', 'ask', 'network', 'servers', 'handoff', 'assign'] as const),
 ];
 export type ToolName = (typeof toolNames)[number];
 

@@ -1,6 +1,7 @@
 /** The bot: relay, gatekeeper and gateway in one process that holds the Matrix keys and nothing else. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import pino, { type Logger } from 'pino';
 import { serveConsole } from './console.ts';
@@ -30,6 +31,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     relay.onEntry(entry);
     parts.desk.onEntry(entry);
     parts.sentFiles.onEntry(entry);
+    gateway.onEntry(entry);
   });
   await noteTakenBack(matrix, chain, parts.troubles);
   await matrix.run({
@@ -50,7 +52,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     ...{ ...parts.asks, spoken: conversation.spoken, halted: tasks.halted, wait: heldOpen },
     planning: parts.planned,
     crew: parts.crew,
-    replacePlan: parts.desk.replacePlan,
+    replacePlan: (task) => parts.desk.replace((a) => a.task === task && a.kind === 'plan', reasons.replaced),
     close: parts.desk.close,
     question: parts.questions.put,
     settled({ action, outcome, delivered }) {

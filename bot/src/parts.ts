@@ -33,6 +33,7 @@ import { spoken } from './room/prose.ts';
 import { createPush, repositories } from './room/push.ts';
 import { createRelay } from './room/relay.ts';
 import { createSentFiles } from './room/sent.ts';
+import { createServers } from './room/servers.ts';
 import { createTour } from './room/tour.ts';
 import { troubleStore } from './room/troubles.ts';
 import { createUndo } from './room/undo.ts';
@@ -127,6 +128,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const repository = repositories(book, bound);
   const gateway = createGateway({
     ...{ ...c.gateway, network: c.network === true, token: tokensFrom(db), bound, log },
+    servers: book.servers,
   });
   const models = createModels(db, c.brain?.models ?? []);
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
@@ -163,12 +165,14 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const tour = createTour({ db, say: sayLine, log });
   const undo = createUndo({ desk, book, conversation, say: sayLine });
+  const served = createServers({ desk, book, say: sayLine });
   const push = createPush({ desk, book, repository, say: sayLine });
   const outcomes = createOutcomes({
     ...{ ledger, matrix, cards, book, log },
     async onShown(page, outcome) {
       await undo(page, outcome);
       await push(page, outcome);
+      await served(page, outcome);
     },
     async onOpen(page) {
       const output = page.action.kind === 'egress' ? '' : openText(page.number);

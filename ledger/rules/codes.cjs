@@ -28,6 +28,7 @@ const refusals = {
   not_covered: 'the lease was given for something else',
   not_enrolled: 'no device that is enrolled answered, or one whose user may not approve',
   not_frozen: 'nothing is frozen',
+  not_pinned: 'no pin here holds that tool of that server as it is named',
   not_leased: 'the policy takes no leases for that class',
   not_owner: 'an owner has to be among those who approve it',
   own_request: 'who asked for it is not one of several people who approve it',
@@ -48,6 +49,8 @@ const reasons = /** @type {const} */ ({
   stopped: 'stopped',
   /** Of a plan that is taken back: its agent put another one in its place. */
   replaced: 'another plan takes its place',
+  /** Of a call that was not made: its server is not what was pinned. */
+  changed: 'changed since it was pinned; nothing was called',
   /** Of an alarm: a card was taken out of its room. */
   cardRemoved: 'card removed',
 });

@@ -6,11 +6,13 @@ const { isLease, isPlan } = require('./grants.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
 const { isFrozen } = require('./lifecycle.cjs');
 const { policyFault } = require('./policy.cjs');
+const { isLook, isPin, isPinned, pinKey } = require('./servers.cjs');
 
 /**
  * @typedef {import('./state.cjs').State} State
  * @typedef {import('./codes.cjs').Refusal} Refusal
  * @typedef {import('./judge.cjs').Body} Body
+ * @typedef {{workspace: unknown, sha256: (text: string) => string}} Where
  */
 
 /** @param {unknown} v @param {number} most @returns {v is string} */
@@ -22,11 +24,17 @@ const hasKeys = (body) => deviceKeys.every((key) => text(body[key], 255));
 /** @param {Body} args @param {number} count */
 const areJust = (args, count) => Object.keys(args).length === count;
 
-/** Why what a control action, or a lease of the network, asks for can't be had where the chain stands. @type {Record<string, (args: Body, state: State) => Refusal>} */
+/** Why what a control action, a lease of the network, or a call of a tool server asks for can't be had where the chain stands. @type {Record<string, (args: Body, state: State, where: Where) => Refusal>} */
 const effects = {
   egress: (args) => (isEgress(args) ? '' : 'body_invalid'),
   push: (args) => (isPush(args) ? '' : 'body_invalid'),
   pull: (args) => (isPull(args) ? '' : 'body_invalid'),
+  server_look: (args) => (isLook(args) ? '' : 'body_invalid'),
+  server_pin: (args) => (isPin(args) ? '' : 'body_invalid'),
+  mcp: (args, state, { workspace, sha256 }) =>
+    isPinned('exec', args, workspace, state, sha256) ? '' : 'not_pinned',
+  mcp_read: (args, state, { workspace, sha256 }) =>
+    isPinned('read', args, workspace, state, sha256) ? '' : 'not_pinned',
   lease: (args) => (isLease(args) ? '' : 'body_invalid'),
   plan: (args) => (isPlan(args) ? '' : 'body_invalid'),
   policy(args, { people }) {
@@ -54,8 +62,9 @@ const effects = {
   },
 };
 
-/** @param {string} kind @param {Body} args @param {State} state @returns {Refusal} */
-const effectRefusal = (kind, args, state) => effects[kind]?.(args, state) ?? '';
+/** @param {Body} asked its kind, arguments and workspace @param {Pick<import('./judge.cjs').Context, 'state' | 'sha256'>} c @returns {Refusal} */
+const effectRefusal = ({ kind, args, workspace }, { state, sha256 }) =>
+  effects[String(kind)]?.(/** @type {Body} */ (args), state, { workspace, sha256 }) ?? '';
 
 /** @param {Body} body @returns {Refusal} */
 const namesUser = (body) => (text(body.user, 255) ? '' : 'body_invalid');
@@ -68,6 +77,8 @@ const foundations = {
   },
   'identity.changed': namesUser,
   'identity.revoked': namesUser,
+  'server.removed': ({ workspace, name }, { state }) =>
+    state.servers.has(pinKey(workspace, name)) ? '' : 'not_pinned',
   'policy.set'({ policy }, { state }) {
     if (policyFault(policy)) return 'policy';
     return enrolled(state.people).length > 0 ? 'needs_approval' : '';

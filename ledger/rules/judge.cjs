@@ -35,8 +35,9 @@ function readsRefusal({ reads, requester, kind, grade }, state) {
   return rank(grade) < rank(term.grade) ? 'grade' : '';
 }
 
-/** @param {Proposed} e @param {Body} body @param {State} state @returns {Refusal} */
-function requestRefusal(e, body, state) {
+/** @param {Proposed} e @param {Body} body @param {Context} c @returns {Refusal} */
+function requestRefusal(e, body, c) {
+  const { state } = c;
   const { kind, args, requester } = body;
   if (e.id !== e.action || body.id !== e.action) return 'action_id';
   if (!isKind(kind) || body.class !== traits(kind).class) return 'class';
@@ -44,10 +45,9 @@ function requestRefusal(e, body, state) {
     return 'body_invalid';
   if (typeof requester !== 'string' || !/^(brain$|operator$|@)/.test(requester)) return 'body_invalid';
   if (requester === 'brain' && body.class === 'control' && kind !== 'plan') return 'not_allowed';
-  const asked = { kind, args: /** @type {Body} */ (args) };
-  const effect = effectRefusal(kind, asked.args, state);
+  const effect = effectRefusal(body, c);
   if (effect) return effect;
-  const term = termOf(state.policy, asked);
+  const term = termOf(state.policy, { kind, args });
   if (!term) return 'class';
   if (term.mode === 'never') return 'never';
   const own = termsOf(/** @type {Action} */ (body));
@@ -79,9 +79,11 @@ const decisive = {
   applied(body, request, _, c) {
     if (request.class !== 'control') return 'lifecycle';
     if (canonical(body) !== canonical(effectOf(request, String(body.digest), c.story))) return 'body_invalid';
-    return beginRefusal(request, c) || effectRefusal(request.kind, request.args, c.state);
+    return beginRefusal(request, c) || effectRefusal(request, c);
   },
-  claimed: (_, request, __, c) => (request.class === 'control' ? 'lifecycle' : beginRefusal(request, c)),
+  // What is called has to be pinned still.
+  claimed: (_, request, __, c) =>
+    request.class === 'control' ? 'lifecycle' : beginRefusal(request, c) || effectRefusal(request, c),
   // What a card leased besides is given once, while the action that it was approved with runs and nobody stopped it.
   'lease.granted'(body, request, _, c) {
     if (last(c.story, 'lease.granted', 'stop') || !request.reads || !last(c.story, 'approved'))
@@ -133,7 +135,7 @@ function refusal(e, c) {
   if (!e.action) return 'action_missing';
   if (!mayFollow(c.story, e.kind)) return 'lifecycle';
   if (e.kind === 'stop') return '';
-  if (e.kind === 'requested') return requestRefusal(e, body, c.state);
+  if (e.kind === 'requested') return requestRefusal(e, body, c);
   const requested = last(c.story, 'requested');
   if (!requested) return 'lifecycle';
   if (body.digest !== c.sha256(requested.body)) return 'digest';

@@ -5,7 +5,7 @@
  * `class` is what the sandbox would let it do, never what its text says. `paths` names every argument that is a path, where a lease may
  * cover the kind by a folder: all of them have to be below it. `words` marks what the signed message that asks for it may decide (it
  * reads, adds a file and replaces none, or changes a copy alone), `owner` what an owner decides on, `beside` what waits for nothing that runs in its task, `lasts` what
- * is there to be used from one moment on until it is over, `shown` what reads no file but what a program of the task has shown.
+ * is there to be used from one moment on until it is over, `shown` what reads no file but what a program of the task has shown, or a tool server has in its own container.
  * @typedef {{class: import('../src/action.ts').RiskClass, paths?: readonly string[], words?: true, owner?: true, beside?: true, lasts?: true, shown?: true}} Traits
  */
 
@@ -34,6 +34,10 @@ const kinds = {
   terminal_send: { class: 'exec' },
   terminal_read: { class: 'read', shown: true },
   egress: { class: 'network', beside: true, lasts: true },
+  server_look: { class: 'exec', beside: true },
+  mcp: { class: 'exec' },
+  mcp_read: { class: 'read', shown: true },
+  server_pin: { class: 'control' },
   lease: { class: 'control' },
   plan: { class: 'control' },
   policy: { class: 'control', owner: true },

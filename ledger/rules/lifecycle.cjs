@@ -41,7 +41,7 @@ const list = (kinds) => kinds.split(' ');
 const rights = {
   bot: list(
     'requested posted leased endorsed approved applied denied expired void stop alarm frozen checkpoint ' +
-      'identity.changed identity.revoked lease.ended workspace.created helper.ended',
+      'identity.changed identity.revoked lease.ended server.removed workspace.created helper.ended',
   ),
   executor: list('claimed lease.granted running succeeded failed killed unknown expired alarm'),
   // void and unknown: of what was open when a backup was made.

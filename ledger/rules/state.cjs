@@ -4,6 +4,7 @@
 const { atLeast } = require('./identities.cjs');
 const { bodyOf } = require('./lifecycle.cjs');
 const { defaultPolicy, longestWait } = require('./policy.cjs');
+const { pinKey } = require('./servers.cjs');
 
 /**
  * @typedef {import('./lifecycle.cjs').Entry} Entry
@@ -16,16 +17,17 @@ const { defaultPolicy, longestWait } = require('./policy.cjs');
  * @typedef {{uses?: number, seconds: number, acts?: readonly Act[], of?: string, path?: string, steps?: readonly Act[]}} GrantArgs
  * @typedef {{id: string, kind: string, args: GrantArgs, workspace: string, task: string, grade: string, by: By[], seq: number, at: string, used: number}} Grant
  * @typedef {{room: string, imported?: import('../src/bodies.ts').Imported}} Workspace `room` is '' until it is made
- * @typedef {{seq: number, hash: string, clock: number, people: People, policy: Policy, frozenAt: number, thawedAt: number, grants: Map<string, Grant>, workspaces: Map<string, Workspace>}} State
+ * @typedef {import('../src/action.ts').PinArgs & {id: string, workspace: string}} Server as it is pinned, by the action of that id
+ * @typedef {{seq: number, hash: string, clock: number, people: People, policy: Policy, frozenAt: number, thawedAt: number, grants: Map<string, Grant>, workspaces: Map<string, Workspace>, servers: Map<string, Server>}} State
  *   `seq` and `hash` are the last entry's; `clock` is the latest moment that any entry states, in ms; `frozenAt` and `thawedAt` number
- *   the last such entry, 0 for none; `grants` and `workspaces` are oldest first
+ *   the last such entry, 0 for none; `grants` and `workspaces` are oldest first; `servers` goes by `pinKey`
  */
 
 /** Before the first entry. @returns {State} */
 const empty = () => ({
   ...{ seq: 0, hash: '', clock: 0, policy: defaultPolicy, frozenAt: 0, thawedAt: 0 },
   people: { devices: [], roles: new Map(), lostAt: 0 },
-  ...{ grants: new Map(), workspaces: new Map() },
+  ...{ grants: new Map(), workspaces: new Map(), servers: new Map() },
 });
 
 /** After these, oldest first: all entries, or all of `judgedKinds`; then head and clock are the last one's of those. @param {Iterable<Entry>} entries */
@@ -150,8 +152,15 @@ const lasting = {
     const effect = bodyOf(entry, 'applied');
     if (effect.kind === 'policy') state.policy = effect.args.policy;
     else if (effect.kind === 'thaw') state.thawedAt = entry.seq;
-    else if (effect.kind === 'device' || effect.kind === 'role') meet(state, entry);
+    else if (effect.kind === 'server_pin') {
+      const { args, workspace } = effect;
+      state.servers.set(pinKey(workspace, args.name), { ...args, workspace, id: entry.action });
+    } else if (effect.kind === 'device' || effect.kind === 'role') meet(state, entry);
     else give(state, entry);
+  },
+  'server.removed'({ servers }, entry) {
+    const { workspace, name } = bodyOf(entry, 'server.removed');
+    servers.delete(pinKey(workspace, name));
   },
   'policy.set'(state, entry) {
     state.policy = bodyOf(entry, 'policy.set').policy;

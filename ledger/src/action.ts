@@ -56,6 +56,30 @@ export type KeptArgs = {
   /** `text` is typed into the terminal that action `number` opened, to the byte, and Enter after it; then it is read. */
   terminal_send: { number: number; text: string; enter: boolean } & Wait;
   terminal_read: { number: number } & Wait;
+  server_look: LookArgs;
+  mcp: CallArgs;
+  /** The same, of a tool that the pin gives the class read. */
+  mcp_read: CallArgs;
+};
+/** A tool server: how it is called here, an image that the engine has, and the command in place of the image's own; none for that. */
+export type LookArgs = { name: string; image: string; command: readonly string[] };
+/** A tool as its server tells it, whole. */
+export type Item = { name: string; description?: string; inputSchema: object; [more: string]: unknown };
+/** A tool server as it was looked at: `from` names its image, which has the id `image`; `era` is the version of the protocol. `class` is the owner's word. */
+export type PinArgs = {
+  name: string;
+  from: string;
+  image: string;
+  command: readonly string[];
+  era: string;
+  tools: readonly { class: 'exec' | 'read'; item: Item }[];
+};
+/** One call of a pinned tool, which `hash` names with all that it was pinned with. */
+export type CallArgs = {
+  server: string;
+  tool: string;
+  hash: string;
+  params: Readonly<Record<string, unknown>>;
 };
 /** What may be asked of a host: packages to read, one repository to fetch or push, or anything, each below a path. */
 export type EgressRule = {
@@ -87,10 +111,11 @@ export type LeaseArgs =
       uses: number;
       seconds: number;
     };
-/** What each kind takes. The last six are control actions: once approved the ledger applies them, and nothing runs. */
+/** What each kind takes. The last seven are control actions: once approved the ledger applies them, and nothing runs. */
 export type Args = RunArgs &
   KeptArgs & {
     egress: EgressArgs;
+    server_pin: PinArgs;
     lease: LeaseArgs;
     /** `words`: what it says besides its exact steps, of which it may have none. */
     plan: { steps: readonly Act[]; seconds: number; words?: string };

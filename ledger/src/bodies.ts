@@ -36,6 +36,7 @@ export type Bodies = {
   applied: Given & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];
   'lease.granted': Given & { reads: Reads; grade: Grade };
   'lease.ended': { lease: string; reason?: string };
+  'server.removed': { workspace: string; name: string; by?: string };
   'policy.set': { policy: Policy };
   'identity.enrolled': Keys & { role?: string };
   'identity.changed': By;

@@ -6,6 +6,7 @@ import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { isApart, placeOf } from './apart.ts';
+import { isOfServer } from './calling.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
 import { passOn } from './perform.ts';
@@ -47,6 +48,10 @@ export async function adopt(
     const why = `the executor was restarted, and ${what}`;
     const none = { size: 0, sha256: sha256(''), bytes: new Uint8Array(), read: () => [] };
     return record(c, request, told ? { end: 'cut', why, output: none } : { end: 'unknown', why });
+  }
+  if (isOfServer(action)) {
+    const why = 'the executor was restarted meanwhile, which ended its tool server';
+    return record(c, request, { end: 'unknown', why });
   }
   if (isApart(action)) {
     await tasks.retire(placeOf(action), true);

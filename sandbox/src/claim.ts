@@ -46,6 +46,7 @@ export function makeBook() {
     /** Number of the last entry by which somebody may approve no more. */
     lostAt: () => chain.state().people.lostAt,
     story: chain.story,
+    state: chain.state,
     /** @throws Error where there is no such action, or it is over */
     request(id: string): Request {
       const [requested, ...since] = chain.story(id);

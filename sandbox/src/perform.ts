@@ -6,6 +6,7 @@ import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { isApart, placeOf, runApart } from './apart.ts';
+import { atServer, isOfServer } from './calling.ts';
 import type { Claimed } from './claim.ts';
 import { SandboxError, type TaskName } from './container.ts';
 import type { Lease } from './egress.ts';
@@ -128,6 +129,7 @@ async function start(
   try {
     if (missing) return notRun(missing);
     if (action.kind === 'try') return await tryOut(c, id, action);
+    if (isOfServer(action)) return await atServer(c, claimed, action);
     if (action.kind === 'screen') return await screen(c, placeOf(action));
     if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
       return await atTerminal(c, id, action);

@@ -4,6 +4,7 @@ import { isPassing } from '../../ledger/src/errors.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { wholeOf } from '../../ledger/src/transcript.ts';
 import { placeOf } from './apart.ts';
+import { isOfServer } from './calling.ts';
 import type { Request } from './claim.ts';
 import { SandboxError } from './container.ts';
 import { type Context, patiently } from './step.ts';
@@ -38,7 +39,7 @@ async function container({ tasks, decided, log, signal }: Context, { id, action 
     log.warn({ action: id, err: error }, 'no container; trying again until its time is over');
     return true;
   };
-  if (action.kind === 'try') return ''; // its container comes after its copy
+  if (action.kind === 'try' || isOfServer(action)) return ''; // its container comes after its copy, or with its server
   try {
     await retry(() => tasks.warm(placeOf(action)), { ...patiently, again, signal });
     return '';

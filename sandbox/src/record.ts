@@ -6,6 +6,7 @@ import type { Action } from '../../ledger/src/action.ts';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { isApart, placeOf } from './apart.ts';
+import { isOfServer } from './calling.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
@@ -43,5 +44,5 @@ export async function record(
     },
   );
   log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
-  if (!isApart(action)) await tasks.drop(placeOf(action), id).catch(() => {});
+  if (!isApart(action) && !isOfServer(action)) await tasks.drop(placeOf(action), id).catch(() => {});
 }

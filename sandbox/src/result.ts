@@ -63,9 +63,9 @@ export function resultOf(digest: string, outcome: Outcome, under: Under, changes
     const body = { digest, exit: null, signal: 'SIGKILL', reason: outcome.why, ...(changes && { changes }) };
     return withOutput('killed', body, outcome.output);
   }
-  const { status, lease } = outcome;
+  const { status, lease, why } = outcome;
   const { kind, ...how } = endOf(status);
-  const reason = lease?.why ?? reasonOf(status, under);
+  const reason = lease?.why ?? why ?? reasonOf(status, under);
   const went = lease && { up: lease.up, down: lease.down };
   const body = { digest, ...how, ...went, ...(reason && { reason }), ...(changes && { changes }) };
   return withOutput(kind, body, outcome.output);

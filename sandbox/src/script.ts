@@ -29,6 +29,7 @@ export class ScriptError extends Error {}
 const root = '/workspace';
 const fileTimeout = 60;
 const gitTimeout = 600;
+const callTimeout = 600;
 const longestTimeout = 86400;
 const mostInput = 16 << 20;
 const mostVariables = 200;
@@ -199,6 +200,7 @@ export function waitOf({ until, quiet, seconds }: Wait): Wait {
 export function timeoutOf({ kind, args }: Action): number {
   if (kind === 'bash') return args.timeout;
   if (kind === 'egress' || kind === 'terminal_open') return args.seconds;
+  if (kind === 'mcp' || kind === 'mcp_read') return callTimeout;
   return ['diff', 'export', 'push_look', 'push', 'pull'].includes(kind) ? gitTimeout : fileTimeout;
 }
 

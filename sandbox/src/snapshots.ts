@@ -27,9 +27,12 @@ export const halfwayOf = ({ number, action: { kind } }: Pick<Request, 'number' |
     ? `Some of it may be done: say the same !merge again, it goes on from there, or !undo ${number}.`
     : 'Some of it may be done: say the same !undo again, it goes on from there.';
 
-/** A pull lays what it fetched into the workspace's `.git`; what is tried writes to a copy. */
+const inert = ['read', 'control', 'network'];
+/** What is tried writes to a copy, and a tool server has none of the workspace. */
+const apart = ['try', 'server_look', 'mcp'];
+/** A pull lays what it fetched into the workspace's `.git`. */
 const writes = ({ action: { kind } }: Request): boolean =>
-  kind === 'pull' || (kind !== 'try' && !['read', 'control', 'network'].includes(traits(kind).class ?? ''));
+  kind === 'pull' || (!apart.includes(kind) && !inert.includes(traits(kind).class ?? ''));
 
 /** What image/keep.py is asked for, where that carries an action out. */
 function wordsFor({ kind, args }: Action): string[] | undefined {

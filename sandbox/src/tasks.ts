@@ -23,6 +23,7 @@ import { dropFrame, killFrame, runFrame, type Status, watchFrame } from './frame
 import { type Kept, makeKeepers } from './keepers.ts';
 import type { Script } from './script.ts';
 import { makeTerminals, type TerminalEnd, tmux } from './terminals.ts';
+import { makeToolServers } from './toolservers.ts';
 
 /** What an action wrote, by its size and SHA-256. */
 export type Output = {
@@ -39,8 +40,8 @@ export type Output = {
  * a person.
  */
 export type Outcome =
-  /** `lease`: what was run was no script but a lease of the network. */
-  | { end: 'done'; status: Status; output: Output; lease?: Lease }
+  /** `lease`: what was run was no script but a lease of the network. `why` says more than its status. */
+  | { end: 'done'; status: Status; output: Output; lease?: Lease; why?: string }
   | { end: 'cut'; why: string; output: Output }
   | { end: 'unknown'; why: string };
 
@@ -71,13 +72,15 @@ export type Tasks = {
   lease(name: TaskName, id: string, args: EgressArgs, onOpen: () => void): Promise<Lease>;
   /** Opens a terminal for the task, and resolves when it is over. @throws SandboxError where it could not be opened */
   terminal(name: TaskName, id: string, args: TerminalArgs, onOpen: () => void): Promise<TerminalEnd>;
+  /** What looks at tool servers and calls them. */
+  readonly servers: Pick<ReturnType<typeof makeToolServers>, 'look' | 'call'>;
   /** What types into terminals and reads them. */
   readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait' | 'isIn'>;
-  /** Takes away what leases of the network, terminals and copies an earlier process left. */
+  /** Takes away what leases of the network, terminals, tool servers and copies an earlier process left. */
   sweep(): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */
   drop(name: TaskName, id: string): Promise<void>;
-  /** The tasks that have a container. */
+  /** The tasks that have a container, or a tool server. */
   standing(): Promise<TaskName[]>;
   /**
    * Takes a task's container away, where nothing is carried out of it.
@@ -151,6 +154,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   const closing = new AbortController();
   const egress = makeEgress(docker, place, (name) => containerFor(docker, place, name));
   const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name), egress.env);
+  const servers = makeToolServers(docker, place);
   const keepers = makeKeepers(docker, place, closing.signal);
   const feeders = makeFeeders(docker, place, closing.signal);
   /** Copies that tasks work in: there or being made, and being taken away. */
@@ -323,21 +327,29 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     lease: (name, id, args, onOpen) => unlessStopped(id, () => egress.run(name, id, args, onOpen)),
     terminal: (name, id, args, onOpen) => unlessStopped(id, () => terminals.run(name, id, args, onOpen)),
     terminals,
+    servers: {
+      look: (id, args) => unlessStopped(id, () => servers.look(id, args)),
+      call: (id, ...of) => unlessStopped(id, () => servers.call(id, ...of)),
+    },
     sweep: async () =>
-      void (await Promise.all([egress.sweep(), terminals.sweep(), removeCopies(docker, place)])),
+      void (await Promise.all(
+        [egress, terminals, servers].map((all) => all.sweep()).concat(removeCopies(docker, place)),
+      )),
     adopt: (name, id, seconds, onChunk) => carry(name, id, watchFrame(id, 0), seconds, onChunk),
     async kill(name, id) {
       stops.add(id);
       if (egress.end(id, reasons.stopped)) return;
       if (terminals.end(id, reasons.stopped)) return;
+      if (servers.end(id)) return;
       if (name.copyOf && !carried.has(id)) return; // not begun yet, or over: its container is not made for that
       endAfter(id, patience, why.stop);
       (await feeders.of(name)).send(killFrame(id));
     },
-    standing: () => tasksWithContainer(docker, place),
+    standing: async () => [...(await tasksWithContainer(docker, place)), ...servers.standing()],
     async retire(name, outputs) {
       if (feeders.removing(name) || carriedFor(name).length > 0 || trying.has(keyOf(name))) return false;
       for (const all of [egress, terminals]) all.endOf(name, retired);
+      servers.endOf(name);
       await feeders.remove(name, outputs);
       return true;
     },
@@ -352,6 +364,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
       closing.abort();
       egress.close();
       terminals.close();
+      servers.close();
       for (const { timer } of carried.values()) clearTimeout(timer);
       feeders.close();
       keepers.close();

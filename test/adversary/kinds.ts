@@ -2,6 +2,7 @@
 
 import type { Policy } from '../../ledger/rules/policy.cjs';
 import { type Args, type Asked, type Kind, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
+import { callOf, pin } from '../harness/pins.ts';
 import type { Rig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
 import type { Card } from '../phone/types.ts';
@@ -36,6 +37,10 @@ const argsOf = (user: string, master: string, policy: Policy): { [K in Kind]: Ar
   terminal_open: { script: 'true', cwd: '.', seconds: 10 },
   terminal_send: { number: 1, text: 'exit', enter: true, ...wait },
   terminal_read: { number: 1, ...wait },
+  server_look: { name: 'looked', image: 'none', command: [] },
+  server_pin: pin,
+  mcp: callOf('say'),
+  mcp_read: callOf('look'),
   egress: { rules: [rule], up: 1e6, down: 1e6, seconds: 60 },
   lease: { of: 'read_file', path: '', uses: 1, seconds: 60 },
   plan: { steps: [{ kind: 'list', args: { path: '.' } }], seconds: 60 },

@@ -123,7 +123,12 @@ const rows: readonly Row[] = [
     'tested',
   ],
   [35, 'the agent edits its own policy', 'policy is out of its reach', 'tested'],
-  [36, 'a tool server changes after its approval', 'definitions are pinned', 'planned'],
+  [
+    36,
+    'a tool server changes after its approval',
+    'a pin holds each tool whole, its server’s image, command and protocol; what is not that is not called, and the owner is told',
+    'tested',
+  ],
   [
     37,
     'requests to inner addresses',
@@ -280,6 +285,24 @@ const rows: readonly Row[] = [
     69,
     'a schedule acts in the night without a card, or goes on in the name of somebody who lost their role',
     'what comes by the clock is words, or is asked for by a card like any; it is over with its maker’s role',
+    'tested',
+  ],
+  [
+    70,
+    'a tool server’s tool that is called like one of ours, or like another',
+    'it goes by its server’s name, which no tool of ours has; what differs by case alone, or has no plain name, is refused at the look',
+    'tested',
+  ],
+  [
+    71,
+    'a tool server’s words that give orders, to the owner or to the agent',
+    'its instructions go nowhere; a tool’s words are shown to the letter, and the agent has them as data, with whose they are',
+    'tested',
+  ],
+  [
+    72,
+    'a call of a tool or a server that nobody pinned',
+    'ledger and executor take calls of what a pin of that workspace holds now, in the class that its owner gave it',
     'tested',
   ],
   [

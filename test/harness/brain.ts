@@ -83,6 +83,7 @@ export async function startBrain(
       network: true,
       token: tokensFrom(openDatabase(':memory:')),
       bound: () => ({}),
+      servers: () => [],
       log,
     });
     const port = await gateway.run(calls);

@@ -20,9 +20,10 @@ const risks: Record<string, readonly string[]> = {
     ...['read_file', 'list', 'grep', 'get_file', 'diff', 'export', 'push_look', 'undo_diff', 'screen'],
     'merge_look',
     'terminal_read',
+    'mcp_read',
   ],
   write: ['put_file', 'write_file', 'edit_file', 'undo', 'merge'],
-  exec: ['bash', 'terminal_open', 'terminal_send', 'try'],
+  exec: ['bash', 'terminal_open', 'terminal_send', 'try', 'server_look', 'mcp'],
   network: ['egress', 'push', 'pull'],
 };
 const riskOf = (kind: string): string =>
@@ -81,7 +82,7 @@ export function covers({ kind, args, workspace, task }: Given, asked: Request, u
   if (kind === 'reads') {
     const agents = asked.task === task && asked.requester === 'brain';
     const isFile = fileReads.includes(asked.kind) && isInside(asked.args['path'], '');
-    return agents && (asked.kind === 'terminal_read' || isFile);
+    return agents && (['terminal_read', 'mcp_read'].includes(asked.kind) || isFile);
   }
   if (acts) return acts.some((one) => isDeepStrictEqual(one, act));
   return asked.kind === of && isInside(asked.args['path'], path ?? '');

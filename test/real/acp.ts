@@ -211,6 +211,7 @@ const asked: { task: string; script: unknown }[] = [];
 const outcome = Promise.resolve({ state: 'succeeded', output: '', truncated: false } as const);
 const gateway = createGateway({
   ...{ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', network: true, bound: () => ({}) },
+  servers: () => [],
   ...{ token: tokensFrom(openDatabase(':memory:')), log: pino({ level: 'silent' }) },
 });
 await gateway.run({

@@ -76,6 +76,7 @@ const options = {
   network: false,
   token: tokensFrom(openDatabase(':memory:')),
   bound: () => ({}),
+  servers: () => [],
 };
 const gateway = createGateway({ ...options, log });
 const nobody = () => Promise.reject(new Error('nothing is asked here'));

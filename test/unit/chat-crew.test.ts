@@ -22,7 +22,7 @@ const agent = (name: string, more: Partial<Agent> = {}): Agent => ({
 const agents = [
   agent('tests'),
   agent('fix', { model: 'deep' }),
-  agent('lead', { tools: ['handoff', 'assign'] }),
+  agent('lead', { tools: ['handoff', 'assign', 'servers'] }),
 ];
 
 function scene() {
@@ -213,6 +213,9 @@ test('attack-77 a helper of a helper hands nothing on, nor does one whose file d
   const tests = await s.hand('main', 'tests');
   assert.equal(s.crew.has(tests.id, 'assign'), false);
   assert.deepEqual([s.crew.has(lead.id, 'assign'), s.crew.has('main', 'handoff')], [true, true]);
+  // What tool servers have, by their one name in its file.
+  const pinned = [tests.id, lead.id, 'main'].map((task) => s.crew.has(task, 'files__read'));
+  assert.deepEqual(pinned, [false, true, true]);
   assert.match(wrong('main', 'nobody'), /no helper "nobody"/);
   await s.hand('main', 'fix');
   assert.match(wrong('main'), /4 helpers are at work/);

@@ -16,6 +16,7 @@ import type { Content } from '../../bot/src/types.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
 import { readsOf } from '../../ledger/rules/answers.cjs';
+import { reasons } from '../../ledger/rules/codes.cjs';
 import { type Asked, makeAction } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { wrap } from '../demo/screen.ts';
@@ -212,7 +213,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
     d.desk.ask({ ...planned, args: { words, steps, seconds: 3600 } } as Asked);
   await planning([test]);
   show(`${last()}\n( ) Approve   ( ) Deny`);
-  await d.desk.replacePlan('task');
+  await d.desk.replace(({ kind }) => kind === 'plan', reasons.replaced);
   await pass(2);
   show(last());
 

@@ -4,18 +4,23 @@ import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Server } from '@pocketcoder/ledger/rules/state.cjs';
 import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import pino from 'pino';
 import { openDatabase } from '../../bot/src/database.ts';
 import { tokensFrom } from '../../bot/src/gateway/hold.ts';
 import { createGateway, type Gateway, type Hands } from '../../bot/src/gateway/server.ts';
 import { alone } from '../harness/alone.ts';
+import { callOf, pin } from '../harness/pins.ts';
+import { until } from '../harness/wait.ts';
 
 let gateway: Gateway;
 let port: number;
 let one: Hands;
 let two: Hands;
 const asked: Asked[] = [];
+let served: Server[] = [];
 const db = openDatabase(':memory:');
 const token = tokensFrom(db);
 
@@ -28,6 +33,7 @@ before(async () => {
     network: true,
     token,
     bound: () => ({}),
+    servers: (workspace) => served.filter((one) => one.workspace === workspace),
     log,
   });
   port = await gateway.run({
@@ -91,6 +97,7 @@ test('where no lease of the network can be opened there is no tool that asks for
     network: false,
     token,
     bound: () => ({}),
+    servers: () => [],
     log,
   });
   t.after(other.stop);
@@ -124,6 +131,50 @@ test('a client with its task’s token lists its tools, and its calls are its ta
   await client.callTool({ name: 'bash', arguments: { script: 'x' } });
   assert.deepEqual([asked.at(-1)?.task, asked.at(-1)?.workspace], ['two', 'second']);
   await client.close();
+});
+
+test('attack-70 a pinned tool that is called like ours goes by its server’s name, and a call of ours stays ours; its list follows the pins', async (t) => {
+  const client = new Client({ name: 't', version: '1' });
+  const heard: string[] = [];
+  client.fallbackNotificationHandler = async ({ method }) => void heard.push(method);
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(two.url), { requestInit: { headers: bearer(two) } }),
+  );
+  t.after(() => client.close());
+  const listed = async () => (await client.listTools()).tools.map((tool) => tool.name);
+  const before = await listed();
+  const tools = [
+    ...pin.tools,
+    { class: 'exec' as const, item: { name: 'bash', inputSchema: { type: 'object' } } },
+  ];
+  const own = { ...pin, tools };
+  const entry = (kind: string, body: object) => ({ kind, body: JSON.stringify(body) }) as Entry;
+  served = [
+    { ...own, id: 'a', workspace: 'second' },
+    { ...own, name: 'theirs', id: 'b', workspace: 'first' },
+  ];
+  await until('it is told', () => {
+    for (const workspace of ['first', 'second'])
+      gateway.onEntry(entry('applied', { kind: 'server_pin', workspace }));
+    return heard.includes('notifications/tools/list_changed');
+  });
+  assert.deepEqual(await listed(), [...before, 'own__say', 'own__look', 'own__bash']);
+  await client.callTool({ name: 'bash', arguments: { script: 'ours' } });
+  assert.deepEqual([asked.at(-1)?.kind, asked.at(-1)?.task], ['bash', 'two']);
+  await client.callTool({ name: 'own__bash', arguments: { script: 'theirs' } });
+  assert.deepEqual(asked.at(-1), {
+    ...{ kind: 'mcp', args: callOf('bash', { script: 'theirs' }, own) },
+    ...{ task: 'two', workspace: 'second', requester: 'brain' },
+  });
+  await client.callTool({ name: 'own__look', arguments: {} });
+  assert.equal(asked.at(-1)?.kind, 'mcp_read');
+  const count = asked.length;
+  for (const name of ['theirs__say', 'own__steal', 'say'])
+    assert.equal((await client.callTool({ name, arguments: {} })).isError, true, name);
+  const long = { text: 'x'.repeat(70_000) };
+  assert.equal((await client.callTool({ name: 'own__say', arguments: long })).isError, true);
+  assert.equal(asked.length, count);
+  served = [];
 });
 
 test('refused: no token, another task’s token, an unknown task, a path of another kind', async () => {

@@ -2,9 +2,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
+import { reasons } from '../../ledger/rules/codes.cjs';
 import { hashed } from '../../ledger/rules/judge.cjs';
 import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
-import { type Action, type Asked, digestOf, makeAction, sha256, withReads } from '../../ledger/src/action.ts';
+import type { Server } from '../../ledger/rules/state.cjs';
+import {
+  type Action,
+  type Asked,
+  type CallArgs,
+  digestOf,
+  makeAction,
+  sha256,
+  withReads,
+} from '../../ledger/src/action.ts';
 import { type Append, type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import type { Follow } from '../../ledger/src/follow.ts';
 import { SandboxError } from '../../sandbox/src/container.ts';
@@ -21,6 +31,7 @@ import {
   type Wanted,
   wayOf,
 } from '../harness/ledger-chain.ts';
+import { callOf, pin, asked as pinAsked } from '../harness/pins.ts';
 import { until } from '../harness/wait.ts';
 
 const where = { workspace: 'work', requester: '@owner:home' } as const;
@@ -56,6 +67,7 @@ async function scene() {
       onOpen();
     });
   const stopped = new Set<string>();
+  const called: string[] = [];
   const warmed: string[] = [];
   const dropped: string[] = [];
   const tried: string[] = [];
@@ -89,6 +101,13 @@ async function scene() {
       const bytes = { size: output.length, sha256: sha256(output), bytes: output, read: () => [output] };
       return { outcome: { end: 'done', status, output: bytes }, end: 'done\n', did: 'adds: a\n' };
     },
+    servers: {
+      async call(id: string, _: unknown, { params }: CallArgs, pin: Server) {
+        called.push(`${pin.id} ${JSON.stringify(params)}`);
+        if (params['text'] === 'late') return { end: 'changed', why: 'it differs' };
+        return { end: 'answered', result: { content: [{ type: 'text', text: `by ${id}` }] } };
+      },
+    },
     screen: () => screen(),
     terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
     stopped: (id: string) => stopped.delete(id),
@@ -121,6 +140,8 @@ async function scene() {
   const kinds = (id: string) => memory.entries.filter((e) => e.action === id).map((e) => e.kind);
   return {
     runs,
+    /** By which pin a tool server was called, with what. */
+    called,
     /** What went into which terminal. */
     typed,
     warmed,
@@ -190,6 +211,34 @@ test('what runs in a container of its own makes none for its task: neither by it
   await s.over(twin.id);
   await s.stop();
   assert.deepEqual([s.warmed, s.dropped], [[look.id, 'task1', 'task1'], ['task1']]);
+});
+
+test('a call of a tool server runs once, by the pin that stands, in no container of its task’s and with no snapshot; what is another by then is not called', async () => {
+  const s = await scene();
+  const pinning = makeAction(pinAsked({ kind: 'server_pin', args: pin }, 'work'), defaultPolicy);
+  s.all(controlWay(pinning));
+  const call = (text: string) => {
+    const asked = pinAsked({ kind: 'mcp', args: callOf('say', { text }) }, 'work');
+    return makeAction({ ...asked, requester: 'brain' } as Asked, defaultPolicy);
+  };
+  const [first, late] = [call('a'), call('late')];
+  s.all(toApproval(first));
+  await s.over(first.id);
+  s.all(toApproval(late));
+  await until('it is over', () => s.kinds(late.id).includes('failed'));
+  const ended = s.entries
+    .filter((e) => ['succeeded', 'failed'].includes(e.kind))
+    .map((e) => JSON.parse(e.body));
+  assert.deepEqual(
+    ended.map(({ exit, output, reason }) => [exit, output, reason]),
+    [
+      [0, `by ${first.id}`, undefined],
+      [null, 'it differs\n', reasons.changed],
+    ],
+  );
+  assert.deepEqual(s.called, [`${pinning.id} {"text":"a"}`, `${pinning.id} {"text":"late"}`]);
+  assert.deepEqual([s.warmed, s.dropped, s.runs], [[], [], []]);
+  await s.stop();
 });
 
 test('attack-64 what waits in this workspace is tried, and waits on; what is elsewhere, begun, no command or no change of a file is not; the twin, approved, runs', async () => {

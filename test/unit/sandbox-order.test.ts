@@ -207,6 +207,23 @@ test('an undo that outlived its executor is told as one that may be half done, o
   );
 });
 
+test('a call of a tool server that outlived its executor is told as unknown, and nothing is asked of any container', async () => {
+  const wrote: { kind: string; body: { reason?: string } }[] = [];
+  const c = {
+    tasks: { limits: {} },
+    book: { story: () => [{ kind: 'claimed', seq: 1, at: new Date().toISOString(), body: '{}' }] },
+    write: async (entry: (typeof wrote)[number]) => wrote[wrote.push(entry) - 1],
+    log: pino({ level: 'silent' }),
+    signal: new AbortController().signal,
+  } as unknown as Context;
+  for (const kind of ['mcp', 'mcp_read', 'server_look'] as const)
+    await adopt(c, scene().request(kind, 'w', {}), 0, async () => assert.fail());
+  assert.deepEqual(
+    wrote.map(({ kind, body }) => [kind, body.reason]),
+    Array(3).fill(['unknown', 'the executor was restarted meanwhile, which ended its tool server']),
+  );
+});
+
 test('attack-65 a merge begins where nothing writes in either tree, with a snapshot of the workspace; of no task’s own copy, or into one, there is none', async () => {
   const s = scene();
   const task = 'apart-abcdefgh';

@@ -7,8 +7,8 @@ import type { Append, Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
  */
 export const harmless = [
   ...(['requested', 'posted', 'leased', 'applied', 'denied', 'expired', 'void', 'stop', 'frozen'] as const),
-  ...(['lease.ended', 'identity.changed', 'identity.revoked', 'workspace.created'] as const),
-  ...(['alarm', 'helper.ended'] as const),
+  ...(['lease.ended', 'server.removed', 'identity.changed', 'identity.revoked'] as const),
+  ...(['workspace.created', 'alarm', 'helper.ended'] as const),
 ];
 export type Harmless = (typeof harmless)[number];
 

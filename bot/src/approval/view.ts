@@ -5,7 +5,7 @@ import { overSince, uncovered } from '@pocketcoder/ledger/rules/grants.cjs';
 import { atLeast, enrolled } from '@pocketcoder/ledger/rules/identities.cjs';
 import { bodyOf, isFrozen, isOver, stateOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import { type Policy, readsTerm } from '@pocketcoder/ledger/rules/policy.cjs';
-import type { Grant } from '@pocketcoder/ledger/rules/state.cjs';
+import type { Grant, Server } from '@pocketcoder/ledger/rules/state.cjs';
 import type { Action, Asked, Role } from '@pocketcoder/ledger/src/action.ts';
 import type { Evidence } from '@pocketcoder/ledger/src/bodies.ts';
 import { createChain } from '@pocketcoder/ledger/src/chain.ts';
@@ -54,6 +54,8 @@ export type Book = {
   /** Whether this wish's card is the one to offer its task's reads: the policy gives them, none else does, nobody said no. */
   offersReads(asked: Asked): boolean;
   rooms(): ReadonlyMap<string, string>;
+  /** The tool servers that are pinned in a workspace. */
+  servers(workspace: string): Server[];
   /** The repository that a workspace came from, as it was named then. */
   origin(workspace: string): string | undefined;
 };
@@ -176,6 +178,7 @@ export function createBook(
         answers(pages.get(action)?.story ?? []).some(({ evidence }) => evidence.event === event),
       ),
     rooms: () => rooms,
+    servers: (workspace) => [...state.servers.values()].filter((pin) => pin.workspace === workspace),
     origin(workspace) {
       const { form, source } = state.workspaces.get(workspace)?.imported ?? {};
       return form === 'git' ? source : undefined;

@@ -4,7 +4,14 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
 import { isOver, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
-import { type Asked, actionText, makeAction, sha256, withReads } from '@pocketcoder/ledger/src/action.ts';
+import {
+  type Action,
+  type Asked,
+  actionText,
+  makeAction,
+  sha256,
+  withReads,
+} from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { Decide } from '../approval/decide.ts';
@@ -54,8 +61,8 @@ export type Desk = {
   addPoll(number: number): Promise<string>;
   /** Ends what runs and denies what waits in a workspace, or in one task of it and its helpers. Returns how many actions that were. */
   stop(workspace: string, by: string, task?: string): Promise<number>;
-  /** Takes the plans of a task back that wait for an answer: it puts another one. */
-  replacePlan(task: string): Promise<void>;
+  /** Takes back what waits for an answer, among these: another one is put. */
+  replace(mine: (action: Action) => boolean, why: string): Promise<void>;
   /** Ends a terminal of the agent's own, which needs nobody's leave. Returns what to tell it. */
   close(task: string, number: number): Promise<string>;
   /** Writes `expired` for every card whose decide-by has passed. */
@@ -185,11 +192,10 @@ export function createDesk(o: DeskOptions): Desk {
       }
       return mine.length + plans;
     },
-    async replacePlan(task) {
-      const mine = book.unfinished().filter((p) => p.action.task === task && p.action.kind === 'plan');
-      for (const { action, digest } of mine) {
+    async replace(mine, why) {
+      for (const { action, digest } of book.unfinished().filter((p) => mine(p.action))) {
         if (!['requested', 'posted', 'endorsed'].includes(book.state(action.id))) continue;
-        await voided(action.id, digest, reasons.replaced);
+        await voided(action.id, digest, why);
         cards.set(action.id, { open: false });
       }
     },

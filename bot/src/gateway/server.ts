@@ -5,6 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import type { Server as Pinned } from '@pocketcoder/ledger/rules/state.cjs';
+import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import { handing } from '../agents.ts';
 import { askTool, questionIn } from './ask.ts';
@@ -15,6 +18,7 @@ import { ourName } from './input.ts';
 import { networkAsked, networkTool } from './network.ts';
 import type { Answer } from './outcome.ts';
 import { planAsked, planTool } from './plan.ts';
+import { servedAsked, servedTools } from './served.ts';
 import { askedBy, tools } from './tools.ts';
 
 export type GatewayOptions = {
@@ -27,6 +31,8 @@ export type GatewayOptions = {
   network: boolean;
   /** A task's token: the same over restarts, so that a call under way when this ends finds its address again. */
   token(task: string): string;
+  /** The tool servers that are pinned in a workspace. */
+  servers(workspace: string): readonly Pinned[];
   /** Which secret is for which host. */
   bound(): Readonly<Record<string, string>>;
   log: Logger;
@@ -38,6 +44,8 @@ export type Hands = { task: string; url: string; token: string };
 export type Gateway = {
   /** Opens a task's address, or returns the one it has. */
   open(o: { task: string; workspace: string }): Hands;
+  /** Takes the next entry of the chain: whose tools are others now is told so. */
+  onEntry(entry: Entry): void;
   /** Shuts a task's address; calls still open there are treated as taken back. */
   close(task: string): Promise<void>;
   /** Starts listening, once. Returns the port. @throws where it is taken */
@@ -49,6 +57,8 @@ type Opened = {
   hands: Hands;
   workspace: string;
   sessions: Map<string, StreamableHTTPServerTransport>;
+  /** What speaks in these sessions. */
+  speakers: Set<Server>;
 };
 
 /** What a call knows about the connection that it came on. */
@@ -75,8 +85,17 @@ export function createGateway(o: GatewayOptions): Gateway {
       if (there) throw new Error(`task ${task} belongs to another workspace; nothing was opened`);
       const url = new URL(`/mcp/${encodeURIComponent(task)}`, base).href;
       const hands = { task, url, token: o.token(task) };
-      tasks.set(task, { hands, workspace, sessions: new Map() });
+      tasks.set(task, { hands, workspace, sessions: new Map(), speakers: new Set() });
       return hands;
+    },
+    onEntry(entry) {
+      const { kind } = entry;
+      if (kind !== 'applied' && kind !== 'server.removed') return;
+      const of = bodyOf(entry, 'applied', 'server.removed');
+      if ('kind' in of && of.kind !== 'server_pin') return;
+      for (const { workspace, speakers } of tasks.values())
+        if (workspace === of.workspace)
+          for (const speaker of speakers) speaker.sendToolListChanged().catch(() => {}); // whoever is gone lists them anew
     },
     close,
     async run(calls) {
@@ -103,7 +122,7 @@ function serving(
   tasks: ReadonlyMap<string, Opened>,
   base: URL,
   o: CallsOptions,
-  { log, network, bound }: GatewayOptions,
+  { log, network, bound, servers }: GatewayOptions,
 ): http.RequestListener {
   const call = openCalls(o);
 
@@ -144,7 +163,10 @@ function serving(
       onsessioninitialized: (id) => void opened.sessions.set(id, transport),
       onsessionclosed: (id) => void opened.sessions.delete(id),
     });
-    await toolServer(opened, call, { ...o, network, bound }).connect(transport);
+    const speaker = toolServer(opened, call, { ...o, network, bound, servers });
+    opened.speakers.add(speaker);
+    speaker.onclose = () => opened.speakers.delete(speaker);
+    await speaker.connect(transport);
     return transport;
   }
 
@@ -161,13 +183,18 @@ function toolServer(
   { hands, workspace }: Opened,
   call: Call,
   o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted' | 'crew' | 'wait'> &
-    Pick<GatewayOptions, 'network' | 'bound'>,
+    Pick<GatewayOptions, 'network' | 'bound' | 'servers'>,
 ): Server {
-  const server = new Server({ name: 'pocketcoder', version: '0.1.0' }, { capabilities: { tools: {} } });
+  const server = new Server(
+    { name: 'pocketcoder', version: '0.1.0' },
+    { capabilities: { tools: { listChanged: true } } },
+  );
   const has = (tool: string) => o.crew.has(hands.task, tool);
   const all = [...tools, closeTool, planTool, askTool, ...(o.network ? [networkTool] : [])];
-  const listed = [...all, ...handTools(o.crew.agents), resultTool].filter(({ name }) => has(name));
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: listed }));
+  const own = [...all, ...handTools(o.crew.agents), resultTool];
+  server.setRequestHandler(ListToolsRequestSchema, () => ({
+    tools: [...own, ...servedTools(o.servers(workspace))].filter(({ name }) => has(name)),
+  }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
@@ -195,8 +222,11 @@ function toolServer(
       return answered(await handOn(o, hands.task, { name: params.name, args: given, signal, sent }));
     }
     const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
-    const own = { plan: planAsked, ...(o.network && { network }) }[params.name];
-    const asked = own?.(where, given) ?? askedBy(where, params.name, given);
+    const made = { plan: planAsked, ...(o.network && { network }) }[params.name];
+    const asked =
+      made?.(where, given) ??
+      servedAsked(where, params.name, given, o.servers(workspace)) ??
+      askedBy(where, params.name, given);
     if ('wrong' in asked) return refused(asked.wrong);
     const steps = asked.asked.kind === 'plan' ? asked.asked.args.steps : [];
     const foreign = steps.find(({ kind }) => !has(kind));

@@ -1,5 +1,6 @@
 /** Reads that a lease covers: one message for each run of them in a task, which counts them as they end. */
 import { bodyOf, isOver } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { fullName } from '@pocketcoder/ledger/rules/servers.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import type { Logger } from 'pino';
 import type { Book, Page } from '../approval/view.ts';
@@ -21,6 +22,7 @@ const counts = (page: Page): boolean => /^(succeeded|failed)$/.test(endOf(page)?
 
 function whatOf({ action: { args } }: Page): string {
   const path = 'path' in args ? args.path : '';
+  if ('hash' in args) return oneLine(fullName(args.server, args.tool), named.characters);
   if ('pattern' in args)
     return `“${oneLine(args.pattern, named.characters)}” in ${oneLine(path, named.characters)}`;
   return 'number' in args ? `terminal #${args.number}` : oneLine(path, named.characters);

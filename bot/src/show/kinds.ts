@@ -1,7 +1,9 @@
 /** How each kind of action is shown: a row a kind, so that the compiler names what a new kind forgot. */
+import { fullName } from '@pocketcoder/ledger/rules/servers.cjs';
 import {
   type Act,
   type Args,
+  type CallArgs,
   gitTerms,
   type Kind,
   type Repository,
@@ -49,6 +51,17 @@ const repository = (label: string, { host, path, secret, ssh }: Repository): Par
 ];
 /** Bytes to the last one: a budget is shown whole or not at all. */
 const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6} MB` : `${bytes} bytes`);
+
+/** What the class of a tool means for its calls. */
+const calls = {
+  exec: 'each call asks, as a command',
+  read: 'class read: calls need no more than reading a file',
+} as const;
+const called = ({ server, tool, hash, params }: CallArgs): Part[] => [
+  ...labelled('call the tool', fullName(server, tool)),
+  ...labelled('with', JSON.stringify(params, undefined, 2)),
+  ...labelled('of the tool server that was pinned, by', hash),
+];
 
 const inDirectory = (cwd: string): Part[] => (cwd === '.' ? [] : labelled('in the directory', cwd));
 
@@ -228,6 +241,37 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       steps.length > 0
         ? { line: `each once, in this order, within ${duration(seconds)}; anything else asks again` }
         : { line: 'this lets nothing run: what it leads to is asked for, each by its own card' },
+    ],
+  },
+  server_look: {
+    wish: 'look at a tool server',
+    parts: ({ name, image, command }) => [
+      ...labelled('start the tool server', name),
+      ...labelled('from the image', image),
+      ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
+      { line: 'in a container of its own, without a network and without the workspace' },
+      { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
+    ],
+  },
+  mcp: { wish: 'call a tool of a server', parts: called },
+  mcp_read: { wish: 'read by a tool of a server', parts: called },
+  server_pin: {
+    wish: 'pin a tool server',
+    size: ({ tools: { length } }) => (length > 1 ? `${length} tools` : '1 tool'),
+    parts: ({ name, from, image, command, era, tools }) => [
+      ...labelled('let the agent ask for calls of the tool server', name),
+      ...labelled('from the image', from),
+      ...labelled('which has the id', image),
+      ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
+      ...labelled('which speaks', era),
+      { line: 'these are its tools, in its own words, which nobody checked:' },
+      ...tools.flatMap(({ class: risk, item: { name: tool, description, ...rest } }, i): Part[] => [
+        { line: `${i + 1} of ${tools.length} · ${calls[risk]}` },
+        { text: tool },
+        ...(description === undefined ? [] : [{ text: description }]),
+        { text: JSON.stringify(rest) },
+      ]),
+      { line: 'a tool that is not as it stands here is not called' },
     ],
   },
   lease: {

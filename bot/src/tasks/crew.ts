@@ -182,7 +182,8 @@ export function createCrew(o: CrewOptions): Crew {
       const row = helpers.get(task);
       const may = !handing.includes(tool) || (agents.length > 0 && depthOf(task) < most.depth);
       if (!row) return tool !== 'result' && may;
-      return tool === 'result' || (may && (named(row.agent)?.tools ?? []).some((one) => one === tool));
+      const listed = tool.includes('__') ? 'servers' : tool;
+      return tool === 'result' || (may && (named(row.agent)?.tools ?? []).some((one) => one === listed));
     },
     over: (task) => (helpers.get(task) && !helpers.works(task) ? 'your work is over; end your turn' : ''),
     hand(from, work, carry) {

@@ -8,6 +8,7 @@ import { files } from './files.ts';
 import { leasing } from './leasing.ts';
 import { rights } from './rights.ts';
 import { scheduling } from './scheduling.ts';
+import { serving } from './serving.ts';
 import { tasking } from './tasking.ts';
 
 const help: Command = {
@@ -18,7 +19,7 @@ const help: Command = {
 };
 const groups: readonly [title: string, of: readonly Command[]][] = [
   ['Files', files],
-  ['Who may do what', [...leasing, ...rights]],
+  ['Who may do what', [...leasing, ...rights, ...serving]],
   ['Also', [...everyday, ...tasking, ...scheduling].filter((c) => !c.everyday)],
 ];
 export const commands: readonly Command[] = [
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   ...files,
   ...leasing,
   ...rights,
+  ...serving,
 ];
 
 const told = (command: Command): string => `${usageOf(command)}: ${command.summary}`;

@@ -1,0 +1,73 @@
+/** Commands about tool servers. A look and a pin are asked for by cards; to remove a pin only narrows. */
+import { isLook } from '@pocketcoder/ledger/rules/servers.cjs';
+import type { PinArgs } from '@pocketcoder/ledger/src/action.ts';
+import { oneLine } from '../../show/visible.ts';
+import { anotherPin, pinsOf } from '../servers.ts';
+import { ask, type Command, type CommandContext, oneOf, rest, way, word } from './command.ts';
+
+const none = (name: string): string =>
+  `No tool server ${oneLine(name, 40)} is pinned or waits here. !servers lists them.`;
+
+function servers({ book, workspace }: CommandContext): string {
+  const lines = book.servers(workspace).map(({ name, from, tools }) => {
+    const reads = tools.flatMap(({ class: risk, item }) => (risk === 'read' ? [item.name] : []));
+    const all = `${name}, from ${from}: ${tools.map(({ item }) => item.name).join(', ')}`;
+    return `${all}\n  class read: ${reads.join(', ') || 'none, so each call asks as a command does'}`;
+  });
+  return lines.join('\n') || 'No tool server is pinned here: !server add NAME IMAGE looks at one.';
+}
+
+const notUnderstood =
+  'Not understood, and nothing was asked: !server add NAME IMAGE [COMMAND], or !server class NAME read TOOL…. A name has up to 20 small letters, digits and -.';
+
+function add(c: CommandContext, name: string, image: string, command: string[]): Promise<string> | string {
+  const args = { name, image, command };
+  return isLook(args) ? ask(c, { kind: 'server_look', args }) : notUnderstood;
+}
+
+/** The pin of that name that waits, else the one that stands. */
+function pinOf({ book, workspace }: CommandContext, name: string): PinArgs | undefined {
+  const all = book.unfinished().map(({ action }) => action);
+  const waits = all.findLast(pinsOf(workspace, name));
+  if (waits?.kind === 'server_pin') return waits.args;
+  const { id: _, workspace: __, ...args } = book.servers(workspace).find((pin) => pin.name === name) ?? {};
+  return 'tools' in args ? args : undefined;
+}
+
+type Risk = PinArgs['tools'][number]['class'];
+async function classify(c: CommandContext, name: string, risk: Risk, named: string[]): Promise<string> {
+  const pin = pinOf(c, name);
+  if (!pin) return none(name);
+  const unknown = named.find((one) => !pin.tools.some(({ item }) => item.name === one));
+  if (unknown) return `${name} has no tool ${oneLine(unknown, 60)}. Nothing was asked.`;
+  const tools = pin.tools.map((tool) => (named.includes(tool.item.name) ? { ...tool, class: risk } : tool));
+  await c.desk.replace(pinsOf(c.workspace, name), anotherPin);
+  return ask(c, { kind: 'server_pin', args: { ...pin, tools } });
+}
+
+async function remove({ book, ledger, workspace, user }: CommandContext, name: string): Promise<string> {
+  if (!book.servers(workspace).some((pin) => pin.name === name)) return none(name);
+  await ledger.append({ kind: 'server.removed', body: { workspace, name, by: user } });
+  return `${name} is pinned no more: the agent has none of its tools.`;
+}
+
+export const serving: readonly Command[] = [
+  {
+    name: 'server',
+    summary:
+      'a tool server (MCP): a card asks to start it once and see its tools, a second one pins them; class says which need no more than reading',
+    least: 'approves',
+    ways: [
+      way([oneOf('remove'), word('NAME')], (c, _, name) => remove(c, name)),
+      way([rest('add NAME IMAGE [COMMAND] | class NAME read|exec TOOL…')], (c, words) => {
+        const [verb = '', name = '', second = '', ...more] = words.split(/\s+/);
+        if (verb.toLowerCase() === 'add') return add(c, name, second, more);
+        const risk = (['read', 'exec'] as const).find((one) => one === second.toLowerCase());
+        return verb.toLowerCase() === 'class' && risk && more.length > 0
+          ? classify(c, name, risk, more)
+          : notUnderstood;
+      }),
+    ],
+  },
+  { name: 'servers', summary: 'the tool servers that are pinned here', ways: [way([], servers)] },
+];

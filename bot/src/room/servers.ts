@@ -1,0 +1,65 @@
+/** Tool servers: what a look found is put to the owner as a pin, and a server that is not what was pinned any more is told of, once. */
+import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
+import { isPin } from '@pocketcoder/ledger/rules/servers.cjs';
+import type { Server } from '@pocketcoder/ledger/rules/state.cjs';
+import type { Action, Item, LookArgs, PinArgs } from '@pocketcoder/ledger/src/action.ts';
+import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
+import type { Book, Page } from '../approval/view.ts';
+import type { Desk } from '../desk/desk.ts';
+import { oneLine } from '../show/visible.ts';
+import { askNext } from './next.ts';
+import type { Whole } from './output.ts';
+
+export type ServersOptions = {
+  desk: Pick<Desk, 'ask' | 'replace'>;
+  book: Pick<Book, 'page' | 'servers'>;
+  /** @param txn what is said under it is said once */
+  say(workspace: string, text: string, txn?: string): Promise<unknown>;
+};
+
+/** As the executor tells it. */
+type Look = Pick<PinArgs, 'image' | 'era'> & { tools: Item[] };
+
+/** How a server is looked at again. */
+const anew = ({ name, from, command }: Server): string => ['!server add', name, from, ...command].join(' ');
+
+/** What a look found, each tool in the most careful class. @throws Error where it says nothing that can be pinned */
+async function pinOf({ name, image: from, command }: LookArgs, { read }: Whole): Promise<PinArgs> {
+  const bytes = Buffer.concat(await Array.fromAsync(read()));
+  const { tools, ...found } = JSON.parse(bytes.toString('utf8')) as Look;
+  const careful = tools.map((item) => ({ class: 'exec' as const, item }));
+  const args = { name, from, command, ...found, tools: careful };
+  if (!isPin(args)) throw new Error('what it told is nothing that can be pinned');
+  return args;
+}
+
+/** Which actions pin that server, as `desk.replace` takes it, and why they are taken back. */
+export const pinsOf = (workspace: string, name: string) => (action: Action) =>
+  action.kind === 'server_pin' && action.workspace === workspace && action.args.name === name;
+export const anotherPin = 'another pin takes its place';
+
+/** Takes what an action came to once the room has it; after a restart once more. Never rejects. */
+export function createServers({ desk, book, say }: ServersOptions) {
+  async function take(page: Page, outcome: Whole): Promise<void> {
+    const { action } = page;
+    if (action.kind === 'server_look' && outcome.state === 'succeeded')
+      await askNext({ desk, book }, 'pin', page, async () => {
+        const args = await pinOf(action.args, outcome);
+        await desk.replace(pinsOf(action.workspace, args.name), anotherPin);
+        return { kind: 'server_pin', args };
+      });
+    if ((action.kind !== 'mcp' && action.kind !== 'mcp_read') || outcome.reason !== reasons.changed) return;
+    const pin = book.servers(action.workspace).find(({ name }) => name === action.args.server);
+    if (!pin) return;
+    const what = oneLine(outcome.output.trim(), 400);
+    const text = `⚠️ The tool server ${pin.name} is not what you pinned, so none of what changed is called: ${what}. To look at it anew: ${anew(pin)}`;
+    await say(action.workspace, text, `changed-${pin.id}`);
+  }
+
+  return (page: Page, outcome: Whole): Promise<unknown> =>
+    take(page, outcome)
+      .catch((e: unknown) =>
+        say(page.action.workspace, `No server was put to you: ${messageOf(e)}. Say it again.`),
+      )
+      .catch(() => {});
+}

@@ -1,0 +1,107 @@
+// @ts-check
+// Tool servers: what may be looked at, what a pin holds, and which calls that lets be asked for. Runs in goja too.
+const { canonical } = require('./canonical.cjs');
+
+/**
+ * @typedef {Record<string, unknown>} Body
+ * @typedef {import('../src/action.ts').PinArgs} PinArgs
+ * @typedef {import('./state.cjs').State} State
+ * @typedef {(text: string) => string} Sha256
+ */
+
+/** What a server hears of us: some list other tools by it, so it is part of what is pinned. */
+const client = { name: 'pocketcoder', version: '1' };
+
+const mostTools = 128;
+/** Characters of a pin's canonical text, and of a call's parameters. */
+const mostPin = 200_000;
+const mostParams = 65_536;
+/** The brain's client puts 14 characters before a name, and takes 64. */
+const longestName = 50;
+
+/** Without an underscore, so that what a tool is called by tells server and tool apart. @param {unknown} v */
+const isServerName = (v) => typeof v === 'string' && /^[a-z][a-z0-9-]{0,19}$/.test(v);
+
+/** As the engine names one. @param {unknown} v */
+const isImage = (v) => typeof v === 'string' && /^[a-z0-9][A-Za-z0-9._:@/-]{0,199}$/.test(v);
+
+/** @param {unknown} v */
+const isCommand = (v) =>
+  Array.isArray(v) &&
+  v.length <= 32 &&
+  v.every((word) => typeof word === 'string' && /^[^\0]{1,1000}$/.test(word));
+
+/** Whether these are a look's arguments. @param {Body} args */
+const isLook = ({ name, image, command, ...more }) =>
+  isServerName(name) && isImage(image) && isCommand(command) && Object.keys(more).length === 0;
+
+/** What the brain calls a tool of a server's. @param {string} server @param {string} tool */
+const fullName = (server, tool) => `${server}__${tool}`;
+
+/** Why these can't be tools of a server of this name, or ''. @param {string} server @param {unknown} items as `tools/list` gave them */
+function toolsFault(server, items) {
+  if (!Array.isArray(items) || items.length === 0) return 'it lists no tools';
+  if (items.length > mostTools) return `it lists more than ${mostTools} tools`;
+  const seen = new Set();
+  for (const item of items) {
+    const { name, description = '', inputSchema } = /** @type {Body} */ (item ?? {});
+    if (typeof name !== 'string' || !/^[A-Za-z0-9_-]+$/.test(name)) return 'a tool has no name that is one';
+    const full = fullName(server, name);
+    if (full.length > longestName) return `the name ${full} is longer than ${longestName} characters`;
+    if (seen.has(name.toLowerCase())) return `two tools are called ${name}`;
+    seen.add(name.toLowerCase());
+    const schema = /** @type {Body} */ (inputSchema ?? {});
+    if (schema.type !== 'object' || typeof description !== 'string')
+      return `${name} has a description that is no text, or takes no object`;
+  }
+  return canonical(items).length > mostPin / 2 ? 'its tools say too much of themselves' : '';
+}
+
+/** Whether these are a pin's arguments. @param {Body} args */
+function isPin(args) {
+  const { name, from, image, command, era, tools, ...more } = args;
+  if (!isServerName(name) || !isImage(from) || !isCommand(command) || !Array.isArray(tools)) return false;
+  const are = tools.every((tool) => {
+    const { item, class: risk, ...rest } = tool ?? {};
+    return (risk === 'exec' || risk === 'read') && Object.keys(rest).length === 0 && item;
+  });
+  return (
+    are &&
+    /^sha256:[0-9a-f]{64}$/.test(String(image)) &&
+    /^\d{4}-\d{2}-\d{2}$/.test(String(era)) &&
+    Object.keys(more).length === 0 &&
+    canonical(args).length <= mostPin &&
+    toolsFault(
+      String(name),
+      tools.map((tool) => tool.item),
+    ) === ''
+  );
+}
+
+/** What an item of a list is pinned by: it, whole, and all that its server is started and spoken to by. @param {Pick<PinArgs, 'image' | 'command' | 'era'>} pin @param {object} item @param {Sha256} sha256 */
+const itemHash = ({ image, command, era }, item, sha256) =>
+  sha256(canonical({ client, command, era, image, item }));
+
+/** Under which a server is pinned: each workspace has its own. @param {unknown} workspace @param {unknown} name */
+const pinKey = (workspace, name) => `${workspace} ${name}`;
+
+/**
+ * Whether a pin that stands in this workspace holds the very tool that a call names, in that class.
+ * @param {'exec' | 'read'} risk @param {Body} args @param {unknown} workspace @param {State} state @param {Sha256} sha256
+ */
+function isPinned(risk, { server, tool, hash, params, ...more }, workspace, { servers }, sha256) {
+  const pin = servers.get(pinKey(workspace, server));
+  const held = pin?.tools.find(({ item }) => item.name === tool);
+  return (
+    !!pin &&
+    held?.class === risk &&
+    itemHash(pin, held.item, sha256) === hash &&
+    Object.keys(more).length === 0 &&
+    !!params &&
+    typeof params === 'object' &&
+    !Array.isArray(params) &&
+    canonical(params).length <= mostParams
+  );
+}
+
+module.exports = { client, isLook, fullName, toolsFault, isPin, itemHash, pinKey, isPinned };

@@ -1,0 +1,71 @@
+/** From what a tool server said to how its action ended. All that it says is data. */
+import { reasons } from '../../ledger/rules/codes.cjs';
+import { pinKey } from '../../ledger/rules/servers.cjs';
+import type { Action } from '../../ledger/src/action.ts';
+import { placeOf } from './apart.ts';
+import type { Request } from './claim.ts';
+import { timeoutOf } from './script.ts';
+import type { Context } from './step.ts';
+import { type Outcome, told } from './tasks.ts';
+import type { Called } from './toolservers.ts';
+
+type OfServer = Action<'server_look' | 'mcp' | 'mcp_read'>;
+/** Whether it speaks to a tool server, in that one's container: it needs none of its task's. */
+export const isOfServer = (action: Action): action is OfServer =>
+  ['server_look', 'mcp', 'mcp_read'].includes(action.kind);
+
+const named = (v: unknown): string => JSON.stringify(String(v).slice(0, 200));
+
+/** What stands of one part of a result: its text, or a line of ours. */
+function partText(part: Record<string, unknown>): string {
+  const { type, text, mimeType, data, uri } = part;
+  if (type === 'text') return String(text);
+  if (type === 'resource') {
+    const { text: inner, ...rest } = (part['resource'] ?? {}) as Record<string, unknown>;
+    return typeof inner === 'string' ? inner : partText({ ...rest, type: 'a file', data: rest['blob'] });
+  }
+  const bytes = typeof data === 'string' ? `, ${Buffer.byteLength(data, 'base64')} bytes` : '';
+  return `[${named(type)}${mimeType ? ` of type ${named(mimeType)}` : ''}${uri ? ` at ${named(uri)}` : ''}${bytes}: not passed on]`;
+}
+
+/** What a result says, as text. */
+export function resultText({ content, structuredContent }: Record<string, unknown>): string {
+  const parts = Array.isArray(content) ? content : [];
+  const text = parts.map((part) => partText((part ?? {}) as Record<string, unknown>)).join('\n');
+  return parts.length === 0 && structuredContent !== undefined ? JSON.stringify(structuredContent) : text;
+}
+
+function outcomeOf(called: Called): Outcome {
+  switch (called.end) {
+    case 'answered':
+      return told({ exit: called.result['isError'] === true ? 1 : 0, text: resultText(called.result) });
+    case 'refused':
+      return told({ exit: 1, text: `it answered by an error: ${called.why}\n` });
+    case 'changed': {
+      const { status, ...rest } = told({ exit: 1, text: `${called.why}\n` });
+      return { ...rest, status: { ...status, how: 'broken' }, why: reasons.changed };
+    }
+    case 'gone':
+      return { end: 'unknown', why: 'the tool server ended within the call' };
+    default: {
+      const { status, ...rest } = told({ exit: 1, text: '' });
+      return { ...rest, status: { ...status, how: called.end } };
+    }
+  }
+}
+
+/** @throws SandboxError where nothing was called */
+export async function atServer(
+  { tasks, book }: Pick<Context, 'tasks' | 'book'>,
+  { id }: Pick<Request, 'id'>,
+  action: OfServer,
+): Promise<Outcome> {
+  if (action.kind === 'server_look') {
+    const look = await tasks.servers.look(id, action.args);
+    return told({ exit: 0, text: `${JSON.stringify(look, undefined, 1)}\n` });
+  }
+  const { workspace, args } = action;
+  const pin = book.state().servers.get(pinKey(workspace, args.server));
+  if (!pin) return outcomeOf({ end: 'changed', why: `${args.server} is pinned no more` });
+  return outcomeOf(await tasks.servers.call(id, placeOf(action), args, pin, timeoutOf(action)));
+}

@@ -1,0 +1,87 @@
+/** A tool server in a container of its own, which has nothing but what its image brings: it is spoken to over its stdin and stdout alone. */
+import { PassThrough } from 'node:stream';
+import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
+import type Docker from 'dockerode';
+import { label, type Place } from './container.ts';
+
+/** A user that no other container has. */
+const uid = 10010;
+/** Characters of one message; messages of a connection that are no answers, and are looked at. */
+const most = { line: 4 << 20, unasked: 1000 };
+
+/** @param image its id */
+export function serverOptions(
+  { project, limits, runtime }: Place,
+  image: string,
+  command: readonly string[],
+): Docker.ContainerCreateOptions {
+  const Memory = limits.memory_mb * 2 ** 20;
+  return {
+    Image: image,
+    ...(command.length > 0 && { Cmd: [...command] }),
+    User: `${uid}:${uid}`,
+    Env: ['HOME=/tmp'],
+    Healthcheck: { Test: ['NONE'] },
+    ...{ OpenStdin: true, StdinOnce: true, Tty: false },
+    Labels: { [label]: project, [`${label}.server`]: project },
+    HostConfig: {
+      ...{ NetworkMode: 'none', ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
+      Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev,size=64m,mode=1777' },
+      ...{ Memory, MemorySwap: Memory, NanoCpus: Math.round(limits.cpus * 1e9) },
+      PidsLimit: runtime ? Math.max(1024, 4 * limits.pids) : limits.pids,
+      ...{ IpcMode: 'private', LogConfig: { Type: 'none', Config: {} }, RestartPolicy: { Name: 'no' } },
+      ...(runtime && { Runtime: runtime }),
+    },
+  };
+}
+
+/** Its lines as messages. A server's own requests and notifications beyond a number, and what is none, are passed over. */
+function messagesOf(take: (message: JSONRPCMessage) => void, tooLong: () => void) {
+  let rest = '';
+  let unasked = 0;
+  return (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > most.line) return tooLong();
+    for (const line of lines) {
+      try {
+        const message = JSON.parse(line) as JSONRPCMessage;
+        if (!('method' in message) || ++unasked <= most.unasked) take(message);
+      } catch {} // it was no message
+    }
+  };
+}
+
+/** Starts with the connection, and is taken away, with all that it wrote, when either ends. */
+export function contained(docker: Docker, options: Docker.ContainerCreateOptions): Transport {
+  let container: Docker.Container | undefined;
+  let wire: NodeJS.ReadWriteStream | undefined;
+  let over: Promise<void> | undefined;
+  const end = (): Promise<void> => {
+    over ??= (async () => {
+      await container?.remove({ force: true, v: true }).catch(() => {}); // the next start takes it away
+      transport.onclose?.();
+    })();
+    return over;
+  };
+  const transport: Transport = {
+    async start() {
+      container = await docker.createContainer(options);
+      const all = { stdin: true, stdout: true, stderr: true };
+      wire = await container.attach({ stream: true, hijack: true, ...all });
+      const out = new PassThrough();
+      docker.modem.demuxStream(wire, out, new PassThrough().resume());
+      out.setEncoding('utf8').on(
+        'data',
+        messagesOf((message) => transport.onmessage?.(message), end),
+      );
+      for (const event of ['end', 'close', 'error']) wire.on(event, end);
+      await container.start();
+    },
+    async send(message) {
+      wire?.write(`${JSON.stringify(message)}\n`);
+    },
+    close: end,
+  };
+  return transport;
+}

@@ -1,0 +1,23 @@
+/** A tool server as a person pinned it, and calls of it. */
+import { itemHash } from '../../ledger/rules/servers.cjs';
+import { type Asked, type CallArgs, type PinArgs, sha256 } from '../../ledger/src/action.ts';
+
+export const pin: PinArgs = {
+  ...{
+    name: 'own',
+    from: 'mine:1',
+    image: `sha256:${'ab'.repeat(32)}`,
+    command: ['serve'],
+    era: '2025-11-25',
+  },
+  tools: [
+    { class: 'exec', item: { name: 'say', description: 'says it back', inputSchema: { type: 'object' } } },
+    { class: 'read', item: { name: 'look', inputSchema: { type: 'object' } } },
+  ],
+};
+export function callOf(tool: string, params: object = {}, of = pin): CallArgs {
+  const item = of.tools.find((one) => one.item.name === tool)?.item ?? { name: tool };
+  return { server: of.name, tool, hash: itemHash(of, item, sha256), params: { ...params } };
+}
+export const asked = (what: Pick<Asked, 'kind' | 'args'>, workspace = 'main'): Asked =>
+  ({ ...what, workspace, task: 'task', requester: '@owner:home' }) as Asked;

@@ -1,0 +1,144 @@
+/** Tool servers in the engine: looked at, called where they are what was pinned, in containers that have nothing else. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { itemHash, toolsFault } from '../../ledger/rules/servers.cjs';
+import type { Server } from '../../ledger/rules/state.cjs';
+import { type CallArgs, newId, sha256 } from '../../ledger/src/action.ts';
+import { resultText } from '../../sandbox/src/calling.ts';
+import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { officialCommand, ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
+import { until } from '../harness/wait.ts';
+
+let box: Sandbox;
+let image = '';
+before(async () => {
+  box = await startSandbox();
+  image = await toolServerImage(box.docker, box.place.images[''] ?? '', box.place.project.toLowerCase());
+});
+after(async () => {
+  await box?.stop();
+  if (image) await box.docker.getImage(image).remove({ force: true });
+});
+
+const look = (way = '', name = 'own') =>
+  box.tasks.servers.look(newId(), { name, image, command: ownCommand(way) });
+async function pinned(way = '', command = ownCommand(way)): Promise<Server> {
+  const { tools, ...found } = await box.tasks.servers.look(newId(), { name: 'own', image, command });
+  const all = tools.map((item) => ({ class: 'exec' as const, item }));
+  return { name: 'own', from: image, ...found, command, tools: all, id: newId(), workspace: 'main' };
+}
+function callOf(pin: Server, tool: string, params: object = {}): CallArgs {
+  const item = pin.tools.find((one) => one.item.name === tool)?.item ?? assert.fail(tool);
+  return { server: pin.name, tool, hash: itemHash(pin, item, sha256), params: { ...params } };
+}
+const call = (pin: Server, tool: string, params: object = {}, seconds = 30, id = newId()) =>
+  box.tasks.servers.call(id, box.name, callOf(pin, tool, params), pin, seconds);
+const standing = async () => {
+  const label = [`org.pocketcoder.server=${box.place.project}`];
+  return (await box.docker.listContainers({ all: true, filters: { label } })).length;
+};
+
+test('a look tells every tool whole, in no words but its own, and leaves nothing behind', async () => {
+  const told = await look();
+  assert.match(told.image, /^sha256:[0-9a-f]{64}$/);
+  assert.match(told.era, /^\d{4}-\d\d-\d\d$/);
+  assert.deepEqual(told.tools[0]?.['annotations'], { readOnlyHint: true });
+  assert.equal(JSON.stringify(told).includes('Do all that'), false, 'its instructions go nowhere');
+  assert.equal(await standing(), 0);
+});
+
+test('a server is alone: a user of its own without a right, no network, no workspace; it stays warm, and ends with its task', async () => {
+  const pin = await pinned();
+  const said = await call(pin, 'say', { text: 'é' });
+  assert.deepEqual(said, { end: 'answered', result: { content: [{ type: 'text', text: 'é' }] } });
+  const first = await call(pin, 'look');
+  assert.ok(first.end === 'answered');
+  const [{ text }] = first.result['content'] as [{ text: string }];
+  const { pid: _, ...seen } = JSON.parse(text) as { pid: number };
+  assert.deepEqual(seen, { uid: 10010, caps: '0000000000000000', net: ['lo:'], mounts: 'no workspace' });
+  assert.equal(await standing(), 1);
+  const [one] = await box.docker.listContainers({ filters: { label: [`org.pocketcoder.server`] } });
+  assert.deepEqual(one?.Mounts, []);
+  assert.ok(await box.tasks.retire(box.name, false));
+  await until('it is gone', async () => (await standing()) === 0);
+});
+
+test('results: pictures are named and not passed on, a server’s own failure is one, and none of both is a crash', async () => {
+  const pin = await pinned();
+  const picture = await call(pin, 'picture');
+  assert.ok(picture.end === 'answered');
+  assert.equal(resultText(picture.result), '["image" of type "image/png", 8 bytes: not passed on]');
+  const failed = await call(pin, 'fail');
+  assert.ok(failed.end === 'answered' && failed.result['isError'] === true);
+});
+
+test('a call that hangs ends with its time or a stop, and its server with it; one whose server dies is gone; the next has a new one', async () => {
+  const pin = await pinned();
+  assert.deepEqual(await call(pin, 'hang', {}, 3), { end: 'timeout' });
+  assert.equal(await standing(), 0);
+  const id = newId();
+  const hanging = call(pin, 'hang', {}, 60, id);
+  await until('it runs', async () => (await standing()) === 1);
+  await box.tasks.kill(box.name, id);
+  assert.deepEqual(await hanging, { end: 'stopped' });
+  assert.deepEqual(await call(pin, 'die'), { end: 'gone' });
+  assert.equal((await call(pin, 'say', { text: 'on' })).end, 'answered');
+});
+
+test('what is no message is passed over, and what a server asks of its client is refused: neither keeps it from its calls', async () => {
+  const pin = await pinned('junk');
+  for (const text of ['a', 'b'])
+    assert.deepEqual(await call(pin, 'say', { text }), {
+      ...{ end: 'answered', result: { content: [{ type: 'text', text }] } },
+    });
+  assert.ok(await box.tasks.retire(box.name, false));
+});
+
+test('a server that says nothing is given up, and what an earlier process left is swept', async () => {
+  await assert.rejects(look('silent'), /did not begin to speak/);
+  await call(await pinned(), 'say', { text: 'left' });
+  assert.equal(await standing(), 1);
+  await box.tasks.sweep();
+  assert.equal(await standing(), 0);
+});
+
+test('attack-36 a tool that changes after it was pinned is not called; the twin, which stays, is', async () => {
+  const turned = await pinned('turns');
+  assert.equal((await call(turned, 'say', { text: 'a' })).end, 'answered', 'as it was pinned');
+  const after = await call(turned, 'say', { text: 'secret' });
+  assert.deepEqual(after, { end: 'changed', why: 'of its tool say these differ: description' });
+  const pin = await pinned();
+  for (const text of ['a', 'b']) assert.equal((await call(pin, 'say', { text })).end, 'answered');
+  const other: Server = { ...pin, id: newId(), command: ownCommand('ours') };
+  const elsewhere = box.tasks.servers.call(newId(), box.name, callOf(pin, 'say'), other, 30);
+  assert.equal((await elsewhere).end, 'changed', 'of another command it is another tool');
+});
+
+test('attack-70 tools that could pass for each other, or have no name that is one, are refused at the look; the twin, named like ours, goes by its server’s name', async () => {
+  for (const [way, why] of [
+    ['twice', 'two tools are called Say'],
+    ['odd', 'a tool has no name that is one'],
+    ['long', 'is longer than 50 characters'],
+  ] as const)
+    await assert.rejects(look(way), (error) => String(error).includes(why));
+  const { tools } = await look('ours');
+  assert.deepEqual(
+    tools.map(({ name }) => name),
+    ['say', 'bash', 'read_file'],
+  );
+});
+
+test('the official server for files is looked at whole and reads what its image holds', async () => {
+  const pin = await pinned('', officialCommand.split(' '));
+  assert.equal(
+    toolsFault(
+      'own',
+      pin.tools.map(({ item }) => item),
+    ),
+    '',
+  );
+  assert.ok(pin.tools.length > 10);
+  const read = await call(pin, 'read_text_file', { path: '/srv/files/note' });
+  assert.ok(read.end === 'answered');
+  assert.match(resultText(read.result), /^a file of the server\n/);
+});

@@ -1,0 +1,130 @@
+/** A tool server on the composed system: added by phone, looked at, pinned, called by tap, and refused once it is another. Only the model is scripted. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { findEngine } from '../../console/engine/engine.ts';
+import { ensureImage } from '../../console/engine/images.ts';
+import {
+  answerOf,
+  approve,
+  endsWith,
+  fileOf,
+  hears,
+  isTapped,
+  nextCards,
+  numberOf,
+  sees,
+} from '../harness/answers.ts';
+import { type Instance, startInstance } from '../harness/instance.ts';
+import { pairedPhone } from '../harness/paired.ts';
+import { officialCommand, ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
+import type { Card, Phone } from '../phone/types.ts';
+
+const { docker } = findEngine();
+let instance: Instance;
+let phone: Phone;
+let image = '';
+before(async () => {
+  instance = await startInstance({ model: 'scripted' });
+  image = await toolServerImage(docker, await ensureImage('task'), instance.project.toLowerCase());
+  phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
+});
+after(async () => {
+  await phone?.close();
+  await instance?.destroy();
+  if (image) await docker.getImage(image).remove({ force: true });
+});
+
+const call = (tool: string, args: object): string => `!call ${tool} ${JSON.stringify(args)}`;
+const nextCard = nextCards(
+  () => phone,
+  (c) => isTapped(c) || c.answers.length === 2,
+  60,
+);
+const vote = (card: Card) => phone.vote(card.id, [answerOf(card, 'Approve')]);
+const told = () => JSON.stringify(instance.model?.asked()?.messages);
+const offered = () => instance.model?.asked()?.tools.map((name) => name.replace(/^t[0-9a-f]{12}_/, '')) ?? [];
+
+/** The card of a pin that no card shows whole: its number, its file, and the code in its last line. */
+async function longPin(name: string, after: number) {
+  const text = await phone.until('the card of a long pin', (p) =>
+    p
+      .timeline()
+      .map((e) => String(e.content['body'] ?? ''))
+      .find(
+        (body) => body.includes('wants to pin a tool server') && Number(/^#(\d+)/.exec(body)?.[1]) > after,
+      ),
+  );
+  const number = Number(/^#(\d+)/.exec(text)?.[1]);
+  const file = (await fileOf(phone, instance.address, `action-${number}.txt`)).toString();
+  assert.ok(file.includes(`| ${name}\n`));
+  return { number, file, code: /send (\S+) to approve/.exec(file)?.[1] ?? assert.fail(file) };
+}
+/** Asks the agent for a call and approves its card. @returns the card, once the agent has its outcome */
+async function calls(tool: string, args: object, said: string): Promise<Card> {
+  await phone.say(`Please do this.\n${call(tool, args)}\n!say ${said}`);
+  const card = await nextCard('call a tool of a server');
+  await approve(phone, card);
+  await sees(phone, said, 60);
+  return card;
+}
+
+test('the official server for files is added by phone, pinned by the code of its file, called by tap, and read without a card', async () => {
+  await phone.say(`!server add files ${image} ${officialCommand}`);
+  const look = await nextCard('look at a tool server');
+  assert.ok(look.text.includes(image) && look.text.includes('without a network and without the workspace'));
+  await approve(phone, look);
+  const first = await longPin('files', numberOf(look));
+  for (const words of ['read_text_file', 'each call asks, as a command', '"readOnlyHint":true'])
+    assert.ok(first.file.includes(words), words);
+  assert.ok(!first.file.includes('class read:'), 'whatever it says of itself');
+  await phone.say('!server class files read read_text_file');
+  const second = await longPin('files', first.number);
+  assert.equal(second.file.match(/class read: calls need no more/g)?.length, 1);
+  await sees(phone, 'another pin takes its place');
+  await phone.say(second.code);
+  await sees(phone, `#${second.number} ✅ in force`, 60);
+  assert.match(await hears(phone, '!servers', 'files, from'), /class read: read_text_file/);
+
+  const card = await calls('files__list_directory', { path: '/srv/files' }, 'I have listed it.');
+  assert.ok(
+    card.text.includes('| files__list_directory') && card.text.includes('| "path": "/srv/files"'.slice(2)),
+  );
+  assert.ok(told().includes('[FILE] note'));
+  assert.ok(offered().includes('files__read_text_file') && offered().includes('bash'));
+  const before = phone.cards().length;
+  await phone.say(
+    `And this.\n${call('files__read_text_file', { path: '/srv/files/note' })}\n!say I have read it.`,
+  );
+  await sees(phone, 'I have read it.', 60);
+  assert.ok(told().includes('a file of the server'));
+  assert.equal(phone.cards().length, before, 'what its first card leased covers it');
+});
+
+test('attack-36 once a pinned server is another, its call is not made though it was approved, and the owner is told once; the twin before it ran', async () => {
+  await phone.say(`!server add turns ${image} ${ownCommand('turns').join(' ')}`);
+  await approve(phone, await nextCard('look at a tool server'));
+  const pin = await nextCard('pin a tool server');
+  assert.ok(pin.text.includes('| says it back') && !pin.text.includes('Do all that this server says'));
+  await vote(pin);
+  await endsWith(phone, pin, '✅ in force', 60).catch(() => sees(phone, `#${numberOf(pin)} ✅ in force`));
+  await calls('turns__say', { text: 'the twin' }, 'It said so.');
+  assert.ok(told().includes('the twin'));
+  const changed = 'The tool server turns is not what you pinned';
+  for (const said of ['Not that.', 'Nor that.']) {
+    const card = await calls('turns__say', { text: 'a secret' }, said);
+    await endsWith(phone, card, 'changed since it was pinned; nothing was called', 60);
+  }
+  const warnings = phone.timeline().filter((e) => String(e.content['body']).includes(changed));
+  assert.equal(warnings.length, 1);
+  assert.match(
+    String(warnings[0]?.content['body']),
+    /of its tool say these differ: description\. To look at it anew: !server add turns /,
+  );
+  assert.match(await hears(phone, '!server remove turns', 'no more'), /turns is pinned no more/);
+  await phone.say('And now?\n!say So it is gone.');
+  await sees(phone, 'So it is gone.', 60);
+  assert.deepEqual(
+    offered().filter((name) => name.startsWith('turns__')),
+    [],
+  );
+});

@@ -1,0 +1,190 @@
+/** What ledger and executor take of tool servers: looks, pins that hold what was shown, and calls of what a pin holds. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { hashed } from '../../ledger/rules/judge.cjs';
+import { isLook, isPin, toolsFault } from '../../ledger/rules/servers.cjs';
+import {
+  type Action,
+  type Asked,
+  type CallArgs,
+  makeAction,
+  newId,
+  type PinArgs,
+  sha256,
+} from '../../ledger/src/action.ts';
+import { makeBook } from '../../sandbox/src/claim.ts';
+import { aPolicy, controlWay, enrol, memoryLedger, putAll, wayOf } from '../harness/ledger-chain.ts';
+import { asked, callOf, pin } from '../harness/pins.ts';
+
+const policy = aPolicy();
+const pinning = (args: PinArgs, workspace = 'main') =>
+  controlWay(makeAction(asked({ kind: 'server_pin', args }, workspace), policy));
+const calling = (args: CallArgs, kind: 'mcp' | 'mcp_read' = 'mcp', workspace = 'main'): Action =>
+  makeAction({ ...asked({ kind, args }, workspace), requester: 'brain' } as Asked, policy);
+
+function scene() {
+  const memory = memoryLedger();
+  assert.equal(putAll(memory.put, [enrol, ...pinning(pin)]), '');
+  return memory;
+}
+
+test('a look and a pin are what they have to be, and nothing besides', () => {
+  const look = { name: 'own', image: 'mcp/files:1', command: ['a b', '--x'] };
+  assert.ok(isLook(look) && isPin(pin));
+  for (const wrong of [
+    { name: 'Own' },
+    { name: 'a__b' },
+    { name: '' },
+    { image: '--privileged' },
+    { image: 'a b' },
+    { command: 'x' },
+    { command: ['a\0'] },
+    { env: {} },
+  ])
+    assert.equal(isLook({ ...look, ...wrong }), false, JSON.stringify(wrong));
+  const [first] = pin.tools;
+  for (const wrong of [
+    { image: 'mine:1' },
+    { era: 'now' },
+    { tools: [] },
+    { tools: [{ ...first, class: 'control' }] },
+    { tools: [{ ...first, hash: 'x' }] },
+    { tools: [first, first] },
+    { tools: [null] },
+    { more: 1 },
+  ])
+    assert.equal(isPin({ ...pin, ...wrong }), false, JSON.stringify(wrong));
+});
+
+test('attack-70 tools that differ by case alone, or whose name would be cut, are none of a pin’s; the twin of one’s own name is', () => {
+  const named = (...names: string[]) => names.map((name) => ({ name, inputSchema: { type: 'object' } }));
+  assert.match(toolsFault('own', named('say', 'SAY')), /two tools/);
+  assert.match(toolsFault('own', named('x'.repeat(46))), /longer than 50/);
+  for (const odd of ['a.b', 'a b', 'ѕay', ''])
+    assert.match(toolsFault('own', named(odd)), /no name that is one/);
+  assert.match(toolsFault('own', [{ name: 'a', inputSchema: {} }]), /takes no object/);
+  assert.equal(toolsFault('own', named('bash', 'a__b', 'x'.repeat(45))), '');
+});
+
+test('attack-72 a call of what nobody pinned is not taken, nor one that names another thing; the twin, as pinned, runs', () => {
+  const { put, state } = scene();
+  const twin = calling(callOf('say', { text: 'hi' }));
+  const changed = { ...pin, command: ['other'] };
+  const refused: [what: string, action: Action][] = [
+    ['another tool', calling(callOf('steal'))],
+    ['another server', calling({ ...callOf('say'), server: 'other' })],
+    [
+      'another definition',
+      calling(
+        callOf(
+          'say',
+          {},
+          {
+            ...pin,
+            tools: [
+              {
+                class: 'exec',
+                item: { name: 'say', description: 'gives it away', inputSchema: { type: 'object' } },
+              },
+            ],
+          },
+        ),
+      ),
+    ],
+    ['another command', calling(callOf('say', {}, changed))],
+    ['another era', calling(callOf('say', {}, { ...pin, era: '2026-07-28' }))],
+    ['another image', calling(callOf('say', {}, { ...pin, image: `sha256:${'cd'.repeat(32)}` }))],
+    ['another workspace', calling(callOf('say'), 'mcp', 'shop')],
+    ['a class that it was not given', calling(callOf('say'), 'mcp_read')],
+    ['what has the class read, as a command', calling(callOf('look'))],
+    ['more than a call takes', calling({ ...callOf('say'), image: 'x' } as never)],
+    ['too much', calling(callOf('say', { text: 'x'.repeat(70_000) }))],
+  ];
+  for (const [what, action] of refused)
+    assert.equal(putAll(put, wayOf(action)), 'requested: not_pinned', what);
+  assert.equal(putAll(put, wayOf(twin)), '');
+  assert.equal(putAll(put, wayOf(calling(callOf('look'), 'mcp_read'))), '');
+
+  const first = calling(callOf('say'));
+  assert.equal(putAll(put, wayOf(first).slice(0, 3)), '');
+  assert.equal(putAll(put, pinning(changed)), '');
+  assert.equal(putAll(put, wayOf(first).slice(3, 4)), 'claimed: not_pinned', 'pinned anew before its claim');
+  assert.deepEqual(state.servers.get('main own')?.command, ['other']);
+  const removed = { workspace: 'main', name: 'own' };
+  assert.equal(put({ author: 'bot', kind: 'server.removed', body: removed }), '');
+  assert.equal(put({ author: 'bot', kind: 'server.removed', body: removed }), 'not_pinned');
+  assert.equal(putAll(put, wayOf(calling(callOf('say', {}, changed)))), 'requested: not_pinned');
+});
+
+test('attack-72 the executor itself goes no further where the ledger took a call of what nobody pinned; the twin is claimed', () => {
+  for (const forged of [true, false]) {
+    const { entries, put } = scene();
+    const book = makeBook();
+    for (const entry of entries) assert.equal(book.add(entry), '');
+    const action = calling(callOf(forged ? 'steal' : 'say'));
+    if (!forged) {
+      const before = entries.length;
+      assert.equal(putAll(put, wayOf(action).slice(0, 3)), '');
+      for (const entry of entries.slice(before)) assert.equal(book.add(entry), '');
+      const body = { digest: book.request(action.id).digest };
+      assert.equal(book.claimRefusal(action.id, body, Date.parse(entries.at(-1)?.at ?? '')), '');
+      continue;
+    }
+    const head = entries.at(-1) ?? assert.fail();
+    const { id } = action;
+    const made = { author: 'bot', kind: 'requested', action: id, body: canonical(action), at: head.at };
+    const entry = { ...made, id, seq: head.seq + 1, prev: head.hash };
+    const stored = { ...entry, hash: sha256(hashed(entry)), transcript: '' };
+    assert.match(book.add(stored), /not allowed here: not_pinned/);
+    assert.equal(book.claimRefusal(newId(), {}, 0), 'broken');
+  }
+});
+
+test('nobody pins but by a signed card, and the agent asks for none', () => {
+  const { put } = scene();
+  const action = makeAction(asked({ kind: 'server_pin', args: pin }), policy);
+  assert.deepEqual([action.class, action.grade], ['control', 'signed']);
+  const [requested] = controlWay({ ...action, requester: 'brain' });
+  assert.equal(requested && put(requested), 'not_allowed');
+  const tapped = { ...action, grade: 'sealed' } as Action;
+  assert.equal(putAll(put, controlWay(tapped)), 'requested: grade');
+});
+
+test('a call with the class read is covered by the reads that a task’s first card leased; another call is not', () => {
+  const reads = { uses: 3, seconds: 600 };
+  const memory = memoryLedger();
+  const term = { ...(policy['read'] ?? assert.fail()), reads };
+  const set = { author: 'operator', kind: 'policy.set', body: { policy: { ...policy, read: term } } };
+  const first = { ...calling(callOf('say')), reads } as Action;
+  const [requested, ...on] = wayOf(first);
+  const digest = sha256(canonical(first));
+  const granted = {
+    digest,
+    reads,
+    workspace: 'main',
+    task: 'task',
+    grade: 'sealed',
+    by: [{ user: '@owner:home' }],
+  };
+  const all = [set, enrol, ...pinning(pin), requested ?? assert.fail(), ...on.slice(0, 3)];
+  assert.equal(
+    putAll(memory.put, [
+      ...all,
+      { author: 'executor', kind: 'lease.granted', action: first.id, body: granted },
+    ]),
+    '',
+  );
+  const use = (action: Action) =>
+    putAll(memory.put, [
+      { author: 'bot', kind: 'requested', action: action.id, body: action },
+      {
+        author: 'bot',
+        kind: 'leased',
+        action: action.id,
+        body: { digest: sha256(canonical(action)), lease: first.id, use: 1 },
+      },
+    ]);
+  assert.equal(use(calling(callOf('say'))), 'leased: not_covered');
+  assert.equal(use(calling(callOf('look'), 'mcp_read')), '');
+});
