@@ -106,7 +106,7 @@ test('attack-36 once a pinned server is another, its call is not made though it 
   const pin = await nextCard('pin a tool server');
   assert.ok(pin.text.includes('| says it back') && !pin.text.includes('Do all that this server says'));
   await vote(pin);
-  await endsWith(phone, pin, '✅ in force', 60).catch(() => sees(phone, `#${numberOf(pin)} ✅ in force`));
+  await sees(phone, `#${numberOf(pin)} ✅ in force`, 60);
   await calls('turns__say', { text: 'the twin' }, 'It said so.');
   assert.ok(told().includes('the twin'));
   const changed = 'The tool server turns is not what you pinned';
