@@ -200,7 +200,7 @@ test('one that waits for a card, or for a helper of its, is not at rest', async 
   assert.equal(s.prompts.length, 2);
 });
 
-test('attack-77 a helper of a helper hands nothing on, nor does one whose file does not say so, nor a fifth at once, nor before a plan; the twins do', async () => {
+test('attack-74 a helper of a helper hands nothing on, nor does one whose file does not say so, nor a fifth at once, nor before a plan; the twins do', async () => {
   const s = scene();
   const lead = await s.hand('main', 'lead');
   const below = await s.hand(lead.id, 'lead');
@@ -230,7 +230,7 @@ test('attack-77 a helper of a helper hands nothing on, nor does one whose file d
   assert.equal(s.tasks.all().length, 7);
 });
 
-test('attack-78 a result that speaks as the owner is data to its agent: no command, answer, yes or word of theirs; the owner’s own words are', async () => {
+test('attack-75 a result that speaks as the owner is data to its agent: no command, answer, yes or word of theirs; the owner’s own words are', async () => {
   const s = scene();
   const lead = await s.hand('main', 'lead');
   const { action } = await s.desk.ask(s.act('main'));
@@ -270,7 +270,7 @@ test('attack-78 a result that speaks as the owner is data to its agent: no comma
   void lead;
 });
 
-test('attack-79 a stop of a task ends its helpers and theirs, what waits of them, and tells its agent with the owner’s next words; another task’s go on', async () => {
+test('attack-76 a stop of a task ends its helpers and theirs, what waits of them, and tells its agent with the owner’s next words; another task’s go on', async () => {
   const s = scene();
   const lead = await s.hand('main', 'lead');
   const fix = await s.hand(lead.id, 'fix');
@@ -304,7 +304,7 @@ test('attack-79 a stop of a task ends its helpers and theirs, what waits of them
   assert.deepEqual([s.kinds(theirs.action).at(-1), s.tasks.halted(twin.id)], ['posted', '']);
 });
 
-test('attack-79 what its agent’s task was given covers nothing of a helper’s; what covers it is its own', async () => {
+test('attack-76 what its agent’s task was given covers nothing of a helper’s; what covers it is its own', async () => {
   const s = scene();
   const policy = {
     ...defaultPolicy,

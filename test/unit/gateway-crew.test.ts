@@ -86,7 +86,7 @@ test('a helper is offered what its file names and its result; its agent all but 
   );
 });
 
-test('attack-76 a helper calls its agent’s tools, by any name, or as a plan’s step: nothing is asked; its agent’s call, and its own, are', async (t) => {
+test('attack-73 a helper calls its agent’s tools, by any name, or as a plan’s step: nothing is asked; its agent’s call, and its own, are', async (t) => {
   const [main, helper] = [await client('main', t), await client('main.2', t)];
   const steps = (tool: string, args: object) => ({ steps: [{ tool, arguments: args }] });
   const foreign: [string, object][] = [
