@@ -46,7 +46,7 @@ const edit = (path: string, old: string): string =>
   `edit_file ${JSON.stringify({ path, old, new: `${old}, edited` })}`;
 const ask = (...lines: string[]): Promise<string> => phone.say(['Please do this.', ...lines].join('\n'));
 const offer =
-  'also, for the rest of this task: the agent may list, search and read files of this workspace, and the screens of its terminals,';
+  'also, for the rest of this task: the agent may list, search and read files of this workspace, see its terminals, and call tools pinned as read,';
 /** The stories of the newest actions, without what runs beside an action's life. */
 async function lastStories(count: number): Promise<string[]> {
   const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested').slice(-count);

@@ -13,7 +13,7 @@ export function actionBlocks({ kind, args, reads, task }: Action): Block[] {
   if (worksApart(task)) blocks.push({ line: '⑂ apart: in this task’s own copy of the workspace' });
   if (reads)
     blocks.push({
-      line: `➕ also, for the rest of this task: the agent may list, search and read files of this workspace, and the screens of its terminals, and call tools of servers that have the class read, without asking, ${endsText(reads)}; !revoke with this card’s number takes that back`,
+      line: `➕ also, for the rest of this task: the agent may list, search and read files of this workspace, see its terminals, and call tools pinned as read, without asking, ${endsText(reads)}; !revoke with this card’s number takes that back`,
     });
   const them = hidden === 1 ? '1 character is' : `${hidden} characters are`;
   if (hidden > 0) blocks.push({ line: `⚠️ ${them} shown as \\u{…}: unseen, or passing for others` });
