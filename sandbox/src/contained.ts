@@ -29,7 +29,7 @@ export function serverOptions(
       Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev,size=64m,mode=1777' },
       ...{ Memory, MemorySwap: Memory, NanoCpus: Math.round(limits.cpus * 1e9) },
       PidsLimit: runtime ? Math.max(1024, 4 * limits.pids) : limits.pids,
-      ...{ IpcMode: 'private', LogConfig: { Type: 'none', Config: {} }, RestartPolicy: { Name: 'no' } },
+      ...{ IpcMode: 'private', LogConfig: { Type: 'none', Config: {} }, AutoRemove: true },
       ...(runtime && { Runtime: runtime }),
     },
   };
@@ -52,7 +52,7 @@ function messagesOf(take: (message: JSONRPCMessage) => void, tooLong: () => void
   };
 }
 
-/** Starts with the connection, and is taken away, with all that it wrote, when either ends. */
+/** Starts with the connection, and is taken away, with all that it wrote, when either ends: by the engine where this process is gone. */
 export function contained(docker: Docker, options: Docker.ContainerCreateOptions): Transport {
   let container: Docker.Container | undefined;
   let wire: NodeJS.ReadWriteStream | undefined;

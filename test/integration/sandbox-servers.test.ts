@@ -5,6 +5,7 @@ import { itemHash, toolsFault } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
 import { type CallArgs, newId, sha256 } from '../../ledger/src/action.ts';
 import { resultText } from '../../sandbox/src/calling.ts';
+import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { officialCommand, ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
 import { until } from '../harness/wait.ts';
@@ -16,7 +17,9 @@ before(async () => {
   image = await toolServerImage(box.docker, box.place.images[''] ?? '', box.place.project.toLowerCase());
 });
 after(async () => {
-  await box?.stop();
+  await box?.tasks.retire(box.name, false);
+  await until('no server is left', async () => (await standing()) === 0);
+  await box.stop();
   if (image) await box.docker.getImage(image).remove({ force: true });
 });
 
@@ -61,6 +64,16 @@ test('a server is alone: a user of its own without a right, no network, no works
   assert.deepEqual(one?.Mounts, []);
   assert.ok(await box.tasks.retire(box.name, false));
   await until('it is gone', async () => (await standing()) === 0);
+});
+
+test('an executor that stops takes its servers away, and another goes on with one of its own', async () => {
+  const { servers, close } = makeTasks(box.docker, box.place);
+  const pin = await pinned();
+  assert.equal((await servers.call(newId(), box.name, callOf(pin, 'say'), pin, 30)).end, 'answered');
+  assert.equal(await standing(), 1);
+  close();
+  await until('it is gone', async () => (await standing()) === 0);
+  assert.equal((await call(pin, 'say')).end, 'answered');
 });
 
 test('results: pictures are named and not passed on, a server’s own failure is one, and none of both is a crash', async () => {

@@ -17,6 +17,7 @@ import {
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { officialCommand, ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
+import { until } from '../harness/wait.ts';
 import type { Card, Phone } from '../phone/types.ts';
 
 const { docker } = findEngine();
@@ -31,6 +32,10 @@ before(async () => {
 after(async () => {
   await phone?.close();
   await instance?.destroy();
+  const filters = { label: [`org.pocketcoder.server=${instance?.project}`] };
+  await until('no server is left', async () => {
+    return (await docker.listContainers({ all: true, filters })).length === 0;
+  });
   if (image) await docker.getImage(image).remove({ force: true });
 });
 
@@ -91,13 +96,16 @@ test('the official server for files is added by phone, pinned by the code of its
   );
   assert.ok(told().includes('[FILE] note'));
   assert.ok(offered().includes('files__read_text_file') && offered().includes('bash'));
-  const before = phone.cards().length;
   await phone.say(
     `And this.\n${call('files__read_text_file', { path: '/srv/files/note' })}\n!say I have read it.`,
   );
   await sees(phone, 'I have read it.', 60);
   assert.ok(told().includes('a file of the server'));
-  assert.equal(phone.cards().length, before, 'what its first card leased covers it');
+  assert.ok(
+    !phone.cards().some((c) => c.text.includes('read by a tool of a server')),
+    'what its first card leased covers it',
+  );
+  assert.match(await sees(phone, '1 read · by #'), /files__read_text_file/);
 });
 
 test('attack-36 once a pinned server is another, its call is not made though it was approved, and the owner is told once; the twin before it ran', async () => {
