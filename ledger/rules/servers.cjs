@@ -9,7 +9,7 @@ const { canonical } = require('./canonical.cjs');
  * @typedef {(text: string) => string} Sha256
  */
 
-/** What a server hears of us: some list other tools by it, so it is part of what is pinned. */
+/** What a server hears of us: some list other tools by it, so it is part of what is pinned. Never changed: calls that stand in a ledger are judged by it. */
 const client = { name: 'pocketcoder', version: '1' };
 
 const mostTools = 128;

@@ -14,12 +14,13 @@ type OfServer = Action<'server_look' | 'mcp' | 'mcp_read'>;
 export const isOfServer = (action: Action): action is OfServer =>
   ['server_look', 'mcp', 'mcp_read'].includes(action.kind);
 
-const named = (v: unknown): string => JSON.stringify(String(v).slice(0, 200));
+/** Whatever a server put there. */
+const named = (v: unknown): string => JSON.stringify(typeof v === 'string' ? v.slice(0, 200) : 'unknown');
 
 /** What stands of one part of a result: its text, or a line of ours. */
 function partText(part: Record<string, unknown>): string {
   const { type, text, mimeType, data, uri } = part;
-  if (type === 'text') return String(text);
+  if (type === 'text' && typeof text === 'string') return text;
   if (type === 'resource') {
     const { text: inner, ...rest } = (part['resource'] ?? {}) as Record<string, unknown>;
     return typeof inner === 'string' ? inner : partText({ ...rest, type: 'a file', data: rest['blob'] });
@@ -28,11 +29,16 @@ function partText(part: Record<string, unknown>): string {
   return `[${named(type)}${mimeType ? ` of type ${named(mimeType)}` : ''}${uri ? ` at ${named(uri)}` : ''}${bytes}: not passed on]`;
 }
 
-/** What a result says, as text. */
-export function resultText({ content, structuredContent }: Record<string, unknown>): string {
-  const parts = Array.isArray(content) ? content : [];
-  const text = parts.map((part) => partText((part ?? {}) as Record<string, unknown>)).join('\n');
-  return parts.length === 0 && structuredContent !== undefined ? JSON.stringify(structuredContent) : text;
+/** What a result says, as text, whatever it is: the call was made. */
+export function resultText(result: Record<string, unknown>): string {
+  try {
+    const { content, structuredContent } = result;
+    const parts = Array.isArray(content) ? content : [];
+    const text = parts.map((part) => partText((part ?? {}) as Record<string, unknown>)).join('\n');
+    return parts.length === 0 && structuredContent !== undefined ? JSON.stringify(structuredContent) : text;
+  } catch {
+    return '[its result is none that can be read: not passed on]';
+  }
 }
 
 function outcomeOf(called: Called): Outcome {

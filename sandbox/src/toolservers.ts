@@ -21,21 +21,30 @@ type Warm = { name: TaskName; pin: Server; client: Promise<Client>; over: boolea
 
 /** Milliseconds for a server that was just started to say who it is, and for a list. */
 const patience = 10_000;
-const mostTools = 1000;
+/** Milliseconds of a whole look. */
+const lookTime = 30_000;
+/** Of a list, in its pages together: tools, and characters. */
+const most = { tools: 1000, characters: 4 << 20 };
+/** What an item may have by the protocol: what else differs is not named, as whatever it is called its server calls it so. */
+const keysOfItem = ['name', 'title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'icons'];
 
 /** Takes a result as it is: what is pinned is pinned whole. */
-const validate = (value: unknown) => ({ value: value as Record<string, unknown> });
+const validate = (value: unknown) => ({ value: (value ?? {}) as Record<string, unknown> });
 const whole: StandardSchemaV1<unknown, Record<string, unknown>> = {
   '~standard': { version: 1, vendor: 'pocketcoder', validate },
 };
 
 /** All that it lists, of which nothing is known yet. */
-async function toolsOf(client: Client): Promise<unknown[]> {
+async function toolsOf(client: Client, signal: AbortSignal): Promise<unknown[]> {
   const tools: unknown[] = [];
-  for (let params = {}; tools.length <= mostTools; ) {
-    const page = await client.request({ method: 'tools/list', params }, whole, { timeout: patience });
+  const inTime = { timeout: patience, signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]) };
+  let size = 0;
+  for (let params = {}; tools.length <= most.tools; ) {
+    const page = await client.request({ method: 'tools/list', params }, whole, inTime);
     const some = page['tools'];
     if (!Array.isArray(some) || some.length === 0) break;
+    size += JSON.stringify(some).length;
+    if (size > most.characters) throw new Error('its list is too long');
     tools.push(...some);
     const cursor = page['nextCursor'];
     if (typeof cursor !== 'string') break;
@@ -61,7 +70,8 @@ function differenceOf(
   const keys = Object.keys({ ...was, ...found }).filter(
     (key) => canonical(was?.[key] ?? null) !== canonical(found[key] ?? null),
   );
-  return `of its tool ${tool} these differ: ${keys.join(', ').slice(0, 300)}`;
+  const known = keys.map((key) => (keysOfItem.includes(key) ? key : 'something else'));
+  return `of its tool ${tool} these differ: ${[...new Set(known)].join(', ')}`;
 }
 
 export function makeToolServers(docker: Docker, place: Place) {
@@ -70,11 +80,29 @@ export function makeToolServers(docker: Docker, place: Place) {
   /** Ends what is under way for the action of that id. */
   const ends = new Map<string, () => void>();
 
-  /** Starts one. @throws SandboxError where it does not begin to speak */
-  async function begin(image: string, command: readonly string[]): Promise<Client> {
+  /** Until when an action may go on: its time, its stop, this process' end. Whoever calls this calls `done`. */
+  function under(id: string, milliseconds: number) {
+    const stop = new AbortController();
+    ends.set(id, () => stop.abort());
+    return {
+      stop: stop.signal,
+      signal: AbortSignal.any([stop.signal, AbortSignal.timeout(milliseconds), closing.signal]),
+      done: () => void ends.delete(id),
+    };
+  }
+
+  /** Starts one. @param onEnd called when it is over @throws SandboxError where it does not begin to speak */
+  async function begin(
+    image: string,
+    command: readonly string[],
+    signal: AbortSignal,
+    onEnd = () => {},
+  ): Promise<Client> {
     const client = new Client(ours, { capabilities: {} });
+    client.onclose = onEnd;
     try {
-      await client.connect(contained(docker, serverOptions(place, image, command)), { timeout: patience });
+      const transport = contained(docker, serverOptions(place, image, command));
+      await client.connect(transport, { timeout: patience, signal });
       return client;
     } catch (error) {
       await client.close();
@@ -91,16 +119,17 @@ export function makeToolServers(docker: Docker, place: Place) {
     [...warm].filter(({ name }) => name.task === task && name.workspace === workspace);
 
   /** The task's own server: the one that was called before, where that still is the one that is pinned. */
-  async function reach(name: TaskName, pin: Server): Promise<Warm> {
+  async function reach(name: TaskName, pin: Server, signal: AbortSignal): Promise<Warm> {
     const there = ofTask(name).find((one) => one.pin.name === pin.name);
     if (there && there.pin.id === pin.id && !there.over) return there;
     if (there) await drop(there);
-    const made: Warm = { name, pin, client: begin(pin.image, pin.command), over: false };
+    const over = () => {
+      made.over = true;
+    };
+    const made: Warm = { name, pin, client: begin(pin.image, pin.command, signal, over), over: false };
     warm.add(made);
     try {
-      (await made.client).onclose = () => {
-        made.over = true;
-      };
+      await made.client;
     } catch (error) {
       warm.delete(made);
       throw error;
@@ -108,8 +137,17 @@ export function makeToolServers(docker: Docker, place: Place) {
     return made;
   }
 
-  async function ask(client: Client, args: CallArgs, pin: Server, signal: AbortSignal): Promise<Called> {
-    const why = differenceOf(pin, args, eraOf(client), await toolsOf(client));
+  /** @throws SandboxError where nothing was called */
+  async function ask(server: Warm, args: CallArgs, pin: Server, signal: AbortSignal): Promise<Called> {
+    const client = await server.client;
+    const listed = await toolsOf(client, signal).catch(async (error: unknown) => {
+      await drop(server);
+      signal.throwIfAborted();
+      throw new SandboxError(
+        `it did not say what it has, so nothing was called: ${messageOf(error).slice(0, 300)}`,
+      );
+    });
+    const why = differenceOf(pin, args, eraOf(client), listed);
     if (why) return { end: 'changed', why };
     signal.throwIfAborted();
     const params = { name: args.tool, arguments: args.params };
@@ -124,45 +162,51 @@ export function makeToolServers(docker: Docker, place: Place) {
   return {
     /** Starts it, asks who it is and what it has, and ends it. @throws SandboxError where that can't be pinned */
     async look(id: string, { name, image, command }: LookArgs): Promise<Look> {
-      const found = await docker.getImage(image).inspect().catch(ignoring(404));
-      if (!found)
-        throw new SandboxError(
-          `the engine has no image ${image}: pull or build it on the machine, then say the same again; nothing was run`,
-        );
-      const client = await begin(found.Id, command);
-      ends.set(id, () => void client.close());
+      const { signal, stop, done } = under(id, lookTime);
+      let client: Client | undefined;
       try {
-        const tools = await toolsOf(client);
+        const found = await docker.getImage(image).inspect().catch(ignoring(404));
+        if (!found)
+          throw new SandboxError(
+            `the engine has no image ${image}: pull or build it on the machine, then say the same again; nothing was run`,
+          );
+        const volumes = Object.keys(found.Config.Volumes ?? {});
+        if (volumes.length > 0)
+          throw new SandboxError(
+            `the image ${image} has volumes, which would lie on this machine without a limit: build one without; nothing was run`,
+          );
+        client = await begin(found.Id, command, signal);
+        const tools = await toolsOf(client, signal);
         const fault = toolsFault(name, tools);
         if (fault) throw new SandboxError(`it can't be pinned: ${fault}`);
         return { image: found.Id, era: eraOf(client), tools: tools as Item[] };
       } catch (error) {
+        if (stop.aborted) throw new SandboxError('it was stopped');
         if (closing.signal.aborted || error instanceof SandboxError) throw error;
         throw new SandboxError(`it did not say what it has: ${messageOf(error).slice(0, 300)}`);
       } finally {
-        ends.delete(id);
-        await client.close();
+        done();
+        await client?.close();
       }
     },
 
     /** Calls a tool once, where its server still is what was pinned. @throws SandboxError where it was not called */
     async call(id: string, name: TaskName, args: CallArgs, pin: Server, seconds: number): Promise<Called> {
-      const stop = new AbortController();
-      const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(seconds * 1000), closing.signal]);
-      ends.set(id, () => stop.abort());
+      const { signal, stop, done } = under(id, seconds * 1000);
+      let server: Warm | undefined;
       try {
-        const server = await reach(name, pin);
-        return await ask(await server.client, args, pin, signal).catch(
-          async (error: unknown): Promise<Called> => {
-            closing.signal.throwIfAborted();
-            if (server.over) return { end: 'gone' };
-            if (!signal.aborted) return { end: 'refused', why: messageOf(error).slice(0, 4000) };
-            await drop(server); // whatever it still does nobody waits for
-            return { end: stop.signal.aborted ? 'stopped' : 'timeout' };
-          },
-        );
+        server = await reach(name, pin, signal);
+        return await ask(server, args, pin, signal);
+      } catch (error) {
+        closing.signal.throwIfAborted();
+        if (signal.aborted) {
+          if (server) await drop(server); // whatever it still does nobody waits for
+          return { end: stop.aborted ? 'stopped' : 'timeout' };
+        }
+        if (!server || error instanceof SandboxError) throw error;
+        return server.over ? { end: 'gone' } : { end: 'refused', why: messageOf(error).slice(0, 4000) };
       } finally {
-        ends.delete(id);
+        done();
       }
     },
     /** Ends what is under way for this action. @returns false where nothing is */

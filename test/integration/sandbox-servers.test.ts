@@ -98,6 +98,48 @@ test('a call that hangs ends with its time or a stop, and its server with it; on
   assert.equal((await call(pin, 'say', { text: 'on' })).end, 'answered');
 });
 
+test('a list that never ends, and a server that does not begin to speak, end with a stop and in time, and nothing is called', async () => {
+  const endless = await pinned('endless');
+  assert.equal((await call(endless, 'say')).end, 'answered', 'it lists once as it should');
+  assert.equal((await call(endless, 'say', {}, 3)).end, 'timeout');
+  assert.equal(await standing(), 0);
+  assert.equal((await call(endless, 'say')).end, 'answered', 'by another one');
+  const id = newId();
+  const listing = call(endless, 'say', {}, 60, id);
+  await box.tasks.kill(box.name, id);
+  assert.deepEqual(await listing, { end: 'stopped' });
+  const other = newId();
+  const silent = { name: 'own', image, command: ownCommand('silent') };
+  const looking = assert.rejects(box.tasks.servers.look(other, silent), /it was stopped/);
+  await until('it is started', async () => (await standing()) === 1);
+  await box.tasks.kill(box.name, other);
+  await looking;
+  assert.equal(await standing(), 0);
+});
+
+test('one that writes without end is ended, a result of any shape is told, an image with volumes is not looked at; the twin is', async () => {
+  const pin = await pinned();
+  assert.deepEqual(await call(pin, 'flood'), { end: 'gone' });
+  assert.equal(await standing(), 0);
+  const odd = await call(pin, 'odd');
+  assert.ok(odd.end === 'answered');
+  assert.match(
+    resultText(odd.result),
+    /^\["unknown" of type "unknown": not passed on\]\n\["text": not passed on\]\n/,
+  );
+  const base = await box.docker.createContainer({ Image: image });
+  const { Id } = await base.commit({ changes: 'VOLUME /data' });
+  await base.remove();
+  const command = ownCommand();
+  try {
+    const looking = box.tasks.servers.look(newId(), { name: 'own', image: Id, command });
+    await assert.rejects(looking, /has volumes, which would lie on this machine without a limit/);
+    assert.ok((await box.tasks.servers.look(newId(), { name: 'own', image, command })).tools.length > 0);
+  } finally {
+    await box.docker.getImage(Id).remove();
+  }
+});
+
 test('what is no message is passed over, and what a server asks of its client is refused: neither keeps it from its calls', async () => {
   const pin = await pinned('junk');
   for (const text of ['a', 'b'])
@@ -119,7 +161,8 @@ test('attack-36 a tool that changes after it was pinned is not called; the twin,
   const turned = await pinned('turns');
   assert.equal((await call(turned, 'say', { text: 'a' })).end, 'answered', 'as it was pinned');
   const after = await call(turned, 'say', { text: 'secret' });
-  assert.deepEqual(after, { end: 'changed', why: 'of its tool say these differ: description' });
+  const why = 'of its tool say these differ: description, something else';
+  assert.deepEqual(after, { end: 'changed', why }, 'in no word of its server’s');
   const pin = await pinned();
   for (const text of ['a', 'b']) assert.equal((await call(pin, 'say', { text })).end, 'answered');
   const other: Server = { ...pin, id: newId(), command: ownCommand('ours') };
