@@ -16,6 +16,8 @@ const mostTools = 128;
 /** Characters of a pin's canonical text, and of a call's parameters. */
 const mostPin = 200_000;
 const mostParams = 65_536;
+/** Levels of an item or of parameters: who reads them further calls itself for each. */
+const mostLevels = 64;
 /** The brain's client puts 14 characters before a name, and takes 64. */
 const longestName = 50;
 
@@ -38,6 +40,20 @@ const isLook = ({ name, image, command, ...more }) =>
 /** What the brain calls a tool of a server's. @param {string} server @param {string} tool */
 const fullName = (server, tool) => `${server}__${tool}`;
 
+/** @param {unknown} v @returns {v is Body} */
+const isRecord = (v) => !!v && typeof v === 'object' && !Array.isArray(v);
+
+/** Whether it has more levels than may be. @param {unknown} v @param {number} [left] @returns {boolean} */
+const isDeep = (v, left = mostLevels) =>
+  !!v && typeof v === 'object' && (left === 0 || Object.values(v).some((one) => isDeep(one, left - 1)));
+
+/** Whether the brain's client takes it: it refuses a whole list for one that it does not. @param {Body} schema */
+const isTaken = ({ properties = {}, required = [] }) =>
+  isRecord(properties) &&
+  Object.values(properties).every(isRecord) &&
+  Array.isArray(required) &&
+  required.every((one) => typeof one === 'string');
+
 /** Why these can't be tools of a server of this name, or ''. @param {string} server @param {unknown} items as `tools/list` gave them */
 function toolsFault(server, items) {
   if (!Array.isArray(items) || items.length === 0) return 'it lists no tools';
@@ -53,6 +69,9 @@ function toolsFault(server, items) {
     const schema = /** @type {Body} */ (inputSchema ?? {});
     if (schema.type !== 'object' || typeof description !== 'string')
       return `${name} has a description that is no text, or takes no object`;
+    if (!isTaken(schema))
+      return `${name} has properties that are no objects, or requires what is no list of names`;
+    if (isDeep(item)) return `${name} is described in more than ${mostLevels} levels`;
   }
   return canonical(items).length > mostPin / 2 ? 'its tools say too much of themselves' : '';
 }
@@ -70,11 +89,11 @@ function isPin(args) {
     /^sha256:[0-9a-f]{64}$/.test(String(image)) &&
     /^\d{4}-\d{2}-\d{2}$/.test(String(era)) &&
     Object.keys(more).length === 0 &&
-    canonical(args).length <= mostPin &&
     toolsFault(
       String(name),
       tools.map((tool) => tool.item),
-    ) === ''
+    ) === '' &&
+    canonical(args).length <= mostPin
   );
 }
 
@@ -97,9 +116,8 @@ function isPinned(risk, { server, tool, hash, params, ...more }, workspace, { se
     held?.class === risk &&
     itemHash(pin, held.item, sha256) === hash &&
     Object.keys(more).length === 0 &&
-    !!params &&
-    typeof params === 'object' &&
-    !Array.isArray(params) &&
+    isRecord(params) &&
+    !isDeep(params) &&
     canonical(params).length <= mostParams
   );
 }

@@ -190,6 +190,40 @@ test('one that ends its turn without a result is asked for it once; then its las
   );
 });
 
+test('a note that waits for its next words does not keep one from being asked for its result', async () => {
+  const s = scene();
+  const task = await s.hand('main', 'tests');
+  await s.tell({ type: 'idle', session: `s-${task.id}` });
+  s.conversation.noteOthers('main', 'the files changed', 'merge');
+  assert.equal(s.tasks.owed().length, 1);
+  await s.look(3);
+  assert.match(s.prompts[1] ?? '', /^s-main\.2: the files changed\n\nYou ended your turn without a result\./);
+});
+
+test('one that somebody spoke to after it was asked works anew, and is asked anew before its end', async () => {
+  const s = scene();
+  const task = await s.hand('main', 'tests');
+  const turn = async () => {
+    for (const type of ['busy', 'idle'] as const) await s.tell({ type, session: `s-${task.id}` });
+  };
+  await turn();
+  await s.look(3);
+  await turn();
+  await s.conversation.hear(workspace, 'take the second', { task, event: '$1', by: 'me' });
+  await s.look();
+  await turn();
+  await s.look(3);
+  assert.deepEqual(s.ends(), []);
+  assert.deepEqual(
+    s.prompts.slice(1).map((text) => text.slice(0, 30)),
+    ['s-main.2: You ended your turn ', 's-main.2: take the second', 's-main.2: You ended your turn '],
+  );
+  await s.look();
+  await turn();
+  await s.look(3);
+  assert.equal(s.ends()[0]?.how, 'words');
+});
+
 test('one that waits for a card, or for a helper of its, is not at rest', async () => {
   const s = scene();
   const lead = await s.hand('main', 'lead');

@@ -14,10 +14,11 @@ function scene({ role = 'owner' } = {}) {
   const heard: string[] = [];
   const asked: object[] = [];
   const said: string[] = [];
-  const state = { barred: '', atWork: new Set<string>(), fails: false };
+  const state = { barred: '', atWork: new Set<string>(), fails: false, full: '' };
   let tasks = 0;
   const conversation = {
     beginBeside: (workspace: string, title: string) => {
+      if (state.full === title) throw new Error('8 tasks are at work here.');
       tasks++;
       return { id: `t${tasks}`, number: tasks, workspace, title } as never;
     },
@@ -46,7 +47,7 @@ function scene({ role = 'owner' } = {}) {
       ...{ workspace: 'main', user: '@owner:x', role, schedules },
     } as unknown as CommandContext);
   const due = () => (db.prepare('SELECT due FROM schedule').get() as { due: number } | undefined)?.due ?? 0;
-  return { schedules, start, says, heard, asked, said, state, due };
+  return { db, schedules, start, says, heard, asked, said, state, due };
 }
 
 test('words come by the clock, once each time, to a task of their own', async () => {
@@ -80,6 +81,11 @@ test('attack-69 a scheduled command is no more than asked for, each time by a ca
   assert.equal(s.asked.length, 1);
   assert.match(s.said.at(-1) ?? '', /approves nothing here any longer, so it is over\.$/);
   assert.equal(s.schedules.list('main'), '');
+  const other = scene();
+  await other.says('!cron 0 7 * * 1-5 !run make report');
+  other.state.barred = '@owner:x approves nothing here any longer';
+  assert.match(await other.says('!cron now 1'), /approves nothing here any longer, so it is over\.$/);
+  assert.deepEqual([other.asked.length, other.schedules.list('main')], [0, '']);
   assert.match(await scene({ role: 'asks' }).says('!cron 0 7 * * * x'), /!cron is for who approves/);
 });
 
@@ -118,6 +124,29 @@ test('a list, an end, and what is no time or no schedule', async () => {
   assert.equal(await s.says('!crons'), 'Nothing is scheduled here.');
   for (let i = 0; i < 20; i++) await s.says('!cron 0 7 * * * x');
   assert.match(await s.says('!cron 0 7 * * * x'), /There are 20 schedules here, and none was made/);
+});
+
+test('what could not begin is left out with the reason, and keeps nothing after it from its time', async () => {
+  const s = scene();
+  for (const text of ['one', 'two']) await s.says(`!cron 0 7 * * * ${text}`);
+  const first = s.due();
+  s.state.full = '⏰ 1 · one';
+  await s.schedules.look(first);
+  await s.schedules.look(first + 5000);
+  assert.deepEqual(s.said, [
+    '⏰ 1 · one: 8 tasks are at work here. It was left out; !cron now 1 has it said now.',
+    '⏰ 2 · two: begun as task 1.',
+  ]);
+  assert.ok(s.due() > first);
+  assert.equal(s.heard.length, 1);
+});
+
+test('where one schedule is not even looked at for an error, those after it are', async () => {
+  const s = scene();
+  for (const text of ['one', 'two']) await s.says(`!cron 0 7 * * * ${text}`);
+  s.db.exec("UPDATE schedule SET pattern = 'none' WHERE number = 1");
+  await s.schedules.look(s.due());
+  assert.deepEqual(s.said, ['⏰ 2 · two: begun as task 1.']);
 });
 
 test('what could not be asked is said with the reason', async () => {

@@ -67,6 +67,30 @@ test('attack-70 tools that differ by case alone, or whose name would be cut, are
   assert.equal(toolsFault('own', named('bash', 'a__b', 'x'.repeat(45))), '');
 });
 
+/** Objects in one another, so many. */
+const levels = (n: number): object => JSON.parse(`${'{"a":'.repeat(n - 1)}{}${'}'.repeat(n - 1)}`);
+
+test('a tool that the brain’s client would refuse all for, or that nobody reads to its end, is none of a pin’s', () => {
+  const fault = (schema: object, more: object = {}) =>
+    toolsFault('own', [{ name: 'say', inputSchema: { type: 'object', ...schema }, ...more }]);
+  const twin = { properties: { a: {}, b: { type: 'string' } }, required: ['a'] };
+  assert.equal(fault(twin), '');
+  const wrong = [
+    ...[{ a: true }, { a: null }, { a: [] }, [{}], null, 'a'].map((properties) => ({ properties })),
+    ...['a', [1], { 0: 'a' }, null].map((required) => ({ required })),
+  ];
+  for (const schema of wrong)
+    assert.match(
+      fault({ ...twin, ...schema }),
+      /^say has properties that are no objects, or requires/,
+      JSON.stringify(schema),
+    );
+  assert.equal(fault({}, { annotations: levels(63) }), '');
+  assert.match(fault({}, { annotations: levels(64) }), /^say is described in more than 64 levels$/);
+  const item = { name: 'say', inputSchema: { type: 'object', ...levels(20_000) } };
+  assert.equal(isPin({ ...pin, tools: [{ class: 'exec', item }] }), false);
+});
+
 test('attack-72 a call of what nobody pinned is not taken, nor one that names another thing; the twin, as pinned, runs', () => {
   const { put, state } = scene();
   const twin = calling(callOf('say', { text: 'hi' }));
@@ -100,10 +124,12 @@ test('attack-72 a call of what nobody pinned is not taken, nor one that names an
     ['what has the class read, as a command', calling(callOf('look'))],
     ['more than a call takes', calling({ ...callOf('say'), image: 'x' } as never)],
     ['too much', calling(callOf('say', { text: 'x'.repeat(70_000) }))],
+    ['too deep', calling(callOf('say', levels(65)))],
   ];
   for (const [what, action] of refused)
     assert.equal(putAll(put, wayOf(action)), 'requested: not_pinned', what);
   assert.equal(putAll(put, wayOf(twin)), '');
+  assert.equal(putAll(put, wayOf(calling(callOf('say', levels(64))))), '');
   assert.equal(putAll(put, wayOf(calling(callOf('look'), 'mcp_read'))), '');
 
   const first = calling(callOf('say'));

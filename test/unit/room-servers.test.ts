@@ -61,6 +61,14 @@ test('!server add asks for a look by a card, and what that found is put as a pin
   assert.deepEqual([asks?.action.kind, asks?.action.args], ['server_look', look]);
   for (const wrong of ['!server add Own mine:1', '!server add own', '!server class own write say', '!server'])
     assert.match(await s.say(wrong), /Not understood/, wrong);
+  for (const words of ['sh -c "node /srv"', 'it’s', '—root /srv', '–root', "'a'"])
+    assert.match(
+      await s.say(`!server add own mine:1 ${words}`),
+      /^Words are taken as they stand, without quotes.* Nothing was asked, for this one: \S+$/,
+      words,
+    );
+  assert.equal(s.d.book.unfinished().length, 1);
+  assert.equal(await s.say('!server add more mine:1 a—b -x --y'), '');
   await s.found(items);
   await s.found(items);
   const careful = pin.tools.map((tool) => ({ ...tool, class: 'exec' }));

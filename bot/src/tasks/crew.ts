@@ -16,7 +16,7 @@ import type { CrewDoor } from '../gateway/handing.ts';
 import { fenced } from '../gateway/outcome.ts';
 import type { Conversation } from './conversation.ts';
 import { depthOf, isWithin, parentOf, rootOf } from './kin.ts';
-import { type Task, type TaskStore, titleOf } from './tasks.ts';
+import { isNote, type Task, type TaskStore, titleOf } from './tasks.ts';
 
 /** How a helper came to its end, as its agent is told. */
 const hows = {
@@ -70,7 +70,7 @@ export type CrewOptions = {
   db: Database;
   agents: readonly Agent[];
   helpers: Helpers;
-  tasks: Pick<TaskStore, 'get' | 'owed' | 'halted' | 'inherit'>;
+  tasks: Pick<TaskStore, 'get' | 'owed' | 'asked' | 'halted' | 'inherit'>;
   conversation: Pick<Conversation, 'beginHelper' | 'isAtWork' | 'pass' | 'interrupt'>;
   planning(task: string): boolean;
   /** Whether an action that a task's brain asked for, or a helper of its, is still to end. */
@@ -151,9 +151,13 @@ export function createCrew(o: CrewOptions): Crew {
     const { task: id, state } = row;
     if (state === 'ends') return tell(id);
     if (tasks.halted(id)) return finish(row, 'stopped', '');
-    const rested = !conversation.isAtWork(id) && !tasks.owed().some(({ task }) => task === id);
+    const rested =
+      !conversation.isAtWork(id) && !tasks.owed().some((owed) => owed.task === id && !isNote(owed));
     const looks = rested ? (rests.get(id) ?? 0) + 1 : 0;
     rests.set(id, looks);
+    // Who was told more than the reminder works anew, and is asked anew.
+    if (state === 'asked' && tasks.asked(id).some((text) => !text.includes(remind)))
+      helpers.set(id, { state: 'works' });
     if (looks < patience) return;
     rests.delete(id);
     if (state === 'asked') {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Acting, Brain, Picture } from '../brain/brain.ts';
 import type { RoomId } from '../types.ts';
 import type { Marks } from './marks.ts';
-import { type Owed, type Task, type TaskStore, titleOf } from './tasks.ts';
+import { isNote, type Owed, type Task, type TaskStore, titleOf } from './tasks.ts';
 import type { Turns } from './turns.ts';
 
 export type DebtsOptions = {
@@ -119,7 +119,7 @@ export function createDebts(o: DebtsOptions, isUp: () => boolean): Debts {
     const owed = Map.groupBy(tasks.owed(), ({ task }) => task);
     for (const [id, all] of owed) {
       const some = turns.works(id) ? all.filter((one) => !isHeld(one)) : all;
-      if (!some.every((one) => one.id.startsWith('note-'))) stuck = !(await payTask(id, some)) || stuck;
+      if (!some.every(isNote)) stuck = !(await payTask(id, some)) || stuck;
     }
     clearTimeout(again);
     if (isUp() && stuck) again = setTimeout(pay, soon).unref();

@@ -100,15 +100,19 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
     return [said, more].filter(Boolean).join('\n');
   }
 
+  /** Ends it where nothing is told in the name of who made it. @returns what to say then, or '' */
+  function over(row: Row): string {
+    const why = barred(row.user);
+    if (why) drop(row);
+    return why && `${nameOf(row)}: ${why}, so it is over.`;
+  }
+
   /** @returns what is said where it is due. */
   async function due(row: Row, now: number): Promise<string> {
     const next = nextOf(row.pattern, now);
     const later = () => db.prepare('UPDATE schedule SET due = ? WHERE number = ?').run(next, row.number);
-    const why = barred(row.user);
-    if (why) {
-      drop(row);
-      return `${nameOf(row)}: ${why}, so it is over.`;
-    }
+    const gone = over(row);
+    if (gone) return gone;
     const left = (reason: string): string => {
       later();
       return `${nameOf(row)}: ${reason} It was left out; !cron now ${row.number} has it said now.`;
@@ -116,7 +120,11 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
     if (now - row.due > late) return left(`it was due at ${at(row.due, now)}, when the bot was not there.`);
     if (row.task && conversation.isAtWork(row.task))
       return left('its last task is still at work, or waits for you.');
-    return told(begin(row, next));
+    try {
+      return await told(begin(row, next));
+    } catch (error) {
+      return left(messageOf(error).replace(/\.?$/, '.'));
+    }
   }
 
   return {
@@ -148,14 +156,17 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
     },
     async now(workspace, number) {
       const row = numbered(workspace, number);
-      return row ? told(begin(row, row.due)) : none(number);
+      if (!row) return none(number);
+      return over(row) || told(begin(row, row.due));
     },
     async look(now) {
       for (const row of all().filter((one) => one.due <= now)) {
-        const said = await due(row, now);
-        await say(row.workspace, said, `schedule-${row.number}-${row.due}`).catch((error: unknown) =>
-          log.warn({ schedule: row.number, err: error }, 'what became of a schedule was not told'),
-        );
+        // What goes wrong with one is no reason to leave out those after it.
+        await due(row, now)
+          .then((said) => say(row.workspace, said, `schedule-${row.number}-${row.due}`))
+          .catch((error: unknown) =>
+            log.warn({ schedule: row.number, err: error }, 'what became of a schedule was not told'),
+          );
       }
     },
   };

@@ -39,6 +39,9 @@ export const saidFor = (task: string, of: string = randomUUID()): string =>
 export const taskSaid = (txn: string): string | undefined => /^task-(.+)-[0-9a-f-]{36}$/.exec(txn)?.[1];
 /** What a task's brain has yet to be told: an action's outcome, or somebody's words. */
 export type Owed = { id: string; task: string; text: string; outcome: boolean };
+const notePrefix = 'note-';
+/** Whether nobody is woken for it. */
+export const isNote = ({ id }: Pick<Owed, 'id'>): boolean => id.startsWith(notePrefix);
 /** Somebody's words to a task: the event, who sent it (user and device), and how many characters of ours stood before them. */
 export type Words = { event: string; task: string; by: string; ahead: number };
 /** A question that was asked of a task aside, by the event that it stands in, and that has no answer yet. */
@@ -180,7 +183,8 @@ export function taskStore(db: Database): TaskStore {
         outcome: !o.id.includes('-'),
       }));
     },
-    note: (of, text, key) => void run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', `note-${key}`, of, text),
+    note: (of, text, key) =>
+      void run('INSERT OR IGNORE INTO owed VALUES(?, ?, ?)', notePrefix + key, of, text),
     oweFirst: (of, text, key = `said-${randomUUID()}`) =>
       void run(
         'INSERT INTO owed(rowid, action, task, text) SELECT coalesce(min(rowid), 1) - 1, ?, ?, ? FROM owed',

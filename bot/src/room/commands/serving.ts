@@ -20,7 +20,14 @@ function servers({ book, workspace }: CommandContext): string {
 const notUnderstood =
   'Not understood, and nothing was asked: !server add NAME IMAGE [COMMAND], or !server class NAME read TOOL…. A name has up to 20 small letters, digits and -.';
 
+/** What a shell would take away, and what a phone puts for two hyphens. */
+const unmeant = /["'“”‘’]|^[—–]/;
+const asTheyStand =
+  'Words are taken as they stand, without quotes, and a long dash is not --. Nothing was asked, for this one: ';
+
 function add(c: CommandContext, name: string, image: string, command: string[]): Promise<string> | string {
+  const odd = [name, image, ...command].find((one) => unmeant.test(one));
+  if (odd) return asTheyStand + oneLine(odd, 40);
   const args = { name, image, command };
   return isLook(args) ? ask(c, { kind: 'server_look', args }) : notUnderstood;
 }
