@@ -126,7 +126,7 @@ test('attack-36 once a pinned server is another, its call is not made though it 
   assert.equal(warnings.length, 1);
   assert.match(
     String(warnings[0]?.content['body']),
-    /of its tool say these differ: description\. To look at it anew: !server add turns /,
+    /of its tool say these differ: description, something else\. To look at it anew: !server add turns /,
   );
   assert.match(await hears(phone, '!server remove turns', 'no more'), /turns is pinned no more/);
   await phone.say('And now?\n!say So it is gone.');
