@@ -135,7 +135,7 @@ test('no homeserver of ours runs, and the bot has no way out but the proxy to th
   assert.deepEqual(await reached(proxy, own), [`${of('matrix')}:8008`], 'it listens on the bot’s side alone');
 });
 
-test('attack-44: the bot’s password is in no inspect, log, process list or variable, and kept for its owner alone', async () => {
+test('attack-44 the bot’s password is in no inspect, log, process list or variable, and kept for its owner alone', async () => {
   const filters = { label: [`com.docker.compose.project=${instance.project}`] };
   for (const { Id, Names } of await docker.listContainers({ filters })) {
     const container = docker.getContainer(Id);
