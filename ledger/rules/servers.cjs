@@ -122,4 +122,4 @@ function isPinned(risk, { server, tool, hash, params, ...more }, workspace, { se
   );
 }
 
-module.exports = { client, isLook, fullName, toolsFault, isPin, itemHash, pinKey, isPinned };
+module.exports = { client, fullName, isLook, isPin, isPinned, itemHash, mostParams, pinKey, toolsFault };

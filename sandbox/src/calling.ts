@@ -2,7 +2,7 @@
 import { reasons } from '../../ledger/rules/codes.cjs';
 import { pinKey } from '../../ledger/rules/servers.cjs';
 import type { Action } from '../../ledger/src/action.ts';
-import { placeOf } from './apart.ts';
+import { isApart, placeOf } from './apart.ts';
 import type { Request } from './claim.ts';
 import { timeoutOf } from './script.ts';
 import type { Context } from './step.ts';
@@ -13,6 +13,9 @@ type OfServer = Action<'server_look' | 'mcp' | 'mcp_read'>;
 /** Whether it speaks to a tool server, in that one's container: it needs none of its task's. */
 export const isOfServer = (action: Action): action is OfServer =>
   ['server_look', 'mcp', 'mcp_read'].includes(action.kind);
+
+/** Whether it is carried out in its task's own container. */
+export const isInTask = (action: Action): boolean => !isApart(action) && !isOfServer(action);
 
 /** Whatever a server put there. */
 const named = (v: unknown): string => JSON.stringify(typeof v === 'string' ? v.slice(0, 200) : 'unknown');

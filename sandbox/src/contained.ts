@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream';
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
-import { label, type Place } from './container.ts';
+import { label, limitsOf, type Place } from './container.ts';
 
 /** A user that no other container has. */
 const uid = 10010;
@@ -14,11 +14,10 @@ const most = { line: 4 << 20, atOnce: 16 << 20, unasked: 1000 };
 
 /** @param image its id */
 export function serverOptions(
-  { project, limits, runtime }: Place,
+  place: Place,
   image: string,
   command: readonly string[],
 ): Docker.ContainerCreateOptions {
-  const Memory = limits.memory_mb * 2 ** 20;
   return {
     Image: image,
     ...(command.length > 0 && { Cmd: [...command] }),
@@ -26,14 +25,13 @@ export function serverOptions(
     Env: ['HOME=/tmp'],
     Healthcheck: { Test: ['NONE'] },
     ...{ OpenStdin: true, StdinOnce: true, Tty: false },
-    Labels: { [label]: project, [`${label}.server`]: project },
+    Labels: { [label]: place.project, [`${label}.server`]: place.project },
     HostConfig: {
       ...{ NetworkMode: 'none', ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
       Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev,size=64m,mode=1777' },
-      ...{ Memory, MemorySwap: Memory, NanoCpus: Math.round(limits.cpus * 1e9) },
-      PidsLimit: runtime ? Math.max(1024, 4 * limits.pids) : limits.pids,
+      ...limitsOf(place),
       ...{ IpcMode: 'private', LogConfig: { Type: 'none', Config: {} }, AutoRemove: true },
-      ...(runtime && { Runtime: runtime }),
+      ...(place.runtime && { Runtime: place.runtime }),
     },
   };
 }

@@ -48,6 +48,14 @@ export function names(place: Place, { task, workspace, copyOf = workspace }: Tas
   };
 }
 
+/** Of a container that somebody else's program runs in. */
+export function limitsOf({ limits: { memory_mb, pids, cpus }, runtime }: Place) {
+  const Memory = memory_mb * 2 ** 20;
+  // gVisor's own threads count too: there, the script's share is a limit inside.
+  const PidsLimit = runtime ? Math.max(1024, 4 * pids) : pids;
+  return { Memory, MemorySwap: Memory, PidsLimit, NanoCpus: Math.round(cpus * 1e9) };
+}
+
 /**
  * How the task's container is made. Root inside it (tmux and the runner) has three capabilities: to become uid 1000 and
  * to end uid 1000's processes. Scripts have none, no network, and can write to /workspace, /tmp and their home alone. /base
@@ -56,7 +64,7 @@ export function names(place: Place, { task, workspace, copyOf = workspace }: Tas
  */
 export function containerOptions(place: Place, name: TaskName): Docker.ContainerCreateOptions {
   const { container, files, base, store } = names(place, name);
-  const { memory_mb, pids, cpus } = place.limits;
+  const { memory_mb, pids } = place.limits;
   const scratch = `rw,exec,nosuid,nodev,size=${Math.ceil(memory_mb / 2)}m`;
   const options: Docker.ContainerCreateOptions = {
     name: container,
@@ -83,11 +91,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
         '/tmp': `${scratch},mode=1777`,
         '/run': 'rw,noexec,nosuid,nodev,mode=755,size=40m', // a file that a person sends lies here before it is written
       },
-      Memory: memory_mb * 2 ** 20,
-      MemorySwap: memory_mb * 2 ** 20,
-      // gVisor's own threads count too: there, the script's share is a limit inside.
-      PidsLimit: place.runtime ? Math.max(1024, 4 * pids) : pids,
-      NanoCpus: Math.round(cpus * 1e9),
+      ...limitsOf(place),
       IpcMode: 'private',
       LogConfig: { Type: 'none', Config: {} },
       RestartPolicy: { Name: 'no' },

@@ -6,8 +6,8 @@ import { traits } from '../../ledger/rules/kinds.cjs';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { adopt, claimant } from './adopt.ts';
-import { isApart, placeOf } from './apart.ts';
-import { isOfServer } from './calling.ts';
+import { placeOf } from './apart.ts';
+import { isInTask } from './calling.ts';
 import { claim, makeBook, type Request } from './claim.ts';
 import { makeLanes } from './lanes.ts';
 import { perform } from './perform.ts';
@@ -86,8 +86,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     const request = book.request(id);
     const missed = (error: unknown) => log.warn({ action: id, err: error }, 'no container yet');
     if (request.action.class === 'control') return;
-    if (!isApart(request.action) && !isOfServer(request.action))
-      tasks.warm(placeOf(request.action)).catch(missed);
+    if (isInTask(request.action)) tasks.warm(placeOf(request.action)).catch(missed);
     void snapshots.before(request);
   }
 

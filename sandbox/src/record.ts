@@ -5,8 +5,8 @@ import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import type { Action } from '../../ledger/src/action.ts';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { isApart, placeOf } from './apart.ts';
-import { isOfServer } from './calling.ts';
+import { placeOf } from './apart.ts';
+import { isInTask } from './calling.ts';
 import type { Request } from './claim.ts';
 import { resultOf } from './result.ts';
 import { timeoutOf } from './script.ts';
@@ -44,5 +44,5 @@ export async function record(
     },
   );
   log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
-  if (!isApart(action) && !isOfServer(action)) await tasks.drop(placeOf(action), id).catch(() => {});
+  if (isInTask(action)) await tasks.drop(placeOf(action), id).catch(() => {});
 }

@@ -5,9 +5,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ensureAccount } from '../../console/instance/accounts.ts';
-import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
+import type { Ledger } from '../../ledger/src/client.ts';
 import { hears } from '../harness/answers.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Phone, Shown } from '../phone/types.ts';
 import { figure, spread } from './figures.ts';
@@ -30,8 +30,7 @@ type Scene = { instance: Instance; phone: Phone; ledger: Ledger; times: Times };
 async function openScene(): Promise<Scene> {
   const instance = await startInstance({ model: 'scripted' });
   const phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
-  const password = instance.secrets.passwords.ledger.auditor;
-  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  const ledger = await ledgerOf(instance);
   return { instance, phone, ledger, times: { card: [], text: [], steps: {} } };
 }
 

@@ -6,9 +6,9 @@
 
 import { grantOf } from '../../ledger/rules/state.cjs';
 import type { Action } from '../../ledger/src/action.ts';
-import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
+import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import { approveAll, askAndSee, endsWith, hears, sees } from '../harness/answers.ts';
-import { startInstance } from '../harness/instance.ts';
+import { ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Phone } from '../phone/phone.ts';
 
@@ -162,8 +162,7 @@ const instance = await startInstance({ model: 'scripted' });
 let phone: Phone | undefined;
 try {
   phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
-  const password = instance.secrets.passwords.ledger.auditor;
-  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  const ledger = await ledgerOf(instance);
   const stop = approveAll(phone);
   const made = await askAndSee(phone, `!run ${repository}`);
   await endsWith(phone, made, 'exit 0', 30);

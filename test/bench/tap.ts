@@ -6,9 +6,8 @@
 import { randomBytes } from 'node:crypto';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureAccount } from '../../console/instance/accounts.ts';
-import { connectLedger } from '../../ledger/src/client.ts';
 import { approve, askAndSee } from '../harness/answers.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone, Shown } from '../phone/phone.ts';
 import { type Figure, figure, spread } from './figures.ts';
@@ -37,11 +36,7 @@ type Timed = { kind: Kind; action: string; start: number; byte: number; atPhone:
 
 /** One tap from entry to entry, in milliseconds: what lies between two of them was done by whoever wrote the later one. */
 async function profile(instance: Instance, times: readonly Timed[]): Promise<object[]> {
-  const ledger = await connectLedger({
-    url: instance.ledgerUrl,
-    identity: 'auditor',
-    password: instance.secrets.passwords.ledger.auditor,
-  });
+  const ledger = await ledgerOf(instance);
   const steps = new Map<string, number[]>();
   for (const { kind, action, start, byte, atPhone } of times.filter(({ counts }) => counts)) {
     const at = (wanted: string, story: { kind: string; at: string }[]): number =>

@@ -1,8 +1,7 @@
 /** The story: one task from a phone's chat to the ledger and back, each step checked as it is shown. */
 import assert from 'node:assert/strict';
-import { connectLedger } from '../../ledger/src/client.ts';
 import { approve, chipsOf, endsWith, hears, numberOf, outputOf, sees } from '../harness/answers.ts';
-import type { Instance } from '../harness/instance.ts';
+import { type Instance, ledgerOf } from '../harness/instance.ts';
 import { pairPhone } from '../harness/paired.ts';
 import { createPhone } from '../phone/phone.ts';
 import type { Card, Phone } from '../phone/types.ts';
@@ -160,9 +159,7 @@ export async function play(instance: Instance, { screen, report, breath }: Stage
   }
 
   screen.title('The ledger tells the same story');
-  const url = instance.ledgerUrl;
-  const password = instance.secrets.passwords.ledger.auditor;
-  const ledger = await connectLedger({ url, identity: 'auditor', password });
+  const ledger = await ledgerOf(instance);
   const entries = await ledger.since(0);
   const stories = entries
     .filter((e) => e.kind === 'requested')

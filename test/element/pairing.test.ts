@@ -3,21 +3,11 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
 import { ensureAccount } from '../../console/instance/accounts.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import { until } from '../harness/wait.ts';
 import { openPhone } from './phone.ts';
 import { devices } from './stories/devices.ts';
-import {
-  compares,
-  enrolled,
-  ledgerOf,
-  missing,
-  type Operator,
-  operator,
-  path,
-  story,
-  takesUp,
-} from './story.ts';
+import { compares, enrolled, missing, type Operator, operator, path, story, takesUp } from './story.ts';
 import type { Phone } from './types.ts';
 
 let instance: Instance;

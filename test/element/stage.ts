@@ -2,11 +2,11 @@
 import { findEngine } from '../../console/engine/engine.ts';
 import type { Settings } from '../../console/instance/settings-file.ts';
 import type { Ledger } from '../../ledger/src/client.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import type { Scripts } from '../harness/model.ts';
 import { until } from '../harness/wait.ts';
 import { openPhone } from './phone.ts';
-import { compares, kindsOf, ledgerOf, operator, path } from './story.ts';
+import { compares, kindsOf, operator, path } from './story.ts';
 import type { Phone, Room } from './types.ts';
 
 export type Stage = {

@@ -6,8 +6,6 @@ import { createInterface } from 'node:readline';
 import { afterEach, test } from 'node:test';
 import { checkout } from '../../console/instance/paths.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
-import { connectLedger } from '../../ledger/src/client.ts';
-import type { Instance } from '../harness/instance.ts';
 import { until } from '../harness/wait.ts';
 import { buildPhone } from './build.ts';
 import type { Phone } from './types.ts';
@@ -19,11 +17,6 @@ export const path: string = 'path' in program ? program.path : '';
 
 export const story = (name: string, play: () => Promise<void>): void => {
   test(name, { skip: missing }, play);
-};
-
-export const ledgerOf = (instance: Instance): Promise<Ledger> => {
-  const password = instance.secrets.passwords.ledger.auditor;
-  return connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
 };
 
 /** The devices that were ever enrolled, in that order. */

@@ -3,7 +3,6 @@
  * the owner taps. Exits with 0 only where nothing forged ran and every genuine tap ran once.
  */
 import assert from 'node:assert/strict';
-import { connectLedger } from '../../ledger/src/client.ts';
 import { makeScreen } from '../demo/screen.ts';
 import {
   answerOf,
@@ -15,7 +14,7 @@ import {
   numberOf,
   pollOf,
 } from '../harness/answers.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import { ownHome } from '../harness/leave.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone } from '../phone/types.ts';
@@ -49,8 +48,7 @@ async function targetOf(phone: Phone, card: Card): Promise<Target> {
 async function play(instance: Instance): Promise<Row[]> {
   const { address, owner, project } = instance;
   const phone = await pairedPhone({ address, home, ...owner });
-  const password = instance.secrets.passwords.ledger.auditor;
-  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  const ledger = await ledgerOf(instance);
   const rows: Row[] = [];
 
   const cards: Card[] = [];

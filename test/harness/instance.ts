@@ -10,6 +10,7 @@ import { findEngine } from '../../console/engine/engine.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import type { Settings } from '../../console/instance/settings-file.ts';
 import type { State } from '../../console/instance/state.ts';
+import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { type ScriptedModel, type Scripts, startModel } from './model.ts';
 import { until } from './wait.ts';
 
@@ -78,6 +79,10 @@ export async function launch(
   const lines = out.split('\n').filter((line) => line.startsWith('{'));
   return { code, out, err, events: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
 }
+
+/** The chain of an instance, as the auditor reads it. */
+export const ledgerOf = ({ secrets, ledgerUrl }: Pick<Instance, 'secrets' | 'ledgerUrl'>): Promise<Ledger> =>
+  connectLedger({ url: ledgerUrl, identity: 'auditor', password: secrets.passwords.ledger.auditor });
 
 /** Removes everything the engine has of a project. */
 export const removeProject = (project: string): Promise<void> => removeOf(findEngine().docker, project);

@@ -7,10 +7,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
-import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { answerOf, approve, askAndSee, numberOf, pollOf, sees } from '../harness/answers.ts';
 import { type Front, startFront } from '../harness/front.ts';
-import { type Instance, launch, startInstance } from '../harness/instance.ts';
+import { type Instance, launch, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone, Shown } from '../phone/types.ts';
 
@@ -27,10 +26,6 @@ let open: { tapped: Card; voted: Card; vote: Shown };
 let oldDevice: string;
 const taken: Server[] = [];
 
-const ledgerOf = (instance: Instance): Promise<Ledger> => {
-  const { auditor: password } = instance.secrets.passwords.ledger;
-  return connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
-};
 const claims = async (instance: Instance): Promise<number> =>
   (await (await ledgerOf(instance)).since(0)).filter(({ kind }) => kind === 'claimed').length;
 async function pollFor(card: Card): Promise<Card> {

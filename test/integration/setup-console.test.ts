@@ -9,7 +9,7 @@ import { findEngine } from '../../console/engine/engine.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { approve, askAndSee, chipsOf, endsWith, sees } from '../harness/answers.ts';
-import { type Instance, type Ran, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, type Ran, startInstance } from '../harness/instance.ts';
 import { pairPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
 import { createPhone } from '../phone/phone.ts';
@@ -25,11 +25,7 @@ let recoveryKey: string;
 before(async () => {
   instance = await startInstance();
   const { address, home, owner } = instance;
-  ledger = await connectLedger({
-    url: instance.ledgerUrl,
-    identity: 'auditor',
-    password: instance.secrets.passwords.ledger.auditor,
-  });
+  ledger = await ledgerOf(instance);
   phone = await createPhone({ homeserver: address, ...owner });
   recoveryKey = await phone.setUpCrossSigning();
   await pairPhone(phone, home);

@@ -1,7 +1,7 @@
 /** Two tasks at once, one of them apart: what it does stays in its copy until a card that shows all of it was approved. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { approve, askAndSee, endsWith, hears, outputOf, sees } from '../harness/answers.ts';
+import { approve, askAndSee, endsWith, hears, numberOf, outputOf, sees } from '../harness/answers.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import type { Card } from '../phone/types.ts';
 
@@ -13,10 +13,8 @@ after(async () => {
   await rig?.stop();
 });
 
-/** Also of a card of a task that is not the current one, whose title stands above it. */
-const numberIn = ({ text }: Card): number => Number(/^#(\d+) /m.exec(text)?.[1]);
 const actionOf = async (card: Card): Promise<string> =>
-  (await rig.entries('requested'))[numberIn(card) - 1]?.action ?? '';
+  (await rig.entries('requested'))[numberOf(card) - 1]?.action ?? '';
 /** Runs it by a card, in the task that is spoken to. Returns what it printed. */
 async function run(script: string, ending = '✅ ended with exit 0'): Promise<string> {
   const card = await askAndSee(rig.phone, `!run ${script}`);
@@ -36,7 +34,7 @@ test('attack-65 what a task does apart is in no other tree before its merge was 
   await endsWith(phone, card, '1 file changed, 1 added, 1 removed');
   assert.equal(await outputOf(phone, card), 'b\nshared\nsrc');
   assert.match(await hears(phone, '!tasks', 'the fix: '), /👉 2 · the fix: apart · idle/);
-  const early = numberIn(card);
+  const early = numberOf(card);
 
   await turnTo(1);
   assert.equal(await run('cat src/a; ls'), '1\n2\nb\nshared\nsrc');
@@ -66,7 +64,7 @@ test('attack-65 what a task does apart is in no other tree before its merge was 
 
   // Each undo is one of the tree that its action worked in, whatever task is spoken to.
   await turnTo(2);
-  const back = await askAndSee(phone, `!undo ${numberIn(yes)}`);
+  const back = await askAndSee(phone, `!undo ${numberOf(yes)}`);
   assert.doesNotMatch(back.text, /⑂/);
   await approve(phone, back);
   await endsWith(phone, back, '✅ done');

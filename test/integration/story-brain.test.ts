@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { findEngine } from '../../console/engine/engine.ts';
 import type { Settings } from '../../console/instance/settings-file.ts';
-import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
+import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import {
   answerOf,
   approve,
@@ -20,7 +20,7 @@ import {
   sees,
 } from '../harness/answers.ts';
 import { attachment } from '../harness/attachment.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { picturesIn, pixel } from '../harness/picture.ts';
 import { until } from '../harness/wait.ts';
@@ -53,8 +53,7 @@ before(async () => {
     overrides: { approvals: { reads: { uses: 0 } } }, // story-cards.test.ts is about those
   });
   phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
-  const password = instance.secrets.passwords.ledger.auditor;
-  ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  ledger = await ledgerOf(instance);
 });
 after(async () => {
   await phone?.close();

@@ -1,7 +1,7 @@
 /** Fewer cards, on the composed system: reads that a task's first card leases besides, and one card for calls of one turn. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
+import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import {
   answerOf,
   approve,
@@ -12,7 +12,7 @@ import {
   numberOf,
   sees,
 } from '../harness/answers.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone } from '../phone/types.ts';
 
@@ -23,8 +23,7 @@ let ledger: Ledger;
 before(async () => {
   instance = await startInstance({ model: 'scripted' });
   phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
-  const password = instance.secrets.passwords.ledger.auditor;
-  ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  ledger = await ledgerOf(instance);
   const files = 'mkdir src; for f in a b c; do echo "text of $f" > src/$f; done; ln -s a src/link';
   const card = await askAndSee(phone, `!run ${files}`);
   assert.ok(!card.text.includes('also, for the rest'), 'what a person asks for leases nothing');

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../console/engine/engine.ts';
-import { connectLedger, type Entry, type Ledger } from '../../ledger/src/client.ts';
-import { approve, endsWith, hears, isTapped, nextCards, sees } from '../harness/answers.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import type { Entry, Ledger } from '../../ledger/src/client.ts';
+import { approve, endsWith, hears, isTapped, nextCards, numberOf, sees } from '../harness/answers.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import type { Step } from '../harness/model.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
@@ -55,8 +55,7 @@ before(async () => {
     },
   });
   phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
-  const password = instance.secrets.passwords.ledger.auditor;
-  ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  ledger = await ledgerOf(instance);
 });
 after(async () => {
   await phone?.close();
@@ -64,11 +63,10 @@ after(async () => {
 });
 
 const card = nextCards(() => phone, isTapped, 60);
-const numberIn = ({ text }: Card): number => Number(/^#(\d+) /m.exec(text)?.[1]);
 const entries = async (kind: string): Promise<Entry[]> =>
   (await ledger.since(0)).filter((e) => e.kind === kind);
 const taskOf = async (of: Card): Promise<string> =>
-  JSON.parse((await entries('requested'))[numberIn(of) - 1]?.body ?? '{}').task;
+  JSON.parse((await entries('requested'))[numberOf(of) - 1]?.body ?? '{}').task;
 /** How many conversations the model was asked in that began with such words, and with which tools the last was. */
 const toolsOf = (words: string): string[] =>
   (instance.model?.seen ?? [])
@@ -178,5 +176,5 @@ test('the bot restarted under a helper: it is cut off, its card is taken back, a
   );
   const last = (await entries('helper.ended')).at(-1);
   assert.equal(JSON.parse(last?.body ?? '{}').how, 'cut');
-  assert.equal(numberIn(waits), (await entries('requested')).length);
+  assert.equal(numberOf(waits), (await entries('requested')).length);
 });

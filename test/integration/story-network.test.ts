@@ -7,7 +7,7 @@ import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { connectLedger } from '../../ledger/src/client.ts';
 import { answerOf, approve, isTapped, nextCards, numberOf, outputOf, sees } from '../harness/answers.ts';
-import { type Instance, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
 import type { Card, Phone } from '../phone/types.ts';
@@ -135,8 +135,7 @@ test('attack-59 a secret’s value is in nothing that task, agent, ledger, logs 
     'a=ghp_01234; b=56789SECRET; grep -rlsF "$a$b" / --exclude-dir=sys --exclude-dir=proc; cat /proc/[0-9]*/environ 2> /dev/null | grep -acF "$a$b"; echo looked';
   assert.equal(await runs(inTask), '0\nlooked');
 
-  const { auditor: password } = instance.secrets.passwords.ledger;
-  const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+  const ledger = await ledgerOf(instance);
   assert.ok(!holder(JSON.stringify(await ledger.since(0))));
   assert.ok(!holder(JSON.stringify(phone.timeline())));
   assert.ok(!holder(JSON.stringify(instance.model?.seen)));

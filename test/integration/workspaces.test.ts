@@ -20,7 +20,7 @@ import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import { approve, askAndSee, endsWith, outputOf, sees } from '../harness/answers.ts';
-import { type Instance, type Ran, startInstance } from '../harness/instance.ts';
+import { type Instance, ledgerOf, type Ran, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { until } from '../harness/wait.ts';
 import type { Phone } from '../phone/phone.ts';
@@ -61,11 +61,7 @@ before(async () => {
   );
   instance = await startInstance();
   const { address, home, owner } = instance;
-  ledger = await connectLedger({
-    url: instance.ledgerUrl,
-    identity: 'auditor',
-    password: instance.secrets.passwords.ledger.auditor,
-  });
+  ledger = await ledgerOf(instance);
   phone = await pairedPhone({ address, home, ...owner });
   await sees(phone, 'Paired.');
 });

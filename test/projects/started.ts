@@ -2,9 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectLedger } from '../../ledger/src/client.ts';
 import { approveAll } from '../harness/answers.ts';
-import { startInstance } from '../harness/instance.ts';
+import { ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Project } from './list.ts';
 import { type Bench, scriptsOf } from './work.ts';
@@ -19,8 +18,7 @@ export async function startBench(projects: readonly Project[]): Promise<Bench & 
   };
   try {
     const phone = await pairedPhone({ address: instance.address, ...instance.owner, home: instance.home });
-    const password = instance.secrets.passwords.ledger.auditor;
-    const ledger = await connectLedger({ url: instance.ledgerUrl, identity: 'auditor', password });
+    const ledger = await ledgerOf(instance);
     const stop = approveAll(phone);
     const close = async () => {
       stop();

@@ -1,5 +1,5 @@
 /** Pinned tool servers as the brain has them: listed from the pin alone, and each call an action that names what was pinned. */
-import { fullName, itemHash } from '@pocketcoder/ledger/rules/servers.cjs';
+import { fullName, itemHash, mostParams } from '@pocketcoder/ledger/rules/servers.cjs';
 import type { Server } from '@pocketcoder/ledger/rules/state.cjs';
 import { type Asked, sha256 } from '@pocketcoder/ledger/src/action.ts';
 
@@ -27,11 +27,11 @@ export function servedAsked(
   for (const pin of servers)
     for (const { class: risk, item } of pin.tools) {
       if (fullName(pin.name, item.name) !== called) continue;
-      if (!JSON.stringify(params).isWellFormed() || JSON.stringify(params).length > mostParams)
+      const text = JSON.stringify(params);
+      if (!text.isWellFormed() || text.length > mostParams)
         return { wrong: `its arguments are no valid Unicode, or longer than ${mostParams} characters` };
       const args = { server: pin.name, tool: item.name, hash: itemHash(pin, item, sha256), params };
       return { asked: { kind: risk === 'read' ? 'mcp_read' : 'mcp', args, ...where, requester: 'brain' } };
     }
   return undefined;
 }
-const mostParams = 65_536;

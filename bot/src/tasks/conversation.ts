@@ -224,6 +224,13 @@ export function createConversation(o: ConversationOptions): Conversation {
   }
   const currentTask = (workspace: string): Task =>
     speaksFor(tasks.current(workspace) ?? newTask(workspace, ''));
+  /** Begins one that is not the current one. */
+  function beside(workspace: string, begin: () => Task): Task {
+    const { id } = currentTask(workspace);
+    const task = begin();
+    tasks.choose(id);
+    return task;
+  }
 
   /** What to say of words that the agent must not be told, or ''. */
   function kept(text: string): string {
@@ -261,21 +268,15 @@ export function createConversation(o: ConversationOptions): Conversation {
   return {
     currentTask,
     newTask,
-    beginBeside(workspace, title) {
-      const current = currentTask(workspace);
-      const task = newTask(workspace, title);
-      tasks.choose(current.id);
-      return task;
-    },
+    beginBeside: (workspace, title) => beside(workspace, () => newTask(workspace, title)),
     beginHelper(of, name) {
       const { workspace } = of;
       hasRoom(workspace);
-      const current = currentTask(workspace);
-      const id = `${of.id}.${tasks.all(workspace).length + 1}`;
-      const title = `${parentOf(of.id) ? of.title : oneLine(titleOf(of), longestOwner)}${between}${name}`;
-      const task = tasks.add({ id, workspace, session: '', title, createdAt: Date.now() });
-      tasks.choose(current.id);
-      return task;
+      return beside(workspace, () => {
+        const id = `${of.id}.${tasks.all(workspace).length + 1}`;
+        const title = `${parentOf(of.id) ? of.title : oneLine(titleOf(of), longestOwner)}${between}${name}`;
+        return tasks.add({ id, workspace, session: '', title, createdAt: Date.now() });
+      });
     },
     isAtWork: roster.isAtWork,
     turnTo(workspace, number) {

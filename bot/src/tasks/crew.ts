@@ -52,7 +52,8 @@ export function helperStore(db: Database): Helpers {
       text TEXT DEFAULT '') STRICT, WITHOUT ROWID;`);
   const find = db.prepare('SELECT * FROM helper WHERE task = ?');
   const get = (task: string) => find.get(task) as Row | undefined;
-  const open = () => db.prepare("SELECT * FROM helper WHERE state <> 'told'").all() as Row[];
+  const untold = db.prepare("SELECT * FROM helper WHERE state <> 'told'");
+  const open = () => untold.all() as Row[];
   const isOn = (row?: Row) => row?.state === 'works' || row?.state === 'asked';
   return {
     ...{ get, open },
@@ -61,7 +62,8 @@ export function helperStore(db: Database): Helpers {
       for (const [column, value] of Object.entries(news))
         db.prepare(`UPDATE helper SET ${column} = ? WHERE task = ?`).run(value, task);
     },
-    works: (task) => isOn(get(task)),
+    // It is asked of every task of a room, each time that its pinned message is made: most are nobody's helper.
+    works: (task) => parentOf(task) !== '' && isOn(get(task)),
     below: (task) => open().filter((row) => isOn(row) && row.task !== task && isWithin(row.task, task)),
   };
 }

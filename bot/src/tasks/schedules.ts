@@ -10,6 +10,7 @@ import type { Desk } from '../desk/desk.ts';
 import { clock } from '../show/action.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from './conversation.ts';
+import { runOf } from './run.ts';
 
 export type SchedulesOptions = {
   db: Database;
@@ -85,9 +86,7 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
       db.prepare('UPDATE schedule SET due = ?, task = ? WHERE number = ?').run(due, task.id, row.number);
       const where = { workspace: row.workspace, task: task.id, requester: row.user };
       const rest = script
-        ? desk
-            .ask({ kind: 'bash', args: { script, cwd: '.', env: {}, timeout: 600 }, ...where })
-            .then(() => '')
+        ? desk.ask({ ...runOf(script), ...where }).then(() => '')
         : conversation.hear(row.workspace, row.text, {
             task,
             line: '(The owner scheduled this; nobody may be there to answer at once.)',

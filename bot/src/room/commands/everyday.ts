@@ -1,4 +1,5 @@
 /** Commands that run something, say how things stand, and are seldom needed. */
+import { runOf } from '../../tasks/run.ts';
 import {
   ask,
   type Command,
@@ -12,8 +13,6 @@ import {
 } from './command.ts';
 import { pendingText, tasksText } from './tasking.ts';
 
-/** Seconds that a command of a person may run. */
-const longestRun = 600;
 const noneWaits = 'Nothing waits.';
 
 /** All workspaces, each with what waits in it. */
@@ -44,11 +43,7 @@ export const everyday: readonly Command[] = [
     name: 'run',
     summary: 'run a command in the sandbox, after your approval',
     everyday: true,
-    ways: [
-      way([rest('COMMAND')], (c, script) =>
-        ask(c, { kind: 'bash', args: { script, cwd: '.', env: {}, timeout: longestRun } }),
-      ),
-    ],
+    ways: [way([rest('COMMAND')], (c, script) => ask(c, runOf(script)))],
   },
   {
     name: 'status',
