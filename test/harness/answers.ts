@@ -98,12 +98,23 @@ export const sees = (phone: Phone, what: string, seconds?: number): Promise<stri
     seconds,
   );
 
-/** Says something and waits for the next message of somebody else that contains this. */
+/**
+ * Says something and waits for the next message of somebody else that contains this. An edit of what stood there before, as the
+ * pinned message gets at any time, is no answer.
+ */
 export async function hears(phone: Phone, text: string, what: string): Promise<string> {
   const before = new Set(phone.timeline().map((e) => e.id));
   await phone.say(text);
   const answer = await phone.until(`an answer to ${text} with ${JSON.stringify(what)}`, (p) =>
-    p.timeline().find((e) => !before.has(e.id) && e.sender !== p.user && bodyOf(e).includes(what)),
+    p
+      .timeline()
+      .find(
+        (e) =>
+          !before.has(e.id) &&
+          !before.has(editOf(e)?.of ?? '') &&
+          e.sender !== p.user &&
+          bodyOf(e).includes(what),
+      ),
   );
   return bodyOf(answer);
 }

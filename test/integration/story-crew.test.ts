@@ -93,7 +93,7 @@ test('two helpers ask the owner by cards that name them, and what comes of them 
       one.text,
       new RegExp(`^> Please make the gre… › ${name}\\n#\\d+ · the agent wants to run a command$`, 'm'),
     );
-  const listed = await hears(phone, '!tasks', '› ');
+  const listed = await hears(phone, '!tasks', '\n› ');
   assert.match(
     listed,
     /^👉 1 · Please make the greeting right: working.*\n› \d · (tests|fix): waits for you\n› \d · (tests|fix): waits for you$/m,
