@@ -1,7 +1,9 @@
 /** Runs test files through Node's own runner, with one last line of its counts. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createServer } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -19,12 +21,31 @@ const groups: readonly Group[] = [
   { folders: ['model', 'unit'], concurrency: 2 },
   { folders: ['element', 'integration', 'connection', 'adversary'], concurrency: 2, again: true },
 ];
+/** They hold to a time by the clock, which a file beside them would lengthen. */
+const alone = /\/(integration\/(egress-ends|ledger-live|setup-start)|element\/day)\.test\.ts$/;
+
+/** The ports that an instance takes first where they are free. */
+const usual = [443, 8443, 80, 8080, 8008, 8090];
+
 /**
- * They hold to a time by the clock, which a file beside them would lengthen, or stop an instance and start it again: meanwhile
- * one beside them would be given its port.
+ * Holds those, for as long as files run side by side: each instance then has ports that the kernel chose, and one that is stopped
+ * and started again finds its own as it left them. What is taken, or not ours to take, is left.
  */
-const alone =
-  /\/(integration\/(egress-ends|ledger-live|setup-[a-z]+|care-doctor|reach-[a-z]+)|connection\/[a-z-]+|element\/day)\.test\.ts$/;
+async function holdUsual(): Promise<() => void> {
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((some) => some ?? [])
+    .filter(({ family }) => family === 'IPv4')
+    .map(({ address }) => address);
+  const servers = addresses.flatMap((host) =>
+    usual.map((port) => ({ server: createServer(), where: { host, port } })),
+  );
+  const held = await Promise.allSettled(
+    servers.map(({ server, where }) => once(server.listen(where).unref(), 'listening').then(() => server)),
+  );
+  return () => {
+    for (const one of held) if (one.status === 'fulfilled') one.value.close();
+  };
+}
 /** What is built before the tests of a folder, with no limit of time. */
 const builds: Record<string, string> = { element: 'test/element/build.ts' };
 
@@ -116,7 +137,8 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
         [files.filter(isAlone), 1],
       ] as const) {
         if (some.length === 0) continue;
-        const ran = await runFiles(some, at);
+        const release = at > 1 ? await holdUsual() : () => {};
+        const ran = await runFiles(some, at).finally(release);
         if (again && at > 1 && named.length === 0) atFirst.push(...(await runAgain(ran)));
         for (const counts of ran.counts.values())
           for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
