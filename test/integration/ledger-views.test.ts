@@ -93,6 +93,40 @@ test('every identity reads the views as they stand now, and none writes them', a
       (await records('approvers')).map(({ user, device, role, seq }) => ({ user, device, role, seq })),
       [{ user: '@owner:home', device: 'PHONE', role: 'owner', seq: 1 }],
     );
+    // PocketBase's own collections are there as well, but for the one where anybody who signed in could write.
+    assert.equal((await fetch(`${ledger.url}/api/collections/users/records`, { headers })).status, 404);
+    const own = [
+      'bot',
+      'executor',
+      'operator',
+      'auditor',
+      '_superusers',
+      '_externalAuths',
+      '_mfas',
+      '_otps',
+      '_authOrigins',
+    ];
+    for (const of of own) {
+      const mail = {
+        email: `${name}.new@ledger.invalid`,
+        password: 'long enough',
+        passwordConfirm: 'long enough',
+      };
+      const body = JSON.stringify({
+        ...mail,
+        collectionRef: 'x',
+        recordRef: 'x',
+        method: 'x',
+        provider: 'x',
+        providerId: 'x',
+      });
+      const answer = await fetch(`${ledger.url}/api/collections/${of}/records`, {
+        method: 'POST',
+        headers,
+        body,
+      });
+      assert.equal(answer.status, 403, `${name} in ${of}`);
+    }
     for (const view of ['actions', 'approvers']) {
       const body = JSON.stringify({ state: 'approved', role: 'owner' });
       const of = `${ledger.url}/api/collections/${view}/records`;

@@ -202,7 +202,10 @@ test('attack-24 each of all Unicode’s characters that cannot be seen or passes
     const unseen = /[\p{C}\p{Z}\p{DI}]/u.test(c);
     const turned =
       /[\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}\p{sc=Thaa}\p{sc=Nkoo}\p{sc=Adlm}\u060C\u061B\u061F\u0640]/u.test(c);
-    const passes = ascii.test(unhomoglyph(c)) || ascii.test(c.normalize('NFKC')) || /\p{Pd}/u.test(c);
+    const passes =
+      ascii.test(unhomoglyph(c)) ||
+      ascii.test(c.normalize('NFKC')) ||
+      /[\p{Pd}\p{Pi}\p{Pf}\p{Ps}\p{Pe}]/u.test(c);
     const foreign =
       /(?![\p{sc=Latn}\p{sc=Hani}\p{sc=Hira}\p{sc=Kana}\p{sc=Bopo}\p{sc=Hang}\p{sc=Zyyy}])[\p{L}\p{M}]/u.test(
         c,
@@ -234,6 +237,11 @@ test('attack-24 look-alikes, mixed scripts and marks are shown by their codes, w
     ['ｒｍ 𝐫𝐦', '\\u{FF52}\\u{FF4D} \\u{1D42B}\\u{1D426}'],
     ['rm ‐rf ∕ ⁄ ∖', 'rm \\u{2010}rf \\u{2215} \\u{2044} \\u{2216}'],
     ['rsync ——dry-run a b', 'rsync \\u{2014*2}dry-run a b'],
+    ['cat <<«EOF', 'cat <<\\u{AB}EOF'],
+    ['echo ❛a❜ ❟b❠', 'echo \\u{275B}a\\u{275C} \\u{275F}b\\u{2760}'],
+    ['a │ b ┃ c ⏐ d ∣ e ▏f', 'a \\u{2502} b \\u{2503} c \\u{23D0} d \\u{2223} e \\u{258F}f'],
+    ['〈a〉 ⟨b⟩ ❮c❯ „d‟', '\\u{3008}a\\u{3009} \\u{27E8}b\\u{27E9} \\u{276E}c\\u{276F} \\u{201E}d\\u{201F}'],
+    ['「a」 『b', '\\u{300C}a\\u{300D} \\u{300E}b'],
     ['rm ─rf 一rf', 'rm \\u{2500}rf \\u{4E00}rf'],
     ['echo ‘$(rm x)’', 'echo \\u{2018}$(rm x)\\u{2019}'],
     ['true；rm', 'true\\u{FF1B}rm'],

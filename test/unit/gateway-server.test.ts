@@ -23,19 +23,19 @@ const asked: Asked[] = [];
 let served: Server[] = [];
 const db = openDatabase(':memory:');
 const token = tokensFrom(db);
+const options = {
+  port: 0,
+  host: '127.0.0.1',
+  url: 'http://127.0.0.1',
+  network: true,
+  token,
+  bound: () => ({}),
+  servers: (workspace: string) => served.filter((one) => one.workspace === workspace),
+  log: pino({ level: 'silent' }),
+};
 
 before(async () => {
-  const log = pino({ level: 'silent' });
-  gateway = createGateway({
-    port: 0,
-    host: '127.0.0.1',
-    url: 'http://127.0.0.1',
-    network: true,
-    token,
-    bound: () => ({}),
-    servers: (workspace) => served.filter((one) => one.workspace === workspace),
-    log,
-  });
+  gateway = createGateway(options);
   port = await gateway.run({
     ...alone,
     wait: 5,
@@ -57,20 +57,20 @@ const initialize = JSON.stringify({
   method: 'initialize',
   params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 't', version: '1' } },
 });
-function post(path: string, headers: http.OutgoingHttpHeaders, body = initialize) {
+function post(path: string, headers: http.OutgoingHttpHeaders, body = initialize, at = port) {
   return new Promise<{ status: number; session: string }>((resolve, reject) => {
     const accept = 'application/json, text/event-stream';
     const req = http.request(
       {
         host: '127.0.0.1',
-        port,
+        port: at,
         method: 'POST',
         path,
         headers: { accept, 'content-type': 'application/json', ...headers },
       },
       (res) => {
-        res.resume();
-        resolve({ status: res.statusCode ?? 0, session: String(res.headers['mcp-session-id'] ?? '') });
+        const answer = { status: res.statusCode ?? 0, session: String(res.headers['mcp-session-id'] ?? '') };
+        res.resume().on('end', () => resolve(answer));
       },
     );
     req.on('error', reject);
@@ -88,18 +88,64 @@ test('a token is its task’s alone, and the same after a restart; that of anoth
   assert.equal((await post('/mcp/one', lost)).status, 404, 'which a client mends by a new session');
 });
 
-test('where no lease of the network can be opened there is no tool that asks for one', async (t) => {
-  const log = pino({ level: 'silent' });
-  const other = createGateway({
-    port: 0,
-    host: '127.0.0.1',
-    url: 'http://127.0.0.1',
-    network: false,
-    token,
-    bound: () => ({}),
-    servers: () => [],
-    log,
+test('a task has eight sessions: one more ends the oldest, whose client begins a new one; another task’s stay', async () => {
+  const begin = async (hands: Hands) => (await post(`/mcp/${hands.task}`, bearer(hands))).session;
+  const list = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' });
+  const lists = async (hands: Hands, session: string) =>
+    (await post(`/mcp/${hands.task}`, { ...bearer(hands), 'mcp-session-id': session }, list)).status;
+  const other = await begin(two);
+  const oldest = await begin(one);
+  const sessions = await Promise.all(Array.from({ length: 7 }, () => begin(one)));
+  assert.equal(await lists(one, oldest), 200);
+  sessions.push(await begin(one));
+  assert.equal(await lists(one, oldest), 404);
+  for (const session of sessions) assert.equal(await lists(one, session), 200);
+  assert.equal(await lists(two, other), 200);
+});
+
+test('a task has 64 calls open: one more is refused until one of them is over; another task’s are taken', async (t) => {
+  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  const busy = createGateway(options);
+  t.after(busy.stop);
+  const outcome = over.then(() => ({ state: 'succeeded', exit: 0, output: '', truncated: false }) as const);
+  let asked = 0;
+  const at = await busy.run({
+    ...alone,
+    wait: 60,
+    settled: () => {},
+    question: async () => {
+      asked++;
+      await over;
+      return 'answered';
+    },
+    ask: async () => ({ action: 'a1', outcome }),
   });
+  const [full, free] = [
+    busy.open({ task: 'one', workspace: 'w' }),
+    busy.open({ task: 'two', workspace: 'w' }),
+  ];
+  const session = async (hands: Hands) =>
+    (await post(`/mcp/${hands.task}`, bearer(hands), initialize, at)).session;
+  const [there, elsewhere] = [await session(full), await session(free)];
+  let number = 1;
+  const ask = (hands: Hands, id: string) => {
+    const question = { question: 'Which?', options: ['a', 'b'] };
+    const params = { name: 'ask', arguments: question };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: ++number, method: 'tools/call', params });
+    return post(`/mcp/${hands.task}`, { ...bearer(hands), 'mcp-session-id': id }, body, at);
+  };
+  const all = Array.from({ length: 64 }, () => ask(full, there));
+  await until('all are open', () => asked === 64);
+  assert.equal((await ask(full, there)).status, 429);
+  const beside = ask(free, elsewhere);
+  await until('another task’s is taken', () => asked === 65);
+  end();
+  for (const { status } of await Promise.all([...all, beside])) assert.equal(status, 200);
+  assert.equal((await ask(full, there)).status, 200);
+});
+
+test('where no lease of the network can be opened there is no tool that asks for one', async (t) => {
+  const other = createGateway({ ...options, network: false });
   t.after(other.stop);
   await other.run({ ...alone, wait: 5, settled: () => {}, ask: () => assert.fail() });
   const hands = other.open({ task: 'one', workspace: 'first' });

@@ -133,3 +133,19 @@ test('an event nested too deep to be written down is dropped, the others of its 
   assert.deepEqual([s.journal.token(), s.journal.next()?.wire.event_id], ['good', '$good']);
   assert.deepEqual(s.failed, []);
 });
+
+test('an event that is larger than Matrix allows, or has a longer name, is dropped; the largest is taken', async () => {
+  const name = (bytes: number) => `$${'ä'.repeat((bytes - 1) / 2)}`;
+  const large = (bytes: number) => ({ x: 'y'.repeat(bytes - '{"x":""}'.length) });
+  const events = [
+    event('$large', large(65_537)),
+    event(name(257)),
+    { ...event('$type'), type: 't'.repeat(256) },
+    { ...event('$state'), state_key: 's'.repeat(256) },
+    event(name(255), large(65_536)),
+  ];
+  const s = scene({ ...honest, rooms: { join: { '!r:x': { timeline: { events } } } } });
+  await s.sync.catchUp();
+  assert.equal(s.journal.next()?.wire.event_id, name(255));
+  assert.deepEqual(s.failed, []);
+});

@@ -59,12 +59,15 @@ type Opened = {
   sessions: Map<string, StreamableHTTPServerTransport>;
   /** What speaks in these sessions. */
   speakers: Set<Server>;
+  /** How many requests wait for their answer. */
+  open: number;
 };
 
 /** What a call knows about the connection that it came on. */
 type Line = { gone: AbortSignal; sent: Promise<boolean> };
 
-const largestBody = 1024 * 1024;
+/** What one task's brain may have open, and send at once, in bytes: the largest file that it may write goes into that, escaped. */
+const most = { open: 64, sessions: 8, body: 1 << 20 };
 const hash = (text: string) => createHash('sha256').update(text).digest();
 
 /** Addresses can be opened at once; calls are taken from `run` on. */
@@ -85,7 +88,7 @@ export function createGateway(o: GatewayOptions): Gateway {
       if (there) throw new Error(`task ${task} belongs to another workspace; nothing was opened`);
       const url = new URL(`/mcp/${encodeURIComponent(task)}`, base).href;
       const hands = { task, url, token: o.token(task) };
-      tasks.set(task, { hands, workspace, sessions: new Map(), speakers: new Set() });
+      tasks.set(task, { hands, workspace, sessions: new Map(), speakers: new Set(), open: 0 });
       return hands;
     },
     onEntry(entry) {
@@ -142,6 +145,9 @@ function serving(
     const id = req.headers['mcp-session-id'];
     const session = typeof id === 'string' ? opened.sessions.get(id) : undefined;
     if (id !== undefined && !session) return refuse(res, 404, 'no such session');
+    if (opened.open >= most.open) return refuse(res, 429, `${most.open} calls of this task are open already`);
+    opened.open++;
+    res.once('close', () => opened.open--);
     const transport = session ?? (await connect(opened));
     const gone = new AbortController();
     const sent = new Promise<boolean>((resolve) => {
@@ -158,9 +164,16 @@ function serving(
 
   async function connect(opened: Opened): Promise<StreamableHTTPServerTransport> {
     const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
-      maxRequestBodySize: largestBody,
+      maxRequestBodySize: most.body,
       sessionIdGenerator: () => randomBytes(16).toString('hex'),
-      onsessioninitialized: (id) => void opened.sessions.set(id, transport),
+      onsessioninitialized: async (id) => {
+        opened.sessions.set(id, transport);
+        // A brain that was killed says no goodbye. Whoever still needs an old session begins a new one.
+        const [[oldest, old] = []] = opened.sessions;
+        if (opened.sessions.size <= most.sessions || !oldest) return;
+        opened.sessions.delete(oldest);
+        await old?.close();
+      },
       onsessionclosed: (id) => void opened.sessions.delete(id),
     });
     const speaker = toolServer(opened, call, { ...o, network, bound, servers });

@@ -12,7 +12,7 @@ export type RequestOptions = {
   timeout?: number;
   /** Milliseconds to go on trying while the server is down; for ever if absent. */
   patience?: number;
-  /** Bytes of an answer, at most: where there are more, no more are read, and MatrixError M_TOO_LARGE is thrown. */
+  /** Bytes of an answer, at most (32 MiB if absent): where there are more, no more are read, and MatrixError M_TOO_LARGE is thrown. */
   most?: number;
 };
 export type Answer = { status: number; headers: Headers; bytes: Buffer };
@@ -23,6 +23,7 @@ export type HttpOptions = {
   onState(state: 'up' | 'down', why?: string): void;
 };
 
+const mostBytes = 32 << 20;
 const backOff = { first: 200, most: 10_000 };
 /** A server that answers 500 to the same request again and again won't take it later either. */
 const triesOf500 = 5;
@@ -67,7 +68,7 @@ const words = (error: unknown): string => {
 };
 
 /** The server's bytes: what it says of their number is not believed. */
-async function bytesOf(response: Response, most = Number.POSITIVE_INFINITY): Promise<Buffer> {
+async function bytesOf(response: Response, most = mostBytes): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of response.body ?? []) {

@@ -5,12 +5,17 @@ import { isObject, type WireEvent } from '../types.ts';
 export const isShallow = (v: unknown, left = 500): boolean =>
   typeof v !== 'object' || v === null || (left > 0 && Object.values(v).every((e) => isShallow(e, left - 1)));
 
+/** The sizes that Matrix allows (client-server API, "Size limits"), in bytes: no server takes a larger event, so none has sent it. */
+const most = { event: 65_536, name: 255 };
+const isName = (v: unknown): boolean => typeof v === 'string' && Buffer.byteLength(v) <= most.name;
+
 /** What is no event is dropped. */
 export const wellFormed = (v: unknown): v is WireEvent =>
   isObject(v) &&
-  typeof v['event_id'] === 'string' &&
-  typeof v['type'] === 'string' &&
-  typeof v['sender'] === 'string' &&
-  (v['state_key'] === undefined || typeof v['state_key'] === 'string') &&
+  isName(v['event_id']) &&
+  isName(v['type']) &&
+  isName(v['sender']) &&
+  (v['state_key'] === undefined || isName(v['state_key'])) &&
   isObject(v['content']) &&
-  isShallow(v);
+  isShallow(v) &&
+  Buffer.byteLength(JSON.stringify(v['content'])) <= most.event;

@@ -5,8 +5,8 @@
  * 1. A backslash that would begin such a code is one itself.
  * 2. What cannot be seen (visible.ts), marks that sit on any letter, all that runs from right to left, phonetic letters,
  *    and scripts outside the list below.
- * 3. Punctuation and symbols that are drawn like ASCII, or like a dash. Only ，：！？ after a Chinese, Japanese or Korean
- *    letter stay.
+ * 3. Punctuation and symbols that are drawn like ASCII, or like a dash, a quotation mark, a bracket or a vertical bar: what a
+ *    shell would read as its own. Only ，：！？ after a Chinese, Japanese or Korean letter stay, and 「」『』《》【】 beside one.
  * 4. In words: every letter that is not ASCII, where scripts are mixed or the word is not in its composed form (NFC);
  *    else the letters that are drawn like ASCII, unless the word has another letter of its own script.
  * 5. Floods: more than three blank lines, or forty blanks, in a row.
@@ -37,8 +37,9 @@ const odd = new RegExp(
   `(?![ \\n\\t])([${unseen}${rightToLeft}\\p{Me}]|[^${known}]|(?=\\p{M})\\p{sc=Common})\\1*`,
   'gu',
 );
+const letters = classOf(eastern, 'sc');
 const symbols = new RegExp(
-  `(?<=[${classOf(eastern, 'sc')}])[，：！？]|([^\\p{ASCII}\\p{L}\\p{M}\\p{N}])\\1*`,
+  `(?<=[${letters}])[，：！？」』》】]|[「『《【](?=[${letters}])|([^\\p{ASCII}\\p{L}\\p{M}\\p{N}])\\1*`,
   'gu',
 );
 const words = /[\p{L}\p{M}\p{N}]+/gu;
@@ -48,11 +49,14 @@ const sameInARow = /([\s\S])\1*/g;
 const ascii = /^\p{ASCII}*$/u;
 const shapes = new Map(Object.entries(table));
 const [dash, percent] = [shapes.get('—'), shapes.get('%')];
-/** Drawn like ASCII, or a dash, which passes for a hyphen or two. */
+/** Quotation marks, brackets, their ornaments, and bars, by which a shell tells where a word or a command ends. */
+const shells = /[\p{Pi}\p{Pf}\p{Ps}\p{Pe}‖∣∥⎜⎟⎢⎥⎪⎸⎹⏐│┃┆┇┊┋╎╏║▏▕❘-❚❛-❠〝-〟⦀⦙⸠⸡⫼⫿🙶-🙸]/u;
+/** Drawn like ASCII, like what a shell reads, or a dash, which passes for a hyphen or two. */
 function passes(c: string): boolean {
   const plain = c.normalize('NFKC');
   const shape = shapes.get(c) ?? shapes.get(plain) ?? plain;
   if (ascii.test(c)) return false;
+  if (shells.test(c)) return true;
   return ascii.test(plain) || ascii.test(shape) || /\p{Pd}/u.test(c) || shape === dash || shape === percent;
 }
 
