@@ -27,15 +27,16 @@ export type Stage = {
 export const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded'];
 export const refused = ['requested', 'posted', 'denied'];
 
-/** @param scripts of the model, for what is said with their phrases */
+/** @param scripts of the model, for what is said with their phrases @param agents files of helpers, by their names */
 export async function openStage({
   scripts = {},
-  overrides = {},
+  ...more
 }: {
   scripts?: Scripts;
   overrides?: Partial<Settings>;
+  agents?: Readonly<Record<string, string>>;
 } = {}): Promise<Stage> {
-  const instance = await startInstance({ model: 'scripted', scripts, overrides });
+  const instance = await startInstance({ model: 'scripted', scripts, ...more });
   const { user, password } = instance.owner;
   const phone = await openPhone(path, { homeserver: instance.address, user, password });
   await phone.join(instance.room);
