@@ -1,5 +1,5 @@
 /** Tool servers: looked at once, and, once pinned, called. Each task has its own of each, from its first call on until it ends. */
-import { Client, type StandardSchemaV1 } from '@modelcontextprotocol/client';
+import type { Client, StandardSchemaV1 } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { itemHash, client as ours, toolsFault } from '../../ledger/rules/servers.cjs';
@@ -98,7 +98,8 @@ export function makeToolServers(docker: Docker, place: Place) {
     signal: AbortSignal,
     onEnd = () => {},
   ): Promise<Client> {
-    const client = new Client(ours, { capabilities: {} });
+    const mcp = await import('@modelcontextprotocol/client'); // some 20 MiB, which nobody needs where there is no server
+    const client = new mcp.Client(ours, { capabilities: {} });
     client.onclose = onEnd;
     try {
       const transport = contained(docker, serverOptions(place, image, command));
