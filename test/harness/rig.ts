@@ -118,7 +118,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     );
     const executor = service(
       [join(checkout, 'sandbox/src/main.ts'), executorFile],
-      { READY_FILE: join(dir, 'executor.ready') },
+      { EXECUTOR_STATE: join(dir, 'executor') },
       'ready',
     );
     undo.push(
