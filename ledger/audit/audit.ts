@@ -52,7 +52,8 @@ async function bytesMisfit(ledger: Ledger, entry: Entry, body: Stated): Promise<
 /** Why this is not the chain of which somebody saw an entry, or ''. @param hashes of its entries */
 function pinMisfit(who: string, { seq, hash }: Head, hashes: readonly string[]): string {
   if (seq === 0 || hashes[seq - 1] === hash) return '';
-  if (seq <= hashes.length) return `it is another one than the ${who} saw there, so the chain was written anew`;
+  if (seq <= hashes.length)
+    return `it is another one than the ${who} saw there, so the chain was written anew`;
   return `the ${who} saw it, but the chain ends at ${hashes.length}: the last ${seq - hashes.length} are missing`;
 }
 
@@ -109,7 +110,7 @@ export async function auditLedger(
     const why = report.ok && pinMisfit(who, pin, hashes);
     if (why) {
       report.ok = false;
-      report.off = { seq: pin.seq, id: '', kind: 'seen', why };
+      report.off = { seq: pin.seq, id: '', kind: '', why };
     }
   }
   return report;

@@ -41,10 +41,11 @@ export type TestLedger = {
   inside(...command: string[]): Promise<{ stdout: string; stderr: string }>;
   /** Copies a file of the stopped or running container out, or in. Paths as `docker cp` takes them, `:` for inside. */
   copy(from: string, to: string): Promise<void>;
-  /** Starts it again with these entries after its own, put into its file past its hook. */
-  put(entries: Iterable<Entry>): Promise<void>;
-  /** The same without all entries after that number. */
-  cut(after: number): Promise<void>;
+  /**
+   * Starts it again with these entries after its own, put into its file past its hook.
+   * @param after with them in place of all after that number
+   */
+  put(entries: Iterable<Entry>, after?: number): Promise<void>;
   /** Removes container and data. */
   stop(): Promise<void>;
 };
@@ -97,27 +98,6 @@ export async function startLedger(): Promise<TestLedger> {
     await run(docker, ['start', name]);
     await answers();
   };
-  /** Starts it again once its file was written to, past its hook and with its triggers out of the way. */
-  async function edit(work: (db: DatabaseSync) => void): Promise<void> {
-    await kill();
-    await run(docker, ['cp', `${name}:/data`, folder]);
-    const file = join(folder, 'data', 'data.db');
-    const db = new DatabaseSync(file);
-    const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").all();
-    db.exec('BEGIN');
-    for (const trigger of triggers) db.exec(`DROP TRIGGER ${trigger['name']}`);
-    work(db);
-    for (const trigger of triggers) db.exec(String(trigger['sql']));
-    db.exec('COMMIT');
-    db.close();
-    await run(docker, ['cp', file, `${name}:/data/data.db`]);
-    // What was in the log of the file before is in the file now.
-    const tidy = 'rm -f /data/data.db-wal /data/data.db-shm && chown 10001:10001 /data/data.db';
-    const volume = ['-v', `${name}:/data`, '--entrypoint', 'sh', image];
-    await run(docker, ['run', '--rm', '--user', '0', ...volume, '-c', tidy]);
-    await rm(join(folder, 'data'), { recursive: true });
-    await restart();
-  }
   return {
     url,
     container: name,
@@ -127,12 +107,28 @@ export async function startLedger(): Promise<TestLedger> {
       await kill();
     },
     restart,
-    put: (entries) =>
-      edit((db) => {
-        const insert = db.prepare(`INSERT INTO entries (${columns}) VALUES (${columns.map(() => '?')})`);
-        for (const entry of entries) insert.run(...columns.map((column) => entry[column]));
-      }),
-    cut: (after) => edit((db) => db.prepare('DELETE FROM entries WHERE seq > ?').run(after)),
+    async put(entries, after = Number.MAX_SAFE_INTEGER) {
+      await kill();
+      await run(docker, ['cp', `${name}:/data`, folder]);
+      const file = join(folder, 'data', 'data.db');
+      const db = new DatabaseSync(file);
+      const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").all();
+      const insert = db.prepare(`INSERT INTO entries (${columns}) VALUES (${columns.map(() => '?')})`);
+      db.exec('BEGIN');
+      for (const trigger of triggers) db.exec(`DROP TRIGGER ${trigger['name']}`);
+      db.prepare('DELETE FROM entries WHERE seq > ?').run(after);
+      for (const entry of entries) insert.run(...columns.map((column) => entry[column]));
+      for (const trigger of triggers) db.exec(String(trigger['sql']));
+      db.exec('COMMIT');
+      db.close();
+      await run(docker, ['cp', file, `${name}:/data/data.db`]);
+      // What was in the log of the file before is in the file now.
+      const tidy = 'rm -f /data/data.db-wal /data/data.db-shm && chown 10001:10001 /data/data.db';
+      const volume = ['-v', `${name}:/data`, '--entrypoint', 'sh', image];
+      await run(docker, ['run', '--rm', '--user', '0', ...volume, '-c', tidy]);
+      await rm(join(folder, 'data'), { recursive: true });
+      await restart();
+    },
     inside: (...command) => run(docker, ['exec', name, ...command]),
     async copy(from, to) {
       const path = (p: string) => (p.startsWith(':') ? `${name}${p}` : p);

@@ -38,6 +38,8 @@ export type Rig = {
   audit: Ledger;
   bot: Service;
   executor: Service;
+  /** Where each keeps what it saw of the ledger. */
+  pins: { bot: string; executor: string };
   botUser: string;
   owner: Account;
   phone: Phone;
@@ -156,6 +158,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       audit,
       bot,
       executor,
+      pins: { bot: join(state, 'ledger.pin'), executor: join(dir, 'executor', 'ledger.pin') },
       botUser: botAccount.user,
       owner,
       phone,

@@ -72,12 +72,6 @@ async function startRefused(): Promise<{ opening: ReturnType<typeof openBot>; is
   return { opening, isOpen: () => isOpen };
 }
 const refused = () => until('the bot says it', () => said.includes('ledger turned back'));
-/** With these entries in place of all after the first of them. */
-async function become(all: readonly Entry[], after: number): Promise<void> {
-  await ledger.cut(after);
-  if (all.length > after) await ledger.put(all.slice(after));
-}
-
 before(async () => {
   ledger = await startLedger();
   [raw, audit] = [await ledger.connect('bot'), await ledger.connect('auditor')];
@@ -118,7 +112,10 @@ test('the twin: killed and started again, ledger, bot and executor go on, and no
   const second = someAction();
   await approve(second, 'PHONE', bot.whole);
   await ended(second);
-  assert.equal(executor.log.some(({ msg }) => msg === 'ledger turned back'), false);
+  assert.equal(
+    executor.log.some(({ msg }) => msg === 'ledger turned back'),
+    false,
+  );
   assert.deepEqual(await auditLedger(audit, pins()).then(({ ok, off }) => ({ ok, off })), {
     ...{ ok: true, off: undefined },
   });
@@ -134,7 +131,7 @@ test('attack-41 a whole run and a revocation cut off while all is stopped: neith
   await stopAll();
   const [end, seven] = [all.length, all.length - 7];
   assert.equal(all[seven]?.kind, 'requested');
-  await ledger.cut(seven);
+  await ledger.put([], seven);
   assert.equal((await auditLedger(audit)).ok, true, 'by itself it is whole');
   const off = (await auditLedger(audit, pins())).off;
   assert.deepEqual([off?.seq, off?.why.includes('the last 7 are missing')], [end, true]);
@@ -147,7 +144,7 @@ test('attack-41 a whole run and a revocation cut off while all is stopped: neith
   assert.equal(pins().executor.seq, end);
 
   // With what is theirs put back they go on by themselves, and know the phone for lost.
-  await become(all, seven);
+  await ledger.put(all.slice(seven), seven);
   bot = await opening;
   await executor.said('ready');
   await assert.rejects(approve(someAction(), 'LOST', bot.whole), { code: 'not_enrolled' });
@@ -160,7 +157,7 @@ test('attack-41 cut off while all runs: noticed, nothing is written or run by it
   const all = await kept();
   said.length = 0;
   const born = executor.log.length;
-  await ledger.cut(all.length - 7);
+  await ledger.put([], all.length - 7);
   await Promise.all([
     refused(),
     until('the executor says it', () => executor.log.slice(born).some((l) => l.msg === 'ledger turned back')),
@@ -171,7 +168,7 @@ test('attack-41 cut off while all runs: noticed, nothing is written or run by it
   const forged = someAction();
   await approve(forged, 'PHONE');
   assert.equal((await audit.since(0)).length, before + 3);
-  await become(all, all.length - 7);
+  await ledger.put(all.slice(-7), all.length - 7);
   await until('the bot has it', () => bot.chain.state() === 'up');
   const genuine = someAction();
   await approve(genuine, 'PHONE', bot.whole);
@@ -190,9 +187,12 @@ test('attack-41 one entry told otherwise and all after it chained anew: whole by
     other.push({ ...anew, hash: sha256(hashed(anew)) });
   }
   assert.ok('size' in verifyChain(other));
-  await become(other, at);
+  await ledger.put(other.slice(at), at);
   assert.equal((await auditLedger(audit)).ok, true, 'by itself it is whole');
-  assert.match((await auditLedger(audit, pins())).off?.why ?? '', /another one than the (bot|executor) saw there/);
+  assert.match(
+    (await auditLedger(audit, pins())).off?.why ?? '',
+    /another one than the (bot|executor) saw there/,
+  );
   const forged = someAction();
   await approve(forged, 'LOST');
   const { isOpen } = await startRefused();

@@ -453,7 +453,9 @@ test('the service says what is wrong and exits with 1', async () => {
   for (const [name, text, env, message] of faults) {
     const file = join(folder, name);
     if (text) await writeFile(file, text);
-    const child = spawn(process.execPath, [main, file], { env: { ...process.env, TMPDIR: folder, EXECUTOR_STATE: folder, ...env } });
+    const child = spawn(process.execPath, [main, file], {
+      env: { ...process.env, TMPDIR: folder, EXECUTOR_STATE: folder, ...env },
+    });
     let said = '';
     child.stdout.on('data', (d) => {
       said += d;
