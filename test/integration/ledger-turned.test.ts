@@ -67,8 +67,8 @@ async function startRefused(): Promise<{ opening: ReturnType<typeof openBot>; is
   void opening.then(() => {
     isOpen = true;
   });
-  const starting = executor.start();
-  await Promise.all([refused(), Promise.race([starting, executor.said('ledger turned back')])]);
+  executor.start().catch(() => {}); // it is not ready before the ledger is right
+  await Promise.all([refused(), executor.said('ledger turned back')]);
   return { opening, isOpen: () => isOpen };
 }
 const refused = () => until('the bot says it', () => said.includes('ledger turned back'));
@@ -99,7 +99,7 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('the twin: killed and started again, ledger, bot and executor go on, and nothing is refused', async () => {
+test('the twin of attack 41: killed and started again, ledger, bot and executor go on, and nothing is refused', async () => {
   const first = someAction();
   await approve(first, 'PHONE', bot.whole);
   assert.equal(pinIn(files.bot).seq, 5, 'an answer is kept when its append returns');

@@ -163,7 +163,7 @@ test('attack-41 a claim that another ledger answers counts for nothing and is no
   assert.deepEqual([seen(file), Math.max(...s.seen)], [6, 6]);
 });
 
-test('the twin: a claim and each answer are on the disk when their append returns, all else soon', async (t) => {
+test('attack-41 the twin: a claim and each answer are on the disk when their append returns, all else soon', async (t) => {
   const file = fileOf(t);
   const { ledger, following } = scene(t, file, []);
   await following.ready;
