@@ -56,8 +56,8 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
     onState?.(next, why);
   };
 
-  /** What waits for that number hears whether it is the one. @param hash of what stands there, undefined for nothing */
-  const settle = (seq: number, hash?: string) => {
+  /** What waits for that number hears whether it is the one. @param hash of what stands there */
+  const settle = (seq: number, hash: string | undefined) => {
     const one = waiting.get(seq);
     waiting.delete(seq);
     if (one?.hash === hash) one?.resolve();
@@ -96,17 +96,12 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
       }
       if (!stale && !next && early.size === 0) return;
       stale = false;
-      const guessed = [...early.keys(), ...waiting.keys()];
       const page = await after(head);
       for (const entry of page) if (!signal.aborted) await deliver(entry);
       for (const seq of early.keys()) if (seq <= head.seq) early.delete(seq);
       if (page.length > 0) stale = true;
       else if (head.seq < known.seq) throw new TurnedBack(known.seq);
-      else
-        for (const seq of guessed) {
-          early.delete(seq); // an event, or an append's answer, of something that the ledger does not have
-          settle(seq);
-        }
+      else early.clear(); // an event of something that the ledger does not have
     }
   };
 
@@ -177,13 +172,9 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
       const { seq, hash } = entry;
       const one = { ...Promise.withResolvers<void>(), hash };
       waiting.set(seq, one);
-      if (seq > head.seq) {
-        early.set(seq, entry);
-        wake();
-      } else {
-        settle(seq, recent.get(seq));
-        if (recent.get(seq) !== hash) lookAgain();
-      }
+      if (seq > head.seq) early.set(seq, entry);
+      else settle(seq, recent.get(seq));
+      lookAgain();
       return one.promise;
     },
     stands() {

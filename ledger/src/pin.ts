@@ -22,17 +22,15 @@ const decisive = ['approved', 'endorsed', 'denied', 'claimed'];
 const within = 1000;
 
 function read(file: string, fd: number): Head {
-  const text = readFileSync(fd, 'utf8');
-  if (text === '') return { seq: 0, hash: '' };
   try {
-    const { seq, hash } = JSON.parse(text) as Head;
+    const { seq, hash } = JSON.parse(readFileSync(fd, 'utf8') || '{"seq":0,"hash":""}') as Head;
     if (Number.isSafeInteger(seq) && typeof hash === 'string') return { seq, hash };
   } catch {
-    // Said below.
+    // What is no JSON says as little.
   }
   throw new Error(
-    `${file} does not say what was last seen of the ledger, so nothing is read from it, decided or run. Restore a backup; or, ` +
-      'where the ledger is known to be the right one, ./pocketcoder repin at the console.',
+    `${file} does not say what was seen of the ledger, so nothing is read from it, decided or run. Restore a backup; or, where ` +
+      'the ledger is known to be the right one, ./pocketcoder stop, then repin, at the console.',
   );
 }
 

@@ -80,7 +80,10 @@ test('a number that comes again is the new card’s, of a ledger that was taken 
   cards.add(cardOf('!r:x' as RoomId, 1, { event: '$old' }));
   const card = { ...cardOf('!r:x' as RoomId, 2, { event: '$new' }), number: 1 };
   cards.add(card);
-  assert.deepEqual([cards.byNumber(1), cards.byEvent('$new'), cards.byEvent('$old')], [card, card, undefined]);
+  assert.deepEqual(
+    [cards.byNumber(1), cards.byEvent('$new'), cards.byEvent('$old')],
+    [card, card, undefined],
+  );
 });
 
 test('a secret is never issued twice: a card that would is not kept at all', () => {
