@@ -1,5 +1,6 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
 
+import { repin } from './backup/repin.ts';
 import { restore } from './backup/restore.ts';
 import { backup } from './backup/save.ts';
 import { doctor } from './care/doctor.ts';
@@ -151,6 +152,10 @@ export const commands: Readonly<Record<string, Command>> = {
     fits: oneWord,
     summary: 'brings a backup back, into a state directory that is empty',
     run: (report, [file = '']) => restore(report, file),
+  },
+  repin: {
+    summary: 'after the ledger alone was put back on purpose: bot and executor take it as it is, frozen',
+    run: (report) => repin(started(), report),
   },
   upgrade: {
     takes: 'FILE',

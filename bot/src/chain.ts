@@ -1,5 +1,7 @@
 /** The ledger as the bot has it: nothing is recorded that would leak, and its chain is read to the end before anything else. */
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
+import type { LedgerState } from '@pocketcoder/ledger/src/follow.ts';
+import { openPin, pinned } from '@pocketcoder/ledger/src/pin.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import type { Logger } from 'pino';
 import { type NarrowLedger, narrow } from './approval/narrow.ts';
@@ -7,6 +9,8 @@ import { type NarrowLedger, narrow } from './approval/narrow.ts';
 export type ChainOptions = {
   url: string;
   password: string;
+  /** The file that keeps what was seen of it. */
+  pin: string;
   /** Why a text must not be recorded, or ''. */
   leak(text: string): string;
   /** Takes every entry of the chain, in order. */
@@ -15,7 +19,9 @@ export type ChainOptions = {
 };
 export type Chain = {
   ledger: NarrowLedger;
-  state(): 'up' | 'down';
+  state(): LedgerState;
+  /** What a person is told where it was turned back, or ''. */
+  why(): string;
   /** The last entry that was read. */
   head(): Entry | undefined;
   /** From now on calls back with each new entry, once it was read. Once. */
@@ -23,21 +29,26 @@ export type Chain = {
   stop(): Promise<void>;
 };
 
+const levels = { up: 'info', down: 'warn', 'turned back': 'error' } as const;
+
 /**
- * Waits as long as the ledger is down. Resolves when all was read that it has by then.
+ * Waits as long as the ledger is down, or was turned back. Resolves when all was read that it has by then.
  * @returns besides, the whole ledger, for what decides alone
  */
 export async function openChain({
   url,
   password,
+  pin,
   leak,
   read,
   log,
 }: ChainOptions): Promise<{ chain: Chain; whole: Ledger }> {
-  const reached = await reachLedger({ url, password, identity: 'bot' }, () =>
+  const found = await reachLedger({ url, password, identity: 'bot' }, () =>
     log.warn({ url }, 'ledger does not answer; trying again'),
   );
-  let state: 'up' | 'down' = 'down';
+  const reached = pinned(found, openPin(pin));
+  let state: LedgerState = 'down';
+  let turned = '';
   let head: Entry | undefined;
   let handle = (_: Entry): void => {};
   const following = reached.follow({
@@ -47,8 +58,9 @@ export async function openChain({
       handle(entry);
     },
     onState(now, why) {
-      log[now === 'up' ? 'info' : 'warn']({ why }, `ledger ${now}`);
+      log[levels[now]]({ why }, `ledger ${now}`);
       state = now;
+      turned = now === 'turned back' ? (why ?? now) : '';
     },
   });
   await following.ready;
@@ -63,6 +75,7 @@ export async function openChain({
   const chain: Chain = {
     ledger: narrow(whole),
     state: () => state,
+    why: () => turned,
     head: () => head,
     run(onEntry) {
       handle = onEntry;

@@ -48,18 +48,20 @@ export function createHealth({
   let heard = Date.now();
 
   function states(): ReturnType<Health['states']> {
-    const ledger = chain.state();
+    const chained = chain.state();
+    const ledger = chained === 'turned back' ? 'unknown' : chained; // nobody knows where it is
     const brain = brainIsUp();
     return {
       homeserver: matrix.state(),
       ledger,
+      history: chained === 'turned back' ? 'down' : chained === 'up' ? 'up' : 'unknown',
       executor: ledger === 'up' ? upIf(Date.now() - heard < silence) : 'unknown',
       brain: brain === undefined ? 'unknown' : upIf(brain),
       disk: upIf(!shortOfSpace(stateDir)),
     };
   }
   function partsLine(mark: string, state: State): string[] {
-    const { disk: _, ...others } = states(); // it has words of its own
+    const { disk: _, history: __, ...others } = states(); // they have words of their own
     const parts = Object.entries(others).flatMap(([part, now]) => (now === state ? [part] : []));
     return parts.length > 0 ? [`${mark} ${state}: ${parts.join(', ')}`] : [];
   }
@@ -75,7 +77,7 @@ export function createHealth({
       ...(brainIsUp() === undefined ? ['No model is configured: only !run and files work.'] : []),
       `🧰 the sandbox: ${sandboxOf(workspace)}`,
       ...(book.frozen() ? ['everything is frozen: nothing is approved'] : []),
-      ...[...troubles.all().map(({ why }) => why), brainRefusal(), shortOfSpace(stateDir)]
+      ...[chain.why(), ...troubles.all().map(({ why }) => why), brainRefusal(), shortOfSpace(stateDir)]
         .filter(Boolean)
         .map((why) => `⚠️ ${why}`),
     ],
@@ -86,6 +88,7 @@ export function createHealth({
       room,
       enrolled: book.enrolled().length,
       troubles: troubles.all().map(({ room, why }) => [room, why]),
+      turned: chain.why(),
       refusal: brainRefusal(),
       space: shortOfSpace(stateDir),
     }),

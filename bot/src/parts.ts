@@ -78,7 +78,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const attention = createAttention(c.quick);
   const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
   const { chain, whole } = await openChain({
-    ...{ ...c.ledger, leak, log },
+    ...{ ...c.ledger, pin: join(stateDir, 'ledger.pin'), leak, log },
     read(entry) {
       book.read(entry);
       if (entry.action) attention.read(entry, book.page(entry.action)?.action.requester === 'brain');

@@ -1,5 +1,5 @@
 /**
- * The first start after a restore, before bot and executor run: whatever was open when the backup was made may have been
+ * The first start after a restore or a repin, before bot and executor run: whatever was open in that ledger may have been
  * decided, run or taken back since, so none of it counts. All stays frozen until a person at the console has looked.
  */
 
@@ -27,7 +27,7 @@ export async function closeOpen(instance: Instance, report: Report): Promise<Ins
   const { seq, hash } = chain.head();
   // Frozen first: it ends every lease, and no approval of before counts after it.
   if (!isFrozen(chain.state())) await ledger.append({ kind: 'frozen', body: {} });
-  const reason = `restored from the backup of ${restored}`;
+  const reason = `the ledger was put back, as of ${restored}`;
   for (const action of chain.open()) {
     const story = [...chain.story(action)];
     const begun = isUnderWay(stateOf(story));
@@ -37,7 +37,7 @@ export async function closeOpen(instance: Instance, report: Report): Promise<Ins
   await ledger.append({ kind: 'alarm', body: { reason, seq, hash } });
   report.event(
     { event: 'closed', restored, seq, hash, open: chain.open().length },
-    `The ledger of the backup ends at entry ${seq} (${hash.slice(0, 12)}). Whatever came after it is not known here: a device that was ` +
+    `The ledger that was put back ends at entry ${seq} (${hash.slice(0, 12)}). Whatever came after it is not known here: a device that was ` +
       'revoked since is enrolled again. So all is frozen: ./pocketcoder device list, then ./pocketcoder thaw.',
   );
   return withState(instance, state);

@@ -14,6 +14,7 @@ import { addressOf, ledgerUrlOf, portsOf, servicesOf } from '../engine/services.
 import { askBot, type Said } from '../instance/bot-console.ts';
 import { findInstance, type Instance } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
+import { type Pins, pinsOf } from '../instance/pins.ts';
 import { holderOf } from '../instance/ports.ts';
 import { modelsOf } from '../instance/settings-file.ts';
 import { stateHome } from '../instance/state.ts';
@@ -53,7 +54,7 @@ export type Scene = {
   clocks: Record<string, number>;
   /** Bytes left on the disk of each service's data. */
   disks: Record<string, number>;
-  ledger?: { newest: Entry[]; control: Entry[] } | { fault: string };
+  ledger?: { newest: Entry[]; control: Entry[]; pins: Partial<Pins> } | { fault: string };
   bot?: Said | { fault: string };
   /** What each model's address answered when it was asked for its models. */
   models?: Record<string, Answer>;
@@ -112,10 +113,11 @@ async function answerOf(service: string, url: string, s: Scene): Promise<void> {
   if (date) s.clocks[service] = ahead(date, from, 1000);
 }
 
-async function ledgerOf(instance: Instance): Promise<NonNullable<Scene['ledger']>> {
+async function ledgerOf(docker: Docker, instance: Instance): Promise<NonNullable<Scene['ledger']>> {
   try {
     const ledger = await ledgerAs(instance, 'auditor');
-    return { newest: await ledger.last(newestEntries), control: await ledger.control() };
+    const pins = await pinsOf(docker, instance.state.project); // before what they are held against, which goes on
+    return { newest: await ledger.last(newestEntries), control: await ledger.control(), pins };
   } catch (error) {
     return { fault: messageOf(error) };
   }
@@ -151,7 +153,7 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
     await answerOf('homeserver', `${addressOf(instance).replace(/\/+$/, '')}/_matrix/client/versions`, s);
   if (runs('ledger')) {
     await answerOf('ledger', `${ledgerUrlOf(instance)}/api/health`, s);
-    s.ledger = await ledgerOf(instance);
+    s.ledger = await ledgerOf(docker, instance);
   }
   for (const [name, path] of Object.entries(data)) {
     const room =

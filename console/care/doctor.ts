@@ -198,7 +198,7 @@ export const checks: readonly Check[] = [
     look({ ledger, clocks }) {
       if (!ledger) return undefined;
       if ('fault' in ledger) return fail(ledger.fault, `./pocketcoder logs ledger; ${start}`);
-      const { newest } = ledger;
+      const { newest, pins } = ledger;
       const [head] = newest.slice(-1);
       for (const [before, entry] of newest.slice(1).map((entry, i) => [newest[i], entry] as const)) {
         const why = before && misfit(entry, before);
@@ -208,6 +208,12 @@ export const checks: readonly Check[] = [
             './pocketcoder freeze, then audit',
           );
       }
+      for (const [who, { seq, hash }] of Object.entries(pins))
+        if (seq > (head?.seq ?? 0) || newest.some((entry) => entry.seq === seq && entry.hash !== hash))
+          return fail(
+            `it was turned back, or goes another way: it does not have entry ${seq} as the ${who} saw it, so nothing is decided or run`,
+            './pocketcoder restore a backup; where it was turned back on purpose, ./pocketcoder stop, then repin',
+          );
       const alarm = newest.findLast(({ kind, author }) => kind === 'alarm' && author === 'executor');
       if (alarm)
         return fail(`the executor claims nothing: ${alarm.body}`, './pocketcoder audit names the entry');

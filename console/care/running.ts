@@ -13,7 +13,8 @@ function heard(bot: Said): string {
   const parts = ['homeserver', 'ledger', 'executor', 'brain'].map(
     (part) => `${part} ${bot[part] ?? 'unknown'}`,
   );
-  return bot.event === 'error' ? String(bot['message']) : parts.join(' · ');
+  const turned = bot['turned'] ? `\n${bot['turned']}` : '';
+  return bot.event === 'error' ? String(bot['message']) : `${parts.join(' · ')}${turned}`;
 }
 
 /** Reports the instance's state; throws a Fault (`unavailable`) unless all of its services are up. */

@@ -50,7 +50,7 @@ export type State = {
   homeserver: { registration: string; macaroon: string; form: string };
   /** What leases of the network show to hosts, by the name that actions have for it; absent where there is none. */
   hosts?: Secrets;
-  /** When the backup was made that this came from; until its first start. */
+  /** When the backup was made that this came from, or another ledger was taken as it is; until its first start. */
   restored?: string;
   /** True once the owner's generated password was shown. */
   shown: boolean;

@@ -1,9 +1,10 @@
-/** Audits a ledger through its own API: the chain, every action's story, every result's output, every file that was sent, every checkpoint. */
+/** Audits a ledger through its own API: the chain, every action's story, every result's output, every file that was sent, and whether it is what others saw of it. */
 
 import { createHash } from 'node:crypto';
 import { reasons } from '../rules/codes.cjs';
 import { createChain } from '../src/chain.ts';
 import type { Entry, Ledger } from '../src/client.ts';
+import type { Head } from '../src/entry.ts';
 
 export type Report = {
   ok: boolean;
@@ -12,7 +13,6 @@ export type Report = {
   actions: number;
   results: number;
   transcripts: number;
-  checkpoints: number;
   /** The numbers of the actions whose card was taken out of its room. */
   removed: number[];
   /** The first entry that is off, and why. */
@@ -49,19 +49,23 @@ async function bytesMisfit(ledger: Ledger, entry: Entry, body: Stated): Promise<
     : `its ${what} does not have the SHA-256 that the entry states`;
 }
 
-function checkpointMisfit(entry: Entry, hashes: readonly string[]): string {
-  const body = JSON.parse(entry.body) as { seq?: unknown; hash?: unknown };
-  const stated = typeof body.seq === 'number' ? hashes[body.seq - 1] : undefined;
-  return stated !== undefined && stated === body.hash
-    ? ''
-    : 'the checkpoint names a hash that is not in the chain';
+/** Why this is not the chain of which somebody saw an entry, or ''. @param hashes of its entries */
+function pinMisfit(who: string, { seq, hash }: Head, hashes: readonly string[]): string {
+  if (seq === 0 || hashes[seq - 1] === hash) return '';
+  if (seq <= hashes.length)
+    return `it is another one than the ${who} saw there, so the chain was written anew`;
+  return `the ${who} saw it, but the chain ends at ${hashes.length}: the last ${seq - hashes.length} are missing`;
 }
 
 /**
  * Reads everything and judges it again. A ledger that is off gives `ok: false` and the first entry that is; one that
  * can't be read throws LedgerError.
+ * @param pins the last entry that each of these saw; number 0 for none
  */
-export async function auditLedger(ledger: Ledger): Promise<Report> {
+export async function auditLedger(
+  ledger: Ledger,
+  pins: Readonly<Record<string, Head>> = {},
+): Promise<Report> {
   const chain = createChain();
   const report: Report = {
     ok: true,
@@ -70,7 +74,6 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
     actions: 0,
     results: 0,
     transcripts: 0,
-    checkpoints: 0,
     removed: [],
   };
   const numbers = new Map<string, number>();
@@ -85,10 +88,6 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
       const body = JSON.parse(entry.body) as { reason?: unknown; action?: unknown };
       const number = body.reason === reasons.cardRemoved ? numbers.get(String(body.action)) : undefined;
       if (number) report.removed.push(number);
-    }
-    if (entry.kind === 'checkpoint') {
-      report.checkpoints++;
-      return checkpointMisfit(entry, hashes);
     }
     const stated = statedIn(entry);
     if (!stated) return entry.transcript ? 'it has a file, which such an entry may not have' : '';
@@ -106,6 +105,13 @@ export async function auditLedger(ledger: Ledger): Promise<Report> {
     }
     report.entries = chain.head().seq;
     report.head = chain.head().hash;
+  }
+  for (const [who, pin] of Object.entries(pins)) {
+    const why = report.ok && pinMisfit(who, pin, hashes);
+    if (why) {
+      report.ok = false;
+      report.off = { seq: pin.seq, id: '', kind: '', why };
+    }
   }
   return report;
 }

@@ -40,7 +40,7 @@ const list = (kinds) => kinds.split(' ');
 /** Who may write which kinds. The superuser and the auditor write nothing. @type {Record<string, string[]>} */
 const rights = {
   bot: list(
-    'requested posted leased endorsed approved applied denied expired void stop alarm frozen checkpoint ' +
+    'requested posted leased endorsed approved applied denied expired void stop alarm frozen ' +
       'identity.changed identity.revoked lease.ended server.removed workspace.created helper.ended',
   ),
   executor: list('claimed lease.granted running succeeded failed killed unknown expired alarm'),

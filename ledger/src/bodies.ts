@@ -47,5 +47,4 @@ export type Bodies = {
   /** A helper's end, for who reads the chain: it decides nothing. `task` is the helper's own, which names whose it was. */
   'helper.ended': { task: string; agent: string; how: string; text: string };
   alarm: { reason: string; action?: string };
-  checkpoint: { seq: number; hash: string };
 };

@@ -17,6 +17,23 @@ export class LedgerError extends Error {
   }
 }
 
+/**
+ * What answers is not the ledger that was read so far: that one is away, so all that waits for it waits on. Passes where it
+ * comes back.
+ */
+export class TurnedBack extends LedgerError {
+  /** @param seq of the entry that was seen */
+  constructor(seq: number) {
+    super(
+      'unreachable',
+      0,
+      `The ledger was turned back, or goes another way: it does not have entry ${seq} as it was seen here. Nothing is asked, ` +
+        'decided or run by it. ./pocketcoder audit says more; ./pocketcoder restore brings a backup back; where it was turned ' +
+        'back on purpose, ./pocketcoder repin takes it as it is.',
+    );
+  }
+}
+
 /** The ledger's code in an answer, which PocketBase leaves alone, unlike messages. */
 function codeIn(response: Record<string, unknown>): string | undefined {
   const data = response['data'] as { entry?: { code?: unknown } } | undefined;

@@ -42,6 +42,8 @@ export function makeBook() {
       if (isOver(entry.kind)) numbers.delete(entry.action);
       return why;
     },
+    /** Whether the ledger never took what it had to refuse. */
+    holds: () => !broken,
     open: chain.open,
     /** Number of the last entry by which somebody may approve no more. */
     lostAt: () => chain.state().people.lostAt,

@@ -5,6 +5,7 @@
 import { traits } from '../../ledger/rules/kinds.cjs';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
+import type { LedgerState } from '../../ledger/src/follow.ts';
 import { adopt, claimant } from './adopt.ts';
 import { placeOf } from './apart.ts';
 import { isInTask } from './calling.ts';
@@ -21,6 +22,8 @@ import { makeWaits } from './waits.ts';
 
 export type Executor = { ready: Promise<void>; stop(): Promise<void> };
 
+const levels = { up: 'info', down: 'warn', 'turned back': 'error' } as const;
+
 /** Milliseconds between two looks for containers that nobody needs; each action's end is followed by one, too. */
 const tidyEvery = 60_000;
 
@@ -29,7 +32,7 @@ const tidyEvery = 60_000;
  * before.
  * @param o.onLedger told whenever the ledger is reached or lost
  */
-export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => void }): Executor {
+export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => void }): Executor {
   const { ledger, tasks, name, log, onLedger } = o;
   const stopping = new AbortController();
   const book = makeBook();
@@ -114,7 +117,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     else waits.over(id);
   }
 
-  function take(entry: Entry): void {
+  function take(entry: Entry): boolean {
     const { seq, at, kind, action } = entry;
     const [requested] = kind === 'succeeded' ? book.story(action) : [];
     const broken = book.add(entry);
@@ -133,6 +136,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
     } catch (error) {
       log.error({ action, err: error }, 'entry left aside'); // the chain goes on
     }
+    return book.holds();
   }
 
   function takeUpOne(id: string): void {
@@ -155,7 +159,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: 'up' | 'down') => 
   const following = ledger.follow({
     onEntry: take,
     onState(state, why) {
-      log[state === 'up' ? 'info' : 'warn']({ why }, `ledger ${state}`);
+      log[levels[state]]({ why }, `ledger ${state}`);
       onLedger?.(state);
     },
   });

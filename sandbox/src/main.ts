@@ -1,9 +1,10 @@
 /** The executor as a service: `node sandbox/src/main.ts [configuration file]`. Exits 1 when it cannot do its work. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { type Logger, pino } from 'pino';
+import { openPin, pinned } from '../../ledger/src/pin.ts';
 import { reachLedger } from '../../ledger/src/reach.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { readSettings, SettingsError } from './configuration.ts';
@@ -13,6 +14,9 @@ import { makeTasks } from './tasks.ts';
 
 /** Is there while the service can do its work: the container's health check looks for it. */
 const readyFile = join(tmpdir(), 'ready');
+
+/** Survives this process: what it has seen of the ledger. */
+const stateDir = process.env['EXECUTOR_STATE'] ?? '/var/lib/pocketcoder';
 
 /** Milliseconds between two signs to the bot that somebody is there to run what is approved. */
 const beatEvery = 10_000;
@@ -66,9 +70,12 @@ async function main(log: Logger): Promise<void> {
     ...(runtime ? { runtime } : {}),
   });
   await tasks.sweep();
-  const ledger = await reachLedger({ ...settings.ledger, identity: 'executor' }, () =>
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const pin = openPin(join(stateDir, 'ledger.pin'));
+  const found = await reachLedger({ ...settings.ledger, identity: 'executor' }, () =>
     log.warn({ url: settings.ledger.url }, 'ledger does not answer; trying again'),
   );
+  const ledger = pinned(found, pin);
   let caughtUp = false;
   let working = false;
   const beat = () => working && ledger.live.send('', new Uint8Array());

@@ -148,7 +148,12 @@ const rows: readonly Row[] = [
     'refused live; nothing goes on after one; found by the audit',
     'tested',
   ],
-  [41, 'the ledger rolled back or forked', 'checkpoints stand in the room', 'planned'],
+  [
+    41,
+    'the ledger rolled back or forked',
+    'bot and executor keep what they saw of it, each outside of it, and go by none that lacks it; the audit compares',
+    'tested',
+  ],
   [42, 'processes killed at any step', 'nothing is lost, nothing runs twice', 'planned'],
   [43, 'escape and exhaustion of a container', 'caps and limits hold', 'tested'],
   [44, 'secrets in logs and lists', 'none is written', 'tested'],

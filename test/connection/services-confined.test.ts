@@ -39,7 +39,11 @@ const mounts: Record<Service, readonly string[]> = {
   homeserver: ['homeserver_config /run/pocketcoder ro', 'homeserver_data /data rw'],
   ledger: ['ledger_config /run/pocketcoder ro', 'ledger_data /data rw'],
   bot: ['bot_config /run/pocketcoder ro', 'bot_data /var/lib/pocketcoder rw'],
-  executor: ['bind /var/run/docker.sock rw', 'executor_config /run/pocketcoder ro'],
+  executor: [
+    'bind /var/run/docker.sock rw',
+    'executor_config /run/pocketcoder ro',
+    'executor_data /var/lib/pocketcoder rw',
+  ],
   brain: ['brain_config /run/pocketcoder ro', 'brain_data /data rw'],
   model: ['model_config /run/pocketcoder ro'],
   transcription: ['transcription_config /run/pocketcoder ro'],

@@ -41,8 +41,11 @@ export type TestLedger = {
   inside(...command: string[]): Promise<{ stdout: string; stderr: string }>;
   /** Copies a file of the stopped or running container out, or in. Paths as `docker cp` takes them, `:` for inside. */
   copy(from: string, to: string): Promise<void>;
-  /** Starts it again with these entries after its own, put into its file past its hook. */
-  put(entries: Iterable<Entry>): Promise<void>;
+  /**
+   * Starts it again with these entries after its own, put into its file past its hook.
+   * @param after with them in place of all after that number
+   */
+  put(entries: Iterable<Entry>, after?: number): Promise<void>;
   /** Removes container and data. */
   stop(): Promise<void>;
 };
@@ -104,14 +107,18 @@ export async function startLedger(): Promise<TestLedger> {
       await kill();
     },
     restart,
-    async put(entries) {
+    async put(entries, after = Number.MAX_SAFE_INTEGER) {
       await kill();
       await run(docker, ['cp', `${name}:/data`, folder]);
       const file = join(folder, 'data', 'data.db');
       const db = new DatabaseSync(file);
+      const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").all();
       const insert = db.prepare(`INSERT INTO entries (${columns}) VALUES (${columns.map(() => '?')})`);
       db.exec('BEGIN');
+      for (const trigger of triggers) db.exec(`DROP TRIGGER ${trigger['name']}`);
+      db.prepare('DELETE FROM entries WHERE seq > ?').run(after);
       for (const entry of entries) insert.run(...columns.map((column) => entry[column]));
+      for (const trigger of triggers) db.exec(String(trigger['sql']));
       db.exec('COMMIT');
       db.close();
       await run(docker, ['cp', file, `${name}:/data/data.db`]);

@@ -38,6 +38,8 @@ export type Rig = {
   audit: Ledger;
   bot: Service;
   executor: Service;
+  /** Where each keeps what it saw of the ledger. */
+  pins: { bot: string; executor: string };
   botUser: string;
   owner: Account;
   phone: Phone;
@@ -118,7 +120,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     );
     const executor = service(
       [join(checkout, 'sandbox/src/main.ts'), executorFile],
-      { READY_FILE: join(dir, 'executor.ready') },
+      { EXECUTOR_STATE: join(dir, 'executor') },
       'ready',
     );
     undo.push(
@@ -156,6 +158,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       audit,
       bot,
       executor,
+      pins: { bot: join(state, 'ledger.pin'), executor: join(dir, 'executor', 'ledger.pin') },
       botUser: botAccount.user,
       owner,
       phone,

@@ -344,7 +344,7 @@ async function startProcess(
   const main = join(import.meta.dirname, '../../sandbox/src/main.ts');
   const child = spawn(process.execPath, [main, join(folder, 'executor.json')], {
     stdio: ['ignore', process.env['LOG'] ? 'inherit' : 'ignore', 'inherit'],
-    env: { ...process.env, TMPDIR: folder },
+    env: { ...process.env, TMPDIR: folder, EXECUTOR_STATE: folder },
   });
   processes.push(child);
   return { child, folder };
@@ -453,7 +453,9 @@ test('the service says what is wrong and exits with 1', async () => {
   for (const [name, text, env, message] of faults) {
     const file = join(folder, name);
     if (text) await writeFile(file, text);
-    const child = spawn(process.execPath, [main, file], { env: { ...process.env, TMPDIR: folder, ...env } });
+    const child = spawn(process.execPath, [main, file], {
+      env: { ...process.env, TMPDIR: folder, EXECUTOR_STATE: folder, ...env },
+    });
     let said = '';
     child.stdout.on('data', (d) => {
       said += d;

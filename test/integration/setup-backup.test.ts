@@ -178,3 +178,28 @@ test('restored elsewhere, the same phone approves without being paired anew', as
     ['frozen', 'void', 'void', 'unknown', 'alarm'],
   );
 });
+
+test('a ledger that lacks what was seen of it is told, and taken as it is once repin says so, frozen as after a restore', async () => {
+  const here = restored ?? assert.fail('nothing was restored');
+  const further = `echo '{"seq":99999,"hash":"x"}' > /var/lib/pocketcoder/ledger.pin`;
+  await execIn(docker, here.project, 'executor', ['sh', '-c', further]);
+  const audit = await here.run(['audit']);
+  assert.deepEqual(
+    [audit.code, /entry 99999: the executor saw it, but the chain ends at/.test(audit.err)],
+    [1, true],
+  );
+  const doctor = await here.run(['doctor']);
+  assert.match(doctor.out, /FAIL {2}chain .*does not have entry 99999 as the executor saw it/);
+  const early = await here.run(['repin']);
+  assert.deepEqual([early.code, /The bot runs, so nothing was changed/.test(early.err)], [69, true]);
+  assert.equal((await here.run(['stop'])).code, 0);
+  assert.equal((await here.run(['repin'])).code, 0);
+  restored = await startInstance({ home: here.home });
+  const again = await restored.run(['audit']);
+  assert.equal(again.code, 0, again.err);
+  const last = (await (await ledgerOf(restored)).since(0)).filter(({ author }) => author === 'operator');
+  assert.deepEqual(
+    last.slice(-2).map(({ kind }) => kind),
+    ['frozen', 'alarm'],
+  );
+});

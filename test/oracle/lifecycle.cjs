@@ -67,7 +67,6 @@ const rights = {
       'lease.ended',
       'alarm',
       'frozen',
-      'checkpoint',
       'workspace.created',
       'helper.ended',
     ],

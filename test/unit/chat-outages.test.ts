@@ -7,7 +7,8 @@ import { createOutages, type Outages, type PartName, type State } from '../../bo
 import type { RoomId } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
-const well = { ledger: 'up', executor: 'up', brain: 'up', disk: 'up', homeserver: 'up' } as const;
+const rest = { brain: 'up', disk: 'up', homeserver: 'up' } as const;
+const well = { ledger: 'up', history: 'up', executor: 'up', ...rest } as const;
 /** Outages on a clock of the test's, in a room that keeps what is posted and edited; `posting` may hold that up. */
 function scene(rooms: readonly RoomId[] = [room]) {
   const db = openDatabase(':memory:');

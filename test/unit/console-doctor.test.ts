@@ -44,7 +44,7 @@ function scene(): Scene {
     answers: [{ service: 'ledger', url: 'http://l', ok: true }],
     clocks: { engine: 0, ledger: 400 },
     disks: { ledger: 9 * gibi, bot: 9 * gibi },
-    ledger: { newest: entries, control: entries },
+    ledger: { newest: entries, control: entries, pins: { bot: entries[1] as Entry } },
     bot: {
       ...{ event: 'status', homeserver: 'up', ledger: 'up', executor: 'up', brain: 'up' },
       ...{ device: 'PC1', signed: true, troubles: [], space: '' },
@@ -229,6 +229,7 @@ const faults: Fault[] = [
       s.ledger = {
         newest: chain(['frozen', 'bot', {}, '2999-01-01T00:00:00.000Z']),
         control: chain([...enrolment]),
+        pins: {},
       };
     },
     ...{ level: 'fail', check: 'chain', what: /clock went back/, fix: /set the clock/ },
@@ -239,16 +240,27 @@ const faults: Fault[] = [
       const newest = chain(['frozen', 'bot'], ['thawed', 'operator']).map((e, i) =>
         i === 1 ? { ...e, body: '{"x":1}' } : e,
       );
-      s.ledger = { newest, control: chain([...enrolment]) };
+      s.ledger = { newest, control: chain([...enrolment]), pins: {} };
     },
     ...{ level: 'fail', check: 'chain', what: /entry 2 is not as it was written/, fix: /audit/ },
   },
+  ...[3, 2].map((seq) => ({
+    name: `a ledger without entry ${seq} as the executor saw it`,
+    change(s: Scene) {
+      const newest = chain(['frozen', 'bot'], ['thawed', 'operator']);
+      const pins = { executor: { seq, hash: 'another' } };
+      s.ledger = { newest, control: chain([...enrolment]), pins };
+    },
+    ...({ level: 'fail', check: 'chain' } as const),
+    ...{ what: /does not have entry \d as the executor saw it, so nothing is/, fix: /stop, then repin/ },
+  })),
   {
     name: 'an executor that stopped believing the ledger',
     change(s) {
       s.ledger = {
         newest: chain(['alarm', 'executor', { reason: 'why' }]),
         control: chain([...enrolment]),
+        pins: {},
       };
     },
     ...{ level: 'fail', check: 'chain', what: /claims nothing.*why/, fix: /audit/ },
@@ -256,14 +268,14 @@ const faults: Fault[] = [
   {
     name: 'no enrolled device',
     change(s) {
-      s.ledger = { newest: [], control: [] };
+      s.ledger = { newest: [], control: [], pins: {} };
     },
     ...{ level: 'warn', check: 'devices', what: /none may approve/, fix: /pair$/ },
   },
   {
     name: 'everything frozen',
     change(s) {
-      s.ledger = { newest: [], control: chain([...enrolment], ['frozen', 'operator']) };
+      s.ledger = { newest: [], control: chain([...enrolment], ['frozen', 'operator']), pins: {} };
     },
     ...{ level: 'warn', check: 'devices', what: /frozen/, fix: /thaw$/ },
   },

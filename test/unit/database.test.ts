@@ -75,6 +75,17 @@ test('a card comes back as it was kept, by all that it is looked up by', () => {
   );
 });
 
+test('a number that comes again is the new card’s, of a ledger that was taken as it was: the old one’s message is none', () => {
+  const cards = cardStore(openDatabase(':memory:'), pollAnswers);
+  cards.add(cardOf('!r:x' as RoomId, 1, { event: '$old' }));
+  const card = { ...cardOf('!r:x' as RoomId, 2, { event: '$new' }), number: 1 };
+  cards.add(card);
+  assert.deepEqual(
+    [cards.byNumber(1), cards.byEvent('$new'), cards.byEvent('$old')],
+    [card, card, undefined],
+  );
+});
+
 test('a secret is never issued twice: a card that would is not kept at all', () => {
   const cards = cardStore(openDatabase(':memory:'), pollAnswers);
   const card = cardOf('!r:x' as RoomId, 1);

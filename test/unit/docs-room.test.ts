@@ -228,7 +228,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
     ...{ db: d.db, matrix: d.matrix, log },
     rooms: () => [...d.book.rooms().values()] as never,
   });
-  const well = { ledger: 'up', brain: 'up', disk: 'up', homeserver: 'up' } as const;
+  const well = { ledger: 'up', history: 'up', brain: 'up', disk: 'up', homeserver: 'up' } as const;
   for (const executor of ['down', 'up'] as const) {
     for (let at = 0; at < 12; at++) {
       outages.look({ ...well, executor }, Date.now());

@@ -68,7 +68,10 @@ const schema = `
 /** @param answersOf the answer ids of a card's poll: they are secrets too, made from its digest and nonce */
 export function cardStore(db: Database, answersOf: (card: Card) => { ok: string; no: string }): CardStore {
   db.exec(schema);
-  const insert = db.prepare('INSERT INTO card VALUES(?)');
+  // A number that comes again is of a ledger that was taken as it was, where the card of before is none.
+  const insert = db.prepare(
+    'INSERT INTO card VALUES(?) ON CONFLICT(number) DO UPDATE SET card = excluded.card',
+  );
   const issue = db.prepare('INSERT INTO issued VALUES(?,?,?,?)');
   const change = db.prepare('UPDATE card SET card = json_patch(card, ?) WHERE action = ?');
   const find = (where: string) => db.prepare(`SELECT card FROM card WHERE ${where} ORDER BY number`);

@@ -19,6 +19,13 @@ const parts = {
     back: 'What was tapped meanwhile counts where its time was not over.',
     after: 30_000,
   },
+  history: {
+    gone: 'The ledger was turned back, or goes another way than what was read of it,',
+    down: 'Nothing is asked, approved or run by it; what you tap waits.',
+    came: 'The ledger has again what was read of it',
+    back: 'What was tapped meanwhile counts where its time was not over.',
+    after: 0,
+  },
   executor: {
     gone: 'Nothing is heard of the executor',
     down: 'What you approve starts when it is back, or expires where its time is over by then.',
