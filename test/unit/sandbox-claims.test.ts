@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
+import { canonical } from '../../ledger/rules/canonical.cjs';
 import { reasons } from '../../ledger/rules/codes.cjs';
 import { hashed } from '../../ledger/rules/judge.cjs';
 import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
@@ -12,6 +13,7 @@ import {
   type CallArgs,
   digestOf,
   makeAction,
+  newId,
   sha256,
   withReads,
 } from '../../ledger/src/action.ts';
@@ -497,4 +499,42 @@ test('attack-40 where the ledger took what it had to refuse, nothing is claimed 
   await s.stop(); // when all that was in hand is done
   assert.deepEqual(s.kinds(next.id), ['requested', 'posted', 'approved']);
   assert.equal(s.runs.length, 1);
+});
+
+test('attack-32 a ledger that puts another script, directory, variable or limit under an approved digest has nothing run; as it was approved it runs, once', async () => {
+  for (const change of [
+    { script: 'echo hello ' },
+    { cwd: 'src' },
+    { env: { BASH_ENV: 'x' } },
+    { timeout: 61 },
+    undefined,
+  ]) {
+    const s = await scene();
+    const action = someAction();
+    const stands = change ? { ...action, args: { ...action.args, ...change } } : action;
+    const [requested, ...more] = toApproval(action);
+    let head = s.entries.at(-1) as Entry;
+    for (const { author, kind, body } of [{ ...requested, body: stands } as Wanted, ...more]) {
+      const { hash, ...before } = head;
+      const id = kind === 'requested' ? action.id : newId();
+      const at = new Date().toISOString();
+      const next = { id, seq: before.seq + 1, prev: hash, at, author, kind, action: action.id };
+      head = { ...before, ...next, body: canonical(body), hash: '' };
+      head.hash = sha256(hashed(head));
+      s.tell(head);
+    }
+    await s.stop(); // when all that was in hand is done
+    assert.equal(s.asked.includes(`claimed ${action.id}`), change === undefined, JSON.stringify(change));
+    assert.equal(s.asked.includes('alarm '), change !== undefined);
+    assert.deepEqual(s.runs, []);
+  }
+  const twin = await scene();
+  const action = someAction();
+  twin.all(toApproval(action));
+  await twin.over(action.id);
+  await twin.stop();
+  assert.equal(twin.runs.length, 1);
+  const { script } = twin.runs[0] ?? {};
+  assert.equal(Buffer.from(script?.input ?? '').toString(), 'echo hello');
+  assert.deepEqual([script?.cwd, script?.timeout], ['/workspace', 60]);
 });
