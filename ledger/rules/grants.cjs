@@ -36,6 +36,13 @@ function isAllBelow({ kind, args }, folder) {
   return paths.length > 0 && paths.every((name) => isBelow(args[name], folder));
 }
 
+/**
+ * Whether git would run or obey what stands under this path: that asks each time, and its card says so. In any case, since the
+ * workspace may be taken to where names differ by no case.
+ * @param {unknown} path
+ */
+const isOfGit = (path) => /(^|\/)\.git(\/|$)/i.test(String(path));
+
 /** Whether these are up to fifty acts that the sandbox runs: a grant holds no further grants. @param {unknown} acts */
 const areActs = (acts) =>
   Array.isArray(acts) &&
@@ -113,6 +120,7 @@ function uncovered(grant, asked, state, now) {
     const reads = traits(asked.kind).class === 'read';
     return mine && reads && (traits(asked.kind).shown || isAllBelow(asked, '')) ? '' : 'not_covered';
   }
+  if (traits(asked.kind).class === 'write' && isOfGit(asked.args['path'])) return 'not_covered';
   const { acts, of, path } = args;
   const covers = acts
     ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)
@@ -120,4 +128,4 @@ function uncovered(grant, asked, state, now) {
   return covers ? '' : 'not_covered';
 }
 
-module.exports = { isLease, isPlan, overSince, uncovered };
+module.exports = { isLease, isOfGit, isPlan, overSince, uncovered };

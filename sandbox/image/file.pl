@@ -2,39 +2,65 @@
 # What actions on files do, as uid 1000 inside the task's container. The input file is a list of
 # length-prefixed byte strings: operation, path, then what the operation takes; of `put` the rest of it is the file's bytes, which can be
 # many and are not held in memory. All bytes are kept as they come.
-# A path must be /workspace or lie below it as it is written. A symbolic link may still lead elsewhere in this container: there
-# is nothing there that a script could not reach as well, and nothing that is not this task's.
+# A path must be /workspace or lie below it as it is written, and no symbolic link is followed: each directory is opened from the one
+# before, the file from the last, and what is looked at is what was opened. So it makes no difference what else runs here and
+# puts links in the place of names meanwhile.
 use strict;
 use warnings;
-use Cwd ();
 use Fcntl;
 
 my $most_lines = 1000;
 my $most_sent  = 32 << 20;
+my $most_open  = 200;
+my $here       = '/workspace'; # where this process is, for people
 
-# By rename, so that a reader sees the old file or the new one, and a kill midway leaves the old one.
-sub store {
-    my ($path, $bytes) = @_;
-    $path = Cwd::realpath($path) // $path if -l $path;
-    die "cannot write $path: it is a directory\n" if -d $path;
-    # A short name of its own: one that is made from the file's would be too long where that is 250 bytes.
-    my $temporary = $path =~ s{[^/]*\z}{.pocketcoder-$$}r;
-    unlink $temporary;
-    sysopen(my $file, $temporary, O_WRONLY | O_CREAT | O_EXCL) or die "cannot write $path: $!\n";
-    (print {$file} $bytes and close $file) or do { my $why = $!; unlink $temporary; die "cannot write $path: $why\n" };
-    chmod((stat $path)[2] & 07777, $temporary) if -e $path;
-    rename($temporary, $path) or do { my $why = $!; unlink $temporary; die "cannot write $path: $why\n" };
+sub one_line { return $_[0] =~ s/([\x00-\x1f\x7f\\])/sprintf '\\x%02x', ord $1/ger }
+
+# Does not return.
+sub refuse {
+    my ($what, $name, $why) = @_;
+    my $to = readlink $name;
+    die "$here/$name is a symbolic link to ", one_line($to), ", and none is followed: give the path itself; nothing was done\n"
+      if defined $to;
+    die "cannot $what $here/$name: $why\n";
+}
+
+# Goes into a directory of this one.
+sub enter {
+    my ($what, $name) = @_;
+    sysopen(my $folder, $name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) or refuse($what, $name, $!);
+    chdir $folder or refuse($what, $name, $!);
+    $here .= "/$name";
     return;
 }
 
-sub make_parents {
-    my ($path) = @_;
-    my $made = '';
-    for my $part (grep { length } split m{/}, $path =~ s{[^/]*$}{}r) {
-        $made .= "/$part";
-        mkdir $made or -d $made or die "cannot make $made: $!\n";
-    }
-    return;
+# Opens a file, or a directory, of this one to read. A pipe does not have it wait for whoever writes into it.
+sub opened {
+    my ($what, $name) = @_;
+    sysopen(my $file, $name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) or refuse($what, $name, $!);
+    -f $file or -d _ or refuse($what, $name, 'it is no plain file');
+    return $file;
+}
+
+sub plain {
+    my ($what, $name) = @_;
+    my $file = opened($what, $name);
+    refuse($what, $name, 'it is a directory') if -d $file;
+    return $file;
+}
+
+# By rename, which puts a file in the place of a link, too: a reader sees the old file or the new one, and a kill midway leaves the old one.
+sub store {
+    my ($name, $bytes) = @_;
+    my @old = lstat $name;
+    refuse('write', $name, -d _ ? 'it is a directory' : 'it is no plain file') if @old and not -f _;
+    # A short name of its own: one that is made from the file's would be too long where that is 250 bytes.
+    my $temporary = sprintf '.pocketcoder-%x', rand 2**48;
+    sysopen(my $file, $temporary, O_WRONLY | O_CREAT | O_EXCL) or refuse('write', $name, $!);
+    return if print {$file} $bytes and (!@old or chmod $old[2] & 07777, $file) and close $file and rename $temporary, $name;
+    my $why = $!;
+    unlink $temporary;
+    refuse('write', $name, $why);
 }
 
 # The next string of the input.
@@ -47,31 +73,26 @@ sub field {
 }
 
 open(my $input, '<:raw', $ARGV[0]) or die "cannot read the input: $!\n";
-my ($asked, $path) = (field($input), field($input));
-my ($leased, $operation) = $asked =~ m{^(leased )?(\w+)$};
+my ($operation, $path) = (field($input), field($input));
 $path = "/workspace/$path" unless $path =~ m{^/};
 die "$path is not in /workspace; nothing was done\n"
   if $path !~ m{^/workspace(?:/|\z)} or grep { $_ eq '..' } split m{/}, $path;
-# A lease was given for a path as people read it, and a file that is added has no card of its own: what a link in the workspace
-# makes of such a path nobody has seen.
-if ($leased or $operation eq 'put') {
-    my @parts = grep { length and $_ ne '.' } split m{/}, substr $path, length '/workspace';
-    pop @parts if $operation eq 'put'; # the name itself is never followed: one that is taken is not used
-    my $so_far = '/workspace';
-    for my $part (@parts) {
-        $so_far .= "/$part";
-        die "$so_far is a symbolic link, which is not followed here; nothing was done\n" if -l $so_far;
-    }
+my %doing = (get => 'send', put => 'write', edit => 'read', grep => 'search');
+my $what  = $doing{$operation} // $operation;
+chdir $here or die "cannot enter $here: $!\n";
+my @parts = grep { length and $_ ne '.' } split m{/}, substr $path, length $here;
+my $name  = pop @parts;
+my $below = join '', map { "$_/" } @parts;
+for my $part (@parts) {
+    $operation !~ m{^(?:put|write)\z} or mkdir $part or $!{EEXIST} or die "cannot make $here/$part: $!\n";
+    enter($what, $part);
 }
-# Opening a pipe would wait for whoever writes into it.
-die "cannot read $path: it is no plain file\n"
-  if $operation =~ m{^(?:read|edit|grep)\z} and -e $path and not(-f _ or -d _);
+die "cannot $what $here: it is a directory\n" unless defined $name or $operation =~ m{^(?:list|grep)\z};
 binmode STDOUT;
 
 if ($operation eq 'read') {
     my ($offset, $limit) = (field($input), field($input));
-    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
-    die "cannot read $path: it is a directory\n" if -d $file;
+    my $file = plain($what, $name);
     while (my $line = <$file>) {
         next if $. <= $offset;
         last if $limit and $. > $offset + $limit;
@@ -79,60 +100,86 @@ if ($operation eq 'read') {
     }
 }
 elsif ($operation eq 'get') {
-    die "cannot send $path: ", (-e $path ? 'it is no plain file' : $!), "\n" unless -f $path;
-    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
-    die "cannot send $path: it is larger than ", $most_sent >> 20, " MiB\n" if -s $file > $most_sent;
+    my $file = plain($what, $name);
+    refuse($what, $name, 'it is larger than ' . ($most_sent >> 20) . ' MiB') if -s $file > $most_sent;
     local $/ = \65536;
     print while <$file>;
 }
 elsif ($operation eq 'put') {
-    make_parents($path);
-    my ($start, $extension) = $path =~ m{^(.*?[^/])(\.[^./]*)?\z}s;
-    my ($file, $free) = (undef, $path);
+    my ($start, $extension) = $name =~ m{^(.+?)(\.[^.]*)?\z}s;
+    my ($file, $free) = (undef, $name);
+    # A name that is taken is not used, and a link takes one.
     for (my $n = 2; !sysopen $file, $free, O_WRONLY | O_CREAT | O_EXCL; $n++) {
-        die "cannot write $free: $!\n" unless $!{EEXIST} and $n < 100;
+        die "cannot write $here/$free: $!\n" unless $!{EEXIST} and $n < 100;
         $free = "$start-$n" . ($extension // '');
     }
     my ($good, $size) = (1, 0);
     while ($good and my $n = read $input, my $bytes, 65536) { ($good, $size) = (print({$file} $bytes), $size + $n) }
-    ($good and close $file) or do { my $why = $!; unlink $free; die "cannot write $free: $why\n" };
-    print "wrote $size bytes to $free\n";
+    ($good and close $file) or do { my $why = $!; unlink $free; die "cannot write $here/$free: $why\n" };
+    print "wrote $size bytes to $here/$free\n";
 }
 elsif ($operation eq 'list') {
-    opendir(my $folder, $path) or die "cannot list $path: $!\n";
+    enter($what, $name) if defined $name;
+    opendir(my $folder, '.') or die "cannot list $here: $!\n";
     my @names = sort grep { !/^\.\.?\z/ } readdir $folder;
     for my $name (splice @names, 0, $most_lines) {
-        my $size  = (lstat "$path/$name")[7] // next;
-        my $kind  = -d _ ? '/' : -l _ ? ' -> ' . readlink "$path/$name" : "  $size bytes";
-        print "$name$kind" =~ s/([\x00-\x1f\x7f\\])/sprintf '\\x%02x', ord $1/ger, "\n"; # one line a name
+        my $size  = (lstat $name)[7] // next;
+        my $kind  = -d _ ? '/' : -l _ ? ' -> ' . readlink $name : "  $size bytes";
+        print one_line("$name$kind"), "\n";
     }
     print '[', scalar @names, " more]\n" if @names;
 }
 elsif ($operation eq 'grep') {
-    my $below = substr("$path/", length '/workspace/') =~ s{/+\z}{}r;
-    # No shell, no configuration, no links followed; and its expressions take time that grows with the text alone.
-    my @rg = qw(rg --no-config --line-number --no-heading --with-filename --color=never --sort=path --hidden
-      --glob=!.git --max-columns=500 --max-columns-preview --regexp);
-    open(my $found, '-|', @rg, field($input), '--', length $below ? $below : '.') or die "cannot search: $!\n";
-    my $lines = 0;
-    while (my $line = <$found>) {
-        $lines++ < $most_lines or do { print "[only the first $most_lines lines]\n"; last };
-        print $line =~ s{^\./}{}r;
+    # No shell, no configuration; and its expressions take time that grows with the text alone. It gives names, of which a link can be
+    # made before they are opened, and is handed open files to search.
+    my @rg = qw(rg --no-config --color=never);
+    my @search = (@rg, qw(--line-number --no-heading --with-filename --threads=1 --no-ignore --no-mmap
+      --max-columns=500 --max-columns-preview --regexp), field($input), '--');
+    my $top = opened($what, $name // '.');
+    my ($folder, @names) = (-d $top, $name);
+    if ($folder) {
+        chdir $top or refuse($what, $name // '.', $!);
+        ($here, $below) = ("$here/$name", "$below$name/") if defined $name;
+        local $/ = "\0";
+        open(my $listed, '-|', @rg, qw(--files --null --sort=path --hidden --glob=!.git)) or die "cannot search: $!\n";
+        chomp(@names = <$listed>);
+        close $listed;
     }
-    close $found;
-    print "no line matches\n" if $? >> 8 == 1 and not $lines;
-    exit 2 if $? >> 8 == 2;
+    sysopen(my $start, '.', O_RDONLY | O_DIRECTORY) or die "cannot search $here: $!\n";
+    my ($from, $lines) = ($here, 0);
+    SOME: while (my @some = splice @names, 0, $most_open) {
+        my (@files, %named);
+        local $^F = 2 * $most_open; # up to which number they are handed on
+        for my $each (@some) {
+            my ($last, @way) = reverse split m{/}, $each;
+            ($here) = ($from);
+            chdir $start or die "cannot search $here: $!\n";
+            my $file = eval { enter($what, $_) for reverse @way; plain($what, $last) } or do { warn $@; next };
+            push @files, $file;
+            $named{ fileno $file } = $below . $each;
+        }
+        @files or next;
+        open(my $found, '-|', @search, map { "/proc/self/fd/$_" } sort { $a <=> $b } keys %named) or die "cannot search: $!\n";
+        while (my $line = <$found>) {
+            my ($file, $rest) = $line =~ m{^/proc/self/fd/(\d+)(:.*)}s or next;
+            next if $folder and $rest =~ m{^: binary file matches};
+            $lines++ < $most_lines or do { print "[only the first $most_lines lines]\n"; last SOME };
+            print $named{$file}, $rest;
+        }
+        close $found;
+        exit 2 if $? >> 8 == 2;
+    }
+    print "no line matches\n" if not $lines;
 }
 elsif ($operation eq 'write') {
-    make_parents($path);
     my $bytes = field($input);
-    store($path, $bytes);
-    print 'wrote ', length $bytes, " bytes to $path\n";
+    store($name, $bytes);
+    print 'wrote ', length $bytes, " bytes to $here/$name\n";
 }
 elsif ($operation eq 'edit') {
     my ($old, $new) = (field($input), field($input));
-    open(my $file, '<:raw', $path) or die "cannot read $path: $!\n";
-    my $bytes = do { local $/; <$file> } // die "cannot read $path: $!\n";
+    my $file = plain($what, $name);
+    my $bytes = do { local $/; <$file> } // refuse($what, $name, $!);
     # A model is shown no carriage return, so it can't know. Where each line of the file ends in one, what is given has them too.
     my $crlf = $bytes =~ m{\r\n};
     my $mixed = $crlf && $bytes =~ m{(?<!\r)\n};
@@ -152,7 +199,7 @@ elsif ($operation eq 'edit') {
       ": give more of what stands around one of them; nothing was changed\n"
       if $times > 1;
     substr($bytes, $at, length $old) = $new;
-    store($path, $bytes);
+    store($name, $bytes);
     print "edited $path", $crlf && !$mixed ? ', whose lines end with \r\n' : '', "\n";
 }
 else { die "unknown operation\n" }

@@ -1,7 +1,6 @@
 /** From the claim of an action to how it ended. */
 import { readsOf } from '../../ledger/rules/answers.cjs';
 import { reasons } from '../../ledger/rules/codes.cjs';
-import { treeOf } from '../../ledger/rules/workspaces.cjs';
 import { type Action, sha256 } from '../../ledger/src/action.ts';
 import { LedgerError } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
@@ -113,9 +112,6 @@ async function atTerminal(
     return { end: 'unknown', why: `${ended} (${messageOf(error)})` };
   }
 }
-/** Between a look at a path and its use, that program could put a link there, which no lease covers. */
-const beside =
-  'a program is in a terminal of this workspace, and writes by a lease wait for its end: close it; nothing was run';
 const ended = 'the terminal ended meanwhile: its own outcome has what was on it last';
 
 /** Starts exactly what was claimed, or nothing. */
@@ -125,7 +121,7 @@ async function start(
   { sent, missing }: Prepared,
   snapshots: Snapshots,
 ): Promise<Outcome> {
-  const { id, action, leased } = claimed;
+  const { id, action } = claimed;
   try {
     if (missing) return notRun(missing);
     if (action.kind === 'try') return await tryOut(c, id, action);
@@ -133,10 +129,9 @@ async function start(
     if (action.kind === 'screen') return await screen(c, placeOf(action));
     if (action.kind === 'terminal_send' || action.kind === 'terminal_read')
       return await atTerminal(c, id, action);
-    if (leased && action.class === 'write' && c.tasks.terminals.isIn(treeOf(action))) return notRun(beside);
     const kept = await snapshots.carryOut(claimed);
     if (kept) return kept;
-    const script = scriptOf(action, { leased, sent, tips: c.tips.of(action) });
+    const script = scriptOf(action, { sent, tips: c.tips.of(action) });
     if (isApart(action)) return await runApart(c, action, script, passOn(c, id));
     return await c.tasks.run(placeOf(action), id, script, passOn(c, id));
   } catch (error) {

@@ -46,8 +46,7 @@ export const base = {
 
 /**
  * A path of an action as an absolute one below /workspace, '' being /workspace itself. `..` is refused rather than
- * resolved: what the card showed is then what is opened. A symbolic link in the workspace may still lead out of it, but
- * only to other places of the same container, which holds nothing that the task's scripts could not reach anyway.
+ * resolved: what the card showed is then what is opened. Actions on files follow no symbolic link to it (image/file.pl).
  */
 export function workspacePath(path: string): string {
   const below = path === root ? '' : path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
@@ -99,17 +98,16 @@ function checked(...texts: string[]): void {
 /** What a kind decides of its script; all else is the same for every kind. */
 type Made = Pick<Script, 'program' | 'input'> & Partial<Pick<Script, 'rest' | 'cwd' | 'env'>>;
 
-function file(leased = false, operation: string, path: string, ...rest: string[]): Made {
+function file(operation: string, path: string, ...rest: string[]): Made {
   checked(path, ...rest);
-  const input = fields(leased ? `leased ${operation}` : operation, workspacePath(path), ...rest);
-  return { program: 'file', input };
+  return { program: 'file', input: fields(operation, workspacePath(path), ...rest) };
 }
 
 /** The bytes are what the approved action names, or nothing is run: they stand beside its text, where its digest does not reach. */
 function put({ path, sha256: sum, size }: RunArgs['put_file'], { sent }: Beside): Made {
   if (!sent || sent.length > mostSent || sent.length !== size || sha256(sent) !== sum)
     throw new ScriptError('the file in the ledger is not the one that the action names; nothing was run');
-  return { ...file(false, 'put', path), rest: sent };
+  return { ...file('put', path), rest: sent };
 }
 
 /** image/workspace.sh looks at the tree with git, and heeds nothing that stands in it. */
@@ -133,8 +131,6 @@ function git(what: string, ...words: string[]): Made {
 
 /** What an action's kind and arguments do not say. */
 type Beside = {
-  /** A lease stands for the answer: its path is then taken as it is written, through no symbolic link. */
-  leased?: boolean;
   /** The bytes that came with the request of a `put_file`. */
   sent?: Uint8Array | undefined;
   /** What the repository is known to have, as `makeTips` tells. */
@@ -152,13 +148,13 @@ const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Besid
       env: { ...base, ...variables(env) },
     };
   },
-  read_file({ path, offset, limit }, { leased }) {
+  read_file({ path, offset, limit }) {
     const lines = [whole(offset, 0, 1e9, 'offset'), whole(limit, 0, 1e9, 'limit')];
-    return file(leased, 'read', path, ...lines.map(String));
+    return file('read', path, ...lines.map(String));
   },
-  list: ({ path }, { leased }) => file(leased, 'list', path),
-  grep: ({ path, pattern }, { leased }) => file(leased, 'grep', path, pattern),
-  get_file: ({ path }, { leased }) => file(leased, 'get', path),
+  list: ({ path }) => file('list', path),
+  grep: ({ path, pattern }) => file('grep', path, pattern),
+  get_file: ({ path }) => file('get', path),
   put_file: put,
   diff: () => changes('diff'),
   export: (args) => changes(args.as),
@@ -166,8 +162,8 @@ const scripts: { readonly [K in keyof RunArgs]: (args: RunArgs[K], beside: Besid
   push: ({ host, path, branch, commit, commits }, { tips = '' }) =>
     git('outgoing', tips, branch, commit, `https://${host}${path}`, sha256(commits)),
   pull: ({ host, path, branch }) => git('incoming', branch, `https://${host}${path}`),
-  write_file: ({ path, content }, { leased }) => file(leased, 'write', path, content),
-  edit_file: (args, { leased }) => file(leased, 'edit', args.path, args.old, args.new),
+  write_file: ({ path, content }) => file('write', path, content),
+  edit_file: (args) => file('edit', args.path, args.old, args.new),
 };
 
 const make = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], beside: Beside) =>

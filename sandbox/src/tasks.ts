@@ -75,7 +75,7 @@ export type Tasks = {
   /** What looks at tool servers and calls them. */
   readonly servers: Pick<ReturnType<typeof makeToolServers>, 'look' | 'call'>;
   /** What types into terminals and reads them. */
-  readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait' | 'isIn'>;
+  readonly terminals: Pick<ReturnType<typeof makeTerminals>, 'type' | 'screen' | 'wait'>;
   /** Takes away what leases of the network, terminals, tool servers and copies an earlier process left. */
   sweep(): Promise<void>;
   /** Deletes the container's copy of an output that is recorded. */

@@ -149,8 +149,6 @@ export function makeTerminals(
         throw new SandboxError('the terminal did not take it; nothing was typed');
     },
     screen: (id: string): Promise<string> => screen(opened(id)),
-    /** Whether one is there whose program may change the workspace at any moment. */
-    isIn: (workspace: string): boolean => [...terminals.values()].some((t) => t.name.workspace === workspace),
     /** What stands there once its last line ends with `until`, or, without one, once nothing changed for `quiet` seconds; or when time is over, or it ended. */
     async wait(id: string, { until, quiet, seconds }: Wait, before?: string): Promise<string> {
       const started = Date.now();

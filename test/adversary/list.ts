@@ -114,7 +114,12 @@ const rows: readonly Row[] = [
   [29, 'two cards alike, a tap on the wrong one', 'the card names its chip, the decoy denies', 'tested'],
   [30, 'a prompt injection', 'the gate stands outside the model', 'planned'],
   [31, 'the agent reaches for other parts', 'there is no route', 'tested'],
-  [32, 'a script is changed after its approval', 'the digest binds everything that runs', 'planned'],
+  [
+    32,
+    'a script is changed after its approval, or a link is put where an action on a file goes',
+    'the digest binds its text, directory, variables and limit; an action on a file goes through no link, from one open directory to the next',
+    'tested',
+  ],
   [33, 'shell tricks against text rules', 'there are no text rules', 'tested'],
   [
     34,

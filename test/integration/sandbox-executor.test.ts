@@ -19,7 +19,7 @@ import {
   newId,
   sha256,
 } from '../../ledger/src/action.ts';
-import type { Entry, Ledger } from '../../ledger/src/client.ts';
+import { type Entry, type Ledger, LedgerError } from '../../ledger/src/client.ts';
 import { type Executor, startExecutor } from '../../sandbox/src/executor.ts';
 import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
@@ -141,6 +141,42 @@ test('an approved action runs, and its entries tell how it ended', async () => {
   assert.deepEqual([bad.kind, bad.body.exit], ['failed', 3]);
   const cut = await over(await approve(await bash('kill -SEGV $$')));
   assert.deepEqual([cut.kind, cut.body.exit, cut.body.signal], ['killed', null, 'SIGSEGV']);
+});
+
+test('attack-32 between its card, its yes and its claim nothing else can stand in the place of an action; it runs to the letter, once', async () => {
+  await box.beside('install', '-d', '-o', '1000', '-g', '1000', '/workspace/a b');
+  const args = {
+    script: 'echo "$MINE $PWD"; echo x >> /workspace/times',
+    cwd: 'a b',
+    env: { MINE: '$(id)' },
+    timeout: 30,
+  };
+  const action = await post('bash', args);
+  const others = [
+    { script: `${args.script}\n` },
+    { cwd: 'a' },
+    { env: { ...args.env, BASH_ENV: '/workspace/x' } },
+    { env: {} },
+    { timeout: 31 },
+  ].map((over) => ({ ...action, args: { ...args, ...over } }) as Action);
+  const refused = (code: string, of: Promise<unknown>) => assert.rejects(of, { code });
+  const inPlace = async (other: Action) => {
+    const one = { kind: 'requested', action: other.id, body: other };
+    await refused('lifecycle', bot.append({ ...one, id: newId() }));
+    await assert.rejects(bot.append(one), LedgerError, 'under the very id that it has');
+  };
+  for (const other of others) {
+    await inPlace(other);
+    await refused('digest', approve(other));
+  }
+  await approve(action);
+  // No executor is there yet: whoever has the ledger's word for the bot has all the time there is.
+  await Promise.all(others.map(inPlace));
+  await startOne();
+  const { kind, body, kinds } = await over(action);
+  assert.deepEqual([kind, body.output], ['succeeded', '$(id) /workspace/a b\n']);
+  assert.equal(kinds.filter((one) => one === 'claimed').length, 1);
+  assert.equal(await lines('times'), '1');
 });
 
 test('output that is long or no text is the entry’s file, byte for byte', async () => {

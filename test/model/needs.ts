@@ -79,6 +79,10 @@ export function covers({ kind, args, workspace, task }: Given, asked: Request, u
     return false;
   if (kind === 'plan') return asked.task === task && isDeepStrictEqual(steps?.[uses], act);
   if (uses >= Number(args['uses'])) return false;
+  // What git obeys is asked for each time.
+  const writes = ['write_file', 'edit_file', 'put_file'].includes(asked.kind);
+  if (writes && posix.normalize(String(asked.args['path'])).toLowerCase().split('/').includes('.git'))
+    return false;
   if (kind === 'reads') {
     const agents = asked.task === task && asked.requester === 'brain';
     const isFile = fileReads.includes(asked.kind) && isInside(asked.args['path'], '');

@@ -416,6 +416,24 @@ test('attack-27 blanks that nobody sees at the end of a line, and tabs within on
   assert.ok(cardText(edit).includes('| - \tx()\n| - \n| - \ty()\n| + \tx()\\u{20}\n| + \n⚠️ 1 '));
 });
 
+test('attack-34 the card of a write to what git obeys says so, alone or in a plan; that of one beside it does not', () => {
+  const told = '⚠️ git obeys what stands there, and may run it; no lease covers this';
+  const write = (path: string) => ({ kind: 'write_file', args: { path, content: 'x' } }) as const;
+  for (const [path, obeyed] of [
+    ['.git/hooks/pre-commit', true],
+    ['./sub//.Git/config', true],
+    ['.github/hooks', false],
+  ] as const) {
+    const shown = [
+      actionOf('write_file', write(path).args),
+      actionOf('edit_file', { path, old: 'a', new: 'b' }),
+      actionOf('put_file', { path, sha256: 'ab', size: 1 }),
+      actionOf('plan', { steps: [write(path)], seconds: 60 }),
+    ];
+    for (const action of shown) assert.equal(lines(cardText(action)).own.includes(told), obeyed, path);
+  }
+});
+
 test('a hostile text of the largest size is shown in good time', () => {
   for (const unit of [
     'а',

@@ -327,6 +327,35 @@ test('attack-34 a lease’s own text is what counts: nothing that is no lease be
   assert.match(scene().grant('lease', { acts, uses: 1, seconds: 1 }), /^[a-z0-9]{15}$/);
 });
 
+test('attack-34 what git obeys is covered by no lease, however it is spelt; beside it, read, or as a step of a plan it is', () => {
+  const write = (path: string): Act => ({ kind: 'write_file', args: { path, content: '' } });
+  const edit = (path: string): Act => ({ kind: 'edit_file', args: { path, old: 'a', new: 'b' } });
+  const obeyed = [
+    '.git/config',
+    './.git//hooks/pre-commit',
+    'a/../.git/config',
+    'sub/.GIT/Hooks/x',
+    '.git',
+    'sub/.Git',
+  ];
+  for (const act of [...obeyed.map(write), ...obeyed.map(edit)]) {
+    const s = scene();
+    for (const what of [{ of: act.kind, path: '' }, { acts: [act] }])
+      assert.equal(s.use(s.grant('lease', { ...what, uses: 1, seconds: 9 }), act, 1), 'not_covered');
+    assert.equal(s.use(s.grant('plan', { steps: [act], seconds: 9 }), act, 1), '');
+  }
+  for (const twin of [
+    write('.gitignore'),
+    write('src/git/hooks/x'),
+    edit('a.git/config'),
+    read('.git/config'),
+  ]) {
+    const s = scene();
+    const lease = s.grant('lease', { of: twin.kind, path: '', uses: 1, seconds: 9 });
+    assert.equal(s.use(lease, twin, 1), '', JSON.stringify(twin.args));
+  }
+});
+
 test('attack-34 property: whatever is asked, a lease covers it only where the path lies below, part by part', () => {
   const part = fc.constantFrom('a', 'b', 'ab', '.', '..', '', 'a ', 'A', 'ä');
   const path = fc.array(part, { maxLength: 4 }).map((parts) => parts.join('/'));

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
+import { canonical } from '../../ledger/rules/canonical.cjs';
 import { reasons } from '../../ledger/rules/codes.cjs';
 import { hashed } from '../../ledger/rules/judge.cjs';
 import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
@@ -12,6 +13,7 @@ import {
   type CallArgs,
   digestOf,
   makeAction,
+  newId,
   sha256,
   withReads,
 } from '../../ledger/src/action.ts';
@@ -112,7 +114,6 @@ async function scene() {
     terminal: (_: unknown, id: string, __: unknown, onOpen: () => void) => stays(id, onOpen),
     stopped: (id: string) => stopped.delete(id),
     terminals: {
-      isIn: () => ends.size > 0,
       screen: async (id: string) => `screen of ${id}`,
       async type(id: string, bytes: Uint8Array) {
         if (String(bytes) === '') throw new Error('no engine');
@@ -358,54 +359,6 @@ test('attack-34 a terminal goes on beside what runs, is typed into by its number
   await s.stop();
 });
 
-test('attack-34 a write by a lease waits for the end of a terminal in its workspace; its twins, one with an answer and one after that end, run', async () => {
-  const s = await scene();
-  const open = makeAction(
-    {
-      kind: 'terminal_open',
-      args: { script: 'sh', cwd: '.', seconds: 60 },
-      task: 'task1',
-      ...where,
-    } as Asked,
-    defaultPolicy,
-  );
-  s.all(toApproval(open));
-  await until('it is open', () => JSON.parse(s.entries.at(-1)?.body ?? '').open === true);
-  const write = (): Action =>
-    makeAction(
-      { kind: 'write_file', args: { path: 'src/a', content: '' }, task: 'task1', ...where },
-      defaultPolicy,
-    );
-  const args = { of: 'write_file', path: 'src', uses: 2, seconds: 60 };
-  const grant = makeAction({ kind: 'lease', args, task: 'task1', ...where } as Asked, defaultPolicy);
-  s.all(controlWay(grant));
-  const leased = (action: Action, use: number) =>
-    s.all([
-      { author: 'bot', kind: 'requested', action: action.id, body: action },
-      {
-        author: 'bot',
-        kind: 'leased',
-        action: action.id,
-        body: { digest: digestOf(action), lease: grant.id, use },
-      },
-    ]);
-  const [beside, answered, after] = [write(), write(), write()];
-  leased(beside, 1);
-  await until('it failed', () => s.kinds(beside.id).includes('failed'));
-  assert.match(s.entries.at(-1)?.body ?? '', /writes by a lease wait for its end: close it; nothing was run/);
-  s.all(toApproval(answered));
-  await s.over(answered.id);
-  s.all([{ author: 'bot', kind: 'stop', action: open.id, body: {} }]);
-  await until('it is over', () => s.kinds(open.id).includes('killed'));
-  leased(after, 2);
-  await s.over(after.id);
-  assert.deepEqual(
-    s.runs.map(({ id }) => id),
-    [answered.id, after.id],
-  );
-  await s.stop();
-});
-
 test('what a card leased besides is given between the claim and the result; where it can’t be, the action runs all the same', async () => {
   for (const [uses, given] of [
     [3, ['lease.granted']],
@@ -433,7 +386,7 @@ test('what a card leased besides is given between the claim and the result; wher
   }
 });
 
-test('what a lease covers runs without an answer, and follows no link; what was answered does', async () => {
+test('what a lease covers runs without an answer, and as what was answered does', async () => {
   const s = await scene();
   const read = (): Action =>
     makeAction(
@@ -453,8 +406,8 @@ test('what a lease covers runs without an answer, and follows no link; what was 
   await s.over(answered.id);
   const operation = (id: string) =>
     Buffer.from(s.runs.find((r) => r.id === id)?.script.input ?? '').toString('latin1');
-  assert.match(operation(leased.id), /leased read/);
-  assert.doesNotMatch(operation(answered.id), /leased/);
+  assert.match(operation(leased.id), /read/);
+  assert.equal(operation(leased.id), operation(answered.id));
   await s.stop();
 });
 
@@ -546,4 +499,42 @@ test('attack-40 where the ledger took what it had to refuse, nothing is claimed 
   await s.stop(); // when all that was in hand is done
   assert.deepEqual(s.kinds(next.id), ['requested', 'posted', 'approved']);
   assert.equal(s.runs.length, 1);
+});
+
+test('attack-32 a ledger that puts another script, directory, variable or limit under an approved digest has nothing run; as it was approved it runs, once', async () => {
+  for (const change of [
+    { script: 'echo hello ' },
+    { cwd: 'src' },
+    { env: { BASH_ENV: 'x' } },
+    { timeout: 61 },
+    undefined,
+  ]) {
+    const s = await scene();
+    const action = someAction();
+    const stands = change ? { ...action, args: { ...action.args, ...change } } : action;
+    const [requested, ...more] = toApproval(action);
+    let head = s.entries.at(-1) as Entry;
+    for (const { author, kind, body } of [{ ...requested, body: stands } as Wanted, ...more]) {
+      const { hash, ...before } = head;
+      const id = kind === 'requested' ? action.id : newId();
+      const at = new Date().toISOString();
+      const next = { id, seq: before.seq + 1, prev: hash, at, author, kind, action: action.id };
+      head = { ...before, ...next, body: canonical(body), hash: '' };
+      head.hash = sha256(hashed(head));
+      s.tell(head);
+    }
+    await s.stop(); // when all that was in hand is done
+    assert.equal(s.asked.includes(`claimed ${action.id}`), change === undefined, JSON.stringify(change));
+    assert.equal(s.asked.includes('alarm '), change !== undefined);
+    assert.deepEqual(s.runs, []);
+  }
+  const twin = await scene();
+  const action = someAction();
+  twin.all(toApproval(action));
+  await twin.over(action.id);
+  await twin.stop();
+  assert.equal(twin.runs.length, 1);
+  const { script } = twin.runs[0] ?? {};
+  assert.equal(Buffer.from(script?.input ?? '').toString(), 'echo hello');
+  assert.deepEqual([script?.cwd, script?.timeout], ['/workspace', 60]);
 });

@@ -1,4 +1,5 @@
 /** How each kind of action is shown: a row a kind, so that the compiler names what a new kind forgot. */
+import { isOfGit } from '@pocketcoder/ledger/rules/grants.cjs';
 import { fullName } from '@pocketcoder/ledger/rules/servers.cjs';
 import {
   type Act,
@@ -63,6 +64,9 @@ const called = ({ server, tool, hash, params }: CallArgs): Part[] => [
   ...labelled('of the tool server that was pinned, by', hash),
 ];
 
+const inGit = (path: string): Part[] =>
+  isOfGit(path) ? [{ line: '⚠️ git obeys what stands there, and may run it; no lease covers this' }] : [];
+
 const inDirectory = (cwd: string): Part[] => (cwd === '.' ? [] : labelled('in the directory', cwd));
 
 /** When a terminal is read. */
@@ -109,6 +113,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     wish: 'add a file',
     parts: ({ path, size, sha256 }) => [
       ...labelled('add a file, under a further name where there is one already', path),
+      ...inGit(path),
       ...labelled(`of ${size} bytes, with the SHA-256`, sha256),
     ],
   },
@@ -122,6 +127,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     size: ({ content }) => lines(content),
     parts: ({ path, content }) => [
       ...labelled('write the file', path),
+      ...inGit(path),
       ...labelled('with this content', content),
     ],
   },
@@ -130,6 +136,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     size: ({ old, new: now }) => lines(`${old}\n${now}`),
     parts: ({ path, old, new: now }) => [
       ...labelled('edit the file', path),
+      ...inGit(path),
       { line: 'replacing the one place that says' },
       { old, now },
     ],

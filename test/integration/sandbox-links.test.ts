@@ -1,0 +1,149 @@
+/** That actions on files are done at the path that their card says: through no link, whatever else runs there, and without waiting on a name. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { newId, type RunArgs, sha256 } from '../../ledger/src/action.ts';
+import { scriptOf } from '../../sandbox/src/script.ts';
+import { ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
+
+let box: Sandbox;
+before(async () => {
+  box = await startSandbox();
+});
+after(() => box?.stop());
+
+async function file<K extends keyof RunArgs>(kind: K, args: RunArgs[K], sent?: Uint8Array) {
+  const rest = { workspace: 'w', task: 't', requester: 'brain', class: 'write', grade: 'sealed' } as const;
+  const action = { id: newId(), kind, args, decide_within: 60, execute_within: 60, ...rest };
+  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, { sent }), () => {}));
+}
+
+/** Every action on a file, at this path. */
+const all = (path: string) => [
+  () => file('list', { path }),
+  () => file('grep', { pattern: '.', path }),
+  () => file('read_file', { path, offset: 0, limit: 0 }),
+  () => file('get_file', { path }),
+  () => file('write_file', { path, content: 'a secret' }),
+  () => file('edit_file', { path, old: 'secret', new: 'x' }),
+];
+
+test('attack-32 a write to docs is one to docs: where a link makes it a hook of git’s, nothing is written; its twin without a link is', async () => {
+  const hook = { path: 'docs/pre-commit', content: '#!/bin/sh\ntouch /workspace/ran\n' };
+  await box.bash('git init -q; ln -s .git/hooks docs');
+  const refused = await file('write_file', hook);
+  assert.notEqual(refused.number, 0);
+  assert.equal(
+    refused.text,
+    '/workspace/docs is a symbolic link to .git/hooks, and none is followed: give the path itself; nothing was done\n',
+  );
+  assert.equal((await box.bash('ls .git/hooks | grep -vc sample; rm docs')).text, '0\n');
+  const twin = await file('write_file', hook);
+  assert.equal(twin.text, `wrote ${hook.content.length} bytes to /workspace/docs/pre-commit\n`);
+  assert.equal((await box.bash('cat docs/pre-commit')).text, hook.content);
+});
+
+test('attack-32 no action on a file goes through a link or to one, inside the workspace or out; at the path itself each does', async () => {
+  await box.bash(
+    "mkdir -p src/in outside; echo plain > src/in/a; echo secret > outside/a; ln -s ../outside src/link; ln -s ../../outside/a src/in/file; ln -s $'/etc\\n' src/odd; ln -s nowhere src/none",
+  );
+  const before = (await box.bash('ls -lR --time-style=full-iso src outside')).text;
+  for (const [path, link] of [
+    ['src/link/a', 'src/link is a symbolic link to ../outside,'],
+    ['src/link/new/b', 'src/link is a symbolic link to ../outside,'],
+    ['./src//link', 'src/link is a symbolic link to ../outside,'],
+    ['src/in/file', 'src/in/file is a symbolic link to ../../outside/a,'],
+    ['src/odd', 'src/odd is a symbolic link to /etc\\x0a,'],
+    ['src/none', 'src/none is a symbolic link to nowhere,'],
+  ] as const)
+    for (const [n, act] of all(path).entries()) {
+      const refused = await act();
+      assert.notEqual(refused.number, 0, `${path} ${n}`);
+      assert.ok(refused.text.startsWith(`/workspace/${link} and none is followed`), refused.text);
+    }
+  const put = (path: string) => file('put_file', { path, sha256: sha256('x'), size: 1 }, Buffer.from('x'));
+  assert.match((await put('src/link/a')).text, /is a symbolic link to \.\.\/outside/);
+  assert.equal((await box.bash('ls -lR --time-style=full-iso src outside')).text, before);
+  // What is searched or listed below a directory goes through none either.
+  assert.equal((await file('grep', { pattern: '.', path: 'src' })).text, 'src/in/a:1:plain\n');
+  assert.equal(
+    (await file('list', { path: 'src' })).text,
+    'in/\nlink -> ../outside\nnone -> nowhere\nodd -> /etc\\x0a\n',
+  );
+  for (const twin of all('outside/a').slice(1)) assert.equal((await twin()).number, 0);
+});
+
+test('a pipe, a socket or a device by that name is said to be none to read or write, at once', async () => {
+  await box.bash(
+    'mkdir odd; mkfifo odd/pipe; cd odd; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\'socket\')"; echo text > plain',
+  );
+  await box.beside('mknod', '-m', '666', '/workspace/odd/zero', 'c', '1', '5');
+  for (const name of ['pipe', 'socket', 'zero'])
+    for (const act of all(`odd/${name}`)) {
+      const refused = await act();
+      assert.equal(refused.how, 'exit');
+      assert.notEqual(refused.number, 0);
+      assert.match(refused.text, /^cannot (list|search|read|send|write) \/workspace\/odd\/\w+: /);
+    }
+  assert.equal((await file('grep', { pattern: '.', path: 'odd' })).text, 'odd/plain:1:text\n');
+  assert.equal(
+    (await box.bash('stat -c %F odd/*')).text,
+    ['fifo', 'regular file', 'socket', 'character special file', ''].join('\n'),
+  );
+});
+
+/** Makes a link of a directory and of a file, and takes it back, as fast as it can: there is never a moment without the name. */
+const racer = `
+import ctypes, os
+os.chdir('/workspace/race')
+swap = ctypes.CDLL(None).renameat2
+assert swap(-100, b'd', -100, b'l', 2) == 0
+while True:
+    swap(-100, b'd', -100, b'l', 2)
+    os.symlink('../beyond/secret', 'n')
+    os.rename('n', 'f')
+    swap(-100, b'd', -100, b'l', 2)
+    with open('n', 'w') as file: file.write('plain')
+    os.rename('n', 'f')
+`;
+/** Has file.pl, read once, do what actions have it do, a process each, and counts how they ended. */
+const driver = `
+use Fcntl;
+my %ended;
+my $text = do { local (@ARGV, $/) = '/usr/lib/pocketcoder/file.pl'; <> };
+my $act = do { local $SIG{__WARN__} = sub { }; eval "sub { $text }" } or die $@;
+for my $n (1 .. shift) {
+    my @all = (
+        ['write', "race/d/w$n", 'x'], ['read', 'race/d/secret', 0, 0], ['edit', 'race/d/secret', 'plain', 'plain '],
+        ['put', "race/d/p$n"], ['read', 'race/f', 0, 0], ['get', 'race/f'], ['write', 'race/f', 'plain'], ['list', 'race/d'],
+        ['write', "race/d/made/$n", 'x'], $n % 50 ? ['edit', 'race/f', 'plain', 'plain'] : ['grep', 'race', '.']);
+    open my $input, '>', '/tmp/input'; print {$input} map { pack 'N/a*', $_ } @{ $all[$n % @all] }; close $input;
+    my $child = open(my $output, '-|') // die;
+    if (!$child) { open STDERR, '>&', *STDOUT; @ARGV = '/tmp/input'; eval { $act->() }; print $@; exit }
+    my $text = join '', <$output>;
+    $ended{ $text =~ /SECRET|only/ ? 'beyond' : $text =~ /symbolic link/ ? 'refused' : 'done' }++;
+}
+print join(' ', map { "$_ " . ($ended{$_} // 0) } qw(beyond refused done)), "\\n";
+`;
+
+test('attack-32 while another program swaps links in and out, nothing is read or lands beyond one in two thousand tries', {
+  timeout: 240_000,
+}, async () => {
+  await box.bash(
+    'mkdir -p race/d beyond; echo plain > race/d/secret; echo plain > race/f; ln -s ../beyond race/l; echo SECRET > beyond/secret; : > beyond/only; chmod 640 beyond/*',
+  );
+  const state = 'cd beyond; find . -printf "%p %m %s %i %T@\\n"; cat secret';
+  const before = (await box.bash(state)).text;
+  const as = 'setpriv --reuid=1000 --regid=1000 --clear-groups';
+  const told = await box.beside(
+    'bash',
+    '-c',
+    `${as} python3 -c "$1" & ${as} perl -e "$2" 2000; kill $!`,
+    'bash',
+    racer,
+    driver,
+  );
+  const [, beyond, refused, done] = /beyond (\d+) refused (\d+) done (\d+)/.exec(told) ?? [];
+  assert.equal(beyond, '0', told);
+  assert.ok(Number(refused) > 200 && Number(done) > 200, told);
+  assert.equal((await box.bash(state)).text, before);
+});
