@@ -1,5 +1,6 @@
 /** One of our services as a process of the test's own, to be killed and started again at will. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { until } from './wait.ts';
 
@@ -10,7 +11,10 @@ export type Service = {
   /** Resolves when a line with this message was logged in its present life. */
   said(msg: string, seconds?: number): Promise<LogLine>;
   kill(signal?: NodeJS.Signals): Promise<number | null>;
+  /** @throws where it ended before it was ready */
   start(): Promise<void>;
+  /** Whether its process is there. */
+  runs(): boolean;
   /** The most memory that its present life has held at once, in MiB. */
   peak(): number;
 };
@@ -59,8 +63,12 @@ export function service(args: readonly string[], env: NodeJS.ProcessEnv, ready: 
       started.stderr.setEncoding('utf8').on('data', (text: string) => {
         errors += text;
       });
-      await said(ready);
+      const ended = once(started, 'exit').then(([code]) => {
+        throw new Error(`${args[0]} ended with ${code} before it was ready\n${errors.slice(-2000)}`);
+      });
+      await Promise.race([said(ready), ended]);
     },
+    runs: () => child !== undefined && child.exitCode === null && child.signalCode === null,
     peak() {
       const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
       return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
