@@ -15,7 +15,11 @@ test('attack-42 one part is killed at a random step in each of 40 rounds: what w
   const seed = Math.floor(Math.random() * 2 ** 31);
   const outcome = await playRounds(seed, roundsOf(seed, 40), { kills: true });
   const { lost, twice, late, audit } = outcome;
-  assert.deepEqual({ lost, twice, late, audit }, { lost: [], twice: [], late: [], audit: '' }, told(seed, outcome));
+  assert.deepEqual(
+    { lost, twice, late, audit },
+    { lost: [], twice: [], late: [], audit: '' },
+    told(seed, outcome),
+  );
   assert.ok(outcome.rounds.filter(({ up }) => up !== undefined).length >= 36, tableOf(outcome));
 });
 

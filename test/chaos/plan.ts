@@ -70,7 +70,8 @@ export function roundsOf(seed: number, count: number): Round[] {
         .map(({ cell }) => cell);
     const { part, moment } = deck.pop() as (typeof all)[number];
     const target = of(having[moment]);
-    const more = target === 'undo' ? [] : Array.from({ length: 1 + Math.floor(next() * 2) }, () => of(companions));
+    const more =
+      target === 'undo' ? [] : Array.from({ length: 1 + Math.floor(next() * 2) }, () => of(companions));
     return { round: i + 1, part, moment, delay: Math.round(next() ** 3 * 300), target, beside: more };
   });
 }

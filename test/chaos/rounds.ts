@@ -38,7 +38,8 @@ async function reached(world: World, moment: Moment, story: Progress): Promise<b
     if (moment === 'said') return story.said;
     if (!id) return false;
     if (moment === 'result') return chain.end(id) !== undefined;
-    if (moment === 'output') return rig.executor.log.some((l) => l.msg === 'first byte' && l['action'] === id);
+    if (moment === 'output')
+      return rig.executor.log.some((l) => l.msg === 'first byte' && l['action'] === id);
     if (moment === 'snapshot')
       return chain.has(id, 'approved', 'leased') === true && chain.writersAhead(id).length === 0;
     return chain.has(id, ...(kinds[moment] ?? [])) === true;
@@ -89,7 +90,8 @@ async function play(world: World, plan: Round, kills: boolean, next: () => numbe
 function counted(story: Told, lines: number): { lost: string; twice: string } {
   const end = story.kinds.at(-1);
   const begun = story.kinds.includes('claimed');
-  const twice = lines > 1 ? `it ran ${lines} times` : lines > 0 && !begun ? 'it ran, and nobody claimed it' : '';
+  const twice =
+    lines > 1 ? `it ran ${lines} times` : lines > 0 && !begun ? 'it ran, and nobody claimed it' : '';
   const lost = end === 'succeeded' && lines === 0 ? 'it succeeded, and did nothing' : '';
   return { lost, twice };
 }
@@ -153,7 +155,9 @@ export async function playRounds(
 function unended({ chain }: World): string[] {
   const ids = chain.requests().map(({ action }) => action);
   const open = ids.filter((id) => chain.has(id, 'approved', 'leased') && !chain.end(id));
-  return open.map((id) => `#${chain.numberOf(id)} was approved, and has no end: ${chain.kinds(id).join(' ')}`);
+  return open.map(
+    (id) => `#${chain.numberOf(id)} was approved, and has no end: ${chain.kinds(id).join(' ')}`,
+  );
 }
 
 /** What the lease covers leaves the same line each time: as many as succeeded, and no more than were claimed. */

@@ -47,7 +47,10 @@ export async function tell(
   const story: Told = { mark, kind, action: '', kinds: [], room: '', again: 0, lost: '' };
 
   /** Says it, and again where nothing came of it, as a person would. @returns its action */
-  async function ask(say: () => Promise<string>, find: (event: string) => string | undefined): Promise<string> {
+  async function ask(
+    say: () => Promise<string>,
+    find: (event: string) => string | undefined,
+  ): Promise<string> {
     for (;;) {
       const saying = say();
       on.said();
@@ -95,7 +98,11 @@ export async function tell(
     await over(action);
   };
 
-  const run = (script: string) => ask(() => phone.say(`!run ${script}`), () => chain.withMark(mark)[0]);
+  const run = (script: string) =>
+    ask(
+      () => phone.say(`!run ${script}`),
+      () => chain.withMark(mark)[0],
+    );
   if (kind === 'tap')
     await going(await run(`echo ${mark} >> runs; echo ${mark}; sleep 0.3; echo over`), true);
   else if (kind === 'read') await going(await ask(() => phone.say('!files'), decided), false);
@@ -109,7 +116,13 @@ export async function tell(
     await going(first, true);
     if (story.lost || chain.end(first)?.kind !== 'succeeded') return { ...story, kinds: chain.kinds(first) };
     const number = chain.numberOf(first);
-    await going(await ask(() => phone.say(`!undo ${number}`), () => chain.undoOf(number)), true);
+    await going(
+      await ask(
+        () => phone.say(`!undo ${number}`),
+        () => chain.undoOf(number),
+      ),
+      true,
+    );
   }
   story.kinds = chain.kinds(story.action);
   return story;

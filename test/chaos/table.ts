@@ -13,10 +13,14 @@ export function storyText({ plan, stories, up }: Played): string {
   const { round, part, moment, delay, target } = plan;
   const killed = up === undefined ? 'nothing to kill' : `there again after ${up.toFixed(1)} s`;
   const lines = stories.map(
-    (s) => `  ${s.kind} ${s.mark} ${s.action}: ${s.kinds.join(' ')}${s.again ? `; said ${s.again + 1} times` : ''}
+    (
+      s,
+    ) => `  ${s.kind} ${s.mark} ${s.action}: ${s.kinds.join(' ')}${s.again ? `; said ${s.again + 1} times` : ''}
     ${s.lost || 'well'}: ${s.room.replaceAll('\n', ' / ').slice(0, 300)}`,
   );
-  return [`round ${round}: ${part} ${delay} ms after ${moment} of its ${target}, ${killed}`, ...lines].join('\n');
+  return [`round ${round}: ${part} ${delay} ms after ${moment} of its ${target}, ${killed}`, ...lines].join(
+    '\n',
+  );
 }
 
 /** Kills by moment and part, ends by kind, and the rest. */

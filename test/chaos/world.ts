@@ -92,10 +92,13 @@ export async function startWorld(): Promise<World> {
     const mine = all.filter(({ Names }) => Names.some((name) => name.startsWith(`/${rig.project}-${of}-`)));
     const killed = await Promise.all(
       mine.map(({ Id }) =>
-        docker.getContainer(Id).kill().then(
-          () => true,
-          () => false, // it ended meanwhile
-        ),
+        docker
+          .getContainer(Id)
+          .kill()
+          .then(
+            () => true,
+            () => false, // it ended meanwhile
+          ),
       ),
     );
     return killed.includes(true) ? 0 : undefined;

@@ -134,7 +134,11 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const policy = policyFrom({ form, decide_within, execute_within, classes });
     await operator.append({ kind: 'policy.set', body: { policy } });
     await Promise.all([bot.start(), executor.start()]);
-    const phone = await createPhone({ homeserver: homeserver.url, ...owner, patient: options.patient ?? false });
+    const phone = await createPhone({
+      homeserver: homeserver.url,
+      ...owner,
+      patient: options.patient ?? false,
+    });
     undo.push(() => phone.close());
     const recoveryKey = await phone.setUpCrossSigning();
     const audit = await ledger.connect('auditor');

@@ -1,6 +1,13 @@
 /** A phone for tests and the demo: the Element clients' crypto and sync, without a screen. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ClientEvent, EventStatus, type MatrixEvent, MatrixEventEvent, RoomEvent, RoomMemberEvent } from 'matrix-js-sdk';
+import {
+  ClientEvent,
+  EventStatus,
+  type MatrixEvent,
+  MatrixEventEvent,
+  RoomEvent,
+  RoomMemberEvent,
+} from 'matrix-js-sdk';
 import {
   AllDevicesIsolationMode,
   OnlySignedDevicesIsolationMode,
