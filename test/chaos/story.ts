@@ -46,6 +46,13 @@ export async function tell(
   const { phone } = rig;
   const story: Told = { mark, kind, action: '', kinds: [], room: '', again: 0, lost: '' };
 
+  /** What was waited for in vain is waited for once more when all parts are there. */
+  async function patiently<T>(ask: () => T | undefined, seconds: number): Promise<T | undefined> {
+    const got = await waits.until(ask, seconds);
+    if (got !== undefined) return got;
+    await world.up();
+    return waits.until(ask, seconds);
+  }
   /** Says it, and again where nothing came of it, as a person would. @returns its action */
   async function ask(
     say: () => Promise<string>,
@@ -55,11 +62,9 @@ export async function tell(
       const saying = say();
       on.said();
       const event = await saying;
-      const action = await waits.until(() => find(event), patience.asked);
+      const action = await patiently(() => find(event), patience.asked);
       if (action) return action;
-      await world.up();
-      const late = await waits.until(() => find(event), patience.asked);
-      if (late) return late;
+      if (!room.cutOff(event)) story.lost = 'said, and nothing came of it, and nobody was told';
       if (story.again++ > 2) return '';
     }
   }
@@ -69,7 +74,7 @@ export async function tell(
   };
 
   async function tapped(id: string): Promise<void> {
-    const card = await waits.until(
+    const card = await patiently(
       () => room.card(chain.numberOf(id)) ?? (chain.end(id) ? null : undefined),
       patience.over,
     );
@@ -77,12 +82,13 @@ export async function tell(
     else if (card === undefined) story.lost = 'no card came';
   }
   async function over(id: string): Promise<void> {
-    const end = await waits.until(() => chain.end(id), patience.over);
+    const end = await patiently(() => chain.end(id), patience.over);
     const approved = chain.has(id, 'approved', 'leased');
     if (!end) story.lost ||= approved ? 'approved, and it has no end' : 'it has no end';
     if (!end) return;
     const number = chain.numberOf(id);
-    story.room = (await waits.until(() => room.told(number), patience.told)) ?? '';
+    const told = () => room.told(number);
+    story.room = (await patiently(told, patience.told)) ?? '';
     const sign = signs[end.kind] ?? '?';
     if (!story.room.includes(sign)) story.lost ||= `it is ${end.kind}, and the room does not say so`;
     if (room.messages(number) > 1) story.lost ||= `told in ${room.messages(number)} messages`;

@@ -57,11 +57,11 @@ export async function startWorld(): Promise<World> {
   async function start(service: Service): Promise<void> {
     for (;;)
       try {
-        await service.start();
+        await service.start(120); // one that is merely slow is not killed, but told as late
         return;
       } catch (error) {
         await service.kill();
-        process.stderr.write(`chaos: ${String(error).slice(0, 500)}\n`);
+        process.stderr.write(`chaos: ${String(error).slice(0, 3000)}\n`);
       }
   }
   async function restart(service: Service): Promise<void> {

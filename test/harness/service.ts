@@ -11,8 +11,8 @@ export type Service = {
   /** Resolves when a line with this message was logged in its present life. */
   said(msg: string, seconds?: number): Promise<LogLine>;
   kill(signal?: NodeJS.Signals): Promise<number | null>;
-  /** @throws where it ended before it was ready */
-  start(): Promise<void>;
+  /** @param seconds in which it is to be ready @throws where it ended before, or is not */
+  start(seconds?: number): Promise<void>;
   /** Whether its process is there. */
   runs(): boolean;
   /** The most memory that its present life has held at once, in MiB. */
@@ -46,7 +46,7 @@ export function service(args: readonly string[], env: NodeJS.ProcessEnv, ready: 
       ending.kill(signal);
       return new Promise((resolve) => ending.once('exit', (code) => resolve(code)));
     },
-    async start() {
+    async start(seconds) {
       born = log.length;
       const started = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
         env: { ...process.env, ...env },
@@ -66,7 +66,7 @@ export function service(args: readonly string[], env: NodeJS.ProcessEnv, ready: 
       const ended = once(started, 'exit').then(([code]) => {
         throw new Error(`${args[0]} ended with ${code} before it was ready\n${errors.slice(-2000)}`);
       });
-      await Promise.race([said(ready), ended]);
+      await Promise.race([said(ready, seconds), ended]);
     },
     runs: () => child !== undefined && child.exitCode === null && child.signalCode === null,
     peak() {
