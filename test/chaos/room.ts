@@ -3,12 +3,10 @@ import { editOf } from '../harness/answers.ts';
 import type { Card, Phone, Shown } from '../phone/types.ts';
 
 type Message = Card & { text: string; now: string };
-type Below = { 'm.in_reply_to'?: { event_id: string } };
 const header = (number: number): RegExp => new RegExp(`^(?:> .*\\n)?#${number} `);
 
 export function watchRoom(phone: Phone) {
   const messages = new Map<string, Message>();
-  const answers: { below: string; text: string }[] = [];
   const messageOf = (id: string, room: string): Message => {
     const had = messages.get(id) ?? { id, room, text: '', now: '', chips: [], answers: [] };
     messages.set(id, had);
@@ -22,11 +20,7 @@ export function watchRoom(phone: Phone) {
     if (type === 'm.reaction' && relation.event_id && relation.key)
       messageOf(relation.event_id, room).chips.push({ id, key: relation.key });
     else if (edit) messageOf(edit.of, room).now = edit.text;
-    else if (type === 'm.room.message') {
-      messageOf(id, room).text = String(content['body'] ?? '');
-      const below = (content['m.relates_to'] as Below | undefined)?.['m.in_reply_to']?.event_id;
-      if (below) answers.push({ below, text: messageOf(id, room).text });
-    }
+    else if (type === 'm.room.message') messageOf(id, room).text = String(content['body'] ?? '');
   }
   const end = phone.watch(see);
   const about = (number: number): Message[] =>
@@ -39,9 +33,9 @@ export function watchRoom(phone: Phone) {
       about(number)
         .map(({ text, now }) => now || text)
         .find((text) => text.includes('⛓ ')),
-    /** Whoever said this was told that it may be lost. */
-    cutOff: (event: string): boolean =>
-      answers.some(({ below, text }) => below === event && text.includes('restarted while I did this')),
+    /** What the room was warned of: that something is not done is told so, with what to do. */
+    warnings: (): string[] =>
+      [...messages.values()].map(({ text }) => text).filter((text) => text.startsWith('⚠️')),
     /** How many messages there are about it. */
     messages: (number: number): number => about(number).length,
     end,

@@ -86,19 +86,29 @@ async function play(world: World, plan: Round, kills: boolean, next: () => numbe
   return { plan, stories, up };
 }
 
-/** What is wrong with how often a story's mark stands in the sandbox. */
-function counted(story: Told, lines: number): { lost: string; twice: string } {
-  const end = story.kinds.at(-1);
-  const begun = story.kinds.includes('claimed');
-  const twice =
-    lines > 1 ? `it ran ${lines} times` : lines > 0 && !begun ? 'it ran, and nobody claimed it' : '';
-  const lost = end === 'succeeded' && lines === 0 ? 'it succeeded, and did nothing' : '';
-  return { lost, twice };
+/** What is wrong with how often a story's mark stands in the sandbox, and how often it was asked for. */
+function counted({ chain }: World, story: Told, found: Map<string, number>): { lost: string; twice: string } {
+  const { kind, mark, kinds, action, again } = story;
+  const well = kinds.at(-1) === 'succeeded';
+  if (kind === 'undo') {
+    const stands = chain.isUndo(action) && well && found.has(`${mark}.undone`);
+    return { lost: stands ? 'it succeeded, and undid nothing' : '', twice: '' };
+  }
+  if (kind !== 'tap' && kind !== 'file') return { lost: '', twice: '' };
+  const lines = found.get(mark) ?? 0;
+  const asked = kind === 'tap' ? chain.withMark(mark).length : 1;
+  const twice = [
+    lines > 1 && `it ran ${lines} times`,
+    lines > 0 && !kinds.includes('claimed') && 'it ran, and nobody claimed it',
+    asked > 1 + again && `it was said ${1 + again} times and asked for ${asked} times`,
+  ];
+  const lost = well && lines === 0 ? 'it succeeded, and did nothing' : '';
+  return { lost, twice: twice.filter(Boolean).join('; ') };
 }
 
 /** @returns how often each mark was left, by the name that it was left under */
 async function marks(world: World): Promise<Map<string, number>> {
-  const list = 'cd /workspace; cat runs leased 2> /dev/null; ls -1 uploads 2> /dev/null; true';
+  const list = 'cd /workspace; cat runs leased; ls -1 uploads; ls -1 | grep undone$; true';
   const found = new Map<string, number>();
   for (const line of (await world.beside('sh', '-c', list)).split('\n').filter(Boolean)) {
     // A second copy of the same file would be called x-2.txt.
@@ -134,8 +144,7 @@ export async function playRounds(
       for (const story of stories) {
         const { mark, kind } = story;
         if (story.lost) outcome.lost.push(`round ${plan.round}: ${kind} ${mark}: ${story.lost}`);
-        if (kind !== 'tap' && kind !== 'file') continue;
-        const { lost, twice } = counted(story, found.get(mark) ?? 0);
+        const { lost, twice } = counted(world, story, found);
         if (lost) outcome.lost.push(`round ${plan.round}: ${kind} ${mark}: ${lost}`);
         if (twice) outcome.twice.push(`round ${plan.round}: ${kind} ${mark}: ${twice}`);
       }

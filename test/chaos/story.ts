@@ -59,12 +59,17 @@ export async function tell(
     find: (event: string) => string | undefined,
   ): Promise<string> {
     for (;;) {
+      const before = room.warnings().length;
       const saying = say();
       on.said();
       const event = await saying;
       const action = await patiently(() => find(event), patience.asked);
       if (action) return action;
-      if (!room.cutOff(event)) story.lost = 'said, and nothing came of it, and nobody was told';
+      const isTold = room
+        .warnings()
+        .slice(before)
+        .some((text) => /say it again|send it again/i.test(text));
+      if (!isTold) story.lost = 'said, and nothing came of it, and nobody was told';
       if (story.again++ > 2) return '';
     }
   }
