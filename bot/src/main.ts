@@ -77,6 +77,7 @@ async function resume({
   sentFiles,
   dictation,
   tour,
+  relay,
 }: Parts): Promise<void> {
   crew.resume();
   sentFiles.resume(); // while the pages of what is over are still there
@@ -85,6 +86,7 @@ async function resume({
   questions.resume();
   dictation.resume();
   tour.resume();
+  void relay.resume();
   if (!savedIn(stateDir)) return;
   await tellRestored(matrix, book.rooms().values(), chain.head());
   settle(stateDir);

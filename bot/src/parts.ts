@@ -212,7 +212,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     ...{ matrix, chain, book, troubles, brainIsUp, brainRefusal, stateDir, sandboxOf },
   });
   const relay = createRelay({
-    ...{ matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
+    ...{ db, matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
     dictation,
     schedules,
     agents,

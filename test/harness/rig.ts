@@ -29,8 +29,12 @@ export type RigOptions = {
   /** For single classes, over the rest. */
   classes?: Record<string, Partial<Term>>;
   quick?: number;
+  /** Its phone sends again what the homeserver did not take. */
+  patient?: boolean;
 };
 export type Rig = {
+  /** What the engine's containers and volumes of this one are labelled with. */
+  project: string;
   homeserver: Homeserver;
   hostile: Hostile;
   ledger: TestLedger;
@@ -132,7 +136,11 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const policy = policyFrom({ form, decide_within, execute_within, classes });
     await operator.append({ kind: 'policy.set', body: { policy } });
     await Promise.all([bot.start(), executor.start()]);
-    const phone = await createPhone({ homeserver: homeserver.url, ...owner });
+    const phone = await createPhone({
+      homeserver: homeserver.url,
+      ...owner,
+      patient: options.patient ?? false,
+    });
     undo.push(() => phone.close());
     const recoveryKey = await phone.setUpCrossSigning();
     const audit = await ledger.connect('auditor');
@@ -152,6 +160,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     );
     const entries = async (kind: string) => (await audit.since(0)).filter((e) => e.kind === kind);
     return {
+      project,
       homeserver,
       hostile,
       ledger,

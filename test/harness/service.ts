@@ -1,5 +1,6 @@
 /** One of our services as a process of the test's own, to be killed and started again at will. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { until } from './wait.ts';
 
@@ -10,7 +11,10 @@ export type Service = {
   /** Resolves when a line with this message was logged in its present life. */
   said(msg: string, seconds?: number): Promise<LogLine>;
   kill(signal?: NodeJS.Signals): Promise<number | null>;
-  start(): Promise<void>;
+  /** @param seconds in which it is to be ready @throws where it ended before, or is not */
+  start(seconds?: number): Promise<void>;
+  /** Whether its process is there. */
+  runs(): boolean;
   /** The most memory that its present life has held at once, in MiB. */
   peak(): number;
 };
@@ -42,7 +46,7 @@ export function service(args: readonly string[], env: NodeJS.ProcessEnv, ready: 
       ending.kill(signal);
       return new Promise((resolve) => ending.once('exit', (code) => resolve(code)));
     },
-    async start() {
+    async start(seconds) {
       born = log.length;
       const started = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
         env: { ...process.env, ...env },
@@ -59,8 +63,12 @@ export function service(args: readonly string[], env: NodeJS.ProcessEnv, ready: 
       started.stderr.setEncoding('utf8').on('data', (text: string) => {
         errors += text;
       });
-      await said(ready);
+      const ended = once(started, 'exit').then(([code]) => {
+        throw new Error(`${args[0]} ended with ${code} before it was ready\n${errors.slice(-2000)}`);
+      });
+      await Promise.race([said(ready, seconds), ended]);
     },
+    runs: () => child !== undefined && child.exitCode === null && child.signalCode === null,
     peak() {
       const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
       return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;

@@ -1,5 +1,13 @@
 /** A phone for tests and the demo: the Element clients' crypto and sync, without a screen. */
-import { ClientEvent, type MatrixEvent, MatrixEventEvent, RoomEvent, RoomMemberEvent } from 'matrix-js-sdk';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  ClientEvent,
+  EventStatus,
+  type MatrixEvent,
+  MatrixEventEvent,
+  RoomEvent,
+  RoomMemberEvent,
+} from 'matrix-js-sdk';
 import {
   AllDevicesIsolationMode,
   OnlySignedDevicesIsolationMode,
@@ -69,9 +77,21 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
   };
   const roomOf = (event: string): string =>
     [...events].find((e) => e.getId() === event)?.getRoomId() ?? room();
-  type Send = (room: string, type: string, content: Content) => Promise<{ event_id: string }>;
-  const send = async (type: string, content: Content, to = room()): Promise<string> =>
-    (await (client.sendEvent as unknown as Send).call(client, to, type, content)).event_id;
+  type Send = (room: string, type: string, content: Content, txn: string) => Promise<{ event_id: string }>;
+  async function send(type: string, content: Content, to = room()): Promise<string> {
+    const txn = client.makeTxnId();
+    let sending = (client.sendEvent as unknown as Send).call(client, to, type, content, txn);
+    for (;;)
+      try {
+        return (await sending).event_id;
+      } catch (error) {
+        const unsent = [...events].find((e) => e.getTxnId() === txn && e.status === EventStatus.NOT_SENT);
+        const where = client.getRoom(to);
+        if (!o.patient || !unsent || !where) throw error;
+        await pause(200);
+        sending = client.resendEvent(unsent, where);
+      }
+  }
   const relate = (event: string, type: string, content: Content) => send(type, content, roomOf(event));
 
   const phone: Phone = {
@@ -141,6 +161,7 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
       await client.redactEvent(roomOf(event), event);
     },
     send,
+    hurry: () => void client.retryImmediately(),
     newRoomKey: (of = room()) => crypto.forceDiscardSession(of),
     identityReset: newIdentity,
     secondLogin: () => createPhone(o),

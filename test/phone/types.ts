@@ -44,6 +44,8 @@ export type PhoneOptions = {
   password: string;
   /** Refuses to send to or read from devices their owner did not sign, as Element can be told to. */
   strict?: boolean;
+  /** Sends again, as the same message, what could not be sent while the homeserver was away, as Element does. */
+  patient?: boolean;
 };
 
 export type Phone = {
@@ -82,6 +84,8 @@ export type Phone = {
   redact(event: string): Promise<void>;
   /** Sends any event as the phone would: encrypted unless it is a reaction. */
   send(type: string, content: Content, room?: string): Promise<string>;
+  /** The homeserver is back: asks it at once, and not when its client's own wait is over. */
+  hurry(): void;
   /** Makes the next message use a new room key. */
   newRoomKey(room?: string): Promise<void>;
   /** Replaces the identity, as somebody with the account's password can. */

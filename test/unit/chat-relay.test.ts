@@ -12,6 +12,7 @@ import { type Append, LedgerError } from '../../ledger/src/client.ts';
 import { makeBook } from '../../sandbox/src/claim.ts';
 import { asked, log, room, startDesk, workspace } from '../harness/desk.ts';
 import { enrol, owner } from '../harness/ledger-chain.ts';
+import { until } from '../harness/wait.ts';
 
 function scene() {
   const state = {
@@ -202,6 +203,26 @@ test('!stop counts as taken only once it is done; !run does not hold up what com
   s.desk.ask = () => asking.promise;
   await s.relay.take(s.say('!run echo'));
   asking.reject(new Error('over'));
+  s.stop();
+});
+
+test('attack-42 a command that a crash cut off before its card is told below it once, after a restart; the twin, done by then, is not', async () => {
+  const s = scene();
+  const { ask } = s.desk;
+  await s.relay.take(s.say('!run echo twin'));
+  await until('its card', () => s.said.some((text) => text.includes('echo twin')));
+  s.desk.ask = () => new Promise(() => {}); // the crash: nothing comes of it any more
+  const lost = s.say('!run echo lost');
+  await s.relay.take(lost);
+  s.desk.ask = ask;
+  const told = () => s.posted.filter(({ content }) => String(content['body']).includes('I was restarted'));
+  await s.start().resume();
+  assert.deepEqual(
+    told().map(({ content }) => content['m.relates_to']),
+    [{ 'm.in_reply_to': { event_id: lost.wire.event_id } }],
+  );
+  await s.start().resume();
+  assert.equal(told().length, 1);
   s.stop();
 });
 

@@ -13,6 +13,7 @@ import type { Card, CardStore } from '../approval/store.ts';
 import type { Heard, Judged, Received, Spoken } from '../approval/verdict.ts';
 import type { Book } from '../approval/view.ts';
 import { onlyThat } from '../approval/words.ts';
+import type { Database } from '../database.ts';
 import type { Attention } from '../desk/attention.ts';
 import type { Desk } from '../desk/desk.ts';
 import { nameOf } from '../show/action.ts';
@@ -30,6 +31,7 @@ import {
   type WithMark,
 } from '../types.ts';
 import { aimOf } from './aim.ts';
+import { createBegun } from './begun.ts';
 import type { Board } from './board.ts';
 import type { CommandContext } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
@@ -42,6 +44,7 @@ import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
 
 export type RelayOptions = {
+  db: Database;
   matrix: Matrix;
   cards: CardStore;
   book: Book;
@@ -71,6 +74,8 @@ export type Relay = Guard & {
   /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
   setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
   onEntry(entry: Entry): void;
+  /** Tells of what a crash cut off. Never rejects. */
+  resume(): Promise<void>;
 };
 
 /** What the room is told when a device was just enrolled. */
@@ -117,6 +122,10 @@ export function createRelay(o: RelayOptions): Relay {
       .post(room, 'm.room.message', content, txn ? { txn } : {})
       .catch((error: unknown) => log.warn({ room, err: error }, 'not said'));
   }
+
+  const begun = createBegun(o.db, (room, event, text) =>
+    say(room, text, { replyTo: event, txn: `begun-${event}` }),
+  );
 
   /** Each explanation once a card: somebody who sends a spent or refused key over and over must not fill the room. */
   const explained = new Set<string>();
@@ -169,7 +178,7 @@ export function createRelay(o: RelayOptions): Relay {
       return '';
     };
     // Words to the agent are noted together with the mark that they were heard, so that no crash tells them twice.
-    const begin = () => void answered(room, answer());
+    const begin = () => void begun.carry(room, wire.event_id, () => answered(room, answer()));
     if (v.do === 'hear') withMark(begin);
     else begin();
   }
@@ -211,6 +220,7 @@ export function createRelay(o: RelayOptions): Relay {
   const guard = createGuard({ ...o, say });
   return {
     ...guard,
+    resume: begun.resume,
     async take(t, verdict, withMark) {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
