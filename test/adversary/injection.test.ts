@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { auditLedger } from '../../ledger/audit/audit.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { lent, never, stepsOf } from './evil/calls.ts';
+import { pin } from '../harness/pins.ts';
+import { lent, marking, never, stepsOf } from './evil/calls.ts';
 import { createEvil } from './evil/client.ts';
 import { askersIn, brokenIn, counted, owedBy } from './evil/owed.ts';
 import { type Stage, startStage } from './evil/stage.ts';
@@ -22,7 +23,10 @@ let entries: Entry[];
 let ran: string[];
 
 before(async () => {
-  stage = await startStage(seed, uses);
+  stage = await startStage(seed);
+  const act = { kind: 'bash', args: { ...marking(lent).args, env: {}, timeout: 120 } };
+  await stage.grant('lease', { acts: [act], uses, seconds: 3600 });
+  await stage.grant('server_pin', pin);
   const storm = evil.storm(stepsOf(seed, calls), stage.gate.hands, 96);
   const walks = stage.gate.walkers.map((hands, i) =>
     evil.walk(hands, 20_000 * (i + 1), 3, 15, stage.gate.told),

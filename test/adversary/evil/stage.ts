@@ -24,12 +24,10 @@ import type { Entry } from '../../../ledger/src/client.ts';
 import { startExecutor } from '../../../sandbox/src/executor.ts';
 import { makeTasks } from '../../../sandbox/src/tasks.ts';
 import { startLedger } from '../../harness/ledger.ts';
-import { pin } from '../../harness/pins.ts';
-import { startSandbox } from '../../harness/sandbox.ts';
+import { type Sandbox, startSandbox } from '../../harness/sandbox.ts';
 import { until } from '../../harness/wait.ts';
 import { react, tap, vote } from '../small/answers.ts';
 import { smallWorld } from '../small/world.ts';
-import { lent, marking } from './calls.ts';
 import { type Gate, openGate } from './gate.ts';
 import { createOwner, type Owner } from './owner.ts';
 
@@ -41,17 +39,20 @@ export type Stage = {
   /** The chain as the auditor reads it. */
   entries(): Promise<Entry[]>;
   audit: Awaited<ReturnType<Awaited<ReturnType<typeof startLedger>>['connect']>>;
+  /** What the owner asks for, voted for as any control action is; in force when this resolves. */
+  grant(kind: 'lease' | 'server_pin', args: object): Promise<void>;
+  box: Sandbox;
   /** The lines of a file of the workspace, or names in a folder of it, read in a container beside. */
   inWorkspace(command: string): Promise<string[]>;
   stop(): Promise<void>;
 };
 
 const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
-/** Seconds that a call is held open, and that an owner takes at most: both as short as they go, for all the calls there are. */
-const wait = 1;
+/** Seconds that an owner takes at most: so short that what they left is over within a test's time. */
 const decide_within = 6;
 
-export async function startStage(seed: number, uses: number): Promise<Stage> {
+/** @param wait seconds that a call is held open */
+export async function startStage(seed: number, wait = 1): Promise<Stage> {
   const undo: (() => Promise<unknown> | unknown)[] = [];
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await Promise.resolve(step()).catch(() => {});
@@ -177,7 +178,6 @@ export async function startStage(seed: number, uses: number): Promise<Stage> {
     );
     await executor.ready;
 
-    /** What the owner asks for, voted for as any control action is. */
     async function grant(kind: 'lease' | 'server_pin', args: object): Promise<void> {
       const asked = { kind, args, workspace, task: 'own', requester: person?.user } as never;
       const { action } = await desk.ask(asked);
@@ -185,13 +185,9 @@ export async function startStage(seed: number, uses: number): Promise<Stage> {
       if (!page || !(await approve(page))) throw new Error(`the ${kind} was not approved`);
       await until(`the ${kind} is in force`, () => book.state(action) === 'applied');
     }
-    const act = { kind: 'bash', args: { ...marking(lent).args, env: {}, timeout: 120 } };
-    await grant('lease', { acts: [act], uses, seconds: 3600 });
-    await grant('server_pin', pin);
-
     const audit = await server.connect('auditor');
     return {
-      ...{ gate, owner, audit, stop },
+      ...{ gate, owner, audit, grant, box, stop },
       entries: () => audit.since(0),
       async quiet() {
         await owner.done();
