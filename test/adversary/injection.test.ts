@@ -4,9 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { Hands } from '../../bot/src/gateway/server.ts';
 import { auditLedger } from '../../ledger/audit/audit.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { pin } from '../harness/pins.ts';
+import { until } from '../harness/wait.ts';
 import { lent, marking, never, stepsOf } from './evil/calls.ts';
 import { createEvil } from './evil/client.ts';
 import { askersIn, brokenIn, counted, owedBy } from './evil/owed.ts';
@@ -18,6 +20,7 @@ const calls = 10_000;
 const uses = 15;
 const evil = createEvil();
 let stage: Stage;
+let lease: string;
 let entries: Entry[];
 /** What ran, once each time it did: lines that scripts left in the workspace. */
 let ran: string[];
@@ -25,13 +28,18 @@ let ran: string[];
 before(async () => {
   stage = await startStage(seed);
   const act = { kind: 'bash', args: { ...marking(lent).args, env: {}, timeout: 120 } };
-  await stage.grant('lease', { acts: [act], uses, seconds: 3600 });
+  lease = await stage.grant('lease', { acts: [act], uses, seconds: 3600 });
   await stage.grant('server_pin', pin);
   const storm = evil.storm(stepsOf(seed, calls), stage.gate.hands, 96);
   const walks = stage.gate.walkers.map((hands, i) =>
     evil.walk(hands, 20_000 * (i + 1), 3, 15, stage.gate.told),
   );
   await Promise.all([storm, ...walks]);
+  // What the storm left of the lease is used up, and no more of it is there.
+  await until('the lease is used up', async () => {
+    await evil.call(stage.gate.walkers[0] as Hands, marking(lent));
+    return (await usesIn(stage)) >= uses;
+  });
   await stage.quiet();
   entries = await stage.entries();
   ran = await stage.inWorkspace('cat /workspace/ran');
@@ -64,16 +72,19 @@ test('attack-30 of ten thousand random calls of an evil brain nothing runs but w
   for (const [mark, task] of askersIn(entries)) assert.ok(asked.get(mark)?.has(task), `${mark} of ${task}`);
 });
 
-test('attack-30 what the owner’s device approved of them did run, once, and a lease as often as it said', (t) => {
-  const times = counted(ran);
+test('attack-30 what the owner’s device approved of them did run, once, and a lease as often as it said', async (t) => {
   t.diagnostic(`${ran.length} runs`);
   assert.ok(ran.length >= 100, `${ran.length} runs`);
-  assert.ok((times.get(lent) ?? 0) >= uses);
+  assert.equal(await usesIn(stage), uses);
   const cards = entries.filter(({ kind, action }) => kind === 'approved' && kindOf(action) === 'bash');
   assert.ok(cards.length > 0, 'a card of one script was approved');
   for (const { action } of cards)
     assert.equal(entries.filter((e) => e.action === action && e.kind === 'succeeded').length, 1);
 });
+
+/** How often something ran by the lease, or is about to. */
+const usesIn = async (of: Stage): Promise<number> =>
+  (await of.entries()).filter((e) => e.kind === 'leased' && JSON.parse(e.body).lease === lease).length;
 
 function kindOf(action: string): unknown {
   const requested = entries.find((e) => e.kind === 'requested' && e.action === action);

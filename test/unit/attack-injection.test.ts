@@ -33,7 +33,6 @@ const owner = createOwner(seed, {
     const evidence = { user: d.device.user, event: `$no-${action.id}`, form: 'reaction' } as const;
     await d.apply({ do: 'deny', card, evidence, why: '❌' });
   },
-  heard: attention.heard,
 });
 /** What an executor would have run, by the ledger's leave. */
 const ran: string[] = [];

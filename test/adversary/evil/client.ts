@@ -107,6 +107,7 @@ export function createEvil() {
 
   return {
     played,
+    call,
     /** All these steps, so many at once. */
     async storm(steps: readonly Step[], hands: readonly Hands[], abreast: number): Promise<void> {
       const left = steps.values();

@@ -8,7 +8,6 @@ export type Owner = ReturnType<typeof createOwner>;
 
 /**
  * @param ways how a card is read, and how it is answered: `approve` tells whether that was in time
- * @param heard called where the owner says a word after a no, so that the agent may ask again
  */
 export function createOwner(
   seed: number,
@@ -16,7 +15,6 @@ export function createOwner(
     read(page: Page): Promise<string>;
     approve(page: Page): Promise<boolean>;
     deny(page: Page): Promise<unknown>;
-    heard(): void;
   },
 ) {
   const moods = fc.sample(fc.nat(99), { seed, numRuns: 10_000 }).values();
@@ -39,9 +37,7 @@ export function createOwner(
     const answer = answerTo(page, text);
     counts[answer]++;
     if (answer === 'approve' && (await ways.approve(page))) approved.push(...marksIn(text));
-    if (answer !== 'deny') return;
-    await ways.deny(page);
-    if (mood() < 70) ways.heard();
+    if (answer === 'deny') await ways.deny(page);
   }
 
   return {

@@ -39,8 +39,8 @@ export type Stage = {
   /** The chain as the auditor reads it. */
   entries(): Promise<Entry[]>;
   audit: Awaited<ReturnType<Awaited<ReturnType<typeof startLedger>>['connect']>>;
-  /** What the owner asks for, voted for as any control action is; in force when this resolves. */
-  grant(kind: 'lease' | 'server_pin', args: object): Promise<void>;
+  /** What the owner asks for, voted for as any control action is; in force when this resolves. @returns its id */
+  grant(kind: 'lease' | 'server_pin', args: object): Promise<string>;
   box: Sandbox;
   /** The lines of a file of the workspace, or names in a folder of it, read in a container beside. */
   inWorkspace(command: string): Promise<string[]>;
@@ -156,7 +156,6 @@ export async function startStage(seed: number, wait = 1): Promise<Stage> {
       approve,
       deny: async (page) =>
         desk.apply((await answer(() => react(w.owner, cardOf(page).event, '❌'))) as never),
-      heard: attention.heard,
     });
 
     const gate = await openGate({ desk, book, workspace, wait });
@@ -169,21 +168,20 @@ export async function startStage(seed: number, wait = 1): Promise<Stage> {
       if (page && isOver(entry.kind))
         void outcomeOf(ledger, entry).then((outcome) => gate.over(page, outcome));
     });
+    const ignore = () => {};
     undo.push(
-      every(
-        500,
-        () => desk.expire(Date.now()),
-        () => {},
-      ),
+      every(500, () => desk.expire(Date.now()), ignore),
+      every(2000, attention.heard, ignore), // the owner says a word now and then, or three denials would be the end of it
     );
     await executor.ready;
 
-    async function grant(kind: 'lease' | 'server_pin', args: object): Promise<void> {
+    async function grant(kind: 'lease' | 'server_pin', args: object): Promise<string> {
       const asked = { kind, args, workspace, task: 'own', requester: person?.user } as never;
       const { action } = await desk.ask(asked);
       const page = book.page(action);
       if (!page || !(await approve(page))) throw new Error(`the ${kind} was not approved`);
       await until(`the ${kind} is in force`, () => book.state(action) === 'applied');
+      return action;
     }
     const audit = await server.connect('auditor');
     return {
