@@ -112,7 +112,7 @@ const rows: readonly Row[] = [
     'tested',
   ],
   [29, 'two cards alike, a tap on the wrong one', 'the card names its chip, the decoy denies', 'tested'],
-  [30, 'a prompt injection', 'the gate stands outside the model', 'planned'],
+  [30, 'a prompt injection', 'the gate stands outside the model', 'tested'],
   [31, 'the agent reaches for other parts', 'there is no route', 'tested'],
   [
     32,

@@ -9,7 +9,7 @@ import { createBook, type Person } from '../../bot/src/approval/view.ts';
 import { createCosts } from '../../bot/src/brain/costs.ts';
 import { createModels } from '../../bot/src/brain/models.ts';
 import { openDatabase } from '../../bot/src/database.ts';
-import { createAttention } from '../../bot/src/desk/attention.ts';
+import { type Attention, createAttention } from '../../bot/src/desk/attention.ts';
 import { createDesk } from '../../bot/src/desk/desk.ts';
 import { editOf } from '../../bot/src/proof/post.ts';
 import { type Block, message } from '../../bot/src/show/blocks.ts';
@@ -50,6 +50,7 @@ export function startDesk(
     halted?(): string;
     titleOf?(task: string): string;
     onEntry?(entry: Entry): void;
+    attention?: Attention;
   } = {},
 ) {
   const memory = memoryLedger();
@@ -94,7 +95,7 @@ export function startDesk(
   put({ author: 'bot', kind: 'workspace.created', body: { workspace, room } });
   const db = openDatabase(':memory:');
   const cards = cardStore(db, pollAnswers);
-  const attention = createAttention(0);
+  const attention = o.attention ?? createAttention(0);
   const poster = createPoster({ ledger, matrix, cards, book, titleOf: o.titleOf ?? (() => '') });
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
