@@ -3,6 +3,9 @@
  * containers. A homeserver is not needed for this: cards are encrypted for the owner's device and answered from it in the
  * small world, whose crypto is the bot's own.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pino from 'pino';
 import { createDecide } from '../../../bot/src/approval/decide.ts';
 import { leakIn } from '../../../bot/src/approval/leaks.ts';
@@ -59,7 +62,8 @@ export async function startStage(seed: number, wait = 1): Promise<Stage> {
   };
   try {
     const [box, server, w] = await Promise.all([startSandbox(), startLedger(), smallWorld()]);
-    undo.push(w.stop, server.stop, box.stop);
+    const folder = mkdtempSync(join(tmpdir(), 'pocketcoder-test-'));
+    undo.push(() => rmSync(folder, { recursive: true }), w.stop, server.stop, box.stop);
     const { workspace } = box.name;
     const operator = await server.connect('operator');
     const policy = policyFrom({
@@ -87,7 +91,7 @@ export async function startStage(seed: number, wait = 1): Promise<Stage> {
     const book = createBook(sha256);
     const attention = createAttention(0);
     const { chain, whole } = await openChain({
-      ...{ url: server.url, password: server.passwords.bot, log },
+      ...{ url: server.url, password: server.passwords.bot, pin: join(folder, 'ledger.pin'), log },
       leak: (text) => leakIn(cards, text),
       read(entry) {
         book.read(entry);
