@@ -1,7 +1,8 @@
 /** The ledger as the bot has it: nothing is recorded that would leak, and its chain is read to the end before anything else. */
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
 import type { LedgerState } from '@pocketcoder/ledger/src/follow.ts';
-import { openPin, pinned } from '@pocketcoder/ledger/src/pin.ts';
+import { openPin } from '@pocketcoder/ledger/src/pin.ts';
+import { pinned } from '@pocketcoder/ledger/src/pinned.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
 import type { Logger } from 'pino';
 import { type NarrowLedger, narrow } from './approval/narrow.ts';

@@ -3,9 +3,7 @@
  * has another one in its place, was turned back or goes another way, and is not gone by.
  */
 import { constants, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
-import type { Ledger } from './client.ts';
 import type { Head } from './entry.ts';
-import type { Following } from './follow.ts';
 
 export type Pin = {
   /** What was kept or is about to be; `{seq: 0, hash: ''}` before the first. */
@@ -16,8 +14,6 @@ export type Pin = {
   keep(): void;
 };
 
-/** What is kept before its append returns: by these something runs, or does not. All else follows within a second. */
-const decisive = ['approved', 'endorsed', 'denied', 'claimed'];
 /** Milliseconds. */
 const within = 1000;
 
@@ -64,29 +60,5 @@ export function openPin(file: string): Pin {
       soon ??= setTimeout(later, within).unref();
     },
     keep,
-  };
-}
-
-/**
- * The same ledger, gone by only while it has what `pin` keeps. An answer or a claim counts once it was followed as a link of
- * this chain and is kept. What is appended before `follow` was called is not looked at.
- */
-export function pinned(ledger: Ledger, pin: Pin): Ledger {
-  let following: Following | undefined;
-  return {
-    ...ledger,
-    follow(options) {
-      following = ledger.follow({ ...options, pin });
-      return following;
-    },
-    async append(wanted) {
-      following?.stands();
-      const entry = await ledger.append(wanted);
-      if (following && decisive.includes(entry.kind)) {
-        await following.took(entry);
-        pin.keep();
-      }
-      return entry;
-    },
   };
 }

@@ -10,7 +10,8 @@ import { sha256 } from '../../ledger/src/action.ts';
 import type { Append, Entry, Ledger } from '../../ledger/src/client.ts';
 import { LedgerError, TurnedBack } from '../../ledger/src/errors.ts';
 import { type Follow, follow } from '../../ledger/src/follow.ts';
-import { openPin, pinned } from '../../ledger/src/pin.ts';
+import { openPin } from '../../ledger/src/pin.ts';
+import { pinned } from '../../ledger/src/pinned.ts';
 import type { Session } from '../../ledger/src/session.ts';
 import { until } from '../harness/wait.ts';
 
