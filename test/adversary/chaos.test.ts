@@ -12,7 +12,7 @@ const told = (seed: number, { rounds, ...outcome }: Outcome): string => {
 };
 
 test('attack-42 one part is killed at a random step in each of 40 rounds: what was approved ends once, told in the room, and is there again by itself', async () => {
-  const seed = Math.floor(Math.random() * 2 ** 31);
+  const seed = 7; // others are played by `npm run chaos`
   const outcome = await playRounds(seed, roundsOf(seed, 40), { kills: true });
   const { lost, twice, late, audit } = outcome;
   assert.deepEqual(
