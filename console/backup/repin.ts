@@ -2,15 +2,17 @@
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { alone } from '../instance/alone.ts';
 import { type Instance, withState } from '../instance/instance.ts';
-import { forgetPins } from '../instance/pins.ts';
+import { forgetPins, requireStopped } from '../instance/pins.ts';
 import type { Report } from '../report.ts';
 
 /** Has them forget what they saw of the other one; the next start ends what is open in this one, and freezes, as after a restore. */
 export async function repin(instance: Instance, report: Report): Promise<void> {
   const { docker } = await requireEngine(findEngine());
   await alone(instance.home, async () => {
-    await forgetPins(docker, instance.state.project);
+    // In this order: where the rest fails, what is open is ended all the same.
+    await requireStopped(docker, instance.state.project);
     withState(instance, { ...instance.state, restored: new Date().toISOString() });
+    await forgetPins(docker, instance.state.project);
   });
   report.event(
     { event: 'repinned' },

@@ -28,14 +28,16 @@ export async function pinsOf(docker: Docker, project: string): Promise<Pins> {
         const said = await text(entry);
         if (said) pins[keeper] = JSON.parse(said) as Head;
       } catch {
-        throw fault.failed(`What the ${keeper} last saw of the ledger (${path} there) cannot be read.`);
+        throw fault.failed(
+          `What the ${keeper} last saw of the ledger (${path} there) cannot be read, so it goes by none. Restore a backup; or ./pocketcoder stop, then repin.`,
+        );
       }
   }
   return pins;
 }
 
-/** Has both forget it. They must not run. Throws a Fault (`unavailable`) where they are not there. */
-export async function forgetPins(docker: Docker, project: string): Promise<void> {
+/** Throws a Fault (`unavailable`) where one of both runs, or is not there. */
+export async function requireStopped(docker: Docker, project: string): Promise<void> {
   const states = await serviceStates(docker, project);
   for (const keeper of Object.keys(keepers)) {
     const state = states.get(keeper);
@@ -45,6 +47,11 @@ export async function forgetPins(docker: Docker, project: string): Promise<void>
         `The ${keeper} ${state ? 'runs' : 'is not there'}, so nothing was changed: ./pocketcoder ${first}, then repin.`,
       );
   }
+}
+
+/** Has both forget it. They must not run. */
+export async function forgetPins(docker: Docker, project: string): Promise<void> {
+  const states = await serviceStates(docker, project);
   for (const [keeper, uid] of Object.entries(keepers)) {
     const tar = pack();
     tar.entry({ name: file, mode: 0o600, uid, gid: uid }, '');

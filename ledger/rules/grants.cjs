@@ -37,11 +37,14 @@ function isAllBelow({ kind, args }, folder) {
 }
 
 /**
- * Whether git would run or obey what stands under this path: that asks each time, and its card says so. In any case, since the
- * workspace may be taken to where names differ by no case.
+ * Whether git would run or obey what stands under this path: that asks each time, and its card says so. In any case, and in the
+ * other spellings of file systems that the workspace may be taken to.
  * @param {unknown} path
  */
-const isOfGit = (path) => /(^|\/)\.git(\/|$)/i.test(String(path));
+const isOfGit = (path) =>
+  /(^|\/)(\.git|git~\d+)[\s.]*(\/|:|$)/i.test(
+    String(path).replace(/[\u200B-\u200F\u202A-\u202E\u2060-\u206F\uFEFF]/g, ''),
+  );
 
 /** Whether these are up to fifty acts that the sandbox runs: a grant holds no further grants. @param {unknown} acts */
 const areActs = (acts) =>
@@ -98,9 +101,10 @@ function overSince(grant, state, now) {
 /**
  * Why this grant does not cover what is asked.
  * @param {Grant} grant @param {Act & {workspace?: unknown, task?: unknown, requester?: unknown}} asked
- * @param {State} state @param {string} now @returns {Refusal}
+ * @param {State} state @param {string} now
+ * @param {boolean} [past] it was taken before, maybe by a ledger that did not yet refuse what git obeys @returns {Refusal}
  */
-function uncovered(grant, asked, state, now) {
+function uncovered(grant, asked, state, now, past) {
   const over = overSince(grant, state, now);
   if (over) return over;
   if (treeOf(asked) !== treeOf(grant)) return 'not_covered';
@@ -120,7 +124,7 @@ function uncovered(grant, asked, state, now) {
     const reads = traits(asked.kind).class === 'read';
     return mine && reads && (traits(asked.kind).shown || isAllBelow(asked, '')) ? '' : 'not_covered';
   }
-  if (traits(asked.kind).class === 'write' && isOfGit(asked.args['path'])) return 'not_covered';
+  if (!past && traits(asked.kind).class === 'write' && isOfGit(asked.args['path'])) return 'not_covered';
   const { acts, of, path } = args;
   const covers = acts
     ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)

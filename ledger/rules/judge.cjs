@@ -18,7 +18,7 @@ const { workspaceRefusal } = require('./workspaces.cjs');
  * @typedef {import('../src/action.ts').Action} Action
  * @typedef {import('../src/bodies.ts').Answer} Answer
  * @typedef {Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>} Proposed
- * @typedef {{story: Entry[], state: State, now: string, sha256: (text: string) => string, given: (lease: string) => boolean}} Context
+ * @typedef {{story: Entry[], state: State, now: string, sha256: (text: string) => string, given: (lease: string) => boolean, past?: boolean}} Context
  * @typedef {Record<string, unknown>} Body of which nothing is known yet
  */
 
@@ -74,7 +74,7 @@ const decisive = {
     const grant = c.state.grants.get(String(lease));
     if (!grant) return c.given(String(lease)) ? 'lease_over' : 'no_lease';
     if (use !== grant.used + 1) return 'count';
-    return isFrozen(c.state) ? 'frozen' : uncovered(grant, request, c.state, c.now);
+    return isFrozen(c.state) ? 'frozen' : uncovered(grant, request, c.state, c.now, c.past);
   },
   applied(body, request, _, c) {
     if (request.class !== 'control') return 'lifecycle';
@@ -121,7 +121,7 @@ function parsed(text) {
 /**
  * Why an entry may not be written where the chain stands.
  * @param {Proposed} e what somebody wants to write
- * @param {Context} c the action's story and the state of the chain, the ledger's clock, whether a grant of this id was ever given
+ * @param {Context} c the action's story and the state of the chain, the ledger's clock, whether a grant of this id was ever given, and whether the ledger took the entry before
  * @returns {Refusal}
  */
 function refusal(e, c) {

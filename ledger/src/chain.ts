@@ -30,8 +30,11 @@ export function createChain(): Chain {
   const stories = new Map<string, Entry[]>();
   const given = new Set<string>();
   const story = (action: string): Entry[] => stories.get(action) ?? [];
-  const refused = (entry: Proposed, now: string): string =>
-    refusal(entry, { story: story(entry.action), state, now, sha256, given: (lease) => given.has(lease) });
+  const refused = (entry: Proposed, now: string, past: boolean): string =>
+    refusal(entry, {
+      ...{ story: story(entry.action), state, now, sha256, past },
+      given: (lease) => given.has(lease),
+    });
 
   function wrong(entry: Entry): string {
     const unlinked = misfit(entry, state);
@@ -41,7 +44,7 @@ export function createChain(): Chain {
     if (Number.isNaN(moment) || new Date(moment).toISOString() !== entry.at) return 'its time is none';
     let code: string;
     try {
-      code = refused(entry, entry.at); // what the ledger's clock said when it judged
+      code = refused(entry, entry.at, true); // what the ledger's clock said when it judged
     } catch {
       code = 'it cannot be judged';
     }
@@ -63,7 +66,7 @@ export function createChain(): Chain {
     story,
     open: () => [...stories.keys()],
     state: () => state,
-    refusal: (wanted, now) => refused({ ...wanted, id: '', body: canonical(wanted.body) }, now),
+    refusal: (wanted, now) => refused({ ...wanted, id: '', body: canonical(wanted.body) }, now, false),
     head: () => ({ seq: state.seq, hash: state.hash }),
   };
 }

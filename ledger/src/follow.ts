@@ -3,7 +3,7 @@
  * ledger still has what was seen of it last.
  */
 import { type Entry, entryOf, type Head, misfit } from './entry.ts';
-import { isUnreachable, TurnedBack } from './errors.ts';
+import { isUnreachable, LedgerError, TurnedBack } from './errors.ts';
 import type { Pin } from './pin.ts';
 import { messageOf, retry } from './retry.ts';
 import type { Session } from './session.ts';
@@ -32,6 +32,8 @@ export type Pull = (after: number) => Promise<Entry[]>;
 
 const pullEvery = 2000; // ms: the floor, should realtime be stuck without saying so
 const earlyAtMost = 1000; // entries kept that came before their turn, and hashes of those that had it
+
+const over = () => new LedgerError('unreachable', 0, 'the ledger is followed no further');
 
 /** @param pull at most a page of the entries after a number, in order, in one attempt */
 export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pin }: Follow): Following {
@@ -170,10 +172,12 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
     ready: caughtUp.promise,
     async took(entry) {
       const { seq, hash } = entry;
-      const one = { ...Promise.withResolvers<void>(), hash };
+      if (signal.aborted) throw over();
+      const one = waiting.get(seq) ?? { ...Promise.withResolvers<void>(), hash };
       waiting.set(seq, one);
       if (seq > head.seq) early.set(seq, entry);
-      else settle(seq, recent.get(seq));
+      else if (recent.has(seq)) settle(seq, recent.get(seq));
+      else await pull(seq - 1).then(([there]) => settle(seq, there?.hash), one.reject); // it stands there for long
       lookAgain();
       return one.promise;
     },
@@ -184,7 +188,7 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
       ending.abort();
       wake();
       await running;
-      fail(new Error('the ledger is followed no further'));
+      fail(over());
       pin?.keep();
       const leave = await subscribed;
       // The stream goes with the subscription; a ledger that is away needs no goodbye.

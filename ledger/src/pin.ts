@@ -40,8 +40,8 @@ export function openPin(file: string): Pin {
     clearTimeout(soon);
     soon = undefined;
     if (kept === head.seq) return;
-    // Far shorter than a sector and never shorter than before, so it is written in its place, whole or not at all.
-    writeSync(fd, JSON.stringify({ seq: head.seq, hash: head.hash }), 0);
+    // Far shorter than a sector and always as long, so it is written in its place, whole or not at all.
+    writeSync(fd, JSON.stringify({ seq: head.seq, hash: head.hash }).padEnd(128), 0);
     fdatasyncSync(fd);
     kept = head.seq;
   };

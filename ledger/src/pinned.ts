@@ -1,14 +1,16 @@
 /** A ledger that is gone by only while it has what was seen of it. */
 import type { Ledger } from './client.ts';
+import { LedgerError } from './errors.ts';
 import type { Following } from './follow.ts';
 import type { Pin } from './pin.ts';
+import { messageOf } from './retry.ts';
 
 /** What is kept before its append returns: by these something runs, or does not. All else follows within a second. */
 const decisive = ['approved', 'endorsed', 'denied', 'claimed'];
 
 /**
  * The same ledger, gone by only while it has what `pin` keeps. An answer or a claim counts once it was followed as a link of
- * this chain and is kept. What is appended before `follow` was called is not looked at.
+ * this chain and is kept: where that fails it is asked again, with the same id, for it may stand in the ledger. What is appended before `follow` was called is not looked at.
  */
 export function pinned(ledger: Ledger, pin: Pin): Ledger {
   let following: Following | undefined;
@@ -22,8 +24,18 @@ export function pinned(ledger: Ledger, pin: Pin): Ledger {
       following?.stands();
       const entry = await ledger.append(wanted);
       if (following && decisive.includes(entry.kind)) {
-        await following.took(entry);
-        pin.keep();
+        try {
+          await following.took(entry);
+          pin.keep();
+        } catch (error) {
+          throw error instanceof LedgerError && error.code === 'unreachable'
+            ? error
+            : new LedgerError(
+                'unreachable',
+                0,
+                `It may be recorded, and is not kept here: ${messageOf(error)}`,
+              );
+        }
       }
       return entry;
     },

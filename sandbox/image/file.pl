@@ -12,6 +12,7 @@ use Fcntl;
 my $most_lines = 1000;
 my $most_sent  = 32 << 20;
 my $most_open  = 200;
+my $o_path     = 0x200000; # O_PATH of Linux, which Fcntl has not: to go into a directory one need not be allowed to list it
 my $here       = '/workspace'; # where this process is, for people
 
 sub one_line { return $_[0] =~ s/([\x00-\x1f\x7f\\])/sprintf '\\x%02x', ord $1/ger }
@@ -28,7 +29,7 @@ sub refuse {
 # Goes into a directory of this one.
 sub enter {
     my ($what, $name) = @_;
-    sysopen(my $folder, $name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) or refuse($what, $name, $!);
+    sysopen(my $folder, $name, $o_path | O_DIRECTORY | O_NOFOLLOW) or refuse($what, $name, $!);
     chdir $folder or refuse($what, $name, $!);
     $here .= "/$name";
     return;
@@ -132,10 +133,11 @@ elsif ($operation eq 'list') {
 elsif ($operation eq 'grep') {
     # No shell, no configuration; and its expressions take time that grows with the text alone. It gives names, of which a link can be
     # made before they are opened, and is handed open files to search.
-    my @rg = qw(rg --no-config --color=never);
+    my @rg = qw(rg --no-config --color=never --no-ignore-messages);
     my @search = (@rg, qw(--line-number --no-heading --with-filename --threads=1 --no-ignore --no-mmap
       --max-columns=500 --max-columns-preview --regexp), field($input), '--');
-    my $top = opened($what, $name // '.');
+    my $top    = opened($what, $name // '.');
+    my $failed = 0;
     my ($folder, @names) = (-d $top, $name);
     if ($folder) {
         chdir $top or refuse($what, $name // '.', $!);
@@ -144,6 +146,8 @@ elsif ($operation eq 'grep') {
         open(my $listed, '-|', @rg, qw(--files --null --sort=path --hidden --glob=!.git)) or die "cannot search: $!\n";
         chomp(@names = <$listed>);
         close $listed;
+        die "cannot search $here: it could not be listed whole\n" if $? & 127;
+        $failed = $? >> 8 == 2;
     }
     sysopen(my $start, '.', O_RDONLY | O_DIRECTORY) or die "cannot search $here: $!\n";
     my ($from, $lines) = ($here, 0);
@@ -154,7 +158,7 @@ elsif ($operation eq 'grep') {
             my ($last, @way) = reverse split m{/}, $each;
             ($here) = ($from);
             chdir $start or die "cannot search $here: $!\n";
-            my $file = eval { enter($what, $_) for reverse @way; plain($what, $last) } or do { warn $@; next };
+            my $file = eval { enter($what, $_) for reverse @way; plain($what, $last) } or do { warn $@; $failed = 1; next };
             push @files, $file;
             $named{ fileno $file } = $below . $each;
         }
@@ -167,8 +171,10 @@ elsif ($operation eq 'grep') {
             print $named{$file}, $rest;
         }
         close $found;
-        exit 2 if $? >> 8 == 2;
+        $failed ||= $? >> 8 == 2;
     }
+    # What could not be searched may have what is looked for.
+    exit 2 if $failed;
     print "no line matches\n" if not $lines;
 }
 elsif ($operation eq 'write') {

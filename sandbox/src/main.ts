@@ -70,9 +70,9 @@ async function main(log: Logger): Promise<void> {
     ...(egress && { egress }),
     ...(runtime ? { runtime } : {}),
   });
-  await tasks.sweep();
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const pin = openPin(join(stateDir, 'ledger.pin'));
+  await tasks.sweep();
   const found = await reachLedger({ ...settings.ledger, identity: 'executor' }, () =>
     log.warn({ url: settings.ledger.url }, 'ledger does not answer; trying again'),
   );

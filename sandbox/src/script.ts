@@ -100,6 +100,8 @@ type Made = Pick<Script, 'program' | 'input'> & Partial<Pick<Script, 'rest' | 'c
 
 function file(operation: string, path: string, ...rest: string[]): Made {
   checked(path, ...rest);
+  if (path.endsWith('/') && operation !== 'list' && operation !== 'grep')
+    throw new ScriptError(`${path} names a directory, not a file; nothing was run`);
   return { program: 'file', input: fields(operation, workspacePath(path), ...rest) };
 }
 

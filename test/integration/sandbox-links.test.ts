@@ -72,6 +72,25 @@ test('attack-32 no action on a file goes through a link or to one, inside the wo
   for (const twin of all('outside/a').slice(1)) assert.equal((await twin()).number, 0);
 });
 
+test('what could not be searched is no success; a directory that may be entered and not listed is gone through; a name with a slash at its end is no file', async () => {
+  await box.bash(
+    'mkdir -p shut/in; echo known > shut/in/a; echo known > open; echo no > closed; chmod 0 closed; chmod 311 shut',
+  );
+  assert.equal((await file('read_file', { path: 'shut/in/a', offset: 0, limit: 0 })).text, 'known\n');
+  const searched = await file('grep', { pattern: 'unheard', path: '.' });
+  assert.notEqual(searched.number, 0);
+  assert.doesNotMatch(searched.text, /no line matches/);
+  const some = await file('grep', { pattern: 'known', path: '.' });
+  assert.match(some.text, /^open:1:known$/m);
+  assert.match(some.text, /cannot search \/workspace\/closed: Permission denied/);
+  await box.bash('chmod 755 shut; rm -rf shut open closed');
+  assert.match((await file('grep', { pattern: 'unheard', path: '.' })).text, /^no line matches$/m);
+  await assert.rejects(
+    file('write_file', { path: 'new/', content: '' }),
+    /new\/ names a directory, not a file/,
+  );
+});
+
 test('a pipe, a socket or a device by that name is said to be none to read or write, at once', async () => {
   await box.bash(
     'mkdir odd; mkfifo odd/pipe; cd odd; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\'socket\')"; echo text > plain',

@@ -226,6 +226,16 @@ test('attack-42 a command that a crash cut off before its card is told below it 
   s.stop();
 });
 
+test('what this run has begun and not ended yet is not said to be cut off', async () => {
+  const s = scene();
+  s.desk.ask = () => new Promise(() => {});
+  const relay = s.start();
+  await relay.take(s.say('!run echo slow'));
+  await relay.resume();
+  assert.ok(!s.posted.some(({ content }) => String(content['body']).includes('I was restarted')));
+  s.stop();
+});
+
 test('words are handed to the agent with the mark that they were taken, and not before: a crash in between tells nothing twice', async () => {
   const s = scene();
   const writes: (() => void)[] = [];

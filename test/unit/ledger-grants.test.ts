@@ -2,10 +2,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { canonical } from '../../ledger/rules/canonical.cjs';
+import { hashed } from '../../ledger/rules/judge.cjs';
 import { kinds } from '../../ledger/rules/kinds.cjs';
 import { defaultPolicy, type Policy } from '../../ledger/rules/policy.cjs';
 import { treeOf } from '../../ledger/rules/workspaces.cjs';
-import { type Act, type Action, type Asked, digestOf, makeAction, newId } from '../../ledger/src/action.ts';
+import {
+  type Act,
+  type Action,
+  type Asked,
+  digestOf,
+  makeAction,
+  newId,
+  sha256,
+} from '../../ledger/src/action.ts';
+import { createChain } from '../../ledger/src/chain.ts';
 import { aPolicy, enrol, memoryLedger, owner, start, type Wanted } from '../harness/ledger-chain.ts';
 
 const where = { workspace: 'work', task: 'task' } as const;
@@ -337,6 +348,10 @@ test('attack-34 what git obeys is covered by no lease, however it is spelt; besi
     'sub/.GIT/Hooks/x',
     '.git',
     'sub/.Git',
+    '.git\u200C/hooks/x',
+    'git~1/config',
+    '.git./config',
+    '.git /config',
   ];
   for (const act of [...obeyed.map(write), ...obeyed.map(edit)]) {
     const s = scene();
@@ -347,6 +362,7 @@ test('attack-34 what git obeys is covered by no lease, however it is spelt; besi
   for (const twin of [
     write('.gitignore'),
     write('src/git/hooks/x'),
+    write('.github/x'),
     edit('a.git/config'),
     read('.git/config'),
   ]) {
@@ -354,6 +370,56 @@ test('attack-34 what git obeys is covered by no lease, however it is spelt; besi
     const lease = s.grant('lease', { of: twin.kind, path: '', uses: 1, seconds: 9 });
     assert.equal(s.use(lease, twin, 1), '', JSON.stringify(twin.args));
   }
+});
+
+test('what a ledger took under a lease before git’s was excepted is no reason to go by it no more', () => {
+  const { put, entries, clock } = memoryLedger();
+  const lease = makeAction(
+    {
+      kind: 'lease',
+      args: { of: 'write_file', path: '', uses: 2, seconds: 9 },
+      ...where,
+      requester: '@owner:home',
+    },
+    defaultPolicy,
+  );
+  const asked = request({ kind: 'write_file', args: { path: '.git/info/exclude', content: '' } });
+  const evidence = { user: owner.user, device: owner.device, event: '$v', form: 'poll' };
+  const by = [{ user: owner.user, device: owner.device }];
+  const of = (action: Action, kind: string, body: object): Wanted => ({
+    ...{ author: 'bot', kind, action: action.id, body: { digest: digestOf(action), ...body } },
+  });
+  for (const wanted of [
+    enrol,
+    { ...of(lease, 'requested', {}), body: lease },
+    of(lease, 'posted', {}),
+    of(lease, 'approved', { grade: 'signed', evidence }),
+    of(lease, 'applied', { kind: 'lease', args: lease.args, ...where, by }),
+    { ...of(asked, 'requested', {}), body: asked },
+  ])
+    assert.equal(put(wanted), '', wanted.kind);
+  const used = of(asked, 'leased', { lease: lease.id, use: 1 });
+  assert.equal(put(used), 'not_covered');
+  const chain = createChain();
+  for (const entry of entries) assert.equal(chain.take(entry), '');
+  assert.equal(
+    chain.refusal({ ...used, action: asked.id }, new Date(clock.now).toISOString()),
+    'not_covered',
+  );
+  const head = chain.head();
+  const text = canonical(used.body);
+  const at = new Date(clock.now).toISOString();
+  const entry = {
+    ...used,
+    id: newId(),
+    action: asked.id,
+    body: text,
+    at,
+    seq: head.seq + 1,
+    prev: head.hash,
+    transcript: '',
+  };
+  assert.equal(chain.take({ ...entry, hash: sha256(hashed(entry)) }), '');
 });
 
 test('attack-34 property: whatever is asked, a lease covers it only where the path lies below, part by part', () => {

@@ -1,6 +1,6 @@
 /** What is kept of a ledger outside of it, and what a follower makes of one that lacks it; the ledger is a list here. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -89,6 +89,11 @@ test('a pin goes forth alone, is written within a second, and at once where it i
   pin.see(c);
   pin.keep();
   assert.deepEqual(openPin(file).last(), { seq: 3, hash: c.hash });
+  const { size } = statSync(file);
+  const [more] = chained(10, 'a').slice(-1);
+  pin.see(more as Entry);
+  pin.keep();
+  assert.equal(statSync(file).size, size, 'its size is written apart from what it holds');
 });
 
 test('a file that says nothing of the kind is refused, with what to do; an empty one says that nothing was seen', (t) => {
@@ -174,6 +179,40 @@ test('attack-41 the twin: a claim and each answer are on the disk when their app
     await ledger.append({ kind, body: {} });
     assert.equal(seen(file), i + 2, kind);
   }
+});
+
+test('what is recorded and could not be kept is asked again, for it stands; after its end nothing is waited for', async (t) => {
+  const { following } = scene(t, fileOf(t), chained(2, 'a'));
+  await following.ready;
+  const full = {
+    ...openPin(fileOf(t)),
+    keep: () => {
+      throw new Error('ENOSPC: no space left on device');
+    },
+  };
+  const written = chained(3, 'a')[2] as Entry;
+  const kept = pinned(
+    {
+      follow: () => ({ ...following, took: async () => {} }),
+      append: async () => ({ ...written, kind: 'approved' }),
+    } as unknown as Ledger,
+    full,
+  );
+  kept.follow({ onEntry() {} });
+  const unknown = (error: LedgerError) => error.code === 'unreachable' && !(error instanceof TurnedBack);
+  await assert.rejects(kept.append({ kind: 'approved', body: {} }), unknown);
+  await following.stop();
+  await assert.rejects(following.took(written), unknown);
+});
+
+test('attack-41 an entry that was taken long ago is confirmed by the ledger, and another in its place is not', async (t) => {
+  const all = chained(1005, 'a');
+  const { s, following } = scene(t, fileOf(t), all);
+  await following.ready;
+  await following.took(all[0] as Entry);
+  await assert.rejects(following.took(chained(1, 'b')[0] as Entry), TurnedBack);
+  await Promise.all([following.took(all[1] as Entry), following.took(all[1] as Entry)]);
+  assert.equal(s.states.at(-1), 'up');
 });
 
 test('the twin: a ledger that is away while a claim is waited for is waited for', async (t) => {

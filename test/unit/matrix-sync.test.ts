@@ -142,6 +142,7 @@ test('an event that is larger than Matrix allows, or has a longer name, is dropp
     event(name(257)),
     { ...event('$type'), type: 't'.repeat(256) },
     { ...event('$state'), state_key: 's'.repeat(256) },
+    { ...event('$beside'), unsigned: { x: 'y'.repeat(1 << 18) } },
     event(name(255), large(65_536)),
   ];
   const s = scene({ ...honest, rooms: { join: { '!r:x': { timeline: { events } } } } });

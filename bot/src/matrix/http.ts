@@ -90,7 +90,7 @@ export function createHttp({ base, signal, onState }: HttpOptions): Http {
   async function probe(): Promise<void> {
     const init = { redirect: 'error' as const, signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]) };
     const response = await fetch(url(base, '/_matrix/client/versions'), init).catch(() => undefined);
-    await response?.arrayBuffer().catch(() => undefined);
+    if (response) await bytesOf(response, 1 << 16).catch(() => undefined);
     if (response?.ok) note(false);
   }
   async function once(method: string, path: string, o: RequestOptions): Promise<Answer> {

@@ -69,7 +69,7 @@ const filter = JSON.stringify({
   room: { timeline: { limit: 50 }, ephemeral: { not_types: ['*'] }, account_data: { not_types: ['*'] } },
 });
 const waitForNews = 30_000;
-const page = { size: 100, most: 100 };
+const page = { size: 100, most: 100, bytes: 64 << 20 };
 
 export function createSync(o: SyncOptions) {
   const { client, journal, log, signal } = o;
@@ -87,6 +87,7 @@ export function createSync(o: SyncOptions) {
   async function fill(room: RoomId, from: string, to: string): Promise<WireEvent[]> {
     const newestFirst: WireEvent[] = [];
     let at: string | undefined = from;
+    let bytes = 0;
     for (let pages = 0; at !== undefined; pages++) {
       if (pages === page.most) throw new Error(`more than ${page.most * page.size} events`);
       const query = { dir: 'b', from: at, to, limit: page.size };
@@ -94,6 +95,8 @@ export function createSync(o: SyncOptions) {
       const answer: { chunk?: unknown[]; end?: string } = await client.api('GET', path, { query });
       for (const event of (answer.chunk ?? []).filter(wellFormed)) {
         if (journal.known(event.event_id)) return newestFirst.reverse();
+        bytes += JSON.stringify(event).length;
+        if (bytes > page.bytes) throw new Error(`more than ${page.bytes >> 20} MiB`);
         newestFirst.push(event);
       }
       at = answer.end === at || answer.chunk?.length === 0 ? undefined : answer.end;

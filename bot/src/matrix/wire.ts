@@ -6,7 +6,7 @@ export const isShallow = (v: unknown, left = 500): boolean =>
   typeof v !== 'object' || v === null || (left > 0 && Object.values(v).every((e) => isShallow(e, left - 1)));
 
 /** The sizes that Matrix allows (client-server API, "Size limits"), in bytes: no server takes a larger event, so none has sent it. */
-const most = { event: 65_536, name: 255 };
+const most = { content: 65_536, name: 255, event: 1 << 18 };
 const isName = (v: unknown): boolean => typeof v === 'string' && Buffer.byteLength(v) <= most.name;
 
 /** What is no event is dropped. */
@@ -18,4 +18,5 @@ export const wellFormed = (v: unknown): v is WireEvent =>
   (v['state_key'] === undefined || isName(v['state_key'])) &&
   isObject(v['content']) &&
   isShallow(v) &&
-  Buffer.byteLength(JSON.stringify(v['content'])) <= most.event;
+  Buffer.byteLength(JSON.stringify(v['content'])) <= most.content &&
+  JSON.stringify(v).length <= most.event; // a server adds to it what relates to it
