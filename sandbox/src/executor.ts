@@ -41,7 +41,9 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
   const use = makeUse();
   const lanes = makeLanes();
   const tidy = makeTidy(c, use, lanes.busy);
-  const waits = makeWaits(c, (id) => inLane(id, execute));
+  const waits = makeWaits(c, (id) => inLane(id, carryOut));
+  /** What this process claims or has claimed. Another claim in its name is one of a process before it, which reached the ledger late. */
+  const claiming = new Set<string>();
   let tidying: NodeJS.Timeout | undefined;
   let caughtUp = false;
   let frozenAt = 0; // number of the last freeze
@@ -72,17 +74,29 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
     try {
       prepared.missing ||= await snapshots.begin(request);
       if (!c.decided(id)) return;
-      const claimed = await claim(c, id);
+      claiming.add(id);
+      const claimed = await claim(c, id).catch((error: unknown) => {
+        claiming.delete(id);
+        throw error;
+      });
       if (!('refused' in claimed)) {
         const outcome = await perform(c, claimed, prepared, snapshots);
         return await record(c, claimed, outcome, await snapshots.changes(claimed));
       }
+      claiming.delete(id);
       if (claimed.refused === 'grace') return waits.again(id);
       log.warn({ action: id, code: claimed.refused }, 'not claimed; not run');
     } finally {
       snapshots.end(request);
     }
   }
+
+  const carryOut = (id: string): Promise<void> =>
+    execute(id).catch((error: unknown) => {
+      if (isLate(id)) takeUpOne(id);
+      throw error;
+    });
+  const isLate = (id: string) => mine(id) && !claiming.has(id);
 
   /** A container and a snapshot before they are needed, so that a tap finds them there. What runs apart has its container for its run alone. */
   function warm(id: string): void {
@@ -115,12 +129,14 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
     else if (kind === 'approved' || kind === 'leased') waits.answered(id);
     else if (kind === 'stop') stop(id);
     else waits.over(id);
+    if (kind === 'claimed' && isLate(id)) takeUpOne(id);
   }
 
   function take(entry: Entry): boolean {
     const { seq, at, kind, action } = entry;
     const [requested] = kind === 'succeeded' ? book.story(action) : [];
     const broken = book.add(entry);
+    if (isOver(kind)) claiming.delete(action);
     if (broken) {
       log.fatal({ seq, why: broken }, 'the ledger holds an entry that it had to refuse: nothing is claimed');
       const reason = `entry ${seq} refused by the executor, which claims nothing any more: ${broken}`;

@@ -52,6 +52,7 @@ async function scene() {
   const ledger = {
     async append(e: Append) {
       asked.push(`${e.kind} ${e.action ?? ''}`);
+      meanwhile(e.kind);
       return put({ author: 'executor', ...e });
     },
     follow({ onEntry }: Follow) {
@@ -74,6 +75,7 @@ async function scene() {
   const dropped: string[] = [];
   const tried: string[] = [];
   const asked: string[] = [];
+  let meanwhile = (_: string): void => {};
   let warm = Promise.resolve();
   let turn = Promise.resolve();
   let screen = async () => ({ exit: 0, text: 'as it stands\n' });
@@ -88,6 +90,7 @@ async function scene() {
       return warm;
     },
     retire: async () => {},
+    adopt: async () => ({ end: 'unknown', why: 'it has no trace of a start' }),
     async run(_: unknown, id: string, script: Script) {
       runs.push({ id, script });
       await turn;
@@ -173,6 +176,14 @@ async function scene() {
     screens(next: typeof screen) {
       screen = next;
     },
+    /** Done while the executor's next entry of that kind is on its way. */
+    before(kind: string, what: () => void) {
+      meanwhile = (now) => {
+        if (now !== kind) return;
+        meanwhile = () => {};
+        what();
+      };
+    },
     kinds,
     tell: (entry: Entry) => tell(entry),
     entries: memory.entries,
@@ -198,6 +209,37 @@ test('a control action has nothing to run: no container is made for it and nothi
     [bash.id],
   );
   assert.equal(s.warmed.length, 2, 'for the card and for the run of the other one');
+  await s.stop();
+});
+
+test('attack-42 a claim of the process before, which reaches the ledger after this one has begun, is taken up and not run; the twin runs', async () => {
+  const s = await scene();
+  const body = (action: Action) => ({ digest: digestOf(action), executor: 'one', image: 'sha256:image' });
+  const late = (action: Action): Wanted => ({
+    author: 'executor',
+    kind: 'claimed',
+    action: action.id,
+    body: body(action),
+  });
+  const [first, second, twin] = ['a', 'b', 'c'].map((task) => ({ ...someAction(), task }) as Action) as [
+    Action,
+    Action,
+    Action,
+  ];
+  // Before this process asks for its own, and while it does.
+  s.all([...toApproval(first), late(first)]);
+  s.before('claimed', () => s.all([late(second)]));
+  s.all(toApproval(second));
+  for (const { id } of [first, second]) {
+    await until('it is told', () => s.kinds(id).at(-1) === 'unknown');
+    assert.deepEqual(s.kinds(id), ['requested', 'posted', 'approved', 'claimed', 'unknown']);
+  }
+  s.all(toApproval(twin));
+  await s.over(twin.id);
+  assert.deepEqual(
+    s.runs.map(({ id }) => id),
+    [twin.id],
+  );
   await s.stop();
 });
 
