@@ -74,7 +74,8 @@ test('attack-30 of ten thousand random calls of an evil brain nothing runs but w
 
 test('attack-30 what the owner’s device approved of them did run, once, and a lease as often as it said', async (t) => {
   t.diagnostic(`${ran.length} runs`);
-  assert.ok(ran.length >= 100, `${ran.length} runs`);
+  // How many cards there are is a matter of minutes: on a quick machine fewer, since twenty may stand in one.
+  assert.ok(ran.length >= 2 * uses, `${ran.length} runs`);
   assert.equal(await usesIn(stage), uses);
   const cards = entries.filter(({ kind, action }) => kind === 'approved' && kindOf(action) === 'bash');
   assert.ok(cards.length > 0, 'a card of one script was approved');
