@@ -1,6 +1,6 @@
 /** The ledger as the bot has it: nothing is recorded that would leak, and its chain is read to the end before anything else. */
 import type { Entry, Ledger } from '@pocketcoder/ledger/src/client.ts';
-import type { LedgerState } from '@pocketcoder/ledger/src/follow.ts';
+import { type LedgerState, levelOf } from '@pocketcoder/ledger/src/follow.ts';
 import { openPin } from '@pocketcoder/ledger/src/pin.ts';
 import { pinned } from '@pocketcoder/ledger/src/pinned.ts';
 import { reachLedger } from '@pocketcoder/ledger/src/reach.ts';
@@ -30,8 +30,6 @@ export type Chain = {
   stop(): Promise<void>;
 };
 
-const levels = { up: 'info', down: 'warn', 'turned back': 'error' } as const;
-
 /**
  * Waits as long as the ledger is down, or was turned back. Resolves when all was read that it has by then.
  * @returns besides, the whole ledger, for what decides alone
@@ -59,7 +57,7 @@ export async function openChain({
       handle(entry);
     },
     onState(now, why) {
-      log[levels[now]]({ why }, `ledger ${now}`);
+      log[levelOf[now]]({ why }, `ledger ${now}`);
       state = now;
       turned = now === 'turned back' ? (why ?? now) : '';
     },

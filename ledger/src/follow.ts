@@ -20,6 +20,8 @@ export type Follow = {
 };
 /** `turned back`: it lacks what was seen of it. */
 export type LedgerState = 'up' | 'down' | 'turned back';
+/** At which level a log says so. */
+export const levelOf = { up: 'info', down: 'warn', 'turned back': 'error' } as const;
 export type Following = {
   ready: Promise<void>;
   /** Resolves when this entry, which an append gave, was delivered in its turn. @throws TurnedBack where another one stands there */

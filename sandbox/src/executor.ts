@@ -5,7 +5,7 @@
 import { traits } from '../../ledger/rules/kinds.cjs';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
 import { type Entry, LedgerError } from '../../ledger/src/client.ts';
-import type { LedgerState } from '../../ledger/src/follow.ts';
+import { type LedgerState, levelOf } from '../../ledger/src/follow.ts';
 import { adopt, claimant } from './adopt.ts';
 import { placeOf } from './apart.ts';
 import { isInTask } from './calling.ts';
@@ -21,8 +21,6 @@ import { makeUse } from './use.ts';
 import { makeWaits } from './waits.ts';
 
 export type Executor = { ready: Promise<void>; stop(): Promise<void> };
-
-const levels = { up: 'info', down: 'warn', 'turned back': 'error' } as const;
 
 /** Milliseconds between two looks for containers that nobody needs; each action's end is followed by one, too. */
 const tidyEvery = 60_000;
@@ -175,7 +173,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
   const following = ledger.follow({
     onEntry: take,
     onState(state, why) {
-      log[levels[state]]({ why }, `ledger ${state}`);
+      log[levelOf[state]]({ why }, `ledger ${state}`);
       onLedger?.(state);
     },
   });

@@ -42,7 +42,6 @@ function engineFor(engine: Engine): Tasks {
     retire: async () => true,
     endCopy: async () => {},
     keep: async () => ({ exit: 0, text: '0 0 0 0 0' }),
-    terminals: { isIn: () => false },
     stopped: () => false,
     close() {},
     async run(_: unknown, id: string) {

@@ -6,7 +6,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureImage } from '../../console/engine/images.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
 import type { Term } from '../../ledger/rules/policy.cjs';
@@ -14,6 +13,7 @@ import { newId, type Role } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import { createPhone, type Phone } from '../phone/phone.ts';
 import { consoleOf } from './console.ts';
+import { executorService } from './executor.ts';
 import { type Account, type Homeserver, startHomeserver } from './homeserver.ts';
 import { type Hostile, hostileHomeserver } from './hostile.ts';
 import { removeProject } from './instance.ts';
@@ -83,7 +83,6 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     undo.push(() => removeProject(project));
 
     const botFile = join(dir, 'bot.json');
-    const executorFile = join(dir, 'executor.json');
     writeFileSync(
       botFile,
       JSON.stringify({
@@ -105,28 +104,13 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       }),
       { mode: 0o600 },
     );
-    writeFileSync(
-      executorFile,
-      JSON.stringify({
-        project,
-        ledger: { url: ledger.url, password: ledger.passwords.executor },
-        task_images: { '': await ensureImage('task') },
-        limits: { memory_mb: 512, pids: 256, cpus: 2 },
-        git: { name: 'Test', email: 'test@localhost' },
-      }),
-      { mode: 0o600 },
-    );
     const state = join(dir, 'bot');
     const bot = service(
       [join(checkout, 'bot/src/main.ts'), botFile],
       { BOT_STATE: state, BOT_READY: join(dir, 'bot.ready') },
       'ready',
     );
-    const executor = service(
-      [join(checkout, 'sandbox/src/main.ts'), executorFile],
-      { EXECUTOR_STATE: join(dir, 'executor') },
-      'ready',
-    );
+    const executor = await executorService(dir, project, ledger);
     undo.push(
       () => bot.kill(),
       () => executor.kill(),

@@ -6,16 +6,16 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pino from 'pino';
 import { type Chain, openChain } from '../../bot/src/chain.ts';
-import { ensureImage } from '../../console/engine/images.ts';
 import { auditLedger } from '../../ledger/audit/audit.ts';
 import { hashed } from '../../ledger/rules/judge.cjs';
 import { type Action, newId, sha256 } from '../../ledger/src/action.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import { TurnedBack } from '../../ledger/src/errors.ts';
+import { executorService } from '../harness/executor.ts';
 import { removeProject } from '../harness/instance.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { enrol, owner, someAction, verifyChain, wayOf } from '../harness/ledger-chain.ts';
-import { type Service, service } from '../harness/service.ts';
+import type { Service } from '../harness/service.ts';
 import { until } from '../harness/wait.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'turned-'));
@@ -77,19 +77,7 @@ before(async () => {
   [raw, audit] = [await ledger.connect('bot'), await ledger.connect('auditor')];
   const operator = await ledger.connect('operator');
   for (const { body } of [enrol, { body: lost }]) await operator.append({ kind: enrol.kind, body });
-  const settings = join(dir, 'executor.json');
-  writeFileSync(
-    settings,
-    JSON.stringify({
-      project,
-      ledger: { url: ledger.url, password: ledger.passwords.executor },
-      task_images: { '': await ensureImage('task') },
-      limits: { memory_mb: 512, pids: 256, cpus: 2 },
-      git: { name: 'Test', email: 'test@localhost' },
-    }),
-  );
-  const env = { EXECUTOR_STATE: join(dir, 'executor'), TMPDIR: dir };
-  executor = service([join(import.meta.dirname, '../../sandbox/src/main.ts'), settings], env, 'ready');
+  executor = await executorService(dir, project, ledger, { TMPDIR: dir });
   [bot] = await Promise.all([openBot(), executor.start()]);
 });
 after(async () => {

@@ -1,9 +1,8 @@
 /** That actions on files are done at the path that their card says: through no link, whatever else runs there, and without waiting on a name. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { newId, type RunArgs, sha256 } from '../../ledger/src/action.ts';
-import { scriptOf } from '../../sandbox/src/script.ts';
-import { ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { type RunArgs, sha256 } from '../../ledger/src/action.ts';
+import { fileIn, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 
 let box: Sandbox;
 before(async () => {
@@ -11,11 +10,8 @@ before(async () => {
 });
 after(() => box?.stop());
 
-async function file<K extends keyof RunArgs>(kind: K, args: RunArgs[K], sent?: Uint8Array) {
-  const rest = { workspace: 'w', task: 't', requester: 'brain', class: 'write', grade: 'sealed' } as const;
-  const action = { id: newId(), kind, args, decide_within: 60, execute_within: 60, ...rest };
-  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, { sent }), () => {}));
-}
+const file = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], sent?: Uint8Array) =>
+  fileIn(box, kind, args, sent);
 
 /** Every action on a file, at this path. */
 const all = (path: string) => [

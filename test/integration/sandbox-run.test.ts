@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { newId, type RunArgs, sha256 } from '../../ledger/src/action.ts';
-import { scriptOf } from '../../sandbox/src/script.ts';
-import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { bashScript, fileIn, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';
 
 let box: Sandbox;
@@ -13,11 +12,8 @@ before(async () => {
 });
 after(() => box?.stop());
 
-async function file<K extends keyof RunArgs>(kind: K, args: RunArgs[K], sent?: Uint8Array) {
-  const rest = { workspace: 'w', task: 't', requester: 'brain', class: 'write', grade: 'sealed' } as const;
-  const action = { id: newId(), kind, args, decide_within: 60, execute_within: 60, ...rest };
-  return ran(await box.tasks.run(box.name, newId(), scriptOf(action as never, { sent }), () => {}));
-}
+const file = <K extends keyof RunArgs>(kind: K, args: RunArgs[K], sent?: Uint8Array) =>
+  fileIn(box, kind, args, sent);
 const put = (path: string, bytes: Uint8Array) =>
   file('put_file', { path, sha256: sha256(bytes), size: bytes.length }, bytes);
 
