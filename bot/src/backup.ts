@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { openCrypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { keepSaved } from './proof/saved.ts';
+import { storeKeyIn } from './proof/store-key.ts';
 
-const isKeyStore = (name: string): boolean => /^(crypto\.sqlite|session\.json)/.test(name);
+const isKeyStore = (name: string): boolean => /^(crypto\.sqlite|session\.json|store\.key)/.test(name);
 
 const [state = '', out = ''] = process.argv.slice(2);
 cpSync(state, out, {
@@ -20,9 +21,9 @@ if (existsSync(join(state, 'session.json'))) {
   const copy = mkdtempSync(join(tmpdir(), 'keys-'));
   for (const name of readdirSync(state).filter(isKeyStore)) copyFileSync(join(state, name), join(copy, name));
   const session = JSON.parse(readFileSync(join(copy, 'session.json'), 'utf8')) as Record<string, string>;
-  const { user = '', device = '', storeKey = '' } = session;
+  const { user = '', device = '' } = session;
   const { machine } = await openCrypto({
-    ...{ dir: copy, storeKey: Buffer.from(storeKey, 'base64'), user, device },
+    ...{ dir: copy, storeKey: storeKeyIn(copy), user, device },
     recipients: () => [],
     panic(error) {
       throw error;

@@ -6,21 +6,22 @@ import { createInbox, type InboxOptions } from './inbox.ts';
 import { Client } from './matrix/client.ts';
 import { createHttp } from './matrix/http.ts';
 import { openJournal } from './matrix/journal.ts';
-import { fetchMedia, uploadEncrypted } from './matrix/media.ts';
-import { readEvent } from './matrix/read.ts';
+import { fetchMedia } from './matrix/media.ts';
 import { createWorkspaceRoom, troubleNow, troubleWith } from './matrix/room.ts';
 import { endOtherDevices, openSession } from './matrix/session.ts';
 import { createSync, type SyncOptions } from './matrix/sync.ts';
-import { openAttachment } from './proof/attachment.ts';
+import { openAttachment, sealAttachment } from './proof/attachment.ts';
 import { takeIn } from './proof/decrypt.ts';
 import { createEarly } from './proof/early.ts';
 import { ensureIdentity } from './proof/identity.ts';
 import { createKeys } from './proof/keys.ts';
 import { createPairing } from './proof/pairing.ts';
 import { createPost, editOf } from './proof/post.ts';
+import { readEvent } from './proof/read.ts';
 import { createReceive } from './proof/receive.ts';
 import { saidSince, savedIn } from './proof/saved.ts';
 import { openSeen } from './proof/seen.ts';
+import { storeKeyIn } from './proof/store-key.ts';
 import { makeSpace } from './space.ts';
 import type { Content, Enrolled, Matrix, RoomId, Taken, UserId, WithMark } from './types.ts';
 
@@ -32,7 +33,10 @@ export type MatrixOptions = {
   password: string;
   /** Folder for session and keys. */
   stateDir: string;
+  /** Of what comes and goes. */
   db: Database;
+  /** Of what decides. */
+  deciding: Database;
   log: Logger;
   /** Who may read that room: the enrolled devices, from the ledger. Asked at every message. */
   recipients(room: RoomId): readonly Enrolled[];
@@ -86,7 +90,8 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
   });
   const saved = savedIn(stateDir);
   const login = { ...o, http, saved };
-  const { user, device, token, storeKey } = await openSession(login);
+  const storeKey = storeKeyIn(stateDir);
+  const { user, device, token } = await openSession(login);
   const client = new Client(o.homeserver, token, http);
   const die = (error: unknown): void => {
     log.fatal({ err: error }, 'the bot cannot go on');
@@ -95,7 +100,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
   const recipients = (room: string) => o.recipients(room as RoomId);
   const crypto = await openCrypto({ dir: stateDir, storeKey, user, device, recipients, panic: die });
   const journal = openJournal(db);
-  const seen = openSeen(db);
+  const seen = openSeen(o.deciding);
   const keys = createKeys(crypto, client);
   const identity = await ensureIdentity({ user, device, stateDir }, crypto, client, keys, saved);
   log.info({ user, device, identity }, 'connected');
@@ -173,7 +178,13 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     read: (room, event) => readEvent(crypto.decrypt, client, room, event),
     typing: (room, on) => client.typing(room, user, on),
     readMarker: (room, event) => client.readMarker(room, event),
-    uploadEncrypted: (pieces, name, mime) => uploadEncrypted(client, pieces, name, mime),
+    uploadEncrypted: (pieces, name, mime) =>
+      sealAttachment(
+        (sealed) => client.uploadContent(sealed, 'application/octet-stream'),
+        pieces,
+        name,
+        mime,
+      ),
     downloadEncrypted: (file, most) => openAttachment(file, (url) => fetchMedia(client, url, most)),
     async createWorkspaceRoom(wish) {
       const room = await createWorkspaceRoom(client, seen, user, wish);

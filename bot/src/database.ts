@@ -1,4 +1,8 @@
-/** What the bot must not forget, in one file. The key store is apart from it: that one must never be set back. */
+/**
+ * What the bot must not forget, in two files: what decides has its own, with the secrets of cards, which is handed to nobody else.
+ * The key store is apart from both: that one must never be set back.
+ */
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 export type Database = Pick<DatabaseSync, 'exec' | 'prepare' | 'close'> & {
@@ -8,6 +12,42 @@ export type Database = Pick<DatabaseSync, 'exec' | 'prepare' | 'close'> & {
    */
   transaction<T>(work: () => T extends Promise<unknown> ? never : T): T;
 };
+
+/** Writes a file, whole or not at all and on the disk before this returns, for this user alone. */
+export function writeWhole(path: string, text: string): void {
+  const file = openSync(`${path}.new`, 'w', 0o600);
+  writeSync(file, text);
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(`${path}.new`, path);
+}
+
+/**
+ * Takes tables over from a file that had them in an earlier release: there they are gone then. Cut off half way it is done
+ * again, and what came over by then stays as it is.
+ */
+export function takeTables(db: Database, from: string, tables: readonly string[]): void {
+  db.prepare('ATTACH ? AS old').run(from);
+  const there = db
+    .prepare("SELECT name, sql FROM old.sqlite_master WHERE type = 'table'")
+    .all()
+    .filter(({ name }) => tables.includes(String(name)));
+  for (const { name, sql } of there) {
+    // What is reckoned from other columns is no column of these.
+    const columns = db
+      .prepare(`SELECT group_concat(name) AS all_of FROM pragma_table_info('${name}', 'old')`)
+      .get();
+    const has = db.prepare('SELECT 1 FROM main.sqlite_master WHERE name = ?').get(String(name));
+    db.transaction(() => {
+      if (!has) db.exec(String(sql));
+      db.exec(
+        `INSERT OR IGNORE INTO main.${name}(${columns?.['all_of']}) SELECT ${columns?.['all_of']} FROM old.${name}`,
+      );
+    });
+  }
+  for (const { name } of there) db.exec(`DROP TABLE old.${name}`);
+  db.exec('DETACH old');
+}
 
 /** Opens or makes the file; each module makes its own tables in it. What is written outside of a transaction is on the disk at once. */
 export function openDatabase(file: string): Database {

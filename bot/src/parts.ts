@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { createDecide } from './approval/decide.ts';
 import { leakIn } from './approval/leaks.ts';
 import { createPoster } from './approval/poster.ts';
-import { cardStore } from './approval/store.ts';
+import { cardStore, withoutSecrets } from './approval/store.ts';
 import { createBook, usersWho } from './approval/view.ts';
 import { briefly, createCosts } from './brain/costs.ts';
 import { createModels } from './brain/models.ts';
@@ -14,7 +14,7 @@ import { pictureIn } from './brain/pictures.ts';
 import { createProbe, probing } from './brain/probe.ts';
 import { openChain } from './chain.ts';
 import { openMatrix } from './connect.ts';
-import { openDatabase } from './database.ts';
+import { openDatabase, takeTables } from './database.ts';
 import { createAttention } from './desk/attention.ts';
 import { createDesk } from './desk/desk.ts';
 import { createAsks } from './gateway/asks.ts';
@@ -57,7 +57,10 @@ export type Parts = Awaited<ReturnType<typeof makeParts>>;
 export async function makeParts(c: Configuration, stateDir: string, log: Logger) {
   // What it remembers, and what the ledger says.
   const db = openDatabase(join(stateDir, 'bot.sqlite'));
-  const cards = cardStore(db, pollAnswers);
+  const deciding = openDatabase(join(stateDir, 'deciding.sqlite'));
+  takeTables(deciding, join(stateDir, 'bot.sqlite'), ['card', 'issued', 'encrypted', 'expected', 'seen']);
+  const secrets = cardStore(deciding, pollAnswers);
+  const cards = withoutSecrets(secrets);
   const store = taskStore(db);
   const costs = createCosts(db, c.spend ?? {}, (id) => {
     const task = store.get(id);
@@ -76,7 +79,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const lists = listStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
-  const leak = (text: string, txn?: string): string => leakIn(cards, text, txn);
+  const leak = (text: string, txn?: string): string => leakIn(secrets, text, txn);
   const { chain, whole } = await openChain({
     ...{ ...c.ledger, pin: join(stateDir, 'ledger.pin'), leak, log },
     read(entry) {
@@ -87,7 +90,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const { ledger } = chain;
   const { url: homeserver, server_name: serverName, user, password } = c.homeserver;
   const matrix = await openMatrix({
-    ...{ homeserver, serverName, user, password, stateDir, db, log, leak },
+    ...{ homeserver, serverName, user, password, stateDir, db, deciding, log, leak },
     recipients: () => book.enrolled(),
   });
 
@@ -96,7 +99,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const sayLine = (name: string, line: string, txn?: string) =>
     matrix.post(roomOf(name), 'm.room.message', message(line), txn ? { txn } : {});
   const poster = createPoster({
-    ...{ ledger, matrix, cards, book },
+    ...{ ledger, matrix, cards: secrets, book },
     titleOf: (task) => titleBeside(tasks, tasks.get(task)),
   });
   const questions = createQuestions({
@@ -107,7 +110,13 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const decide = createDecide({
     gate: {
-      ...{ matrix, cards, answeredBy: book.answeredBy, option: questions.option, trouble: troubles.why },
+      ...{
+        matrix,
+        cards: secrets,
+        answeredBy: book.answeredBy,
+        option: questions.option,
+        trouble: troubles.why,
+      },
       people: () => book.enrolled(),
       now: () => Date.now(),
     },

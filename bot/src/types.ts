@@ -129,8 +129,8 @@ export type Matrix = {
   sentAs(event: EventId): string | undefined;
   /** The event that the bot sent under that transaction id, if it did. */
   sentUnder(room: RoomId, txn: string): EventId | undefined;
-  /** What an encrypted message of the room says now: context, no evidence. {} where it can't be read. Never throws. */
-  read(room: RoomId, event: EventId): Promise<Content>;
+  /** The text of an encrypted message of the room as it is now: context, no evidence. '' where it can't be read. Never throws. */
+  read(room: RoomId, event: EventId): Promise<string>;
   /** Never throws: what is only for comfort must not fail an action. */
   typing(room: RoomId, on: boolean): Promise<void>;
   /** Never throws. */

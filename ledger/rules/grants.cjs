@@ -124,7 +124,8 @@ function uncovered(grant, asked, state, now, past) {
     const reads = traits(asked.kind).class === 'read';
     return mine && reads && (traits(asked.kind).shown || isAllBelow(asked, '')) ? '' : 'not_covered';
   }
-  if (!past && traits(asked.kind).class === 'write' && isOfGit(asked.args['path'])) return 'not_covered';
+  const { class: risk, paths = ['path'] } = traits(asked.kind);
+  if (!past && risk === 'write' && paths.some((name) => isOfGit(asked.args[name]))) return 'not_covered';
   const { acts, of, path } = args;
   const covers = acts
     ? acts.some((/** @type {Act} */ act) => actText(act, grant.workspace) === text)

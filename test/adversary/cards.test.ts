@@ -1,6 +1,8 @@
 /** What the homeserver can make of the bot's own ciphertexts, and what it can read in them. */
 import assert from 'node:assert/strict';
 import { createDecipheriv, createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chipsOf, hears, sees, approve as tapNamed } from '../harness/answers.ts';
 import { type Hostile, hostileHomeserver, type WireEvent } from '../harness/hostile.ts';
@@ -144,6 +146,15 @@ test('attack-49 open tokens, nonces and codes stand nowhere in the clear, and no
   for (const secret of [...secrets, ...[ok, no].map((id) => id.split('.')[2] ?? ''), code]) {
     assert.ok(secret.length >= 8);
     assert.ok(!written.includes(secret), `${secret} was written somewhere`);
+  }
+  const kept = (name: string) =>
+    readdirSync(dirname(rig.pins.bot))
+      .filter((file) => file.startsWith(name))
+      .map((file) => readFileSync(join(dirname(rig.pins.bot), file), 'latin1'))
+      .join('');
+  for (const secret of [...secrets, code]) {
+    assert.ok(kept('deciding.sqlite').includes(secret), 'the twin: what decides keeps it');
+    assert.ok(!kept('bot.sqlite').includes(secret), 'what all the rest of the bot keeps has none');
   }
   for (const emoji of [named, decoy].map((key) => key.split(' ')[0] ?? ''))
     assert.ok(!written.includes(emoji), 'which chip is named is not told either');

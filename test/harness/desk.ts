@@ -3,7 +3,7 @@ import pino from 'pino';
 import { createAnswer, createDecide } from '../../bot/src/approval/decide.ts';
 import { narrow } from '../../bot/src/approval/narrow.ts';
 import { createPoster } from '../../bot/src/approval/poster.ts';
-import { cardStore } from '../../bot/src/approval/store.ts';
+import { cardStore, withoutSecrets } from '../../bot/src/approval/store.ts';
 import type { Command, Gate, Verdict } from '../../bot/src/approval/verdict.ts';
 import { createBook, type Person } from '../../bot/src/approval/view.ts';
 import { createCosts } from '../../bot/src/brain/costs.ts';
@@ -81,7 +81,8 @@ export function startDesk(
     },
     edit: (to: RoomId, event: EventId, content: Content) => matrix.post(to, 'edit', editOf(event, content)),
     sentAs: (event: string) => posted[Number(event.slice(1)) - 1]?.txn,
-    read: async (_: RoomId, event: string) => posted[Number(event.slice(1)) - 1]?.content ?? {},
+    read: async (_: RoomId, event: string) =>
+      String(posted[Number(event.slice(1)) - 1]?.content['body'] ?? ''),
     uploadEncrypted: async (_: unknown, name: string) => ({ msgtype: 'm.file', body: name }),
     redact: async () => {},
     readMarker: async () => {},
@@ -121,7 +122,18 @@ export function startDesk(
     download: (file, most) => matrix.downloadEncrypted(file, most),
   });
   const answer = createAnswer({ ledger: wide, gate, book, log });
-  const desk = createDesk({ ledger, cards, book, poster, decide, attention, say, trouble, halted, log });
+  const desk = createDesk({
+    ledger,
+    cards: withoutSecrets(cards),
+    book,
+    poster,
+    decide,
+    attention,
+    say,
+    trouble,
+    halted,
+    log,
+  });
   return {
     db,
     questions,
@@ -160,7 +172,9 @@ export function startDesk(
     matrix,
     book,
     attention,
-    cards,
+    cards: withoutSecrets(cards),
+    /** The store itself. */
+    secrets: cards,
     desk,
     posted,
     /** Bodies of what was posted, oldest first. */

@@ -25,6 +25,7 @@ const matrix = await openMatrix({
   password,
   stateDir,
   db: openDatabase(join(stateDir, 'bot.sqlite')),
+  deciding: openDatabase(join(stateDir, 'deciding.sqlite')),
   log,
   recipients: () => [],
   leak: () => '',

@@ -51,6 +51,7 @@ export async function startWorld(): Promise<World> {
     ...bot,
     stateDir: dir,
     db: openDatabase(':memory:'),
+    deciding: openDatabase(':memory:'),
     log,
     recipients: () => enrolled,
     leak: (text) => (text.includes('a secret') ? 'it holds a secret' : ''),

@@ -4,6 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Harmless, harmless, type NarrowLedger } from '../../bot/src/approval/narrow.ts';
+import type { Cards } from '../../bot/src/approval/store.ts';
 import type { Command } from '../../bot/src/approval/verdict.ts';
 import type { Taken } from '../../bot/src/types.ts';
 import { checkout } from '../../console/instance/paths.ts';
@@ -22,7 +23,7 @@ const tapOn = (event: string, key: string): Taken =>
 test('the ledger that is handed around takes no approval, by type and at run time; a genuine tap is one', async () => {
   const d = startDesk();
   const { action } = await d.desk.ask(asked('echo'));
-  const { digest = '', event = '', key = '' } = d.cards.get(action) ?? {};
+  const { digest = '', event = '', key = '' } = d.secrets.get(action) ?? {};
   const evidence = { user: owner.user, device: owner.device, event: '$made-up', form: 'poll' };
   const body = { digest, grade: 'signed', evidence };
   for (const kind of ['approved', 'endorsed'] as const) {
@@ -46,6 +47,41 @@ test('the ledger that is handed around takes no approval, by type and at run tim
 
   assert.equal(await d.desk.apply(await d.decide.take(tapOn(event, key))), '');
   assert.deepEqual(d.kinds(action), ['requested', 'posted', 'approved'], 'the genuine twin');
+  d.stop();
+});
+
+test('the cards that are handed around hold no secret, by type and at run time, and none is opened again', async () => {
+  const d = startDesk();
+  const { action } = await d.desk.ask(asked('echo'));
+  const own = d.secrets.get(action) ?? assert.fail();
+  const { cards } = d;
+  // @ts-expect-error: a card that is handed around has none
+  const none = cards.get(action)?.key;
+  assert.equal(none, undefined);
+  // @ts-expect-error: the store of all secrets passes for no other one
+  const wide: Cards = d.secrets;
+  assert.ok('issued' in wide);
+  const secrets = [own.key, own.decoy, own.nonce].map((secret) => secret.split(' ').at(-1) ?? '');
+  const found = (what: unknown) => secrets.filter((secret) => JSON.stringify(what).includes(secret));
+  assert.equal(found(own).length, 3, 'the twin: the store itself has them');
+  const all = () => [
+    cards.get(action),
+    cards.byEvent(own.event),
+    cards.byNumber(own.number),
+    cards.open(),
+    cards.unended(),
+  ];
+  assert.ok(all().every((some) => JSON.stringify(some).includes(action)));
+  assert.deepEqual(found(all()), []);
+
+  cards.set(action, { open: false, ended: true });
+  const more = { open: true, ended: false, event: '$other', approval: '$made-up', key: 'x' };
+  cards.set(action, more as unknown as { open: false });
+  assert.deepEqual(d.secrets.get(action), { ...own, open: false, ended: true });
+
+  const said = await d.decide.take(tapOn(own.event, own.key));
+  assert.ok('card' in said && said.do === 'explain', 'what is left to do of an answer');
+  assert.deepEqual(found(said), []);
   d.stop();
 });
 

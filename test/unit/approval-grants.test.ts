@@ -26,7 +26,7 @@ async function granted(d: Desk, kind: 'lease' | 'plan', scripts: readonly string
   const args = kind === 'plan' ? { steps: acts, seconds: 600 } : { acts, uses: 5, seconds: 600 };
   const requester = kind === 'plan' ? 'brain' : owner.user;
   const { action } = await d.desk.ask({ kind, args, workspace, task: 'task', requester } as Asked);
-  const card = d.cards.get(action);
+  const card = d.secrets.get(action);
   assert.ok(card);
   assert.equal(await d.apply({ do: 'approve', card, grade: 'signed', evidence: evidence() }), '');
   const approved = d.memory.entries.findLast((e) => e.kind === 'approved');
@@ -178,7 +178,7 @@ test('what was approved and is refused when it should take effect is told, and w
   const d = startDesk();
   const approve = async (asks: Asked): Promise<[action: string, number: number, approved: Entry]> => {
     const { action, number } = await d.desk.ask(asks);
-    const card = d.cards.get(action);
+    const card = d.secrets.get(action);
     assert.ok(card);
     await d.apply({ do: 'approve', card, grade: 'signed', evidence: evidence(`$${number}`) });
     const approved = d.memory.entries.find((e) => e.action === action && e.kind === 'approved');
@@ -222,7 +222,7 @@ test('of several answers all but the last are endorsements', async () => {
     d.put(entry);
   const { action } = await d.desk.ask(two);
   const answer = ({ user, device }: Person, event: string) => {
-    const card = d.cards.get(action);
+    const card = d.secrets.get(action);
     assert.ok(card);
     const given = { ...evidence(event), user, device };
     return d.apply({ do: 'approve', card, grade: 'signed', evidence: given });

@@ -12,7 +12,7 @@ test('attack-49 an open secret leaves in the event that is made to carry it, and
   const leaks: string[] = [];
   const d = startDesk({
     posting({ content, txn }) {
-      const leak = leakIn(d.cards, JSON.stringify(content), txn);
+      const leak = leakIn(d.secrets, JSON.stringify(content), txn);
       if (leak) leaks.push(`${txn}: ${leak}`);
     },
   });
@@ -23,7 +23,7 @@ test('attack-49 an open secret leaves in the event that is made to carry it, and
   const third = await d.desk.ask(asked(`echo three${'\n:'.repeat(300)}`));
   assert.equal(d.posted.length, 12);
   assert.deepEqual(leaks, [], 'every genuine event of a card goes out');
-  const [card, long] = [d.cards.get(first.action), d.cards.get(third.action)];
+  const [card, long] = [d.secrets.get(first.action), d.secrets.get(third.action)];
   assert.ok(card && long);
   assert.deepEqual(
     [card, long].map(({ form, code }) => [form, code === '']),
@@ -38,20 +38,20 @@ test('attack-49 an open secret leaves in the event that is made to carry it, and
     assert.ok(secret.length >= 8);
     for (const text of [secret, secret.toLowerCase(), `x${secret}y`, secret.replace('-', '')])
       for (const txn of ['', `card-${first.action}`, `end-${first.action}`, `poll-${second.action}`])
-        assert.match(leakIn(d.cards, text, txn), /a secret of #1,/, `${text} in ${txn}`);
-    const why = leakIn(d.cards, secret);
+        assert.match(leakIn(d.secrets, text, txn), /a secret of #1,/, `${text} in ${txn}`);
+    const why = leakIn(d.secrets, secret);
     assert.ok(!why.includes(secret), 'the refusal does not tell it either');
   }
-  assert.match(leakIn(d.cards, card.key, `poll-${first.action}`), /#1/, 'its poll carries no key');
+  assert.match(leakIn(d.secrets, card.key, `poll-${first.action}`), /#1/, 'its poll carries no key');
   for (const part of ['card', 'file', 'poll', 'end'])
     assert.match(
-      leakIn(d.cards, long.code, `${part}-${third.action}`),
+      leakIn(d.secrets, long.code, `${part}-${third.action}`),
       /#3/,
       `no event carries a code: ${part}`,
     );
-  assert.equal(leakIn(d.cards, 'echo 4F7K-Q2ZD'), '', 'what was never issued is nobody’s secret');
-  d.cards.set(first.action, { open: false });
+  assert.equal(leakIn(d.secrets, 'echo 4F7K-Q2ZD'), '', 'what was never issued is nobody’s secret');
+  d.secrets.set(first.action, { open: false });
   for (const secret of secretsOf(card))
-    assert.equal(leakIn(d.cards, secret), '', 'a spent one may be quoted');
+    assert.equal(leakIn(d.secrets, secret), '', 'a spent one may be quoted');
   d.stop();
 });

@@ -12,9 +12,9 @@ import { type Card, cardStore } from '../../bot/src/approval/store.ts';
 import type { Gate } from '../../bot/src/approval/verdict.ts';
 import type { Person } from '../../bot/src/approval/view.ts';
 import { openDatabase } from '../../bot/src/database.ts';
-import { wellFormed } from '../../bot/src/matrix/wire.ts';
 import { takeIn } from '../../bot/src/proof/decrypt.ts';
 import { openSeen } from '../../bot/src/proof/seen.ts';
+import { wellFormed } from '../../bot/src/proof/wire.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { Matrix, RoomId, Taken } from '../../bot/src/types.ts';
 

@@ -19,7 +19,7 @@ test('a ❌ that comes before the card is recorded as posted voids the action; a
   const d = startDesk();
   const { append } = d.wide;
   d.wide.append = async (entry) => {
-    const card = entry.kind === 'posted' && early ? d.cards.get(entry.action ?? '') : undefined;
+    const card = entry.kind === 'posted' && early ? d.secrets.get(entry.action ?? '') : undefined;
     early &&= !card;
     if (card) told.push(await d.apply(no(card)));
     return append(entry);
@@ -29,7 +29,7 @@ test('a ❌ that comes before the card is recorded as posted voids the action; a
   assert.deepEqual(told, [''], 'nobody is told that it was decided already');
   assert.ok(!d.posted.some((p) => p.type === 'm.reaction'), 'no chips go to a card that is void');
   const second = await d.desk.ask(asked('echo late'));
-  const card = d.cards.get(second.action);
+  const card = d.secrets.get(second.action);
   assert.ok(card);
   assert.equal(await d.apply(no(card)), '');
   assert.deepEqual(d.kinds(second.action), ['requested', 'posted', 'denied']);
@@ -40,7 +40,7 @@ test('a vote against, and the decoy, undo an approval that was not claimed yet',
   const d = startDesk();
   const gate: Gate = {
     matrix: d.matrix,
-    cards: d.cards,
+    cards: d.secrets,
     people: () => [d.device],
     answeredBy: () => undefined,
     option: () => undefined,

@@ -57,7 +57,7 @@ const readsEntry = (d: Desk, id: string) => {
 /** Approves the newest card and runs it, as an executor does. */
 async function approved(d: Desk, given = true): Promise<string> {
   const id = last(d);
-  const card = d.cards.get(id);
+  const card = d.secrets.get(id);
   assert.ok(card);
   const evidence: Evidence = { user: owner.user, event: `$tap-${id}`, form: 'chip' };
   assert.equal(await d.apply({ do: 'approve', card, grade: 'sealed', evidence }), '');

@@ -23,7 +23,7 @@ const owner = createOwner(seed, {
     return poll?.question.body ?? String(content?.['body']);
   },
   async approve({ action }) {
-    const card = d.cards.get(action.id) ?? assert.fail('no card');
+    const card = d.secrets.get(action.id) ?? assert.fail('no card');
     const { user, device } = d.device;
     const evidence = { user, device, event: `$yes-${action.id}`, form: 'poll' } as const;
     return (await d.apply({ do: 'approve', card, grade: 'signed', evidence })) === '';

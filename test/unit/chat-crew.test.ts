@@ -350,7 +350,7 @@ test('attack-76 what its agent’s task was given covers nothing of a helper’s
   const read = (task: string) => s.act(task, 'read_file', { path: 'a', offset: 0, limit: 10 });
   const granted = async (task: string) => {
     const { action } = await s.desk.ask(s.act(task));
-    const card = s.cards.get(action);
+    const card = s.secrets.get(action);
     assert.ok(card);
     const evidence = { user: owner.user, event: `$${newId()}`, form: 'chip' as const };
     await s.apply({ do: 'approve', card, grade: 'sealed', evidence });

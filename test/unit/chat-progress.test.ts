@@ -66,7 +66,7 @@ function scene(t: TestContext, term: Partial<Term> = {}, people: readonly Person
         /** The event that is edited: the card, or the reply below a poll. */
         card: () => d.cards.get(action)?.event ?? '',
         approve(who: Person = owner, event = '$tap') {
-          const card = d.cards.get(action);
+          const card = d.secrets.get(action);
           assert.ok(card);
           const evidence = { user: who.user, device: who.device, event, form: 'poll' } as const;
           return d.apply({ do: 'approve', card, grade: 'signed', evidence });

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cardStore } from '../../bot/src/approval/store.ts';
-import { openDatabase } from '../../bot/src/database.ts';
+import { openDatabase, takeTables } from '../../bot/src/database.ts';
+import { openSeen } from '../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { RoomId } from '../../bot/src/types.ts';
 import { cardOf } from '../adversary/small/answers.ts';
@@ -55,6 +56,45 @@ test('of a process that is killed in a transaction nothing is kept but what was 
   const { signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', script]);
   assert.equal(signal, 'SIGKILL');
   assert.deepEqual(rows(openDatabase(file)), [1]);
+});
+
+test('tables of an earlier release come over as they were, also where that was cut off; what came since stands', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'database-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const from = join(dir, 'bot.sqlite');
+  const old = openDatabase(from);
+  const before = cardStore(old, pollAnswers);
+  const [one, two] = [cardOf('!r:x' as RoomId, 1, { event: '$one' }), cardOf('!r:x' as RoomId, 2)];
+  for (const card of [one, two]) before.add(card);
+  openSeen(old).latch('!r:x' as RoomId);
+  old.exec('CREATE TABLE t(n INTEGER PRIMARY KEY)');
+  const names = ['card', 'issued', 'encrypted', 'expected', 'seen'];
+  const copies = [1, 2].map((n) => join(dir, `${n}.sqlite`));
+  for (const copy of copies) old.exec(`VACUUM INTO '${copy}'`);
+  old.close();
+
+  const file = join(dir, 'deciding.sqlite');
+  const take = (what: readonly string[], source: string) => {
+    const db = openDatabase(file);
+    takeTables(db, source, what);
+    return db;
+  };
+  take(['issued'], from).close(); // as far as it came
+  const db = take(names, from);
+  const cards = cardStore(db, pollAnswers);
+  assert.deepEqual([cards.get(one.action), cards.byEvent('$one'), cards.get(two.action)], [one, one, two]);
+  assert.equal(cards.issued(one.key)?.action, one.action);
+  assert.ok(openSeen(db).latched('!r:x' as RoomId));
+  const left = openDatabase(from).prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+  assert.deepEqual(
+    left.map(({ name }) => name),
+    ['t'],
+    'nothing of it is left there',
+  );
+  cards.set(one.action, { open: false });
+  db.close();
+  const again = cardStore(take(names, copies[0] ?? ''), pollAnswers);
+  assert.equal(again.get(one.action)?.open, false, 'what was taken over already is not set back');
 });
 
 test('a card comes back as it was kept, by all that it is looked up by', () => {

@@ -74,7 +74,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
   const by = (action: string, kind: string, body: object = {}, author = 'executor') =>
     d.put({ author, kind, action, body: { digest: d.book.page(action)?.digest, ...body } });
   const answer = async (action: string, event: string, who = owner, form: 'chip' | 'poll' = 'chip') => {
-    const card = d.cards.get(action);
+    const card = d.secrets.get(action);
     assert.ok(card);
     const evidence = { user: who.user, event, form, ...(form === 'poll' && { device: who.device }) };
     const grade = form === 'poll' ? 'signed' : 'sealed';

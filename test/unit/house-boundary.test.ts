@@ -7,6 +7,7 @@ import { checkout } from '../../console/instance/paths.ts';
 import { door } from '../house.ts';
 import { circleIn, importsOf } from '../imports.ts';
 
+const text = (file: string): string => readFileSync(join(checkout, file), 'utf8');
 const filesIn = (folder: string): string[] =>
   globSync(`${folder}/**/*.{ts,cjs,js}`, { cwd: checkout, exclude: (name) => name.includes('node_modules') });
 
@@ -45,8 +46,8 @@ test('what all of the bot may import is no part of it: types, and the opening of
 });
 
 test('docs/approvals.md leads through the door, file by file, in its order', () => {
-  const text = readFileSync(join(checkout, 'docs/approvals.md'), 'utf8');
-  const [, listed = ''] = /## Reading it in the code\n([\s\S]*?)\n\nWhat they stand on/.exec(text) ?? [];
+  const about = text('docs/approvals.md');
+  const [, listed = ''] = /## Reading it in the code\n([\s\S]*?)\n\nWhat they stand on/.exec(about) ?? [];
   const files = [...listed.matchAll(/^(\d+)\. `([^`]+)`/gm)];
   assert.deepEqual(
     files.map(([, number]) => Number(number)),
@@ -61,11 +62,21 @@ test('docs/approvals.md leads through the door, file by file, in its order', () 
 
 test('what stands where the homeserver stands is handed no key', () => {
   const untrusted = [...filesIn('bot/src/matrix'), 'bot/src/inbox.ts'];
-  const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
-  assert.ok(/: Crypto\b/.test(text('bot/src/proof/decrypt.ts')), 'the twin: who opens is handed it');
+  const key = /\bCrypto\b|openCrypto|OlmMachine|: Keys\b|storeKey|[cC]ipheriv/;
+  for (const twin of ['decrypt', 'read', 'attachment', 'store-key'])
+    assert.ok(key.test(text(`bot/src/proof/${twin}.ts`)), `the twin: ${twin} is handed one`);
   assert.deepEqual(
-    untrusted.filter((file) => /: Crypto\b(?!\['decrypt'\])|openCrypto|OlmMachine|: Keys\b/.test(text(file))),
+    untrusted.filter((file) => key.test(text(file))),
     [],
+  );
+});
+
+test('the secrets of cards are handed to what decides, in its folders and where it is put together', () => {
+  const secret = /\bCardStore\b|cardStore|\bdeciding\b/;
+  const all = [...filesIn('bot/src'), ...filesIn('bot/crypto')];
+  assert.deepEqual(
+    all.filter((file) => secret.test(text(file)) && !file.startsWith('bot/src/approval/')).sort(),
+    ['bot/src/connect.ts', 'bot/src/parts.ts'],
   );
 });
 

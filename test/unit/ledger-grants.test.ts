@@ -186,6 +186,11 @@ test('attack-34 a kind with two paths is leased where both are below', (t) => {
   assert.equal(s.use(lease, move('src/a', 'secret/b'), 1), 'not_covered');
   assert.equal(s.use(lease, move('secret/a', 'src/b'), 1), 'not_covered');
   assert.equal(s.use(lease, move('src/a', ''), 1), 'not_covered');
+  for (const [from, to] of [
+    ['src/a', 'src/.git/hooks/pre-commit'],
+    ['src/.git/config', 'src/a'],
+  ] as const)
+    assert.equal(s.use(lease, move(from, to), 1), 'not_covered', 'what git obeys');
   assert.equal(s.use(lease, move('src/a', 'src/b'), 1), '');
 });
 

@@ -286,7 +286,7 @@ test('attack-45 a command decides only where an enrolled device of an approver s
   assert.deepEqual(await s.taken(s.by(bob, files)), ['list: requested posted'], 'others decide');
   s.put({ author: 'operator', kind: 'frozen', body: {} });
   assert.deepEqual(await s.taken(s.by(owner, files)), ['list: requested posted'], 'frozen');
-  const card = s.cards.open().at(-1);
+  const card = s.secrets.open().at(-1);
   assert.ok(card);
   const vote = { user: owner.user, device: owner.device, event: '$vote', form: 'poll' } as const;
   assert.match(

@@ -49,7 +49,7 @@ async function scene(t: TestContext) {
     d.desk.ask({ kind, args, workspace, task: 'task', requester: 'brain' } as Asked);
   async function runs(script: string, reads = false) {
     const { action } = await asks('bash', asked(script).args);
-    const card = d.cards.get(action);
+    const card = d.secrets.get(action);
     assert.ok(card);
     const evidence = { user: owner.user, event: `$tap ${script}`, form: 'chip' } as const;
     await d.apply({ do: 'approve', card, grade: 'sealed', evidence });

@@ -20,11 +20,12 @@ export type PosterOptions = {
 export type Poster = {
   /** Shows an action's card and records it as posted. After a crash the same card, with the same secrets. */
   show(page: Page): Promise<void>;
-  showPoll(card: Card, action: Action): Promise<void>;
+  /** The poll of a card that was posted without one. */
+  showPoll(action: Action): Promise<void>;
   /** Records the message that asks for an action as what stands in a card's place. */
   adopt(page: Page, event: string): Promise<Card>;
   /** The chips of a card that was posted without all of them. */
-  showChips(card: Card): Promise<void>;
+  showChips(action: string): Promise<void>;
 };
 
 export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOptions): Poster {
@@ -97,7 +98,9 @@ export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOpt
     return event;
   }
 
-  async function showChips(card: Card): Promise<void> {
+  async function showChips(action: string): Promise<void> {
+    const card = cards.get(action);
+    if (!card) return;
     const ids: EventId[] = [];
     // Neither their order nor their transaction ids may tell which is the named one: a person would tap the first unread.
     const [first = '', second = ''] = [card.key, card.decoy].sort((a, b) =>
@@ -111,9 +114,9 @@ export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOpt
       const { content, outer } = chip(card.event, key);
       ids.push(await post(card, part, 'm.reaction', content, outer));
     }
-    cards.set(card.action, { chips: ids.join(' ') });
+    cards.set(action, { chips: ids.join(' ') });
     // It ended while its chips were still on their way: whoever ended it could not take them away.
-    if (cards.get(card.action)?.ended)
+    if (cards.get(action)?.ended)
       for (const id of ids) await matrix.redact(card.room, id, 'the card has ended');
   }
 
@@ -138,15 +141,16 @@ export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOpt
               });
       cards.set(card.action, { event });
       await record(card, event);
-      if (card.form === 'chip') await showChips({ ...card, event });
+      if (card.form === 'chip') await showChips(card.action);
     },
     async adopt(page, event) {
       const card = draw(page, event);
       await record(card, event);
       return card;
     },
-    async showPoll(card, action) {
-      await postPoll(card, action);
+    async showPoll(action) {
+      const card = cards.get(action.id);
+      if (card) await postPoll(card, action);
     },
     showChips,
   };

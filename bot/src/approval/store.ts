@@ -30,6 +30,8 @@ export type Card = {
   /** The event that approved it, so that its removal before the claim can deny. */
   approval: string;
 };
+/** What of a card is no secret. */
+export type Posted = Omit<Card, 'key' | 'decoy' | 'nonce' | 'code'>;
 /** What a key, answer or code that was once issued stands for. */
 export type Issued = { action: string; means: 'approve' | 'deny'; by: 'chip' | 'poll' | 'code' };
 
@@ -50,6 +52,44 @@ export type CardStore = {
   /** Emoji that a new card must not use: the names of the last thousand cards, the decoys of open ones. */
   recentEmojis(): Set<string>;
 };
+
+/** The same for whoever decides nothing: no secret of any card, and none that is opened again. */
+export type Cards = {
+  /** So that the store of all secrets passes for none. */
+  readonly secrets: 'none';
+  set(action: string, change: { chips?: ''; dropped?: true; open?: false; ended?: true }): void;
+  get(action: string): Posted | undefined;
+  byEvent(event: string): Posted | undefined;
+  byNumber(number: number): Posted | undefined;
+  open(): Posted[];
+  unended(): Posted[];
+};
+
+/** A card without its secrets. */
+export function posted(card: Card | Posted): Posted {
+  const { key, decoy, nonce, code, ...rest } = card as Card;
+  return rest;
+}
+
+/** The store as it is handed to whoever decides nothing. */
+export function withoutSecrets(cards: CardStore): Cards {
+  const one = (card: Card | undefined) => card && posted(card);
+  return {
+    secrets: 'none',
+    set: (action, { chips, dropped, open, ended }) =>
+      cards.set(action, {
+        ...(chips === '' && { chips }),
+        ...(dropped === true && { dropped }),
+        ...(open === false && { open }),
+        ...(ended === true && { ended }),
+      }),
+    get: (action) => one(cards.get(action)),
+    byEvent: (event) => one(cards.byEvent(event)),
+    byNumber: (number) => one(cards.byNumber(number)),
+    open: () => cards.open().map(posted),
+    unended: () => cards.unended().map(posted),
+  };
+}
 
 /** A card is one JSON text. Columns are what cards are looked up by. */
 const schema = `

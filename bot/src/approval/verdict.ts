@@ -3,7 +3,7 @@ import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import type { Proof } from '../proof/rules.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import type { Sent } from './sent.ts';
-import type { Card, CardStore } from './store.ts';
+import type { Card, CardStore, Posted } from './store.ts';
 import type { Person } from './view.ts';
 
 export type Evidence = {
@@ -26,13 +26,13 @@ export type Option = {
 };
 export type Verdict =
   | { do: 'approve'; card: Card; grade: 'sealed' | 'signed'; evidence: Evidence }
-  | { do: 'deny'; card: Card; evidence: Evidence; why: string }
+  | { do: 'deny'; card: Posted; evidence: Evidence; why: string }
   /** The 🛑: ends everything in this room's workspace. */
   | { do: 'stop'; room: string; evidence: Evidence }
   /** A secret that was issued but no longer counts: explain it below its own card, once. */
-  | { do: 'explain'; card: Card; why: string }
+  | { do: 'explain'; card: Posted; why: string }
   /** A sealed key that was never issued: somebody guesses. The card takes only signed answers from now on. */
-  | { do: 'suspect'; card: Card; why: string }
+  | { do: 'suspect'; card: Posted; why: string }
   /**
    * Something of an enrolled device's that does nothing: say why, once of each subject, below that event. `words` are those of an
    * edit of it, for where it waits still and came from that very device.
@@ -47,7 +47,7 @@ export type Verdict =
   | { do: 'ignore'; why: string };
 export type Approval = Extract<Verdict, { do: 'approve' }>;
 /** `refused`: the code with which the ledger did not take the approval, or ''. */
-export type Decided = { do: 'decided'; card: Card; refused: string };
+export type Decided = { do: 'decided'; card: Posted; refused: string };
 /** What is left to do of an event, once its approval was written. */
 export type Judged = Exclude<Verdict, Approval> | Decided;
 
@@ -62,7 +62,7 @@ export type Heard = {
   replyTo?: string;
   thread?: string;
   quote?: string;
-  yesTo?: Card;
+  yesTo?: Posted;
 };
 /** A file from an enrolled device, which decides that it is added. */
 export type Received = { do: 'receive'; sent: Sent; from: Person; evidence: Evidence };

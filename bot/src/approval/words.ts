@@ -1,5 +1,5 @@
 /** What a person is told of an answer that does not count, and what counts instead. */
-import type { Card } from './store.ts';
+import type { Posted } from './store.ts';
 
 /** Of a message that passes every rule but that it is an edit. */
 export const editNotHeard =
@@ -13,7 +13,7 @@ export const noCode =
   'That is no card’s code, so it approved nothing, and the agent was not told it: read the code again.';
 
 /** What approves this card instead of what looks like a yes. */
-export function onlyThat({ number, form, dropped }: Card): string {
+export function onlyThat({ number, form, dropped }: Posted): string {
   const how = {
     chip: dropped
       ? `Answer by !poll ${number}`

@@ -17,7 +17,7 @@ import type { Logger } from 'pino';
 import type { Decide } from '../approval/decide.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Poster } from '../approval/poster.ts';
-import type { Card, CardStore } from '../approval/store.ts';
+import type { Cards, Posted } from '../approval/store.ts';
 import type { Command, Judged } from '../approval/verdict.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Block } from '../show/blocks.ts';
@@ -28,7 +28,7 @@ import { NotAsked, refusal, unlessOver } from './refusals.ts';
 
 export type DeskOptions = {
   ledger: NarrowLedger;
-  cards: CardStore;
+  cards: Cards;
   book: Book;
   poster: Poster;
   /** Makes the message that asks its own decision, where it may be. */
@@ -87,7 +87,7 @@ export function createDesk(o: DeskOptions): Desk {
     unlessOver(ledger.append({ kind: 'denied', action, body: { digest, grade: 'plain', by, reason } }));
 
   /** The ledger knows what came first. */
-  async function denyCard({ action, digest }: Card, by: string, why: string): Promise<string> {
+  async function denyCard({ action, digest }: Posted, by: string, why: string): Promise<string> {
     const early = book.state(action) === 'requested';
     const ended = early ? await voided(action, digest, why) : await denied(action, digest, by, why);
     if (!ended && !early) return refusal('lifecycle');
@@ -172,7 +172,7 @@ export function createDesk(o: DeskOptions): Desk {
       if (!card) return `There is no #${number}. !pending lists what waits.`;
       if (!card.open || !page) return `#${number} is already ${book.state(card.action) || 'over'}.`;
       if (card.form === 'code') return `#${number} is too long for a poll: its file has a code.`;
-      await poster.showPoll(card, page.action);
+      await poster.showPoll(page.action);
       return '';
     },
     async stop(workspace, by, task) {
@@ -241,7 +241,7 @@ export function createDesk(o: DeskOptions): Desk {
           state === 'requested'
             ? poster.show(page)
             : state === 'posted' && card?.form === 'chip' && !card.chips
-              ? poster.showChips(card)
+              ? poster.showChips(page.action.id)
               : undefined;
         // One card that can't be shown must not keep the bot from starting.
         await shown?.catch((error: unknown) => withdraw(page, error)).catch(() => {});

@@ -1,14 +1,15 @@
-/** The bot's one login: a device id chosen once, kept with its token and the key of the key store. */
+/** The bot's one login: a device id chosen once, kept with its token. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MatrixError } from 'matrix-bot-sdk';
+import { writeWhole } from '../database.ts';
 import type { DeviceId, UserId } from '../types.ts';
 import type { Client } from './client.ts';
 import type { Http } from './http.ts';
 
-type Saved = { device: DeviceId; storeKey: string; user?: UserId; token?: string };
-export type Session = { user: UserId; device: DeviceId; token: string; storeKey: Uint8Array };
+type Saved = { device: DeviceId; user?: UserId; token?: string };
+export type Session = { user: UserId; device: DeviceId; token: string };
 export type LoginOptions = {
   http: Http;
   user: string;
@@ -21,14 +22,7 @@ export type LoginOptions = {
 
 const v3 = '/_matrix/client/v3';
 
-/** Whole or not at all, and on the disk before it returns. */
-function save(path: string, saved: Saved): void {
-  const file = openSync(`${path}.new`, 'w', 0o600);
-  writeSync(file, JSON.stringify(saved));
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(`${path}.new`, path);
-}
+const save = (path: string, saved: Saved): void => writeWhole(path, JSON.stringify(saved));
 
 async function logIn(o: LoginOptions, device: DeviceId): Promise<{ user: UserId; token: string }> {
   const answer = await o.http('POST', `${v3}/login`, {
@@ -95,7 +89,7 @@ export async function openSession(o: LoginOptions): Promise<Session> {
   const path = join(o.stateDir, 'session.json');
   if (!existsSync(path)) {
     const device = `PC${randomBytes(5).toString('hex').toUpperCase()}` as DeviceId;
-    save(path, { device, storeKey: randomBytes(32).toString('base64') });
+    save(path, { device });
   }
   const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
   let { user, token } = saved;
@@ -108,5 +102,5 @@ export async function openSession(o: LoginOptions): Promise<Session> {
     if (!saved.user && !o.saved) await refuseSecondDevice(o, user, token);
     save(path, { ...saved, user, token });
   }
-  return { user, device: saved.device, token, storeKey: Buffer.from(saved.storeKey, 'base64') };
+  return { user, device: saved.device, token };
 }

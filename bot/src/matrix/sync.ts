@@ -5,10 +5,10 @@ import { MatrixError } from 'matrix-bot-sdk';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { News } from '../proof/receive.ts';
+import { isShallow, wellFormed } from '../proof/wire.ts';
 import type { RoomId, UserId, WireEvent } from '../types.ts';
 import type { Client } from './client.ts';
 import type { Arrival, Gap, Journal } from './journal.ts';
-import { isShallow, wellFormed } from './wire.ts';
 
 /** The library takes ids of users alone. */
 function isUser(id: string): boolean {

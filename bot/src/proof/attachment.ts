@@ -1,5 +1,5 @@
-/** A file that somebody sent, opened by the key that its message holds. (Client-server API, "Sending encrypted attachments") */
-import { createDecipheriv, createHash } from 'node:crypto';
+/** A file, opened by the key that its message holds, or sealed under one of its own. (Client-server API, "Sending encrypted attachments") */
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import type { Content } from '../types.ts';
 import { isObject, textOf } from '../types.ts';
 
@@ -28,3 +28,50 @@ export async function openAttachment(
     throw new Error('That file is not the one that was sent, by its hash: it was not taken. Send it again.');
   return createDecipheriv('aes-256-ctr', key, iv).update(sealed); // all of it: this mode holds nothing back
 }
+
+/**
+ * Encrypts the pieces as they come, outside of the wasm, which would hold the whole thrice (client-server API, "Sending
+ * encrypted attachments": AES-256-CTR, a counter of 64 bits that begins at 0, SHA-256 of what is uploaded).
+ * @param upload has the bytes kept somewhere, and says at which address
+ * @returns the content of an m.file message
+ */
+export async function sealAttachment(
+  upload: (sealed: Buffer) => Promise<string>,
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  name: string,
+  mime: string,
+): Promise<Content> {
+  const key = randomBytes(32);
+  const iv = Buffer.concat([randomBytes(8), Buffer.alloc(8)]);
+  const cipher = createCipheriv('aes-256-ctr', key, iv);
+  const hash = createHash('sha256');
+  const sealed: Buffer[] = [];
+  for await (const piece of pieces) {
+    const part = cipher.update(piece);
+    hash.update(part);
+    sealed.push(part);
+  }
+  const bytes = Buffer.concat(sealed);
+  const url = await upload(bytes);
+  return {
+    msgtype: 'm.file',
+    body: name,
+    filename: name,
+    info: { mimetype: mime, size: bytes.length },
+    file: {
+      v: 'v2',
+      url,
+      key: {
+        kty: 'oct',
+        key_ops: ['encrypt', 'decrypt'],
+        alg: 'A256CTR',
+        k: key.toString('base64url'),
+        ext: true,
+      },
+      iv: unpadded(iv),
+      hashes: { sha256: unpadded(hash.digest()) },
+    },
+  };
+}
+
+const unpadded = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');

@@ -1,6 +1,6 @@
 /** One pinned message a room, edited as things change and never loud: what waits, what is down, its tasks, and the current one's list. */
 import type { Logger } from 'pino';
-import type { CardStore } from '../approval/store.ts';
+import type { Cards } from '../approval/store.ts';
 import type { Book } from '../approval/view.ts';
 import type { Database } from '../database.ts';
 import { type Block, type Content, message, toHtml } from '../show/blocks.ts';
@@ -16,7 +16,7 @@ import { proseHtml, readable } from './prose.ts';
 export type BoardOptions = {
   db: Database;
   matrix: Pick<Matrix, 'user' | 'post' | 'edit' | 'pin' | 'redact'>;
-  cards: Pick<CardStore, 'get'>;
+  cards: Pick<Cards, 'get'>;
   book: Book;
   lists: Pick<Lists, 'of'>;
   questions: Pick<Questions, 'of'>;

@@ -3,7 +3,7 @@ import { newId } from '@pocketcoder/ledger/src/action.ts';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
-import type { CardStore } from '../approval/store.ts';
+import type { Cards } from '../approval/store.ts';
 import type { Book } from '../approval/view.ts';
 import { unlessOver } from '../desk/refusals.ts';
 import type { Conversation } from '../tasks/conversation.ts';
@@ -22,7 +22,7 @@ export type Guard = {
 };
 export type GuardOptions = {
   matrix: Pick<Matrix, 'identityNow' | 'troubleNow'>;
-  cards: CardStore;
+  cards: Cards;
   book: Book;
   ledger: NarrowLedger;
   conversation: Pick<Conversation, 'interrupt'>;

@@ -7,7 +7,7 @@ import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { retry } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
-import type { Card, CardStore } from '../approval/store.ts';
+import type { Cards, Posted } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Outcome } from '../gateway/outcome.ts';
 import { RefusedLeak } from '../proof/post.ts';
@@ -23,7 +23,7 @@ import { proofOf, verdictLine } from './verdict.ts';
 export type OutcomesOptions = {
   ledger: Pick<NarrowLedger, 'story' | 'transcript' | 'last'>;
   matrix: Matrix;
-  cards: CardStore;
+  cards: Cards;
   book: Book;
   log: Logger;
   /** Called once an action is over, after the room was told. */
@@ -55,7 +55,7 @@ export function createOutcomes(o: OutcomesOptions) {
   const checkpoint = ({ seq, hash }: Entry): Content => ({ 'org.pocketcoder.checkpoint': { seq, hash } });
 
   /** What a command brought, in one message below it: a file, or its text from the top. */
-  async function answer(page: Page, card: Card, outcome: Whole, entry: Entry): Promise<void> {
+  async function answer(page: Page, card: Posted, outcome: Whole, entry: Entry): Promise<void> {
     const { text, cut } = head(page, outcome);
     const content = message([
       { line: `#${page.number} ${verdictLine(page, outcome, book)}` },
@@ -83,7 +83,7 @@ export function createOutcomes(o: OutcomesOptions) {
   }
 
   /** Ends the card in its message, below the unchanged action (a poll by its reply). */
-  async function close(page: Page, card: Card, outcome: Whole, entry: Entry): Promise<void> {
+  async function close(page: Page, card: Posted, outcome: Whole, entry: Entry): Promise<void> {
     if (card.open) cards.set(card.action, { open: false });
     const { line, how } = ended(page, outcome, entry);
     if (card.poll) {
@@ -100,7 +100,7 @@ export function createOutcomes(o: OutcomesOptions) {
   }
 
   /** Then takes the bot's chips away. */
-  async function clear(card: Card): Promise<void> {
+  async function clear(card: Posted): Promise<void> {
     for (const id of card.chips.split(' ').filter(Boolean))
       await matrix.redact(card.room, id as EventId, 'the card has ended');
     cards.set(card.action, { open: false, ended: true, chips: '' });

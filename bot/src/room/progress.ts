@@ -3,7 +3,7 @@ import { answers } from '@pocketcoder/ledger/rules/answers.cjs';
 import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import { bodyOf, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Logger } from 'pino';
-import type { Card, CardStore } from '../approval/store.ts';
+import type { Cards, Posted } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import { refused } from '../desk/refusals.ts';
 import { clock, nameOf } from '../show/action.ts';
@@ -15,7 +15,7 @@ import { type Status, statusMessage } from './status.ts';
 
 export type ProgressOptions = {
   matrix: Matrix;
-  cards: CardStore;
+  cards: Cards;
   book: Book;
   /** The end of what a running action has written. */
   written(page: Page): Block[];
@@ -27,7 +27,7 @@ export type Progress = {
   /** It wrote something: shown with how it stands. */
   wrote(action: string): void;
   /** Shows this for good in that card's message. Resolves when it is sent, and throws when it can't be. */
-  finish(card: Card, content: Content): Promise<EventId>;
+  finish(card: Posted, content: Content): Promise<EventId>;
 };
 
 /** A card's message, what it says now, and what says it again. */
@@ -39,10 +39,10 @@ const soon = 300;
 const later = 1000;
 
 /** Whether the card itself is a message that can be edited; a poll can't, and below a long action stands its file. */
-const isEdited = ({ form, event }: Card): boolean => form === 'chip' && event !== '';
+const isEdited = ({ form, event }: Posted): boolean => form === 'chip' && event !== '';
 
 /** What the card of an action says, its number and action aside. */
-export const cardContent = (card: Card, page: Page, line: string, how: Below): Content =>
+export const cardContent = (card: Posted, page: Page, line: string, how: Below): Content =>
   isEdited(card)
     ? answered(page.action, card, line, how)
     : message([
@@ -104,7 +104,7 @@ export function createProgress({ matrix, cards, book, written, log }: ProgressOp
   /** Answered before this process was started, so what they say may stand in the room already. */
   const begun = new Set(cards.unended().map((card) => card.action));
 
-  const open = (card: Card): Living => ({
+  const open = (card: Posted): Living => ({
     status: statusMessage(matrix, card.room, log, {
       txn: `end-${card.action}`,
       begun: begun.has(card.action),

@@ -9,7 +9,7 @@ import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { NarrowLedger } from '../approval/narrow.ts';
-import type { Card, CardStore } from '../approval/store.ts';
+import type { Cards, Posted } from '../approval/store.ts';
 import type { Heard, Judged, Received, Spoken } from '../approval/verdict.ts';
 import type { Book } from '../approval/view.ts';
 import { onlyThat } from '../approval/words.ts';
@@ -46,7 +46,7 @@ import type { Troubles } from './troubles.ts';
 export type RelayOptions = {
   db: Database;
   matrix: Matrix;
-  cards: CardStore;
+  cards: Cards;
   book: Book;
   desk: Desk;
   conversation: Conversation;
@@ -91,7 +91,7 @@ function welcome({ user, device, role = 'owner' }: { user: string; device: strin
 const senderOf = ({ wire, evidence }: Taken): string => `${wire.sender} ${evidence?.device}`;
 
 /** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
-const removedBy = (t: Taken, cards: CardStore): Card | undefined => {
+const removedBy = (t: Taken, cards: Cards): Posted | undefined => {
   const card = t.type === 'm.room.redaction' ? cards.byEvent(takenAway(t)) : undefined;
   return card?.room === t.room ? card : undefined;
 };

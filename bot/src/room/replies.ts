@@ -2,7 +2,7 @@
 import { bodyOf } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import { saidIn } from '../approval/said.ts';
-import type { CardStore } from '../approval/store.ts';
+import type { Cards } from '../approval/store.ts';
 import type { Book, Page } from '../approval/view.ts';
 import { visible } from '../show/visible.ts';
 import type { Conversation } from '../tasks/conversation.ts';
@@ -11,7 +11,7 @@ import type { EventId, Matrix, RoomId } from '../types.ts';
 
 type Parts = {
   matrix: Pick<Matrix, 'sentAs' | 'read'>;
-  cards: CardStore;
+  cards: Cards;
   book: Book;
   ledger: Pick<NarrowLedger, 'story'>;
   conversation: Pick<Conversation, 'heardIn'>;
@@ -67,7 +67,7 @@ export async function repliedTo(
     const state = page ? `, ${book.state(about)}` : '';
     return { task, about, line: `(in reply to #${number}${page ? described(page) : ''}${state})` };
   }
-  const text = quote || (replyTo && saidIn(await matrix.read(room, replyTo as EventId)).text);
+  const text = quote || (replyTo && saidIn({ body: await matrix.read(room, replyTo as EventId) }).text);
   const quoted = shorten(visible(text).text.trim(), most.quote).replace(/^/gm, '> ');
   return { task, about: '', line: text.trim() && `(in reply to this message)\n${quoted}` };
 }

@@ -10,7 +10,7 @@ import pino from 'pino';
 import { createDecide } from '../../../bot/src/approval/decide.ts';
 import { leakIn } from '../../../bot/src/approval/leaks.ts';
 import { createPoster } from '../../../bot/src/approval/poster.ts';
-import type { Card } from '../../../bot/src/approval/store.ts';
+import { type Card, withoutSecrets } from '../../../bot/src/approval/store.ts';
 import { createBook, type Page } from '../../../bot/src/approval/view.ts';
 import { openChain } from '../../../bot/src/chain.ts';
 import { createAttention } from '../../../bot/src/desk/attention.ts';
@@ -116,7 +116,7 @@ export async function startStage(seed: number, wait = 1): Promise<Stage> {
       download: () => Promise.reject(new Error('nobody sends a file')),
     });
     const desk: Desk = createDesk({
-      ...{ ledger, cards, book, poster, decide, log },
+      ...{ ledger, cards: withoutSecrets(cards), book, poster, decide, log },
       // A minute of twenty cards would leave little to be let run within a test's time: here it is one of five seconds.
       attention: { ...attention, hold: (now) => attention.hold(now + 55_000) },
       say: (_, blocks) => matrix.post(w.room, 'm.room.message', message(blocks)),

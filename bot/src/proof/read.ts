@@ -1,8 +1,10 @@
-/** What stands in a room, looked up again: context for words about it, and proof of nothing. */
+/**
+ * What stands in a room, looked up again: context for words about it, and proof of nothing. Words alone come of it: what else a
+ * message holds may be the secret of a card.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Crypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { type Content, type EventId, isObject, type RoomId, type WireEvent } from '../types.ts';
-import type { Client } from './client.ts';
+import { type EventId, isObject, type RoomId, textOf, type WireEvent } from '../types.ts';
 import { wellFormed } from './wire.ts';
 
 /** Milliseconds: words wait for it. */
@@ -15,21 +17,21 @@ function newest(wire: WireEvent): WireEvent {
   return wellFormed(edit) && edit.sender === wire.sender ? edit : wire;
 }
 
-/** @returns the content of an encrypted message as it stands now, or {} where it can't be had or read. Never throws */
+/** @returns the text of an encrypted message as it stands now, or '' where it can't be had or read. Never throws */
 export async function readEvent(
   decrypt: Crypto['decrypt'],
-  client: Client,
+  client: { api(method: string, path: string, o: object): Promise<unknown> },
   room: RoomId,
   event: EventId,
-): Promise<Content> {
+): Promise<string> {
   const path = `/rooms/${encodeURIComponent(room)}/event/${encodeURIComponent(event)}`;
-  async function read(): Promise<Content> {
-    const wire = await client.api<unknown>('GET', path, { patience: 0, timeout: most });
-    if (!wellFormed(wire)) return {};
+  async function read(): Promise<string> {
+    const wire = await client.api('GET', path, { patience: 0, timeout: most });
+    if (!wellFormed(wire)) return '';
     const { event: clear } = await decrypt(room, { ...newest(wire), room_id: room });
     const { content } = JSON.parse(clear) as { content?: unknown };
-    if (!isObject(content)) return {};
-    return isObject(content['m.new_content']) ? content['m.new_content'] : content;
+    if (!isObject(content)) return '';
+    return textOf((isObject(content['m.new_content']) ? content['m.new_content'] : content)['body']);
   }
-  return Promise.race([read().catch(() => ({})), pause(most, {})]);
+  return Promise.race([read().catch(() => ''), pause(most, '')]);
 }

@@ -3,19 +3,17 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
-import { uploadEncrypted } from '../../bot/src/matrix/media.ts';
+import { sealAttachment } from '../../bot/src/proof/attachment.ts';
 import type { Content } from '../../bot/src/types.ts';
 
 /** Sends these pieces, and returns the message with what the homeserver then has. */
 async function sent(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
   let stored = Buffer.alloc(0);
-  const client = {
-    async uploadContent(data: Buffer) {
-      stored = Buffer.from(data);
-      return 'mxc://x/y';
-    },
+  const upload = async (data: Buffer) => {
+    stored = Buffer.from(data);
+    return 'mxc://x/y';
   };
-  const content = await uploadEncrypted(client, pieces, 'a.bin', 'application/octet-stream');
+  const content = await sealAttachment(upload, pieces, 'a.bin', 'application/octet-stream');
   const file = content['file'] as Content;
   return {
     content,
