@@ -139,6 +139,40 @@ test('what was requested and never shown is taken back once its time is over', a
   d.stop();
 });
 
+test('what a crash cut off after it was recorded: a lease covers it, a card asks, or its own message is to be said again', async () => {
+  for (const halted of ['', 'the task was stopped']) {
+    const d = startDesk({ halted: () => halted });
+    await granted(d, 'lease', ['one']);
+    const recorded = (wish: Asked): string => {
+      const made = makeAction(wish, d.book.policy());
+      d.put({ author: 'bot', kind: 'requested', action: made.id, id: made.id, body: made });
+      return made.id;
+    };
+    const list = (requester: string) =>
+      ({ kind: 'list', args: { path: '.' }, workspace, task: 'task', requester }) as Asked;
+    const left = {
+      covered: recorded(asked('one')),
+      agents: recorded(step('one')),
+      carded: recorded(asked('two')),
+      said: recorded(list(owner.user)),
+      looked: recorded(list('brain')),
+    };
+    await d.desk.resume();
+    const of = (name: keyof typeof left) => stateOf(d, left[name]);
+    assert.equal(of('covered'), 'requested leased');
+    assert.equal(of('carded'), 'requested posted');
+    assert.equal(of('said'), 'requested void');
+    for (const agents of ['agents', 'looked'] as const)
+      assert.equal(
+        of(agents),
+        halted ? 'requested void' : `requested ${agents === 'agents' ? 'leased' : 'posted'}`,
+      );
+    await d.desk.resume();
+    assert.equal(of('carded'), 'requested posted', 'and a second start changes nothing');
+    d.stop();
+  }
+});
+
 test('a lease stands for the answer as often as it says, each use with its own number, then a card asks again', async () => {
   const d = startDesk();
   await granted(d, 'lease', ['one']);

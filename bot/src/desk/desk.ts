@@ -3,6 +3,7 @@
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
+import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import { isOver, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import {
   type Action,
@@ -126,11 +127,27 @@ export function createDesk(o: DeskOptions): Desk {
     if (await voided(page.action.id, page.digest, 'its card could not be shown')) throw error;
   }
 
+  /** Why the agent asks for nothing in this task at present, or ''. */
+  const stopped = ({ requester, task }: Pick<Asked, 'requester' | 'task'>): string =>
+    requester === 'brain' ? o.halted(task) : '';
+
+  /** Shows the card of what no lease or plan covers. Where it can't be shown the action is taken back. */
+  async function unlessCovered(page: Page): Promise<void> {
+    const { action } = page;
+    if (!stopped(action) && (await grants.covers(page))) return;
+    const show = async () => {
+      const why = stopped(action); // stopped while it was recorded: whoever stopped did not see it yet
+      if (why) throw new NotAsked(why);
+      await grants.leavePlan(page);
+      await poster.show(page);
+    };
+    await show().catch((error: unknown) => withdraw(page, error));
+  }
+
   return {
     async ask(asked, { command, file, id } = {}) {
       const brain = asked.requester === 'brain';
-      const agents = () => (brain ? o.halted(asked.task) : '');
-      const why = o.trouble(asked.workspace) || agents() || (brain ? o.attention.hold(Date.now()) : '');
+      const why = o.trouble(asked.workspace) || stopped(asked) || (brain ? o.attention.hold(Date.now()) : '');
       if (why) throw new NotAsked(why);
       // Where somebody only reads a tap proves nothing.
       const raise = isWatched(book.enrolled()) || o.attention.asksSigned() ? 'signed' : undefined;
@@ -153,16 +170,9 @@ export function createDesk(o: DeskOptions): Desk {
       await book.reached(entry.seq);
       const page = book.page(action.id);
       if (!page) throw new Error('the ledger did not show the action it took');
-      const show = async () => {
-        const late = agents(); // stopped while it was recorded: whoever stopped did not see it yet
-        if (late) throw new NotAsked(late);
-        await grants.leavePlan(page);
-        await poster.show(page);
-      };
       const refused = command && (await decide.command(page, command));
       if (refused) await voided(action.id, page.digest, refusal(refused));
-      else if (refused === undefined && (agents() || !(await grants.covers(page))))
-        await show().catch((error: unknown) => withdraw(page, error));
+      else if (refused === undefined) await unlessCovered(page);
       return { action: action.id, number: page.number };
     },
     apply,
@@ -232,19 +242,22 @@ export function createDesk(o: DeskOptions): Desk {
       for (const page of book.unfinished()) {
         grants.putInForce(page);
         const state = book.state(page.action.id);
-        const card = cards.get(page.action.id);
-        if (card?.form === 'command' && ['requested', 'posted'].includes(state)) {
-          await voided(page.action.id, page.digest, 'the bot was restarted: say it again');
+        const { id, kind, requester } = page.action;
+        const card = cards.get(id);
+        // What its own message was to decide: nobody waits for a card of it.
+        const said = card ? card.form === 'command' : traits(kind).words && requester !== 'brain';
+        if (said && ['requested', 'posted'].includes(state)) {
+          await voided(id, page.digest, 'the bot was restarted: say it again');
           continue;
         }
         const shown =
           state === 'requested'
-            ? poster.show(page)
+            ? unlessCovered(page)
             : state === 'posted' && card?.form === 'chip' && !card.chips
-              ? poster.showChips(page.action.id)
+              ? poster.showChips(id).catch((error: unknown) => withdraw(page, error))
               : undefined;
         // One card that can't be shown must not keep the bot from starting.
-        await shown?.catch((error: unknown) => withdraw(page, error)).catch(() => {});
+        await shown?.catch(() => {});
       }
     },
   };
