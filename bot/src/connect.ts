@@ -145,7 +145,9 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     });
     crypto.onRoomKeys(inbox.keysCame);
     const { machine } = crypto;
-    const receive = createReceive({ machine, admits: pairing.admits, advance: pairing.advance });
+    const expects = (of: string): boolean =>
+      of === user || seen.rooms().some((room) => seen.expected(room).includes(of as UserId));
+    const receive = createReceive({ machine, expects, admits: pairing.admits, advance: pairing.advance });
     const sync = createSync({
       ...{ me: user, client, journal, log, signal, space, onGap },
       ...{ onArrivals: inbox.kick, pump: keys.pump, receive },

@@ -346,6 +346,12 @@ const rows: readonly Row[] = [
     'a stop is for the task and all below it; a helper’s task is its own, so no grant by task covers it',
     'tested',
   ],
+  [
+    77,
+    'a stranger, or the server in the name of one, sends the bot’s device messages without end',
+    'of nobody but who belongs in a room of the bot’s anything reaches the key store',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

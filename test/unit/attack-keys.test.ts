@@ -394,3 +394,23 @@ test('attack-51 a member with an identity of their own who is no approver reads 
   assert.equal(await judged(tap(c.event, c.key)), approved(c));
   await twin(c);
 });
+
+test('attack-77 what a stranger sends to the bot’s device, or the server in a stranger’s name, is not written down', async (t) => {
+  const stranger = await w.device('@stranger:x', 'THEIRS');
+  await stranger.newIdentity();
+  w.strangers.add(stranger.user);
+  t.after(() => w.strangers.delete(stranger.user));
+  const sessions = async () => (await w.crypto.machine.roomKeyCounts()).total;
+  const before = await sessions();
+  const event = await say(stranger, 'hello');
+  assert.equal(await judged(event), 'ignore');
+  assert.match(w.taken.at(-1)?.failed ?? '', /^MissingRoomKey/);
+  assert.equal(await sessions(), before, 'their key is not there');
+  // The twin: the same person where they belong, whose keys come, though they decide nothing.
+  const person = await w.device('@person:x', 'THEIRS');
+  await person.newIdentity();
+  await w.enrolledAs(person);
+  assert.equal(await judged(await say(person, 'hello')), 'ignore');
+  assert.equal(w.taken.at(-1)?.failed, undefined);
+  assert.equal(await sessions(), before + 1);
+});

@@ -49,6 +49,7 @@ function scene(...answers: unknown[]) {
           counted.push([Object.fromEntries(counts), unused && [...unused]]);
         },
       } as unknown as Crypto['machine'],
+      expects: (user) => user === '@a:b',
       admits: async () => true,
       advance: async () => {},
     }),
@@ -67,9 +68,10 @@ function scene(...answers: unknown[]) {
   return { sync, journal, failed, served, keys, counted };
 }
 
-test('to-device messages reach the machine, all of them, but what is nested too deep to be written down', async () => {
+test('to-device messages of people who belong here reach the machine, all but what is nested too deep to be written down', async () => {
   const key = (n: number) => ({ type: 'm.room.encrypted', sender: '@a:b', content: { ciphertext: { n } } });
-  const events = [key(0), key(1), { ...key(2), content: deep(1000) }, key(3)];
+  const none = [undefined, 5, { type: 'x' }, { ...key(4), sender: '@stranger:b' }];
+  const events = [key(0), key(1), { ...key(2), content: deep(1000) }, ...none, key(3)];
   const s = scene({ ...honest, to_device: { events } });
   await s.sync.catchUp();
   assert.deepEqual(

@@ -1,5 +1,6 @@
 /** What the homeserver hands over for the crypto machine: messages to this device, whose keys changed, how many of its own are left. */
 import { type Crypto, wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { isObject, textOf } from '../types.ts';
 
 export type News = {
   /** To-device events, whatever they hold. */
@@ -13,6 +14,8 @@ export type News = {
 };
 export type ReceiveOptions = {
   machine: Pick<Crypto['machine'], 'receiveSyncChanges'>;
+  /** Whether that user belongs in a room of the bot's, or is the bot: of others nothing is written down. */
+  expects(user: string): boolean;
   /** Whether the machine may see this to-device event. */
   admits(event: unknown): Promise<boolean>;
   /** The machine was given to-device events. */
@@ -22,7 +25,12 @@ export type ReceiveOptions = {
 const usersOf = (list: readonly string[]): W.UserId[] => list.map((u) => new W.UserId(u));
 
 /** Not without news: the machine writes its whole account down each time, before the events that came are looked at. */
-export function createReceive({ machine, admits, advance }: ReceiveOptions): (news: News) => Promise<void> {
+export function createReceive({
+  machine,
+  expects,
+  admits,
+  advance,
+}: ReceiveOptions): (news: News) => Promise<void> {
   let counted = '';
   let counts: Record<string, number> = {};
   let unused: readonly string[] | undefined;
@@ -31,7 +39,8 @@ export function createReceive({ machine, admits, advance }: ReceiveOptions): (ne
     unused = news.unused ?? unused;
     const now = JSON.stringify([counts, unused]);
     const events: unknown[] = [];
-    for (const event of news.events) if (await admits(event)) events.push(event);
+    for (const event of news.events)
+      if (isObject(event) && expects(textOf(event['sender'])) && (await admits(event))) events.push(event);
     const { changed, left } = news;
     if (events.length + changed.length + left.length === 0 && now === counted) return;
     await machine.receiveSyncChanges(

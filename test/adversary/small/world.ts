@@ -58,6 +58,8 @@ export type SmallWorld = {
   /** Its last verdict on that event. */
   verdict(event: WireEvent): Verdict;
   taken: Taken[];
+  /** Users who belong in no room of the bot's. */
+  strangers: Set<string>;
   /** Whether room keys may come later than their events. */
   waits: { forKeys: boolean };
   /** Opens a pairing and lets this device take it up. @throws where nobody was enrolled */
@@ -121,6 +123,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const opened: Device[] = [];
   const taken: Taken[] = [];
   const waits = { forKeys: false };
+  const strangers = new Set<string>();
   const verdicts = new Map<string, Verdict>();
   const signal = new AbortController().signal;
   const members = async () => opened.map((d) => ({ user: d.user as UserId, membership: 'join' as const }));
@@ -149,6 +152,7 @@ export async function smallWorld(): Promise<SmallWorld> {
     ...{ onArrivals: inbox.kick, pump: keys.pump, onGap, space },
     receive: createReceive({
       ...{ machine: crypto.machine, admits: verification.admits, advance: verification.advance },
+      expects: (user) => !strangers.has(user),
     }),
   });
   const post = createPost({
@@ -236,6 +240,7 @@ export async function smallWorld(): Promise<SmallWorld> {
     enrolledAs,
     taken,
     waits,
+    strangers,
     sent,
     pair,
     start: verification.start,
