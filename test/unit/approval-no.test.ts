@@ -61,13 +61,13 @@ test('a vote against, and the decoy, undo an approval that was not claimed yet',
   ];
   for (const answer of answers) {
     const { action } = await d.desk.ask(asked('echo'));
-    const cardNow = () => d.cards.get(action) as Card;
+    const cardNow = () => d.secrets.get(action) as Card;
     assert.equal(await d.apply(yes(cardNow())), '');
     await d.apply(await judge(answer(cardNow()), gate));
     assert.deepEqual(d.kinds(action), ['requested', 'posted', 'approved', 'denied']);
   }
   const { action } = await d.desk.ask(asked('echo kept'));
-  await d.apply(yes(d.cards.get(action) as Card));
+  await d.apply(yes(d.secrets.get(action) as Card));
   assert.deepEqual(d.kinds(action), ['requested', 'posted', 'approved'], 'left alone, the approval stands');
   d.stop();
 });
