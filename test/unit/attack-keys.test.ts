@@ -395,7 +395,7 @@ test('attack-51 a member with an identity of their own who is no approver reads 
   await twin(c);
 });
 
-test('attack-77 what a stranger sends to the bot’s device, or the server in a stranger’s name, is not written down', async (t) => {
+test('attack-79 what a stranger sends to the bot’s device, or the server in a stranger’s name, is not written down', async (t) => {
   const stranger = await w.device('@stranger:x', 'THEIRS');
   await stranger.newIdentity();
   w.strangers.add(stranger.user);

@@ -508,7 +508,7 @@ test('a command that is none is not done and not told to the agent; the nearest 
 test('MSC4392: an encrypted reaction with the card’s key is approved as signed, by ledger and executor too', async () => {
   const s = scene();
   const { action } = await s.desk.ask(asked('echo'));
-  const { event, key } = s.cards.get(action) as Card;
+  const { event, key } = s.secrets.get(action) as Card;
   const content = { 'm.relates_to': { rel_type: 'm.annotation', event_id: event, key } };
   await s.relay.take(s.event({ type: 'm.reaction', content }, 'TABLET'));
   assert.deepEqual(s.kinds(action), ['requested', 'posted'], 'not from a device that is not enrolled');
