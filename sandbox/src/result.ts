@@ -11,6 +11,10 @@ import type { Outcome, Output } from './tasks.ts';
 /** What the action ran under: the container's limits, its own time limit in seconds, and the numbers of terminals that could write as well. */
 export type Under = { limits: Limits; timeout: number; beside?: readonly number[] };
 
+/** Where a runner, or a terminal's first process, saw too little of it (image/room.c). */
+export const noRoom =
+  'less than 1 GiB of the disk was left, which the ledger needs: take away what is not needed there, then ask again';
+
 const signalName = (number: number): string =>
   Object.entries(constants.signals).find(([, n]) => n === number)?.[0] ?? `SIG${number}`;
 
@@ -22,6 +26,7 @@ function reasonOf({ how, left, memory, processes }: Status, { limits, timeout, b
     how === 'stopped' && reasons.stopped,
     how === 'flood' && 'its output was larger than 64 MiB',
     how === 'full' && 'the disk is full: its output could not be kept',
+    how === 'room' && noRoom,
     how === 'broken' && 'its container could not start it; nothing was run',
     memory > 0 && `out of memory: the limit is ${limits.memory_mb} MB (setting sandbox.memory_mb)`,
     processes > 0 && `too many processes: the limit is ${limits.pids} (setting sandbox.pids)`,
