@@ -43,12 +43,8 @@ const startWith = (env: Readonly<Record<string, string>>): string =>
     `bash -c 'cd "$0" && exec bash -c "$1"' "$TERMINAL_CWD" "$TERMINAL_SCRIPT";`,
     `echo $? > /run/task/over; ${tmux.join(' ')} wait-for -S ended`,
   ].join(' ');
-/** Its program's exit status, and what the kernel has counted of memory, by cgroup v2 or v1. */
-const statusOf = [
-  'sh',
-  '-c',
-  'cat /run/task/over /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2> /dev/null',
-];
+/** Its program's exit status, and what the kernel has counted of memory, by cgroup v2 or v1: what is there of them. */
+const ends = ['/run/task/over', '/sys/fs/cgroup/memory.events', '/sys/fs/cgroup/memory/memory.oom_control'];
 /** Once its tmux is there. */
 const opening = [
   'until [ -e /run/task/ready ]; do sleep 0.05; done',
@@ -139,7 +135,7 @@ export function makeTerminals(
         void program.then(({ exit }) => (exit === 0 ? end('') : gone()), gone);
         const why = await over.promise;
         closing.signal.throwIfAborted();
-        const status = why ? '' : await soon(runIn(container, statusOf).then(({ text }) => text));
+        const status = why ? '' : await soon(runIn(container, ['cat', ...ends]).then(({ text }) => text));
         const exited = Number.parseInt(status, 10);
         const text = await soon(screen(open, 500));
         return { ...(exited >= 0 && { exit: exited }), why, memory: /^oom_kill [1-9]/m.test(status), text };

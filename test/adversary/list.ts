@@ -346,6 +346,18 @@ const rows: readonly Row[] = [
     'a stop is for the task and all below it; a helper’s task is its own, so no grant by task covers it',
     'tested',
   ],
+  [
+    77,
+    'settings or programs that one action leaves in its home act in a later one, which another card let run',
+    'home, /tmp and /dev/shm are empty when an action begins, but for caches',
+    'tested',
+  ],
+  [
+    78,
+    'a pipe, a device or an odd name where a search, a merge or an export would read',
+    'looked at first, left out and named; every helper has a time limit',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -152,7 +152,7 @@ const odd = `set -e; chmod 000 locked.txt; mkdir shut; echo x > shut/x; chmod 00
   mkdir -p deep/er; mkfifo deep/.gitignore deep/er/.gitattributes; echo x > deep/x; echo x > deep/er/x; echo new > fresh; echo two > plain.txt`;
 const leftOut = ['a "b', 'deep/', 'deep/er/', 'locked.txt', 'pipe', 'shut/', 'sock'];
 
-test('what cannot be read or named is left out and named, and the rest goes; nothing waits for a pipe', async () => {
+test('attack-78 what cannot be read or named is left out of a diff and an export and named, and nothing waits for a pipe; its twin with nothing odd goes whole', async () => {
   const where = { docker: box.docker, ...box.place, image: String(box.place.images['']), workspace: 'odd' };
   const of = { workspace: 'odd', task: 'odd' };
   const before = { 'locked.txt': 'was\n', 'plain.txt': 'one\n', 'shut/x': 'was\n', 'deep/x': 'was\n' };
