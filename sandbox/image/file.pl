@@ -150,8 +150,7 @@ elsif ($operation eq 'grep') {
         ($here, $below) = ("$here/$name", "$below$name/") if defined $name;
         local $/ = "\0";
         # Ripgrep opens what has one of these names, whatever it is: a pipe would have it wait without end.
-        my @ignores = qw(.gitignore .ignore .rgignore);
-        my @above   = grep { lstat } map { my $in = $_; map { "$in/$_" } @ignores } map { join '/', '/workspace', @parts[0 .. $_ - 1] } defined $name ? 0 .. @parts : ();
+        my @above = grep { lstat } map { ("$_/.gitignore", "$_/.ignore", "$_/.rgignore") } map { join '/', '/workspace', @parts[0 .. $_ - 1] } defined $name ? 0 .. @parts : ();
         open(my $odd, '-|', 'find', @above, qw{. -name .git -prune -o -type d ( ! -readable -o ! -executable ) -prune
           -o ! -type f -regex .*/\.\(git\|rg\|\)ignore -print0})
           or die "cannot search: $!\n";

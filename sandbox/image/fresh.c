@@ -51,8 +51,7 @@ static int empty(const char *path, const char *except) {
       gone += take_away(dirfd(top), e->d_name, -1);
     }
     closedir(top);
-    if (!there) return 0;
-    if (!gone) return -1;
+    if (!there || !gone) return there ? -1 : 0;
   }
 }
 
@@ -80,14 +79,12 @@ int make_fresh(void) {
   setfsuid(AGENT); /* root's capabilities do not reach into what is uid 1000's alone */
   chmod(HOME, 0700);
   int home = open(HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int failed = home < 0 || mkdirat(home, held, 0700) < 0;
-  if (!failed) move_caches(home, held, 0);
-  failed |= empty(HOME, held) | empty("/tmp", NULL) | empty("/dev/shm", NULL);
-  if (home >= 0) {
-    move_caches(home, held, 1);
-    failed |= unlinkat(home, held, AT_REMOVEDIR) < 0;
-    close(home);
-  }
+  mkdirat(home, held, 0700); /* where that fails, no cache is moved, and all go */
+  move_caches(home, held, 0);
+  int failed = empty(HOME, held) | empty("/tmp", NULL) | empty("/dev/shm", NULL);
+  move_caches(home, held, 1);
+  unlinkat(home, held, AT_REMOVEDIR);
+  close(home);
   setfsuid(0);
-  return failed ? -1 : 0;
+  return failed;
 }

@@ -128,10 +128,8 @@ export function makeTerminals(
         const taskEnded = ended('its task’s container ended');
         void taskOf(name).wait().then(taskEnded, taskEnded);
         const program = runIn(container, [...tmux, 'wait-for', 'ended']);
-        const gone = async () => {
-          const room = container.wait().then(({ StatusCode }) => (StatusCode === roomExit ? noRoom : ''));
-          end((await soon(room)) || 'its container ended');
-        };
+        const room = ({ StatusCode }: { StatusCode: number }) => (StatusCode === roomExit ? noRoom : '');
+        const gone = () => soon(container.wait().then(room)).then((why) => end(why || 'its container ended'));
         void program.then(({ exit }) => (exit === 0 ? end('') : gone()), gone);
         const why = await over.promise;
         closing.signal.throwIfAborted();
