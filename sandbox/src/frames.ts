@@ -21,6 +21,10 @@ export type End =
 export type Update = { id: string } & ({ running: true } | { offset: number; bytes: Uint8Array } | End);
 
 const idLength = 15;
+/** Of `room`: a runner, or a terminal's first process, saw too little of the disk (image/room.c). */
+export const noRoom =
+  'less than 1 GiB of the disk was left, which the ledger needs: take away what is not needed there, then ask again';
+
 const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'full', 'room', 'broken'] as const;
 
 function frame(type: string, id: string, ...payload: Uint8Array[]): Buffer {

@@ -5,15 +5,11 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import type { Append } from '../../ledger/src/client.ts';
 import type { Limits } from './container.ts';
-import type { Status } from './frames.ts';
+import { noRoom, type Status } from './frames.ts';
 import type { Outcome, Output } from './tasks.ts';
 
 /** What the action ran under: the container's limits, its own time limit in seconds, and the numbers of terminals that could write as well. */
 export type Under = { limits: Limits; timeout: number; beside?: readonly number[] };
-
-/** Where a runner, or a terminal's first process, saw too little of it (image/room.c). */
-export const noRoom =
-  'less than 1 GiB of the disk was left, which the ledger needs: take away what is not needed there, then ask again';
 
 const signalName = (number: number): string =>
   Object.entries(constants.signals).find(([, n]) => n === number)?.[0] ?? `SIG${number}`;

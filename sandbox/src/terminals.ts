@@ -8,8 +8,8 @@ import type { TerminalArgs, Wait } from '../../ledger/src/action.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { ignoring, type Place, SandboxError, type TaskName, terminalOptions } from './container.ts';
 import { runIn } from './exec.ts';
+import { noRoom } from './frames.ts';
 import { caFile, placeCa } from './lent.ts';
-import { noRoom } from './result.ts';
 import { base, terminalOf } from './script.ts';
 
 /** How a terminal ended: its program's exit status, where it ended by itself, else why; whether memory ran out; and what was on it last. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../ledger/src/action.ts';
-import { noRoom, resultOf } from '../../sandbox/src/result.ts';
+import { noRoom } from '../../sandbox/src/frames.ts';
+import { resultOf } from '../../sandbox/src/result.ts';
 import { bashScript, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 
 let box: Sandbox;
