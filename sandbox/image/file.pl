@@ -15,7 +15,13 @@ my $most_open  = 200;
 my $o_path     = 0x200000; # O_PATH of Linux, which Fcntl has not: to go into a directory one need not be allowed to list it
 my $here       = '/workspace'; # where this process is, for people
 
-sub one_line { return $_[0] =~ s/([\x00-\x1f\x7f\\])/sprintf '\\x%02x', ord $1/ger }
+# A name in one line of text: control characters, and bytes that are no UTF-8, by their code.
+sub one_line {
+    my $text = $_[0] =~ s/([\x00-\x1f\x7f\\])/sprintf '\\x%02x', ord $1/ger;
+    return $text if $text !~ /[\x80-\xff]/;
+    require Encode;
+    return Encode::encode('UTF-8', Encode::decode('UTF-8', $text, Encode::FB_PERLQQ()) =~ s/\\x([0-9A-F]{2})/\\x\L$1/gr);
+}
 
 # Does not return.
 sub refuse {
@@ -143,7 +149,16 @@ elsif ($operation eq 'grep') {
         chdir $top or refuse($what, $name // '.', $!);
         ($here, $below) = ("$here/$name", "$below$name/") if defined $name;
         local $/ = "\0";
-        open(my $listed, '-|', @rg, qw(--files --null --sort=path --hidden --glob=!.git)) or die "cannot search: $!\n";
+        # Ripgrep opens what has one of these names, whatever it is: a pipe would have it wait without end.
+        my @above = grep { lstat } map { ("$_/.gitignore", "$_/.ignore", "$_/.rgignore") } map { join '/', '/workspace', @parts[0 .. $_ - 1] } defined $name ? 0 .. @parts : ();
+        open(my $odd, '-|', 'find', @above, qw{. -name .git -prune -o -type d ( ! -readable -o ! -executable ) -prune
+          -o ! -type f -regex .*/\.\(git\|rg\|\)ignore -print0})
+          or die "cannot search: $!\n";
+        chomp(my @odd = <$odd>);
+        close $odd;
+        print STDERR 'left out, as it is no plain file, and what its kind names was searched: ', one_line(s{^\./}{/workspace/$below}r), "\n" for @odd;
+        my @list = (@rg, qw(--files --null --sort=path --hidden --glob=!.git --no-ignore-exclude --no-ignore-global), @odd ? '--no-ignore' : ());
+        open(my $listed, '-|', @list) or die "cannot search: $!\n";
         chomp(@names = <$listed>);
         close $listed;
         die "cannot search $here: it could not be listed whole\n" if $? & 127;
@@ -160,7 +175,7 @@ elsif ($operation eq 'grep') {
             chdir $start or die "cannot search $here: $!\n";
             my $file = eval { enter($what, $_) for reverse @way; plain($what, $last) } or do { warn $@; $failed = 1; next };
             push @files, $file;
-            $named{ fileno $file } = $below . $each;
+            $named{ fileno $file } = one_line($below . $each);
         }
         @files or next;
         open(my $found, '-|', @search, map { "/proc/self/fd/$_" } sort { $a <=> $b } keys %named) or die "cannot search: $!\n";

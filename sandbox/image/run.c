@@ -166,7 +166,7 @@ int run(const char *id) {
   if (turn != 0) return publish(id, turn < 0 ? "broken" : "stopped", 0, 0, extra);
   unlink(INPUT);
   int input = open(INPUT, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (parse(bytes, size, &r) < 0 || input < 0 || write_all(input, r.input, r.size) < 0 || close(input) < 0)
+  if (make_fresh() < 0 || parse(bytes, size, &r) < 0 || input < 0 || write_all(input, r.input, r.size) < 0 || close(input) < 0)
     return publish(id, "broken", 0, 0, extra);
   int signals = signalfd(-1, &mine, SFD_NONBLOCK | SFD_CLOEXEC);
   int ends[2];
@@ -187,11 +187,12 @@ int run(const char *id) {
   const char *why = script < 0 ? "broken" : NULL;
   int status = 0, ended = 0, open_end = 1, full = 0;
   off_t written = 0;
+  long long least = room_to_leave();
   while (!ended && !why) {
     struct pollfd ready[2] = {{signals, POLLIN, 0}, {open_end ? ends[0] : -1, POLLIN, 0}};
     long long left = deadline - now_ms();
     if (left <= 0) why = "timeout";
-    else poll(ready, 2, left > 60000 ? 60000 : (int)left);
+    else poll(ready, 2, left > LOOK ? LOOK : (int)left);
     written = drain(ends[0], out, written, &full);
     if (written > MOST_OUTPUT) why = "flood";
     if (full) why = "full";
@@ -202,6 +203,7 @@ int run(const char *id) {
     int s;
     for (pid_t p; (p = waitpid(-1, &s, WNOHANG)) > 0;)
       if (p == script) ended = 1, status = s;
+    if (!ended && room_now() < least) why = "room";
   }
   char byte;
   int s;
@@ -219,5 +221,7 @@ int run(const char *id) {
   if (!why) why = WIFSIGNALED(status) ? "signal" : "exit";
   extra[1] = starved_of_memory() - memory;
   extra[2] = starved_of_processes() - processes;
-  return publish(id, why, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), written, extra);
+  int published = publish(id, why, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), written, extra);
+  make_fresh(); /* now already: it is memory of this container's, which the next runner needs to begin */
+  return published;
 }

@@ -1,6 +1,7 @@
 #include "task.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ int init(unsigned seconds) {
   signal(SIGALRM, _exit); /* a first process hears of no signal that it does not handle */
   alarm(seconds);
   umask(022);
+  if (refuse_preallocation()) return 1;
   mkdir("/run/task", 0711);
   mkdir("/run/tmux", 0700);
   write_identity();
@@ -85,7 +87,10 @@ int init(unsigned seconds) {
   int ready = open(READY, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (ready < 0) return 1;
   close(ready);
-  while (wait(NULL) > 0 || errno == EINTR) continue;
+  long long least = room_to_leave();
+  for (pid_t gone; (gone = waitpid(-1, NULL, seconds ? WNOHANG : 0)) >= 0 || errno == EINTR;)
+    if (gone == 0 && room_now() < least) return NO_ROOM; /* an action's own runner looks, a terminal has none */
+    else if (gone == 0) poll(NULL, 0, LOOK);
   return 1;
 }
 

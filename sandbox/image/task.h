@@ -13,8 +13,11 @@
 #define READY "/run/task/ready" /* is there once tmux takes windows; gone with every start of the container */
 #define LOCK "/run/tmux/lock" /* held while an action runs: one at a time */
 #define AGENT 1000
+#define HOME "/home/agent"
 #define KILLER 65533 /* real uid of the process that kills uid 1000: nobody else has it */
 #define ID 15 /* bytes of an action's id: [a-z0-9] */
+#define LOOK 50 /* milliseconds between two looks at the room on the disk */
+#define NO_ROOM 75 /* how a terminal's first process exits where there is too little */
 #define MOST_OUTPUT (64 << 20)
 #define MOST_FRAME (33 << 20) /* a file of 32 MiB, and what tells where it goes */
 
@@ -22,6 +25,10 @@ int init(unsigned seconds);
 int feed(void);
 int run(const char *id);
 int make_killer(void);
+int refuse_preallocation(void); /* to this process and all that comes of it, 0 once it is */
+long long room_now(void); /* bytes free on the workspace's disk */
+long long room_to_leave(void); /* bytes of them, below which what begins now is ended */
+int make_fresh(void); /* 0 once no file is left where scripts may write, but in the workspace and in caches; while none runs */
 
 int path_of(char *buffer, size_t size, const char *id, const char *name); /* STORE/id/name; -1 for an id that is none */
 int open_of(const char *id, const char *name, int flags); /* the file of that path, root's alone where it is made */

@@ -2,7 +2,7 @@
 import type { Script } from './script.ts';
 
 export type Status = {
-  how: 'exit' | 'signal' | 'timeout' | 'stopped' | 'flood' | 'full' | 'broken';
+  how: 'exit' | 'signal' | 'timeout' | 'stopped' | 'flood' | 'full' | 'room' | 'broken';
   number: number;
   size: number;
   /** Processes that still ran when the script ended, and were ended. */
@@ -21,7 +21,11 @@ export type End =
 export type Update = { id: string } & ({ running: true } | { offset: number; bytes: Uint8Array } | End);
 
 const idLength = 15;
-const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'full', 'broken'] as const;
+/** Of `room`: a runner, or a terminal's first process, saw too little of the disk (image/room.c). */
+export const noRoom =
+  'less than 1 GiB of the disk was left, which the ledger needs: take away what is not needed there, then ask again';
+
+const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'full', 'room', 'broken'] as const;
 
 function frame(type: string, id: string, ...payload: Uint8Array[]): Buffer {
   if (!/^[a-z0-9]{15}$/.test(id)) throw new Error(`not an action id: ${JSON.stringify(id)}`);

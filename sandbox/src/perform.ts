@@ -76,9 +76,11 @@ function leaseOver({ why, refused, ...bytes }: Lease): Outcome {
 }
 
 /** What was on it last is its output. */
-function terminalOver({ exit = 0, why, text }: TerminalEnd): Outcome {
+function terminalOver({ exit = 0, why, memory, text }: TerminalEnd): Outcome {
   const { status, output } = told({ exit, text });
-  return why ? { end: 'cut', why, output } : { end: 'done', status: { ...status, number: exit }, output };
+  return why
+    ? { end: 'cut', why, output }
+    : { end: 'done', status: { ...status, number: exit, memory: Number(memory) }, output };
 }
 
 /** Types into a terminal of the same task, or only reads it. */

@@ -5,7 +5,7 @@ import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import type { Changes } from '../../ledger/src/bodies.ts';
 import type { Append } from '../../ledger/src/client.ts';
 import type { Limits } from './container.ts';
-import type { Status } from './frames.ts';
+import { noRoom, type Status } from './frames.ts';
 import type { Outcome, Output } from './tasks.ts';
 
 /** What the action ran under: the container's limits, its own time limit in seconds, and the numbers of terminals that could write as well. */
@@ -22,6 +22,7 @@ function reasonOf({ how, left, memory, processes }: Status, { limits, timeout, b
     how === 'stopped' && reasons.stopped,
     how === 'flood' && 'its output was larger than 64 MiB',
     how === 'full' && 'the disk is full: its output could not be kept',
+    how === 'room' && noRoom,
     how === 'broken' && 'its container could not start it; nothing was run',
     memory > 0 && `out of memory: the limit is ${limits.memory_mb} MB (setting sandbox.memory_mb)`,
     processes > 0 && `too many processes: the limit is ${limits.pids} (setting sandbox.pids)`,

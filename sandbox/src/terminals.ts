@@ -8,11 +8,12 @@ import type { TerminalArgs, Wait } from '../../ledger/src/action.ts';
 import { retry } from '../../ledger/src/retry.ts';
 import { ignoring, type Place, SandboxError, type TaskName, terminalOptions } from './container.ts';
 import { runIn } from './exec.ts';
+import { noRoom } from './frames.ts';
 import { caFile, placeCa } from './lent.ts';
 import { base, terminalOf } from './script.ts';
 
-/** How a terminal ended: its program's exit status, where it ended by itself, else why; and what was on it last. */
-export type TerminalEnd = { exit?: number; why: string; text: string };
+/** How a terminal ended: its program's exit status, where it ended by itself, else why; whether memory ran out; and what was on it last. */
+export type TerminalEnd = { exit?: number; why: string; memory: boolean; text: string };
 
 type Open = { name: TaskName; container: Docker.Container; over: boolean; end(why: string): void };
 
@@ -24,8 +25,8 @@ const lastLook = 2000;
 /** Seconds after its time in which its container ends by itself, should no executor have ended it: enough for that last look. */
 const spare = 5;
 
-/** Also where memory ran out. */
-const ownEnd = 'its container ended';
+/** What its first process exits with where too little of the disk is left. */
+const roomExit = 75;
 
 /** The tmux of a container of ours, which is root's. */
 export const tmux = ['tmux', '-S', '/run/tmux/socket'];
@@ -42,6 +43,8 @@ const startWith = (env: Readonly<Record<string, string>>): string =>
     `bash -c 'cd "$0" && exec bash -c "$1"' "$TERMINAL_CWD" "$TERMINAL_SCRIPT";`,
     `echo $? > /run/task/over; ${tmux.join(' ')} wait-for -S ended`,
   ].join(' ');
+/** Its program's exit status, and what the kernel has counted of memory, by cgroup v2 or v1: what is there of them. */
+const ends = ['/run/task/over', '/sys/fs/cgroup/memory.events', '/sys/fs/cgroup/memory/memory.oom_control'];
 /** Once its tmux is there. */
 const opening = [
   'until [ -e /run/task/ready ]; do sleep 0.05; done',
@@ -125,15 +128,15 @@ export function makeTerminals(
         const taskEnded = ended('its task’s container ended');
         void taskOf(name).wait().then(taskEnded, taskEnded);
         const program = runIn(container, [...tmux, 'wait-for', 'ended']);
-        void program.then(({ exit }) => end(exit === 0 ? '' : ownEnd), ended(ownEnd));
+        const room = ({ StatusCode }: { StatusCode: number }) => (StatusCode === roomExit ? noRoom : '');
+        const gone = () => soon(container.wait().then(room)).then((why) => end(why || 'its container ended'));
+        void program.then(({ exit }) => (exit === 0 ? end('') : gone()), gone);
         const why = await over.promise;
         closing.signal.throwIfAborted();
-        const status = why
-          ? ''
-          : await soon(runIn(container, ['cat', '/run/task/over']).then(({ text }) => text));
+        const status = why ? '' : await soon(runIn(container, ['cat', ...ends]).then(({ text }) => text));
         const exited = Number.parseInt(status, 10);
         const text = await soon(screen(open, 500));
-        return { ...(exited >= 0 && { exit: exited }), why, text };
+        return { ...(exited >= 0 && { exit: exited }), why, memory: /^oom_kill [1-9]/m.test(status), text };
       } finally {
         clearTimeout(late);
         open.over = true;

@@ -347,6 +347,18 @@ const rows: readonly Row[] = [
     'tested',
   ],
   [
+    77,
+    'settings or programs that one action leaves in its home act in a later one, which another card let run',
+    'home, /tmp and /dev/shm are empty when an action begins, but for caches',
+    'tested',
+  ],
+  [
+    78,
+    'a pipe, a device or an odd name where a search, a merge or an export would read',
+    'looked at first, left out and named; every helper has a time limit',
+    'tested',
+  ],
+  [
     79,
     'a stranger, or the server in the name of one, sends the bot’s device messages without end',
     'of nobody but who belongs in a room of the bot’s anything reaches the key store',

@@ -63,7 +63,7 @@ test('a task that is apart works in a copy, sees the workspace at /main without 
   await own(`printf '1\\n2\\n3\\n' > src/a; rm -r old; mkdir -p new/empty; echo n > $'new/odd\\nname'; ln -s /etc/passwd new/link
     echo run > tool; chmod 755 tool; chmod 600 b; mkfifo pipe; ln tool new/twin; git add .; git commit -qm own`);
   assert.equal(await main('ls'), 'b\nold\nsrc\n');
-  await main('echo by the other > src/deep/other; git rev-parse HEAD > /tmp/head');
+  await main('echo by the other > src/deep/other; git rev-parse HEAD > .git/head-before');
   assert.equal(await own('cat /main/src/deep/other; ! (echo x > /main/x) 2> /dev/null'), 'by the other\n');
   const text = await merged();
   assert.deepEqual(text.trimEnd().split('\n').slice(1), [
@@ -83,7 +83,7 @@ test('a task that is apart works in a copy, sees the workspace at /main without 
   assert.match(text, /^\(\+\d+ -1 lines\)$/m);
   await own('echo by the other > src/deep/other');
   assert.equal(await main(everything), await own(everything));
-  assert.equal(await main('cmp <(git rev-parse HEAD) /tmp/head && git log --format=%s'), 'first\n');
+  assert.equal(await main('cmp <(git rev-parse HEAD) .git/head-before && git log --format=%s'), 'first\n');
   // What both have now is what they have in common from now on.
   const nothing = await keep('bring');
   assert.deepEqual([nothing.exit, /^nothing to merge/.test(nothing.text)], [1, true]);

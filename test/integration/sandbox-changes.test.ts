@@ -65,11 +65,11 @@ test('what changed is shown and sent, and applies to a clean copy; nothing that 
 
   // All that git could be led by: a repository of its own, one where another mode of the program has its scratch, drivers.
   const hostile = `set -e
-    git init -q; printf '#!/bin/sh\\ntouch /workspace/ran\\n' > /tmp/evil; chmod +x /tmp/evil
-    for at in .git/config ~/.gitconfig; do git config -f $at core.fsmonitor /tmp/evil; git config -f $at core.hooksPath /tmp
-      git config -f $at diff.external /tmp/evil; git config -f $at diff.x.textconv /tmp/evil; git config -f $at filter.x.clean /tmp/evil; done
+    git init -q; printf '#!/bin/sh\\ntouch /workspace/ran\\n' > /workspace/.git/evil; chmod +x /workspace/.git/evil
+    for at in .git/config ~/.gitconfig; do git config -f $at core.fsmonitor /workspace/.git/evil; git config -f $at core.hooksPath /tmp
+      git config -f $at diff.external /workspace/.git/evil; git config -f $at diff.x.textconv /workspace/.git/evil; git config -f $at filter.x.clean /workspace/.git/evil; done
     mkdir -p ~/.config/git; printf '* filter=x diff=x\\nsrc/* -diff\\n' > ~/.config/git/attributes; cp ~/.config/git/attributes .gitattributes
-    git init -q --bare ~/repository; cp .git/config ~/repository/config; export GIT_EXTERNAL_DIFF=/tmp/evil`;
+    git init -q --bare ~/repository; cp .git/config ~/repository/config; export GIT_EXTERNAL_DIFF=/workspace/.git/evil`;
   assert.equal((await bash(hostile)).text, '');
   await bash(
     'rm gone.txt; echo three >> src/a.txt; printf "\\0\\1\\2" > bytes; echo x > ignored; ln -s /etc/passwd link',
@@ -152,7 +152,7 @@ const odd = `set -e; chmod 000 locked.txt; mkdir shut; echo x > shut/x; chmod 00
   mkdir -p deep/er; mkfifo deep/.gitignore deep/er/.gitattributes; echo x > deep/x; echo x > deep/er/x; echo new > fresh; echo two > plain.txt`;
 const leftOut = ['a "b', 'deep/', 'deep/er/', 'locked.txt', 'pipe', 'shut/', 'sock'];
 
-test('what cannot be read or named is left out and named, and the rest goes; nothing waits for a pipe', async () => {
+test('attack-78 what cannot be read or named is left out of a diff and an export and named, and nothing waits for a pipe; its twin with nothing odd goes whole', async () => {
   const where = { docker: box.docker, ...box.place, image: String(box.place.images['']), workspace: 'odd' };
   const of = { workspace: 'odd', task: 'odd' };
   const before = { 'locked.txt': 'was\n', 'plain.txt': 'one\n', 'shut/x': 'was\n', 'deep/x': 'was\n' };

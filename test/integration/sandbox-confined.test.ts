@@ -158,7 +158,7 @@ test('two actions never run side by side in a task', async () => {
   const first = box.tasks.run(
     box.name,
     newId(),
-    bashScript('echo go; until [ -e /tmp/end ]; do sleep 0.02; done'),
+    bashScript('echo go; until [ -e end ]; do sleep 0.02; done'),
     () => {
       started = true;
     },
@@ -166,11 +166,11 @@ test('two actions never run side by side in a task', async () => {
   await until('the first to run', () => started);
   const waiting = [newId(), newId()];
   const [second, third] = waiting.map((id) =>
-    box.tasks.run(box.name, id, bashScript('test -e /tmp/end && echo after'), () => {}),
+    box.tasks.run(box.name, id, bashScript('test -e end && echo after'), () => {}),
   );
   await box.tasks.kill(box.name, waiting[1] ?? '');
   assert.equal(ran((await third) ?? { end: 'unknown', why: '' }).how, 'stopped'); // before its turn
-  await box.root('touch', '/tmp/end');
+  await box.root('setpriv', '--reuid=1000', 'touch', '/workspace/end');
   assert.equal(ran(await first).how, 'exit');
   assert.equal(ran((await second) ?? { end: 'unknown', why: '' }).text, 'after\n');
 });

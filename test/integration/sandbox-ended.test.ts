@@ -173,6 +173,9 @@ test('git commits in a fresh workspace by the settings, and by what a repository
   );
   await box.bash('cd fresh; git config user.name Own; git config user.email own@example.org');
   assert.equal((await box.bash(`cd fresh; ${commit}`)).text, 'Own <own@example.org> Own <own@example.org>\n');
-  await box.bash('git init -q other; git config --global user.name Home');
-  assert.equal((await box.bash(`cd other; ${commit}`)).text, 'Home <test@localhost> Home <test@localhost>\n');
+  const home = 'git init -q other; git config --global user.name Home';
+  assert.equal(
+    (await box.bash(`${home}; cd other; ${commit}`)).text,
+    'Home <test@localhost> Home <test@localhost>\n',
+  );
 });

@@ -106,6 +106,53 @@ test('a pipe, a socket or a device by that name is said to be none to read or wr
   );
 });
 
+test('attack-78 what ripgrep or git would open, and is no file, is left out and named at once; its twin that is one is heeded', async () => {
+  const grep = (path: string) => file('grep', { pattern: 'needle', path });
+  await box.bash('git init -q; mkdir -p kept/sub; echo needle | tee kept/found kept/out kept/sub/found');
+  const makes = ['mkfifo', 'ln -s /dev/zero', 'ln -s /proc/self/fd/0', 'mkdir'];
+  for (const [at, name] of ['.gitignore', '.ignore', 'kept/.rgignore', 'kept/sub/.gitignore'].entries()) {
+    await box.bash(`${makes[at]} ${name}`);
+    const { how, number, text } = await grep('kept/sub');
+    assert.deepEqual([how, number], ['exit', 0], `${name}: ${text}`);
+    assert.match(text, new RegExp(`^left out, .*: /workspace/${name}$`, 'm'));
+    assert.match(text, /^kept\/sub\/found:1:needle$/m);
+    await box.bash(`rm -r ${name}; echo found > ${name}`);
+    assert.match((await grep('kept/sub')).text, /^no line matches$/m, `the twin, ${name}`);
+    await box.bash(`rm ${name}`);
+  }
+  await box.beside('mknod', '-m', '666', '/workspace/kept/.gitignore', 'c', '1', '5');
+  await box.bash('rm .git/info/exclude; mkfifo .git/info/exclude');
+  assert.match((await grep('kept')).text, /^left out, .*\/kept\/\.gitignore\nkept\/found:1/);
+});
+
+test('attack-78 a pipe where a merge would have git read ends it at once, and by its name; its twin, a file, is merged', async () => {
+  const merged = (make: string) =>
+    box.bash(`rm -rf m; git init -q -b main m; cd m; mkdir sub; echo a > a; git add a; git commit -qm one
+      git checkout -q -b other; echo o > o; git add o; git commit -qm two; git checkout -q main; git commit -q --allow-empty -m three
+      mv /workspace/.git /workspace/before 2> /dev/null; own=$(git rev-parse main); their=$(git rev-parse other); ${make}
+      mv .git ..; cd ..; mv m kept-m; timeout 20 /usr/lib/pocketcoder/workspace.sh merge $own $their
+      echo "status $?"; rm -rf .git kept-m o sub .gitattributes; [ ! -e before ] || mv before .git`);
+  for (const name of ['.git/index', '.git/packed-refs', '.git/logs/HEAD']) {
+    const { text } = await merged(`rm -f ${name}; mkfifo ${name}`);
+    assert.match(
+      text,
+      new RegExp(`^${name} is no file that can be read: .*nothing was merged\nstatus 1$`, 'm'),
+    );
+  }
+  const attributes = (make: string) => `mkdir ../sub; ${make} ../sub/.gitattributes`;
+  assert.match((await merged(attributes('mkfifo'))).text, /^sub\/\.gitattributes is no file.*\nstatus 1$/m);
+  assert.match((await merged(attributes('touch'))).text, /Merge made[\s\S]*\nstatus 0$/m);
+});
+
+test('a name that is no UTF-8 is listed and found by its bytes', async () => {
+  await box.bash(`mkdir bytes; echo needle > $'bytes/b\\xff\\\\'; echo needle > 'bytes/ü 漢'`);
+  assert.equal((await file('list', { path: 'bytes' })).text, 'b\\xff\\x5c  7 bytes\nü 漢  7 bytes\n');
+  assert.equal(
+    (await file('grep', { pattern: 'needle', path: 'bytes' })).text,
+    'bytes/b\\xff\\x5c:1:needle\nbytes/ü 漢:1:needle\n',
+  );
+});
+
 /** Makes a link of a directory and of a file, and takes it back, as fast as it can: there is never a moment without the name. */
 const racer = `
 import ctypes, os

@@ -108,6 +108,15 @@ test('an interpreter is waited for by its prompt; Ctrl-C reaches it', async () =
   assert.equal(end.exit, 0, end.text);
 });
 
+test('a terminal whose program is killed for memory says so; one that is killed otherwise does not', async () => {
+  const ended = async (script: string) => {
+    const { exit, why, memory } = await (await opened(script)).over;
+    return [exit, why, memory];
+  };
+  assert.deepEqual(await ended('exec python3 -c "bytearray(900 << 20)"'), [137, '', true]);
+  assert.deepEqual(await ended('kill -9 $$'), [137, '', false]);
+});
+
 test('no more than two at once; its time, the end of the task’s container and a sweep each end it', async () => {
   const one = await opened('exec sleep 600', 3);
   const two = await opened('exec sleep 600');
