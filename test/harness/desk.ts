@@ -121,7 +121,19 @@ export function startDesk(
     download: (file, most) => matrix.downloadEncrypted(file, most),
   });
   const answer = createAnswer({ ledger: wide, gate, book, log });
-  const desk = createDesk({ ledger, cards, book, poster, decide, attention, say, trouble, halted, log });
+  const desk = createDesk({
+    ledger,
+    cards,
+    book,
+    poster,
+    decide,
+    attention,
+    say,
+    trouble,
+    halted,
+    patience: 0,
+    log,
+  });
   return {
     db,
     questions,

@@ -1,9 +1,11 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
 import { isOver, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { scriptsOf } from '@pocketcoder/ledger/rules/named.cjs';
 import {
   type Action,
   type Asked,
@@ -40,6 +42,8 @@ export type DeskOptions = {
   trouble(workspace: string): string;
   /** Why the agent asks for nothing in this task at present, or ''. */
   halted(task: string): string;
+  /** Milliseconds that a card waits for the executor to say what files its scripts name. */
+  patience: number;
   log: Logger;
 };
 export type AskedBy = {
@@ -120,6 +124,18 @@ export function createDesk(o: DeskOptions): Desk {
     }
   }
 
+  /** Shows the card once the executor said what files its scripts name, or had its time to. */
+  async function show(page: Page): Promise<void> {
+    const { action, story } = page;
+    const waits = scriptsOf(action).length > 0 && story.length === 1;
+    if (waits) await Promise.race([book.moved(action.id), pause(o.patience)]);
+    const late = action.requester === 'brain' && o.halted(action.task); // stopped meanwhile: whoever stopped did not see it yet
+    if (late) throw new NotAsked(late);
+    if (book.state(action.id) !== 'requested') return;
+    await grants.leavePlan(page);
+    await poster.show(page);
+  }
+
   /** What could not be shown is taken back, so that "nothing ran" is true. Throws why, unless it was claimed already. */
   async function withdraw(page: Page, error: unknown): Promise<void> {
     log.error({ action: page.action.id, err: error }, 'a card could not be shown');
@@ -153,16 +169,10 @@ export function createDesk(o: DeskOptions): Desk {
       await book.reached(entry.seq);
       const page = book.page(action.id);
       if (!page) throw new Error('the ledger did not show the action it took');
-      const show = async () => {
-        const late = agents(); // stopped while it was recorded: whoever stopped did not see it yet
-        if (late) throw new NotAsked(late);
-        await grants.leavePlan(page);
-        await poster.show(page);
-      };
       const refused = command && (await decide.command(page, command));
       if (refused) await voided(action.id, page.digest, refusal(refused));
       else if (refused === undefined && (agents() || !(await grants.covers(page))))
-        await show().catch((error: unknown) => withdraw(page, error));
+        await show(page).catch((error: unknown) => withdraw(page, error));
       return { action: action.id, number: page.number };
     },
     apply,
@@ -239,7 +249,7 @@ export function createDesk(o: DeskOptions): Desk {
         }
         const shown =
           state === 'requested'
-            ? poster.show(page)
+            ? show(page)
             : state === 'posted' && card?.form === 'chip' && !card.chips
               ? poster.showChips(card)
               : undefined;
