@@ -18,8 +18,8 @@ function scriptsOf({ kind, args }) {
 function isFile(file) {
   if (!file || typeof file !== 'object') return false;
   const { path, sha256, ...more } = /** @type {Record<string, unknown>} */ (file);
-  const named = typeof path === 'string' && path !== '' && path.length <= mostPath;
-  return named && /^([0-9a-f]{64})?$/.test(String(sha256)) && Object.keys(more).length === 0;
+  if (typeof path !== 'string' || path === '' || path.length > mostPath) return false;
+  return typeof sha256 === 'string' && /^([0-9a-f]{64})?$/.test(sha256) && Object.keys(more).length === 0;
 }
 
 /** Whether this is what may be said of them, besides the digest. @param {Record<string, unknown>} body */

@@ -18,6 +18,8 @@ type Scripts = ReturnType<typeof scriptsOf>;
 const mostPaths = 4000;
 /** Whether no file system has such a name: of texts within quotes it is nearly always so. */
 const isTooLong = (path: string): boolean => path.split('/').some((name) => Buffer.byteLength(name) > 255);
+/** What a shell only writes to: it may hold whatever it does by then. */
+const written = /(?:>>?|(?<![\w./-])tee(?:\s+-a)?\s)\s*[^\s"'`;&|<>(){}$\\]+/g;
 /** What stands between words, also within quotes: `bash -c "./x;y"`, `A=./x`, `x.py::test`. */
 const between = /[\s"'`;&|<>(){}[\]$=:,!*?#\\]+/;
 /** A word as a shell takes it, with its quotes and backslashes: a name may have spaces. */
@@ -25,8 +27,9 @@ const word = /(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s"'\\;&|<>()])+/gs;
 
 /** Every text in a script that may be a file's path, in the script's order, and the directories that it goes to. */
 function wordsOf(script: string): { words: string[]; into: string[] } {
-  const shell = (script.match(word) ?? []).map((one) => one.replace(/["']|\\(.)/gs, '$1'));
-  const plain = script.split(between);
+  const read = script.replace(written, ' ; ');
+  const shell = (read.match(word) ?? []).map((one) => one.replace(/["']|\\(.)/gs, '$1'));
+  const plain = read.split(between);
   const into = [shell, plain].flatMap((all) =>
     all.filter((_, i) => ['cd', 'pushd', '-C'].includes(all[i - 1] ?? '')),
   );
@@ -70,11 +73,8 @@ export function makeBound({ book, tasks, write, log }: Pick<Context, 'book' | 't
     const hex = paths.map((path) => Buffer.from(path).toString('hex')).join(',');
     const { exit, text } = await tasks.keep(treeOf(request.action), 'named', hex);
     if (exit !== 0) throw new Error(text.trim());
-    const files = text.split('\n').flatMap((line) => {
-      const [at = '', sum = ''] = line.split(' ');
-      const path = at && paths[Number(at)];
-      return path ? [{ path, sha256: sum === '-' ? '' : sum }] : [];
-    });
+    const found = [...text.matchAll(/^(\d+) (?:-|(\w+))$/gm)];
+    const files = found.map(([, at, sum = '']) => ({ path: paths[Number(at)] ?? '', sha256: sum }));
     const all = more || files.length > mostFiles;
     return { files: files.slice(0, mostFiles), ...(all && { more: true }) };
   }
@@ -97,8 +97,8 @@ export function makeBound({ book, tasks, write, log }: Pick<Context, 'book' | 't
   return {
     /** Somebody waits to make the card. Never rejects: without an entry the card says that nothing was looked at. */
     async say(request: Request): Promise<void> {
-      const { id, action, digest } = request;
-      const scripts = scriptsOf(action);
+      const { id, digest } = request;
+      const scripts = scriptsOf(request.action);
       if (scripts.length === 0) return;
       try {
         const named = await look(request, scripts);
@@ -115,9 +115,7 @@ export function makeBound({ book, tasks, write, log }: Pick<Context, 'book' | 't
       try {
         const changed = changedIn(of.said, await look(request, of.scripts));
         if (changed.length === 0) return '';
-        const since = of.plan
-          ? "its plan's card was made, or a step of that plan ended"
-          : 'its card was made';
+        const since = of.plan ? "its plan's card was made, or a step of it ended" : 'its card was made';
         return `changed since ${since}: ${changed.join(', ')}. Nothing was run; ask again`;
       } catch (error) {
         return `the files that it names could not be looked at: ${messageOf(error)}. Nothing was run; ask again`;

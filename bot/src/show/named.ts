@@ -18,16 +18,11 @@ export function namedBlocks(action: Action, named: Named | undefined): Block[] {
     ({ path, sha256 }) =>
       `${sha256 ? sha256.slice(0, short) : 'as it then stands, a link or too large:'} ${unmistakable(path, true).text}`,
   );
-  const steps = action.kind === 'plan' ? ', but for what its own steps change' : '';
+  const but = action.kind === 'plan' ? ', but for what its own steps change' : '';
+  const names = `names these files, whose SHA-256 begin so; nothing runs if one has changed by then${but}`;
+  const some = '⚠️ not all that it names was looked at: the rest runs as it then stands';
   return [
-    ...(lines.length > 0
-      ? [
-          { line: `names these files, whose SHA-256 begin so; nothing runs if one has changed by then${steps}` },
-          { quote: lines.join('\n') },
-        ]
-      : []),
-    ...(named.more
-      ? [{ line: '⚠️ not all that it names was looked at: the rest runs as it then stands' }]
-      : []),
+    ...(lines.length > 0 ? [{ line: names }, { quote: lines.join('\n') }] : []),
+    ...(named.more ? [{ line: some }] : []),
   ];
 }
