@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import pino, { type Logger } from 'pino';
+import { plainly } from './approval/verdict.ts';
 import { serveConsole } from './console.ts';
 import { every } from './every.ts';
 import { createOperator } from './operator.ts';
@@ -35,7 +36,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
   });
   await noteTakenBack(matrix, chain, parts.troubles);
   await matrix.run({
-    intake: async (taken, withMark) => relay.take(taken, await decide.take(taken), withMark),
+    intake: async (taken, withMark) => relay.take(taken, plainly(await decide.take(taken)), withMark),
     setAside: relay.setAside,
     isDown: isUnreachable,
     onGap: relay.lost,

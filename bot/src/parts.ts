@@ -130,6 +130,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       return troubles.why(roomOf(name)) || shortOfSpace(stateDir);
     },
     halted,
+    patience: 3000,
   });
   const sandboxOf = (workspace: string) => c.tools[workspace] ?? c.tools[''] ?? 'not known';
   const asks = createAsks(desk, book, planned);

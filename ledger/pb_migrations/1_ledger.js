@@ -70,7 +70,7 @@ migrate(
            asked.body ->> '$.args.user', ''), 1, 190) AS TEXT) AS summary,
          latest.seq AS seq
        FROM entries asked JOIN entries latest ON latest.seq = (
-         SELECT MAX(seq) FROM entries WHERE action = asked.action AND kind NOT IN ('stop', 'lease.granted'))
+         SELECT MAX(seq) FROM entries WHERE action = asked.action AND kind NOT IN ('stop', 'lease.granted', 'named'))
        WHERE asked.kind = 'requested'`,
     );
     // An enrolment stands until its device, or its user, is taken back or enrolled anew: what state.cjs folds, as SQL.

@@ -34,12 +34,14 @@ const answers = (story) =>
 const count = (given) => distinct(given.map((a) => a.evidence));
 
 /**
- * The body of the `applied` entry that puts an approved control action into effect: what was approved, and by whom.
+ * The body of the `applied` entry that puts an approved control action into effect: what was approved, by whom, and the
+ * files that a plan's card named.
  * @param {Action} request @param {string} digest of the request @param {readonly Entry[]} story
  */
 const effectOf = ({ kind, args, workspace, task }, digest, story) => {
   const by = answers(story).map(({ evidence: { user, device } }) => ({ user, device }));
-  return { digest, kind, args, workspace, task, by };
+  const named = last(story, 'named');
+  return { digest, kind, args, workspace, task, by, ...(named && { named: bodyOf(named, 'named') }) };
 };
 
 /**

@@ -7,6 +7,7 @@ const { bodyOf, isFrozen, isOfAction, last, mayFollow, rights } = require('./lif
 const { answerRefusal, beginRefusal, effectOf, readsOf, termsOf } = require('./answers.cjs');
 const { effectRefusal, foundations, text } = require('./effects.cjs');
 const { isKind, traits } = require('./kinds.cjs');
+const { isNamed, scriptsOf } = require('./named.cjs');
 const { isReads, longestWait, rank, readsTerm, termOf, whole } = require('./policy.cjs');
 const { uncovered } = require('./grants.cjs');
 const { workspaceRefusal } = require('./workspaces.cjs');
@@ -61,11 +62,12 @@ function requestRefusal(e, body, c) {
 }
 
 /**
- * What decides or begins something, each with its check of body, request and chain. By a clock that went back none of these may
+ * What decides or begins something, or what that goes by, each with its check of body, request and chain. By a clock that went back none of these may
  * stand: it would give late decisions their time again.
  * @type {Record<string, (body: Body, request: Action, requested: Entry, c: Context) => Refusal>}
  */
 const decisive = {
+  named: (body, request) => (isNamed(body) && scriptsOf(request).length > 0 ? '' : 'body_invalid'),
   endorsed: (body, request, requested, c) =>
     answerRefusal('endorsed', /** @type {Answer} */ (body), request, requested, c),
   approved: (body, request, requested, c) =>

@@ -34,6 +34,9 @@ const lifecycle = {
 /** What is written beside its life while an action runs. */
 const whileItRuns = ['stop', 'lease.granted'];
 
+/** What is written once beside its life, before its card is. */
+const beforeItsCard = 'named';
+
 /** @param {string} kinds */
 const list = (kinds) => kinds.split(' ');
 
@@ -43,7 +46,7 @@ const rights = {
     'requested posted leased endorsed approved applied denied expired void stop alarm frozen ' +
       'identity.changed identity.revoked lease.ended server.removed workspace.created helper.ended',
   ),
-  executor: list('claimed lease.granted running succeeded failed killed unknown expired alarm'),
+  executor: list('named claimed lease.granted running succeeded failed killed unknown expired alarm'),
   // void and unknown: of what was open when a backup was made.
   operator: list(
     'identity.enrolled identity.revoked policy.set lease.ended frozen thawed void unknown alarm ' +
@@ -56,7 +59,8 @@ const rights = {
 const stateOf = (story) => story.findLast(({ kind }) => Object.hasOwn(lifecycle, kind))?.kind ?? '';
 
 /** Whether such an entry is part of an action's story. @param {string} kind */
-const isOfAction = (kind) => Object.hasOwn(lifecycle, kind) || whileItRuns.includes(kind);
+const isOfAction = (kind) =>
+  Object.hasOwn(lifecycle, kind) || whileItRuns.includes(kind) || kind === beforeItsCard;
 
 /** Whether it was handed to an executor and has no end yet. @param {string} state */
 const isUnderWay = (state) => state === 'claimed' || state === 'running';
@@ -64,6 +68,7 @@ const isUnderWay = (state) => state === 'claimed' || state === 'running';
 /** Whether such an entry may come next in this story. @param {readonly Entry[]} story @param {string} kind */
 function mayFollow(story, kind) {
   const state = stateOf(story);
+  if (kind === beforeItsCard) return state === 'requested' && !last(story, kind);
   return whileItRuns.includes(kind) ? isUnderWay(state) : lifecycle[state]?.includes(kind);
 }
 

@@ -15,7 +15,7 @@ const { pinKey } = require('./servers.cjs');
  *   identity or a role from anybody; `roles` has whoever ever had one
  * @typedef {import('../src/action.ts').Act} Act
  * @typedef {{uses?: number, seconds: number, acts?: readonly Act[], of?: string, path?: string, steps?: readonly Act[]}} GrantArgs
- * @typedef {{id: string, kind: string, args: GrantArgs, workspace: string, task: string, grade: string, by: By[], seq: number, at: string, used: number}} Grant
+ * @typedef {{id: string, kind: string, args: GrantArgs, workspace: string, task: string, grade: string, by: By[], seq: number, at: string, used: number, named?: import('../src/bodies.ts').Named}} Grant
  * @typedef {{room: string, imported?: import('../src/bodies.ts').Imported}} Workspace `room` is '' until it is made
  * @typedef {import('../src/action.ts').PinArgs & {id: string, workspace: string}} Server as it is pinned, by the action of that id
  * @typedef {{seq: number, hash: string, clock: number, people: People, policy: Policy, frozenAt: number, thawedAt: number, grants: Map<string, Grant>, workspaces: Map<string, Workspace>, servers: Map<string, Server>}} State
@@ -105,10 +105,11 @@ function grantOf(entry) {
     return { id, kind: 'reads', args: reads, workspace, task, by, grade, seq, at, used: 0 };
   }
   if (kind !== 'applied') return undefined;
-  const { workspace, task, by, ...effect } = bodyOf(entry, kind);
+  const { workspace, task, by, named, ...effect } = bodyOf(entry, kind);
   if (effect.kind !== 'lease' && effect.kind !== 'plan') return undefined;
   if (effect.kind === 'plan' && effect.args.steps.length === 0) return undefined;
-  return { id, kind: effect.kind, args: effect.args, workspace, task, by, grade: 'signed', seq, at, used: 0 };
+  const grant = { id, kind: effect.kind, args: effect.args, workspace, task, by, seq, at, used: 0 };
+  return { ...grant, grade: 'signed', ...(named && { named }) };
 }
 
 /** Milliseconds after which a grant counts no more: its own time is over by then, and so is that of whatever was leased by it and waited to begin. */

@@ -21,8 +21,14 @@ export type Imported = {
 /** Files that an action changed, added and removed; lines that only the new ones have, and only the old ones. */
 export type Changes = { changed: number; added: number; removed: number; plus: number; minus: number };
 
+/** A file of the workspace that a script names; `sha256` is '' where it is a link, or too large, so that nothing is known of it. */
+export type NamedFile = { path: string; sha256: string };
+/** `more`: there are words, or files, that were not looked at. */
+export type Named = { files: readonly NamedFile[]; more?: true };
+
 export type Bodies = {
   requested: Action;
+  named: Named & { digest: string };
   posted: { digest: string; room: string; event: string; form: string };
   endorsed: Answer & { digest: string };
   approved: Answer & { digest: string };
@@ -33,7 +39,7 @@ export type Bodies = {
   claimed: { digest: string; executor: string; image: string };
   /** `open`: what runs is a lease of the network, and it is there. */
   running: { digest: string; open?: true };
-  applied: Given & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];
+  applied: Given & { named?: Named } & { [P in keyof Args]: { kind: P; args: Args[P] } }[keyof Args];
   'lease.granted': Given & { reads: Reads; grade: Grade };
   'lease.ended': { lease: string; reason?: string };
   'server.removed': { workspace: string; name: string; by?: string };

@@ -2,6 +2,7 @@
 no network. All that stands in /workspace is the agent's: every step there is taken from an open directory, by one name, through no link.
     take N | changes N | did N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
     wait, for the end of a restore or merge, however long that takes
+    named PATH,PATH,… in hex, for the SHA-256 of each that is a file: its place in that list, a space, and - where it is a link, or too large
     begin | begun | left | bring | merge 0 SHA-256-OF-WHAT-BRING-SAID, of a task's own copy, where /main is the workspace that it is a copy of
 A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
 that two snapshots have in common are kept once, and never shared with the workspace."""
@@ -23,6 +24,7 @@ LEAST, MOST = 20, 60  # snapshots: once there are more than the one, the other i
 PATIENCE = 60  # seconds for all but a way back
 SHOWN = 24_000  # characters of a difference
 COUNTED, COUNTED_ALL = 256 << 10, 8 << 20  # bytes of a file whose lines are counted, and of all of them
+LARGEST = 4 << 20  # bytes of a file that is named to somebody by its SHA-256
 RECENT = 100_000_000  # nanoseconds: what changed so lately may change again within one tick of the file system's clock
 KINDS = {"d": "directory", "f": "file", "l": "link", "p": "pipe", "s": "socket"}
 FULL = "there would be less than 1 GiB of the disk left"
@@ -624,6 +626,30 @@ def left():
     return not all(same(base.get(p), now.get(p), lambda p=p: read_now(p)) for p in paths)
 
 
+def named(path):
+    """The SHA-256 of a file; - for one that is too large, and where a link stands in the path; '' where there is no file."""
+    *parts, name = path.split(b"/")
+    here = os.open(ROOT, DIRECTORY)
+    try:
+        for part in (*parts, name):
+            mode = os.lstat(part, dir_fd=here).st_mode
+            if stat.S_ISLNK(mode):
+                return "-"
+            if part is not name:
+                below = os.open(part, DIRECTORY, dir_fd=here)
+                os.close(here)
+                here = below
+            elif not stat.S_ISREG(mode):
+                return ""
+        with os.fdopen(opened(here, name), "rb") as file:
+            some = file.read(LARGEST + 1)
+        return "-" if len(some) > LARGEST else hashlib.sha256(some).hexdigest()
+    except OSError:
+        return ""
+    finally:
+        os.close(here)
+
+
 def late(*_):
     raise Trouble(f"it took more than {PATIENCE} s")
 
@@ -639,6 +665,11 @@ def main(what, number="0", approved=""):
     if what not in ("restore", "merge", "wait"):
         signal.signal(signal.SIGALRM, late)
         signal.alarm(PATIENCE)
+    if what == "named":  # at once: somebody waits for it, and no snapshot has a part in it
+        for i, path in enumerate(number.split(",")):
+            if about := named(bytes.fromhex(path)):
+                print(i, about)
+        return
     fcntl.flock(os.open(KEPT, os.O_RDONLY), fcntl.LOCK_EX)  # a way back whose asker died goes on: what comes next waits for its end
     if what == "wait":
         return

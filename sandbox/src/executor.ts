@@ -8,6 +8,7 @@ import { type Entry, LedgerError } from '../../ledger/src/client.ts';
 import { type LedgerState, levelOf } from '../../ledger/src/follow.ts';
 import { adopt, claimant } from './adopt.ts';
 import { placeOf } from './apart.ts';
+import { makeBound } from './bound.ts';
 import { isInTask } from './calling.ts';
 import { claim, makeBook, type Request } from './claim.ts';
 import { makeLanes } from './lanes.ts';
@@ -36,6 +37,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
   const book = makeBook();
   const c = makeContext({ ledger, tasks, name, log }, book, stopping.signal);
   const snapshots = makeSnapshots(c);
+  const bound = makeBound(c);
   const use = makeUse();
   const lanes = makeLanes();
   const tidy = makeTidy(c, use, lanes.busy);
@@ -71,6 +73,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
     const prepared = await prepare(c, request);
     try {
       prepared.missing ||= await snapshots.begin(request);
+      prepared.missing ||= await bound.changed(request);
       if (!c.decided(id)) return;
       claiming.add(id);
       const claimed = await claim(c, id).catch((error: unknown) => {
@@ -79,6 +82,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
       });
       if (!('refused' in claimed)) {
         const outcome = await perform(c, claimed, prepared, snapshots);
+        await bound.ended(claimed);
         return await record(c, claimed, outcome, await snapshots.changes(claimed));
       }
       claiming.delete(id);
@@ -123,7 +127,8 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
   }
 
   function act(id: string, kind: string): void {
-    if (kind === 'posted') warm(id);
+    if (kind === 'requested') void bound.say(book.request(id));
+    else if (kind === 'posted') warm(id);
     else if (kind === 'approved' || kind === 'leased') waits.answered(id);
     else if (kind === 'stop') stop(id);
     else waits.over(id);

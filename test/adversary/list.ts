@@ -116,10 +116,9 @@ const rows: readonly Row[] = [
   [31, 'the agent reaches for other parts', 'there is no route', 'tested'],
   [
     32,
-    'a script is changed after its approval, or a link is put where an action on a file goes',
-    'the digest binds its text, directory, variables and limit; an action on a file goes through no link, from one open directory to the next',
-    'partial',
-    'a file of the workspace that a script runs is not bound: it runs as it then stands',
+    'a script, or a file that it names, is changed after its approval, or a link is put where an action on a file goes',
+    'the digest binds its text, directory, variables and limit, and its card the files that it names, looked at again before the claim; an action on a file goes through no link, from one open directory to the next',
+    'tested',
   ],
   [33, 'shell tricks against text rules', 'there are no text rules', 'tested'],
   [

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { approve, chipsOf, endsWith, hears, numberOf, outputOf, sees } from '../harness/answers.ts';
 import { type Instance, ledgerOf } from '../harness/instance.ts';
+import { lifeOf } from '../harness/life.ts';
 import { pairPhone } from '../harness/paired.ts';
 import { createPhone } from '../phone/phone.ts';
 import type { Card, Phone } from '../phone/types.ts';
@@ -163,7 +164,7 @@ export async function play(instance: Instance, { screen, report, breath }: Stage
   const entries = await ledger.since(0);
   const stories = entries
     .filter((e) => e.kind === 'requested')
-    .map(({ action }) => entries.filter((e) => e.action === action).map((e) => e.kind));
+    .map(({ action }) => lifeOf(entries.filter((e) => e.action === action)));
   for (const [i, kinds] of stories.entries()) screen.answer(`#${i + 1}  ${kinds.join(' → ')}`);
   const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded'];
   assert.deepEqual(stories, [ran, ran, ['requested', 'posted', 'denied'], ran]);

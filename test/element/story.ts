@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { afterEach, test } from 'node:test';
 import { checkout } from '../../console/instance/paths.ts';
 import type { Entry, Ledger } from '../../ledger/src/client.ts';
+import { lifeOf } from '../harness/life.ts';
 import { until } from '../harness/wait.ts';
 import { buildPhone } from './build.ts';
 import type { Phone } from './types.ts';
@@ -29,7 +30,7 @@ export async function enrolled(ledger: Ledger): Promise<string[]> {
 export async function kindsOf(ledger: Ledger, number: number): Promise<string[]> {
   const entries = await ledger.since(0);
   const action = entries.filter((entry: Entry) => entry.kind === 'requested')[number - 1]?.action;
-  return entries.filter((entry) => entry.action === action).map((entry) => entry.kind);
+  return lifeOf(entries.filter((entry) => entry.action === action));
 }
 
 type Line = { event: string; emoji?: { symbol: string }[]; device?: string };

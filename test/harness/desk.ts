@@ -41,6 +41,7 @@ const scripted = (['fast', 'deep'] as const).map((name) => ({
 
 /**
  * @param o.posting called with each event before it is sent; what it awaits happens in between
+ * @param o.patience milliseconds that cards wait for an executor, of which there is none here
  * @param o.onEntry takes each entry of the chain, once the book has read it
  */
 export function startDesk(
@@ -51,6 +52,7 @@ export function startDesk(
     titleOf?(task: string): string;
     onEntry?(entry: Entry): void;
     attention?: Attention;
+    patience?: number;
   } = {},
 ) {
   const memory = memoryLedger();
@@ -101,6 +103,7 @@ export function startDesk(
   const say = (_: string, blocks: readonly Block[]) => matrix.post(room, 'm.room.message', message(blocks));
   const trouble = o.trouble ?? (() => '');
   const halted = o.halted ?? (() => '');
+  const patience = o.patience ?? 0;
   const questions = createQuestions({
     ...{ db, matrix, log },
     roomOf: () => room,
@@ -132,6 +135,7 @@ export function startDesk(
     say,
     trouble,
     halted,
+    patience,
     log,
   });
   return {

@@ -18,6 +18,7 @@ import { type Account, type Homeserver, startHomeserver } from './homeserver.ts'
 import { type Hostile, hostileHomeserver } from './hostile.ts';
 import { removeProject } from './instance.ts';
 import { startLedger, type TestLedger } from './ledger.ts';
+import { lifeOf } from './life.ts';
 import { type Service, service } from './service.ts';
 import { until } from './wait.ts';
 
@@ -160,7 +161,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       room,
       pair,
       entries,
-      storyOf: async (action) => (await audit.story(action)).map((e) => e.kind),
+      storyOf: async (action) => lifeOf(await audit.story(action)),
       reached: (action, ...kinds) =>
         until(`${kinds.join(' or ')} of ${action}`, async () =>
           (await audit.story(action)).find((e) => kinds.includes(e.kind)),

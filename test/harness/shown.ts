@@ -11,6 +11,7 @@ export const secrets: Secrets = {
   key: '🦊 4F7KQ2ZD',
   nonce: '0123456789ABC',
   code: 'AAAA-BBBB',
+  named: { files: [] },
 };
 
 /** The only tags that Element on Android keeps and that we use. */

@@ -24,6 +24,7 @@ import { type Executor, startExecutor } from '../../sandbox/src/executor.ts';
 import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { startLedger, type TestLedger } from '../harness/ledger.ts';
 import { aPolicy } from '../harness/ledger-chain.ts';
+import { lifeOf } from '../harness/life.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';
 
@@ -126,7 +127,7 @@ async function over(action: Action): Promise<{ kind: string; body: Result; entry
     return entries.some((e) => finals.includes(e.kind)) && entries;
   });
   const entry = story.find((e) => finals.includes(e.kind)) as Entry;
-  return { kind: entry.kind, body: JSON.parse(entry.body), entry, kinds: story.map((e) => e.kind) };
+  return { kind: entry.kind, body: JSON.parse(entry.body), entry, kinds: lifeOf(story) };
 }
 const lines = async (file: string) => (await box.beside('sh', '-c', `wc -l < /workspace/${file}`)).trim();
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { auditLedger } from '../../ledger/audit/audit.ts';
+import { sha256 } from '../../ledger/src/action.ts';
 import {
   answerOf,
   approve,
@@ -68,6 +69,26 @@ test('the card ends by an edit below the unchanged action, in text and in HTML, 
   await rig.phone.until('the chips to go', (p) =>
     p.timeline().every((e) => !card.chips.some((c) => c.id === e.id) || e.redacted),
   );
+});
+
+test('attack-32 a card shows the files that its script names; one that changed since has nothing run, and the room is told; asked anew it runs', async () => {
+  const write = async (word: string) => {
+    const card = await askAndSee(rig.phone, `!run echo 'echo ${word}' > deploy.sh`);
+    await approve(rig.phone, card);
+    await endsWith(rig.phone, card, 'exit 0');
+  };
+  const shown = (word: string) => `\n| ${sha256(`echo ${word}\n`).slice(0, 12)} deploy.sh\n`;
+  await write('one');
+  const card = await askAndSee(rig.phone, '!run bash deploy.sh');
+  assert.ok(card.text.includes(shown('one')), card.text);
+  await write('two');
+  await approve(rig.phone, card);
+  await sees(rig.phone, 'changed since its card was made: deploy.sh. Nothing was run; ask again');
+  const twin = await askAndSee(rig.phone, '!run bash deploy.sh');
+  assert.ok(twin.text.includes(shown('two')), twin.text);
+  await approve(rig.phone, twin);
+  await sees(rig.phone, '| two');
+  await endsWith(rig.phone, twin, 'exit 0');
 });
 
 test('the message that ends a card carries the chain’s hash at that entry', async () => {

@@ -21,6 +21,7 @@ import {
 } from '../harness/answers.ts';
 import { attachment } from '../harness/attachment.ts';
 import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
+import { lifeOf } from '../harness/life.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import { picturesIn, pixel } from '../harness/picture.ts';
 import { until } from '../harness/wait.ts';
@@ -65,7 +66,7 @@ async function storyOf(card: Card): Promise<Entry[]> {
   const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested');
   return ledger.story(requested[numberOf(card) - 1]?.action ?? '');
 }
-const kindsOf = async (card: Card): Promise<string[]> => (await storyOf(card)).map((e) => e.kind);
+const kindsOf = async (card: Card): Promise<string[]> => lifeOf(await storyOf(card));
 const ran = ['requested', 'posted', 'approved', 'claimed', 'running', 'succeeded'];
 /** Plain words to the agent, with what the scripted model makes of them. */
 const ask = (...lines: string[]): Promise<string> => phone.say(['Please do this.', ...lines].join('\n'));
@@ -215,7 +216,7 @@ const leased = ['requested', 'leased', 'claimed', 'running', 'succeeded'];
 /** The stories of the newest actions. */
 async function lastStories(count: number): Promise<string[][]> {
   const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested').slice(-count);
-  return Promise.all(requested.map(async (e) => (await ledger.story(e.action)).map((one) => one.kind)));
+  return Promise.all(requested.map(async (e) => lifeOf(await ledger.story(e.action))));
 }
 
 test('a plan is one card and one vote; its steps then run in their order without a card', async () => {

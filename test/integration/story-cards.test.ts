@@ -13,6 +13,7 @@ import {
   sees,
 } from '../harness/answers.ts';
 import { type Instance, ledgerOf, startInstance } from '../harness/instance.ts';
+import { lifeOf } from '../harness/life.ts';
 import { pairedPhone } from '../harness/paired.ts';
 import type { Card, Phone } from '../phone/types.ts';
 
@@ -51,8 +52,7 @@ async function lastStories(count: number): Promise<string[]> {
   const requested = (await ledger.since(0)).filter((e) => e.kind === 'requested').slice(-count);
   const stories = await Promise.all(requested.map((e) => ledger.story(e.action)));
   return stories.map((story) =>
-    story
-      .map((e) => e.kind)
+    lifeOf(story)
       .filter((kind) => kind !== 'lease.granted')
       .join(' '),
   );

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Harmless, harmless, type NarrowLedger } from '../../bot/src/approval/narrow.ts';
 import type { Cards } from '../../bot/src/approval/store.ts';
-import type { Command } from '../../bot/src/approval/verdict.ts';
+import { type Command, plainly } from '../../bot/src/approval/verdict.ts';
 import type { Taken } from '../../bot/src/types.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import type { Asked } from '../../ledger/src/action.ts';
@@ -81,7 +81,16 @@ test('the cards that are handed around hold no secret, by type and at run time, 
 
   const said = await d.decide.take(tapOn(own.event, own.key));
   assert.ok('card' in said && said.do === 'explain', 'what is left to do of an answer');
-  assert.deepEqual(found(said), []);
+  const handed = plainly(said);
+  assert.deepEqual([found(said).length, found(handed)], [3, []]);
+  assert.deepEqual({ ...said, ...handed }, { ...said, card: cards.get(action) });
+  const yes = { do: 'hear', text: 'yes', from: d.device, yesTo: own } as const;
+  assert.deepEqual([plainly(yes).text, found(plainly(yes))], ['yes', []]);
+  const intake = readFileSync(join(checkout, 'bot/src/main.ts'), 'utf8').match(/.*decide\.take.*/g);
+  assert.deepEqual(
+    intake?.map((line) => line.includes('plainly(await decide.take(taken))')),
+    [true],
+  );
   d.stop();
 });
 

@@ -130,7 +130,7 @@ async function outputOf(bytes: Buffer, requester = '@owner:home'): Promise<Conte
   };
   const card = {
     action: page.action.id,
-    ...{ number: 12, digest: page.digest, title: '' },
+    ...{ number: 12, digest: page.digest, title: '', named: { files: [] } },
     room: '!room',
     form: 'chip',
     event: '$card',

@@ -17,7 +17,8 @@ import { checkout } from '../../console/instance/paths.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
 import { readsOf } from '../../ledger/rules/answers.cjs';
 import { reasons } from '../../ledger/rules/codes.cjs';
-import { type Asked, makeAction } from '../../ledger/src/action.ts';
+import { scriptsOf } from '../../ledger/rules/named.cjs';
+import { type Asked, makeAction, sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { wrap } from '../demo/screen.ts';
 import { asked, log, startDesk, workspace } from '../harness/desk.ts';
@@ -45,7 +46,12 @@ test('docs/room.md shows the messages as they are', async (t) => {
   const ears: { take(entry: Entry): void } = { take() {} };
   const titles = new Map<string, string>();
   const d = startDesk({
-    onEntry: (entry) => ears.take(entry),
+    onEntry(entry) {
+      ears.take(entry);
+      if (entry.kind !== 'requested' || !scriptsOf(JSON.parse(entry.body) as Asked).length) return;
+      const files = entry.body.includes('./release.sh') ? [{ path: 'release.sh', sha256: sha256('x') }] : [];
+      by(entry.action, 'named', { files });
+    },
     titleOf: (task) => titles.get(task) ?? '',
   });
   t.after(d.stop);
@@ -193,7 +199,7 @@ test('docs/room.md shows the messages as they are', async (t) => {
   for (const who of [ann, bob])
     d.put({ author: 'operator', kind: 'identity.enrolled', body: { ...who, role: 'approves' } });
   setPolicy(policyFrom({ classes: { exec: { grade: 'signed', approvers: 2 } } }));
-  const both = await d.desk.ask(asked('make release'));
+  const both = await d.desk.ask(asked('./release.sh 2.0'));
   show(`${last()}\n( ) Approve   ( ) Deny`);
   await answer(both.action, '$4', ann, 'poll');
   await pass(2);

@@ -10,7 +10,6 @@ import type { Logger } from 'pino';
 import type { Content, Taken } from '../types.ts';
 import { judge } from './gatekeeper.ts';
 import type { Poster } from './poster.ts';
-import { posted } from './store.ts';
 import type { Approval, Command, Decided, Gate, Judged, Received } from './verdict.ts';
 import type { Book, Page } from './view.ts';
 
@@ -52,11 +51,11 @@ export const createAnswer =
         await book.reached(entry.seq); // the next answer counts on top of it
       else gate.cards.set(action, { open: false, approval: evidence.event });
       log.info({ action, kind, seq: entry.seq }, 'decision');
-      return { do: 'decided', card: posted(card), refused: '' };
+      return { do: 'decided', card, refused: '' };
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
       log.warn({ action, kind, code: error.code }, 'the ledger refused a decision');
-      return { do: 'decided', card: posted(card), refused: error.code };
+      return { do: 'decided', card, refused: error.code };
     }
   };
 
@@ -76,9 +75,7 @@ export function createDecide(o: DecideOptions): Decide {
       if (verdict.do === 'approve') return answer(verdict);
       if (verdict.do === 'ask') commands.set(verdict.command, structuredClone(verdict.command));
       if (verdict.do === 'receive') files.set(verdict, structuredClone(verdict));
-      if (verdict.do === 'hear')
-        return { ...verdict, ...(verdict.yesTo && { yesTo: posted(verdict.yesTo) }) };
-      return 'card' in verdict ? { ...verdict, card: posted(verdict.card) } : verdict;
+      return verdict;
     },
     async receive(received) {
       const heard = files.get(received);

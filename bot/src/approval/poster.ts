@@ -1,5 +1,6 @@
 /** Draws a card and shows it: message, chips, poll, code or file. Its secrets are stored before anything is sent. */
 
+import { bodyOf, last } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import { type Content, message } from '../show/blocks.ts';
 import { canBeTapped, chip, chipCard, longCard, poll } from '../show/card.ts';
@@ -41,12 +42,13 @@ export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOpt
    * A card with fresh secrets, stored before anything of it is sent.
    * @param command the event that takes its place: its secrets are never shown then, and it takes no answer
    */
-  function draw({ action, number, digest, requestedAt }: Page, command = ''): Card {
+  function draw({ action, number, digest, requestedAt, story }: Page, command = ''): Card {
     const known = cards.get(action.id);
     if (known) return known; // shown again after a crash: the same secrets, never a second set
     // Signed actions always take a poll; how sealed ones are answered the policy says.
     const sealed = !command && action.grade === 'sealed' && book.policy()[action.class]?.form === 'chip';
     const title = titleOf(action.task);
+    const files = last(story, 'named');
     const [named, decoy] = sealed ? pickEmojis(cards.recentEmojis()) : ['', ''];
     const card: Card = {
       action: action.id,
@@ -54,6 +56,7 @@ export function createPoster({ ledger, matrix, cards, book, titleOf }: PosterOpt
       room: roomOf(action.workspace),
       digest,
       ...(title && { title }),
+      ...(files && { named: bodyOf(files, 'named') }),
       form: sealed ? 'chip' : 'poll',
       key: sealed ? sealedKey(named) : '',
       decoy: sealed ? sealedKey(decoy) : '',

@@ -1,4 +1,5 @@
 /** The bot's own memory of cards: tokens, nonces and codes, written before anything that shows them is sent. */
+import type { Named } from '@pocketcoder/ledger/src/bodies.ts';
 import type { Database } from '../database.ts';
 import type { RoomId } from '../types.ts';
 import { reuseAfter } from './tokens.ts';
@@ -13,6 +14,8 @@ export type Card = {
   digest: string;
   /** What people call its task, where that was not the room's current one. */
   title?: string;
+  /** The files that its scripts name, as the executor says; undefined where it said nothing in time, or nothing runs a script. */
+  named?: Named;
   form: Form;
   key: string;
   decoy: string;

@@ -3,7 +3,7 @@ import type { Wish } from '@pocketcoder/ledger/src/action.ts';
 import type { Proof } from '../proof/rules.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import type { Sent } from './sent.ts';
-import type { Card, CardStore, Posted } from './store.ts';
+import { type Card, type CardStore, type Posted, posted } from './store.ts';
 import type { Person } from './view.ts';
 
 export type Evidence = {
@@ -50,6 +50,12 @@ export type Approval = Extract<Verdict, { do: 'approve' }>;
 export type Decided = { do: 'decided'; card: Posted; refused: string };
 /** What is left to do of an event, once its approval was written. */
 export type Judged = Exclude<Verdict, Approval> | Decided;
+
+/** What is left to do, as it is handed on: without the secrets of its card. */
+export function plainly<V extends Judged>(verdict: V): V {
+  if (verdict.do === 'hear') return { ...verdict, ...(verdict.yesTo && { yesTo: posted(verdict.yesTo) }) };
+  return 'card' in verdict ? { ...verdict, card: posted(verdict.card) } : verdict;
+}
 
 /**
  * Text from an enrolled device: for the brain or a command. What it replies to, its thread and the quote above it are context, no evidence.

@@ -26,6 +26,8 @@ export type Book = {
   read(entry: Entry): void;
   /** Resolves when the entry with this seq has been read. */
   reached(seq: number): Promise<void>;
+  /** Resolves when the next entry of this action has been read. */
+  moved(action: string): Promise<void>;
   /** Undefined for an action nobody asked, or one that was over long ago. */
   page(action: string): Page | undefined;
   /** An action's number; a control action's also once its page was dropped. */
@@ -81,6 +83,7 @@ export function createBook(
   const state = chain.state();
   const rooms = new Map<string, string>();
   const waiting: { seq: number; resolve: () => void }[] = [];
+  const moving = new Map<string, () => void>();
   /** Tasks whose reads somebody said no to, or took back. */
   const refused = new Set<string>();
   /** Of actions whose effects outlive their pages. */
@@ -101,6 +104,8 @@ export function createBook(
     }
     const page = pages.get(entry.action);
     page?.story.push(entry);
+    moving.get(entry.action)?.();
+    moving.delete(entry.action);
     if (entry.kind === 'denied' && page?.action.reads) refused.add(placeOf(page.action));
     if (!isOver(entry.kind)) return;
     open.delete(entry.action);
@@ -139,6 +144,7 @@ export function createBook(
     },
     reached: (seq) =>
       seq <= state.seq ? Promise.resolve() : new Promise((resolve) => waiting.push({ seq, resolve })),
+    moved: (action) => new Promise((resolve) => moving.set(action, resolve)),
     page: (action) => pages.get(action),
     number: (action) => pages.get(action)?.number ?? numbers.get(action),
     byNumber: (number) => [...pages.values()].find((p) => p.number === number),

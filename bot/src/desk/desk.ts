@@ -1,10 +1,12 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
 import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
 import { isOver, isUnderWay } from '@pocketcoder/ledger/rules/lifecycle.cjs';
+import { scriptsOf } from '@pocketcoder/ledger/rules/named.cjs';
 import {
   type Action,
   type Asked,
@@ -41,6 +43,8 @@ export type DeskOptions = {
   trouble(workspace: string): string;
   /** Why the agent asks for nothing in this task at present, or ''. */
   halted(task: string): string;
+  /** Milliseconds that a card waits for the executor to say what files its scripts name. */
+  patience: number;
   log: Logger;
 };
 export type AskedBy = {
@@ -121,27 +125,32 @@ export function createDesk(o: DeskOptions): Desk {
     }
   }
 
+  /** Why the agent asks for nothing in this task at present, or ''. */
+  const stopped = ({ requester, task }: Pick<Asked, 'requester' | 'task'>): string =>
+    requester === 'brain' ? o.halted(task) : '';
+
+  /** Shows the card once the executor said what files its scripts name, or had its time to. */
+  async function show(page: Page): Promise<void> {
+    const { action, story } = page;
+    const waits = scriptsOf(action).length > 0 && story.length === 1;
+    if (waits) await Promise.race([book.moved(action.id), pause(o.patience)]);
+    const why = stopped(action); // stopped meanwhile: whoever stopped did not see it yet
+    if (why) throw new NotAsked(why);
+    if (book.state(action.id) !== 'requested') return;
+    await grants.leavePlan(page);
+    await poster.show(page);
+  }
+
   /** What could not be shown is taken back, so that "nothing ran" is true. Throws why, unless it was claimed already. */
   async function withdraw(page: Page, error: unknown): Promise<void> {
     log.error({ action: page.action.id, err: error }, 'a card could not be shown');
     if (await voided(page.action.id, page.digest, 'its card could not be shown')) throw error;
   }
 
-  /** Why the agent asks for nothing in this task at present, or ''. */
-  const stopped = ({ requester, task }: Pick<Asked, 'requester' | 'task'>): string =>
-    requester === 'brain' ? o.halted(task) : '';
-
   /** Shows the card of what no lease or plan covers. Where it can't be shown the action is taken back. */
   async function unlessCovered(page: Page): Promise<void> {
-    const { action } = page;
-    if (!stopped(action) && (await grants.covers(page))) return;
-    const show = async () => {
-      const why = stopped(action); // stopped while it was recorded: whoever stopped did not see it yet
-      if (why) throw new NotAsked(why);
-      await grants.leavePlan(page);
-      await poster.show(page);
-    };
-    await show().catch((error: unknown) => withdraw(page, error));
+    if (!stopped(page.action) && (await grants.covers(page))) return;
+    await show(page).catch((error: unknown) => withdraw(page, error));
   }
 
   return {

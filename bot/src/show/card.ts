@@ -4,15 +4,19 @@ import type { Card } from '../approval/store.ts';
 import { digestText } from '../approval/tokens.ts';
 import { actionBlocks, header } from './action.ts';
 import { type Block, type Content, message, toText } from './blocks.ts';
+import { namedBlocks } from './named.ts';
 import { type Poll, pollOf } from './poll.ts';
 import { oneLine } from './visible.ts';
 
 /** What of a card is shown with its action. */
-export type Secrets = Pick<Card, 'number' | 'digest' | 'title' | 'decideBy' | 'key' | 'nonce' | 'code'>;
+export type Secrets = Pick<
+  Card,
+  'number' | 'digest' | 'title' | 'named' | 'decideBy' | 'key' | 'nonce' | 'code'
+>;
 
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
 
-type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy' | 'title'>;
+type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy' | 'title' | 'named'>;
 /** What stands below how an action goes: of its output, and for auditors. */
 export type Below = { below?: readonly Block[]; more?: readonly string[] };
 
@@ -31,6 +35,7 @@ const asking = (action: Action, s: Shown, how: readonly Block[] = []): Block[] =
   ...titled(s.title),
   header(action, s.number, s.decideBy),
   ...actionBlocks(action),
+  ...namedBlocks(action, s.named),
   ...how,
   proof(action, s),
 ];
@@ -46,7 +51,8 @@ export function answered(
   line: string,
   { below = [], more = [] }: Below = {},
 ): Content {
-  const about = [...titled(s.title), header(action, s.number), ...actionBlocks(action), { line }];
+  const shown = [...actionBlocks(action), ...namedBlocks(action, s.named)];
+  const about = [...titled(s.title), header(action, s.number), ...shown, { line }];
   const whole = message([...about, ...below, proof(action, s, more)]);
   return fitsEvent({ ...whole, 'm.new_content': whole })
     ? whole

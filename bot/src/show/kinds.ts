@@ -288,6 +288,9 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       ...('acts' in args
         ? acts(args.acts)
         : labelled(`${args.of}, whatever file, below`, args.path || 'the whole workspace')),
+      ...('acts' in args && args.acts.some(({ kind }) => kind === 'bash')
+        ? [{ line: '⚠️ files of the workspace that it names are run as they then stand' }]
+        : []),
     ],
   },
   policy: {

@@ -120,7 +120,7 @@ export async function startStage(seed: number, wait = 1): Promise<Stage> {
       // A minute of twenty cards would leave little to be let run within a test's time: here it is one of five seconds.
       attention: { ...attention, hold: (now) => attention.hold(now + 55_000) },
       say: (_, blocks) => matrix.post(w.room, 'm.room.message', message(blocks)),
-      ...{ trouble: () => '', halted: () => '' },
+      ...{ trouble: () => '', halted: () => '', patience: 0 },
     });
 
     /** What a device sent comes to the bot as a homeserver hands it over, and is judged and carried out as in its inbox. */
