@@ -9,10 +9,10 @@ import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
 import type { Called } from './toolservers.ts';
 
-type OfServer = Action<'server_look' | 'mcp' | 'mcp_read'>;
+type OfServer = Action<'server_look' | 'server_reach' | 'mcp' | 'mcp_read' | 'mcp_out'>;
 /** Whether it speaks to a tool server, in that one's container: it needs none of its task's. */
 export const isOfServer = (action: Action): action is OfServer =>
-  ['server_look', 'mcp', 'mcp_read'].includes(action.kind);
+  ['server_look', 'server_reach', 'mcp', 'mcp_read', 'mcp_out'].includes(action.kind);
 
 /** Whether it is carried out in its task's own container. */
 export const isInTask = (action: Action): boolean => !isApart(action) && !isOfServer(action);
@@ -69,7 +69,7 @@ export async function atServer(
   { id }: Pick<Request, 'id'>,
   action: OfServer,
 ): Promise<Outcome> {
-  if (action.kind === 'server_look') {
+  if (action.kind === 'server_look' || action.kind === 'server_reach') {
     const look = await tasks.servers.look(id, action.args);
     return told({ exit: 0, text: `${JSON.stringify(look, undefined, 1)}\n` });
   }

@@ -11,7 +11,10 @@ export type Secrets = Readonly<Record<string, { host: string; user: string; valu
  * @param file undefined where the set-up is older than secrets
  * @throws SandboxError, without a value, where one is not there or is not for exactly that host
  */
-export function secretsFor(rules: readonly EgressRule[], file: string | undefined): Secrets {
+export function secretsFor(
+  rules: readonly Pick<EgressRule, 'host' | 'secret'>[],
+  file: string | undefined,
+): Secrets {
   const named = rules.flatMap(({ host, secret }) => (secret ? [{ host, secret }] : []));
   if (named.length === 0) return {};
   const all = file ? read(file) : {};

@@ -23,10 +23,12 @@ after(async () => {
   if (image) await box.docker.getImage(image).remove({ force: true });
 });
 
-const look = (way = '', name = 'own') =>
-  box.tasks.servers.look(newId(), { name, image, command: ownCommand(way) });
+async function look(way = '', command = ownCommand(way)) {
+  const { image: id = '', ...told } = await box.tasks.servers.look(newId(), { name: 'own', image, command });
+  return { ...told, image: id };
+}
 async function pinned(way = '', command = ownCommand(way)): Promise<Server> {
-  const { tools, ...found } = await box.tasks.servers.look(newId(), { name: 'own', image, command });
+  const { tools, ...found } = await look('', command);
   const all = tools.map((item) => ({ class: 'exec' as const, item }));
   return { name: 'own', from: image, ...found, command, tools: all, id: newId(), workspace: 'main' };
 }

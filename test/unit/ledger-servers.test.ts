@@ -136,7 +136,9 @@ test('attack-72 a call of what nobody pinned is not taken, nor one that names an
   assert.equal(putAll(put, wayOf(first).slice(0, 3)), '');
   assert.equal(putAll(put, pinning(changed)), '');
   assert.equal(putAll(put, wayOf(first).slice(3, 4)), 'claimed: not_pinned', 'pinned anew before its claim');
-  assert.deepEqual(state.servers.get('main own')?.command, ['other']);
+  const now = state.servers.get('main own');
+  assert.ok(now && 'command' in now);
+  assert.deepEqual(now.command, ['other']);
   const removed = { workspace: 'main', name: 'own' };
   assert.equal(put({ author: 'bot', kind: 'server.removed', body: removed }), '');
   assert.equal(put({ author: 'bot', kind: 'server.removed', body: removed }), 'not_pinned');

@@ -129,7 +129,7 @@ export function outputBelow(page: Page, outcome: Whole): { below: Block[]; cut: 
   const brains = action.requester === 'brain';
   const dull =
     outcome.state === 'succeeded' && (action.class === 'write' || testsOf(page, outcome)?.failed === 0);
-  const looked = action.kind === 'server_look' && outcome.state === 'succeeded'; // its pin's card has it
+  const looked = ['server_look', 'server_reach'].includes(action.kind) && outcome.state === 'succeeded'; // its pin's card has it
   if (!story.some((e) => e.kind === 'claimed') || (brains && dull) || looked || isFile(page, outcome))
     return { below: [], cut: false };
   const { text, cut } = endOf(outcome, boundsOf(page, outcome.state));
