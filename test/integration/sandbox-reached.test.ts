@@ -4,11 +4,24 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { pino } from 'pino';
+import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { itemHash } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
-import { type CallArgs, newId, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
+import {
+  type Action,
+  type Asked,
+  type CallArgs,
+  digestOf,
+  makeAction,
+  newId,
+  type ReachArgs,
+  sha256,
+} from '../../ledger/src/action.ts';
 import { resultText } from '../../sandbox/src/calling.ts';
+import { startExecutor } from '../../sandbox/src/executor.ts';
 import { makeTasks, type Tasks } from '../../sandbox/src/tasks.ts';
+import { startLedger } from '../harness/ledger.ts';
 import { type Origin, startOrigin } from '../harness/origin.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { makeRemote } from '../harness/toolserver/remote.ts';
@@ -187,4 +200,58 @@ test('attack-59 a secret is shown to its own host by the proxy alone, and what t
   const twin = await call(open, 'tell');
   assert.ok(twin.end === 'answered');
   assert.equal(resultText(twin.result), ' ');
+});
+
+test('attack-72 by the real ledger and executor: from the look to a call, each by a signed answer, and nothing goes out before one, nor by a tap; the twin, as pinned, is answered once', async () => {
+  const server = await startLedger();
+  const [bot, operator] = [await server.connect('bot'), await server.connect('operator')];
+  const keys = { user: '@owner:test', master: 'm', device: 'D', ed25519: 'e', curve25519: 'c' };
+  await operator.append({ kind: 'identity.enrolled', body: keys });
+  const ledger = await server.connect('executor');
+  const executor = startExecutor({ ledger, tasks, name: 'one', log: pino({ level: 'silent' }) });
+  await executor.ready;
+  const put = (action: Action, kind: string, body: object) =>
+    bot.append({ kind, action: action.id, body: { digest: digestOf(action), ...body } });
+  async function asks(what: object, requester: string): Promise<Action> {
+    const action = makeAction({ ...what, ...box.name, requester } as Asked, defaultPolicy);
+    await bot.append({ kind: 'requested', action: action.id, body: action });
+    await put(action, 'posted', { room: '!r', event: '$e', form: 'poll' });
+    return action;
+  }
+  const approve = (action: Action, grade = 'signed') =>
+    put(action, 'approved', {
+      grade,
+      evidence: { user: keys.user, device: 'D', event: `$${action.id}`, form: 'poll' },
+    });
+  const ends = async (action: Action, kind: string): Promise<string> => {
+    const entry = await until(`${kind} of ${action.kind}`, async () =>
+      (await bot.story(action.id)).find((e) => e.kind === kind),
+    );
+    return String(JSON.parse(entry.body).output);
+  };
+  try {
+    const where = { name: 'far', url, secret: 'MINE' };
+    const looks = await asks({ kind: 'server_reach', args: where }, keys.user);
+    await assert.rejects(approve(looks, 'sealed'), /grade/);
+    assert.deepEqual(remote.shown, []);
+    await approve(looks);
+    const { tools, era } = JSON.parse(await ends(looks, 'succeeded'));
+    const all = tools.map((item: object) => ({ class: 'network', item }));
+    const args = { ...where, era, tools: all };
+    const pin: Server = { ...args, id: newId(), workspace: box.name.workspace };
+    const call = { kind: 'mcp_out', args: { ...callOf(pin, 'say', { text: 'hi' }), url } };
+    await assert.rejects(asks(call, 'brain'), /not_pinned/);
+    const pins = await asks({ kind: 'server_pin', args }, keys.user);
+    await approve(pins);
+    await until('it is pinned', async () => (await bot.story(pins.id)).find((e) => e.kind === 'applied'));
+    const calls = await asks(call, 'brain');
+    await assert.rejects(approve(calls, 'sealed'), /grade/);
+    assert.deepEqual(remote.said, []);
+    await approve(calls);
+    assert.equal(await ends(calls, 'succeeded'), 'hi');
+    assert.deepEqual(remote.said, ['say hi']);
+  } finally {
+    await executor.stop();
+    await server.stop();
+  }
 });

@@ -136,3 +136,19 @@ test('attack-36 once a pinned server is another, its call is not made though it 
     [],
   );
 });
+
+test('a server at a URL is asked for by phone, with a secret of the console’s: its card says where to and takes a signed answer, and what came of it is told', async () => {
+  assert.equal(
+    (await instance.run(['secret', 'add', 'MINE', 'origin.test'], 'tok_0123456789SECRET\n')).code,
+    0,
+  );
+  await phone.say('!server add far https://origin.test/mcp with MINE');
+  const card = await nextCard('reach a tool server');
+  for (const words of ['| https://origin.test/mcp', '🔑 MINE is shown to origin.test, not to the agent'])
+    assert.ok(card.text.includes(words), card.text);
+  assert.equal(card.chips.length, 0, 'no tap is enough');
+  await vote(card);
+  const told = await endsWith(phone, card, 'the server did not begin to speak', 60);
+  assert.match(told, /origin\.test could not be reached, or not to the end: .*lookup origin\.test/);
+  assert.ok(!JSON.stringify(phone.timeline()).includes('0123456789SECRET'));
+});

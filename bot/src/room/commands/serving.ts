@@ -30,11 +30,10 @@ const asTheyStand =
 function add(c: CommandContext, name: string, image: string, command: string[]): Promise<string> | string {
   const odd = [name, image, ...command].find((one) => unmeant.test(one));
   if (odd) return asTheyStand + oneLine(odd, 40);
-  if (image.startsWith('https:')) {
-    const [word = 'with', secret, ...more] = command;
-    const args = { name, url: image, ...(command.length > 0 && { secret }) };
-    const fits = word.toLowerCase() === 'with' && more.length === 0 && isReach(args);
-    return fits ? ask(c, { kind: 'server_reach', args: args as ReachArgs }) : notUnderstood;
+  if (image.includes('://')) {
+    const args: ReachArgs = { name, url: image, ...(command[1] && { secret: command[1] }) };
+    const fits = /^(with \S+)?$/i.test(command.join(' ')) && isReach(args);
+    return fits ? ask(c, { kind: 'server_reach', args }) : notUnderstood;
   }
   const args = { name, image, command };
   return isLook(args) ? ask(c, { kind: 'server_look', args }) : notUnderstood;
