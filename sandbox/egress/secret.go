@@ -16,10 +16,6 @@ type ruleKey struct{}
 // shown is the secret of the rule that a request goes by, and that rule. A class whose answers the task could choose has none.
 func (l *lease) shown(q *http.Request) (*rule, secret, bool) {
 	r, _ := q.Context().Value(ruleKey{}).(*rule)
-	return l.shownBy(r)
-}
-
-func (l *lease) shownBy(r *rule) (*rule, secret, bool) {
 	if r == nil || r.Secret == "" || r.Class == "any" {
 		return r, secret{}, false
 	}
@@ -31,7 +27,7 @@ func (l *lease) shownBy(r *rule) (*rule, secret, bool) {
 func (l *lease) show(q *http.Request) {
 	r, s, is := l.shown(q)
 	switch {
-	case is && (r.Class == "read" || r.Class == "mcp"):
+	case is && r.Class == "read":
 		q.Header.Set("Authorization", "Bearer "+s.Value)
 	case is:
 		q.SetBasicAuth(s.User, s.Value)

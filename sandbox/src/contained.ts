@@ -2,7 +2,7 @@
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
 import { label, limitsOf, type Place } from './container.ts';
-import { type Held, heldBy } from './exec.ts';
+import type { Held } from './exec.ts';
 
 /** A user that no other container has. */
 const uid = 10010;
@@ -44,21 +44,10 @@ export type Way = {
   begin?(wire: NodeJS.ReadWriteStream): void;
   /** Takes away what belongs to it besides its container. Never rejects. */
   away?(): Promise<void>;
-  /** The message that a line of it has, once that is parsed. */
-  message?(line: unknown): JSONRPCMessage;
 };
 
-/** A container of its image. */
-export const started = (docker: Docker, options: Docker.ContainerCreateOptions): Way => ({
-  hold: () => heldBy(docker, options),
-});
-
 /** Its lines as messages. A server's own requests and notifications beyond a number, and what is none, are passed over. */
-function messagesOf(
-  messageOf: (line: unknown) => JSONRPCMessage,
-  take: (message: JSONRPCMessage) => void,
-  tooMuch: () => void,
-) {
+function messagesOf(take: (message: JSONRPCMessage) => void, tooMuch: () => void) {
   /** The pieces of the line that is not over: joined once, however small they are. */
   let pieces: string[] = [];
   let [held, since, unasked] = [0, 0, 0];
@@ -79,7 +68,7 @@ function messagesOf(
       if (held > most.line || since > most.atOnce) return tooMuch();
       for (const line of lines) {
         try {
-          const message = messageOf(JSON.parse(line));
+          const message = JSON.parse(line) as JSONRPCMessage;
           if (!('method' in message) || ++unasked <= most.unasked) take(message);
         } catch {} // it was no message
       }
@@ -100,8 +89,7 @@ export function contained(way: Way): Transport {
     })();
     return over;
   };
-  const { message = (line) => line as JSONRPCMessage } = way;
-  const messages = messagesOf(message, (one) => transport.onmessage?.(one), end);
+  const messages = messagesOf((message) => transport.onmessage?.(message), end);
   const transport: Transport = {
     async start() {
       held = await way.hold();

@@ -6,9 +6,10 @@ import { itemHash, client as ours, toolsFault } from '../../ledger/rules/servers
 import type { Server } from '../../ledger/rules/state.cjs';
 import { type CallArgs, type Item, type LookArgs, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { contained, serverOptions, started } from './contained.ts';
+import { contained, serverOptions } from './contained.ts';
 import { ignoring, label, type Place, SandboxError, type TaskName } from './container.ts';
-import { reached } from './reached.ts';
+import { heldBy } from './exec.ts';
+import { lostCode, reached } from './reached.ts';
 
 /** What a look tells: the image's id, where it is started from one, the protocol's version, and every tool as it came. */
 export type Look = { image?: string; era: string; tools: Item[] };
@@ -18,10 +19,9 @@ export type Called =
   | { end: 'refused' | 'changed'; why: string }
   | { end: 'timeout' | 'stopped' | 'gone' };
 
-/** `spoken`: it listed its tools before. */
-type Warm = { name: TaskName; pin: Server; client: Promise<Client>; over: boolean; spoken: boolean };
+type Warm = { name: TaskName; pin: Server; client: Promise<Client>; over: boolean };
 /** Where a server is: an image by its id, or a URL. */
-type Where = { image: string; command: readonly string[] } | Pick<ReachArgs, 'url' | 'secret'>;
+type Where = { image: string; command: readonly string[] } | Omit<ReachArgs, 'name'>;
 
 /** Milliseconds for a server that was just started to say who it is, and for a list. */
 const patience = 10_000;
@@ -100,20 +100,17 @@ export function makeToolServers(docker: Docker, place: Place) {
     const mcp = await import('@modelcontextprotocol/client'); // some 20 MiB, which nobody needs where there is no server
     const client = new mcp.Client(ours, { capabilities: {} });
     client.onclose = onEnd;
-    let why = '';
     const way =
       'url' in where
-        ? reached(docker, place, where, (end) => {
-            why = end;
-          })
-        : started(docker, serverOptions(place, where.image, where.command));
+        ? reached(docker, place, where)
+        : { hold: () => heldBy(docker, serverOptions(place, where.image, where.command)) };
     try {
       await client.connect(contained(way), { timeout: patience, signal });
       return client;
     } catch (error) {
       await client.close();
       if (error instanceof SandboxError) throw error;
-      throw new SandboxError(`the server did not begin to speak: ${(why || messageOf(error)).slice(0, 300)}`);
+      throw new SandboxError(`the server did not begin to speak: ${messageOf(error).slice(0, 300)}`);
     }
   }
 
@@ -133,7 +130,7 @@ export function makeToolServers(docker: Docker, place: Place) {
     const over = () => {
       made.over = true;
     };
-    const made: Warm = { name, pin, client: begin(pin, signal, over), over: false, spoken: false };
+    const made: Warm = { name, pin, client: begin(pin, signal, over), over: false };
     warm.add(made);
     try {
       await made.client;
@@ -154,7 +151,6 @@ export function makeToolServers(docker: Docker, place: Place) {
         `it did not say what it has, so nothing was called: ${messageOf(error).slice(0, 300)}`,
       );
     });
-    server.spoken = true;
     const why = differenceOf(pin, args, eraOf(client), listed);
     if (why) return { end: 'changed', why };
     signal.throwIfAborted();
@@ -210,7 +206,6 @@ export function makeToolServers(docker: Docker, place: Place) {
       let server: Warm | undefined;
       try {
         server = await reach(name, pin, signal);
-        if (!server.spoken) return await ask(server, args, pin, signal);
         // One that was there before may have forgotten us meanwhile: nothing was called then, and once another is begun.
         return await ask(server, args, pin, signal).catch(async (error: unknown) => {
           if (!(error instanceof SandboxError)) throw error;
@@ -224,7 +219,8 @@ export function makeToolServers(docker: Docker, place: Place) {
           return { end: stop.aborted ? 'stopped' : 'timeout' };
         }
         if (!server || error instanceof SandboxError) throw error;
-        return server.over ? { end: 'gone' } : { end: 'refused', why: messageOf(error).slice(0, 4000) };
+        const lost = server.over || (error as { code?: number }).code === lostCode;
+        return lost ? { end: 'gone' } : { end: 'refused', why: messageOf(error).slice(0, 4000) };
       } finally {
         done();
       }

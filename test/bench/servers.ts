@@ -10,7 +10,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { fullName } from '../../ledger/rules/servers.cjs';
 import { newId, type PinArgs } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { contained, serverOptions, started } from '../../sandbox/src/contained.ts';
+import { contained, serverOptions } from '../../sandbox/src/contained.ts';
+import { heldBy } from '../../sandbox/src/exec.ts';
 import { startStage } from '../adversary/evil/stage.ts';
 import { callOf } from '../harness/pins.ts';
 import { ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
@@ -68,7 +69,7 @@ try {
   const act = { kind: 'mcp', args: callOf('say', params, pin) };
   await stage.grant('lease', { acts: [act], uses: rounds + warmUp, seconds: 3600 });
 
-  await direct.connect(contained(started(box.docker, serverOptions(box.place, id, command))));
+  await direct.connect(contained({ hold: () => heldBy(box.docker, serverOptions(box.place, id, command)) }));
   const [hands] = gate.hands;
   if (!hands) throw new Error('no task');
   const requestInit = { headers: { authorization: `Bearer ${hands.token}` } };

@@ -154,9 +154,9 @@ test('attack-36 a server at a URL whose tool changes after it was pinned is not 
 test('attack-38 a way to a server leads to its host alone: not where it redirects to, nor inside, nor to who has another certificate; the twin is reached', async () => {
   origin.seen.length = 0;
   remote.instead = (_, res) => res.writeHead(307, { location: `https://${origin.names.machine}/mcp` }).end();
-  await assert.rejects(look(), /origin\.test answered 307; where that leads is not followed/);
+  await assert.rejects(look(), /origin\.test answered 307; no redirect is followed/);
   remote.instead = (_, res) => res.writeHead(307, { location: '/elsewhere' }).end();
-  await assert.rejects(look(), /where that leads is not followed/);
+  await assert.rejects(look(), /no redirect is followed/);
   assert.deepEqual(
     origin.seen.splice(0).map((one) => one.slice(0, 9)),
     ['POST /mcp', 'POST /mcp'],
@@ -183,7 +183,8 @@ test('attack-59 a secret is shown to its own host by the proxy alone, and what t
   assert.ok(told.end === 'answered');
   assert.equal(resultText(told.result), 'Bearer [secret] Bearer [secret]');
   assert.ok(remote.shown.length > 0 && remote.shown.every((one) => one.endsWith(` ${bearer}`)));
-  for (const { Id } of await box.docker.listContainers({ all: true }))
+  const filters = { label: [`org.pocketcoder=${box.place.project}`] };
+  for (const { Id } of await box.docker.listContainers({ all: true, filters }))
     assert.ok(!JSON.stringify(await box.docker.getContainer(Id).inspect()).includes('456789+SECRET'));
   remote.instead = (_, res) => {
     const error = { code: -1, message: `no such token: ${value.replaceAll('/', '\\/')}` };
@@ -243,7 +244,14 @@ test('attack-72 by the real ledger and executor: from the look to a call, each b
     await assert.rejects(asks(call, 'brain'), /not_pinned/);
     const pins = await asks({ kind: 'server_pin', args }, keys.user);
     await approve(pins);
-    await until('it is pinned', async () => (await bot.story(pins.id)).find((e) => e.kind === 'applied'));
+    const { workspace, task } = box.name;
+    await put(pins, 'applied', {
+      kind: 'server_pin',
+      args,
+      workspace,
+      task,
+      by: [{ user: keys.user, device: 'D' }],
+    });
     const calls = await asks(call, 'brain');
     await assert.rejects(approve(calls, 'sealed'), /grade/);
     assert.deepEqual(remote.said, []);
