@@ -17,37 +17,10 @@ export const isOfServer = (action: Action): action is OfServer =>
 /** Whether it is carried out in its task's own container. */
 export const isInTask = (action: Action): boolean => !isApart(action) && !isOfServer(action);
 
-/** Whatever a server put there. */
-const named = (v: unknown): string => JSON.stringify(typeof v === 'string' ? v.slice(0, 200) : 'unknown');
-
-/** What stands of one part of a result: its text, or a line of ours. */
-function partText(part: Record<string, unknown>): string {
-  const { type, text, mimeType, data, uri } = part;
-  if (type === 'text' && typeof text === 'string') return text;
-  if (type === 'resource') {
-    const { text: inner, ...rest } = (part['resource'] ?? {}) as Record<string, unknown>;
-    return typeof inner === 'string' ? inner : partText({ ...rest, type: 'a file', data: rest['blob'] });
-  }
-  const bytes = typeof data === 'string' ? `, ${Buffer.byteLength(data, 'base64')} bytes` : '';
-  return `[${named(type)}${mimeType ? ` of type ${named(mimeType)}` : ''}${uri ? ` at ${named(uri)}` : ''}${bytes}: not passed on]`;
-}
-
-/** What a result says, as text, whatever it is: the call was made. */
-export function resultText(result: Record<string, unknown>): string {
-  try {
-    const { content, structuredContent } = result;
-    const parts = Array.isArray(content) ? content : [];
-    const text = parts.map((part) => partText((part ?? {}) as Record<string, unknown>)).join('\n');
-    return parts.length === 0 && structuredContent !== undefined ? JSON.stringify(structuredContent) : text;
-  } catch {
-    return '[its result is none that can be read: not passed on]';
-  }
-}
-
 function outcomeOf(called: Called): Outcome {
   switch (called.end) {
     case 'answered':
-      return told({ exit: called.result['isError'] === true ? 1 : 0, text: resultText(called.result) });
+      return told({ exit: called.result['isError'] === true ? 1 : 0, text: JSON.stringify(called.result) });
     case 'refused':
       return told({ exit: 1, text: `it answered by an error: ${called.why}\n` });
     case 'changed': {

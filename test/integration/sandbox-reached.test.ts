@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pino } from 'pino';
+import { answeredBy } from '../../bot/src/room/answered.ts';
 import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { itemHash } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
@@ -18,7 +19,6 @@ import {
   type ReachArgs,
   sha256,
 } from '../../ledger/src/action.ts';
-import { resultText } from '../../sandbox/src/calling.ts';
 import { startExecutor } from '../../sandbox/src/executor.ts';
 import { makeTasks, type Tasks } from '../../sandbox/src/tasks.ts';
 import { startLedger } from '../harness/ledger.ts';
@@ -80,6 +80,7 @@ const says = async (pin: Server, text: string) => {
   const told = await call(pin, 'say', { text });
   assert.deepEqual(told, { end: 'answered', result: { content: [{ type: 'text', text }] } });
 };
+const textOf = (result: object) => answeredBy(JSON.stringify(result)).text;
 const methods = () => remote.shown.map((one) => one.split(' ')[0]);
 
 test('a look and calls speak to it by one connection a task, by events or by JSON, and nothing of that is left', async () => {
@@ -181,7 +182,7 @@ test('attack-59 a secret is shown to its own host by the proxy alone, and what t
   const pin = await pinned({ secret: 'MINE' });
   const told = await call(pin, 'tell');
   assert.ok(told.end === 'answered');
-  assert.equal(resultText(told.result), 'Bearer [secret] Bearer [secret]');
+  assert.equal(textOf(told.result), 'Bearer [secret] Bearer [secret]');
   assert.ok(remote.shown.length > 0 && remote.shown.every((one) => one.endsWith(` ${bearer}`)));
   const filters = { label: [`org.pocketcoder=${box.place.project}`] };
   for (const { Id } of await box.docker.listContainers({ all: true, filters }))
@@ -200,7 +201,7 @@ test('attack-59 a secret is shown to its own host by the proxy alone, and what t
   const open = await pinned();
   const twin = await call(open, 'tell');
   assert.ok(twin.end === 'answered');
-  assert.equal(resultText(twin.result), ' ');
+  assert.equal(textOf(twin.result), ' ');
 });
 
 test('attack-72 by the real ledger and executor: from the look to a call, each by a signed answer, and nothing goes out before one, nor by a tap; the twin, as pinned, is answered once', async () => {
@@ -256,7 +257,7 @@ test('attack-72 by the real ledger and executor: from the look to a call, each b
     await assert.rejects(approve(calls, 'sealed'), /grade/);
     assert.deepEqual(remote.said, []);
     await approve(calls);
-    assert.equal(await ends(calls, 'succeeded'), 'hi');
+    assert.equal(answeredBy(await ends(calls, 'succeeded')).text, 'hi');
     assert.deepEqual(remote.said, ['say hi']);
   } finally {
     await executor.stop();

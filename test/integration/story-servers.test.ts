@@ -137,6 +137,22 @@ test('attack-36 once a pinned server is another, its call is not made though it 
   );
 });
 
+test('a picture of an answer stands in the room below how its call ended, encrypted and named as its server’s; a model that sees has it, with its words', async () => {
+  await phone.say(`!server add own ${image} ${ownCommand().join(' ')}`);
+  await approve(phone, await nextCard('look at a tool server'));
+  const pin = await nextCard('pin a tool server');
+  await vote(pin);
+  await sees(phone, `#${numberOf(pin)} ✅ in force`, 60);
+  const card = await calls('own__picture', {}, 'I have seen it.');
+  const words = 'of type "image/png", 8 bytes: number 1 below';
+  await endsWith(phone, card, words, 60);
+  const n = numberOf(card);
+  const file = await fileOf(phone, instance.address, `#${n} · answer-${n}-1.png, of the tool server own`);
+  assert.equal(file.toString('base64'), 'iVBORw0KGgo=');
+  assert.ok(told().includes('8 bytes: number 1 below'));
+  assert.match(told(), /data:image\/png;base64,iVBORw0KGgo=/);
+});
+
 test('a server at a URL is asked for by phone, with a secret of the console’s: its card says where to and takes a signed answer, and what came of it is told', async () => {
   assert.equal(
     (await instance.run(['secret', 'add', 'MINE', 'origin.test'], 'tok_0123456789SECRET\n')).code,
