@@ -12,7 +12,7 @@ const { isHost, isPrefix, isSecretName } = require('./egress.cjs');
  */
 
 /** What a server hears of us: some list other tools by it, so it is part of what is pinned. Never changed: calls that stand in a ledger are judged by it. */
-const client = { name: 'pocketcoder', version: '1' };
+const us = { name: 'pocketcoder', version: '1' };
 
 const mostTools = 128;
 /** Characters of a pin's canonical text, and of a call's parameters. */
@@ -95,13 +95,10 @@ function toolsFault(server, items) {
 function isPin(args) {
   const { era, tools, ...where } = args;
   const { from, image, ...look } = where;
-  const { name } = where;
-  const reaches = isReach(where);
-  if (!reaches && !isLook({ ...look, image: from })) return false;
-  if (!reaches && !/^sha256:[0-9a-f]{64}$/.test(String(image))) return false;
-  if (!Array.isArray(tools)) return false;
+  const starts = isLook({ ...look, image: from }) && /^sha256:[0-9a-f]{64}$/.test(String(image));
+  if (!(starts || isReach(where)) || !Array.isArray(tools)) return false;
   // What goes out by itself would be more than the card of a call shows.
-  const classes = reaches ? ['network'] : ['exec', 'read'];
+  const classes = starts ? ['exec', 'read'] : ['network'];
   const are = tools.every((tool) => {
     const { item, class: risk, ...rest } = tool ?? {};
     return classes.includes(risk) && Object.keys(rest).length === 0 && item;
@@ -110,7 +107,7 @@ function isPin(args) {
     are &&
     /^\d{4}-\d{2}-\d{2}$/.test(String(era)) &&
     toolsFault(
-      String(name),
+      String(where.name),
       tools.map((tool) => tool.item),
     ) === '' &&
     canonical(args).length <= mostPin
@@ -119,11 +116,9 @@ function isPin(args) {
 
 /** What an item of a list is pinned by: it, whole, and all that its server is started or reached, and spoken to by. @param {Spoken} pin @param {object} item @param {Sha256} sha256 */
 function itemHash(pin, item, sha256) {
-  const { era } = pin;
-  if (!('url' in pin))
-    return sha256(canonical({ client, command: pin.command, era, image: pin.image, item }));
-  const { url, secret = '' } = pin;
-  return sha256(canonical({ client, era, item, secret, url }));
+  const where =
+    'url' in pin ? { secret: pin.secret || '', url: pin.url } : { command: pin.command, image: pin.image };
+  return sha256(canonical({ client: us, era: pin.era, item, ...where }));
 }
 
 /** Under which a server is pinned: each workspace has its own. @param {unknown} workspace @param {unknown} name */
@@ -148,15 +143,4 @@ function isPinned(risk, { server, tool, hash, params, url, ...more }, workspace,
   );
 }
 
-module.exports = {
-  client,
-  fullName,
-  isLook,
-  isPin,
-  isPinned,
-  isReach,
-  itemHash,
-  mostParams,
-  pinKey,
-  toolsFault,
-};
+module.exports = { fullName, isLook, isPin, isPinned, isReach, itemHash, mostParams, pinKey, toolsFault, us };

@@ -60,15 +60,12 @@ func run() {
 	var l lease
 	must(0, order.Decode(&l))
 	m.upMost, m.downMost = l.Up, l.Down
-	take, speaks := func([]byte) {}, l.Rules[0].Class == "mcp"
-	if speaks {
-		take = newSpeaker(&l, m).take
-	}
+	speaks, s := l.Rules[0].Class == "mcp", newSpeaker(&l, m)
 	go func() {
 		for line, err := in.ReadBytes('\n'); err == nil; line, err = in.ReadBytes('\n') {
 			quiet.Reset(silence)
-			if len(line) > 1 {
-				take(line)
+			if speaks && len(line) > 1 {
+				s.take(line)
 			}
 		}
 		m.end("its executor let go")

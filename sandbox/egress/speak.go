@@ -68,7 +68,7 @@ func (s *speaker) post(line []byte, asked message) {
 	}
 	defer answer.Body.Close()
 	open := asked.ID != nil
-	take := func(text []byte) bool {
+	take := func(text []byte) {
 		var told message
 		_ = json.Unmarshal(text, &told) // of what is none, or odd, nothing is known, and what is none is not printed
 		open = told.Method != "" || !bytes.Equal(told.ID, asked.ID)
@@ -77,7 +77,6 @@ func (s *speaker) post(line []byte, asked message) {
 			s.headers.Set("Mcp-Protocol-Version", told.Result.ProtocolVersion)
 		}
 		lines <- json.RawMessage(s.strike.Replace(string(text)))
-		return open
 	}
 	switch {
 	case !open:
@@ -86,7 +85,13 @@ func (s *speaker) post(line []byte, asked message) {
 		s.fail(asked, statusCode, fmt.Sprintf("%s answered %d; no redirect is followed", s.host, answer.StatusCode))
 		return
 	case strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream"):
-		events(answer.Body, take)
+		// Of an event its data alone counts, and a message stands in one line of it.
+		in := bufio.NewScanner(answer.Body)
+		for in.Buffer(nil, mostMessage); open && in.Scan(); {
+			if data, is := bytes.CutPrefix(in.Bytes(), []byte("data:")); is {
+				take(data)
+			}
+		}
 	default:
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, mostMessage))
 		take(text)
@@ -100,22 +105,5 @@ func (s *speaker) fail(asked message, code int, why string) {
 	lines <- map[string]any{"jsonrpc": "2.0", "id": asked.ID, "error": map[string]any{"code": code, "message": why}}
 	if code == lostCode {
 		s.m.end(why)
-	}
-}
-
-// events gives the data of each event while there are to be more (HTML, 9.2.6).
-func events(from io.Reader, more func([]byte) bool) {
-	in := bufio.NewScanner(from)
-	in.Buffer(nil, mostMessage)
-	for data := []byte(nil); in.Scan(); {
-		value, is := bytes.CutPrefix(in.Bytes(), []byte("data:"))
-		if is && len(data)+len(value) <= mostMessage {
-			data = append(append(data, value...), '\n')
-		} else if len(in.Bytes()) == 0 && len(data) > 0 {
-			if !more(data) {
-				return
-			}
-			data = nil
-		}
 	}
 }

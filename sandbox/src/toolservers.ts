@@ -2,7 +2,7 @@
 import type { Client, StandardSchemaV1 } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
-import { itemHash, client as ours, toolsFault } from '../../ledger/rules/servers.cjs';
+import { itemHash, toolsFault, us } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
 import { type CallArgs, type Item, type LookArgs, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
@@ -98,7 +98,7 @@ export function makeToolServers(docker: Docker, place: Place) {
   /** Starts one. @param onEnd called when it is over @throws SandboxError where it does not begin to speak */
   async function begin(where: Where, signal: AbortSignal, onEnd = () => {}): Promise<Client> {
     const mcp = await import('@modelcontextprotocol/client'); // some 20 MiB, which nobody needs where there is no server
-    const client = new mcp.Client(ours, { capabilities: {} });
+    const client = new mcp.Client(us, { capabilities: {} });
     client.onclose = onEnd;
     const way =
       'url' in where

@@ -79,11 +79,11 @@ test('an executor that stops takes its servers away, and another goes on with on
   assert.equal((await call(pin, 'say')).end, 'answered');
 });
 
-test('results: pictures are named and not passed on, a server’s own failure is one, and none of both is a crash', async () => {
+test('results: pictures are named where they stand, a server’s own failure is one, and none of both is a crash', async () => {
   const pin = await pinned();
   const picture = await call(pin, 'picture');
   assert.ok(picture.end === 'answered');
-  assert.equal(textOf(picture.result), '["image" of type "image/png", 8 bytes: number 1 below]');
+  assert.equal(textOf(picture.result), '["image" of type "image/png", 70 bytes: number 1 below]');
   const failed = await call(pin, 'fail');
   assert.ok(failed.end === 'answered' && failed.result['isError'] === true);
 });

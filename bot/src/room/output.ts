@@ -78,20 +78,16 @@ type Ending = Partial<
   Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown> & { changes: Changes }
 >;
 
+type Texts = Pick<NarrowLedger, 'transcript'>;
+
 /** The outcome that a final entry records. Of a long output no more than its ends is read. */
-export async function outcomeOf(
-  ledger: Pick<NarrowLedger, 'transcript'>,
-  entry: Entry,
-  { args }: Pick<Action, 'args'>,
-): Promise<Whole> {
+export async function outcomeOf(ledger: Texts, entry: Entry, { args }: Pick<Action, 'args'>): Promise<Whole> {
   const body = JSON.parse(entry.body) as Ending;
   const stored = Buffer.from(typeof body.output === 'string' ? body.output : '');
   const source: Source = entry.transcript ? () => ledger.transcript(entry) : () => [stored];
   // What a tool server answered is no longer than one of its messages.
-  const answer =
-    'server' in args
-      ? answeredBy(Buffer.concat(await Array.fromAsync(source())).toString('utf8'))
-      : undefined;
+  const json = 'server' in args ? Buffer.concat(await Array.fromAsync(source())) : undefined;
+  const answer = json && answeredBy(json.toString('utf8'));
   const text = answer ? Buffer.from(answer.text) : stored;
   const file = entry.transcript && !answer;
   const size = file ? Number(body.bytes) : text.length;

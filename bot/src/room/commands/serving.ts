@@ -48,12 +48,8 @@ function pinOf({ book, workspace }: CommandContext, name: string): PinArgs | und
   return 'tools' in args ? args : undefined;
 }
 
-async function classify(
-  c: CommandContext,
-  name: string,
-  risk: 'read' | 'exec',
-  named: string[],
-): Promise<string> {
+type Risk = 'read' | 'exec';
+async function classify(c: CommandContext, name: string, risk: Risk, named: string[]): Promise<string> {
   const pin = pinOf(c, name);
   if (!pin) return none(name);
   if ('url' in pin)
