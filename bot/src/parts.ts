@@ -136,11 +136,12 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const asks = createAsks(desk, book, planned);
   const bound = () => boundIn(c.secrets);
   const repository = repositories(book, bound);
+  const models = createModels(db, c.brain?.models ?? []);
   const gateway = createGateway({
     ...{ ...c.gateway, network: c.network === true, token: tokensFrom(db), bound, log },
     servers: book.servers,
+    sees: (task) => models.of(task).pictures,
   });
-  const models = createModels(db, c.brain?.models ?? []);
   const brain = c.brain ? connectOpenCode({ ...c.brain, models, log }) : undefined;
   const probe = createProbe({ brain, models, hands: (task) => gateway.open({ task, workspace: '' }) });
   const openOf = (task: string) => book.unfinished().filter(({ action }) => action.task === task);

@@ -6,7 +6,7 @@ const { isLease, isPlan } = require('./grants.cjs');
 const { atLeast, deviceKeys, distinct, enrolled, roles } = require('./identities.cjs');
 const { isFrozen } = require('./lifecycle.cjs');
 const { policyFault } = require('./policy.cjs');
-const { isLook, isPin, isPinned, pinKey } = require('./servers.cjs');
+const { isLook, isPin, isPinned, isReach, pinKey } = require('./servers.cjs');
 
 /**
  * @typedef {import('./state.cjs').State} State
@@ -30,11 +30,14 @@ const effects = {
   push: (args) => (isPush(args) ? '' : 'body_invalid'),
   pull: (args) => (isPull(args) ? '' : 'body_invalid'),
   server_look: (args) => (isLook(args) ? '' : 'body_invalid'),
+  server_reach: (args) => (isReach(args) ? '' : 'body_invalid'),
   server_pin: (args) => (isPin(args) ? '' : 'body_invalid'),
   mcp: (args, state, { workspace, sha256 }) =>
     isPinned('exec', args, workspace, state, sha256) ? '' : 'not_pinned',
   mcp_read: (args, state, { workspace, sha256 }) =>
     isPinned('read', args, workspace, state, sha256) ? '' : 'not_pinned',
+  mcp_out: (args, state, { workspace, sha256 }) =>
+    isPinned('network', args, workspace, state, sha256) ? '' : 'not_pinned',
   lease: (args) => (isLease(args) ? '' : 'body_invalid'),
   plan: (args) => (isPlan(args) ? '' : 'body_invalid'),
   policy(args, { people }) {

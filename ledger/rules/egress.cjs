@@ -80,4 +80,4 @@ const isPush = ({ branch, commit, commits, ...where }) =>
 const isPull = ({ branch, ...where }) =>
   isRepository('git-fetch', where) && (branch === '' || isBranch(branch));
 
-module.exports = { isEgress, isPull, isPush, isHost, isSecretName };
+module.exports = { isEgress, isPull, isPush, isHost, isPrefix, isSecretName };

@@ -1,16 +1,18 @@
 // @ts-check
 // Tool servers: what may be looked at, what a pin holds, and which calls that lets be asked for. Runs in goja too.
 const { canonical } = require('./canonical.cjs');
+const { isHost, isPrefix, isSecretName } = require('./egress.cjs');
 
 /**
  * @typedef {Record<string, unknown>} Body
  * @typedef {import('../src/action.ts').PinArgs} PinArgs
  * @typedef {import('./state.cjs').State} State
  * @typedef {(text: string) => string} Sha256
+ * @typedef {{era: string} & ({url: string, secret?: string} | {image: string, command: readonly string[]})} Spoken
  */
 
 /** What a server hears of us: some list other tools by it, so it is part of what is pinned. Never changed: calls that stand in a ledger are judged by it. */
-const client = { name: 'pocketcoder', version: '1' };
+const us = { name: 'pocketcoder', version: '1' };
 
 const mostTools = 128;
 /** Characters of a pin's canonical text, and of a call's parameters. */
@@ -36,6 +38,19 @@ const isCommand = (v) =>
 /** Whether these are a look's arguments. @param {Body} args */
 const isLook = ({ name, image, command, ...more }) =>
   isServerName(name) && isImage(image) && isCommand(command) && Object.keys(more).length === 0;
+
+/** By https, a host's name, on its port 443, and a path that means one thing. @param {unknown} v */
+function isUrl(v) {
+  const [, host, path] = (typeof v === 'string' && /^https:\/\/([^/]*)(\/.*)$/.exec(v)) || [];
+  return isHost(host) && isPrefix(path);
+}
+
+/** Whether these are a look's arguments at a server that has a URL. @param {Body} args */
+const isReach = ({ name, url, secret, ...more }) =>
+  isServerName(name) &&
+  isUrl(url) &&
+  (secret === undefined || isSecretName(secret)) &&
+  Object.keys(more).length === 0;
 
 /** What the brain calls a tool of a server's. @param {string} server @param {string} tool */
 const fullName = (server, tool) => `${server}__${tool}`;
@@ -78,42 +93,48 @@ function toolsFault(server, items) {
 
 /** Whether these are a pin's arguments. @param {Body} args */
 function isPin(args) {
-  const { name, from, image, command, era, tools, ...more } = args;
-  if (!isServerName(name) || !isImage(from) || !isCommand(command) || !Array.isArray(tools)) return false;
+  const { era, tools, ...where } = args;
+  const { from, image, ...look } = where;
+  const starts = isLook({ ...look, image: from }) && /^sha256:[0-9a-f]{64}$/.test(String(image));
+  if (!(starts || isReach(where)) || !Array.isArray(tools)) return false;
+  // What goes out by itself would be more than the card of a call shows.
+  const classes = starts ? ['exec', 'read'] : ['network'];
   const are = tools.every((tool) => {
     const { item, class: risk, ...rest } = tool ?? {};
-    return (risk === 'exec' || risk === 'read') && Object.keys(rest).length === 0 && item;
+    return classes.includes(risk) && Object.keys(rest).length === 0 && item;
   });
   return (
     are &&
-    /^sha256:[0-9a-f]{64}$/.test(String(image)) &&
     /^\d{4}-\d{2}-\d{2}$/.test(String(era)) &&
-    Object.keys(more).length === 0 &&
     toolsFault(
-      String(name),
+      String(where.name),
       tools.map((tool) => tool.item),
     ) === '' &&
     canonical(args).length <= mostPin
   );
 }
 
-/** What an item of a list is pinned by: it, whole, and all that its server is started and spoken to by. @param {Pick<PinArgs, 'image' | 'command' | 'era'>} pin @param {object} item @param {Sha256} sha256 */
-const itemHash = ({ image, command, era }, item, sha256) =>
-  sha256(canonical({ client, command, era, image, item }));
+/** What an item of a list is pinned by: it, whole, and all that its server is started or reached, and spoken to by. @param {Spoken} pin @param {object} item @param {Sha256} sha256 */
+function itemHash(pin, item, sha256) {
+  const where =
+    'url' in pin ? { secret: pin.secret || '', url: pin.url } : { command: pin.command, image: pin.image };
+  return sha256(canonical({ client: us, era: pin.era, item, ...where }));
+}
 
 /** Under which a server is pinned: each workspace has its own. @param {unknown} workspace @param {unknown} name */
 const pinKey = (workspace, name) => `${workspace} ${name}`;
 
 /**
  * Whether a pin that stands in this workspace holds the very tool that a call names, in that class.
- * @param {'exec' | 'read'} risk @param {Body} args @param {unknown} workspace @param {State} state @param {Sha256} sha256
+ * @param {'exec' | 'read' | 'network'} risk @param {Body} args @param {unknown} workspace @param {State} state @param {Sha256} sha256
  */
-function isPinned(risk, { server, tool, hash, params, ...more }, workspace, { servers }, sha256) {
+function isPinned(risk, { server, tool, hash, params, url, ...more }, workspace, { servers }, sha256) {
   const pin = servers.get(pinKey(workspace, server));
   const held = pin?.tools.find(({ item }) => item.name === tool);
   return (
     !!pin &&
     held?.class === risk &&
+    url === ('url' in pin ? pin.url : undefined) &&
     itemHash(pin, held.item, sha256) === hash &&
     Object.keys(more).length === 0 &&
     isRecord(params) &&
@@ -122,4 +143,4 @@ function isPinned(risk, { server, tool, hash, params, ...more }, workspace, { se
   );
 }
 
-module.exports = { client, fullName, isLook, isPin, isPinned, itemHash, mostParams, pinKey, toolsFault };
+module.exports = { fullName, isLook, isPin, isPinned, isReach, itemHash, mostParams, pinKey, toolsFault, us };

@@ -57,23 +57,29 @@ export type KeptArgs = {
   terminal_send: { number: number; text: string; enter: boolean } & Wait;
   terminal_read: { number: number } & Wait;
   server_look: LookArgs;
+  /** The same, of one at a URL. */
+  server_reach: ReachArgs;
   mcp: CallArgs;
   /** The same, of a tool that the pin gives the class read. */
   mcp_read: CallArgs;
+  /** The same, of a server at a URL, which the call goes out to. */
+  mcp_out: CallArgs & { url: string };
 };
 /** A tool server: how it is called here, an image that the engine has, and the command in place of the image's own; none for that. */
 export type LookArgs = { name: string; image: string; command: readonly string[] };
+/** A tool server that others run: how it is called here, where it is, and the name of what its host is shown. */
+export type ReachArgs = { name: string; url: string; secret?: string };
 /** A tool as its server tells it, whole. */
 export type Item = { name: string; description?: string; inputSchema: object; [more: string]: unknown };
-/** A tool server as it was looked at: `from` names its image, which has the id `image`; `era` is the version of the protocol. `class` is the owner's word. */
-export type PinArgs = {
-  name: string;
-  from: string;
-  image: string;
-  command: readonly string[];
+/** A tool server as it was looked at: `era` is the version of the protocol. `class` is the owner's word; calls that go out have no other than `network`. */
+export type PinArgs = (ReachArgs | Started) & {
   era: string;
-  tools: readonly { class: 'exec' | 'read'; item: Item }[];
+  tools: readonly { class: 'exec' | 'read' | 'network'; item: Item }[];
 };
+/** `from` names its image, which has the id `image`. */
+export type Started = LookArgs & { from: string };
+/** What passes by one connection to a server at a URL, at most, and for how long it is open. */
+export const reachTerms = { up: 10e6, down: 100e6, seconds: 86400 };
 /** One call of a pinned tool, which `hash` names with all that it was pinned with. */
 export type CallArgs = {
   server: string;

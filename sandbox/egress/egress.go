@@ -1,5 +1,5 @@
 // egress is the proxy of one lease of the network. The first line of its stdin is the lease; the end of stdin, or 15 seconds of silence,
-// is its end. It has no listener of its own: `egress lend ADDRESS SOCKET` makes one in the task's network namespace and hands it over.
+// is its end. One for a tool server takes its messages from the further lines (speak.go). Any other has no listener of its own: `egress lend ADDRESS SOCKET` makes one in the task's network namespace and hands it over.
 // `egress addresses` prints those of the machine.
 package main
 
@@ -60,13 +60,20 @@ func run() {
 	var l lease
 	must(0, order.Decode(&l))
 	m.upMost, m.downMost = l.Up, l.Down
+	speaks, s := l.Rules[0].Class == "mcp", newSpeaker(&l, m)
 	go func() {
-		for _, err := in.ReadByte(); err == nil; _, err = in.ReadByte() {
+		for line, err := in.ReadBytes('\n'); err == nil; line, err = in.ReadBytes('\n') {
 			quiet.Reset(silence)
+			if speaks && len(line) > 1 {
+				s.take(line)
+			}
 		}
 		m.end("its executor let go")
 	}()
 	time.AfterFunc(time.Until(l.Until), func() { m.end("its time was over") })
+	if speaks {
+		select {} // its last word ends it
+	}
 	ca, listener := newAuthority(), borrow(l.Socket)
 	say(map[string]any{"ready": ca.pem})
 	go m.tick()

@@ -122,10 +122,8 @@ func refuse(w http.ResponseWriter, q *http.Request, status int, why, sentence st
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": "PocketCoder: " + sentence})
 }
 
-// forward sends requests on to the host that they name; Go's own transport verifies that it is that host.
+// forward sends requests on to the host that they name.
 func forward(l *lease, m *meter) http.Handler {
-	roots := must(x509.SystemCertPool())
-	roots.AppendCertsFromPEM([]byte(l.Roots))
 	return &httputil.ReverseProxy{
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0),
@@ -134,16 +132,23 @@ func forward(l *lease, m *meter) http.Handler {
 			p.Out.URL.RawQuery = p.In.URL.RawQuery // as it was judged
 			l.show(p.Out)
 		},
-		Transport: quiet{l, &http.Transport{
-			TLSClientConfig:   &tls.Config{RootCAs: roots},
-			ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
-			TLSHandshakeTimeout: 15 * time.Second, MaxResponseHeaderBytes: 1 << 16,
-			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-				return l.dial(ctx, strings.TrimSuffix(address, ":443"), m)
-			},
-		}},
+		Transport: quiet{l, l.transport(m)},
 		ErrorHandler: func(w http.ResponseWriter, q *http.Request, err error) {
 			refuse(w, q, http.StatusBadGateway, err.Error(), err.Error()+".")
+		},
+	}
+}
+
+// transport is the way to a host, by an address of the outside that its name leads to; it verifies that it is that host.
+func (l *lease) transport(m *meter) *http.Transport {
+	roots := must(x509.SystemCertPool())
+	roots.AppendCertsFromPEM([]byte(l.Roots))
+	return &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: roots},
+		ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
+		TLSHandshakeTimeout: 15 * time.Second, MaxResponseHeaderBytes: 1 << 16,
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return l.dial(ctx, strings.TrimSuffix(address, ":443"), m)
 		},
 	}
 }

@@ -9,45 +9,18 @@ import type { Context } from './step.ts';
 import { type Outcome, told } from './tasks.ts';
 import type { Called } from './toolservers.ts';
 
-type OfServer = Action<'server_look' | 'mcp' | 'mcp_read'>;
+type OfServer = Action<'server_look' | 'server_reach' | 'mcp' | 'mcp_read' | 'mcp_out'>;
 /** Whether it speaks to a tool server, in that one's container: it needs none of its task's. */
 export const isOfServer = (action: Action): action is OfServer =>
-  ['server_look', 'mcp', 'mcp_read'].includes(action.kind);
+  ['server_look', 'server_reach', 'mcp', 'mcp_read', 'mcp_out'].includes(action.kind);
 
 /** Whether it is carried out in its task's own container. */
 export const isInTask = (action: Action): boolean => !isApart(action) && !isOfServer(action);
 
-/** Whatever a server put there. */
-const named = (v: unknown): string => JSON.stringify(typeof v === 'string' ? v.slice(0, 200) : 'unknown');
-
-/** What stands of one part of a result: its text, or a line of ours. */
-function partText(part: Record<string, unknown>): string {
-  const { type, text, mimeType, data, uri } = part;
-  if (type === 'text' && typeof text === 'string') return text;
-  if (type === 'resource') {
-    const { text: inner, ...rest } = (part['resource'] ?? {}) as Record<string, unknown>;
-    return typeof inner === 'string' ? inner : partText({ ...rest, type: 'a file', data: rest['blob'] });
-  }
-  const bytes = typeof data === 'string' ? `, ${Buffer.byteLength(data, 'base64')} bytes` : '';
-  return `[${named(type)}${mimeType ? ` of type ${named(mimeType)}` : ''}${uri ? ` at ${named(uri)}` : ''}${bytes}: not passed on]`;
-}
-
-/** What a result says, as text, whatever it is: the call was made. */
-export function resultText(result: Record<string, unknown>): string {
-  try {
-    const { content, structuredContent } = result;
-    const parts = Array.isArray(content) ? content : [];
-    const text = parts.map((part) => partText((part ?? {}) as Record<string, unknown>)).join('\n');
-    return parts.length === 0 && structuredContent !== undefined ? JSON.stringify(structuredContent) : text;
-  } catch {
-    return '[its result is none that can be read: not passed on]';
-  }
-}
-
 function outcomeOf(called: Called): Outcome {
   switch (called.end) {
     case 'answered':
-      return told({ exit: called.result['isError'] === true ? 1 : 0, text: resultText(called.result) });
+      return told({ exit: called.result['isError'] === true ? 1 : 0, text: JSON.stringify(called.result) });
     case 'refused':
       return told({ exit: 1, text: `it answered by an error: ${called.why}\n` });
     case 'changed': {
@@ -69,7 +42,7 @@ export async function atServer(
   { id }: Pick<Request, 'id'>,
   action: OfServer,
 ): Promise<Outcome> {
-  if (action.kind === 'server_look') {
+  if (action.kind === 'server_look' || action.kind === 'server_reach') {
     const look = await tasks.servers.look(id, action.args);
     return told({ exit: 0, text: `${JSON.stringify(look, undefined, 1)}\n` });
   }

@@ -1,8 +1,8 @@
-/** A tool server in a container of its own, which has nothing but what its image brings: it is spoken to over its stdin and stdout alone. */
-import { PassThrough } from 'node:stream';
+/** A tool server as a container that is spoken to over its stdin and stdout alone: it has nothing but what its image brings, or is the way to a URL. */
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
 import { label, limitsOf, type Place } from './container.ts';
+import type { Held } from './exec.ts';
 
 /** A user that no other container has. */
 const uid = 10010;
@@ -36,6 +36,16 @@ export function serverOptions(
   };
 }
 
+/** What a server is spoken to by. */
+export type Way = {
+  /** Its container, which is not started yet. */
+  hold(): Promise<Held>;
+  /** What is told it before anything else. */
+  begin?(wire: NodeJS.ReadWriteStream): void;
+  /** Takes away what belongs to it besides its container. Never rejects. */
+  away?(): Promise<void>;
+};
+
 /** Its lines as messages. A server's own requests and notifications beyond a number, and what is none, are passed over. */
 function messagesOf(take: (message: JSONRPCMessage) => void, tooMuch: () => void) {
   /** The pieces of the line that is not over: joined once, however small they are. */
@@ -67,15 +77,14 @@ function messagesOf(take: (message: JSONRPCMessage) => void, tooMuch: () => void
 }
 
 /** Starts with the connection, and is taken away, with all that it wrote, when either ends: by the engine where this process is gone. */
-export function contained(docker: Docker, options: Docker.ContainerCreateOptions): Transport {
-  let container: Docker.Container | undefined;
-  let wire: NodeJS.ReadWriteStream | undefined;
+export function contained(way: Way): Transport {
+  let held: Held | undefined;
   let over: Promise<void> | undefined;
-  const out = new PassThrough();
   const end = (): Promise<void> => {
     over ??= (async () => {
-      out.destroy();
-      await container?.remove({ force: true, v: true }).catch(() => {}); // the next start takes it away
+      held?.out.destroy();
+      await held?.container.remove({ force: true, v: true }).catch(() => {}); // the next start takes it away
+      await way.away?.();
       transport.onclose?.();
     })();
     return over;
@@ -83,17 +92,15 @@ export function contained(docker: Docker, options: Docker.ContainerCreateOptions
   const messages = messagesOf((message) => transport.onmessage?.(message), end);
   const transport: Transport = {
     async start() {
-      container = await docker.createContainer(options);
-      // What it says beside, on its stderr, goes nowhere.
-      wire = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true });
-      docker.modem.demuxStream(wire, out, new PassThrough().resume());
-      out.setEncoding('utf8').on('data', messages.read);
-      for (const event of ['end', 'close', 'error']) wire.on(event, end);
-      await container.start();
+      held = await way.hold();
+      held.out.setEncoding('utf8').on('data', messages.read);
+      for (const event of ['end', 'close', 'error']) held.wire.on(event, end);
+      await held.container.start();
+      way.begin?.(held.wire);
     },
     async send(message) {
       messages.told();
-      wire?.write(`${JSON.stringify(message)}\n`);
+      held?.wire.write(`${JSON.stringify(message)}\n`);
     },
     close: end,
   };

@@ -15,7 +15,7 @@ export type Lease = { up: number; down: number; refused: string[]; why: string }
 
 type Open = { name: TaskName; env: Record<string, string>; end(why: string): void };
 
-const beatEvery = 3000;
+export const beatEvery = 3000;
 /** Milliseconds for a lease to open, and for a proxy's last word once it was let go. */
 const patience = 30_000;
 const lastWord = 500;
@@ -41,8 +41,8 @@ const variables = (port: number): Record<string, string> => ({
  * @param now milliseconds since 1970, of the claim
  * @param denied addresses and networks that no name may lead to, as `203.0.113.7/32`
  */
-function orderOf(
-  { rules, up, down, seconds }: EgressArgs,
+export function orderOf(
+  { rules, up, down, seconds }: Omit<EgressArgs, 'rules'> & { rules: readonly object[] },
   now: number,
   denied: string[],
   secrets: Secrets,

@@ -1,8 +1,22 @@
 /** The streams that are opened into a container: a feeder's, a keeper's, and one that reads an output again. */
-import type { Duplex } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import type Docker from 'dockerode';
 
 const outputs = { AttachStdout: true, AttachStderr: true, Tty: false };
+
+/** A container that is not started yet, the stream that it is held by, and what it will print: that ends with it. */
+export type Held = { container: Docker.Container; wire: NodeJS.ReadWriteStream; out: PassThrough };
+
+/** Makes a container. What it says beside, on its stderr, goes nowhere. */
+export async function heldBy(docker: Docker, options: Docker.ContainerCreateOptions): Promise<Held> {
+  const container = await docker.createContainer(options);
+  const all = { stdin: options.OpenStdin === true, stdout: true, stderr: true };
+  const wire = await container.attach({ stream: true, hijack: true, ...all });
+  const out = new PassThrough();
+  docker.modem.demuxStream(wire, out, new PassThrough().resume());
+  for (const event of ['end', 'close', 'error']) wire.on(event, () => out.end());
+  return { container, wire, out };
+}
 
 /** An open conversation with a command in the container: bytes either way. */
 export async function conversation(

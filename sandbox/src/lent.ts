@@ -2,11 +2,10 @@
  * What a lease of the network is made of in the engine: a proxy in a container and network of its own, a volume for one socket, and
  * helpers that are gone before it begins. The task's container stays without a network.
  */
-import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { type Place, SandboxError } from './container.ts';
-import { runIn } from './exec.ts';
+import { type Held, heldBy, runIn } from './exec.ts';
 
 const label = 'org.pocketcoder.egress';
 const uid = 10009;
@@ -36,23 +35,12 @@ export function makeLent(docker: Docker, place: Place) {
     },
   });
 
-  /** A container that is not started yet, the stream that it is held by, and what it will print: that ends with it. */
-  async function held(options: Docker.ContainerCreateOptions) {
-    const container = await docker.createContainer(options);
-    const all = { stdin: options.OpenStdin === true, stdout: true, stderr: true };
-    const wire = await container.attach({ stream: true, hijack: true, ...all });
-    const out = new PassThrough();
-    docker.modem.demuxStream(wire, out, new PassThrough().resume());
-    for (const event of ['end', 'close', 'error']) wire.on(event, () => out.end());
-    return { container, wire, out };
-  }
-
   const ignored = (_: unknown): undefined => undefined;
   const remove = (container: string) => docker.getContainer(container).remove({ force: true }).catch(ignored);
 
   /** Runs one of the image's helpers to its end. @returns what it printed @throws SandboxError with `failed` where it fails */
   async function helped(options: Docker.ContainerCreateOptions, failed: string): Promise<string> {
-    const { container, out } = await held(options);
+    const { container, out } = await heldBy(docker, options);
     try {
       const status = container.wait({ condition: 'next-exit' }) as Promise<{ StatusCode: number }>;
       await container.start();
@@ -66,12 +54,12 @@ export function makeLent(docker: Docker, place: Place) {
 
   return {
     /** The proxy, made and not started, and the stream that it is held by. @param own the name of all that belongs to the lease */
-    async proxy(own: string) {
+    async proxy(own: string): Promise<Held> {
       const Options = { 'com.docker.network.bridge.enable_icc': 'false' };
       await docker.createNetwork({ Name: own, Labels, Options });
       const DriverOpts = { type: 'tmpfs', device: 'tmpfs', o: `size=1m,mode=700,uid=${uid},gid=${uid}` };
       await docker.createVolume({ Name: own, Labels, DriverOpts });
-      return held({ ...confined(own, own), name: own, OpenStdin: true, StdinOnce: true });
+      return heldBy(docker, { ...confined(own, own), name: own, OpenStdin: true, StdinOnce: true });
     },
 
     /** Every address of the machine that the engine is on, and what its networks have: nothing comes in again by the outside. */

@@ -198,7 +198,7 @@ export function waitOf({ until, quiet, seconds }: Wait): Wait {
 export function timeoutOf({ kind, args }: Action): number {
   if (kind === 'bash') return args.timeout;
   if (kind === 'egress' || kind === 'terminal_open') return args.seconds;
-  if (kind === 'mcp' || kind === 'mcp_read') return callTimeout;
+  if (kind === 'mcp' || kind === 'mcp_read' || kind === 'mcp_out') return callTimeout;
   return ['diff', 'export', 'push_look', 'push', 'pull'].includes(kind) ? gitTimeout : fileTimeout;
 }
 

@@ -1,6 +1,5 @@
 /** What the proxies of network leases show to hosts: the operator's file, which only this process can read. */
 import { readFileSync } from 'node:fs';
-import type { EgressRule } from '../../ledger/src/action.ts';
 import { SandboxError } from './container.ts';
 
 /** As the console writes it: by its name, the one host that it is for, the user that it goes with, and its value. */
@@ -11,7 +10,7 @@ export type Secrets = Readonly<Record<string, { host: string; user: string; valu
  * @param file undefined where the set-up is older than secrets
  * @throws SandboxError, without a value, where one is not there or is not for exactly that host
  */
-export function secretsFor(rules: readonly EgressRule[], file: string | undefined): Secrets {
+export function secretsFor(rules: readonly { host: string; secret?: string }[], file?: string): Secrets {
   const named = rules.flatMap(({ host, secret }) => (secret ? [{ host, secret }] : []));
   if (named.length === 0) return {};
   const all = file ? read(file) : {};

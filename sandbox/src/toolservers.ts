@@ -2,15 +2,17 @@
 import type { Client, StandardSchemaV1 } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
-import { itemHash, client as ours, toolsFault } from '../../ledger/rules/servers.cjs';
+import { itemHash, toolsFault, us } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
-import { type CallArgs, type Item, type LookArgs, sha256 } from '../../ledger/src/action.ts';
+import { type CallArgs, type Item, type LookArgs, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { contained, serverOptions } from './contained.ts';
 import { ignoring, label, type Place, SandboxError, type TaskName } from './container.ts';
+import { heldBy } from './exec.ts';
+import { lostCode, reached } from './reached.ts';
 
-/** What a look tells: the image's id, the protocol's version, and every tool as it came. */
-export type Look = { image: string; era: string; tools: Item[] };
+/** What a look tells: the image's id, where it is started from one, the protocol's version, and every tool as it came. */
+export type Look = { image?: string; era: string; tools: Item[] };
 /** What came of a call. `changed`: in what its server is not what was pinned, so that nothing was called. `gone`: it ended meanwhile. */
 export type Called =
   | { end: 'answered'; result: Record<string, unknown> }
@@ -18,6 +20,8 @@ export type Called =
   | { end: 'timeout' | 'stopped' | 'gone' };
 
 type Warm = { name: TaskName; pin: Server; client: Promise<Client>; over: boolean };
+/** Where a server is: an image by its id, or a URL. */
+type Where = { image: string; command: readonly string[] } | Omit<ReachArgs, 'name'>;
 
 /** Milliseconds for a server that was just started to say who it is, and for a list. */
 const patience = 10_000;
@@ -92,21 +96,20 @@ export function makeToolServers(docker: Docker, place: Place) {
   }
 
   /** Starts one. @param onEnd called when it is over @throws SandboxError where it does not begin to speak */
-  async function begin(
-    image: string,
-    command: readonly string[],
-    signal: AbortSignal,
-    onEnd = () => {},
-  ): Promise<Client> {
+  async function begin(where: Where, signal: AbortSignal, onEnd = () => {}): Promise<Client> {
     const mcp = await import('@modelcontextprotocol/client'); // some 20 MiB, which nobody needs where there is no server
-    const client = new mcp.Client(ours, { capabilities: {} });
+    const client = new mcp.Client(us, { capabilities: {} });
     client.onclose = onEnd;
+    const way =
+      'url' in where
+        ? reached(docker, place, where)
+        : { hold: () => heldBy(docker, serverOptions(place, where.image, where.command)) };
     try {
-      const transport = contained(docker, serverOptions(place, image, command));
-      await client.connect(transport, { timeout: patience, signal });
+      await client.connect(contained(way), { timeout: patience, signal });
       return client;
     } catch (error) {
       await client.close();
+      if (error instanceof SandboxError) throw error;
       throw new SandboxError(`the server did not begin to speak: ${messageOf(error).slice(0, 300)}`);
     }
   }
@@ -127,7 +130,7 @@ export function makeToolServers(docker: Docker, place: Place) {
     const over = () => {
       made.over = true;
     };
-    const made: Warm = { name, pin, client: begin(pin.image, pin.command, signal, over), over: false };
+    const made: Warm = { name, pin, client: begin(pin, signal, over), over: false };
     warm.add(made);
     try {
       await made.client;
@@ -160,27 +163,33 @@ export function makeToolServers(docker: Docker, place: Place) {
     return { end: 'answered', result };
   }
 
+  /** The id of an image that may be started. @throws SandboxError where it may not */
+  async function idOf(image: string): Promise<string> {
+    const found = await docker.getImage(image).inspect().catch(ignoring(404));
+    if (!found)
+      throw new SandboxError(
+        `the engine has no image ${image}: pull or build it on the machine, then say the same again; nothing was run`,
+      );
+    const volumes = Object.keys(found.Config.Volumes ?? {});
+    if (volumes.length > 0)
+      throw new SandboxError(
+        `the image ${image} has volumes, which would lie on this machine without a limit: build one without; nothing was run`,
+      );
+    return found.Id;
+  }
+
   return {
-    /** Starts it, asks who it is and what it has, and ends it. @throws SandboxError where that can't be pinned */
-    async look(id: string, { name, image, command }: LookArgs): Promise<Look> {
+    /** Starts or reaches it, asks who it is and what it has, and ends it. @throws SandboxError where that can't be pinned */
+    async look(id: string, args: LookArgs | ReachArgs): Promise<Look> {
       const { signal, stop, done } = under(id, lookTime);
       let client: Client | undefined;
       try {
-        const found = await docker.getImage(image).inspect().catch(ignoring(404));
-        if (!found)
-          throw new SandboxError(
-            `the engine has no image ${image}: pull or build it on the machine, then say the same again; nothing was run`,
-          );
-        const volumes = Object.keys(found.Config.Volumes ?? {});
-        if (volumes.length > 0)
-          throw new SandboxError(
-            `the image ${image} has volumes, which would lie on this machine without a limit: build one without; nothing was run`,
-          );
-        client = await begin(found.Id, command, signal);
+        const image = 'url' in args ? undefined : { image: await idOf(args.image) };
+        client = await begin({ ...args, ...image }, signal);
         const tools = await toolsOf(client, signal);
-        const fault = toolsFault(name, tools);
+        const fault = toolsFault(args.name, tools);
         if (fault) throw new SandboxError(`it can't be pinned: ${fault}`);
-        return { image: found.Id, era: eraOf(client), tools: tools as Item[] };
+        return { ...image, era: eraOf(client), tools: tools as Item[] };
       } catch (error) {
         if (stop.aborted) throw new SandboxError('it was stopped');
         if (closing.signal.aborted || error instanceof SandboxError) throw error;
@@ -197,7 +206,12 @@ export function makeToolServers(docker: Docker, place: Place) {
       let server: Warm | undefined;
       try {
         server = await reach(name, pin, signal);
-        return await ask(server, args, pin, signal);
+        // One that was there before may have forgotten us meanwhile: nothing was called then, and once another is begun.
+        return await ask(server, args, pin, signal).catch(async (error: unknown) => {
+          if (!(error instanceof SandboxError)) throw error;
+          server = await reach(name, pin, signal);
+          return ask(server, args, pin, signal);
+        });
       } catch (error) {
         closing.signal.throwIfAborted();
         if (signal.aborted) {
@@ -205,7 +219,8 @@ export function makeToolServers(docker: Docker, place: Place) {
           return { end: stop.aborted ? 'stopped' : 'timeout' };
         }
         if (!server || error instanceof SandboxError) throw error;
-        return server.over ? { end: 'gone' } : { end: 'refused', why: messageOf(error).slice(0, 4000) };
+        const lost = server.over || (error as { code?: number }).code === lostCode;
+        return lost ? { end: 'gone' } : { end: 'refused', why: messageOf(error).slice(0, 4000) };
       } finally {
         done();
       }

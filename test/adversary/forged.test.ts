@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isKind, kinds } from '../../ledger/rules/kinds.cjs';
 import { askAndSee, chipsOf, hears, sees } from '../harness/answers.ts';
+import { far } from '../harness/pins.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
 import type { Content } from '../phone/types.ts';
@@ -231,14 +232,15 @@ test('attack-02 of every kind of action there is: taps and votes by the server, 
   /** What is said after all of that comes after it. */
   const handled = () => hears(rig.phone, '!pending', 'thaw');
   // Nothing but a thaw is approved while all is frozen, and no thaw is asked for otherwise.
-  // No tool is called but one that is pinned, which the second round does.
-  const late = ['mcp', 'mcp_read'] as const;
+  // No tool is called but one that is pinned, which the second round does, and the third for a server at a URL.
+  const late = ['mcp', 'mcp_read', 'mcp_out'] as const;
   const rest = all.filter((kind) => kind !== 'thaw' && !late.some((one) => one === kind));
-  for (const round of [['thaw'] as const, rest, late]) {
-    if (round.length === 1) await (await rig.ledger.connect('operator')).append({ kind: 'frozen', body: {} });
-    const open = await openEach(rig, round);
+  for (const [round, over] of [[['thaw']], [rest], [['server_pin'], { server_pin: far }], [late]] as const) {
+    const thaws = round[0] === 'thaw';
+    if (thaws) await (await rig.ledger.connect('operator')).append({ kind: 'frozen', body: {} });
+    const open = await openEach(rig, round, over);
     await Promise.all(open.map(forge));
-    await (round.length === 1 ? handled() : genuine(rig));
+    await (thaws ? handled() : genuine(rig));
     for (const { kind, action } of open)
       assert.deepEqual(await rig.storyOf(action), ['requested', 'posted'], kind);
     const answered = await Promise.all(open.map(({ card }) => approve(rig.phone, card)));

@@ -2,7 +2,7 @@
 
 import type { Policy } from '../../ledger/rules/policy.cjs';
 import { type Args, type Asked, type Kind, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
-import { callOf, pin } from '../harness/pins.ts';
+import { callOf, far, pin } from '../harness/pins.ts';
 import type { Rig } from '../harness/rig.ts';
 import { until } from '../harness/wait.ts';
 import type { Card } from '../phone/types.ts';
@@ -38,9 +38,11 @@ const argsOf = (user: string, master: string, policy: Policy): { [K in Kind]: Ar
   terminal_send: { number: 1, text: 'exit', enter: true, ...wait },
   terminal_read: { number: 1, ...wait },
   server_look: { name: 'looked', image: 'none', command: [] },
+  server_reach: { name: 'reached', url: far.url },
   server_pin: pin,
   mcp: callOf('say'),
   mcp_read: callOf('look'),
+  mcp_out: { ...callOf('say', {}, far), url: far.url },
   egress: { rules: [rule], up: 1e6, down: 1e6, seconds: 60 },
   lease: { of: 'read_file', path: '', uses: 1, seconds: 60 },
   plan: { steps: [{ kind: 'list', args: { path: '.' } }], seconds: 60 },
@@ -52,14 +54,18 @@ const argsOf = (user: string, master: string, policy: Policy): { [K in Kind]: Ar
 
 export type Open = { kind: string; action: string; card: Card };
 
-/** Has an action of each of these kinds asked for, as the bot's ledger would have it after a crash, and its card shown. */
-export async function openEach(rig: Rig, kinds: readonly Kind[]): Promise<Open[]> {
+/** Has an action of each of these kinds asked for, as the bot's ledger would have it after a crash, and its card shown. @param over what some of them take, in place of the usual */
+export async function openEach(
+  rig: Rig,
+  kinds: readonly Kind[],
+  over: Partial<{ [K in Kind]: Args[K] }> = {},
+): Promise<Open[]> {
   const ledger = await rig.ledger.connect('bot');
   const [enrolled] = await rig.entries('identity.enrolled');
   const { master } = JSON.parse(enrolled?.body ?? '{}') as { master: string };
   const [set] = await rig.entries('policy.set');
   const { policy } = JSON.parse(set?.body ?? '{}') as { policy: Policy };
-  const args = argsOf(rig.owner.user, master, policy);
+  const args = { ...argsOf(rig.owner.user, master, policy), ...over };
   const where = { workspace: 'main', task: newId(), requester: rig.owner.user as `@${string}` };
   const asked = kinds.map((kind) => makeAction({ kind, args: args[kind], ...where } as Asked, policy));
   // A few at a time, for the bot shows them all before it says that it is there.

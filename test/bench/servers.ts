@@ -11,6 +11,7 @@ import { fullName } from '../../ledger/rules/servers.cjs';
 import { newId, type PinArgs } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { contained, serverOptions } from '../../sandbox/src/contained.ts';
+import { heldBy } from '../../sandbox/src/exec.ts';
 import { startStage } from '../adversary/evil/stage.ts';
 import { callOf } from '../harness/pins.ts';
 import { ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
@@ -50,9 +51,13 @@ const direct = new Client({ name: 'floor', version: '1' }, { capabilities: {} })
 const brain = new Brain({ name: 'brain', version: '1' });
 try {
   const command = ownCommand();
-  const { tools, ...found } = await box.tasks.servers.look(newId(), { name: 'own', image, command });
+  const {
+    tools,
+    image: id = '',
+    era,
+  } = await box.tasks.servers.look(newId(), { name: 'own', image, command });
   const pin: PinArgs = {
-    ...{ name: 'own', from: image, ...found, command },
+    ...{ name: 'own', from: image, image: id, era, command },
     tools: tools.map((item) => ({ class: 'exec', item })),
   };
   note(`pinning ${count.all} servers`);
@@ -64,7 +69,7 @@ try {
   const act = { kind: 'mcp', args: callOf('say', params, pin) };
   await stage.grant('lease', { acts: [act], uses: rounds + warmUp, seconds: 3600 });
 
-  await direct.connect(contained(box.docker, serverOptions(box.place, found.image, command)));
+  await direct.connect(contained({ hold: () => heldBy(box.docker, serverOptions(box.place, id, command)) }));
   const [hands] = gate.hands;
   if (!hands) throw new Error('no task');
   const requestInit = { headers: { authorization: `Bearer ${hands.token}` } };

@@ -160,7 +160,9 @@ export async function outputOf(phone: Phone, card: Card, seconds?: number): Prom
 /** Waits for the file of that name and downloads it as a client does. @param homeserver its address */
 export async function fileOf(phone: Phone, homeserver: string, name: string): Promise<Buffer> {
   const event = await phone.until(`the file ${name}`, (p) =>
-    p.timeline().find((e) => e.content['msgtype'] === 'm.file' && bodyOf(e) === name),
+    p
+      .timeline()
+      .find((e) => ['m.file', 'm.image'].includes(String(e.content['msgtype'])) && bodyOf(e) === name),
   );
   const file = event.content['file'] as Content & { key: { k: string }; hashes: { sha256: string } };
   const media = String(file['url']).replace('mxc://', '/_matrix/client/v1/media/download/');

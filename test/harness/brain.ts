@@ -83,6 +83,7 @@ export async function startBrain(
       network: true,
       token: tokensFrom(openDatabase(':memory:')),
       bound: () => ({}),
+      sees: () => true,
       servers: () => [],
       log,
     });

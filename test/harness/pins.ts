@@ -1,8 +1,8 @@
 /** A tool server as a person pinned it, and calls of it. */
 import { itemHash } from '../../ledger/rules/servers.cjs';
-import { type Asked, type CallArgs, type PinArgs, sha256 } from '../../ledger/src/action.ts';
+import { type Asked, type CallArgs, type PinArgs, type Started, sha256 } from '../../ledger/src/action.ts';
 
-export const pin: PinArgs = {
+export const pin: PinArgs & Started = {
   ...{
     name: 'own',
     from: 'mine:1',
@@ -15,7 +15,12 @@ export const pin: PinArgs = {
     { class: 'read', item: { name: 'look', inputSchema: { type: 'object' } } },
   ],
 };
-export function callOf(tool: string, params: object = {}, of = pin): CallArgs {
+/** One at a URL. */
+export const far: PinArgs & { url: string } = {
+  ...{ name: 'far', url: 'https://example.org/mcp', secret: 'MINE', era: '2025-11-25' },
+  tools: pin.tools.map(({ item }) => ({ class: 'network', item })),
+};
+export function callOf(tool: string, params: object = {}, of: PinArgs = pin): CallArgs {
   const item = of.tools.find((one) => one.item.name === tool)?.item ?? { name: tool };
   return { server: of.name, tool, hash: itemHash(of, item, sha256), params: { ...params } };
 }

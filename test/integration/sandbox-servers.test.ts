@@ -1,10 +1,10 @@
 /** Tool servers in the engine: looked at, called where they are what was pinned, in containers that have nothing else. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { answeredBy } from '../../bot/src/room/answered.ts';
 import { itemHash, toolsFault } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
 import { type CallArgs, newId, sha256 } from '../../ledger/src/action.ts';
-import { resultText } from '../../sandbox/src/calling.ts';
 import { makeTasks } from '../../sandbox/src/tasks.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { officialCommand, ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
@@ -23,10 +23,12 @@ after(async () => {
   if (image) await box.docker.getImage(image).remove({ force: true });
 });
 
-const look = (way = '', name = 'own') =>
-  box.tasks.servers.look(newId(), { name, image, command: ownCommand(way) });
+async function look(way = '', command = ownCommand(way)) {
+  const { image: id = '', ...told } = await box.tasks.servers.look(newId(), { name: 'own', image, command });
+  return { ...told, image: id };
+}
 async function pinned(way = '', command = ownCommand(way)): Promise<Server> {
-  const { tools, ...found } = await box.tasks.servers.look(newId(), { name: 'own', image, command });
+  const { tools, ...found } = await look('', command);
   const all = tools.map((item) => ({ class: 'exec' as const, item }));
   return { name: 'own', from: image, ...found, command, tools: all, id: newId(), workspace: 'main' };
 }
@@ -36,6 +38,7 @@ function callOf(pin: Server, tool: string, params: object = {}): CallArgs {
 }
 const call = (pin: Server, tool: string, params: object = {}, seconds = 30, id = newId()) =>
   box.tasks.servers.call(id, box.name, callOf(pin, tool, params), pin, seconds);
+const textOf = (result: object) => answeredBy(JSON.stringify(result)).text;
 const standing = async () => {
   const label = [`org.pocketcoder.server=${box.place.project}`];
   return (await box.docker.listContainers({ all: true, filters: { label } })).length;
@@ -76,11 +79,11 @@ test('an executor that stops takes its servers away, and another goes on with on
   assert.equal((await call(pin, 'say')).end, 'answered');
 });
 
-test('results: pictures are named and not passed on, a server’s own failure is one, and none of both is a crash', async () => {
+test('results: pictures are named where they stand, a server’s own failure is one, and none of both is a crash', async () => {
   const pin = await pinned();
   const picture = await call(pin, 'picture');
   assert.ok(picture.end === 'answered');
-  assert.equal(resultText(picture.result), '["image" of type "image/png", 8 bytes: not passed on]');
+  assert.equal(textOf(picture.result), '["image" of type "image/png", 70 bytes: number 1 below]');
   const failed = await call(pin, 'fail');
   assert.ok(failed.end === 'answered' && failed.result['isError'] === true);
 });
@@ -124,7 +127,7 @@ test('one that writes without end is ended, a result of any shape is told, an im
   const odd = await call(pin, 'odd');
   assert.ok(odd.end === 'answered');
   assert.match(
-    resultText(odd.result),
+    textOf(odd.result),
     /^\["unknown" of type "unknown": not passed on\]\n\["text": not passed on\]\n/,
   );
   const base = await box.docker.createContainer({ Image: image });
@@ -196,5 +199,5 @@ test('the official server for files is looked at whole and reads what its image 
   assert.ok(pin.tools.length > 10);
   const read = await call(pin, 'read_text_file', { path: '/srv/files/note' });
   assert.ok(read.end === 'answered');
-  assert.match(resultText(read.result), /^a file of the server\n/);
+  assert.match(textOf(read.result), /^a file of the server\n/);
 });

@@ -16,6 +16,7 @@ import {
 } from '../harness/answers.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
+import { picturesIn, pixel } from '../harness/picture.ts';
 import { officialCommand, ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
 import { until } from '../harness/wait.ts';
 import type { Card, Phone } from '../phone/types.ts';
@@ -135,4 +136,39 @@ test('attack-36 once a pinned server is another, its call is not made though it 
     offered().filter((name) => name.startsWith('turns__')),
     [],
   );
+});
+
+test('a picture of an answer stands in the room below how its call ended, encrypted and named as its server’s; a model that sees has it, with its words', async () => {
+  await phone.say(`!server add own ${image} ${ownCommand().join(' ')}`);
+  await approve(phone, await nextCard('look at a tool server'));
+  const pin = await nextCard('pin a tool server');
+  await vote(pin);
+  await sees(phone, `#${numberOf(pin)} ✅ in force`, 60);
+  await phone.say(`Please look.\n${call('own__picture', {})}`);
+  const card = await nextCard('call a tool of a server');
+  await approve(phone, card);
+  const words = `of type "image/png", ${pixel.length} bytes: number 1 below`;
+  await endsWith(phone, card, words, 60);
+  const n = numberOf(card);
+  const file = await fileOf(phone, instance.address, `#${n} · answer-${n}-1.png, of the tool server own`);
+  assert.deepEqual(file, pixel);
+  // Its client hands the picture on as a message of its own, behind the words.
+  await until('the model has it', () => picturesIn(instance.model?.asked()?.messages ?? []).length === 1);
+  assert.ok(told().includes('bytes: number 1 below'));
+});
+
+test('a server at a URL is asked for by phone, with a secret of the console’s: its card says where to and takes a signed answer, and what came of it is told', async () => {
+  assert.equal(
+    (await instance.run(['secret', 'add', 'MINE', 'origin.test'], 'tok_0123456789SECRET\n')).code,
+    0,
+  );
+  await phone.say('!server add far https://origin.test/mcp with MINE');
+  const card = await nextCard('reach a tool server');
+  for (const words of ['| https://origin.test/mcp', '🔑 MINE is shown to origin.test, not to the agent'])
+    assert.ok(card.text.includes(words), card.text);
+  assert.equal(card.chips.length, 0, 'no tap is enough');
+  await vote(card);
+  const told = await sees(phone, 'the server did not begin to speak', 60);
+  assert.match(told, /origin\.test could not be reached, or not to the end: .*lookup origin\.test/);
+  assert.ok(!JSON.stringify(phone.timeline()).includes('0123456789SECRET'));
 });

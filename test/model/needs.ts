@@ -24,7 +24,7 @@ const risks: Record<string, readonly string[]> = {
   ],
   write: ['put_file', 'write_file', 'edit_file', 'undo', 'merge'],
   exec: ['bash', 'terminal_open', 'terminal_send', 'try', 'server_look', 'mcp'],
-  network: ['egress', 'push', 'pull'],
+  network: ['egress', 'push', 'pull', 'server_reach', 'mcp_out'],
 };
 const riskOf = (kind: string): string =>
   Object.keys(risks).find((risk) => risks[risk]?.includes(kind)) ?? 'control';
@@ -75,7 +75,7 @@ export function covers({ kind, args, workspace, task }: Given, asked: Request, u
   const act: Act = { kind: asked.kind, args: asked.args };
   const { acts, steps, of, path } = args as { acts?: Act[]; steps?: Act[]; of?: string; path?: string };
   // A way out has a card of its own, always, and so has a program that stays.
-  if (asked.workspace !== workspace || ['egress', 'push', 'pull', 'terminal_open'].includes(asked.kind))
+  if (asked.workspace !== workspace || [...(risks['network'] ?? []), 'terminal_open'].includes(asked.kind))
     return false;
   if (kind === 'plan') return asked.task === task && isDeepStrictEqual(steps?.[uses], act);
   if (uses >= Number(args['uses'])) return false;

@@ -76,6 +76,7 @@ const options = {
   network: false,
   token: tokensFrom(openDatabase(':memory:')),
   bound: () => ({}),
+  sees: () => true,
   servers: () => [],
 };
 const gateway = createGateway({ ...options, log });

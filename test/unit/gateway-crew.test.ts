@@ -42,6 +42,7 @@ before(async () => {
     network: true,
     token: (task) => task.repeat(9),
     bound: () => ({}),
+    sees: () => true,
     servers: () => [],
     log,
   });

@@ -10,6 +10,7 @@ import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import pino from 'pino';
 import { openDatabase } from '../../bot/src/database.ts';
 import { tokensFrom } from '../../bot/src/gateway/hold.ts';
+import type { Held } from '../../bot/src/gateway/outcome.ts';
 import { createGateway, type Gateway, type Hands } from '../../bot/src/gateway/server.ts';
 import { alone } from '../harness/alone.ts';
 import { callOf, pin } from '../harness/pins.ts';
@@ -20,6 +21,8 @@ let port: number;
 let one: Hands;
 let two: Hands;
 const asked: Asked[] = [];
+/** Pictures and files that each action comes to. */
+let held: Held[] = [];
 let served: Server[] = [];
 const db = openDatabase(':memory:');
 const token = tokensFrom(db);
@@ -30,6 +33,7 @@ const options = {
   network: true,
   token,
   bound: () => ({}),
+  sees: (task: string) => task !== 'blind',
   servers: (workspace: string) => served.filter((one) => one.workspace === workspace),
   log: pino({ level: 'silent' }),
 };
@@ -42,7 +46,7 @@ before(async () => {
     settled: () => {},
     async ask(a) {
       asked.push(a);
-      const outcome = { state: 'succeeded', exit: 0, output: 'ok', truncated: false } as const;
+      const outcome = { state: 'succeeded', exit: 0, output: 'ok', truncated: false, held } as const;
       return { action: 'a1', outcome: Promise.resolve(outcome) };
     },
   });
@@ -221,6 +225,29 @@ test('attack-70 a pinned tool that is called like ours goes by its server’s na
   assert.equal((await client.callTool({ name: 'own__say', arguments: long })).isError, true);
   assert.equal(asked.length, count);
   served = [];
+});
+
+test('a model that sees is given the pictures of an answer, and no file; one that does not has the words alone', async (t) => {
+  held = [
+    { bytes: Buffer.from('a'), picture: 'image/png' },
+    { bytes: Buffer.from('b'), picture: undefined },
+  ];
+  t.after(() => {
+    held = [];
+  });
+  for (const [hands, pictures] of [
+    [one, [{ type: 'image', mimeType: 'image/png', data: 'YQ==' }]],
+    [gateway.open({ task: 'blind', workspace: 'first' }), []],
+  ] as const) {
+    const client = new Client({ name: 't', version: '1' });
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(hands.url), { requestInit: { headers: bearer(hands) } }),
+    );
+    const { content } = await client.callTool({ name: 'list', arguments: { path: '.' } });
+    const [words, ...more] = content as { type: string }[];
+    assert.deepEqual([words?.type, more], ['text', pictures]);
+    await client.close();
+  }
 });
 
 test('refused: no token, another task’s token, an unknown task, a path of another kind', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { hashed } from '../../ledger/rules/judge.cjs';
-import { isLook, isPin, toolsFault } from '../../ledger/rules/servers.cjs';
+import { isLook, isPin, isReach, toolsFault } from '../../ledger/rules/servers.cjs';
 import {
   type Action,
   type Asked,
@@ -15,12 +15,12 @@ import {
 } from '../../ledger/src/action.ts';
 import { makeBook } from '../../sandbox/src/claim.ts';
 import { aPolicy, controlWay, enrol, memoryLedger, putAll, wayOf } from '../harness/ledger-chain.ts';
-import { asked, callOf, pin } from '../harness/pins.ts';
+import { asked, callOf, far, pin } from '../harness/pins.ts';
 
 const policy = aPolicy();
 const pinning = (args: PinArgs, workspace = 'main') =>
   controlWay(makeAction(asked({ kind: 'server_pin', args }, workspace), policy));
-const calling = (args: CallArgs, kind: 'mcp' | 'mcp_read' = 'mcp', workspace = 'main'): Action =>
+const calling = (args: CallArgs, kind: 'mcp' | 'mcp_read' | 'mcp_out' = 'mcp', workspace = 'main'): Action =>
   makeAction({ ...asked({ kind, args }, workspace), requester: 'brain' } as Asked, policy);
 
 function scene() {
@@ -55,6 +55,70 @@ test('a look and a pin are what they have to be, and nothing besides', () => {
     { more: 1 },
   ])
     assert.equal(isPin({ ...pin, ...wrong }), false, JSON.stringify(wrong));
+});
+
+test('attack-38 a server at a URL: by https and a name, its calls are of class network, signed, and never leased; the twin, as pinned, is taken', () => {
+  const { tools, era, ...where } = far;
+  assert.ok(isReach(where) && isPin(far));
+  for (const url of [
+    'http://example.org/mcp',
+    'https://example.org',
+    'https://example.org:8443/mcp',
+    'https://a@example.org/',
+    'https://127.0.0.1/mcp',
+    'https://example.org/../mcp',
+    'https://example.org/mcp?a=b',
+    'https://Example.org/mcp',
+    7,
+  ])
+    assert.deepEqual([isReach({ ...where, url }), isPin({ ...far, url })], [false, false], String(url));
+  for (const more of [
+    { secret: 'a b' },
+    { image: 'mine:1' },
+    { command: [] },
+    { name: 'Far' },
+    { from: 'mine:1' },
+  ])
+    assert.deepEqual([isReach({ ...where, ...more }), isPin({ ...far, ...more })], [false, false]);
+  for (const risk of ['read', 'exec'])
+    assert.equal(isPin({ ...far, tools: tools.map(({ item }) => ({ class: risk, item })) }), false, risk);
+  assert.equal(isPin({ ...pin, tools: pin.tools.map(({ item }) => ({ class: 'network', item })) }), false);
+
+  const { put } = scene();
+  assert.equal(putAll(put, pinning(far)), '');
+  const call = { ...callOf('say', { text: 'hi' }, far), url: far.url };
+  const twin = calling(call, 'mcp_out');
+  assert.deepEqual([twin.class, twin.grade], ['network', 'signed']);
+  const { url: _, ...homeless } = call;
+  const refused: [what: string, action: Action][] = [
+    ['another URL', calling({ ...call, url: `${far.url}/` } as CallArgs, 'mcp_out')],
+    ['no URL', calling(homeless, 'mcp_out')],
+    ['as a command', calling(call)],
+    ['as a read', calling(call, 'mcp_read')],
+    ['one of an image, as one that goes out', calling(callOf('say'), 'mcp_out')],
+    [
+      'another secret',
+      calling(
+        { ...callOf('say', {}, { ...far, secret: 'OTHER' } as PinArgs), url: far.url } as CallArgs,
+        'mcp_out',
+      ),
+    ],
+    [
+      'another era',
+      calling({ ...callOf('say', {}, { ...far, era: '2026-07-28' }), url: far.url } as CallArgs, 'mcp_out'),
+    ],
+  ];
+  for (const [what, action] of refused)
+    assert.equal(putAll(put, wayOf(action)), 'requested: not_pinned', what);
+  assert.equal(putAll(put, wayOf({ ...twin, id: newId(), grade: 'sealed' } as Action)), 'requested: grade');
+  const acts = [{ kind: 'mcp_out', args: call }];
+  for (const kind of ['lease', 'plan'] as const) {
+    const args = kind === 'lease' ? { acts, uses: 1, seconds: 60 } : { steps: acts, seconds: 60 };
+    const granting = makeAction(asked({ kind, args } as never), policy);
+    assert.equal(putAll(put, controlWay(granting)), 'requested: body_invalid', kind);
+  }
+  assert.equal(putAll(put, wayOf({ ...twin, id: newId() })), 'approved: grade', 'a tap is too little');
+  assert.equal(putAll(put, wayOf(twin, 'signed')), '');
 });
 
 test('attack-70 tools that differ by case alone, or whose name would be cut, are none of a pin’s; the twin of one’s own name is', () => {
@@ -136,7 +200,9 @@ test('attack-72 a call of what nobody pinned is not taken, nor one that names an
   assert.equal(putAll(put, wayOf(first).slice(0, 3)), '');
   assert.equal(putAll(put, pinning(changed)), '');
   assert.equal(putAll(put, wayOf(first).slice(3, 4)), 'claimed: not_pinned', 'pinned anew before its claim');
-  assert.deepEqual(state.servers.get('main own')?.command, ['other']);
+  const now = state.servers.get('main own');
+  assert.ok(now && 'command' in now);
+  assert.deepEqual(now.command, ['other']);
   const removed = { workspace: 'main', name: 'own' };
   assert.equal(put({ author: 'bot', kind: 'server.removed', body: removed }), '');
   assert.equal(put({ author: 'bot', kind: 'server.removed', body: removed }), 'not_pinned');

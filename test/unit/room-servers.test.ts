@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from '../../bot/src/approval/view.ts';
-import { servedTools } from '../../bot/src/gateway/served.ts';
+import { servedAsked, servedTools } from '../../bot/src/gateway/served.ts';
 import type { CommandContext } from '../../bot/src/room/commands/command.ts';
 import { runCommand } from '../../bot/src/room/commands/table.ts';
 import type { Whole } from '../../bot/src/room/output.ts';
@@ -14,7 +14,7 @@ import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Args, type Asked, type Item, makeAction, type PinArgs } from '../../ledger/src/action.ts';
 import { startDesk } from '../harness/desk.ts';
 import { controlWay } from '../harness/ledger-chain.ts';
-import { asked, callOf, pin } from '../harness/pins.ts';
+import { asked, callOf, far, pin } from '../harness/pins.ts';
 
 const { image, era } = pin;
 const look = { name: 'own', image: 'mine:1', command: ['serve'] };
@@ -39,10 +39,10 @@ function scene() {
   } as unknown as CommandContext;
   const page = (kind: string, args: object, id = 'looked') =>
     ({ action: { ...asked({ kind, args } as Asked), id } }) as unknown as Page;
-  const found = (tools: unknown, id?: string) =>
-    take(page('server_look', look, id), {
+  const found = (tools: unknown, id?: string, at = page('server_look', look, id)) =>
+    take(at, {
       state: 'succeeded',
-      read: () => [Buffer.from(JSON.stringify({ image, era, tools }))],
+      read: () => [Buffer.from(JSON.stringify({ ...('image' in at.action.args && { image }), era, tools }))],
     } as unknown as Whole);
   const pins = () =>
     d.book.unfinished().flatMap(({ action }) => (action.kind === 'server_pin' ? [action.args] : []));
@@ -86,10 +86,68 @@ test('!server class makes a new card, which takes the waiting one’s place; !se
   assert.equal(await s.say('!server class own read look'), '');
   assert.deepEqual(s.pins(), [pin]);
   s.inForce(pin);
-  assert.match(await s.say('!servers'), /^own, from mine:1: say, look\n {2}class read: look$/);
+  assert.match(await s.say('!servers'), /^own, from mine:1 serve: say, look\n {2}class read: look$/);
   assert.match(await s.say('!server remove own'), /is pinned no more/);
   assert.match(await s.say('!servers'), /No tool server is pinned here/);
   assert.match(await s.say('!server remove own'), /No tool server own/);
+});
+
+test('attack-38 a server at a URL: what goes out, where and with which secret stands on each card, and none of its calls is a read; the twin, of an image, may be', async (t) => {
+  const s = scene();
+  t.after(s.d.stop);
+  const { tools, era: _, ...where } = far;
+  for (const wrong of [
+    'http://example.org/mcp',
+    'https://10.0.0.1/mcp',
+    'https://example.org',
+    `${far.url}?a=b`,
+  ])
+    assert.match(await s.say(`!server add far ${wrong}`), /Not understood, and nothing was asked/, wrong);
+  for (const more of ['without MINE', 'with', 'with MINE more', 'with 1'])
+    assert.match(await s.say(`!server add far ${far.url} ${more}`), /Not understood/, more);
+  assert.equal(await s.say(`!server add far ${far.url} with MINE`), '');
+  const [asks] = s.d.book.unfinished();
+  assert.deepEqual(
+    [asks?.action.kind, asks?.action.args, asks?.action.class, asks?.action.grade],
+    ['server_reach', where, 'network', 'signed'],
+  );
+  const shown = text(asked({ kind: 'server_reach', args: where }));
+  for (const words of [
+    `| ${far.url}`,
+    '🔑 MINE is shown to example.org, not to the agent',
+    'this host alone',
+  ])
+    assert.ok(shown.includes(words), words);
+  await s.found(items, 'reached', s.page('server_reach', where, 'reached'));
+  assert.deepEqual(s.pins(), [far]);
+  const card = text(asked({ kind: 'server_pin', args: far }));
+  for (const words of ['⚠️ each call goes to example.org', '10 MB up and 100 MB down', '🔑 MINE is shown'])
+    assert.ok(card.includes(words), words);
+  assert.equal(card.match(/each call asks, as a way out does/g)?.length, tools.length);
+  s.inForce(far);
+  assert.match(
+    await s.say('!servers'),
+    /^far, from https:\/\/example\.org\/mcp with MINE: say, look\n {2}class network/,
+  );
+  assert.match(
+    await s.say('!server class far read look'),
+    /each asks for a signed answer\. Nothing was asked/,
+  );
+  const at = { workspace: 'main', task: 'task' };
+  const call = servedAsked(at, 'far__look', { a: 1 }, s.d.book.servers('main'));
+  assert.ok(call && 'asked' in call);
+  const action = makeAction(call.asked, defaultPolicy);
+  assert.deepEqual([action.kind, action.class, action.grade], ['mcp_out', 'network', 'signed']);
+  assert.match(text(call.asked), /⚠️ all of this goes out, once, to\n\| https:\/\/example\.org\/mcp$/m);
+  s.inForce(pin);
+  const twin = servedAsked(at, 'own__look', {}, s.d.book.servers('main'));
+  assert.ok(twin && 'asked' in twin && twin.asked.kind === 'mcp_read');
+  await s.take(s.page('mcp_out', { ...callOf('say', {}, far), url: far.url }), {
+    state: 'failed',
+    reason: reasons.changed,
+    output: 'it has no tool say any more\n',
+  } as Whole);
+  assert.match(s.told.at(-1) ?? '', /anew: !server add far https:\/\/example\.org\/mcp with MINE$/);
 });
 
 test('attack-36 of a server that is not what was pinned the owner is told once, with the way to look anew; of a call that failed, its twin, nothing', async (t) => {
@@ -147,6 +205,13 @@ test('two calls, looks or pins that differ are never shown alike', () => {
       { ...call, server: 'other' },
     ].map((args) => asked({ kind: 'mcp', args })),
     asked({ kind: 'mcp', args: { ...call, params: { 'text": "a"': 1 } } }),
+    ...[far.url, `${far.url}/`].map((url) => asked({ kind: 'mcp_out', args: { ...call, url } })),
+    ...[{}, { url: `${far.url}/` }, { secret: undefined }].map((more) =>
+      asked({ kind: 'server_pin', args: JSON.parse(JSON.stringify({ ...far, ...more })) }),
+    ),
+    ...[{}, { secret: 'MINE' }].map((more) =>
+      asked({ kind: 'server_reach', args: { name: 'far', url: far.url, ...more } }),
+    ),
     ...[look, { ...look, command: ['serve', ''] }, { ...look, command: [] }, { ...look, image: 'other' }].map(
       (args) => asked({ kind: 'server_look', args }),
     ),

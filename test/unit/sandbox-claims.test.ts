@@ -275,7 +275,7 @@ test('a call of a tool server runs once, by the pin that stands, in no container
   assert.deepEqual(
     ended.map(({ exit, output, reason }) => [exit, output, reason]),
     [
-      [0, `by ${first.id}`, undefined],
+      [0, JSON.stringify({ content: [{ type: 'text', text: `by ${first.id}` }] }), undefined],
       [null, 'it differs\n', reasons.changed],
     ],
   );

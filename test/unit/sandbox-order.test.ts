@@ -216,11 +216,11 @@ test('a call of a tool server that outlived its executor is told as unknown, and
     log: pino({ level: 'silent' }),
     signal: new AbortController().signal,
   } as unknown as Context;
-  for (const kind of ['mcp', 'mcp_read', 'server_look'] as const)
+  for (const kind of ['mcp', 'mcp_read', 'mcp_out', 'server_look', 'server_reach'] as const)
     await adopt(c, scene().request(kind, 'w', {}), 0, async () => assert.fail());
   assert.deepEqual(
     wrote.map(({ kind, body }) => [kind, body.reason]),
-    Array(3).fill(['unknown', 'the executor was restarted meanwhile, which ended its tool server']),
+    Array(5).fill(['unknown', 'the executor was restarted meanwhile, which ended its tool server']),
   );
 });
 

@@ -81,7 +81,7 @@ export function openCalls(o: CallsOptions): Call {
         settled({ task: asked.task, action, outcome: o, delivered });
       });
       if (first === undefined) return await answer(describePending(action), false);
-      return await answer(describeOutcome(action, first), !ran(first));
+      return { ...(await answer(describeOutcome(action, first), !ran(first))), held: first.held };
     } finally {
       clearInterval(ticker);
       if (open) line.leave();

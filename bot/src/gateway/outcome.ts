@@ -12,10 +12,15 @@ export type Outcome = {
   reason?: string;
   /** What it changed in the workspace. */
   changes?: Changes;
+  /** Pictures and files that a tool server answered with: the room has them. */
+  held?: readonly Held[];
 };
 
+/** `picture` is its type, by its bytes, where it is one that clients and models take. */
+export type Held = { bytes: Buffer; picture: string | undefined };
+
 /** What a call is answered with. */
-export type Answer = { text: string; isError: boolean };
+export type Answer = { text: string; isError: boolean; held?: readonly Held[] | undefined };
 
 /** Files and lines that an action changed, in words; '' where none did or nobody could tell. */
 export function changesText(changes: Changes | undefined): string {

@@ -31,7 +31,9 @@ export function servedAsked(
       if (!text.isWellFormed() || text.length > mostParams)
         return { wrong: `its arguments are no valid Unicode, or longer than ${mostParams} characters` };
       const args = { server: pin.name, tool: item.name, hash: itemHash(pin, item, sha256), params };
-      return { asked: { kind: risk === 'read' ? 'mcp_read' : 'mcp', args, ...where, requester: 'brain' } };
+      const asker = { ...where, requester: 'brain' as const };
+      if ('url' in pin) return { asked: { kind: 'mcp_out', args: { ...args, url: pin.url }, ...asker } };
+      return { asked: { kind: risk === 'read' ? 'mcp_read' : 'mcp', args, ...asker } };
     }
   return undefined;
 }

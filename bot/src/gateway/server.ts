@@ -16,7 +16,7 @@ import { closeTool, numberIn } from './close.ts';
 import { giveResult, handOn, handTools, resultTool } from './handing.ts';
 import { ourName } from './input.ts';
 import { networkAsked, networkTool } from './network.ts';
-import type { Answer } from './outcome.ts';
+import type { Answer, Held } from './outcome.ts';
 import { planAsked, planTool } from './plan.ts';
 import { servedAsked, servedTools } from './served.ts';
 import { askedBy, tools } from './tools.ts';
@@ -35,6 +35,8 @@ export type GatewayOptions = {
   servers(workspace: string): readonly Pinned[];
   /** Which secret is for which host. */
   bound(): Readonly<Record<string, string>>;
+  /** Whether the model of a task sees pictures. */
+  sees(task: string): boolean;
   log: Logger;
 };
 
@@ -125,7 +127,7 @@ function serving(
   tasks: ReadonlyMap<string, Opened>,
   base: URL,
   o: CallsOptions,
-  { log, network, bound, servers }: GatewayOptions,
+  { log, network, bound, servers, sees }: GatewayOptions,
 ): http.RequestListener {
   const call = openCalls(o);
 
@@ -176,7 +178,7 @@ function serving(
       },
       onsessionclosed: (id) => void opened.sessions.delete(id),
     });
-    const speaker = toolServer(opened, call, { ...o, network, bound, servers });
+    const speaker = toolServer(opened, call, { ...o, network, bound, servers, sees });
     opened.speakers.add(speaker);
     speaker.onclose = () => opened.speakers.delete(speaker);
     await speaker.connect(transport);
@@ -196,7 +198,7 @@ function toolServer(
   { hands, workspace }: Opened,
   call: Call,
   o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted' | 'crew' | 'wait'> &
-    Pick<GatewayOptions, 'network' | 'bound' | 'servers'>,
+    Pick<GatewayOptions, 'network' | 'bound' | 'servers' | 'sees'>,
 ): Server {
   const server = new Server(
     { name: 'pocketcoder', version: '0.1.0' },
@@ -211,7 +213,10 @@ function toolServer(
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const where = { workspace, task: hands.task };
     const given = params.arguments ?? {};
-    const answered = ({ text, isError }: Answer) => ({ isError, content: [{ type: 'text' as const, text }] });
+    const answered = ({ text, isError, held = [] }: Answer) => ({
+      isError,
+      content: [{ type: 'text' as const, text }, ...(o.sees(hands.task) ? held.flatMap(pictureOf) : [])],
+    });
     const refused = (why: string) => answered({ text: `NOT ASKED: ${why}. Nothing ran.`, isError: true });
     const over = o.crew.over(hands.task);
     if (over) return refused(over);
@@ -260,6 +265,10 @@ function toolServer(
   });
   return server;
 }
+
+/** As a client of MCP takes a picture; nothing of a file. */
+const pictureOf = ({ bytes, picture }: Held) =>
+  picture ? [{ type: 'image' as const, mimeType: picture, data: bytes.toString('base64') }] : [];
 
 /** The task that a request's path names, or '' (which is no task). */
 function taskOf(url: string): string {

@@ -77,6 +77,7 @@ export function createOutcomes(o: OutcomesOptions) {
   /** A person who asked for it themselves has all that it wrote, as a file where it is long; a file comes whoever asked for it. */
   async function attachOwn(page: Page, room: RoomId, outcome: Whole, entry: Entry): Promise<void> {
     const { id, requester } = page.action;
+    await outputs.attachHeld(page, room, outcome, `output-held-${id}`);
     const isAsked = requester !== 'brain' || isFile(page, outcome);
     if (!isAsked || !page.story.some((e) => e.kind === 'claimed')) return;
     await outputs.attach(page, room, outcome, outputBelow(page, outcome).cut, entry, `output-file-${id}`);
@@ -117,7 +118,7 @@ export function createOutcomes(o: OutcomesOptions) {
   }
 
   async function end(page: Page, entry: Entry): Promise<void> {
-    const outcome = await outcomeOf(ledger, entry);
+    const outcome = await outcomeOf(ledger, entry, page.action);
     const card = cards.get(page.action.id);
     outputs.over(page.action.id);
     if (card?.form === 'command') return answer(page, card, outcome, entry);
@@ -186,7 +187,7 @@ export function createOutcomes(o: OutcomesOptions) {
         return `There is no #${number} here that could be shown.`;
       const entry = page.story.find((e) => isOver(e.kind));
       if (!entry) return `#${number} is not over: ${standsText(page, book) || 'it waits for an answer'}.`;
-      const outcome = await outcomeOf(ledger, entry);
+      const outcome = await outcomeOf(ledger, entry, page.action);
       await outputs.show(page, room as RoomId, outcome, entry, (below) => {
         const { line, how } = ended(page, outcome, entry, below);
         return told(page.action, page, `#${number} ${line}`, how);

@@ -1,5 +1,6 @@
 /** An action's output: read from the ledger, its end below the card's line, all of it on demand, as a file where a message has not all. */
 import { isUtf8 } from 'node:buffer';
+import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
 import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';
 import { MatrixError } from 'matrix-bot-sdk';
@@ -11,6 +12,7 @@ import type { Outcome } from '../gateway/outcome.ts';
 import { type Block, type Content, message } from '../show/blocks.ts';
 import { visible } from '../show/visible.ts';
 import type { Matrix, RoomId } from '../types.ts';
+import { answeredBy } from './answered.ts';
 import { diffPage } from './diff-page.ts';
 import { forModel, onScreen } from './terminal.ts';
 import { testsOf } from './verdict.ts';
@@ -76,15 +78,23 @@ type Ending = Partial<
   Record<'exit' | 'signal' | 'output' | 'reason' | 'bytes' | 'by', unknown> & { changes: Changes }
 >;
 
+type Texts = Pick<NarrowLedger, 'transcript'>;
+
 /** The outcome that a final entry records. Of a long output no more than its ends is read. */
-export async function outcomeOf(ledger: Pick<NarrowLedger, 'transcript'>, entry: Entry): Promise<Whole> {
+export async function outcomeOf(ledger: Texts, entry: Entry, { args }: Pick<Action, 'args'>): Promise<Whole> {
   const body = JSON.parse(entry.body) as Ending;
-  const text = Buffer.from(typeof body.output === 'string' ? body.output : '');
-  const size = entry.transcript ? Number(body.bytes) : text.length;
+  const stored = Buffer.from(typeof body.output === 'string' ? body.output : '');
+  const source: Source = entry.transcript ? () => ledger.transcript(entry) : () => [stored];
+  // What a tool server answered is no longer than one of its messages.
+  const json = 'server' in args ? Buffer.concat(await Array.fromAsync(source())) : undefined;
+  const answer = json && answeredBy(json.toString('utf8'));
+  const text = answer ? Buffer.from(answer.text) : stored;
+  const file = entry.transcript && !answer;
+  const size = file ? Number(body.bytes) : text.length;
   const part = async (from: number, to: number): Promise<Buffer> =>
-    Buffer.concat(await Array.fromAsync(ledger.transcript(entry, from, to)));
+    file ? Buffer.concat(await Array.fromAsync(ledger.transcript(entry, from, to))) : text.subarray(from, to);
   const truncated = size > toldBytes;
-  const whole = entry.transcript && !truncated ? await part(0, size) : text;
+  const whole = truncated ? text : await part(0, size);
   const first = truncated ? await part(0, toldBytes / 4) : whole;
   const last = truncated ? await part(size - (toldBytes * 3) / 4, size) : whole;
   const [top, end] = [first, last].map((bytes) => forModel(bytes.toString('utf8')));
@@ -97,7 +107,8 @@ export async function outcomeOf(ledger: Pick<NarrowLedger, 'transcript'>, entry:
     output: truncated ? `${top}\n[…]\n${end}` : (end ?? ''),
     truncated,
     ...{ size, first, last },
-    read: entry.transcript ? () => ledger.transcript(entry) : () => [text],
+    read: file ? source : () => [text],
+    ...(answer && { held: answer.held }),
   };
 }
 
@@ -129,7 +140,7 @@ export function outputBelow(page: Page, outcome: Whole): { below: Block[]; cut: 
   const brains = action.requester === 'brain';
   const dull =
     outcome.state === 'succeeded' && (action.class === 'write' || testsOf(page, outcome)?.failed === 0);
-  const looked = action.kind === 'server_look' && outcome.state === 'succeeded'; // its pin's card has it
+  const looked = ['server_look', 'server_reach'].includes(action.kind) && outcome.state === 'succeeded'; // its pin's card has it
   if (!story.some((e) => e.kind === 'claimed') || (brains && dull) || looked || isFile(page, outcome))
     return { below: [], cut: false };
   const { text, cut } = endOf(outcome, boundsOf(page, outcome.state));
@@ -191,8 +202,21 @@ export function createOutputs(matrix: Matrix) {
     return sent;
   }
 
+  /** The pictures and files that a tool server answered with, below how its call ended. */
+  async function attachHeld({ action, number }: Page, room: RoomId, { held = [] }: Whole, txn?: string) {
+    const whose = 'server' in action.args ? action.args.server : '';
+    for (const [i, { bytes, picture }] of held.entries()) {
+      const file = `answer-${number}-${i + 1}.${picture?.slice('image/'.length) ?? 'bin'}`;
+      const sent = await matrix.uploadEncrypted([bytes], file, picture ?? 'application/octet-stream');
+      const body = `#${number} · ${file}, of the tool server ${whose}`;
+      const content = { ...sent, body, ...(picture && { msgtype: 'm.image' }) };
+      await matrix.post(room, 'm.room.message', content, txn ? { txn: `${txn}-${i}` } : {});
+    }
+  }
+
   return {
     attach,
+    attachHeld,
     /** Takes live output of a running action. */
     took({ action }: Page, chunk: Uint8Array): void {
       const before = live.get(action.id) ?? Buffer.alloc(0);
@@ -216,6 +240,7 @@ export function createOutputs(matrix: Matrix) {
       const label = { line: cut ? 'its end; all of it comes as a file' : text ? 'all of it' : '(no output)' };
       await matrix.post(room, 'm.room.message', how([label, ...(text ? [{ quote: text }] : [])]));
       await attach(page, room, outcome, cut, entry);
+      await attachHeld(page, room, outcome);
     },
   };
 }

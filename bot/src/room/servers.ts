@@ -1,8 +1,7 @@
 /** Tool servers: what a look found is put to the owner as a pin, and a server that is not what was pinned any more is told of, once. */
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { isPin } from '@pocketcoder/ledger/rules/servers.cjs';
-import type { Server } from '@pocketcoder/ledger/rules/state.cjs';
-import type { Action, Item, LookArgs, PinArgs } from '@pocketcoder/ledger/src/action.ts';
+import type { Action, Item, LookArgs, PinArgs, ReachArgs } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
@@ -18,17 +17,21 @@ export type ServersOptions = {
 };
 
 /** As the executor tells it. */
-type Look = Pick<PinArgs, 'image' | 'era'> & { tools: Item[] };
+type Look = { image?: string; era: string; tools: Item[] };
 
-/** How a server is looked at again. */
-const anew = ({ name, from, command }: Server): string => ['!server add', name, from, ...command].join(' ');
+/** From where it is, as its owner said it. */
+export const whence = (pin: PinArgs): string =>
+  'url' in pin
+    ? [pin.url, ...(pin.secret ? ['with', pin.secret] : [])].join(' ')
+    : [pin.from, ...pin.command].join(' ');
 
 /** What a look found, each tool in the most careful class. @throws Error where it says nothing that can be pinned */
-async function pinOf({ name, image: from, command }: LookArgs, { read }: Whole): Promise<PinArgs> {
+async function pinOf(look: LookArgs | ReachArgs, { read }: Whole): Promise<PinArgs> {
   const bytes = Buffer.concat(await Array.fromAsync(read()));
   const { tools, ...found } = JSON.parse(bytes.toString('utf8')) as Look;
-  const careful = tools.map((item) => ({ class: 'exec' as const, item }));
-  const args = { name, from, command, ...found, tools: careful };
+  const [where, risk] =
+    'url' in look ? [look, 'network' as const] : [{ ...look, from: look.image }, 'exec' as const];
+  const args = { ...where, ...found, tools: tools.map((item) => ({ class: risk, item })) };
   if (!isPin(args)) throw new Error('what it told is nothing that can be pinned');
   return args;
 }
@@ -42,17 +45,18 @@ export const anotherPin = 'another pin takes its place';
 export function createServers({ desk, book, say }: ServersOptions) {
   async function take(page: Page, outcome: Whole): Promise<void> {
     const { action } = page;
-    if (action.kind === 'server_look' && outcome.state === 'succeeded')
+    if ((action.kind === 'server_look' || action.kind === 'server_reach') && outcome.state === 'succeeded')
       await askNext({ desk, book }, 'pin', page, async () => {
         const args = await pinOf(action.args, outcome);
         await desk.replace(pinsOf(action.workspace, args.name), anotherPin);
         return { kind: 'server_pin', args };
       });
-    if ((action.kind !== 'mcp' && action.kind !== 'mcp_read') || outcome.reason !== reasons.changed) return;
-    const pin = book.servers(action.workspace).find(({ name }) => name === action.args.server);
+    if (!('server' in action.args) || outcome.reason !== reasons.changed) return;
+    const { server } = action.args;
+    const pin = book.servers(action.workspace).find(({ name }) => name === server);
     if (!pin) return;
     const what = oneLine(outcome.output.trim(), 400);
-    const text = `⚠️ The tool server ${pin.name} is not what you pinned, so none of what changed is called: ${what}. To look at it anew: ${anew(pin)}`;
+    const text = `⚠️ The tool server ${pin.name} is not what you pinned, so none of what changed is called: ${what}. To look at it anew: !server add ${pin.name} ${whence(pin)}`;
     await say(action.workspace, text, `changed-${pin.id}`);
   }
 

@@ -7,7 +7,9 @@ import {
   type CallArgs,
   gitTerms,
   type Kind,
+  type ReachArgs,
   type Repository,
+  reachTerms,
   type Wait,
 } from '@pocketcoder/ledger/src/action.ts';
 import type { Block } from './blocks.ts';
@@ -57,7 +59,22 @@ const megabytes = (bytes: number): string => (bytes % 1e6 === 0 ? `${bytes / 1e6
 const calls = {
   exec: 'each call asks, as a command',
   read: 'class read: calls need no more than reading a file',
+  network: 'each call asks, as a way out does',
 } as const;
+/** A URL, which may not be what it seems, and what its host is shown. */
+const atUrl = ({ url, secret }: Pick<ReachArgs, 'url' | 'secret'>): Part[] => [
+  ...labelled('at the URL', url),
+  ...shownTo(new URL(url).host, secret),
+];
+/** What its owner agrees to for as long as it is pinned. */
+const goesOut = (url: string): string =>
+  `⚠️ each call goes to ${new URL(url).host}, with what its card shows and nothing else of this task; ${megabytes(reachTerms.up)} up and ${megabytes(reachTerms.down)} down by one connection at most, which a day ends; this holds until !server remove`;
+/** As the owner named it, with the id that it had, where it is started from an image. */
+const from = (image: string, command: readonly string[], id?: string): Part[] => [
+  ...labelled('from the image', image),
+  ...(id === undefined ? [] : labelled('which has the id', id)),
+  ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
+];
 const called = ({ server, tool, hash, params }: CallArgs): Part[] => [
   ...labelled('call the tool', fullName(server, tool)),
   ...labelled('with', JSON.stringify(params, undefined, 2)),
@@ -254,22 +271,32 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     wish: 'look at a tool server',
     parts: ({ name, image, command }) => [
       ...labelled('start the tool server', name),
-      ...labelled('from the image', image),
-      ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
+      ...from(image, command),
       { line: 'in a container of its own, without a network and without the workspace' },
+      { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
+    ],
+  },
+  server_reach: {
+    wish: 'reach a tool server',
+    parts: ({ name, ...where }) => [
+      ...labelled('connect to the tool server', name),
+      ...atUrl(where),
+      { line: 'from a container of its own, with a way to this host alone and without the workspace' },
       { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
     ],
   },
   mcp: { wish: 'call a tool of a server', parts: called },
   mcp_read: { wish: 'read by a tool of a server', parts: called },
+  mcp_out: {
+    wish: 'call a tool of a server elsewhere',
+    parts: ({ url, ...args }) => [...called(args), ...labelled('⚠️ all of this goes out, once, to', url)],
+  },
   server_pin: {
     wish: 'pin a tool server',
     size: ({ tools: { length } }) => (length > 1 ? `${length} tools` : '1 tool'),
-    parts: ({ name, from, image, command, era, tools }) => [
+    parts: ({ name, era, tools, ...where }) => [
       ...labelled('let the agent ask for calls of the tool server', name),
-      ...labelled('from the image', from),
-      ...labelled('which has the id', image),
-      ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
+      ...('url' in where ? atUrl(where) : from(where.from, where.command, where.image)),
       ...labelled('which speaks', era),
       { line: 'these are its tools, in its own words, which nobody checked:' },
       ...tools.flatMap(({ class: risk, item: { name: tool, description, ...rest } }, i): Part[] => [
@@ -279,6 +306,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
         { text: JSON.stringify(rest) },
       ]),
       { line: 'a tool that is not as it stands here is not called' },
+      ...('url' in where ? [{ line: goesOut(where.url) }] : []),
     ],
   },
   lease: {

@@ -170,7 +170,7 @@ export async function startStage(seed: number, wait = 1): Promise<Stage> {
       const page = book.page(entry.action);
       if (page && entry.kind === 'posted' && page.action.requester === 'brain') owner.look(page);
       if (page && isOver(entry.kind))
-        void outcomeOf(ledger, entry).then((outcome) => gate.over(page, outcome));
+        void outcomeOf(ledger, entry, page.action).then((outcome) => gate.over(page, outcome));
     });
     const ignore = () => {};
     undo.push(

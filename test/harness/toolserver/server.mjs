@@ -23,6 +23,9 @@ const tools = {
   // From the second list on it is another tool.
   turns: () => (++lists > 1 ? turned() : say('says it back')),
 };
+/** As test/harness/picture.ts has it: a client that looks at pictures takes none that is not whole. */
+const pixel =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 const called = {
   say: ({ text: words }) => text(String(words)),
@@ -37,7 +40,7 @@ const called = {
       JSON.stringify({ uid: process.getuid?.(), caps: of('CapEff'), net, mounts, pid: process.pid }),
     );
   },
-  picture: () => ({ content: [{ type: 'image', mimeType: 'image/png', data: 'iVBORw0KGgo=' }] }),
+  picture: () => ({ content: [{ type: 'image', mimeType: 'image/png', data: pixel }] }),
   fail: () => ({ ...text('it went wrong'), isError: true }),
   die: () => process.exit(3),
   hang: () => undefined,

@@ -1,24 +1,26 @@
 /** Commands about tool servers. A look and a pin are asked for by cards; to remove a pin only narrows. */
-import { isLook } from '@pocketcoder/ledger/rules/servers.cjs';
-import type { PinArgs } from '@pocketcoder/ledger/src/action.ts';
+import { isLook, isReach } from '@pocketcoder/ledger/rules/servers.cjs';
+import type { PinArgs, ReachArgs } from '@pocketcoder/ledger/src/action.ts';
 import { oneLine } from '../../show/visible.ts';
-import { anotherPin, pinsOf } from '../servers.ts';
+import { anotherPin, pinsOf, whence } from '../servers.ts';
 import { ask, type Command, type CommandContext, oneOf, rest, way, word } from './command.ts';
 
 const none = (name: string): string =>
   `No tool server ${oneLine(name, 40)} is pinned or waits here. !servers lists them.`;
 
 function servers({ book, workspace }: CommandContext): string {
-  const lines = book.servers(workspace).map(({ name, from, tools }) => {
+  const lines = book.servers(workspace).map((pin) => {
+    const { name, tools } = pin;
     const reads = tools.flatMap(({ class: risk, item }) => (risk === 'read' ? [item.name] : []));
-    const all = `${name}, from ${from}: ${tools.map(({ item }) => item.name).join(', ')}`;
+    const all = `${name}, from ${whence(pin)}: ${tools.map(({ item }) => item.name).join(', ')}`;
+    if ('url' in pin) return `${all}\n  class network: each call goes out, and asks for a signed answer`;
     return `${all}\n  class read: ${reads.join(', ') || 'none, so each call asks as a command does'}`;
   });
   return lines.join('\n') || 'No tool server is pinned here: !server add NAME IMAGE looks at one.';
 }
 
 const notUnderstood =
-  'Not understood, and nothing was asked: !server add NAME IMAGE [COMMAND], or !server class NAME read TOOL…. A name has up to 20 small letters, digits and -.';
+  'Not understood, and nothing was asked: !server add NAME IMAGE [COMMAND], !server add NAME https://HOST/PATH [with SECRET], or !server class NAME read TOOL…. A name has up to 20 small letters, digits and -.';
 
 /** What a shell would take away, and what a phone puts for two hyphens. */
 const unmeant = /["'“”‘’]|^[—–]/;
@@ -28,6 +30,11 @@ const asTheyStand =
 function add(c: CommandContext, name: string, image: string, command: string[]): Promise<string> | string {
   const odd = [name, image, ...command].find((one) => unmeant.test(one));
   if (odd) return asTheyStand + oneLine(odd, 40);
+  if (image.includes('://')) {
+    const args: ReachArgs = { name, url: image, ...(command[1] && { secret: command[1] }) };
+    const fits = /^(with \S+)?$/i.test(command.join(' ')) && isReach(args);
+    return fits ? ask(c, { kind: 'server_reach', args }) : notUnderstood;
+  }
   const args = { name, image, command };
   return isLook(args) ? ask(c, { kind: 'server_look', args }) : notUnderstood;
 }
@@ -41,10 +48,12 @@ function pinOf({ book, workspace }: CommandContext, name: string): PinArgs | und
   return 'tools' in args ? args : undefined;
 }
 
-type Risk = PinArgs['tools'][number]['class'];
+type Risk = 'read' | 'exec';
 async function classify(c: CommandContext, name: string, risk: Risk, named: string[]): Promise<string> {
   const pin = pinOf(c, name);
   if (!pin) return none(name);
+  if ('url' in pin)
+    return `Each call of ${name} goes out to its host, so each asks for a signed answer. Nothing was asked.`;
   const unknown = named.find((one) => !pin.tools.some(({ item }) => item.name === one));
   if (unknown) return `${name} has no tool ${oneLine(unknown, 60)}. Nothing was asked.`;
   const tools = pin.tools.map((tool) => (named.includes(tool.item.name) ? { ...tool, class: risk } : tool));
