@@ -339,3 +339,24 @@ test('a file that the agent sends comes into the room, a picture as one that say
   assert.match(s.said.at(-1) ?? '', /there is no such file/);
   assert.equal(heard.at(-1)?.output, 'there is no such file\n');
 });
+
+test('what a restart cut off before anybody was asked is told to the person who wanted it, and again where that was cut off', async (t) => {
+  const s = scene(t);
+  const recorded = (requester: string): string => {
+    const wish = { ...asked(''), kind: 'list', args: { path: 'src' }, requester } as Asked;
+    const made = makeAction(wish, s.book.policy());
+    s.put({ author: 'bot', kind: 'requested', action: made.id, id: made.id, body: made });
+    return made.id;
+  };
+  const [mine, agents] = [recorded(owner.user), recorded('brain')];
+  for (const action of [mine, agents]) {
+    const body = { digest: s.book.page(action)?.digest, reason: 'the bot was restarted: say it again' };
+    s.put({ author: 'bot', kind: 'void', action, body });
+  }
+  await s.pass(1000);
+  const line = `#${s.book.number(mine)} 🚫 taken back: the bot was restarted: say it again. Nothing was run.`;
+  const told = () => s.said.filter((text) => text.includes('🚫'));
+  assert.equal(told().length, 1, 'the agent has an answer of its own');
+  assert.ok(told()[0]?.startsWith(line), told()[0]);
+  assert.equal(s.posted.at(-1)?.txn, `end-${mine}`, 'under one id, so told again it is the same message');
+});

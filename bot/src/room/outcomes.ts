@@ -42,14 +42,16 @@ function pageOf(story: Entry[], number: number): Page | undefined {
   return { action, digest: sha256(requested.body), number, requestedAt: Date.parse(requested.at), story };
 }
 
-/** It had no card. */
-const ranByLease = (page: Page): boolean => page.story.some((e) => e.kind === 'leased');
-
 export function createOutcomes(o: OutcomesOptions) {
   const { ledger, matrix, cards, book, log } = o;
   const outputs = createOutputs(matrix);
   const progress = createProgress({ ...o, written: outputs.written });
   const reads = createReads(o);
+
+  /** It had no card: it ran by a lease, or a restart cut off what a person asked for. */
+  const hadNone = ({ action, story }: Page): boolean =>
+    story.some((e) => e.kind === 'leased') ||
+    (action.requester !== 'brain' && book.state(action.id) === 'void' && !cards.get(action.id));
 
   /** What the room keeps of the ledger, so that a ledger that was taken back shows. */
   const checkpoint = ({ seq, hash }: Entry): Content => ({ 'org.pocketcoder.checkpoint': { seq, hash } });
@@ -107,8 +109,8 @@ export function createOutcomes(o: OutcomesOptions) {
     cards.set(card.action, { open: false, ended: true, chips: '' });
   }
 
-  /** What ran by a lease had no card: one quiet message says how it ended and what it was. */
-  async function tellLeased(page: Page, outcome: Whole, entry: Entry): Promise<void> {
+  /** One quiet message says how it ended and what it was. */
+  async function tellUncarded(page: Page, outcome: Whole, entry: Entry): Promise<void> {
     const room = book.rooms().get(page.action.workspace) as RoomId | undefined;
     if (!room) return;
     const { line, how } = ended(page, outcome, entry);
@@ -134,7 +136,7 @@ export function createOutcomes(o: OutcomesOptions) {
     if (failed) throw failed.error;
     if (card) await clear(cards.get(card.action) ?? card);
     else if (reads.counts(page)) reads.show(page);
-    else if (ranByLease(page)) await tellLeased(page, outcome, entry);
+    else if (hadNone(page)) await tellUncarded(page, outcome, entry);
   }
 
   /** Never throws: what could not be shown is logged, and shown when the ledger is back, or at the next start. */
@@ -165,7 +167,7 @@ export function createOutcomes(o: OutcomesOptions) {
       reads.begin();
       for (const page of book.unfinished().filter(wasOpen)) await opened(page);
       const shown = cards.unended().flatMap((card) => book.page(card.action) ?? []);
-      for (const page of [...shown, ...book.over().filter(ranByLease)]) {
+      for (const page of [...shown, ...book.over().filter(hadNone)]) {
         const entry = page.story.find((e) => isOver(e.kind));
         if (entry) await ending(page, entry);
       }
