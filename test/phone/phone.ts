@@ -85,7 +85,11 @@ export async function createPhone(o: PhoneOptions): Promise<Phone> {
       try {
         return (await sending).event_id;
       } catch (error) {
-        const unsent = [...events].find((e) => e.getTxnId() === txn && e.status === EventStatus.NOT_SENT);
+        const mine = [...events].filter((e) => e.getTxnId() === txn);
+        // The homeserver took it and the answer was lost: it came back as sent, of which the library then makes an error.
+        const sent = mine.find(({ status }) => status === null)?.getId();
+        if (o.patient && sent?.startsWith('$')) return sent;
+        const unsent = mine.find(({ status }) => status === EventStatus.NOT_SENT);
         const where = client.getRoom(to);
         if (!o.patient || !unsent || !where) throw error;
         await pause(200);
