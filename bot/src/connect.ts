@@ -181,12 +181,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     typing: (room, on) => client.typing(room, user, on),
     readMarker: (room, event) => client.readMarker(room, event),
     uploadEncrypted: (pieces, name, mime) =>
-      sealAttachment(
-        (sealed) => client.uploadContent(sealed, 'application/octet-stream'),
-        pieces,
-        name,
-        mime,
-      ),
+      sealAttachment((sealed) => client.uploadContent(sealed), pieces, name, mime),
     downloadEncrypted: (file, most) => openAttachment(file, (url) => fetchMedia(client, url, most)),
     async createWorkspaceRoom(wish) {
       const room = await createWorkspaceRoom(client, seen, user, wish);

@@ -110,13 +110,8 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   });
   const decide = createDecide({
     gate: {
-      ...{
-        matrix,
-        cards: secrets,
-        answeredBy: book.answeredBy,
-        option: questions.option,
-        trouble: troubles.why,
-      },
+      ...{ matrix, cards: secrets, answeredBy: book.answeredBy },
+      ...{ option: questions.option, trouble: troubles.why },
       people: () => book.enrolled(),
       now: () => Date.now(),
     },

@@ -1,4 +1,4 @@
-/** `pocketcoder secret`: what hosts are shown where a lease of the network names it. Whom it is for is the operator's to say. */
+/** `pocketcoder secret`: what hosts are shown where a lease of the network, or a tool server's pin, names it. Whom it is for is the operator's to say. */
 import { isHost, isSecretName } from '../../ledger/rules/egress.cjs';
 import { findBase } from '../engine/base.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';

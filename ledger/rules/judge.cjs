@@ -62,8 +62,8 @@ function requestRefusal(e, body, c) {
 }
 
 /**
- * What decides or begins something, or what that goes by, each with its check of body, request and chain. By a clock that went back none of these may
- * stand: it would give late decisions their time again.
+ * What decides or begins something, or what that goes by, each with its check of body, request and chain. By a clock that
+ * went back none of these may stand: it would give late decisions their time again.
  * @type {Record<string, (body: Body, request: Action, requested: Entry, c: Context) => Refusal>}
  */
 const decisive = {

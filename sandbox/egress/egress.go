@@ -1,6 +1,6 @@
 // egress is the proxy of one lease of the network. The first line of its stdin is the lease; the end of stdin, or 15 seconds of silence,
-// is its end. One for a tool server takes its messages from the further lines (speak.go). Any other has no listener of its own: `egress lend ADDRESS SOCKET` makes one in the task's network namespace and hands it over.
-// `egress addresses` prints those of the machine.
+// is its end. One for a tool server takes its messages from the further lines (speak.go). Any other has no listener of its own:
+// `egress lend ADDRESS SOCKET` makes one in the task's network namespace and hands it over. `egress addresses` prints those of the machine.
 package main
 
 import (

@@ -156,7 +156,7 @@ elsif ($operation eq 'grep') {
           or die "cannot search: $!\n";
         chomp(my @odd = <$odd>);
         close $odd;
-        print STDERR 'left out, as it is no plain file, and what its kind names was searched: ', one_line(s{^\./}{/workspace/$below}r), "\n" for @odd;
+        print STDERR 'left out, as it is no plain file; no list of ignored files was heeded, so all was searched: ', one_line(s{^\./}{/workspace/$below}r), "\n" for @odd;
         my @list = (@rg, qw(--files --null --sort=path --hidden --glob=!.git --no-ignore-exclude --no-ignore-global), @odd ? '--no-ignore' : ());
         open(my $listed, '-|', @list) or die "cannot search: $!\n";
         chomp(@names = <$listed>);

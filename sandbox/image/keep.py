@@ -626,7 +626,7 @@ def left():
     return not all(same(base.get(p), now.get(p), lambda p=p: read_now(p)) for p in paths)
 
 
-def named(path):
+def sum_of(path):
     """The SHA-256 of a file; - for one that is too large, and where a link stands in the path; '' where there is no file."""
     *parts, name = path.split(b"/")
     here = os.open(ROOT, DIRECTORY)
@@ -667,7 +667,7 @@ def main(what, number="0", approved=""):
         signal.alarm(PATIENCE)
     if what == "named":  # at once: somebody waits for it, and no snapshot has a part in it
         for i, path in enumerate(number.split(",")):
-            if about := named(bytes.fromhex(path)):
+            if about := sum_of(bytes.fromhex(path)):
                 print(i, about)
         return
     fcntl.flock(os.open(KEPT, os.O_RDONLY), fcntl.LOCK_EX)  # a way back whose asker died goes on: what comes next waits for its end

@@ -125,18 +125,10 @@ export function startDesk(
     download: (file, most) => matrix.downloadEncrypted(file, most),
   });
   const answer = createAnswer({ ledger: wide, gate, book, log });
+  const handed = withoutSecrets(cards);
   const desk = createDesk({
-    ledger,
-    cards: withoutSecrets(cards),
-    book,
-    poster,
-    decide,
-    attention,
-    say,
-    trouble,
-    halted,
-    patience,
-    log,
+    ...{ ledger, cards: handed, book, poster, decide, attention },
+    ...{ say, trouble, halted, patience, log },
   });
   return {
     db,
@@ -176,7 +168,7 @@ export function startDesk(
     matrix,
     book,
     attention,
-    cards: withoutSecrets(cards),
+    cards: handed,
     /** The store itself. */
     secrets: cards,
     desk,

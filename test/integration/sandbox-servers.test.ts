@@ -83,7 +83,7 @@ test('results: pictures are named where they stand, a server’s own failure is 
   const pin = await pinned();
   const picture = await call(pin, 'picture');
   assert.ok(picture.end === 'answered');
-  assert.equal(textOf(picture.result), '["image" of type "image/png", 70 bytes: number 1 below]');
+  assert.equal(textOf(picture.result), '["image" of type "image/png", 70 bytes: number 1 in the room]');
   const failed = await call(pin, 'fail');
   assert.ok(failed.end === 'answered' && failed.result['isError'] === true);
 });

@@ -147,14 +147,14 @@ test('a picture of an answer stands in the room below how its call ended, encryp
   await phone.say(`Please look.\n${call('own__picture', {})}`);
   const card = await nextCard('call a tool of a server');
   await approve(phone, card);
-  const words = `of type "image/png", ${pixel.length} bytes: number 1 below`;
+  const words = `of type "image/png", ${pixel.length} bytes: number 1 in the room`;
   await endsWith(phone, card, words, 60);
   const n = numberOf(card);
   const file = await fileOf(phone, instance.address, `#${n} · answer-${n}-1.png, of the tool server own`);
   assert.deepEqual(file, pixel);
   // Its client hands the picture on as a message of its own, behind the words.
   await until('the model has it', () => picturesIn(instance.model?.asked()?.messages ?? []).length === 1);
-  assert.ok(told().includes('bytes: number 1 below'));
+  assert.ok(told().includes('bytes: number 1 in the room'));
 });
 
 test('a server at a URL is asked for by phone, with a secret of the console’s: its card says where to and takes a signed answer, and what came of it is told', async () => {

@@ -210,15 +210,8 @@ const model = await startModel();
 const asked: { task: string; script: unknown }[] = [];
 const outcome = Promise.resolve({ state: 'succeeded', output: '', truncated: false } as const);
 const gateway = createGateway({
-  ...{
-    port: 0,
-    host: '127.0.0.1',
-    url: 'http://127.0.0.1',
-    network: true,
-    bound: () => ({}),
-    sees: () => true,
-  },
-  servers: () => [],
+  ...{ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', network: true },
+  ...{ bound: () => ({}), sees: () => true, servers: () => [] },
   ...{ token: tokensFrom(openDatabase(':memory:')), log: pino({ level: 'silent' }) },
 });
 await gateway.run({

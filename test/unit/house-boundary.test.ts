@@ -80,6 +80,20 @@ test('the secrets of cards are handed to what decides, in its folders and where 
   );
 });
 
+test('no function of a script takes another’s place, which nothing else would tell', () => {
+  const scripts = globSync('sandbox/image/*.{py,pl,sh}', { cwd: checkout });
+  const named = scripts.map((file) => [...text(file).matchAll(/^(?:def |sub |(?=\w+\(\) \{))(\w+)/gm)]);
+  assert.ok(named.flat().length > 50, 'the measure finds them');
+  for (const [i, all] of named.entries()) {
+    const names = all.map(([, name]) => name);
+    assert.deepEqual(
+      names.filter((name, at) => names.indexOf(name) !== at),
+      [],
+      scripts[i],
+    );
+  }
+});
+
 test('no imports go in a circle, those of types among them', () => {
   for (const folder of ['bot', 'sandbox', 'ledger', 'console']) {
     const files = filesIn(folder);

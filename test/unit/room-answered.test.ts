@@ -26,8 +26,8 @@ test('pictures and files go along, a picture by its bytes, whatever its server c
     { type: 'resource_link', uri: 'https://example.org/', name: 'x' },
   );
   assert.deepEqual(text.split('\n'), [
-    ...['a', 'b', '["image" of type "image/gif", 8 bytes: number 1 below]'],
-    ...['["file" at "file:///a", 5 bytes: number 2 below]', 'inner'],
+    ...['a', 'b', '["image" of type "image/gif", 8 bytes: number 1 in the room]'],
+    ...['["file" at "file:///a", 5 bytes: number 2 in the room]', 'inner'],
     ...['["audio" of type "audio/wav", 3 bytes: not passed on]'],
     ...['["resource_link" at "https://example.org/": not passed on]'],
   ]);
@@ -62,7 +62,7 @@ test('an outcome has a call’s text in place of its result, cut as any output i
   const call = { args: callOf('say') };
   const cut = await outcomeOf(ledger as never, entry('a'), call);
   assert.deepEqual([cut.truncated, cut.first.length, cut.held?.length], [true, 16_384, 1]);
-  assert.match(cut.last.toString(), /x\n\["image" of type "image\/gif", 8 bytes: number 1 below\]$/);
+  assert.match(cut.last.toString(), /x\n\["image" of type "image\/gif", 8 bytes: number 1 in the room\]$/);
   assert.equal(Buffer.concat(await Array.fromAsync(cut.read())).length, cut.size);
   const short = await outcomeOf(
     ledger as never,

@@ -88,7 +88,7 @@ test('!server class makes a new card, which takes the waiting one’s place; !se
   s.inForce(pin);
   assert.match(await s.say('!servers'), /^own, from mine:1 serve: say, look\n {2}class read: look$/);
   assert.match(await s.say('!server remove own'), /is pinned no more/);
-  assert.match(await s.say('!servers'), /No tool server is pinned here/);
+  assert.match(await s.say('!servers'), /None is pinned here: !server add NAME/);
   assert.match(await s.say('!server remove own'), /No tool server own/);
 });
 

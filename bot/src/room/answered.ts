@@ -18,7 +18,7 @@ function partText(part: Record<string, unknown>, held: Held[]): string {
   }
   const bytes = typeof data === 'string' ? Buffer.from(data, 'base64') : undefined;
   const goes = bytes && (type === 'image' || type === 'file') && held.length < mostHeld;
-  const how = goes ? `number ${held.push({ bytes, picture: mimeOf(bytes) })} below` : 'not passed on';
+  const how = goes ? `number ${held.push({ bytes, picture: mimeOf(bytes) })} in the room` : 'not passed on';
   const size = bytes ? `, ${bytes.length} bytes` : '';
   return `[${named(type)}${mimeType ? ` of type ${named(mimeType)}` : ''}${uri ? ` at ${named(uri)}` : ''}${size}: ${how}]`;
 }

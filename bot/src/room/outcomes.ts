@@ -76,7 +76,7 @@ export function createOutcomes(o: OutcomesOptions) {
     how: { below, more: proofOf(page, entry, book) },
   });
 
-  /** A person who asked for it themselves has all that it wrote, as a file where it is long; a file comes whoever asked for it. */
+  /** A person who asked for it themselves has all that it wrote, as a file where it is long; files and what a server answered with come whoever asked. */
   async function attachOwn(page: Page, room: RoomId, outcome: Whole, entry: Entry): Promise<void> {
     const { id, requester } = page.action;
     await outputs.attachHeld(page, room, outcome, `output-held-${id}`);

@@ -24,16 +24,8 @@ export async function openGate(o: { desk: Desk; book: Book; workspace: string; w
   const db = openDatabase(':memory:');
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const gateway = createGateway({
-    ...{
-      port: 0,
-      host: '127.0.0.1',
-      url: 'http://127.0.0.1',
-      network: true,
-      bound: () => ({}),
-      sees: () => true,
-      log,
-    },
-    ...{ token: tokensFrom(db), servers: book.servers },
+    ...{ port: 0, host: '127.0.0.1', url: 'http://127.0.0.1', network: true, log },
+    ...{ token: tokensFrom(db), servers: book.servers, bound: () => ({}), sees: () => true },
   });
   const open = (task: string) => gateway.open({ task, workspace });
   const hands: Hands[] = [];

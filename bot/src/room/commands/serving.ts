@@ -16,11 +16,14 @@ function servers({ book, workspace }: CommandContext): string {
     if ('url' in pin) return `${all}\n  class network: each call goes out, and asks for a signed answer`;
     return `${all}\n  class read: ${reads.join(', ') || 'none, so each call asks as a command does'}`;
   });
-  return lines.join('\n') || 'No tool server is pinned here: !server add NAME IMAGE looks at one.';
+  return lines.join('\n') || 'None is pinned here: !server add NAME, then an image or a URL, looks at one.';
 }
 
 const notUnderstood =
   'Not understood, and nothing was asked: !server add NAME IMAGE [COMMAND], !server add NAME https://HOST/PATH [with SECRET], or !server class NAME read TOOL…. A name has up to 20 small letters, digits and -.';
+
+const words =
+  'add NAME IMAGE [COMMAND] | add NAME https://HOST/PATH [with SECRET] | class NAME read|exec TOOL…';
 
 /** What a shell would take away, and what a phone puts for two hyphens. */
 const unmeant = /["'“”‘’]|^[—–]/;
@@ -71,12 +74,12 @@ export const serving: readonly Command[] = [
   {
     name: 'server',
     summary:
-      'a tool server (MCP): a card asks to start it once and see its tools, a second one pins them; class says which need no more than reading',
+      'a tool server (MCP): a card asks to start or reach it once and see its tools, a second one pins them; class says which need no more than reading',
     least: 'approves',
     ways: [
       way([oneOf('remove'), word('NAME')], (c, _, name) => remove(c, name)),
-      way([rest('add NAME IMAGE [COMMAND] | class NAME read|exec TOOL…')], (c, words) => {
-        const [verb = '', name = '', second = '', ...more] = words.split(/\s+/);
+      way([rest(words)], (c, given) => {
+        const [verb = '', name = '', second = '', ...more] = given.split(/\s+/);
         if (verb.toLowerCase() === 'add') return add(c, name, second, more);
         const risk = (['read', 'exec'] as const).find((one) => one === second.toLowerCase());
         return verb.toLowerCase() === 'class' && risk && more.length > 0
