@@ -45,7 +45,9 @@ export function takeTables(db: Database, from: string, tables: readonly string[]
       );
     });
   }
+  db.exec('PRAGMA old.secure_delete = ON'); // no secret stays in what is free then
   for (const { name } of there) db.exec(`DROP TABLE old.${name}`);
+  db.exec('PRAGMA old.wal_checkpoint(TRUNCATE)');
   db.exec('DETACH old');
 }
 

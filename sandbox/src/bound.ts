@@ -14,12 +14,12 @@ import type { Context } from './step.ts';
 
 type Scripts = ReturnType<typeof scriptsOf>;
 
-/** Paths that are looked at for one card. */
-const mostPaths = 4000;
+/** Paths that are looked at for one card, and directories that a script goes to. */
+const most = { paths: 4000, folders: 16 };
 /** Whether no file system has such a name: of texts within quotes it is nearly always so. */
 const isTooLong = (path: string): boolean => path.split('/').some((name) => Buffer.byteLength(name) > 255);
 /** What a shell only writes to: it may hold whatever it does by then. */
-const written = /(?:>>?|(?<![\w./-])tee(?:\s+-a)?\s)\s*[^\s"'`;&|<>(){}$\\]+/g;
+const written = /(?:(?<![<=-])>>?|(?<![\w./-])tee(?:[ \t]+-a)?[ \t])[ \t]*[^\s"'`;&|<>(){}$\\]+/g;
 /** What stands between words, also within quotes: `bash -c "./x;y"`, `A=./x`, `x.py::test`. */
 const between = /[\s"'`;&|<>(){}[\]$=:,!*?#\\]+/;
 /** A word as a shell takes it, with its quotes and backslashes: a name may have spaces. */
@@ -40,17 +40,23 @@ function wordsOf(script: string): { words: string[]; into: string[] } {
 export function pathsOf(scripts: Scripts): { paths: string[]; more: boolean } {
   const paths = new Set<string>();
   const root = '/workspace';
+  let more = false;
   for (const { script, cwd } of scripts) {
     const { words, into } = wordsOf(script);
     const start = posix.resolve(root, cwd);
-    for (const folder of new Set([start, ...into.map((to) => posix.resolve(start, to))]))
-      for (const one of words) {
+    const folders = new Set([start, ...into.map((to) => posix.resolve(start, to))]);
+    more ||= folders.size > most.folders;
+    for (const folder of [...folders].slice(0, most.folders))
+      for (const one of new Set(words)) {
+        // Nobody approved this script yet, so it must cost no more than a moment.
+        if (paths.size === most.paths) return { paths: [...paths], more: true };
         const path = posix.relative(root, posix.resolve(folder, one));
-        if (path !== '' && !/^\.\.(\/|$)|\0/.test(path) && !isTooLong(path)) paths.add(path);
+        if (path === '' || /^\.\.(\/|$)|\0/.test(path) || isTooLong(path)) continue;
+        if (path.length <= mostPath) paths.add(path);
+        else more = true;
       }
   }
-  const some = [...paths].filter((path) => path.length <= mostPath).slice(0, mostPaths);
-  return { paths: some, more: some.length < paths.size };
+  return { paths: [...paths], more };
 }
 
 /** Paths of what is not what it was said to be. Of what was said to be bound by nothing there is nothing to tell. */

@@ -1,7 +1,7 @@
 /** The bot's own memory: a transaction is whole or nothing, over a crash too, and a card comes back as it was kept. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -85,6 +85,10 @@ test('tables of an earlier release come over as they were, also where that was c
   assert.deepEqual([cards.get(one.action), cards.byEvent('$one'), cards.get(two.action)], [one, one, two]);
   assert.equal(cards.issued(one.key)?.action, one.action);
   assert.ok(openSeen(db).latched('!r:x' as RoomId));
+  const bytes = ['', '-wal'].map((end) => (existsSync(from + end) ? readFileSync(from + end, 'latin1') : ''));
+  const secret = one.nonce;
+  assert.ok(readFileSync(`${file}-wal`, 'latin1').includes(secret), 'the twin: it is here now');
+  assert.ok(!bytes.join('').includes(secret), 'and in no free page there');
   const left = openDatabase(from).prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
   assert.deepEqual(
     left.map(({ name }) => name),

@@ -34,6 +34,10 @@ test('whatever may be a path is one: quoted, escaped, behind =, : and <, in a sc
     ['./run', 'src/run', 'src'],
     ['../run', 'run', '/workspace/src'],
     ['sh "a\nb"', 'a\nb'],
+    ['bash <>run.sh', 'run.sh'],
+    ['cat <<E\n<b>\nrun.sh\nE', 'run.sh'],
+    ['x ->./run', 'run'],
+    ['x =>./run', 'run'],
   ] as const)
     assert.ok(paths(script, cwd).includes(path), `${script}: ${paths(script, cwd).join(' ')}`);
 });
@@ -63,6 +67,9 @@ test('nothing outside of the workspace is one, nor what no file can be called; t
   );
   assert.ok(pathsOf([{ script: words(4001), cwd: '.' }]).more);
   assert.ok(pathsOf([{ script: 'abc/'.repeat(300), cwd: '.' }]).more);
+  // As long as a script may be: each of its words in each of its directories would take minutes.
+  const cds = Array.from({ length: 9000 }, (_, n) => `cd a${n}`).join(';');
+  assert.deepEqual([pathsOf([{ script: cds, cwd: '.' }]).more, paths(cds).length], [true, 4000]);
 });
 
 const a = 'a'.repeat(64);
