@@ -152,7 +152,7 @@ elsif ($operation eq 'grep') {
         # Ripgrep opens what has one of these names, whatever it is: a pipe would have it wait without end.
         my @above = grep { lstat } map { ("$_/.gitignore", "$_/.ignore", "$_/.rgignore") } map { join '/', '/workspace', @parts[0 .. $_ - 1] } defined $name ? 0 .. @parts : ();
         open(my $odd, '-|', 'find', @above, qw{. -name .git -prune -o -type d ( ! -readable -o ! -executable ) -prune
-          -o ! -type f -regex .*/\.\(git\|rg\|\)ignore -print0})
+          -o ! -type f ( -name .gitignore -o -name .ignore -o -name .rgignore ) -print0})
           or die "cannot search: $!\n";
         chomp(my @odd = <$odd>);
         close $odd;

@@ -2,6 +2,7 @@
  * have a part in what another card lets run. */
 #include "task.h"
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,15 +25,18 @@ static struct dirent *next_of(DIR *folder) {
   return e && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) ? next_of(folder) : e;
 }
 
-/* Whether the name is gone from there. A directory that is not empty is moved up where there is an `up`: so no depth of them needs more
- * than two open at once. */
+/* Whether the name is gone from there. A directory that is not empty is moved up where there is an `up`, to a name that is free: so no
+ * depth of them needs more than two open at once. */
 static int take_away(int at, const char *name, int up) {
   static unsigned long moved;
   char above[32];
   if (unlinkat(at, name, 0) == 0 || unlinkat(at, name, AT_REMOVEDIR) == 0) return 1;
   if (fchmodat(at, name, 0700, 0) < 0 || up < 0) return 0; /* it is a directory, no link, for those are gone */
-  snprintf(above, sizeof above, ".%lu", moved++);
-  return renameat(at, name, up, above) == 0;
+  do {
+    snprintf(above, sizeof above, ".%lu", moved++);
+    if (renameat(at, name, up, above) == 0) return 1;
+  } while (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR);
+  return 0;
 }
 
 /* `except` is a name that stays, NULL for none. 0 once nothing else is there. */

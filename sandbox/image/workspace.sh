@@ -225,7 +225,7 @@ merge) # own commit: merges it where the branch is still at own. Settings, attri
   [ "$commit" = "$2" ] || { echo "$branch is not where it was when the card was made; nothing was merged"; exit 1; }
   [ ! -e $own/MERGE_HEAD ] || { echo 'another merge is under way; nothing was merged'; exit 1; }
   # Git would wait for whoever writes into a pipe, and read a device without end.
-  odd=$(find /workspace ! -xtype f ! -xtype d \( -name .gitattributes -o -path "$own/*" \) -printf '%P\n' -quit 2> /dev/null | cat -v || true)
+  odd=$(find /workspace ! -xtype f ! -xtype d \( -name .gitattributes -o -name .gitignore -o -path "$own/*" \) -printf '%P\n' -quit 2> /dev/null | cat -v || true)
   [ -z "$odd" ] || { echo "$odd is no file that can be read: take it away; nothing was merged"; exit 1; }
   unset GIT_CONFIG_NOSYSTEM "${!GIT_AUTHOR_@}" "${!GIT_COMMITTER_@}" # root's own, in which is who commits are by
   export GIT_DIR=$scratch/repository GIT_WORK_TREE=/workspace GIT_INDEX_FILE=$own/index GIT_OBJECT_DIRECTORY=$own/objects

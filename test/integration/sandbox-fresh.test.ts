@@ -50,6 +50,16 @@ for n in range(5000): os.mkdir('d'); os.chdir('d')"
   assert.deepEqual((await box.bash('ls -A /tmp /dev/shm')).text, '/dev/shm:\n\n/tmp:\n');
 });
 
+test('attack-77 no name that an action left keeps later ones from beginning with nothing there; its twin, in one action, is there', async () => {
+  const there = 'find ~ /tmp /dev/shm -name y 2> /dev/null | wc -l';
+  for (const at of ['/home/agent', '/tmp', '/dev/shm']) {
+    const plant = `mkdir -p ${at}/.{0..9}/d/x/y; chmod 0 ${at}/.1/d; `;
+    assert.equal((await box.bash(plant + there)).text, '9\n');
+    const { how, text } = await box.bash(`${there}; ls -A /tmp /dev/shm`);
+    assert.deepEqual([how, text], ['exit', '0\n/dev/shm:\n\n/tmp:\n'], at);
+  }
+});
+
 test('a cache that is a link is none: it goes, and what it leads to stays', async () => {
   await box.bash(
     'rm -rf ~/.cache; mkdir -p own/registry; ln -s /workspace/own ~/.cache; rm -rf ~/.cargo; ln -s /workspace/own ~/.cargo',

@@ -120,9 +120,21 @@ test('attack-78 what ripgrep or git would open, and is no file, is left out and 
     assert.match((await grep('kept/sub')).text, /^no line matches$/m, `the twin, ${name}`);
     await box.bash(`rm ${name}`);
   }
+  // Names of directories that are no line, or no text.
+  const odd = String.raw`$'kept/a\nb/.gitignore' $'kept/b\xff/.ignore'`;
+  await box.bash(`mkdir $'kept/a\\nb' $'kept/b\\xff'; mkfifo ${odd}`);
+  const { how, text } = await grep('kept');
+  assert.equal(how, 'exit');
+  for (const name of ['a\\x0ab/.gitignore', 'b\\xff/.ignore'])
+    assert.ok(text.includes(`/workspace/kept/${name}\n`), text);
+  assert.match(text, /^kept\/found:1:needle$/m);
+  await box.bash(`rm ${odd}; echo found > $'kept/a\\nb/.gitignore'; echo needle > $'kept/a\\nb/found'`);
+  assert.doesNotMatch((await grep('kept')).text, /left out|x0ab/);
+  await box.bash(`rm -r kept/a* kept/b*`);
   await box.beside('mknod', '-m', '666', '/workspace/kept/.gitignore', 'c', '1', '5');
   await box.bash('rm .git/info/exclude; mkfifo .git/info/exclude');
   assert.match((await grep('kept')).text, /^left out, .*\/kept\/\.gitignore\nkept\/found:1/);
+  await box.bash('rm -f kept/.gitignore');
 });
 
 test('attack-78 a pipe where a merge would have git read ends it at once, and by its name; its twin, a file, is merged', async () => {
@@ -142,6 +154,10 @@ test('attack-78 a pipe where a merge would have git read ends it at once, and by
   const attributes = (make: string) => `mkdir ../sub; ${make} ../sub/.gitattributes`;
   assert.match((await merged(attributes('mkfifo'))).text, /^sub\/\.gitattributes is no file.*\nstatus 1$/m);
   assert.match((await merged(attributes('touch'))).text, /Merge made[\s\S]*\nstatus 0$/m);
+  // Git asks what is ignored in a directory that a file takes the place of.
+  const ignored = (make: string) => `mkdir ../o; ${make} ../o/.gitignore`;
+  assert.match((await merged(ignored('mkfifo'))).text, /^o\/\.gitignore is no file.*\nstatus 1$/m);
+  assert.match((await merged(ignored('echo .gitignore >'))).text, /Merge made[\s\S]*\nstatus 0$/m);
 });
 
 test('a name that is no UTF-8 is listed and found by its bytes', async () => {

@@ -53,6 +53,22 @@ test('attack-43 no call takes the whole disk at once; its twin, by writing, has 
   assert.equal(ran(await bash(take(50))).text, '50\n');
 });
 
+/** The `ioctl`s that are the same call, old and of 32-bit programs; then what stays: a terminal's, and a write. */
+const asIoctl = `
+import errno, fcntl, os, struct
+f = os.open('taken', os.O_RDWR | os.O_CREAT)
+space = struct.pack('hhxxxxqqiI16x', 0, 0, 0, 1100 << 20, 0, 0)
+for call in 0x40305828, 0x4030582a, 0x40305839, 0x402c5828, 0x402c582a, 0x402c5839:
+    try: fcntl.ioctl(f, call, space); print('done')
+    except OSError as e: print(errno.errorcode[e.errno])
+print(os.fstat(f).st_blocks, os.isatty(f), os.isatty(os.openpty()[1]), os.write(f, b'x'))`;
+
+test('attack-43 nor does an ioctl that is the same call; its twins, a write and another ioctl, are done', async () => {
+  await bash('rm -f *');
+  const { how, text } = ran(await bash(`python3 -c "${asIoctl}"; rm -f taken`));
+  assert.deepEqual([how, text], ['exit', `${'ENOTSUP\n'.repeat(6)}0 False True 1\n`]);
+});
+
 test('attack-43 a terminal that fills the disk is ended by its reason; its twin that does not ends by itself', async () => {
   await bash('rm -f *');
   const terminal = (script: string) =>
