@@ -45,7 +45,7 @@ before(async () => {
 afterEach(async () => {
   await tasks.retire(box.name, false);
   await until('nothing of it is left', async () => (await left()) === 0);
-  Object.assign(remote, { instead: undefined, json: false, description: 'says it back' });
+  Object.assign(remote, { instead: undefined, json: false, deaf: false, description: 'says it back' });
   for (const list of [remote.shown, remote.said]) list.length = 0;
 });
 after(async () => {
@@ -139,6 +139,15 @@ test('a call that is cut in the middle is gone, one that hangs ends with its tim
   await says(pin, 'and on');
 });
 
+test('a server that asks us in the middle of a call is answered, and what becomes of that answer is nothing of the call', async () => {
+  const pin = await pinned();
+  for (const deaf of [false, true]) {
+    remote.deaf = deaf;
+    assert.equal((await call(pin, 'ping')).end, 'answered');
+  }
+  assert.equal(methods().filter((one) => one === 'undefined').length, 12);
+});
+
 test('attack-36 a server at a URL whose tool changes after it was pinned is not called; the twin, which stays, is', async () => {
   const pin = await pinned();
   await says(pin, 'the twin');
@@ -187,12 +196,16 @@ test('attack-59 a secret is shown to its own host by the proxy alone, and what t
   const filters = { label: [`org.pocketcoder=${box.place.project}`] };
   for (const { Id } of await box.docker.listContainers({ all: true, filters }))
     assert.ok(!JSON.stringify(await box.docker.getContainer(Id).inspect()).includes('456789+SECRET'));
-  remote.instead = (_, res) => {
-    const error = { code: -1, message: `no such token: ${value.replaceAll('/', '\\/')}` };
+  // As other writers of JSON have it, and within a text that is JSON again.
+  const escaped = (text: string) => text.replaceAll('+', '\\u002B').replaceAll('/', '\\/');
+  const message = `no such token: ${value} ${escaped(value)} ${escaped(escaped(value).replaceAll('\\', '\\\\'))}`;
+  remote.instead = (_, res, body) => {
+    const { id } = JSON.parse(body.toString('utf8'));
     res.setHeader('content-type', 'application/json');
-    res.end(JSON.stringify({ jsonrpc: '2.0', id: 1, error }).replaceAll('\\\\/', '\\/'));
+    const all = { jsonrpc: '2.0', id, error: { code: -1, message } };
+    res.end(JSON.stringify(all).replaceAll('+', '\\u002b'));
   };
-  await assert.rejects(look({ secret: 'MINE' }), (e) => !String(e).includes('456789'));
+  await assert.rejects(look({ secret: 'MINE' }), /no such token: \[secret\] \[secret\] \[secret\]$/);
   remote.instead = undefined;
   remote.shown.length = 0;
   await assert.rejects(look({ secret: 'OTHER' }), /the secret OTHER is not for origin\.test; nothing was/);

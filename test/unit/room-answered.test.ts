@@ -1,6 +1,7 @@
 /** What a tool server answered: its text, and what goes along by itself; whatever it is, the call was made. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MatrixError } from 'matrix-bot-sdk';
 import type { Page } from '../../bot/src/approval/view.ts';
 import { answeredBy } from '../../bot/src/room/answered.ts';
 import { createOutputs, outcomeOf, type Whole } from '../../bot/src/room/output.ts';
@@ -45,7 +46,20 @@ test('no more than eight go along; a result of any shape, and words of ours, are
     '["unknown" of type "unknown": not passed on]\n["text": not passed on]\n["unknown": not passed on]',
   );
   assert.equal(answeredBy('{"structuredContent":{"a":1},"content":[]}').text, '{"a":1}');
-  for (const words of ['it answered by an error: {"content":[]}\n', 'null', '', '{"content":'])
+  for (const data of ['', '!!!!'])
+    assert.deepEqual(answered({ ...picture, data }), {
+      text: '["image" of type "image/gif", 0 bytes: not passed on]',
+      held: [],
+    });
+  for (const words of [
+    '{"a":1}',
+    '[1]',
+    '5',
+    'it answered by an error: {"content":[]}\n',
+    'null',
+    '',
+    '{"content":',
+  ])
     assert.deepEqual(answeredBy(words), { text: words, held: [] });
 });
 
@@ -94,7 +108,7 @@ test('attack-71 what a tool server answers with stands in the room as its own, b
     picture,
   );
   const page = { number: 7, action: { args: callOf('say') } } as unknown as Page;
-  await createOutputs(matrix).attachHeld(page, '!room' as RoomId, { held } as unknown as Whole);
+  await createOutputs(matrix).attachHeld(page, '!room' as RoomId, { held } as unknown as Whole, {} as Entry);
   const whose = (file: string) => `#7 · ${file}, of the tool server own`;
   assert.deepEqual(posted, [
     { msgtype: 'm.image', file: {}, body: whose('answer-7-1.png') },
@@ -104,4 +118,28 @@ test('attack-71 what a tool server answers with stands in the room as its own, b
   assert.deepEqual(named, [
     ...['answer-7-1.png image/png', 'answer-7-2.bin application/octet-stream', 'answer-7-3.png image/png'],
   ]);
+});
+
+test('a file of an answer that the homeserver does not take is told of in its place, and the next one goes; any other fault is thrown', async () => {
+  const posted: unknown[] = [];
+  let errcode = 'M_TOO_LARGE';
+  const matrix = {
+    async uploadEncrypted(_: unknown, body: string) {
+      if (body === 'answer-7-1.png') throw new MatrixError({ errcode, error: '' }, 413);
+      return { body };
+    },
+    post: async (_: RoomId, __: string, { body }: { body: string }, { txn }: { txn?: string }) =>
+      posted.push([body, txn]),
+  } as unknown as Matrix;
+  const page = { number: 7, action: { args: callOf('say') } } as unknown as Page;
+  const whole = answered(picture, picture) as unknown as Whole;
+  const attach = () =>
+    createOutputs(matrix).attachHeld(page, '!room' as RoomId, whole, { seq: 3 } as Entry, 't');
+  await attach();
+  const [first, second] = posted.splice(0) as [string, string][];
+  assert.match(String(first?.[0]), /too large to send: it is in the ledger, entry 3\./);
+  assert.deepEqual([first?.[1], second], ['t-0', ['#7 · answer-7-2.png, of the tool server own', 't-1']]);
+  errcode = 'M_UNKNOWN';
+  await assert.rejects(attach());
+  assert.deepEqual(posted, []);
 });

@@ -17,17 +17,18 @@ function partText(part: Record<string, unknown>, held: Held[]): string {
     return typeof inner === 'string' ? inner : partText({ ...rest, type: 'file', data: rest['blob'] }, held);
   }
   const bytes = typeof data === 'string' ? Buffer.from(data, 'base64') : undefined;
-  const goes = bytes && (type === 'image' || type === 'file') && held.length < mostHeld;
+  const goes = bytes && bytes.length > 0 && (type === 'image' || type === 'file') && held.length < mostHeld;
   const how = goes ? `number ${held.push({ bytes, picture: mimeOf(bytes) })} in the room` : 'not passed on';
   const size = bytes ? `, ${bytes.length} bytes` : '';
   return `[${named(type)}${mimeType ? ` of type ${named(mimeType)}` : ''}${uri ? ` at ${named(uri)}` : ''}${size}: ${how}]`;
 }
 
-/** Reads a result, whatever it is: the call was made. @param json what the executor recorded, which is words of ours where nothing was answered */
+/** Reads a result, whatever it is: the call was made. @param json what the executor recorded, which is words of ours where nothing was answered, and in an older entry the text alone */
 export function answeredBy(json: string): { text: string; held: Held[] } {
   const held: Held[] = [];
   try {
     const { content, structuredContent } = JSON.parse(json) as Record<string, unknown>;
+    if (content === undefined && structuredContent === undefined) return { text: json, held };
     const parts = Array.isArray(content) ? content : [];
     const text = parts.map((part) => partText((part ?? {}) as Record<string, unknown>, held)).join('\n');
     const structured = parts.length === 0 && structuredContent !== undefined;

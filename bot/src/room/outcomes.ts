@@ -79,7 +79,7 @@ export function createOutcomes(o: OutcomesOptions) {
   /** A person who asked for it themselves has all that it wrote, as a file where it is long; files and what a server answered with come whoever asked. */
   async function attachOwn(page: Page, room: RoomId, outcome: Whole, entry: Entry): Promise<void> {
     const { id, requester } = page.action;
-    await outputs.attachHeld(page, room, outcome, `output-held-${id}`);
+    await outputs.attachHeld(page, room, outcome, entry, `output-held-${id}`);
     const isAsked = requester !== 'brain' || isFile(page, outcome);
     if (!isAsked || !page.story.some((e) => e.kind === 'claimed')) return;
     await outputs.attach(page, room, outcome, outputBelow(page, outcome).cut, entry, `output-file-${id}`);

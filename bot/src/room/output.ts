@@ -126,7 +126,7 @@ function isText({ first, last }: Whole): boolean {
 }
 
 /** In place of a file that can't be sent. */
-const tooLarge = (page: Page, { size }: Whole, entry: Entry): Content =>
+const tooLarge = (page: Page, size: number, entry: Entry): Content =>
   message(
     `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}.`,
   );
@@ -156,12 +156,38 @@ async function rendered({ action, number }: Page, { read }: Whole): Promise<Buff
   return [Buffer.from(diffPage(`#${number} · what changed in ${action.workspace}`, diff))];
 }
 
+/** A file for the room: at most so many MiB, and what its message says beside what every file's does. */
+type Sent = {
+  file: string;
+  mime: string;
+  size: number;
+  most: number;
+  read: () => ReturnType<Source> | Promise<Buffer[]>;
+  shown: object | undefined;
+};
+
 export function createOutputs(matrix: Matrix) {
   const live = new Map<string, Buffer>();
 
   let sending: Promise<unknown> = Promise.resolve();
 
-  /** The whole output as a file, where the message has not all of it, or it is one. One goes up at a time. */
+  /** Posts a file, or in its place that it is too large. One goes up at a time. */
+  function send(page: Page, room: RoomId, one: Sent, entry: Entry, txn?: string): Promise<void> {
+    const sent = sending.then(async () => {
+      const content =
+        one.size > one.most << 20
+          ? undefined
+          : await matrix.uploadEncrypted(await one.read(), one.file, one.mime).catch((error: unknown) => {
+              if (!(error instanceof MatrixError) || error.errcode !== 'M_TOO_LARGE') throw error;
+            });
+      const told = content ? { ...content, ...one.shown } : tooLarge(page, one.size, entry);
+      await matrix.post(room, 'm.room.message', told, txn ? { txn } : {});
+    });
+    sending = sent.catch(() => {});
+    return sent;
+  }
+
+  /** The whole output as a file, where the message has not all of it, or it is one. */
   function attach(
     page: Page,
     room: RoomId,
@@ -177,40 +203,26 @@ export function createOutputs(matrix: Matrix) {
     const picture = name ? mimeOf(outcome.first) : undefined;
     const { action, number } = page;
     const reads = action.kind === 'diff' && outcome.state === 'succeeded' && text && outcome.size <= mostPage;
-    const send = async () => {
-      const largest = (name ? mostFile : mostOutput) << 20;
-      const file = reads ? `diff-${number}.html` : name || `output-${number}.${extension}`;
-      const mime = reads ? 'text/html' : (picture ?? plain);
-      const content =
-        outcome.size > largest
-          ? undefined
-          : await matrix
-              .uploadEncrypted(reads ? await rendered(page, outcome) : outcome.read(), file, mime)
-              .catch((error: unknown) => {
-                if (!(error instanceof MatrixError) || error.errcode !== 'M_TOO_LARGE') throw error;
-              });
-      // Whose it is stands below a picture, so that what is drawn in it passes for nothing of the bot's.
-      const shown = picture && {
-        msgtype: 'm.image',
-        body: `#${number} · ${file}, a file of the workspace`,
-      };
-      const sent = content ? { ...content, ...shown } : tooLarge(page, outcome, entry);
-      await matrix.post(room, 'm.room.message', sent, txn ? { txn } : {});
-    };
-    const sent = sending.then(send);
-    sending = sent.catch(() => {});
-    return sent;
+    const file = reads ? `diff-${number}.html` : name || `output-${number}.${extension}`;
+    const mime = reads ? 'text/html' : (picture ?? plain);
+    // Whose it is stands below a picture, so that what is drawn in it passes for nothing of the bot's.
+    const shown = picture && { msgtype: 'm.image', body: `#${number} · ${file}, a file of the workspace` };
+    const read = () => (reads ? rendered(page, outcome) : outcome.read());
+    const [{ size }, most] = [outcome, name ? mostFile : mostOutput];
+    return send(page, room, { file, mime, size, most, read, shown }, entry, txn);
   }
 
   /** The pictures and files that a tool server answered with, below how its call ended. */
-  async function attachHeld({ action, number }: Page, room: RoomId, { held = [] }: Whole, txn?: string) {
+  async function attachHeld(page: Page, room: RoomId, { held = [] }: Whole, entry: Entry, txn?: string) {
+    const { action, number } = page;
     const whose = 'server' in action.args ? action.args.server : '';
     for (const [i, { bytes, picture }] of held.entries()) {
       const file = `answer-${number}-${i + 1}.${picture?.slice('image/'.length) ?? 'bin'}`;
-      const sent = await matrix.uploadEncrypted([bytes], file, picture ?? 'application/octet-stream');
+      const mime = picture ?? 'application/octet-stream';
       const body = `#${number} · ${file}, of the tool server ${whose}`;
-      const content = { ...sent, body, ...(picture && { msgtype: 'm.image' }) };
-      await matrix.post(room, 'm.room.message', content, txn ? { txn: `${txn}-${i}` } : {});
+      const shown = { body, ...(picture && { msgtype: 'm.image' }) };
+      const one = { file, mime, size: bytes.length, most: mostOutput, read: () => [bytes], shown };
+      await send(page, room, one, entry, txn && `${txn}-${i}`);
     }
   }
 
@@ -240,7 +252,7 @@ export function createOutputs(matrix: Matrix) {
       const label = { line: cut ? 'its end; all of it comes as a file' : text ? 'all of it' : '(no output)' };
       await matrix.post(room, 'm.room.message', how([label, ...(text ? [{ quote: text }] : [])]));
       await attach(page, room, outcome, cut, entry);
-      await attachHeld(page, room, outcome);
+      await attachHeld(page, room, outcome, entry);
     },
   };
 }

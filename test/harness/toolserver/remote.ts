@@ -2,7 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  CallToolRequestSchema,
+  EmptyResultSchema,
+  ListToolsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import type { Serve } from '../origin.ts';
 
 const inputSchema = { type: 'object' as const };
@@ -17,6 +21,8 @@ export type Remote = {
   description: string;
   /** Answers by JSON instead of events. */
   json: boolean;
+  /** Cuts each answer of a client's off, once it has come. */
+  deaf: boolean;
   /** Answers all like this, where it is set. */
   instead?: Serve | undefined;
   /** Knows none of its sessions any more. */
@@ -28,7 +34,7 @@ export function makeRemote(): Remote {
   let cut = () => {};
   const sessions = new Map<string, StreamableHTTPServerTransport>();
   const remote: Remote = {
-    ...{ shown: [], said: [], description: 'says it back', json: false },
+    ...{ shown: [], said: [], description: 'says it back', json: false, deaf: false },
     forget: () => sessions.clear(),
     serve(req, res, body) {
       const message = JSON.parse(body.toString('utf8') || '{}') as { method?: string };
@@ -39,6 +45,7 @@ export function makeRemote(): Remote {
       const known = typeof id === 'string' ? sessions.get(id) : undefined;
       if (id !== undefined && !known) return void res.writeHead(404).end();
       cut = () => req.socket.destroy();
+      if (remote.deaf && !message.method) cut();
       void (known ? Promise.resolve(known) : begun(auth)).then((transport) =>
         transport.handleRequest(req, res, message),
       );
@@ -53,12 +60,16 @@ export function makeRemote(): Remote {
         { name: 'tell', inputSchema },
         { name: 'die', inputSchema },
         { name: 'hang', inputSchema },
+        { name: 'ping', inputSchema },
       ],
     }));
-    server.setRequestHandler(CallToolRequestSchema, ({ params }) => {
+    server.setRequestHandler(CallToolRequestSchema, async ({ params }, { sendRequest }) => {
       const text = String(params.arguments?.['text']);
       if (params.name === 'hang') return new Promise<never>(() => {});
       if (params.name === 'die') cut();
+      // Some go by the id that the call has.
+      for (let i = 0; params.name === 'ping' && i < 6; i++)
+        await sendRequest({ method: 'ping' }, EmptyResultSchema);
       remote.said.push(`${params.name} ${text}`);
       return {
         content: [{ type: 'text' as const, text: params.name === 'tell' ? `${auth} ${auth}` : text }],
