@@ -1,5 +1,6 @@
 /** An action of each kind that there is, as the agent, a person or the operator asks for it: the compiler names a kind that is missing. */
 
+import { traits } from '../../ledger/rules/kinds.cjs';
 import type { Policy } from '../../ledger/rules/policy.cjs';
 import { type Args, type Asked, type Kind, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
 import { callOf, far, pin } from '../harness/pins.ts';
@@ -66,8 +67,12 @@ export async function openEach(
   const [set] = await rig.entries('policy.set');
   const { policy } = JSON.parse(set?.body ?? '{}') as { policy: Policy };
   const args = { ...argsOf(rig.owner.user, master, policy), ...over };
-  const where = { workspace: 'main', task: newId(), requester: rig.owner.user as `@${string}` };
-  const asked = kinds.map((kind) => makeAction({ kind, args: args[kind], ...where } as Asked, policy));
+  const where = { workspace: 'main', task: newId() };
+  // What a person's own message decides is to be said again after a crash: of these the agent asked.
+  const by = (kind: Kind) => (traits(kind).words ? 'brain' : rig.owner.user);
+  const asked = kinds.map((kind) =>
+    makeAction({ kind, args: args[kind], ...where, requester: by(kind) } as Asked, policy),
+  );
   // A few at a time, for the bot shows them all before it says that it is there.
   for (let i = 0; i < asked.length; i += 8) {
     await rig.bot.kill();
