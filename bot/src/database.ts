@@ -34,20 +34,19 @@ export function takeTables(db: Database, from: string, tables: readonly string[]
     .filter(({ name }) => tables.includes(String(name)));
   for (const { name, sql } of there) {
     // What is reckoned from other columns is no column of these.
-    const columns = db
-      .prepare(`SELECT group_concat(name) AS all_of FROM pragma_table_info('${name}', 'old')`)
-      .get();
+    const listed = db.prepare(`SELECT group_concat(name) AS names FROM pragma_table_info('${name}', 'old')`);
+    const columns = listed.get()?.['names'];
     const has = db.prepare('SELECT 1 FROM main.sqlite_master WHERE name = ?').get(String(name));
     db.transaction(() => {
       if (!has) db.exec(String(sql));
-      db.exec(
-        `INSERT OR IGNORE INTO main.${name}(${columns?.['all_of']}) SELECT ${columns?.['all_of']} FROM old.${name}`,
-      );
+      db.exec(`INSERT OR IGNORE INTO main.${name}(${columns}) SELECT ${columns} FROM old.${name}`);
     });
   }
-  db.exec('PRAGMA old.secure_delete = ON'); // no secret stays in what is free then
-  for (const { name } of there) db.exec(`DROP TABLE old.${name}`);
-  db.exec('PRAGMA old.wal_checkpoint(TRUNCATE)');
+  if (there.length > 0) {
+    db.exec('PRAGMA old.secure_delete = ON'); // no secret stays in what is free then
+    for (const { name } of there) db.exec(`DROP TABLE old.${name}`);
+    db.exec('PRAGMA old.wal_checkpoint(TRUNCATE)');
+  }
   db.exec('DETACH old');
 }
 

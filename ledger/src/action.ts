@@ -71,6 +71,8 @@ export type LookArgs = { name: string; image: string; command: readonly string[]
 export type ReachArgs = { name: string; url: string; secret?: string };
 /** A tool as its server tells it, whole. */
 export type Item = { name: string; description?: string; inputSchema: object; [more: string]: unknown };
+/** What a look tells: the image's id, where it is started from one, the protocol's version, and every tool as it came. */
+export type Look = { image?: string; era: string; tools: Item[] };
 /** A tool server as it was looked at: `era` is the version of the protocol. `class` is the owner's word; calls that go out have no other than `network`. */
 export type PinArgs = (ReachArgs | Started) & {
   era: string;

@@ -4,15 +4,13 @@ import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { itemHash, toolsFault, us } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
-import { type CallArgs, type Item, type LookArgs, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
+import { type CallArgs, type Look, type LookArgs, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { contained, serverOptions } from './contained.ts';
 import { ignoring, label, type Place, SandboxError, type TaskName } from './container.ts';
 import { heldBy } from './exec.ts';
 import { lostCode, reached } from './reached.ts';
 
-/** What a look tells: the image's id, where it is started from one, the protocol's version, and every tool as it came. */
-export type Look = { image?: string; era: string; tools: Item[] };
 /** What came of a call. `changed`: in what its server is not what was pinned, so that nothing was called. `gone`: it ended meanwhile. */
 export type Called =
   | { end: 'answered'; result: Record<string, unknown> }
@@ -66,7 +64,7 @@ function differenceOf(
   era: string,
   listed: readonly unknown[],
 ): string {
-  const found = (listed as (Item | null)[]).find((item) => item?.name === tool);
+  const found = (listed as (Look['tools'][number] | null)[]).find((item) => item?.name === tool);
   if (found && itemHash({ ...pin, era }, found, sha256) === hash) return '';
   if (era !== pin.era) return `it speaks ${era}; ${pin.era} was pinned`;
   if (!found) return `it has no tool ${tool} any more`;
@@ -189,7 +187,7 @@ export function makeToolServers(docker: Docker, place: Place) {
         const tools = await toolsOf(client, signal);
         const fault = toolsFault(args.name, tools);
         if (fault) throw new SandboxError(`it can't be pinned: ${fault}`);
-        return { ...image, era: eraOf(client), tools: tools as Item[] };
+        return { ...image, era: eraOf(client), tools: tools as Look['tools'] };
       } catch (error) {
         if (stop.aborted) throw new SandboxError('it was stopped');
         if (closing.signal.aborted || error instanceof SandboxError) throw error;

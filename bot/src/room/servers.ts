@@ -1,7 +1,7 @@
 /** Tool servers: what a look found is put to the owner as a pin, and a server that is not what was pinned any more is told of, once. */
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { isPin } from '@pocketcoder/ledger/rules/servers.cjs';
-import type { Action, Item, LookArgs, PinArgs, ReachArgs } from '@pocketcoder/ledger/src/action.ts';
+import type { Action, Look, LookArgs, PinArgs, ReachArgs } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
@@ -15,9 +15,6 @@ export type ServersOptions = {
   /** @param txn what is said under it is said once */
   say(workspace: string, text: string, txn?: string): Promise<unknown>;
 };
-
-/** As the executor tells it. */
-type Look = { image?: string; era: string; tools: Item[] };
 
 /** From where it is, as its owner said it. */
 export const whence = (pin: PinArgs): string =>
