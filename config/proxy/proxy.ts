@@ -7,6 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { pathToFileURL } from 'node:url';
+import { pinnedLookup, type Resolve, ScopeError } from './scope.ts';
 
 export type ProxyOptions = {
   /** Base address that request paths are appended to; a query in it goes with every request. */
@@ -44,10 +45,15 @@ const ours = [
 /** The methods whose requests have a body (RFC 9110, section 9.3). */
 const withBody = ['POST', 'PUT'];
 
-/** The proxy, not yet listening. Throws on an upstream that is no http or https address. */
-export function makeProxy(to: ProxyOptions | { ways: Ways }): http.Server {
+/**
+ * The proxy, not yet listening. Throws on an upstream that is no http or https address.
+ * @param resolve what looks names up, the system's where absent
+ */
+export function makeProxy(to: ProxyOptions | { ways: Ways }, resolve?: Resolve): http.Server {
   const named = 'ways' in to;
-  const all = Object.entries(named ? to.ways : { '': to }).map(([name, way]) => [name, wayTo(way)] as const);
+  const all = Object.entries(named ? to.ways : { '': to }).map(
+    ([name, way]) => [name, wayTo(way, resolve)] as const,
+  );
   const ways = new Map(all);
   const server = http.createServer((req, res) => {
     const target = req.url ?? '';
@@ -65,13 +71,16 @@ export function makeProxy(to: ProxyOptions | { ways: Ways }): http.Server {
 }
 
 /** The way to one address: what takes a request to it, by its target below the address, and what ends its connections. */
-function wayTo({ upstream, routes, secret, ca, proxies }: ProxyOptions) {
+function wayTo({ upstream, routes, secret, ca, proxies }: ProxyOptions, resolve?: Resolve) {
   const base = new URL(upstream);
   if (base.protocol !== 'http:' && base.protocol !== 'https:')
     throw new Error(`proxy: the address must begin with http:// or https://, not ${base.protocol}`);
   const client = base.protocol === 'https:' ? https : http;
   const trust = ca && { ca: [...rootCertificates, ca] };
-  const agent = new client.Agent({ keepAlive: true, ...trust, ...(proxies && { proxyEnv: proxies }) });
+  const agent = new client.Agent({
+    ...{ keepAlive: true, lookup: pinnedLookup(resolve), ...trust },
+    ...(proxies && { proxyEnv: proxies }),
+  });
   const filled = (value: string) => (secret ? value.replaceAll(secret.placeholder, () => secret.key) : value);
 
   const take = (req: http.IncomingMessage, res: http.ServerResponse, target: string) => {
@@ -112,9 +121,10 @@ function wayTo({ upstream, routes, secret, ca, proxies }: ProxyOptions) {
       answer.pipe(res);
       answer.on('error', () => res.destroy());
     });
-    onward.on('error', () => {
+    onward.on('error', (error) => {
+      const why = error instanceof ScopeError ? error.message : `${base.host} cannot be reached.`;
       if (res.headersSent) res.destroy();
-      else refuse(res, 502, 'unreachable', `${base.host} cannot be reached.`);
+      else refuse(res, 502, 'unreachable', why);
     });
     res.on('close', () => onward.destroy());
     req.on('error', () => onward.destroy());

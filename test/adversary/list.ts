@@ -363,6 +363,12 @@ const rows: readonly Row[] = [
     'of nobody but who belongs in a room of the bot’s anything reaches the key store',
     'tested',
   ],
+  [
+    83,
+    'whoever answers for a model’s or a homeserver’s name turns it to the machine, to its network, or to another place',
+    'looked up once a connection, judged, that very address dialled; where it led at first, outside or inside, it stays',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({
