@@ -23,6 +23,8 @@ const groups: readonly Group[] = [
 ];
 /** They hold to a time by the clock, which a file beside them would lengthen. */
 const alone = /\/(integration\/(egress-ends|ledger-live|setup-start)|element\/day)\.test\.ts$/;
+/** They mostly wait for a time to be over, with the machine at rest: one at a time of them is a third beside the two. */
+const patient = /\/(integration\/care-outages|adversary\/late)\.test\.ts$/;
 
 /** The ports that an instance takes first where they are free. */
 const usual = [443, 8443, 80, 8080, 8008, 8090];
@@ -62,7 +64,11 @@ const fileOf = ({ file = '', entryFile = file }: Of): string => entryFile;
 const none = (): Counts => ({ passed: 0, failed: 0, skipped: 0 });
 const seconds = new Map<string, number>();
 
-async function runFiles(files: readonly string[], concurrency: number): Promise<Ran> {
+async function runFiles(
+  files: readonly string[],
+  concurrency: number,
+  write: (text: string) => void = (text) => void process.stdout.write(text),
+): Promise<Ran> {
   const ran: Ran = { counts: new Map(files.map((file) => [file, none()])), failures: new Map() };
   const countsOf = (file: string): Counts => {
     const counts = ran.counts.get(file) ?? none();
@@ -84,8 +90,23 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   stream.on('test:summary', ({ file, duration_ms }) => {
     if (file !== undefined) seconds.set(relative(checkout, file), Math.round(duration_ms / 1000));
   });
-  for await (const text of stream.compose(spec)) process.stdout.write(text as string);
+  for await (const text of stream.compose(spec)) write(text as string);
   return ran;
+}
+
+/** Runs files side by side, with the patient ones beside them: what those say stands below the others. */
+async function runBeside(files: readonly string[], concurrency: number): Promise<Ran> {
+  const [waiting, busy] = [true, false].map((is) => files.filter((file) => patient.test(file) === is));
+  const said: string[] = [];
+  const [ran, beside] = await Promise.all([
+    runFiles(busy ?? [], concurrency),
+    runFiles(waiting ?? [], 1, (text) => said.push(text)),
+  ]);
+  process.stdout.write(said.join(''));
+  return {
+    counts: new Map([...ran.counts, ...beside.counts]),
+    failures: new Map([...ran.failures, ...beside.failures]),
+  };
 }
 
 /** More files than these fail for a reason of their own. */
@@ -138,7 +159,7 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
       ] as const) {
         if (some.length === 0) continue;
         const release = at > 1 ? await holdUsual() : () => {};
-        const ran = await runFiles(some, at).finally(release);
+        const ran = await (at > 1 ? runBeside(some, at) : runFiles(some, at)).finally(release);
         if (again && at > 1 && named.length === 0) atFirst.push(...(await runAgain(ran)));
         for (const counts of ran.counts.values())
           for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key];
