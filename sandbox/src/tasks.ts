@@ -137,9 +137,6 @@ export const retired = 'its task’s container was taken away';
 /** Of the session's window in front, which is that of the last action that began (image/feed.c). */
 const screen = [...tmux, 'capture-pane', '-p', '-t', 'task:'];
 
-/** Prints those of a workspace's volumes that are not the agent's. */
-const others = ['find', '/workspace', '/base', '-maxdepth', '0', '!', '-user', 'agent'];
-
 /** Seconds for a status to come once an action was stopped or its time was over. */
 const patience = 10;
 /** Bytes: a runner ends what writes more than the one; outputs up to the other are held, to stand in their entry. */
@@ -159,12 +156,10 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name), egress.env);
   const servers = makeToolServers(docker, place);
   const keepers = makeKeepers(docker, place, closing.signal);
-  const feeders = makeFeeders(docker, place, closing.signal);
+  const feeders = makeFeeders(docker, place, keepers, closing.signal);
   /** Copies that tasks work in: there or being made, and being taken away. */
   const own = new Map<string, Promise<void>>();
   const ending = new Map<string, Promise<void>>();
-  /** Workspaces whose files are the agent's for sure. */
-  const agents = new Set<string>();
   const stops = new Set<string>();
   /** Copies of workspaces in which something is tried, from before it begins until all is told of it. */
   const trying = new Set<string>();
@@ -274,19 +269,6 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     if (exit !== 0) throw new SandboxError(`no copy of the workspace: ${text.trim()}; nothing was run`);
   }
 
-  /**
-   * What an older release left is another uid's, and becomes the agent's before anything runs there. Only a keeper has the right to that: it
-   * is asked where there is something.
-   */
-  async function takeOver(name: TaskName): Promise<void> {
-    const { workspace } = name;
-    if (agents.has(workspace)) return;
-    const { exit, text } = await runIn(containerFor(docker, place, name), others);
-    const kept = exit === 0 && text === '' ? { exit, text } : await keepers.ask(workspace, ['own']);
-    if (kept.exit !== 0) throw new SandboxError(`${kept.text.trim()}; nothing was run`);
-    agents.add(workspace);
-  }
-
   async function endCopy(name: TaskName, unused: () => boolean): Promise<void> {
     const { workspace } = name;
     if (!originOf(workspace) || ending.has(workspace)) return;
@@ -336,7 +318,6 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
     async warm(name) {
       await whole(name.workspace);
       await feeders.of(name);
-      await takeOver(name);
     },
     run(name, id, script, onChunk) {
       // What the action names goes before what a lease of the network brings.

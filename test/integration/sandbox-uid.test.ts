@@ -28,29 +28,28 @@ async function outside(User: string, script: string, Binds: string[] = []): Prom
 const another = `import ctypes; print("none" if ctypes.CDLL(None).inotify_init() < 0 else "one")`;
 /** Takes all that its uid may have, and as many open files as that needs; then waits to be let go. */
 const takesAll = `
-import ctypes, os, resource, subprocess
+import ctypes, os, resource, subprocess, time
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 while ctypes.CDLL(None).inotify_init() >= 0: pass
 subprocess.run(["python3", "-c", os.environ["ANOTHER"]])
-open("/workspace/held", "w").close()
-open("/workspace/go").read()`;
+while not os.path.exists("/workspace/go"): time.sleep(0.05)`;
 /** What a program that watches its directory hears of a file that is made there. */
 const watches = `
 import ctypes, os
 libc = ctypes.CDLL(None)
 fd = libc.inotify_init()
-libc.inotify_add_watch(fd, b".", 0x100)
-open("seen", "w").close()
+libc.inotify_add_watch(fd, b"/tmp", 0x100)
+open("/tmp/seen", "w").close()
 print(os.read(fd, 4096)[16:].rstrip(b"\\0").decode())`;
 
 test('attack-80 a script that holds all that its uid may leaves the machine’s user 1000 theirs; its twin, a program that watches files, hears of them', async () => {
-  await box.bash('mkfifo go');
-  const holding = box.bash(`python3 -c '${takesAll}'`, { env: { ANOTHER: another } });
-  const held = box.beside('bash', '-c', 'until [ -e /workspace/held ]; do sleep 0.05; done');
-  await Promise.race([held, holding]);
+  const held = Promise.withResolvers<void>();
+  const script = bashScript(`python3 -c '${takesAll}'`, { env: { ANOTHER: another } });
+  const holding = box.tasks.run(box.name, newId(), script, () => held.resolve());
+  await Promise.race([held.promise, holding]);
   assert.equal(await outside('1000:1000', `python3 -c '${another}'`), 'one');
-  await box.beside('bash', '-c', ': > /workspace/go');
-  assert.equal((await holding).text, 'none\n');
+  await box.beside('touch', '/workspace/go');
+  assert.equal(ran(await holding).text, 'none\n');
   assert.equal((await box.bash(`python3 -c '${watches}'`)).text, 'seen\n');
 });
 
