@@ -1,21 +1,12 @@
 /** An open feeder to each task's container, made anew where it is lost, and the container's end, which no use of it may cross. */
 import type Docker from 'dockerode';
 import { retry } from '../../ledger/src/retry.ts';
-import {
-  ensureContainer,
-  type Place,
-  removeContainer,
-  removeStore,
-  SandboxError,
-  type TaskName,
-} from './container.ts';
-import { conversation, readOutput, runIn } from './exec.ts';
+import { ensureContainer, type Place, removeContainer, removeStore, type TaskName } from './container.ts';
+import { conversation, readOutput } from './exec.ts';
 import { type Feeder, openFeeder } from './feeder.ts';
 import type { makeKeepers } from './keepers.ts';
 
 const feeder = ['/usr/lib/pocketcoder/task', 'feed'];
-/** Prints those of a workspace's volumes that are not the agent's. */
-const others = ['find', '/workspace', '/base', '-maxdepth', '0', '!', '-user', 'agent'];
 
 /** Of a task in its workspace: the same task in another one is another's. */
 export const keyOf = ({ task, workspace }: TaskName): string => `${task} ${workspace}`;
@@ -24,31 +15,17 @@ export const keyOf = ({ task, workspace }: TaskName): string => `${task} ${works
 export function makeFeeders(
   docker: Docker,
   place: Place,
-  keepers: ReturnType<typeof makeKeepers>,
+  keepers: Pick<ReturnType<typeof makeKeepers>, 'takeOver'>,
   signal: AbortSignal,
 ) {
   const feeders = new Map<string, Promise<Feeder>>();
   const removals = new Map<string, Promise<void>>();
-  /** Workspaces whose files are the agent's for sure. */
-  const agents = new Set<string>();
   const patiently = { first: 50, most: 5000, again: () => true, signal };
-
-  /**
-   * What an older release left is another uid's, and becomes the agent's before anything runs there. Only a keeper has the right to that: it
-   * is asked where there is something.
-   */
-  async function takeOver(workspace: string, container: Docker.Container): Promise<void> {
-    if (agents.has(workspace)) return;
-    const found = await runIn(container, others);
-    const { exit, text } = found.exit === 0 && !found.text ? found : await keepers.ask(workspace, ['own']);
-    if (exit !== 0) throw new SandboxError(`${text.trim()}; nothing was run`);
-    agents.add(workspace);
-  }
 
   async function connect(name: TaskName): Promise<Feeder> {
     await removals.get(keyOf(name));
     const container = await ensureContainer(docker, place, name);
-    const taken = takeOver(name.workspace, container);
+    const taken = keepers.takeOver(name.workspace, container);
     taken.catch(() => {}); // told below, once there is a stream to close
     const opened = await openFeeder((onBytes) => conversation(docker, container, feeder, onBytes));
     await taken.catch((error: unknown) => {
