@@ -16,7 +16,7 @@ import { staysInside } from './workspace-result.ts';
 export type Source = { form: 'git' | 'directory'; from: string; name: string };
 const most = { files: 200_000, bytes: 4 * 2 ** 30 };
 /** All of it is the sandbox user's. */
-const ours = { uid: 1000, gid: 1000 };
+const ours = { uid: 65525, gid: 65525 };
 /** A file up to so many bytes is held in memory, so that one that shrinks meanwhile is taken as it is then. */
 const held = 16 * 2 ** 20;
 const nothing = 'Nothing was brought in, no workspace was made';

@@ -1,6 +1,6 @@
 /**
- * A workspace's volumes, and the container in which git looks at them: the task image without a network, a capability or a
- * mount of this machine. The volumes are named as in sandbox/src/container.ts.
+ * A workspace's volumes, and the container in which git looks at them: the task image without a network or a
+ * mount of this machine, and git without a capability. The volumes are named as in sandbox/src/container.ts.
  */
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
@@ -73,7 +73,7 @@ export async function withTree<T>(
     Image: image,
     Entrypoint: ['/usr/lib/pocketcoder/workspace.sh'],
     Cmd: [...args],
-    User: '1000:1000',
+    User: '0:0', // whose script becomes whoever the files are of, first of all
     WorkingDir: '/workspace',
     Tty: true, // its words then come as they are
     Labels: labelsOf(where),
@@ -81,6 +81,7 @@ export async function withTree<T>(
       NetworkMode: 'none',
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
+      CapAdd: ['CHOWN', 'SETUID', 'SETGID'],
       SecurityOpt: ['no-new-privileges'],
       Mounts: [
         ...volumesOf(where).map((volume) => ({ Type: 'volume' as const, ...volume, ReadOnly })),

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# What actions on files do, as uid 1000 inside the task's container. The input file is a list of
+# What actions on files do, as the agent inside the task's container. The input file is a list of
 # length-prefixed byte strings: operation, path, then what the operation takes; of `put` the rest of it is the file's bytes, which can be
 # many and are not held in memory. All bytes are kept as they come.
 # A path must be /workspace or lie below it as it is written, and no symbolic link is followed: each directory is opened from the one

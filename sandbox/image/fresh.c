@@ -80,7 +80,7 @@ int make_fresh(void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   snprintf(held, sizeof held, ".%lld%09ld", (long long)t.tv_sec, t.tv_nsec);
-  setfsuid(AGENT); /* root's capabilities do not reach into what is uid 1000's alone */
+  setfsuid(AGENT); /* root's capabilities do not reach into what is the agent's alone */
   chmod(HOME, 0700);
   int home = open(HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   mkdirat(home, held, 0700); /* where that fails, no cache is moved, and all go */

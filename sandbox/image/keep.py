@@ -3,6 +3,7 @@ no network. All that stands in /workspace is the agent's: every step there is ta
     take N | changes N | did N | difference N | restore N SHA-256-OF-THE-DIFFERENCE-AS-APPROVED, a line each
     wait, for the end of a restore or merge, however long that takes
     named PATH,PATH,… in hex, for the SHA-256 of each that is a file: its place in that list, a space, and - where it is a link, or too large
+    own, for nothing but what is done before each of the others: what an older release left becomes the agent's
     begin | begun | left | bring | merge 0 SHA-256-OF-WHAT-BRING-SAID, of a task's own copy, where /main is the workspace that it is a copy of
 A snapshot is one file, /snapshots/N: every name of the tree with what lstat says of it, and where its bytes are in /snapshots/data. Bytes
 that two snapshots have in common are kept once, and never shared with the workspace."""
@@ -12,11 +13,13 @@ import itertools
 import os
 import signal
 import stat
+import subprocess
 import sys
 import time
 
 ROOT, KEPT, DATA = b"/workspace", b"/snapshots", b"/snapshots/data"
 MAIN, MAIN_KEPT = b"/main", b"/main-snapshots"
+AGENT, FORMER = 65525, 1000  # uid and gid of the agent, and what they were in an older release
 BASE, LOOK = b"base", b"look"  # of a copy: what it and the workspace last had in common, and what it was when that was last compared
 MERGED = b"merged"  # of a copy: the paths that a merge ever brought from it
 DEEPEST = 500  # directories, each held open on the way down
@@ -148,8 +151,9 @@ def load(name):
     tree = {}
     for i in range(0, len(parts) - 1, 4):
         path, numbers, blob, target = parts[i : i + 4]
-        kind, *rest = numbers.split(b" ")
-        tree[path] = Entry(kind.decode(), *map(int, rest), blob, target)
+        kind, mode, *rest = numbers.split(b" ")
+        owners = (AGENT if int(one) == FORMER else int(one) for one in rest[:2])
+        tree[path] = Entry(kind.decode(), int(mode), *owners, *map(int, rest[2:]), blob, target)
     return tree
 
 
@@ -651,6 +655,17 @@ def sum_of(path):
         os.close(here)
 
 
+def take_over(top):
+    """Makes the agent's what was its own under its former number, links themselves and nothing through them. The top comes last: as long as
+    that is not the agent's, however this broke off, all is looked at again."""
+    if not os.path.isdir(top) or os.stat(top).st_uid != FORMER:
+        return
+    words = ["chown", "-Rh", f"--from={FORMER}", f"{AGENT}:{AGENT}", top]
+    if (done := subprocess.run(words, capture_output=True, text=True)).returncode:
+        os.chown(top, FORMER, FORMER)
+        raise Trouble(f"what an older release left cannot be made the agent's: {done.stderr.strip()[-300:]}")
+
+
 def late(*_):
     raise Trouble(f"it took more than {PATIENCE} s")
 
@@ -658,6 +673,10 @@ def late(*_):
 def main(what, number="0", approved=""):
     sys.setrecursionlimit(10 * DEEPEST)
     os.umask(0o077)
+    for top in (ROOT, MAIN, b"/base"):
+        take_over(top)
+    if what == "own":
+        return
     os.makedirs(DATA, exist_ok=True)
     if what == "begun":  # answered at once: no other answer than the one of NoCopy may have a copy made anew
         if BASE not in os.listdir(KEPT):

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /* Made before the script, so that a script that uses up all processes cannot prevent its own end. It waits as root, since
- * uid 1000 may renice and pin whatever has its effective uid. With a real uid that nobody else has it then may signal uid
- * 1000 and nothing else, and uid 1000 may not signal it. It also acts when the runner dies, since its socket ends then.
+ * the agent may renice and pin whatever has its effective uid. With a real uid that nobody else has it then may signal what is
+ * the agent's and nothing else, and the agent may not signal it. It also acts when the runner dies, since its socket ends then.
  * kill(-1) is one sweep under the kernel's lock: nothing forks its way past it. It is no child of the runner's, so that the runner can wait until it has no children left. Returns its socket or -1. */
 int make_killer(void) {
   int ends[2];

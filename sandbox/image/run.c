@@ -134,7 +134,7 @@ static long long now_ms(void) {
   return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-/* Waits until no other action runs in this container, since the end of one kills everything of uid 1000's. Returns 0,
+/* Waits until no other action runs in this container, since the end of one kills everything of the agent's. Returns 0,
  * or 1 when this one was stopped meanwhile. */
 static int await_turn(const sigset_t *signals) {
   struct flock whole = {.l_type = F_WRLCK};

@@ -1,6 +1,6 @@
 /* Shared by the three roles of /usr/lib/pocketcoder/task: init (the container's first process), feed (one long exec
  * stream from the executor) and run (one action, in a tmux window). All three are the container's root and hold
- * CAP_SETUID, CAP_SETGID and CAP_KILL only; scripts are uid 1000 and hold nothing. */
+ * CAP_SETUID, CAP_SETGID and CAP_KILL only; scripts are the agent's and hold nothing. */
 #pragma once
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -8,13 +8,17 @@
 #include <sys/types.h>
 
 #define STORE "/var/lib/task" /* root's alone: a directory per action with request, out, status */
-#define INPUT "/run/task/script" /* what the running action's program reads; root's, readable by uid 1000 */
+#define INPUT "/run/task/script" /* what the running action's program reads; root's, readable by the agent */
 #define TMUX_SOCKET "/run/tmux/socket"
 #define READY "/run/task/ready" /* is there once tmux takes windows; gone with every start of the container */
 #define LOCK "/run/tmux/lock" /* held while an action runs: one at a time */
-#define AGENT 1000
+/* Uid and gid of scripts. The kernel counts inotify instances, keys, pending signals and the like for each uid of the machine, so this is
+ * nobody's there: 65520 to 65533 are unused by https://systemd.io/UIDS-GIDS/ and reserved by Debian's policy, 9.2.2, and they are in the
+ * 65,536 ids that a rootless or remapped engine has. Beside it 65532 is "nonroot" of many images. Dockerfile, keep.py, container.ts and
+ * workspace-source.ts have the same. */
+#define AGENT 65525
 #define HOME "/home/agent"
-#define KILLER 65533 /* real uid of the process that kills uid 1000: nobody else has it */
+#define KILLER 65533 /* real uid of the process that kills the agent's: nobody else has it */
 #define ID 15 /* bytes of an action's id: [a-z0-9] */
 #define LOOK 50 /* milliseconds between two looks at the room on the disk */
 #define NO_ROOM 75 /* how a terminal's first process exits where there is too little */

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A workspace's tree as it comes in, is merged, and goes out. Runs as uid 1000 in a container of its own, without a network. What
+# A workspace's tree as it comes in, is merged, and goes out. Runs as the agent in a container of its own, without a network. What
 # stands in /workspace may be the agent's work: of its .git the commits of a branch are read, and no filter, driver, monitor or hook
 # that it names is run. /base is written here alone, before there is a task. Prints one JSON object: all its values are hex or numbers.
 set -euo pipefail
@@ -8,6 +8,12 @@ export GIT_AUTHOR_NAME=PocketCoder GIT_AUTHOR_EMAIL=pocketcoder@localhost
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 scratch=/home/agent
 shown=
+if [ "$(id -u)" = 0 ]; then # what an older release left is uid 1000's until the workspace's next action
+  owner=agent
+  [ "$(stat -c %u /workspace)" != 1000 ] || owner=1000
+  chown $owner $scratch
+  HOME=$scratch exec setpriv --reuid=$owner --regid=$owner --clear-groups --inh-caps=-all "$0" "$@"
+fi
 if [ "$1" = show ] || [ "$1" = merge ]; then # as a task's action: others of the task may have written into its home
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT

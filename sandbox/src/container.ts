@@ -29,6 +29,8 @@ export class SandboxError extends Error {}
 /** Docker's own rule for names; nothing else may become a part of one. */
 const plain = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 export const label = 'org.pocketcoder';
+/** Uid and gid of scripts, which image/task.h argues for. */
+const agent = 65525;
 
 /** What a workspace's containers are made of. */
 export const imageOf = ({ images }: Place, workspace: string): string =>
@@ -57,8 +59,8 @@ export function limitsOf({ limits: { memory_mb, pids, cpus }, runtime }: Place) 
 }
 
 /**
- * How the task's container is made. Root inside it (tmux and the runner) has three capabilities: to become uid 1000 and
- * to end uid 1000's processes. Scripts have none, no network, and can write to /workspace, /tmp and their home alone. /base
+ * How the task's container is made. Root inside it (tmux and the runner) has three capabilities: to become the agent and
+ * to end the agent's processes. Scripts have none, no network, and can write to /workspace, /tmp and their home alone. /base
  * holds the tree as it was imported, a bare git repository that what changed is told from; it is empty where none was. A task that
  * is apart reads at /main what the workspace is meanwhile.
  */
@@ -87,7 +89,7 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
         { Type: 'volume', Source: store, Target: '/var/lib/task' },
       ],
       Tmpfs: {
-        '/home/agent': `${scratch},uid=1000,gid=1000,mode=700`,
+        '/home/agent': `${scratch},uid=${agent},gid=${agent},mode=700`,
         '/tmp': `${scratch},mode=1777`,
         '/run': 'rw,noexec,nosuid,nodev,mode=755,size=40m', // a file that a person sends lies here before it is written
       },
@@ -148,7 +150,7 @@ const marked = (options: Docker.ContainerCreateOptions): Docker.ContainerCreateO
  * there into the workspace itself, whose snapshots are there to be locked alone.
  */
 export function keeperOptions(place: Place, workspace: string): Docker.ContainerCreateOptions {
-  const { keeper, files, snapshots } = names(place, { task: 'none', workspace });
+  const { keeper, files, base, snapshots } = names(place, { task: 'none', workspace });
   const origin = originOf(workspace);
   const Source = origin && names(place, { task: 'none', workspace: origin }).snapshots;
   return marked({
@@ -168,6 +170,7 @@ export function keeperOptions(place: Place, workspace: string): Docker.Container
         { Type: 'volume', Source: snapshots, Target: '/snapshots' },
         ...mainOf(place, workspace, false),
         ...(origin ? [{ Type: 'volume' as const, Source, Target: '/main-snapshots', ReadOnly: true }] : []),
+        { Type: 'volume', Source: base, Target: '/base' }, // for what an older release left there
       ],
       Memory: 512 * 2 ** 20,
       PidsLimit: 32,

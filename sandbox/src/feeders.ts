@@ -4,6 +4,7 @@ import { retry } from '../../ledger/src/retry.ts';
 import { ensureContainer, type Place, removeContainer, removeStore, type TaskName } from './container.ts';
 import { conversation, readOutput } from './exec.ts';
 import { type Feeder, openFeeder } from './feeder.ts';
+import type { makeKeepers } from './keepers.ts';
 
 const feeder = ['/usr/lib/pocketcoder/task', 'feed'];
 
@@ -11,7 +12,12 @@ const feeder = ['/usr/lib/pocketcoder/task', 'feed'];
 export const keyOf = ({ task, workspace }: TaskName): string => `${task} ${workspace}`;
 
 /** @param signal from then on nothing is opened any more */
-export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal) {
+export function makeFeeders(
+  docker: Docker,
+  place: Place,
+  keepers: Pick<ReturnType<typeof makeKeepers>, 'takeOver'>,
+  signal: AbortSignal,
+) {
   const feeders = new Map<string, Promise<Feeder>>();
   const removals = new Map<string, Promise<void>>();
   const patiently = { first: 50, most: 5000, again: () => true, signal };
@@ -19,7 +25,14 @@ export function makeFeeders(docker: Docker, place: Place, signal: AbortSignal) {
   async function connect(name: TaskName): Promise<Feeder> {
     await removals.get(keyOf(name));
     const container = await ensureContainer(docker, place, name);
-    return openFeeder((onBytes) => conversation(docker, container, feeder, onBytes));
+    const taken = keepers.takeOver(name.workspace, container);
+    taken.catch(() => {}); // told below, once there is a stream to close
+    const opened = await openFeeder((onBytes) => conversation(docker, container, feeder, onBytes));
+    await taken.catch((error: unknown) => {
+      opened.close();
+      throw error;
+    });
+    return opened;
   }
 
   /** The container runs and its feeder listens. @throws SandboxError, or Docker's own error */

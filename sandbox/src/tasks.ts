@@ -156,7 +156,7 @@ export function makeTasks(docker: Docker, place: Place): Tasks {
   const terminals = makeTerminals(docker, place, (name) => containerFor(docker, place, name), egress.env);
   const servers = makeToolServers(docker, place);
   const keepers = makeKeepers(docker, place, closing.signal);
-  const feeders = makeFeeders(docker, place, closing.signal);
+  const feeders = makeFeeders(docker, place, keepers, closing.signal);
   /** Copies that tasks work in: there or being made, and being taken away. */
   const own = new Map<string, Promise<void>>();
   const ending = new Map<string, Promise<void>>();

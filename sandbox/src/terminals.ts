@@ -1,6 +1,6 @@
 /**
  * Terminals: a program each, in a container of its own that is the task's in all but its processes, so that the end of a script, which
- * ends all that is uid 1000's beside it, does not reach it. It shares the task's loopback. Its tmux is root's, and so is what reads and types.
+ * ends all that is the agent's beside it, does not reach it. It shares the task's loopback. Its tmux is root's, and so is what reads and types.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
@@ -31,12 +31,12 @@ const roomExit = 75;
 /** The tmux of a container of ours, which is root's. */
 export const tmux = ['tmux', '-S', '/run/tmux/socket'];
 /**
- * What runs in it: as uid 1000 without a right, in an environment of ours, and nothing of the script is read by tmux or by root. Root's
+ * What runs in it: as the agent without a right, in an environment of ours, and nothing of the script is read by tmux or by root. Root's
  * shell waits for it, through the keys that are signals, for tmux now and then overlooks the end of its own child.
  */
 const startWith = (env: Readonly<Record<string, string>>): string =>
   [
-    'trap : INT QUIT TSTP; setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs --inh-caps=-all env -i',
+    'trap : INT QUIT TSTP; setpriv --reuid=agent --regid=agent --clear-groups --no-new-privs --inh-caps=-all env -i',
     ...Object.entries({ ...base, TERM: 'screen-256color', ...env }).map(
       ([name, value]) => `${name}=${value}`,
     ),

@@ -252,7 +252,7 @@ const rows: readonly Row[] = [
   [
     62,
     'a terminal whose executor is gone for good',
-    'its container ends by itself at the approved time: its first process has the clock, which nothing of uid 1000’s reaches',
+    'its container ends by itself at the approved time: its first process has the clock, which nothing of the agent’s reaches',
     'tested',
   ],
   [
@@ -355,6 +355,12 @@ const rows: readonly Row[] = [
     79,
     'a stranger, or the server in the name of one, sends the bot’s device messages without end',
     'of nobody but who belongs in a room of the bot’s anything reaches the key store',
+    'tested',
+  ],
+  [
+    80,
+    'a script uses up what the kernel gives each user of the machine, inotify instances and their kind, so that its user 1000 has none',
+    'scripts run as a uid of their own, far from people’s: they use up its limits alone',
     'tested',
   ],
   [

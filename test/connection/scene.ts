@@ -40,7 +40,7 @@ export async function startScene(): Promise<Scene> {
     phone = await pairedPhone({ address, home, ...owner });
     await sees(phone, 'Paired.');
     await approve(phone, await askAndSee(phone, words));
-    const said = await sees(phone, '42 from uid 1000', 30);
+    const said = await sees(phone, '42 from uid 65525', 30);
     const { docker } = findEngine();
     const [task] = await docker.listContainers({ filters: { name: [`^/${project}-task-`] } });
     if (!task) throw new Error('the action ran, and there is no container of its task');

@@ -64,7 +64,7 @@ const othersThan = (service: Service): Place[] =>
 
 test('a task of the brain went all the way: every arrow of the design carries', () => {
   // brain → model proxy → model, brain → gateway with its token, bot → ledger and homeserver, executor → ledger and Docker.
-  assert.match(scene.said, /42 from uid 1000/);
+  assert.match(scene.said, /42 from uid 65525/);
   const { model } = scene.instance;
   assert.ok(model?.seen.some(({ key, tools }) => key === 'test-key' && tools.length > 0));
 });

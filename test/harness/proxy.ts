@@ -124,7 +124,7 @@ export async function startLeases(serve?: Serve): Promise<Leases> {
   const opened: LeaseProxy[] = [];
   async function idle(NetworkMode: string): Promise<Docker.Container> {
     const container = await docker.createContainer({
-      ...{ Image: await ensureImage('task'), Entrypoint: ['sleep'], Cmd: ['3600'], User: '1000:1000' },
+      ...{ Image: await ensureImage('task'), Entrypoint: ['sleep'], Cmd: ['3600'], User: 'agent' },
       Labels: { 'org.pocketcoder': project },
       HostConfig: { NetworkMode, ReadonlyRootfs: true, CapDrop: ['ALL'], Tmpfs: { '/tmp': 'mode=1777' } },
     });

@@ -82,7 +82,7 @@ test('attack-61 what runs is seen at the size of the terminal; no key goes there
   at.pty.resize(100, 30);
   await until('the new size', async () => (await windows())[1] === '100x30');
   assert.match((await clients()).join(), /^[^,]*(,\S+)*,read-only,\S+ 100$/);
-  assert.deepEqual(await as('1000', 'touch', '/workspace/go'), []);
+  assert.deepEqual(await as('agent', 'touch', '/workspace/go'), []);
   await shows(at, 'over');
   assert.equal((await windows()).length, 2);
   at.pty.write('\x02');

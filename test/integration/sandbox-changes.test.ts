@@ -54,7 +54,7 @@ test('what changed is shown and sent, and applies to a clean copy; nothing that 
   await emptyVolumes(where);
   await withTree(where, ['import', 'directory'], async (tree) => {
     const tar = pack();
-    for (const [path, text] of Object.entries(files)) tar.entry({ name: path, uid: 1000, gid: 1000 }, text);
+    for (const [path, text] of Object.entries(files)) tar.entry({ name: path, uid: 65525, gid: 65525 }, text);
     tar.finalize();
     await tree.put('/workspace', tar);
     await tree.run();
@@ -159,8 +159,9 @@ test('attack-78 what cannot be read or named is left out of a diff and an export
   await emptyVolumes(where);
   await withTree(where, ['import', 'directory'], async (tree) => {
     const tar = pack();
-    for (const [path, text] of Object.entries(before)) tar.entry({ name: path, uid: 1000, gid: 1000 }, text);
-    for (const path of ['shut', 'deep']) tar.entry({ name: path, type: 'directory', uid: 1000, gid: 1000 });
+    for (const [path, text] of Object.entries(before))
+      tar.entry({ name: path, uid: 65525, gid: 65525 }, text);
+    for (const path of ['shut', 'deep']) tar.entry({ name: path, type: 'directory', uid: 65525, gid: 65525 });
     tar.finalize();
     await tree.put('/workspace', tar);
     await tree.run();

@@ -11,7 +11,8 @@ before(async () => {
 });
 after(() => box?.stop());
 
-const agents = async () => (await box.root('ps', '-U', '1000', '-o', 'pid,args', '--no-headers')).text.trim();
+const agents = async () =>
+  (await box.root('ps', '-U', 'agent', '-o', 'pid,args', '--no-headers')).text.trim();
 
 test('attack-43 a script has no capabilities, cannot gain any, and inherits no files', async () => {
   const { text } = await box.bash(
@@ -25,8 +26,8 @@ test('attack-43 a script has no capabilities, cannot gain any, and inherits no f
     ...expected,
     'NoNewPrivs:1',
     'Seccomp:2',
-    '1000',
-    '1000',
+    '65525',
+    '65525',
     '0 1 2 255 ',
     '', // and no file that would change who runs it
   ]);
@@ -49,7 +50,7 @@ if os.fork() == 0:
         time.sleep(1004)
     os._exit(0)
 P
-    until [ "$(pgrep -U 1000 -x sleep | wc -l)" = 4 ] && pgrep -U 1000 python3 >/dev/null; do sleep 0.01; done
+    until [ "$(pgrep -U agent -x sleep | wc -l)" = 4 ] && pgrep -U agent python3 >/dev/null; do sleep 0.01; done
     echo alive`;
   const result = await box.bash(script);
   assert.equal(result.text, 'alive\n'); // the twin: they did run
@@ -170,7 +171,7 @@ test('two actions never run side by side in a task', async () => {
   );
   await box.tasks.kill(box.name, waiting[1] ?? '');
   assert.equal(ran((await third) ?? { end: 'unknown', why: '' }).how, 'stopped'); // before its turn
-  await box.root('setpriv', '--reuid=1000', 'touch', '/workspace/end');
+  await box.root('setpriv', '--reuid=agent', 'touch', '/workspace/end');
   assert.equal(ran(await first).how, 'exit');
   assert.equal(ran((await second) ?? { end: 'unknown', why: '' }).text, 'after\n');
 });

@@ -145,7 +145,7 @@ test('an approved action runs, and its entries tell how it ended', async () => {
 });
 
 test('attack-32 between its card, its yes and its claim nothing else can stand in the place of an action; it runs to the letter, once', async () => {
-  await box.beside('install', '-d', '-o', '1000', '-g', '1000', '/workspace/a b');
+  await box.beside('install', '-d', '-o', 'agent', '-g', 'agent', '/workspace/a b');
   const args = {
     script: 'echo "$MINE $PWD"; echo x >> /workspace/times',
     cwd: 'a b',

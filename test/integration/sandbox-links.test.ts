@@ -211,7 +211,7 @@ test('attack-32 while another program swaps links in and out, nothing is read or
   );
   const state = 'cd beyond; find . -printf "%p %m %s %i %T@\\n"; cat secret';
   const before = (await box.bash(state)).text;
-  const as = 'setpriv --reuid=1000 --regid=1000 --clear-groups';
+  const as = 'setpriv --reuid=agent --regid=agent --clear-groups';
   const told = await box.beside(
     'bash',
     '-c',

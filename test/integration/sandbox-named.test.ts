@@ -40,7 +40,7 @@ after(async () => {
 beforeEach(() => files('find . -mindepth 1 -delete; echo "echo one" > deploy.sh; mkdir sub; echo 1 > sub/a'));
 
 /** What others do in the workspace, past every action. */
-const files = (script: string) => box.beside('sh', '-c', `cd /workspace; ${script}; chown -R 1000:1000 .`);
+const files = (script: string) => box.beside('sh', '-c', `cd /workspace; ${script}; chown -R agent:agent .`);
 const sum = (text: string) => sha256(`${text}\n`);
 
 const bash = (script: string, cwd = '.'): Act => ({

@@ -12,7 +12,7 @@ const mb = 1200;
 const name = { task: newId(), workspace: newId() };
 before(async () => {
   box = await startSandbox({ memory_mb: 3000, pids: 128, cpus: 2 });
-  const DriverOpts = { type: 'tmpfs', device: 'tmpfs', o: `size=${mb}m,uid=1000,gid=1000,mode=755` };
+  const DriverOpts = { type: 'tmpfs', device: 'tmpfs', o: `size=${mb}m,uid=65525,gid=65525,mode=755` };
   const Labels = { 'org.pocketcoder': box.place.project };
   await box.docker.createVolume({ Name: `${box.place.project}-ws-${name.workspace}`, Labels, DriverOpts });
 });

@@ -62,7 +62,7 @@ test('output arrives while the script still runs', async () => {
     (c) => chunks.push(c),
   );
   await until('the first chunk', () => Buffer.concat(chunks).toString() === 'one\n');
-  await box.root('setpriv', '--reuid=1000', 'touch', '/workspace/go');
+  await box.root('setpriv', '--reuid=agent', 'touch', '/workspace/go');
   assert.equal(ran(await running).text, 'one\ntwo\n');
 });
 

@@ -1,4 +1,4 @@
-/** What the sandbox has for a project of another's: found, of use as uid 1000 without a network, and told as it is. */
+/** What the sandbox has for a project of another's: found, of use as the agent without a network, and told as it is. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,11 +66,11 @@ test('json and text are searched and cut by the usual programs', async () => {
   assert.equal(await runs(`echo '{"a":[1,2]}' | jq -c '.a[1]'; echo needle > hay; rg -l needle`), '2\nhay');
 });
 
-test('all of it is laid on an image of the owner’s own, whoever has uid 1000 there; one that is not there is named', async (t) => {
+test('all of it is laid on an image of the owner’s own, whoever is called agent there; one that is not there is named', async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'own-image-'));
   mkdirSync(join(home, 'own'));
   t.after(() => rmSync(home, { recursive: true }));
-  const made = `ARG BASE\nFROM \${BASE}\nRUN useradd --uid 1000 --create-home somebody\nCOPY theirs /etc/theirs\nUSER somebody\nENTRYPOINT ["false"]\n`;
+  const made = `ARG BASE\nFROM \${BASE}\nRUN useradd --create-home agent\nCOPY theirs /etc/theirs\nUSER agent\nENTRYPOINT ["false"]\n`;
   const image = (name: string) => ensureTaskImage(name, home, box.docker, silent);
   await assert.rejects(
     image('own/Dockerfile'),

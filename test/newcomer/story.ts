@@ -52,7 +52,7 @@ assert.ok(chip, `a chip with ${emoji}`);
 await phone.tap(card.id, chip.key);
 await phone.until(
   'the output',
-  (p) => p.timeline().some((e) => JSON.stringify(e.content).includes('hello from 1000')),
+  (p) => p.timeline().some((e) => JSON.stringify(e.content).includes('hello from 65525')),
   30,
 );
 step('approved, output read');
