@@ -363,6 +363,12 @@ const rows: readonly Row[] = [
     'of nobody but who belongs in a room of the bot’s anything reaches the key store',
     'tested',
   ],
+  [
+    81,
+    'an exported audit trail that was changed, cut, put in another order or forged whole with right hashes',
+    'a program of its own reads it again from its bytes to each action’s life, and holds it to whatever checkpoint somebody kept; it says what that cannot show',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({
