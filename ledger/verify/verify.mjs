@@ -17,11 +17,10 @@ const beside = { named: 'requested', stop: 'claimed running', 'lease.granted': '
 /** What decides or begins something: not while all is frozen, and by no clock that went back. */
 const decisive = 'endorsed approved leased applied claimed lease.granted';
 const writers = {
-  bot: `requested posted leased applied stop alarm frozen identity.changed identity.revoked lease.ended server.removed
-    workspace.created helper.ended ${undecided}`,
+  bot: `requested posted leased applied stop alarm frozen identity.changed identity.revoked lease.ended server.removed workspace.created helper.ended ${undecided}`,
   executor: 'named claimed lease.granted running succeeded failed killed unknown expired alarm',
-  operator: `identity.enrolled identity.revoked policy.set lease.ended frozen thawed void unknown alarm
-    workspace.imported workspace.exported`,
+  operator:
+    'identity.enrolled identity.revoked policy.set lease.ended frozen thawed void unknown alarm workspace.imported workspace.exported',
 };
 const classes = {
   read: `read_file list grep get_file diff export push_look undo_diff merge_look screen terminal_read mcp_read`,
@@ -32,7 +31,7 @@ const classes = {
 const grades = ['plain', 'sealed', 'signed'];
 
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
-const has = (list, word) => (list ?? '').split(/\s+/).includes(word);
+const has = (list, word) => (list ?? '').split(' ').includes(word);
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const clean = (path) => `/${path}/`.replace(/\/(\.?\/)+/g, '/');
 const isBelow = (path, of) => !/^\/|(^|\/)\.\.(\/|$)/.test(path) && clean(path).startsWith(clean(of));
@@ -244,7 +243,7 @@ export async function verify(source, kept = []) {
     [found.entries, found.head] = [number, hash];
   }
 
-  function linked({ hash, omitted, entry }, is) {
+  function linked({ hash, omitted, entry }, text, is) {
     const seq = found.entries + 1;
     where = `entry ${seq}${entry ? ` (${entry.kind})` : ''}`;
     if (omitted !== undefined) {
@@ -255,9 +254,11 @@ export async function verify(source, kept = []) {
       const form = { action, at, author, body, id, kind, prev, seq };
       must(is({ hash, entry: form }), `it is not number ${seq} in the form of one`);
       must(prev === found.head, 'its "prev" is not the hash of the entry before');
-      must(sha256(JSON.stringify(form)).toString('hex') === hash, 'it does not have the hash that it states');
-      judge(form, JSON.parse(body));
-      states(form, JSON.parse(body));
+      // What stands after "entry": and before the line's last brace is what the chain hashes.
+      must(sha256(text.slice(83, -1)).toString('hex') === hash, 'it does not have the hash that it states');
+      const said = JSON.parse(body);
+      judge(form, said);
+      states(form, said);
       if (has('requested claimed', kind)) found[kind]++;
     }
     passes(hash, seq);
@@ -278,7 +279,7 @@ export async function verify(source, kept = []) {
       piece(bytes);
     } else if (phase === 'entries') {
       if (file) ends();
-      if (value.hash !== undefined) return linked(value, is);
+      if (value.hash !== undefined) return linked(value, text, is);
       [where, phase] = ['its checkpoint', 'checkpoint'];
       found.checkpoint = `${origin}\n${found.entries}\n${rootOf(peaks)}\nhead ${found.head}\n`;
       must(is({ checkpoint: found.checkpoint }), 'it is not that of the entries before it');

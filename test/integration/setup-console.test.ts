@@ -209,7 +209,6 @@ test('the audit trail goes into a file, which one program and Node verify; a par
   assert.equal((await instance.run(['audit', 'export', whole])).code, 73);
   writeFileSync(kept, String(wrote['checkpoint']));
   const found = await verify(whole, kept);
-  console.log(found.text);
   assert.equal(found.code, 0, found.text);
   assert.match(
     found.text,
