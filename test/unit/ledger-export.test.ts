@@ -157,7 +157,7 @@ test('attack-81 each byte of an export changed, taken out or put in is found, in
           assert.notEqual((await verified(resealed(changed))).off, '', `${how} at ${at}, closed again`);
       },
     ),
-    { numRuns: 1000, endOnFailure: true },
+    { numRuns: 500, endOnFailure: true },
   );
 });
 
