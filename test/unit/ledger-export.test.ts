@@ -381,6 +381,13 @@ test('on chains as they might come about the verifier takes what the rules take,
       const { entries, forged } = chainBy(all, one);
       const file = (of: readonly Entry[]) => exported(readable(of), { bot: headOf(of) });
       assert.equal((await verified(await file(entries))).off, '');
+      const half = entries[entries.length >> 1]?.at ?? '';
+      for (const part of [{ workspace: 'shop' }, { since: half }, { since: half, workspace: 'work' }])
+        assert.equal(
+          (await verified(await exported(readable(entries), {}, part))).off,
+          '',
+          Object.keys(part).join(),
+        );
       if (!forged) return;
       const { after, entry, code } = forged;
       const { off } = await verified(await file(relinked([...entries.slice(0, after), entry])));
