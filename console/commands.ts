@@ -6,6 +6,7 @@ import { backup } from './backup/save.ts';
 import { doctor } from './care/doctor.ts';
 import { askModels } from './care/doctor-model.ts';
 import { askAsPhone } from './care/doctor-phone.ts';
+import { exportAudit } from './care/export-audit.ts';
 import { logs } from './care/logs.ts';
 import { status } from './care/running.ts';
 import { uninstall } from './care/uninstall.ts';
@@ -36,6 +37,7 @@ export const flags = {
   },
   follow: { type: 'boolean', short: 'f', shown: '-f', what: 'stay, and show what comes' },
   since: { type: 'string', shown: '--since TIME', what: 'all since then: 10m, 2h, 1d, or a date' },
+  workspace: { type: 'string', shown: '--workspace NAME', what: 'of this workspace alone' },
   to: {
     type: 'string',
     shown: '--to RECIPIENT',
@@ -182,8 +184,17 @@ export const commands: Readonly<Record<string, Command>> = {
     run: (report, words) => workspace(started(), report, words),
   },
   audit: {
-    summary: "verifies the ledger's chain and every action's story",
-    run: (report) => audit(started(), report),
+    takes: '[export FILE]',
+    fits: ([what, ...words]) => what === undefined || (what === 'export' && oneWord(words)),
+    summary:
+      "verifies the ledger's chain and every action's story; or writes it into FILE, for who has no account here (docs/audit.md)",
+    options: ['since', 'workspace'],
+    run(report, [, file], options) {
+      if (file) return exportAudit(started(), report, file, options);
+      if (options.since ?? options.workspace)
+        throw fault.usage('An audit is of the whole chain: only its export takes --since or --workspace.');
+      return audit(started(), report);
+    },
   },
 };
 

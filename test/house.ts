@@ -27,13 +27,13 @@ export const tree: readonly string[] = execFileSync('git', ['ls-files', '-co', '
 
 const textOf = (file: string): string => readFileSync(join(checkout, file), 'utf8');
 
-const code = tree.filter((file) => /\.(ts|js|cjs|go)$/.test(file) && !/(^|\/)test\//.test(file));
+const code = tree.filter((file) => /\.(ts|js|cjs|mjs|go)$/.test(file) && !/(^|\/)test\//.test(file));
 
 /** Lines of these files that are neither blank nor comment; the files of an image are counted in every language. */
 export function linesOf(files: readonly string[]): number {
   let lines = 0;
   for (const file of files) {
-    const slashes = /\.(ts|js|cjs|go|c|h)$/.test(file);
+    const slashes = /\.(ts|js|cjs|mjs|go|c|h)$/.test(file);
     const text = slashes ? textOf(file).replaceAll(/\/\*.*?\*\//gs, '') : textOf(file);
     const comment = slashes ? '//' : '#';
     lines += text.split('\n').filter((line) => line.trim() && !line.trim().startsWith(comment)).length;

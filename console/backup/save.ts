@@ -1,11 +1,9 @@
 /** `pocketcoder backup`: all that an instance is, in one encrypted file. */
-import { createWriteStream, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
-import { messageOf } from '../../ledger/src/retry.ts';
 import { serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/images.ts';
@@ -13,6 +11,7 @@ import { servicesOf } from '../engine/services.ts';
 import { fault } from '../fault.ts';
 import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
+import { interruptible, newFile, writeNew } from '../instance/new-file.ts';
 import type { Report } from '../report.ts';
 import { waitReady } from '../start/ready.ts';
 import { encrypterFor, through } from './age.ts';
@@ -96,53 +95,32 @@ async function withContent(
   }
 }
 
-/** Written whole or not at all, for its owner alone, and on the disk before it has its name. */
-async function write(file: string, stream: Readable, signal: AbortSignal): Promise<void> {
-  const part = `${file}.part`;
-  try {
-    await pipeline(stream, createWriteStream(part, { mode: 0o600, flush: true }), { signal });
-    renameSync(part, file);
-  } catch (error) {
-    rmSync(part, { force: true });
-    throw fault.cannotCreate(`There is no backup: ${messageOf(error)}. The instance is as it was.`);
-  }
-}
-
 /**
  * Writes the backup. Services stand still for as long as the copy takes and run again when this returns or throws.
  * @param to an age recipient, in place of a passphrase
  */
 export async function backup(instance: Instance, report: Report, name: string, to?: string): Promise<void> {
   const { home, state } = instance;
-  const file = resolve(name);
-  if (existsSync(file))
-    throw fault.cannotCreate(`${file} is there already, and nothing was done: give another name.`);
-  if (!existsSync(dirname(file)))
-    throw fault.cannotCreate(`There is no directory ${dirname(file)}. Nothing was done.`);
+  const file = newFile(name);
   if (!relative(home, file).startsWith('..'))
     throw fault.usage(`${file} lies in the state directory and would be lost with it. Nothing was done.`);
   const { docker } = await requireEngine(findEngine());
   const image = await ensureImage('bot', docker, report);
   const encrypter = await encrypterFor(to, report);
-  const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort(new Error('it was interrupted'));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
-  try {
-    await alone(home, () =>
+  await interruptible((signal) =>
+    alone(home, () =>
       report.phase('backup', 'services stand still while they are copied', () =>
         standingStill(docker, instance, async () => {
           const volumes = await volumesOf(docker, state.project);
           const at = new Date().toISOString();
           const manifest = { at, version: state.version, migrations: migrations(), volumes };
           await withContent(docker, image, instance, manifest, async (tar) =>
-            write(file, await through(encrypter, tar), interrupted.signal),
+            writeNew(file, await through(encrypter, tar), 'There is no backup', signal),
           );
         }),
       ),
-    );
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
-  }
+    ),
+  );
   report.event(
     { event: 'backup', file, seconds: report.seconds()['backup'] },
     `${file} holds all of this instance. What ran before runs again. ./pocketcoder restore ${name} brings it back, here or on ` +

@@ -23,7 +23,8 @@ export async function audit(instance: Instance, report: Report): Promise<void> {
     { event: 'audit', ...found },
     `The chain is whole: ${found.entries} entries, head ${found.head}. Bot and executor saw it up to ${pins.bot.seq} and ` +
       `${pins.executor.seq}. The stories of ${found.actions} actions hold; ` +
-      `${found.transcripts} transcripts have their hashes.` +
+      `${found.transcripts} transcripts have their hashes. What to keep elsewhere, to know this ledger by later:\n` +
+      found.checkpoint.replace(/^(?=.)/gm, '  ').trimEnd() +
       (removed && `\nTaken out of the room by somebody, but whole in the ledger: the cards of ${removed}.`),
   );
 }

@@ -5,6 +5,7 @@ import { reasons } from '../rules/codes.cjs';
 import { createChain } from '../src/chain.ts';
 import type { Entry, Ledger } from '../src/client.ts';
 import type { Head } from '../src/entry.ts';
+import { createTree } from './checkpoint.ts';
 
 export type Report = {
   ok: boolean;
@@ -13,6 +14,8 @@ export type Report = {
   actions: number;
   results: number;
   transcripts: number;
+  /** All of it in a few lines, as others may keep it: C2SP's tlog-checkpoint. */
+  checkpoint: string;
   /** The numbers of the actions whose card was taken out of its room. */
   removed: number[];
   /** The first entry that is off, and why. */
@@ -49,12 +52,12 @@ async function bytesMisfit(ledger: Ledger, entry: Entry, body: Stated): Promise<
     : `its ${what} does not have the SHA-256 that the entry states`;
 }
 
-/** Why this is not the chain of which somebody saw an entry, or ''. @param hashes of its entries */
-function pinMisfit(who: string, { seq, hash }: Head, hashes: readonly string[]): string {
-  if (seq === 0 || hashes[seq - 1] === hash) return '';
-  if (seq <= hashes.length)
+/** Why this is not the chain of which somebody saw an entry, or ''. @param there the hash of its entry of that number, if it has one @param end its last number */
+function pinMisfit(who: string, { seq, hash }: Head, there: string | undefined, end: number): string {
+  if (seq === 0 || there === hash) return '';
+  if (there !== undefined)
     return `it is another one than the ${who} saw there, so the chain was written anew`;
-  return `the ${who} saw it, but the chain ends at ${hashes.length}: the last ${seq - hashes.length} are missing`;
+  return `the ${who} saw it, but the chain ends at ${end}: the last ${seq - end} are missing`;
 }
 
 /**
@@ -74,15 +77,18 @@ export async function auditLedger(
     actions: 0,
     results: 0,
     transcripts: 0,
+    checkpoint: '',
     removed: [],
   };
   const numbers = new Map<string, number>();
-  const hashes: string[] = [];
+  const tree = createTree();
+  const pinned = new Map(Object.values(pins).map(({ seq }) => [seq, undefined as string | undefined]));
 
   const judge = async (entry: Entry): Promise<string> => {
     const why = chain.take(entry);
     if (why) return why;
-    hashes.push(entry.hash);
+    tree.add(entry.hash);
+    if (pinned.has(entry.seq)) pinned.set(entry.seq, entry.hash);
     if (entry.kind === 'requested') numbers.set(entry.action, ++report.actions);
     if (entry.kind === 'alarm') {
       const body = JSON.parse(entry.body) as { reason?: unknown; action?: unknown };
@@ -96,7 +102,7 @@ export async function auditLedger(
     return bytesMisfit(ledger, entry, stated);
   };
 
-  for (const entry of await ledger.since(0)) {
+  for await (const entry of ledger.each(0)) {
     const why = await judge(entry);
     if (why) {
       report.ok = false;
@@ -107,11 +113,12 @@ export async function auditLedger(
     report.head = chain.head().hash;
   }
   for (const [who, pin] of Object.entries(pins)) {
-    const why = report.ok && pinMisfit(who, pin, hashes);
+    const why = report.ok && pinMisfit(who, pin, pinned.get(pin.seq), report.entries);
     if (why) {
       report.ok = false;
       report.off = { seq: pin.seq, id: '', kind: '', why };
     }
   }
+  report.checkpoint = tree.checkpoint();
   return report;
 }

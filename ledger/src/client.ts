@@ -26,6 +26,8 @@ export type Ledger = {
   append(entry: Append): Promise<Entry>;
   /** All entries with a number above `seq`, in order. */
   since(seq: number): Promise<Entry[]>;
+  /** The same one after the other, of which no more than a page is held. */
+  each(seq: number): AsyncIterable<Entry>;
   /** So many of the newest entries, in order. */
   last(count: number): Promise<Entry[]>;
   /** All entries of one action, in order. */
@@ -58,24 +60,25 @@ export async function connectLedger(login: Login): Promise<Ledger> {
 
 function reader(
   session: Session,
-): Pick<Ledger, 'since' | 'last' | 'story' | 'control' | 'transcript' | 'follow'> {
+): Pick<Ledger, 'since' | 'each' | 'last' | 'story' | 'control' | 'transcript' | 'follow'> {
   const { pb } = session;
   const entries = pb.collection('entries');
   const list = (filter: string) => async (signal: AbortSignal) => {
     const { items } = await entries.getList(1, page, { filter, sort: 'seq', skipTotal: true, signal });
     return items.map(entryOf);
   };
-  const all = async (filter: string, after = 0): Promise<Entry[]> => {
-    const found: Entry[] = [];
+  const each = async function* (filter: string, after = 0): AsyncGenerator<Entry> {
     for (let last = after; ; ) {
       const some = await session.patient(list(`${filter} && seq > ${last}`));
-      found.push(...some);
-      if (some.length < page) return found;
+      yield* some;
+      if (some.length < page) return;
       last = some.at(-1)?.seq ?? last;
     }
   };
+  const all = (filter: string, after?: number): Promise<Entry[]> => Array.fromAsync(each(filter, after));
   return {
     since: (seq) => all('seq > 0', seq),
+    each: (seq) => each('seq > 0', seq),
     last: (count) =>
       session.patient(async (signal) => {
         const { items } = await entries.getList(1, count, { sort: '-seq', skipTotal: true, signal });

@@ -364,6 +364,12 @@ const rows: readonly Row[] = [
     'tested',
   ],
   [
+    81,
+    'an exported audit trail that was changed, cut, put in another order or forged whole with right hashes',
+    'a program of its own reads it again from its bytes to each action’s life, and holds it to whatever checkpoint somebody kept; it says what that cannot show',
+    'tested',
+  ],
+  [
     83,
     'whoever answers for a model’s or a homeserver’s name turns it to the machine, to its network, or to another place',
     'looked up once a connection, judged, that very address dialled; where it led at first, outside or inside, it stays',

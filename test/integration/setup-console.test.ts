@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../console/engine/engine.ts';
 import { checkout } from '../../console/instance/paths.ts';
@@ -190,6 +192,44 @@ test('a pairing that the operator leaves is over, and the next one can begin', a
   };
   assert.equal(await begun(), 'waiting');
   await until('the next pairing', async () => (await begun()) === 'waiting', { seconds: 20 });
+});
+
+test('the audit trail goes into a file, which one program and Node verify; a part of it too', async () => {
+  const [whole, part, kept] = ['whole', 'part', 'kept'].map((name) => join(instance.home, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const verify = async (...words: string[]) => {
+    const child = spawn(process.execPath, ['ledger/verify/verify.mjs', ...words], { cwd: checkout });
+    return { text: await text(child.stdout), code: child.exitCode ?? (await once(child, 'close'))[0] };
+  };
+  const wrote = said(await instance.run(['audit', 'export', whole, '--json']), 'exported');
+  assert.equal(statSync(whole).mode & 0o777, 0o600);
+  assert.equal((await instance.run(['audit', 'export', whole])).code, 73);
+  writeFileSync(kept, String(wrote['checkpoint']));
+  const found = await verify(whole, kept);
+  assert.equal(found.code, 0, found.text);
+  assert.match(
+    found.text,
+    /kept has it up to entry \d+; the bot has it up to entry \d+; the executor has it up to/,
+  );
+  const since = (await ledger.since(0)).find(({ kind }) => kind === 'frozen')?.at ?? '';
+  said(
+    await instance.run(['audit', 'export', part, '--since', since, '--workspace', 'main', '--json']),
+    'exported',
+  );
+  const half = await verify(part, kept);
+  assert.equal(half.code, 0, half.text);
+  assert.match(
+    half.text,
+    /^HOLDS: \d+ entries, a part, \{"since":"[^"]+","workspace":"main"\}: [1-9]\d* are left out/,
+  );
+  const bytes = readFileSync(whole, 'utf8');
+  writeFileSync(part, bytes.replace('again on it', 'again on us'));
+  const changed = await verify(part);
+  assert.equal(changed.code, 1);
+  assert.match(changed.text, /^OFF: entry \d+ \(requested\): it does not have the hash that it states\./);
 });
 
 test('a ledger that is down is told by every command that needs it', async () => {

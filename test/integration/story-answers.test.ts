@@ -1,8 +1,10 @@
 /** Every way to answer a card and every way an action ends, from the phone to the sandbox and back. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { auditLedger } from '../../ledger/audit/audit.ts';
 import { sha256 } from '../../ledger/src/action.ts';
+import type { Head } from '../../ledger/src/entry.ts';
 import {
   answerOf,
   approve,
@@ -18,6 +20,7 @@ import {
   pollOf,
   sees,
 } from '../harness/answers.ts';
+import { exported, verified } from '../harness/export.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import type { Card } from '../phone/types.ts';
 
@@ -312,7 +315,13 @@ test('every card a poll where the configuration says so, and one that nobody ans
   }
 });
 
-test('the ledger tells the same story: it audits clean', async () => {
+test('the ledger tells the same story: it audits clean, and an export of it verifies', async () => {
   const report = await auditLedger(rig.audit);
   assert.equal(report.ok, true, JSON.stringify(report.off));
+  const pin = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as Head;
+  const pins = { bot: pin(rig.pins.bot), executor: pin(rig.pins.executor) };
+  const { off, entries, claimed, checkpoint, seen } = await verified(await exported(rig.audit, pins));
+  assert.equal(off, '');
+  assert.deepEqual([entries, checkpoint], [report.entries, report.checkpoint]);
+  assert.ok(claimed > 3 && seen.length === 2);
 });

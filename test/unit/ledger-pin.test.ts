@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { auditLedger } from '../../ledger/audit/audit.ts';
 import { hashed } from '../../ledger/rules/judge.cjs';
@@ -239,7 +240,8 @@ test('what the chain broke at is not kept', async (t) => {
 test('attack-41 the audit names what bot and executor saw and the chain lacks', async () => {
   const all = chained(6, 'a');
   const pins = { bot: { seq: 0, hash: '' }, executor: { seq: 6, hash: all[5]?.hash ?? '' } };
-  const found = (entries: Entry[]) => auditLedger({ since: async () => entries } as unknown as Ledger, pins);
+  const found = (entries: Entry[]) =>
+    auditLedger({ each: () => Readable.from(entries) } as unknown as Ledger, pins);
   assert.equal((await found(all)).ok, true);
   assert.equal((await found(chained(2, 'a', all))).ok, true);
   const cut = await found(all.slice(0, 2));
