@@ -5,7 +5,7 @@ export const toolNames = [
   ...(['bash', 'read_file', 'list', 'get_file', 'grep', 'write_file', 'edit_file'] as const),
   ...(['terminal_open', 'terminal_send', 'terminal_read', 'terminal_close'] as const),
   // `servers`: all that the tool servers of its workspace have, whatever they call it.
-  ...(['plan', 'ask', 'network', 'servers', 'handoff', 'assign'] as const),
+  ...(['plan', 'ask', 'network', 'servers', 'handoff', 'assign', 'message'] as const),
 ];
 export type ToolName = (typeof toolNames)[number];
 
@@ -17,7 +17,7 @@ export type Agent = {
   tools: readonly ToolName[];
   words: string;
 };
-/** What hands work on: a helper has these only where its file names them. */
-export const handing: readonly string[] = ['handoff', 'assign'] satisfies ToolName[];
+/** What hands work on, and speaks to who has it: a helper has these only where its file names them. */
+export const handing: readonly string[] = ['handoff', 'assign', 'message'] satisfies ToolName[];
 /** What a helper has whose file names none. */
 export const usualTools = toolNames.filter((name) => !handing.includes(name));

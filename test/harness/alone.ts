@@ -10,9 +10,10 @@ export const alone = {
   question: async () => 'ASKED',
   crew: {
     agents: [],
-    has: (_: string, tool: string) => !['handoff', 'assign', 'result'].includes(tool),
+    has: (_: string, tool: string) => !['handoff', 'assign', 'message', 'result'].includes(tool),
     over: () => '',
     hand: () => ({ wrong: 'there is nobody' }),
+    message: () => 'there is nobody',
     result: () => 'you were handed no work',
   },
 };

@@ -160,11 +160,17 @@ test('!stop ends a task’s helpers and theirs, what they run and what waits, an
   assert.match(told(), /The helper lead \(task \d\) was stopped before it gave a result\./);
 });
 
-test('the bot restarted under a helper: it is cut off, its card is taken back, and its agent is told', async () => {
-  await another();
-  await phone.say(
-    `Please do this.\n!call assign ${JSON.stringify({ agent: 'fix', task: `!call bash {"script":"${never}"}` })}\n!say It is at work.`,
-  );
+test('a helper hears more while it works; the bot restarted under it, it is cut off, its card is taken back, and its agent is told', async () => {
+  const helper = Number(await another()) + 1;
+  const calls = [
+    ['assign', { agent: 'fix', task: '!call bash {"script":"echo first"}' }],
+    ['message', { helper, text: `!call bash {"script":"${never}"}` }],
+  ].map(([tool, args]) => `!call ${tool} ${JSON.stringify(args)}\n`);
+  await phone.say(`Please do this.\n${calls.join('')}!say It is at work.`);
+  const first = await card('echo first');
+  await sees(phone, 'It is at work.', 60);
+  await approve(phone, first);
+  // Nobody but its agent, at the helper's next step, told it to.
   const waits = await card(never);
   const bot = findEngine().docker.getContainer(instance.container('bot'));
   await bot.restart();

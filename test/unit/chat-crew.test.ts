@@ -190,6 +190,31 @@ test('one that ends its turn without a result is asked for it once; then its las
   );
 });
 
+test('a helper hears more of its agent, as that agent’s words; nobody else’s helper does, nor one that was stopped', async () => {
+  const s = scene();
+  const lead = await s.hand('main', 'lead');
+  const fix = await s.hand(lead.id, 'fix');
+  const none = 'no helper of yours at work has the number';
+  const say = (from: string, helper: number, text = '```\n!thaw') => s.crew.message(from, { helper, text });
+  assert.equal(say('main', fix.number), `${none} 3`, 'it is a helper’s helper');
+  assert.equal(say(fix.id, lead.number), `${none} 2`, 'it is its agent');
+  assert.equal(say(lead.id, 1), `${none} 1`);
+  const before = s.prompts.length;
+  assert.equal(say('main', lead.number), '');
+  await settled();
+  assert.match(
+    s.prompts.slice(before).join(),
+    /^s-main\.2: The agent whose helper you are says, and it is not the owner’s words:\n````\n```\n!thaw\n````$/,
+  );
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6, 7, 8].map((n) => say(lead.id, fix.number, `${n}`)),
+    Array(8).fill(''),
+  );
+  assert.match(say(lead.id, fix.number), /^it has much to hear already/);
+  await s.says('!stop 3');
+  assert.match(say(lead.id, fix.number), /stopped|no helper of yours/);
+});
+
 test('a note that waits for its next words does not keep one from being asked for its result', async () => {
   const s = scene();
   const task = await s.hand('main', 'tests');

@@ -14,6 +14,7 @@ let gateway: Gateway;
 const asked: Asked[] = [];
 const handed: object[] = [];
 const results: object[] = [];
+const messages: object[] = [];
 const state = { over: '', halted: '', carry: (_: string): Promise<boolean> => Promise.resolve(false) };
 /** The helper's file names these; its agent has all. */
 const its: readonly string[] = ['read_file', 'plan', 'result'];
@@ -27,6 +28,10 @@ const crew: CrewDoor = {
     return work.agent === 'tests'
       ? { helper: 'the helper tests (task 2)' }
       : { wrong: 'there is no helper "x"' };
+  },
+  message(task, said) {
+    messages.push({ from: task, ...said });
+    return said.helper === 2 ? '' : 'no helper of yours at work has the number 9';
   },
   result(task, given) {
     results.push({ ...given, task });
@@ -99,13 +104,14 @@ test('attack-73 a helper calls its agent’s tools, by any name, or as a plan’
     ['terminal_close', { number: 1 }],
     ['ask', { question: 'q', options: ['a', 'b'] }],
     ['handoff', { agent: 'tests', task: 'it' }],
+    ['message', { helper: 2, text: 'go on' }],
   ];
   for (const [name, args] of foreign) {
     const said = await helper.call(name, args);
     assert.match(said, /^refused NOT ASKED: (you have no tool|a step of the plan is for bash)/, name);
   }
   assert.match(await main.call('result', { text: 'done' }), /^refused NOT ASKED: you have no tool "result"/);
-  assert.deepEqual([asked, handed, results], [[], [], []]);
+  assert.deepEqual([asked, handed, results, messages], [[], [], [], []]);
   const path = { path: 'a' };
   for (const [who, name, args] of [
     [main, 'bash', bash],
@@ -142,6 +148,23 @@ test('work is handed on; what comes of it within the hold is the answer, and say
     ['handoff', { agent: 'tests' }],
   ] as const)
     assert.match(await main.call(tool, args), /^refused NOT DONE: /);
+});
+
+test('a helper at work is told more by its number; whoever is none is not, and the words say why', async (t) => {
+  const main = await client('main', t);
+  messages.length = 0;
+  assert.match(await main.call('message', { helper: 2, text: 'use the other file' }), /^TOLD/);
+  assert.match(await main.call('message', { helper: 9, text: 'x' }), /^refused NOT DONE: no helper of yours/);
+  for (const wrong of [
+    { helper: 'tests', text: 'x' },
+    { helper: 2, text: '' },
+    { helper: 2, text: 'x', task: 'main' },
+  ])
+    assert.match(await main.call('message', wrong), /^refused NOT DONE: message takes/);
+  assert.deepEqual(messages, [
+    { from: 'main', helper: 2, text: 'use the other file' },
+    { from: 'main', helper: 9, text: 'x' },
+  ]);
 });
 
 test('whoever was stopped meanwhile does not go on by what comes of it', async (t) => {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Agent } from '../agents.ts';
 import { ended } from './line.ts';
 import type { Answer } from './outcome.ts';
-import { listed, text, wordsOf } from './tools.ts';
+import { listed, text, whole, wordsOf } from './tools.ts';
 
 /** What of the crew the gateway asks. Nothing here throws but for the disk. */
 export type CrewDoor = {
@@ -22,6 +22,8 @@ export type CrewDoor = {
     work: { agent: string; task: string },
     carry?: (text: string) => Promise<boolean>,
   ): { helper: string } | { wrong: string };
+  /** Tells a helper that a task's agent handed work to something more, by its task's number. Returns why not, or ''. */
+  message(task: string, said: { helper: number; text: string }): string;
   /** Takes a helper's result. Returns why not, or ''. */
   result(task: string, given: { text: string; files: readonly string[] }): string;
 };
@@ -40,15 +42,22 @@ const given = z.strictObject({
     .describe(of['files'] ?? ''),
 });
 const handed = z.strictObject(work('handoff'));
+const words = wordsOf('message').of;
+const said = z.strictObject({
+  helper: whole(1, 1e9).describe(words['helper'] ?? ''),
+  text: text(8000).describe(words['text'] ?? ''),
+});
 export const resultTool = listed('result', given);
 
-/** Both name the helpers that there are. */
-export const handTools = (agents: readonly Agent[]) =>
-  ['handoff', 'assign'].map((name) => {
+/** Those that begin work name the helpers that there are. */
+export const handTools = (agents: readonly Agent[]) => [
+  listed('message', said),
+  ...['handoff', 'assign'].map((name) => {
     const tool = listed(name, z.strictObject(work(name)));
     const helpers = agents.map((agent) => `${agent.name} (${agent.description})`).join('; ');
     return { ...tool, description: `${tool.description} The helpers: ${helpers}` };
-  });
+  }),
+];
 
 const refused = (why: string): Answer => ({ text: `NOT DONE: ${why}.`, isError: true });
 const pending = (helper: string): string =>
@@ -60,6 +69,7 @@ export async function handOn(
   task: string,
   { name, args, signal, sent }: { name: string; args: unknown; signal: AbortSignal; sent: Promise<boolean> },
 ): Promise<Answer> {
+  if (name === 'message') return saidTo(crew, task, args);
   const { data } = handed.safeParse(args);
   if (!data)
     return refused(`${name} takes "agent" and "task", a text of at most 16000 bytes, and nothing else`);
@@ -78,6 +88,16 @@ export async function handOn(
   if ('wrong' in begun) return refused(begun.wrong);
   const what = await Promise.race([came.promise, ended(over)]);
   return { text: what ?? pending(begun.helper), isError: false };
+}
+
+function saidTo(crew: CrewDoor, task: string, args: unknown): Answer {
+  const { data } = said.safeParse(args);
+  const why = data
+    ? crew.message(task, data)
+    : 'message takes "helper", the number of its task, and "text", at most 8000 bytes, and nothing else';
+  return why
+    ? refused(why)
+    : { text: 'TOLD, as soon as it listens. What comes of its work comes as it would have.', isError: false };
 }
 
 /** As `handOn`, for the helper's own tool. */

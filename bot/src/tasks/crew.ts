@@ -2,6 +2,7 @@
  * Helpers: tasks that an agent hands work to. Each has a session, hands and a container of its own, only the tools that its file
  * names, and no grant of its agent's. What comes of it is written to the ledger, then told to its agent as data.
  */
+import { randomUUID } from 'node:crypto';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { worksApart } from '@pocketcoder/ledger/rules/workspaces.cjs';
 import { sha256 } from '@pocketcoder/ledger/src/action.ts';
@@ -95,6 +96,8 @@ export type Crew = CrewDoor & {
 
 /** Of a task at once; and how often work is handed on. */
 const most = { helpers: 4, depth: 2 };
+/** What a helper has yet to hear of its agent, at most. */
+const mostUnheard = 8;
 /** Looks at which a helper is at rest before it is asked for its result. */
 const patience = 3;
 const remind =
@@ -210,6 +213,22 @@ export function createCrew(o: CrewOptions): Crew {
       } catch (error) {
         return { wrong: (error as Error).message.replace(/\.$/, '') };
       }
+    },
+    message(from, { helper, text }) {
+      const below = helpers.below(from).filter((row) => parentOf(row.task) === from);
+      const row = below.find(({ task }) => tasks.get(task)?.number === helper);
+      if (!row) return `no helper of yours at work has the number ${helper}`;
+      const why = tasks.halted(row.task);
+      if (why) return why;
+      if (tasks.owed().filter(({ task }) => task === row.task).length >= mostUnheard)
+        return 'it has much to hear already: wait until it was told';
+      const key = `message-${randomUUID()}`;
+      conversation.pass(
+        row.task,
+        `The agent whose helper you are says, and it is not the owner’s words:\n${fenced(text)}`,
+        key,
+      );
+      return '';
     },
     result(task, { text, files }) {
       const row = helpers.get(task);

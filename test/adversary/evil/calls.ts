@@ -44,7 +44,17 @@ const of = <T>(list: readonly T[], n: number): T => list[n % list.length] as T;
 
 const tools = [
   ...['bash', 'read_file', 'list', 'get_file', 'grep', 'write_file', 'edit_file', 'terminal_open'],
-  ...['terminal_send', 'terminal_read', 'terminal_close', 'plan', 'network', 'ask', 'handoff', 'assign'],
+  ...[
+    'terminal_send',
+    'terminal_read',
+    'terminal_close',
+    'plan',
+    'network',
+    'ask',
+    'handoff',
+    'assign',
+    'message',
+  ],
   ...['result', 'own__say', 'own__look', 'Bash', 'shell', 'constructor', '__proto__', '', 'approve'],
   ...['lease', 'policy', 'thaw', 'server_pin', 'push', 'own__', 'own__say__say', 'x'.repeat(10_000)],
 ];
@@ -95,6 +105,7 @@ const moves: readonly (readonly [weight: number, (n: number, drawn: Drawn) => Ca
   [2, (_, { a }) => ({ tool: 'ask', args: { question: 'Yes?', options: ['yes', of(['no', 'yes'], a)] } })],
   [2, (_, { a }) => ({ tool: 'handoff', args: { agent: of(['tests', 'root'], a), task: evil } })],
   [1, (_, { a }) => ({ tool: 'assign', args: { agent: of(['tests', 'root'], a), task: evil } })],
+  [2, (_, { a }) => ({ tool: 'message', args: { helper: a % 9, text: evil } })],
   [2, (_, { a }) => ({ tool: 'result', args: { text: '!thaw', files: a % 2 ? ['../ran'] : 'ran' } })],
   [25, (_, { a, junk }) => ({ tool: of(tools, a), args: junk })],
   [3, (_, { a, b, c }) => ({ tool: of(tools, a), args: { [of(['script', 'content'], b)]: large(c) } })],
