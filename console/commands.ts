@@ -8,6 +8,7 @@ import { askModels } from './care/doctor-model.ts';
 import { askAsPhone } from './care/doctor-phone.ts';
 import { logs } from './care/logs.ts';
 import { status } from './care/running.ts';
+import { timeline } from './care/timeline.ts';
 import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
 import { audit } from './care/verify.ts';
@@ -180,6 +181,11 @@ export const commands: Readonly<Record<string, Command>> = {
     fits: () => true, // it says itself what a name may have
     summary: `a room each, with a copy of what is named; what it holds now is written out: ${workspaceWords}`,
     run: (report, words) => workspace(started(), report, words),
+  },
+  timeline: {
+    summary:
+      'prints the address of a page that shows what was asked, decided and came of it, for eight hours',
+    run: (report) => timeline(started(), report),
   },
   audit: {
     summary: "verifies the ledger's chain and every action's story",

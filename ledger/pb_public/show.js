@@ -71,7 +71,8 @@ function output(entry) {
   if (all === 0) return [quiet('It wrote nothing.')];
   const into = make('div');
   const details = unfolding(`Output · ${size(all)}`, into);
-  details.addEventListener('toggle', () => details.open && fill(into, entry));
+  if (typeof text === 'string') fill(into, entry);
+  else details.addEventListener('toggle', () => details.open && fill(into, entry));
   details.open = typeof text === 'string' && text.length < 1000;
   return [details];
 }
