@@ -363,6 +363,12 @@ const rows: readonly Row[] = [
     'of nobody but who belongs in a room of the bot’s anything reaches the key store',
     'tested',
   ],
+  [
+    82,
+    'markup, or characters that move the rest about, in what the timeline’s page shows; a look that would write',
+    'the page takes the ledger’s text as text alone, names what is unseen, and runs only its own files; a look reads, for hours',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({
