@@ -32,9 +32,10 @@ export function everything() {
 export function found(text, state) {
   const chain = createChain();
   const number = Number(/^#(\d+)$/.exec(text)?.[1] ?? 0);
-  // As it stands in a body, which is JSON.
+  // As it stands in a body, which is JSON. The ledger is asked for its parts without what JSON escapes.
   const inBody = JSON.stringify(text).slice(1, -1);
-  const asked = number ? "kind='requested'" : `kind='requested'&&body~${quoted(inBody)}`;
+  const parts = number ? [] : text.split(/["\\]+/).filter(Boolean);
+  const asked = ["kind='requested'", ...parts.map((part) => `body~${quoted(part)}`)].join('&&');
   const filter = state && !number ? `kind=${quoted(state)}` : asked;
   const fits = (story) => !state || latest(story).kind === state;
   const has = ([{ body }]) => number > 0 || body.toLowerCase().includes(inBody.toLowerCase());

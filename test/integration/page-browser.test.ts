@@ -102,7 +102,7 @@ test('older ones come as one scrolls, all of them looked at; found by text, numb
   await says('#chain', 'Entries 1 to 132');
   assert.equal(await page.locator('#feed > li').count(), 23);
   await page.fill('#text', 'echo "round 7"');
-  await until('one card', async () => (await page.locator('#feed > li').count()) === 1);
+  await until('one card', async () => (await page.locator('#feed > li').count()) === 1, { seconds: 15 });
   await says('h3', '#9 bash');
   await page.fill('#text', '#1');
   await says('article pre', 'onerror');
