@@ -9,6 +9,7 @@ import { askAsPhone } from './care/doctor-phone.ts';
 import { exportAudit } from './care/export-audit.ts';
 import { logs } from './care/logs.ts';
 import { status } from './care/running.ts';
+import { timeline } from './care/timeline.ts';
 import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
 import { audit } from './care/verify.ts';
@@ -182,6 +183,11 @@ export const commands: Readonly<Record<string, Command>> = {
     fits: () => true, // it says itself what a name may have
     summary: `a room each, with a copy of what is named; what it holds now is written out: ${workspaceWords}`,
     run: (report, words) => workspace(started(), report, words),
+  },
+  timeline: {
+    summary:
+      'prints the address of a page that shows what was asked, decided and came of it, for eight hours',
+    run: (report) => timeline(started(), report),
   },
   audit: {
     takes: '[export FILE]',

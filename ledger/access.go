@@ -44,7 +44,7 @@ func set(patterns ...string) map[string]bool {
 
 // mayPass tells whether a route's pattern is open to whoever calls; auth is nil for nobody in particular.
 func mayPass(pattern string, auth *core.Record) bool {
-	if openToAll[pattern] || strings.HasPrefix(pattern, "GET /_/") {
+	if openToAll[pattern] || pageFiles[pattern] != "" || strings.HasPrefix(pattern, "GET /_/") {
 		return true
 	}
 	if auth == nil {
@@ -57,9 +57,10 @@ func mayPass(pattern string, auth *core.Record) bool {
 }
 
 // guardRoutes turns away what is not open. An expired token gets a 401 here: PocketBase would take its holder for a
-// guest, to whom the ledger looks empty.
+// guest, to whom the ledger looks empty. Nothing of the ledger stays in a browser's cache.
 func guardRoutes(e *core.ServeEvent) {
 	e.Router.BindFunc(func(r *core.RequestEvent) error {
+		r.Response.Header().Set("Cache-Control", "no-store")
 		if mayPass(r.Request.Pattern, r.Auth) {
 			return r.Next()
 		}

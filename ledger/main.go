@@ -22,7 +22,7 @@ const exitUnusable = 78
 
 func connect(path string) (*dbx.DB, error) { return dbx.Open("sqlite", path+pragmas) }
 
-// home is the folder that holds the binary, pb_hooks, pb_migrations and src.
+// home is the folder that holds the binary, pb_hooks, pb_migrations, pb_public and rules.
 func home() string {
 	binary, err := os.Executable()
 	if err != nil {
@@ -55,6 +55,7 @@ func run(app *pocketbase.PocketBase) error {
 	checkFiles(app)
 	keepEntries(app)
 	boundStreams(app)
+	lendLooks(app)
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.InstallerFunc = nil // it would print a link that makes a superuser
 		if err := upsertIdentities(e.App); err != nil {
@@ -66,6 +67,7 @@ func run(app *pocketbase.PocketBase) error {
 		freeze(e.App)
 		guardRoutes(e)
 		serveLive(e)
+		servePage(e)
 		return e.Next()
 	})
 	// A pool of 15 machines: without one, each call would start a JavaScript engine of its own.

@@ -33,7 +33,7 @@ const code = tree.filter((file) => /\.(ts|js|cjs|mjs|go)$/.test(file) && !/(^|\/
 export function linesOf(files: readonly string[]): number {
   let lines = 0;
   for (const file of files) {
-    const slashes = /\.(ts|js|cjs|mjs|go|c|h)$/.test(file);
+    const slashes = /\.(ts|js|cjs|mjs|go|c|h|css|html)$/.test(file);
     const text = slashes ? textOf(file).replaceAll(/\/\*.*?\*\//gs, '') : textOf(file);
     const comment = slashes ? '//' : '#';
     lines += text.split('\n').filter((line) => line.trim() && !line.trim().startsWith(comment)).length;
@@ -47,7 +47,10 @@ const trustedRooms =
 export const trusted = tree.filter(
   (file) => trustedRooms.test(file) && /\.(ts|js|cjs|go|c|h|pl|py|sh)$/.test(file),
 );
-export const product = code.filter((file) => /^(bot|sandbox|ledger)\//.test(file));
+const ofPage = (file: string): boolean => file.startsWith('ledger/pb_public/');
+export const product = code.filter((file) => /^(bot|sandbox|ledger)\//.test(file) && !ofPage(file));
+/** The timeline, whole: its scripts, its markup and its style. */
+export const page = tree.filter(ofPage);
 export const operators = code.filter((file) => /^(console|config)\//.test(file));
 
 /** The types that check nothing, in annotations and in JSDoc. */

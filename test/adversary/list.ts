@@ -370,6 +370,12 @@ const rows: readonly Row[] = [
     'tested',
   ],
   [
+    82,
+    'markup, or characters that move the rest about, in what the timeline’s page shows; a look that would write',
+    'the page takes the ledger’s text as text alone, names what is unseen, and runs only its own files; a look reads, for hours',
+    'tested',
+  ],
+  [
     83,
     'whoever answers for a model’s or a homeserver’s name turns it to the machine, to its network, or to another place',
     'looked up once a connection, judged, that very address dialled; where it led at first, outside or inside, it stays',
