@@ -12,6 +12,7 @@ import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
 import { audit } from './care/verify.ts';
 import { attach } from './code/attach.ts';
+import { output } from './code/output.ts';
 import { workspace, workspaceWords } from './code/workspace.ts';
 import { fault } from './fault.ts';
 import { alone } from './instance/alone.ts';
@@ -180,6 +181,12 @@ export const commands: Readonly<Record<string, Command>> = {
     fits: () => true, // it says itself what a name may have
     summary: `a room each, with a copy of what is named; what it holds now is written out: ${workspaceWords}`,
     run: (report, words) => workspace(started(), report, words),
+  },
+  output: {
+    takes: 'NUMBER FILE',
+    fits: ([number = '', ...file]) => /^#?[1-9]\d*$/.test(number) && oneWord(file),
+    summary: 'writes all that an action wrote into a file, however large, and checks it',
+    run: (report, [number = '', file = '']) => output(started(), report, number.replace('#', ''), file),
   },
   audit: {
     summary: "verifies the ledger's chain and every action's story",
