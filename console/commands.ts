@@ -12,7 +12,7 @@ import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
 import { audit } from './care/verify.ts';
 import { attach } from './code/attach.ts';
-import { output } from './code/output.ts';
+import { output } from './code/whole-output.ts';
 import { workspace, workspaceWords } from './code/workspace.ts';
 import { fault } from './fault.ts';
 import { alone } from './instance/alone.ts';
