@@ -14,6 +14,7 @@ import { uninstall } from './care/uninstall.ts';
 import { upgrade } from './care/upgrade.ts';
 import { audit } from './care/verify.ts';
 import { attach } from './code/attach.ts';
+import { output } from './code/whole-output.ts';
 import { workspace, workspaceWords } from './code/workspace.ts';
 import { fault } from './fault.ts';
 import { alone } from './instance/alone.ts';
@@ -188,6 +189,12 @@ export const commands: Readonly<Record<string, Command>> = {
     summary:
       'prints the address of a page that shows what was asked, decided and came of it, for eight hours',
     run: (report) => timeline(started(), report),
+  },
+  output: {
+    takes: 'NUMBER FILE',
+    fits: ([number = '', ...file]) => /^#?[1-9]\d*$/.test(number) && oneWord(file),
+    summary: 'writes all that an action wrote into a file, however large, and checks it',
+    run: (report, [number = '', file = '']) => output(started(), report, number.replace('#', ''), file),
   },
   audit: {
     takes: '[export FILE]',

@@ -43,6 +43,16 @@ func main() {
 	}
 }
 
+// spoolOnDisk has what comes as a file wait beside the data until it is read whole, and takes away what a crash left of that: /tmp is
+// memory in the ledger's container, less than an output may have.
+func spoolOnDisk(data string) error {
+	spool := filepath.Join(data, "spool")
+	if err := os.RemoveAll(spool); err != nil {
+		return err
+	}
+	return errors.Join(os.Mkdir(spool, 0o700), os.Setenv("TMPDIR", spool))
+}
+
 func run(app *pocketbase.PocketBase) error {
 	if err := checkSchema(app.DataDir()); err != nil {
 		return err
@@ -58,6 +68,9 @@ func run(app *pocketbase.PocketBase) error {
 	lendLooks(app)
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.InstallerFunc = nil // it would print a link that makes a superuser
+		if err := spoolOnDisk(e.App.DataDir()); err != nil {
+			return err
+		}
 		if err := upsertIdentities(e.App); err != nil {
 			return err
 		}

@@ -6,7 +6,19 @@ import { join } from 'node:path';
 import { runTests } from './files.ts';
 import { outliveReader } from './outlive.ts';
 
-const benches = ['tap', 'pair', 'decide', 'card', 'cards', 'growth', 'undo', 'idle', 'servers', 'audit'];
+const benches = [
+  'tap',
+  'pair',
+  'decide',
+  'card',
+  'cards',
+  'growth',
+  'undo',
+  'idle',
+  'servers',
+  'audit',
+  'stream',
+];
 const [command = '', ...words] = process.argv.slice(2);
 
 /** One of our programs, with its own words behind it. */

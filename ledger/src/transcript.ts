@@ -1,6 +1,9 @@
 /** The bytes that stand beside an entry, which can be large: they go in and come out in pieces, and are never held whole. */
 import { randomUUID } from 'node:crypto';
-import { ReadableStream } from 'node:stream/web';
+import { once } from 'node:events';
+import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { type Entry, entryOf } from './entry.ts';
 import { LedgerError } from './errors.ts';
 import type { Session } from './session.ts';
@@ -36,6 +39,25 @@ export async function wholeOf(
   return at === size ? whole : undefined;
 }
 
+/** In place of fetch, which takes all of a body at once and holds what the other side has not taken yet. */
+async function post(
+  url: string,
+  { headers, signal }: RequestInit = {},
+  body: AsyncIterable<Uint8Array>,
+): Promise<Response> {
+  const sending = request(url, {
+    method: 'POST',
+    headers: headers as OutgoingHttpHeaders,
+    ...(signal && { signal }),
+  });
+  sending.on('error', () => {}); // told by whatever is waited for; what comes after the answer matters to nobody
+  pipeline(body, sending).catch(() => {}); // which is an error of the request as well
+  const [answer] = (await once(sending, 'response')) as [IncomingMessage];
+  const bytes = await buffer(answer);
+  if (!sending.writableFinished) sending.destroy(); // refused before all of it was read
+  return new Response(bytes.length > 0 ? bytes : null, { status: answer.statusCode ?? 0 });
+}
+
 /** Creates the entry with these fields and this transcript, in one attempt. */
 export async function sendTranscript(
   { pb }: Session,
@@ -47,10 +69,8 @@ export async function sendTranscript(
   const record = await pb.send('/api/collections/entries/records', {
     method: 'POST',
     headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
-    body: ReadableStream.from(form(fields, source, boundary)),
     signal,
-    // The SDK knows no duplex, without which fetch takes no stream.
-    fetch: (url, init) => fetch(url, { ...init, duplex: 'half' } as RequestInit),
+    fetch: (url, init) => post(String(url), init, form(fields, source, boundary)),
   });
   return entryOf(record);
 }

@@ -203,7 +203,7 @@ int run(const char *id) {
     int s;
     for (pid_t p; (p = waitpid(-1, &s, WNOHANG)) > 0;)
       if (p == script) ended = 1, status = s;
-    if (!ended && room_now() < least) why = "room";
+    if (!ended && room_now() < least + 2 * written) why = "room"; /* the ledger takes it in, then keeps it: two more of it */
   }
   char byte;
   int s;

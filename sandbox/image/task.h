@@ -22,7 +22,7 @@
 #define ID 15 /* bytes of an action's id: [a-z0-9] */
 #define LOOK 50 /* milliseconds between two looks at the room on the disk */
 #define NO_ROOM 75 /* how a terminal's first process exits where there is too little */
-#define MOST_OUTPUT (64 << 20)
+#define MOST_OUTPUT (1000 << 20) /* the ledger takes 1 GiB */
 #define MOST_FRAME (33 << 20) /* a file of 32 MiB, and what tells where it goes */
 
 int init(unsigned seconds);

@@ -51,7 +51,7 @@ export async function runIn(
 }
 
 /** The first of the two streams that the engine sends as one: pieces behind u8 stream, 3 bytes of zero, u32 length. */
-async function* stdoutOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
+export async function* stdoutOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
   let held = Buffer.alloc(0);
   for await (const part of stream) {
     held = Buffer.concat([held, part]);

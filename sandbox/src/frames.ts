@@ -23,7 +23,7 @@ export type Update = { id: string } & ({ running: true } | { offset: number; byt
 const idLength = 15;
 /** Of `room`: a runner, or a terminal's first process, saw too little of the disk (image/room.c). */
 export const noRoom =
-  'less than 1 GiB of the disk was left, which the ledger needs: take away what is not needed there, then ask again';
+  'less of the disk was left than the ledger needs (1 GiB, and twice the output): take away what is not needed there, then ask again';
 
 const hows = ['exit', 'signal', 'timeout', 'stopped', 'flood', 'full', 'room', 'broken'] as const;
 

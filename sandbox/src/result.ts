@@ -20,7 +20,7 @@ function reasonOf({ how, left, memory, processes }: Status, { limits, timeout, b
   const words: (string | false)[] = [
     how === 'timeout' && `its time limit of ${timeout} s was over`,
     how === 'stopped' && reasons.stopped,
-    how === 'flood' && 'its output was larger than 64 MiB',
+    how === 'flood' && 'its output was larger than 1000 MiB',
     how === 'full' && 'the disk is full: its output could not be kept',
     how === 'room' && noRoom,
     how === 'broken' && 'its container could not start it; nothing was run',

@@ -140,7 +140,7 @@ const screen = [...tmux, 'capture-pane', '-p', '-t', 'task:'];
 /** Seconds for a status to come once an action was stopped or its time was over. */
 const patience = 10;
 /** Bytes: a runner ends what writes more than the one; outputs up to the other are held, to stand in their entry. */
-const mostOutput = 64 << 20;
+const mostOutput = 1000 << 20;
 const inline = 4096;
 
 /** What image/keep.py answers by where a copy was not made yet, and by nothing else: it is filled then, over whatever is in it. */

@@ -65,11 +65,11 @@ export async function fileIn<K extends keyof RunArgs>(
   return ran(await tasks.run(name, newId(), scriptOf(action as never, { sent }), () => {}));
 }
 
-/** The same tasks, with the whole output in each outcome. */
+/** The same tasks, with the whole output in each outcome, where it is no larger than a test looks at. */
 function gathering(tasks: Tasks): Tasks {
   async function whole(running: Promise<Outcome>): Promise<Outcome> {
     const outcome = await running;
-    if (outcome.end === 'unknown') return outcome;
+    if (outcome.end === 'unknown' || outcome.output.size > 128 << 20) return outcome;
     const output: Output = {
       ...outcome.output,
       bytes: Buffer.concat(await Array.fromAsync(outcome.output.read())),

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { newId, type RunArgs, sha256 } from '../../ledger/src/action.ts';
+import { resultOf } from '../../sandbox/src/result.ts';
 import { bashScript, fileIn, ran, type Sandbox, startSandbox } from '../harness/sandbox.ts';
 import { until } from '../harness/wait.ts';
 
@@ -289,8 +290,19 @@ test('a stop ends the script, its twin without a stop ends by itself', async () 
   assert.equal((await box.bash('echo started')).how, 'exit');
 });
 
-test('more than 64 MiB of output end the script', async () => {
-  const result = await box.bash('cat /dev/zero');
-  assert.equal(result.how, 'flood');
-  assert.ok(result.output.length > 64 << 20 && result.output.length < 66 << 20);
+test('more than 1000 MiB of output end the script, and what it wrote by then is no more than the ledger takes', async () => {
+  const outcome = await box.tasks.run(
+    box.name,
+    newId(),
+    bashScript('cat /dev/zero', { timeout: 300 }),
+    () => {},
+  );
+  assert.ok(outcome.end === 'done');
+  const { status, output } = outcome;
+  assert.deepEqual([status.how, status.size], ['flood', output.size]);
+  assert.ok(output.size > 1000 << 20 && output.size < 1 << 30, String(output.size));
+  assert.deepEqual(resultOf('d', outcome, { limits: box.place.limits, timeout: 300 }).body, {
+    ...{ digest: 'd', exit: null, signal: 'SIGKILL', reason: 'its output was larger than 1000 MiB' },
+    ...{ bytes: output.size, sha256: output.sha256 },
+  });
 });

@@ -137,7 +137,10 @@ test('a file of an answer that the homeserver does not take is told of in its pl
     createOutputs(matrix).attachHeld(page, '!room' as RoomId, whole, { seq: 3 } as Entry, 't');
   await attach();
   const [first, second] = posted.splice(0) as [string, string][];
-  assert.match(String(first?.[0]), /too large to send: it is in the ledger, entry 3\./);
+  assert.match(
+    String(first?.[0]),
+    /too large to send: it is in the ledger, entry 3; \.\/pocketcoder output \d+ FILE/,
+  );
   assert.deepEqual([first?.[1], second], ['t-0', ['#7 · answer-7-2.png, of the tool server own', 't-1']]);
   errcode = 'M_UNKNOWN';
   await assert.rejects(attach());

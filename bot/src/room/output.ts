@@ -128,7 +128,7 @@ function isText({ first, last }: Whole): boolean {
 /** In place of a file that can't be sent. */
 const tooLarge = (page: Page, size: number, entry: Entry): Content =>
   message(
-    `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}.`,
+    `The whole output of #${page.number} is ${(size / 2 ** 20).toFixed(1)} MiB, too large to send: it is in the ledger, entry ${entry.seq}; ./pocketcoder output ${page.number} FILE writes it out.`,
   );
 
 /**
