@@ -232,9 +232,40 @@ test('the audit trail goes into a file, which one program and Node verify; a par
   assert.match(changed.text, /^OFF: entry \d+ \(requested\): it does not have the hash that it states\./);
 });
 
+test('all that an action wrote goes into a file, once; one that wrote nothing is told as that', async () => {
+  const file = join(instance.home, 'output');
+  const entries = await ledger.since(0);
+  const asked = entries.filter(({ kind }) => kind === 'requested');
+  const ran = new Set(entries.filter(({ kind }) => kind === 'succeeded').map(({ action }) => action));
+  const number = asked.findIndex(({ action, body }) => ran.has(action) && body.includes('again on it')) + 1;
+  const wrote = said(await instance.run(['output', `#${number}`, file, '--json']), 'output');
+  assert.equal(readFileSync(file, 'utf8'), '42 again on it\n');
+  assert.deepEqual([wrote['bytes'], statSync(file).mode & 0o777], [15, 0o600]);
+  assert.equal((await instance.run(['output', String(number), file])).code, 73, 'it is there');
+  const none = await instance.run(['output', '999', join(instance.home, 'none')]);
+  assert.equal(none.code, 1);
+  assert.match(none.err, /#999 has no output in the ledger: .* Nothing was written\./);
+});
+
+test('timeline prints an address by which one looks and does nothing', async () => {
+  const { address } = said(await instance.run(['timeline', '--json']), 'timeline') as { address: string };
+  const { origin, hash } = new URL(address);
+  assert.match(await (await fetch(origin)).text(), /<title>Timeline · PocketCoder<\/title>/);
+  const headers = {
+    authorization: hash.replace('#token=', ''),
+    'content-type': 'application/json',
+  };
+  const entries = `${origin}/api/collections/entries/records`;
+  const { totalItems } = (await (await fetch(entries, { headers })).json()) as { totalItems: number };
+  assert.equal(totalItems, (await ledger.since(0)).length);
+  const body = JSON.stringify({ kind: 'frozen', body: '{}' });
+  assert.notEqual((await fetch(entries, { method: 'POST', headers, body })).status, 200);
+  assert.equal((await ledger.since(0)).length, totalItems);
+});
+
 test('a ledger that is down is told by every command that needs it', async () => {
   await docker.getContainer(instance.container('ledger')).stop();
-  for (const args of [['device', 'list'], ['audit']]) {
+  for (const args of [['device', 'list'], ['audit'], ['timeline'], ['output', '1', '/dev/null']]) {
     const ran = await instance.run(args);
     assert.match(ran.err, /The ledger does not answer at .*start it with \.\/pocketcoder start -d/);
     assert.equal(ran.code, 69);

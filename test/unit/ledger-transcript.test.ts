@@ -40,19 +40,20 @@ async function ledgerThat(take: (request: IncomingMessage, response: ServerRespo
 
 test('attack-54 nothing of a file is held once the ledger has taken it, and all of it comes', async () => {
   let taken = 0;
-  let held = 0;
+  // The least of many looks: what is free is not always given back by the next collection.
+  let held = Number.POSITIVE_INFINITY;
   const ledger = await ledgerThat(async (request, response) => {
     for await (const bytes of request) {
       taken += (bytes as Buffer).length;
-      if (held || taken < size / 2) continue;
+      if (taken < size / 2 || held < size / 4) continue;
       collect();
-      held = process.memoryUsage().arrayBuffers;
+      held = Math.min(held, process.memoryUsage().arrayBuffers);
     }
     response.end(JSON.stringify({ ...entry, body: '{}', hash: '', transcript: 't' }));
   });
   assert.equal((await ledger.send()).seq, 1);
   assert.ok(taken > size && ledger.given() === size, `${taken} bytes came of ${ledger.given()}`);
-  assert.ok(held > 0 && held < size / 4, `${held} bytes were held`);
+  assert.ok(held < size / 4, `${held} bytes were held`);
 });
 
 test('a refusal that comes before all of a file was read is told by its code', async () => {
