@@ -159,7 +159,13 @@ const rows: readonly Row[] = [
     'bot and executor keep what they saw of it, each outside of it, and go by none that lacks it; the audit compares',
     'tested',
   ],
-  [42, 'processes killed at any step', 'nothing is lost, nothing runs twice', 'tested'],
+  [
+    42,
+    'processes killed at any step',
+    'nothing is lost, nothing runs twice',
+    'partial',
+    'kills at random steps are played by hand (`npm run chaos`): forty rounds would take too much of what CI has',
+  ],
   [43, 'escape and exhaustion of a container', 'caps and limits hold', 'tested'],
   [44, 'secrets in logs and lists', 'none is written', 'tested'],
   [
@@ -367,7 +373,8 @@ const rows: readonly Row[] = [
     81,
     'an exported audit trail that was changed, cut, put in another order or forged whole with right hashes',
     'a program of its own reads it again from its bytes to each action’s life, and holds it to whatever checkpoint somebody kept; it says what that cannot show',
-    'tested',
+    'partial',
+    'a part is not held to a kept number and hash before its last left-out entry, and some histories pass that the rules refuse (docs/audit.md)',
   ],
   [
     82,

@@ -46,7 +46,13 @@ const round = (x: number): number => Math.round(x * 100) / 100;
 async function raw(container: Docker.Container, sum: string): Promise<number> {
   const from = performance.now();
   const exec = await container.exec({
-    ...{ Cmd: ['bash', '-c', script], User: '1000:1000', AttachStdout: true, AttachStderr: true, Tty: false },
+    ...{
+      Cmd: ['bash', '-c', script],
+      User: '65525:65525',
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: false,
+    },
   });
   const stream = (await exec.start({})) as AsyncIterable<Buffer>;
   const hash = createHash('sha256');

@@ -51,7 +51,7 @@ async function reached(world: World, moment: Moment, story: Progress): Promise<b
 }
 type Progress = { said: boolean; id: string; over: boolean };
 
-async function play(world: World, plan: Round, kills: boolean, next: () => number): Promise<Played> {
+async function play(world: World, plan: Round, next: () => number): Promise<Played> {
   const { waits } = world;
   const target: Progress = { said: false, id: '', over: false };
   const markOf = (n: number) => `r${plan.round}n${n}`;
@@ -78,7 +78,7 @@ async function play(world: World, plan: Round, kills: boolean, next: () => numbe
     return told;
   };
   const killed = async (): Promise<number | undefined> => {
-    if (!kills || !(await reached(world, plan.moment, target))) return undefined;
+    if (!(await reached(world, plan.moment, target))) return undefined;
     await pause(plan.delay);
     return world.kill(plan.part);
   };
@@ -120,12 +120,11 @@ async function marks(world: World): Promise<Map<string, number>> {
 
 /**
  * Plays these rounds, some at once, on a world of their own.
- * @param kills false for the same stories with nothing killed
  */
 export async function playRounds(
   seed: number,
   rounds: readonly Round[],
-  { kills, note = () => {} }: { kills: boolean; note?: (played: Played) => void },
+  note: (played: Played) => void,
 ): Promise<Outcome> {
   const world = await startWorld();
   const next = random(seed ^ 0x5eed);
@@ -133,7 +132,7 @@ export async function playRounds(
   try {
     for (const [i, volley] of volleysOf(rounds, atOnce).entries()) {
       if (i % 5 === 4) await world.rig.phone.say('!new');
-      const played = await Promise.all(volley.map((plan) => play(world, plan, kills, next)));
+      const played = await Promise.all(volley.map((plan) => play(world, plan, next)));
       await world.up();
       for (const one of played) note(one);
       outcome.rounds.push(...played);

@@ -26,7 +26,7 @@ const note = (played: Played) => {
   if (played.stories.some(({ lost }) => lost)) console.log(storyText(played));
 };
 for (let from = 0; from < count; from += perWorld) {
-  const one = await playRounds(seed + from, rounds.slice(from, from + perWorld), { kills: true, note });
+  const one = await playRounds(seed + from, rounds.slice(from, from + perWorld), note);
   all.rounds.push(...one.rounds);
   for (const what of ['lost', 'twice', 'late'] as const) all[what].push(...one[what]);
   all.audit ||= one.audit;

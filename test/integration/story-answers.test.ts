@@ -43,7 +43,7 @@ const refused = ['requested', 'posted', 'denied'];
 test('a tap on the named chip runs the script once and shows its output', async () => {
   const card = await askAndSee(rig.phone, '!run echo by-$((40 + 2)); id -u');
   const tap = await approve(rig.phone, card);
-  await sees(rig.phone, '| by-42\n| 1000');
+  await sees(rig.phone, '| by-42\n| 65525');
   const ended = await endsWith(rig.phone, card, '✅ ended with exit 0');
   assert.match(ended, /\napproved by owner \(sealed, chip\) · ⛓ \d+ [0-9a-f]{12} · digest \w{10}$/);
   assert.deepEqual(await rig.storyOf(await actionOf(card)), [...ran, 'succeeded']);

@@ -13,7 +13,7 @@ export function answers(on: () => Stage): void {
       const card = await asksFor(room, 'echo by-$((40 + 2)); id -u');
       await room.tap(card.id, card.named);
       assert.deepEqual(await on().reaches(card.number, 'succeeded'), ran);
-      assert.match(await isOver(room, card), /\n✅ .*\n\| by-42\n\| 1000\n.* · ⛓ /u);
+      assert.match(await isOver(room, card), /\n✅ .*\n\| by-42\n\| 65525\n.* · ⛓ /u);
       const approved = (await on().ledger.since(0)).filter((entry) => entry.kind === 'approved');
       const { grade, evidence } = JSON.parse(approved.at(-1)?.body ?? '') as {
         grade: string;
