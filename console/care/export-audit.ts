@@ -8,6 +8,7 @@ import { ledgerAs } from '../instance/ledger.ts';
 import { interruptible, newFile, writeNew } from '../instance/new-file.ts';
 import { pinsOf } from '../instance/pins.ts';
 import type { Report } from '../report.ts';
+import { toKeep } from './verify.ts';
 
 const seconds = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -44,6 +45,6 @@ export async function exportAudit(
     { event: 'exported', file, ...exported },
     `${file} holds ${entries} entries${omitted ? `, ${omitted} of them by their hashes alone` : ''}. It is for whom you mean it: people’s words, code and ` +
       `output stand in it. It is verified anywhere, by ledger/verify/verify.mjs and Node:\n  node verify.mjs ${name}\n` +
-      `What to keep elsewhere, to know this ledger by later:\n${checkpoint.replace(/^(?=.)/gm, '  ').trimEnd()}`,
+      toKeep(checkpoint),
   );
 }

@@ -7,6 +7,10 @@ import { ledgerAs } from '../instance/ledger.ts';
 import { pinsOf } from '../instance/pins.ts';
 import type { Report } from '../report.ts';
 
+/** A checkpoint, for people. */
+export const toKeep = (checkpoint: string): string =>
+  `What to keep elsewhere, to know this ledger by later:\n${checkpoint.replace(/^(?=.)/gm, '  ').trimEnd()}`;
+
 /** Throws a Fault (`failed`) that names the first entry that is off. */
 export async function audit(instance: Instance, report: Report): Promise<void> {
   const ledger = await ledgerAs(instance, 'auditor');
@@ -23,8 +27,7 @@ export async function audit(instance: Instance, report: Report): Promise<void> {
     { event: 'audit', ...found },
     `The chain is whole: ${found.entries} entries, head ${found.head}. Bot and executor saw it up to ${pins.bot.seq} and ` +
       `${pins.executor.seq}. The stories of ${found.actions} actions hold; ` +
-      `${found.transcripts} transcripts have their hashes. What to keep elsewhere, to know this ledger by later:\n` +
-      found.checkpoint.replace(/^(?=.)/gm, '  ').trimEnd() +
+      `${found.transcripts} transcripts have their hashes. ${toKeep(found.checkpoint)}` +
       (removed && `\nTaken out of the room by somebody, but whole in the ledger: the cards of ${removed}.`),
   );
 }

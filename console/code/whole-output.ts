@@ -1,44 +1,51 @@
 /** `pocketcoder output`: all that an action wrote, to the byte, from the ledger into a file. */
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
 import { isOver } from '../../ledger/rules/lifecycle.cjs';
-import { messageOf } from '../../ledger/src/retry.ts';
+import type { Entry, Ledger } from '../../ledger/src/client.ts';
 import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import { ledgerAs } from '../instance/ledger.ts';
+import { interruptible, newFile, writeNew } from '../instance/new-file.ts';
 import type { Report } from '../report.ts';
 
-/** @param number the action's, as its card has it @param file must not be there @throws Fault */
+/** How the action of that number ended, or undefined. */
+async function endOf(ledger: Ledger, number: number): Promise<Entry | undefined> {
+  let asked = 0;
+  for await (const { kind, action } of ledger.each(0)) {
+    if (kind !== 'requested' || ++asked < number) continue;
+    return (await ledger.story(action)).find((entry) => isOver(entry.kind));
+  }
+  return undefined;
+}
+
+/** @param number the action's, as its card has it @param name of a file that is not there @throws Fault */
 export async function output(
   instance: Instance,
   report: Report,
   number: string,
-  file: string,
+  name: string,
 ): Promise<void> {
   const ledger = await ledgerAs(instance, 'auditor');
-  const entries = await ledger.since(0);
-  const action = entries.filter(({ kind }) => kind === 'requested')[Number(number) - 1]?.action;
-  const end = entries.find((entry) => entry.action === action && isOver(entry.kind));
+  const end = await endOf(ledger, Number(number));
   const { sha256, output: text } = JSON.parse(end?.body ?? '{}') as { sha256?: string; output?: string };
   if (!end || !sha256)
     throw fault.failed(
       `#${number} has no output in the ledger: it is not over, or did not run. Nothing was written.`,
     );
+  const file = newFile(name);
   const hash = createHash('sha256');
   let bytes = 0;
-  async function* counted() {
-    for await (const piece of text === undefined
-      ? ledger.transcript(end as (typeof entries)[0])
-      : [Buffer.from(text)]) {
+  async function* counted(of: Entry) {
+    for await (const piece of text === undefined ? ledger.transcript(of) : [Buffer.from(text)]) {
       hash.update(piece);
       bytes += piece.length;
       yield piece;
     }
   }
-  await pipeline(counted, createWriteStream(file, { flags: 'wx', mode: 0o600 })).catch((error: unknown) => {
-    throw fault.cannotCreate(`${file} was not written whole: ${messageOf(error)}`);
-  });
+  await interruptible((signal) =>
+    writeNew(file, Readable.from(counted(end)), `${file} was not written`, signal),
+  );
   if (hash.digest('hex') !== sha256)
     throw fault.failed(
       `${file} does not have the SHA-256 that entry ${end.seq} names: ./pocketcoder audit says more.`,
