@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { environment } from '../../sandbox/src/environment.ts';
 import { unless } from '../engine/engine.ts';
 import { fault } from '../fault.ts';
 
@@ -74,6 +75,7 @@ export async function withTree<T>(
     Entrypoint: ['/usr/lib/pocketcoder/workspace.sh'],
     Cmd: [...args],
     User: '0:0', // whose script becomes whoever the files are of, first of all
+    Env: environment,
     WorkingDir: '/workspace',
     Tty: true, // its words then come as they are
     Labels: labelsOf(where),

@@ -3,6 +3,7 @@ import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { originOf } from '../../ledger/rules/workspaces.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
+import { environment } from './environment.ts';
 
 /** `cpus`: 0 for no limit. */
 export type Limits = { memory_mb: number; pids: number; cpus: number };
@@ -73,7 +74,8 @@ export function containerOptions(place: Place, name: TaskName): Docker.Container
     Image: imageOf(place, name.copyOf ?? name.workspace),
     User: '0:0',
     Hostname: 'task',
-    Env: [`GIT_NAME=${place.git.name}`, `GIT_EMAIL=${place.git.email}`], // of the first process, not of scripts
+    // Of the first process, not of scripts.
+    Env: [...environment, `GIT_NAME=${place.git.name}`, `GIT_EMAIL=${place.git.email}`],
     Labels: { [label]: place.project, [`${label}.task`]: name.task, [`${label}.workspace`]: name.workspace },
     HostConfig: {
       NetworkMode: 'none',
@@ -157,6 +159,7 @@ export function keeperOptions(place: Place, workspace: string): Docker.Container
     name: keeper,
     Image: imageOf(place, workspace),
     User: '0:0',
+    Env: environment,
     Entrypoint: ['sleep', 'infinity'],
     Labels: { [label]: place.project, [`${label}.workspace`]: workspace },
     HostConfig: {

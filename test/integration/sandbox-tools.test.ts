@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { withTree } from '../../console/code/workspace-tree.ts';
 import { ensureTaskImage, fileOf } from '../../console/engine/images.ts';
 import { silent } from '../../console/report.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
@@ -70,7 +71,7 @@ test('all of it is laid on an image of the owner’s own, whoever is called agen
   const home = mkdtempSync(join(tmpdir(), 'own-image-'));
   mkdirSync(join(home, 'own'));
   t.after(() => rmSync(home, { recursive: true }));
-  const made = `ARG BASE\nFROM \${BASE}\nRUN useradd --create-home agent\nCOPY theirs /etc/theirs\nUSER agent\nENTRYPOINT ["false"]\n`;
+  const made = `ARG BASE\nFROM \${BASE}\nRUN useradd --create-home agent\nCOPY theirs /etc/theirs\nUSER agent\nENV PATH=./bin:$PATH BASH_ENV=./env\nENTRYPOINT ["false"]\n`;
   const image = (name: string) => ensureTaskImage(name, home, box.docker, silent);
   await assert.rejects(
     image('own/Dockerfile'),
@@ -86,4 +87,12 @@ test('all of it is laid on an image of the owner’s own, whoever is called agen
     'cat /etc/theirs; id -un; echo w > /workspace/w; node -e "console.log(1)"',
   );
   assert.deepEqual([number, text], [0, 'of their own\nagent\n1\n']);
+  // Where the agent's work lies, root finds nothing by that image's PATH, and no shell of its begins by reading it.
+  const planted = `mkdir bin; for one in id stat chown setpriv find python3 git; do echo 'exit 9' > bin/$one; done; chmod +x bin/*; echo exit 9 > env`;
+  assert.equal((await own.bash(planted)).number, 0);
+  const where = { docker: own.docker, project: own.place.project, image: own.place.images[''] ?? '' };
+  const { workspace } = own.name;
+  const facts = await withTree({ ...where, workspace }, ['export', 'directory'], (tree) => tree.run());
+  assert.equal(facts.files, 9);
+  assert.equal((await own.bash('echo goes on')).text, 'goes on\n');
 });
