@@ -9,16 +9,17 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { checkout } from '../console/instance/paths.ts';
 import { keptVariable } from './harness/instance.ts';
+import { together } from './together.ts';
 
 type Counts = { passed: number; failed: number; skipped: number };
 
-type Group = { folders: readonly string[]; concurrency: number; again?: true };
+type Group = { folders: readonly string[]; concurrency: number; again?: true; together?: true };
 /**
  * Whatever starts containers mostly waits: for them, for a homeserver, for a time to be over. So two of those files run at a
  * time; everything that they make has a name, a port and addresses of its own. Folders with long files come first.
  */
 const groups: readonly Group[] = [
-  { folders: ['model', 'unit'], concurrency: 2 },
+  { folders: ['model', 'unit'], concurrency: 2, together: true },
   { folders: ['element', 'integration', 'connection', 'adversary'], concurrency: 2, again: true },
 ];
 /** They hold to a time by the clock, which a file beside them would lengthen. */
@@ -84,7 +85,7 @@ async function runFiles(
     if (type !== 'suite') countsOf(file).failed++;
     const why =
       error.cause instanceof Error ? (error.cause.stack ?? '') : String(error.cause ?? error.message);
-    const failure = `${relative(checkout, file)}: ${name}\n${why.slice(0, 1500).replaceAll(/^/gm, '  ')}`;
+    const failure = `${relative(checkout, of.file ?? file)}: ${name}\n${why.slice(0, 1500).replaceAll(/^/gm, '  ')}`;
     ran.failures.set(file, [...(ran.failures.get(file) ?? []), failure]);
   });
   stream.on('test:summary', ({ file, duration_ms }) => {
@@ -145,9 +146,10 @@ export async function runTests(words: readonly string[]): Promise<boolean> {
   const kept = mkdtempSync(join(tmpdir(), 'pocketcoder-kept-'));
   process.env[keptVariable] = kept;
   try {
-    for (const { folders, concurrency, again } of groups) {
-      const files = folders.flatMap(filesOf);
-      if (files.length === 0) continue;
+    for (const { folders, concurrency, again, together: share } of groups) {
+      const own = folders.flatMap(filesOf);
+      if (own.length === 0) continue;
+      const files = share && own.length > 2 ? together(own, kept, 2 * concurrency) : own;
       // Where it fails, the tests that need it say so.
       for (const [folder, program] of Object.entries(builds))
         if (folders.includes(folder) && filesOf(folder).length > 0)
