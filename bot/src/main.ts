@@ -7,6 +7,7 @@ import pino, { type Logger } from 'pino';
 import { plainly } from './approval/verdict.ts';
 import { serveConsole } from './console.ts';
 import { every } from './every.ts';
+import { heldBy } from './gateway/network.ts';
 import { createOperator } from './operator.ts';
 import { makeParts, type Parts } from './parts.ts';
 import { savedIn, settle } from './proof/saved.ts';
@@ -55,6 +56,7 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
     crew: parts.crew,
     replacePlan: (task) => parts.desk.replace((a) => a.task === task && a.kind === 'plan', reasons.replaced),
     close: parts.desk.close,
+    reached: (task) => heldBy(book, task),
     question: parts.questions.put,
     settled({ action, outcome, delivered }) {
       const page = book.page(action);

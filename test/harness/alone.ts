@@ -7,6 +7,7 @@ export const alone = {
   planning: () => false,
   replacePlan: async () => {},
   close: async () => '',
+  reached: () => [],
   question: async () => 'ASKED',
   crew: {
     agents: [],

@@ -39,14 +39,12 @@ const running = async () => {
 const gone = (what: string) => until(what, async () => (await running()) === 0, { seconds: 30 });
 
 /** Asks for the network by the agent's tool, without an answer yet. */
-async function asked(): Promise<Card> {
-  await phone.say(
-    `Please do this.\n${call('network', { to: ['https://origin.test/a'], minutes: 5 })}\n!say It is there.`,
-  );
+async function asked(to = 'https://origin.test/a'): Promise<Card> {
+  await phone.say(`Please do this.\n${call('network', { to: [to], minutes: 5 })}\n!say It is there.`);
   return nextCard();
 }
-async function opened(): Promise<Card> {
-  const card = await asked();
+async function opened(to?: string): Promise<Card> {
+  const card = await asked(to);
   const before = phone.timeline().length;
   await vote(card);
   await phone.until('the agent goes on', (p) =>
@@ -83,8 +81,13 @@ test('attack-38 nothing goes out before a signed answer in the room; then what t
   assert.match(out, /PocketCoder: no lease covers GET https:\/\/other\.test\//);
   const [task] = await docker.listContainers({ filters: { name: [`^/${instance.project}-task-`] } });
   assert.equal(task?.HostConfig.NetworkMode, 'none');
+  const further = await opened('https://other.test/');
+  for (const host of ['https://origin.test/a', 'https://other.test/']) assert.ok(further.text.includes(host));
+  await sees(phone, 'another lease of its task took its place', 40);
+  const both = await runs(curl);
+  for (const host of ['origin', 'other']) assert.ok(both.includes(`PocketCoder: lookup ${host}.test`), both);
   await phone.say('!stop');
-  await sees(phone, `#${numberOf(card)} 🛑 stopped by you`, 40);
+  await sees(phone, `#${numberOf(further)} 🛑 stopped by you`, 40);
   await gone('its proxy is gone');
   assert.match(await runs(curl), /Could not resolve host: origin\.test/);
 });

@@ -1,6 +1,6 @@
 /** One tool call of the brain: asked of the owner in its turn, waited for a while, answered with the outcome or with PENDING. */
 import { traits } from '@pocketcoder/ledger/rules/kinds.cjs';
-import type { Asked } from '@pocketcoder/ledger/src/action.ts';
+import type { Asked, EgressRule } from '@pocketcoder/ledger/src/action.ts';
 import { NotAsked } from '../desk/refusals.ts';
 import type { Question } from '../show/choices.ts';
 import type { CrewDoor } from './handing.ts';
@@ -21,6 +21,8 @@ export type CallsOptions = LineOptions & {
   replacePlan(task: string): Promise<void>;
   /** Ends the task's terminal of that number. Returns what to tell its brain. */
   close(task: string, number: number): Promise<string>;
+  /** What the network lease lets through that a task has by now. */
+  reached(task: string): readonly EgressRule[];
   /** Whom work may be handed to, and which tools a helper has. */
   crew: CrewDoor;
   /** Puts a question to the owner. Returns what to tell the task's brain. */

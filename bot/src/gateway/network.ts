@@ -1,7 +1,9 @@
 /** The brain's `network` tool: a way out for its task, put to the owner as hosts and what may be asked of each. */
+import { isDeepStrictEqual } from 'node:util';
 import { isEgress } from '@pocketcoder/ledger/rules/egress.cjs';
 import type { Asked, EgressRule } from '@pocketcoder/ledger/src/action.ts';
 import { z } from 'zod';
+import type { Book } from '../approval/view.ts';
 import { listed, whole, wordsOf } from './tools.ts';
 
 const readAll = (host: string): EgressRule => ({ host, port: 443, class: 'read', path: '/' });
@@ -65,11 +67,25 @@ function rulesOf(to: string): readonly EgressRule[] | undefined {
   ];
 }
 
-/** As `askedBy`, for the network. */
+/** What the lease lets through that a task has by now. */
+export const heldBy = (book: Pick<Book, 'unfinished' | 'state'>, task: string): readonly EgressRule[] =>
+  book
+    .unfinished()
+    .flatMap(({ action }) =>
+      action.kind === 'egress' && action.task === task && book.state(action.id) === 'running'
+        ? action.args.rules
+        : [],
+    );
+
+/**
+ * As `askedBy`, for the network.
+ * @param held what is open to the task by now: the lease asked for takes its place, so it says all of that as well
+ */
 export function networkAsked(
   where: { workspace: string; task: string },
   given: unknown,
   bound: Bound,
+  held: readonly EgressRule[],
 ): { asked: Asked } | { wrong: string } {
   const { data, error } = schema.safeParse(given);
   if (!data)
@@ -78,12 +94,15 @@ export function networkAsked(
   const found = to.map((one) => rulesFor(one, bound));
   const wrong = found.filter((one) => typeof one === 'string');
   if (wrong.length > 0) return { wrong: wrong.join('; ') };
-  const rules = found.flatMap((one) => (typeof one === 'string' ? [] : one));
+  const wanted = found.flatMap((one) => (typeof one === 'string' ? [] : one));
+  const isBound = ({ host, secret }: EgressRule) => secret === undefined || bound[secret] === host;
+  const further = held.filter((rule) => isBound(rule) && !wanted.some((one) => isDeepStrictEqual(one, rule)));
+  const rules = [...wanted, ...further];
   const args = { rules, up: up_mb * 1e6, down: down_mb * 1e6, seconds: minutes * 60 };
   if (!isEgress(args))
     return {
       wrong:
-        'hosts and paths are taken in lower case and without escapes, 20 at most, and a secret with a git repository or npm alone',
+        'hosts and paths are taken in lower case and without escapes, 20 at most with those that are open already, and a secret with a git repository or npm alone',
     };
   return { asked: { kind: 'egress', args, ...where, requester: 'brain' } };
 }

@@ -197,7 +197,7 @@ function serving(
 function toolServer(
   { hands, workspace }: Opened,
   call: Call,
-  o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted' | 'crew' | 'wait'> &
+  o: Pick<CallsOptions, 'spoken' | 'close' | 'question' | 'halted' | 'crew' | 'wait' | 'reached'> &
     Pick<GatewayOptions, 'network' | 'bound' | 'servers' | 'sees'>,
 ): Server {
   const server = new Server(
@@ -239,7 +239,7 @@ function toolServer(
       await o.spoken(hands.task, { tool: params.name, args: given });
       return answered(await handOn(o, hands.task, { name: params.name, args: given, signal, sent }));
     }
-    const network: typeof planAsked = (...of) => networkAsked(...of, o.bound());
+    const network: typeof planAsked = (...of) => networkAsked(...of, o.bound(), o.reached(hands.task));
     const made = { plan: planAsked, ...(o.network && { network }) }[params.name];
     const asked =
       made?.(where, given) ??
