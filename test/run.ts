@@ -1,6 +1,6 @@
 /**
- * The developers' commands: `npm test`, `npm run demo`, `forge`, `projects`, `chaos`, `mutants`, `bench`. The launcher hands their words over to
- * this program; they are none of the user's.
+ * The developers' commands: `npm test`, `npm run demo`, `forge`, `projects`, `chaos`, `conformance`, `mutants`, `bench`. The launcher
+ * hands their words over to this program; they are none of the user's.
  */
 import { join } from 'node:path';
 import { runTests } from './files.ts';
@@ -38,6 +38,7 @@ else if (command === 'demo') await runProgram('demo/demo.ts', words);
 else if (command === 'forge') await runProgram('forge/forge.ts', words);
 else if (command === 'projects') await runProgram('projects/run.ts', words);
 else if (command === 'chaos') await runProgram('chaos/run.ts', words);
+else if (command === 'conformance') await runProgram('conformance/run.ts', words);
 else if (command === 'mutants') await runProgram('mutants/run.ts', words);
 else if (command === 'bench' && benches.includes(words[0] ?? ''))
   await runProgram(`bench/${words[0]}.ts`, words.slice(1));

@@ -7,6 +7,7 @@ import type { Settled } from '../../bot/src/gateway/line.ts';
 import { mostOpen } from '../../bot/src/gateway/line.ts';
 import type { Outcome } from '../../bot/src/gateway/outcome.ts';
 import { alone } from '../harness/alone.ts';
+import { callOf } from '../harness/pins.ts';
 import { until } from '../harness/wait.ts';
 
 const done: Outcome = { state: 'succeeded', exit: 0, output: 'fine', truncated: false };
@@ -57,6 +58,26 @@ test('an outcome in time is the answer and counts as delivered', async () => {
   await until('settled', () => settled.length === 1);
   assert.equal(settled[0]?.delivered, true);
   assert.match(said.at(-1) ?? '', /action a1 waits for the owner/);
+});
+
+test('a tool server’s tool that failed is an error, as MCP has it; a command that failed has run, and is none', async () => {
+  const failed: Outcome = { state: 'failed', exit: 1, output: 'it went wrong', truncated: false };
+  const isErrorOf = async (a: Asked, outcome: Outcome) => {
+    const { open, start } = setUp(5);
+    const answer = start(a);
+    await until('it is asked', () => open.length === 1);
+    open[0]?.(outcome);
+    return (await answer).isError;
+  };
+  for (const kind of ['mcp', 'mcp_read', 'mcp_out'] as const) {
+    const args = { ...callOf('say'), ...(kind === 'mcp_out' && { url: 'https://example.org/mcp' }) };
+    const call = { ...asked(), kind, args } as Asked;
+    for (const state of ['failed', 'killed', 'unknown', 'denied'] as const)
+      assert.equal(await isErrorOf(call, { ...failed, state }), true, `${kind} ${state}`);
+    assert.equal(await isErrorOf(call, done), false, kind);
+  }
+  assert.equal(await isErrorOf(asked(), failed), false);
+  assert.equal(await isErrorOf(asked(), { ...failed, state: 'denied' }), true);
 });
 
 test('nothing is recorded before the words before each call stand, and the wait for company goes on meanwhile', async () => {

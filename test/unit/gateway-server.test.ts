@@ -273,9 +273,22 @@ test('a session id of one task opens nothing in another', async () => {
   assert.equal((await post('/mcp/two', { ...bearer(two), ...headers }, list)).status, 404);
 });
 
-test('refused: another host name, a browser’s origin, too large a body, no JSON', async () => {
-  assert.equal((await post('/mcp/one', { ...bearer(one), host: 'evil.example' })).status, 403);
-  assert.equal((await post('/mcp/one', { ...bearer(one), origin: 'http://127.0.0.1' })).status, 403);
+test('refused: another host name, another origin, too large a body, no JSON; its own origin is taken, with the token', async () => {
+  const own = `http://127.0.0.1:${port}`;
+  for (const host of ['evil.example', '127.0.0.1', `localhost:${port}`])
+    assert.equal((await post('/mcp/one', { ...bearer(one), host })).status, 403, host);
+  for (const origin of [
+    'http://127.0.0.1',
+    `http://localhost:${port}`,
+    `https://127.0.0.1:${port}`,
+    'null',
+    '',
+  ])
+    assert.equal((await post('/mcp/one', { ...bearer(one), origin })).status, 403, origin);
+  const rebound = { host: `evil.example:${port}`, origin: `http://evil.example:${port}` };
+  assert.equal((await post('/mcp/one', { ...bearer(one), ...rebound })).status, 403);
+  assert.equal((await post('/mcp/one', { ...bearer(one), origin: own })).status, 200);
+  assert.equal((await post('/mcp/one', { origin: own })).status, 401);
   assert.equal((await post('/mcp/one', bearer(one), `"${'x'.repeat(1024 * 1024)}"`)).status, 413);
   assert.equal((await post('/mcp/one', bearer(one), '{')).status, 400);
 });

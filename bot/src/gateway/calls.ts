@@ -5,7 +5,7 @@ import { NotAsked } from '../desk/refusals.ts';
 import type { Question } from '../show/choices.ts';
 import type { CrewDoor } from './handing.ts';
 import { createLine, ended, type Line, type LineOptions } from './line.ts';
-import { type Answer, describeOutcome, describePending, ran } from './outcome.ts';
+import { type Answer, describeOutcome, describePending, isError } from './outcome.ts';
 
 /** `settled` is called for each action that was asked here, when its outcome is there. */
 export type CallsOptions = LineOptions & {
@@ -83,7 +83,8 @@ export function openCalls(o: CallsOptions): Call {
         settled({ task: asked.task, action, outcome: o, delivered });
       });
       if (first === undefined) return await answer(describePending(action), false);
-      return { ...(await answer(describeOutcome(action, first), !ran(first))), held: first.held };
+      const told = await answer(describeOutcome(action, first), isError(asked.kind, first));
+      return { ...told, held: first.held };
     } finally {
       clearInterval(ticker);
       if (open) line.leave();

@@ -1,4 +1,5 @@
 /** How an action ended, and how that is told to a model. */
+import type { Kind } from '@pocketcoder/ledger/src/action.ts';
 import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
 
 export type Outcome = {
@@ -36,8 +37,11 @@ export function changesText(changes: Changes | undefined): string {
 const shown = 12_000;
 
 /** True when the action ran or took effect, whatever came of it. */
-export const ran = (o: Outcome): boolean =>
-  ['succeeded', 'failed', 'killed', 'applied', 'open'].includes(o.state);
+const ran = (o: Outcome): boolean => ['succeeded', 'failed', 'killed', 'applied', 'open'].includes(o.state);
+
+/** Whether MCP calls the answer an error: nothing ran, or a tool server's tool did not do what it is for. A command that fails has run. */
+export const isError = (kind: Kind, o: Outcome): boolean =>
+  kind.startsWith('mcp') ? o.state !== 'succeeded' : !ran(o);
 
 /**
  * The text that tells a model how an action ended. Output is fenced and called data: it was written by whatever ran,

@@ -132,9 +132,9 @@ function serving(
   const call = openCalls(o);
 
   async function serve(req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
-    // A page in somebody's browser sends an Origin, a rebound name another Host: neither is the brain.
-    if (req.headers.host !== base.host || req.headers.origin !== undefined)
-      return refuse(res, 403, 'this host is not served');
+    // A page in somebody's browser sends the Origin of another, a rebound name another Host: neither is the brain.
+    const { host, origin = base.origin } = req.headers;
+    if (host !== base.host || origin !== base.origin) return refuse(res, 403, 'this host is not served');
     const opened = tasks.get(taskOf(req.url ?? ''));
     const given = hash(req.headers.authorization ?? '');
     // Compared even for an unknown task, so that the time says nothing about which tasks there are.

@@ -1,4 +1,7 @@
-/** An image with two tool servers: the official one for files, as npm has it, and server.mjs, of which there is one for each way to go wrong. */
+/**
+ * An image with three tool servers: the official one for files, as npm has it; server.mjs, of which there is one for each way to go
+ * wrong; and everything.ts, which has what the conformance suite asks for.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -7,6 +10,7 @@ import { checkout } from '../../../console/instance/paths.ts';
 
 const official = '@modelcontextprotocol/server-filesystem';
 export const officialCommand = `node /srv/node_modules/${official}/dist/index.js /srv/files`;
+export const everythingCommand = 'node /srv/test/harness/toolserver/everything.ts';
 export const ownCommand = (way = ''): string[] =>
   ['node', '/srv/test/harness/toolserver/server.mjs', way].filter(Boolean);
 
@@ -29,14 +33,8 @@ export async function toolServerImage(docker: Docker, base: string, tag: string)
   const files = all
     .filter((folder) => !all.some((other) => folder.startsWith(`${other}/`)))
     .map((folder) => relative(checkout, folder));
-  const tar = spawn('tar', [
-    '-c',
-    '--hard-dereference',
-    '-C',
-    checkout,
-    ...files,
-    'test/harness/toolserver/server.mjs',
-  ]);
+  const own = ['server.mjs', 'everything.ts'].map((file) => `test/harness/toolserver/${file}`);
+  const tar = spawn('tar', ['-c', '--hard-dereference', '-C', checkout, ...files, ...own]);
   const box = await docker.createContainer({
     Image: base,
     User: '0:0',
