@@ -3,7 +3,7 @@
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { hashed, refusal } from '../../ledger/rules/judge.cjs';
 import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
-import { empty, fold, grantOf } from '../../ledger/rules/state.cjs';
+import { empty, fold, grantOf, type State } from '../../ledger/rules/state.cjs';
 import { type Action, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
 import { createChain } from '../../ledger/src/chain.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
@@ -31,38 +31,42 @@ export function someAction(over: Partial<Action> = {}): Action {
 
 export type Wanted = { author: string; kind: string; action?: string; body: object; id?: string };
 
-/** A ledger in memory: `put` appends or returns the code of the refusal; the clock is the caller's. */
+/**
+ * A ledger in memory: `put` appends or returns the code of the refusal, `judged` is that code alone, also by another state than the
+ * ledger's own; the clock is the caller's.
+ */
 export function memoryLedger() {
   const entries: Entry[] = [];
   const state = empty();
   const clock = { now: start };
-  const put = (wanted: Wanted): string => {
-    const head = entries.at(-1);
-    const at = new Date(clock.now).toISOString();
-    const entry = {
-      id: wanted.id ?? (wanted.kind === 'requested' && wanted.action ? wanted.action : newId()),
-      seq: entries.length + 1,
-      prev: head?.hash ?? '',
-      at,
-      author: wanted.author,
-      kind: wanted.kind,
-      action: wanted.action ?? '',
-      body: canonical(wanted.body),
-    };
-    const code = refusal(entry, {
+  const entryOf = (wanted: Wanted) => ({
+    id: wanted.id ?? (wanted.kind === 'requested' && wanted.action ? wanted.action : newId()),
+    seq: entries.length + 1,
+    prev: entries.at(-1)?.hash ?? '',
+    at: new Date(clock.now).toISOString(),
+    author: wanted.author,
+    kind: wanted.kind,
+    action: wanted.action ?? '',
+    body: canonical(wanted.body),
+  });
+  const judged = (entry: ReturnType<typeof entryOf>, by: State): string =>
+    refusal(entry, {
       story: entries.filter((e) => e.action !== '' && e.action === entry.action),
-      state,
-      now: at,
+      state: by,
+      now: entry.at,
       sha256,
       given: (lease) => entries.some((e) => e.action === lease && grantOf(e)),
     });
+  const put = (wanted: Wanted): string => {
+    const entry = entryOf(wanted);
+    const code = judged(entry, state);
     if (code) return code;
     const stored = { ...entry, hash: sha256(hashed(entry)), transcript: '' };
     entries.push(stored);
     fold(state, stored);
     return '';
   };
-  return { entries, state, clock, put };
+  return { entries, state, clock, put, judged: (wanted: Wanted, by: State) => judged(entryOf(wanted), by) };
 }
 
 /** What an action goes through from its request to its result, all of it allowed. */
