@@ -9,11 +9,12 @@ export const toolNames = [
 ];
 export type ToolName = (typeof toolNames)[number];
 
-/** A helper; `words` are said to its model besides, `model` is one of the settings' by name. */
+/** A helper; `words` are said to its model besides, `model` is one of the settings' by name, `budget` is in tokens. */
 export type Agent = {
   name: string;
   description: string;
   model?: string;
+  budget?: number;
   tools: readonly ToolName[];
   words: string;
 };

@@ -160,6 +160,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const crew = createCrew({
     ...{ db, agents, helpers, tasks, conversation, waits, models, desk, ledger, log },
     planning: planned,
+    took: costs.took,
     words: async (session) => (await brain?.last.words(session)) ?? '',
     show: (task, text) =>
       matrix.post(

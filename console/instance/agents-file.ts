@@ -7,6 +7,7 @@ import { fault } from '../fault.ts';
 
 /** Of files, of bytes in one, and of characters in a description. */
 const most = { files: 12, bytes: 16_384, description: 300 };
+const isBudget = (v: unknown): v is number => Number.isSafeInteger(v) && Number(v) >= 1000;
 const isText = (v: unknown): v is string => typeof v === 'string' && v.trim() !== '';
 
 /** @param models by the names of the settings. @throws Error that says what is wrong */
@@ -18,14 +19,16 @@ function agentIn(name: string, text: string, models: readonly string[]): Agent {
     throw new Error('it must begin with front matter: a line ---, then description: …, then a line ---');
   if (Buffer.byteLength(text) > most.bytes) throw new Error(`it has more than ${most.bytes} bytes`);
   const known = (parse(front) ?? {}) as Record<string, unknown>;
-  const { description, model, tools = usualTools, ...more } = known;
+  const { description, model, budget, tools = usualTools, ...more } = known;
   const [unknown] = Object.keys(more);
   if (unknown !== undefined)
-    throw new Error(`there is no "${unknown}": description, model and tools are all`);
+    throw new Error(`there is no "${unknown}": description, model, budget and tools are all`);
   if (!isText(description) || /\n/.test(description.trim()) || description.length > most.description)
     throw new Error(`description must be one line of at most ${most.description} characters`);
   if (model !== undefined && !models.some((one) => one === model))
     throw new Error(`there is no model ${JSON.stringify(model)}: there is ${models.join(', ') || 'none'}`);
+  if (budget !== undefined && !isBudget(budget))
+    throw new Error('budget must be a whole number of tokens, 1000 or more');
   const isTool = (tool: unknown): tool is ToolName => toolNames.some((one) => one === tool);
   if (!Array.isArray(tools) || !tools.every(isTool))
     throw new Error(`tools must be a list of some of ${toolNames.join(', ')}`);
@@ -34,6 +37,7 @@ function agentIn(name: string, text: string, models: readonly string[]): Agent {
     name,
     description: description.trim(),
     ...(isText(model) && { model }),
+    ...(isBudget(budget) && { budget }),
     tools,
     words: words.trim(),
   };

@@ -22,7 +22,7 @@ const agent = (name: string, more: Partial<Agent> = {}): Agent => ({
 const agents = [
   agent('tests'),
   agent('fix', { model: 'deep' }),
-  agent('lead', { tools: ['handoff', 'assign', 'servers'] }),
+  agent('lead', { tools: ['handoff', 'assign', 'servers'], budget: 500 }),
 ];
 
 function scene() {
@@ -61,7 +61,7 @@ function scene() {
     });
     const crew = createCrew({
       ...{ db: d.db, agents, helpers, tasks: { ...tasks, halted }, conversation, waits, log },
-      ...{ planning: planning.is, models: d.models, desk: d.desk, ledger: d.ledger },
+      ...{ planning: planning.is, took: costs.took, models: d.models, desk: d.desk, ledger: d.ledger },
       words: async (session) => `last of ${session}`,
       show: async (_, text) => void shown.push(text),
     });
@@ -123,6 +123,7 @@ test('a helper has a task below its agent’s, a model and a session of its own,
   );
   assert.equal(s.conversation.currentTask(workspace).id, 'main', 'plain words go where they went');
   assert.match(await s.says('!agents'), /^fix: does fix \(thinks with deep; has bash, read_file\)$/m);
+  assert.match(await s.says('!agents'), /^lead: does lead \(takes 500 tokens at most; has handoff/m);
 });
 
 test('its result is in the ledger, is carried by the call that waits or comes as a message, and ends it', async () => {
@@ -432,6 +433,26 @@ test('helpers of before a restart are cut off: nothing of theirs waits, and thei
   assert.equal(s.ends().length, 2, 'each end is one entry');
   await again.crew.look();
   assert.equal(s.prompts.join('\n'), told);
+});
+
+test('a helper that used up its budget ends, with what its own helpers took; the twin, below it, works on', async () => {
+  const s = scene();
+  const lead = await s.hand('main', 'lead');
+  const tests = await s.hand(lead.id, 'tests');
+  await s.tell({ type: 'cost', session: `s-${lead.id}`, dollars: 0, tokens: 200 });
+  await s.tell({ type: 'cost', session: `s-${tests.id}`, dollars: 0, tokens: 299 });
+  await s.look();
+  assert.deepEqual(s.ends(), []);
+  await s.tell({ type: 'cost', session: `s-${tests.id}`, dollars: 0, tokens: 300 });
+  await s.look();
+  await s.look();
+  const ends = s.ends().map(({ task, how }) => [task, how]);
+  assert.deepEqual(ends.sort(), [
+    [lead.id, 'spent'],
+    [tests.id, 'stopped'],
+  ]);
+  assert.match(s.prompts.join('\n'), /The helper lead \(task 2\) used up the budget of its file/);
+  assert.equal(s.costs.paused('main'), '');
 });
 
 test('what helpers take is their task’s: its cap holds them all, and they end', async () => {

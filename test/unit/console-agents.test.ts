@@ -27,7 +27,7 @@ const well = '---\ndescription: Writes tests.\n---\nYou write tests.\n';
 test('a file is a helper, by its name, and reaches the bot; what is no .md file, and no folder, is nothing', async () => {
   put(
     'fix.md',
-    '---\r\ndescription: Mends.\r\nmodel: fast\r\ntools: [bash, handoff]\r\n---\r\n\r\nMend.\r\n--- no end\r\n',
+    '---\r\ndescription: Mends.\r\nmodel: fast\r\nbudget: 20000\r\ntools: [bash, handoff]\r\n---\r\n\r\nMend.\r\n--- no end\r\n',
   );
   put('tests.md', well);
   put('README.txt', 'nothing');
@@ -37,6 +37,7 @@ test('a file is a helper, by its name, and reaches the bot; what is no .md file,
       name: 'fix',
       description: 'Mends.',
       model: 'fast',
+      budget: 20_000,
       tools: ['bash', 'handoff'],
       words: 'Mend.\r\n--- no end',
     },
@@ -60,12 +61,16 @@ for (const [what, name, text, says] of [
   ['front matter without an end', 'a.md', '---\ndescription: a\n', /a\.md: it must begin with front matter/],
   ['front matter that is no YAML', 'a.md', '---\n[\n---\nw\n', /a\.md: /],
   ['no description', 'a.md', '---\n---\nw\n', /a\.md: description must be one line/],
-  [
-    'a setting that is none',
-    'a.md',
-    '---\ndescription: a\nbudget: 1\n---\nw\n',
-    /a\.md: there is no "budget"/,
-  ],
+  ['a setting that is none', 'a.md', '---\ndescription: a\nspend: 1\n---\nw\n', /a\.md: there is no "spend"/],
+  ...['999', '1.5', '5 $'].map(
+    (budget) =>
+      [
+        `a budget of ${budget}`,
+        'a.md',
+        `---\ndescription: a\nbudget: ${budget}\n---\nw\n`,
+        /a\.md: budget must be a whole number of tokens, 1000 or more/,
+      ] as const,
+  ),
   [
     'a model that is none',
     'a.md',

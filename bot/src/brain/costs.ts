@@ -14,6 +14,8 @@ export type Costs = {
   /** Lets the task go on past the caps that hold it, each by as much again. Returns whether one did. */
   more(task: string): boolean;
   of(task: string): Spent;
+  /** Tokens that these sessions took since they began. */
+  took(sessions: readonly string[]): number;
   today(): Spent;
   /** For people: this task, today, and the latest days and tasks. */
   report(task: string): string;
@@ -78,6 +80,8 @@ export function createCosts(
 
   return {
     of,
+    took: (sessions) =>
+      sessions.reduce((sum, one) => sum + ((counted.get(one) as Spent | undefined)?.tokens ?? 0), 0),
     today,
     paused,
     take(task, session, { dollars, tokens }) {

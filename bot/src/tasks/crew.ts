@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { type Agent, handing } from '../agents.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import type { Last } from '../brain/brain.ts';
+import type { Costs } from '../brain/costs.ts';
 import type { Models } from '../brain/models.ts';
 import type { Database } from '../database.ts';
 import type { Desk } from '../desk/desk.ts';
@@ -24,6 +25,7 @@ const hows = {
   result: 'gave its result',
   words: 'ended twice without giving a result, and this is what it said last',
   stopped: 'was stopped before it gave a result',
+  spent: 'used up the budget of its file before it gave a result',
   cut: 'was cut off when PocketCoder was restarted: look at what it did before you hand the same on again',
 } as const;
 /** `told`: its agent was, or will be, over restarts too. */
@@ -73,12 +75,13 @@ export type CrewOptions = {
   db: Database;
   agents: readonly Agent[];
   helpers: Helpers;
-  tasks: Pick<TaskStore, 'get' | 'owed' | 'asked' | 'halted' | 'inherit'>;
+  tasks: Pick<TaskStore, 'all' | 'get' | 'owed' | 'asked' | 'halted' | 'inherit'>;
   conversation: Pick<Conversation, 'beginHelper' | 'isAtWork' | 'pass' | 'interrupt'>;
   planning(task: string): boolean;
   /** Whether an action that a task's brain asked for, or a helper of its, is still to end. */
   waits(task: string): boolean;
   models: Pick<Models, 'of' | 'choose'>;
+  took: Costs['took'];
   /** What a session said last. */
   words: Last['words'];
   desk: Pick<Desk, 'stop'>;
@@ -152,10 +155,18 @@ export function createCrew(o: CrewOptions): Crew {
     ending.delete(id);
   }
 
+  /** What its own helpers take is out of its budget. */
+  function isSpent({ task, agent }: Row): boolean {
+    const budget = named(agent)?.budget;
+    const sessions = () => tasks.all().flatMap(({ id, session }) => (isWithin(id, task) ? [session] : []));
+    return budget !== undefined && o.took(sessions()) >= budget;
+  }
+
   async function lookAt(row: Row): Promise<void> {
     const { task: id, state } = row;
     if (state === 'ends') return tell(id);
     if (tasks.halted(id)) return finish(row, 'stopped', '');
+    if (isSpent(row)) return finish(row, 'spent', '');
     const rested =
       !conversation.isAtWork(id) && !tasks.owed().some((owed) => owed.task === id && !isNote(owed));
     const looks = rested ? (rests.get(id) ?? 0) + 1 : 0;

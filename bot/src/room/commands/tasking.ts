@@ -63,8 +63,9 @@ async function stop(c: CommandContext, n?: number): Promise<string> {
 }
 
 function agentsText({ agents }: CommandContext): string {
-  const lines = agents.map(({ name, description, model, tools }) => {
-    const about = [model && `thinks with ${model}`, `has ${tools.join(', ') || 'no tools'}`];
+  const lines = agents.map(({ name, description, model, budget, tools }) => {
+    const takes = budget && `takes ${budget.toLocaleString('en')} tokens at most`;
+    const about = [model && `thinks with ${model}`, takes, `has ${tools.join(', ') || 'no tools'}`];
     return `${name}: ${description} (${about.filter(Boolean).join('; ')})`;
   });
   return lines.join('\n') || 'There is no helper: docs/helpers.md says how to have some.';
