@@ -1,5 +1,6 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
 
+import { drill } from './backup/drill.ts';
 import { repin } from './backup/repin.ts';
 import { restore } from './backup/restore.ts';
 import { backup } from './backup/save.ts';
@@ -156,6 +157,13 @@ export const commands: Readonly<Record<string, Command>> = {
     fits: oneWord,
     summary: 'brings a backup back, into a state directory that is empty',
     run: (report, [file = '']) => restore(report, file),
+  },
+  drill: {
+    takes: '[FILE]',
+    fits: (words) => words.length <= 1,
+    summary:
+      'tries whether a backup comes back, the newest or this one, beside what runs and without touching it',
+    run: (report, [file]) => drill(started(), report, file),
   },
   repin: {
     summary: 'after the ledger alone was put back on purpose: bot and executor take it as it is, frozen',

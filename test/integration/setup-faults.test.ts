@@ -252,7 +252,7 @@ for (const [args, message] of usage)
   });
 
 test('commands that need an instance say so where there is none', async () => {
-  for (const command of ['stop', 'status', 'pair', 'audit', 'timeline', 'freeze', 'thaw']) {
+  for (const command of ['stop', 'status', 'pair', 'audit', 'drill', 'timeline', 'freeze', 'thaw']) {
     const ran = await launch([command], { env: { POCKETCODER_HOME: '/nowhere' } });
     assert.match(ran.err, /Nothing was ever started here/);
     assert.equal(ran.code, 69);
