@@ -51,7 +51,7 @@ async function look(docker: Docker, Image: string, project: string, { archive }:
   return found;
 }
 
-/** Starts the ledger on its restored data, as compose does but on a network of its own, which leads nowhere. */
+/** Starts the ledger on its restored data, as compose does but on a network of its own, which nothing gets out by either. */
 async function startLedger(docker: Docker, Image: string, base: string, instance: Instance): Promise<void> {
   const { project, ports, passwords } = instance.state;
   const file = { service: 'ledger', name: 'ledger.json', uid: 10001 };

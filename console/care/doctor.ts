@@ -5,9 +5,10 @@ import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
 import { fault } from '../fault.ts';
-import { holdsSecret, modelsOf, settingOf } from '../instance/settings-file.ts';
+import { daysOf, holdsSecret, modelsOf, settingOf } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
 import { type Found, observe, type Part, type Row, type Scene } from './doctor-scene.ts';
+import { holesOf, listed } from './holes.ts';
 import { seen } from './logs.ts';
 
 /** Says what it found, one thing or several; nothing where there is nothing to judge. */
@@ -63,6 +64,29 @@ function models({ models: answers, instance, parts }: Scene): Found | Found[] | 
     if (!text.includes(`${choice.name}"`)) return warn(`${at} answers, but lists no "${choice.name}"`, where);
     return ok(`${at} answers, did not refuse our key, and lists "${choice.name}"`);
   });
+}
+
+function backups({ instance, last: { backup, drill } }: Scene): Found[] | undefined {
+  if (!instance) return undefined;
+  const { settings } = instance;
+  const make = settings.backup
+    ? './pocketcoder backup; systemctl list-timers says whether its timer goes'
+    : './pocketcoder backup FILE, or by a timer: docs/backup.md';
+  if (!backup) return [warn('none was made here', make)];
+  const agoOf = (at: string) => Math.floor((Date.now() - Date.parse(at)) / 86_400_000);
+  const days = (n: number) => (n === 1 ? '1 day' : `${n} days`);
+  const age = agoOf(backup.at);
+  const newest = `newest backup: ${days(age)} old (${backup.file})`;
+  const often = daysOf[settings.backup ? (settings.backup.every ?? 'day') : 'week'];
+  const tried = drill && `the drill ${days(agoOf(drill.at))} ago, of ${drill.file},`;
+  return [
+    age > 2 * often ? warn(newest, make) : ok(newest),
+    ...(!drill
+      ? [ok('no drill yet: ./pocketcoder drill tries whether it comes back')]
+      : drill.why === undefined
+        ? [ok(`${tried} went well`)]
+        : [fail(`${tried} failed: ${drill.why}`, 'make another backup, then ./pocketcoder drill')]),
+  ];
 }
 
 /** What the bot says of itself. */
@@ -171,6 +195,22 @@ export const checks: readonly Check[] = [
     ],
   },
   {
+    name: 'homeserver',
+    look({ homeserver, instance }) {
+      if (homeserver?.name !== 'Synapse') return undefined; // of others no list is kept
+      const is = `Synapse ${homeserver.version}`;
+      const holes = holesOf(homeserver.version);
+      if (!holes) return ok(`${is} has none of the holes known on ${listed}`);
+      const [first, ...more] = holes.ids;
+      return warn(
+        `${is} has known holes: ${first}${more.length > 0 ? ` and ${more.length} more` : ''}`,
+        instance?.settings.homeserver
+          ? `have whoever runs it take ${holes.upTo} or newer`
+          : 'git pull, then ./pocketcoder upgrade FILE',
+      );
+    },
+  },
+  {
     name: 'clock',
     look({ clocks }) {
       const off = Object.entries(clocks).filter(([, ms]) => Math.abs(ms) > 5000);
@@ -262,6 +302,7 @@ export const checks: readonly Check[] = [
     },
   },
   { name: 'model', look: models },
+  { name: 'backup', look: backups },
 ];
 
 /** What the checks make of what was seen. */

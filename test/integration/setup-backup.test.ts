@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  appendFileSync,
   createReadStream,
   createWriteStream,
   existsSync,
@@ -22,8 +23,9 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { after, before, test } from 'node:test';
-import { Decrypter, Encrypter } from 'age-encryption';
+import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { extract, pack } from 'tar-stream';
+import { stringify } from 'yaml';
 import { through } from '../../console/backup/age.ts';
 import { lastOf } from '../../console/backup/remembered.ts';
 import { execIn } from '../../console/engine/containers.ts';
@@ -294,6 +296,29 @@ test('a backup that would not come back fails its drill, in words, and nothing i
   const wrong = await old.run(['drill'], 'another\n');
   assert.deepEqual([wrong.code, /does not open it/.test(wrong.err)], [1, true]);
   assert.deepEqual(await untouched(), before);
+});
+
+test('without a FILE a backup is made as the settings have it, and the oldest of this instance go', async () => {
+  const none = await old.run(['backup']);
+  assert.deepEqual([none.code, /backup takes FILE, or backup: \{ folder/.test(none.err)], [64, true]);
+  const folder = mkdtempSync(join(dir, 'kept-'));
+  const identity = await generateX25519Identity();
+  const kept = { folder, to: await identityToRecipient(identity), keep: 2 };
+  appendFileSync(join(old.home, 'pocketcoder.yaml'), stringify({ backup: kept }));
+  const [first, second] = ['01', '02'].map((day) => `${old.project}-2026-01-${day}T00-00-00.age`);
+  const others = ['pocketcoder-00000000-2026-01-01T00-00-00.age', `${old.project}-mine.age`];
+  for (const name of [first, second, ...others]) writeFileSync(join(folder, name ?? ''), '');
+  const ran = await old.run(['backup', '--json']);
+  assert.equal(ran.code, 0, ran.out + ran.err);
+  assert.deepEqual(ran.events.at(-1), { event: 'kept', gone: [first] });
+  const left = readdirSync(folder);
+  const [made = ''] = left.filter((name) => !others.includes(name) && name !== second);
+  assert.deepEqual([left.length, lastOf(old.home, 'backup')?.file], [4, join(folder, made)]);
+  const drilled = await old.run(['drill'], `${identity}\n`);
+  assert.deepEqual([drilled.code, drilled.out.includes(made)], [0, true], drilled.err);
+  const doctor = await old.run(['doctor']);
+  assert.match(doctor.out, /ok {4}backup .*newest backup: 0 days old/);
+  assert.match(doctor.out, /ok {4}backup .*the drill 0 days ago, of .*\.age, went well/);
 });
 
 test('what is not right changes nothing', async () => {

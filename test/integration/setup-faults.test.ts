@@ -239,7 +239,7 @@ const usage: [string[], RegExp][] = [
   [['stop', '-f'], /stop takes no -f/],
   [['status', '--since', '1h'], /status takes no --since/],
   [['doctor', 'nurse'], /doctor takes \[phone \| model\]\. Nothing was done/],
-  [['systemd', 'sometimes'], /systemd takes \[user\]\. Nothing was done/],
+  [['systemd', 'sometimes'], /systemd takes \[user\] \[backup \| timer\]\. Nothing was done/],
   [['bench'], /bench takes the name of a measurement/],
   [['device'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
   [['device', 'revoke'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
