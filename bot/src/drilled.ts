@@ -1,26 +1,32 @@
 /**
- * What a drill sees of a backup's volumes: `node bot/src/drilled.ts ROOT`, where they lie as in the backup. It is run without a
- * network, on copies. It prints one JSON object: `Looked`, or `{ wrong }` and ends with 1.
+ * What a drill sees of a backup: `node bot/src/drilled.ts ROOT contents`, of its volumes, which lie there as in the backup, or
+ * `ROOT audit`, of the ledger that was started on one of them and has no network but its own loopback, in which this is run.
+ * It prints one JSON object, or `{ wrong }` and ends with 1.
  */
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { auditLedger } from '../../ledger/audit/audit.ts';
+import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import type { Head } from '../../ledger/src/entry.ts';
+import { isUnreachable } from '../../ledger/src/errors.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { savedIn } from './proof/saved.ts';
 
-export type Looked = {
+export type Contents = {
   /** Files of each volume, by its place below the root. */
   files: Record<string, number>;
   /** Room keys of the bot's that were read. */
   roomKeys: number;
   /** Whether the bot's identity is there: none is before it first signed in. */
   identity: boolean;
-  /** The last entry of the ledger that each had seen. */
-  pins: Record<string, Head>;
 };
+
+/** How many entries its chain has, which holds, and the hash of the last. */
+export type Audited = { entries: number; head: string };
 
 /** The public half of a cross-signing key, as a homeserver states it. @param seed unpadded base64; PKCS #8 of RFC 8410 */
 function publicOf(seed: string): string {
@@ -48,8 +54,8 @@ function requireStated(master: string, db: DatabaseSync): void {
     throw new Error("the bot's identity in it is not one that its homeserver states");
 }
 
-async function look(root: string): Promise<Looked> {
-  const files: Looked['files'] = {};
+async function contents(root: string): Promise<Contents> {
+  const files: Contents['files'] = {};
   for (const place of globSync(['bot', 'volumes/*'], { cwd: root }))
     files[place] = readdirSync(join(root, place), { recursive: true, withFileTypes: true }).filter((entry) =>
       entry.isFile(),
@@ -68,17 +74,42 @@ async function look(root: string): Promise<Looked> {
     const read = await machine.importExportedRoomKeys(readFileSync(join(bot, name), 'utf8'), () => {});
     roomKeys += read.totalCount;
   }
-  const pins: Looked['pins'] = {};
-  for (const [who, place] of [
-    ['bot', 'bot'],
-    ['executor', 'volumes/_executor_data'],
-  ] as const) {
-    const pin = join(root, place, 'ledger.pin');
-    const text = existsSync(pin) ? readFileSync(pin, 'utf8') : '';
-    if (text) pins[who] = JSON.parse(text) as Head;
-  }
-  return { files, roomKeys, identity: saved !== undefined, pins };
+  return { files, roomKeys, identity: saved !== undefined };
 }
 
-const said = await look(process.argv[2] ?? '').catch((error: unknown) => ({ wrong: messageOf(error) }));
+/** The last entry of the ledger that each had seen. */
+function pinsIn(root: string): Record<string, Head> {
+  const places = { bot: 'bot', executor: 'volumes/_executor_data' };
+  const pins = Object.entries(places).flatMap(([who, place]) => {
+    const path = join(root, place, 'ledger.pin');
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    return text ? [[who, JSON.parse(text) as Head] as const] : [];
+  });
+  return Object.fromEntries(pins);
+}
+
+/** Half a minute is more than a ledger of any size takes to answer. */
+async function connected(password: string): Promise<Ledger> {
+  for (let tries = 0; ; tries++)
+    try {
+      return await connectLedger({ url: 'http://127.0.0.1:8090', identity: 'auditor', password });
+    } catch (error) {
+      if (!isUnreachable(error) || tries > 120) throw error;
+      await pause(250);
+    }
+}
+
+async function audit(root: string): Promise<Audited> {
+  const passwords = JSON.parse(readFileSync('/run/pocketcoder/ledger.json', 'utf8')) as Record<
+    string,
+    string
+  >;
+  const { off, entries, head } = await auditLedger(await connected(passwords['auditor'] ?? ''), pinsIn(root));
+  if (off) throw new Error(`the ledger is off at entry ${off.seq}: ${off.why}`);
+  return { entries, head };
+}
+
+const [root = '', what] = process.argv.slice(2);
+const work = what === 'audit' ? audit : contents;
+const said = await work(root).catch((error: unknown) => ({ wrong: messageOf(error) }));
 process.stdout.write(JSON.stringify(said), () => process.exit('wrong' in said ? 1 : 0));
