@@ -117,11 +117,10 @@ export async function unpack(
   project: string,
 ): Promise<State> {
   const state = JSON.parse(files.get('secrets.json')?.toString() ?? '') as State;
-  for (const { name, labels } of manifest.volumes)
-    await docker.createVolume({
-      Name: `${project}${name}`,
-      Labels: labelsFor(labels, state.project, project),
-    });
+  for (const { name, labels } of manifest.volumes) {
+    const Labels = labelsFor(labels, state.project, project);
+    await docker.createVolume({ Name: `${project}${name}`, Labels });
+  }
   await fill(docker, image, project, manifest.volumes, await again());
   for (const [written, bytes] of files) {
     const name = normalize(`/${written}`).slice(1);

@@ -4,6 +4,7 @@ import { enrolled } from '../../ledger/rules/identities.cjs';
 import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
+import type { Last } from '../backup/remembered.ts';
 import { fault } from '../fault.ts';
 import { daysOf, holdsSecret, modelsOf, settingOf } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
@@ -68,25 +69,21 @@ function models({ models: answers, instance, parts }: Scene): Found | Found[] | 
 
 function backups({ instance, last: { backup, drill } }: Scene): Found[] | undefined {
   if (!instance) return undefined;
-  const { settings } = instance;
-  const make = settings.backup
+  const { backup: wanted } = instance.settings;
+  const make = wanted
     ? './pocketcoder backup; systemctl list-timers says whether its timer goes'
     : './pocketcoder backup FILE, or by a timer: docs/backup.md';
   if (!backup) return [warn('none was made here', make)];
-  const agoOf = (at: string) => Math.floor((Date.now() - Date.parse(at)) / 86_400_000);
+  const ageOf = ({ at }: Last) => Math.floor((Date.now() - Date.parse(at)) / 86_400_000);
   const days = (n: number) => (n === 1 ? '1 day' : `${n} days`);
-  const age = agoOf(backup.at);
-  const newest = `newest backup: ${days(age)} old (${backup.file})`;
-  const often = daysOf[settings.backup ? (settings.backup.every ?? 'day') : 'week'];
-  const tried = drill && `the drill ${days(agoOf(drill.at))} ago, of ${drill.file},`;
-  return [
-    age > 2 * often ? warn(newest, make) : ok(newest),
-    ...(!drill
-      ? [ok('no drill yet: ./pocketcoder drill tries whether it comes back')]
-      : drill.why === undefined
-        ? [ok(`${tried} went well`)]
-        : [fail(`${tried} failed: ${drill.why}`, 'make another backup, then ./pocketcoder drill')]),
-  ];
+  const newest = `newest backup: ${days(ageOf(backup))} old (${backup.file})`;
+  const often = daysOf[wanted ? (wanted.every ?? 'day') : 'week'];
+  const found = ageOf(backup) > 2 * often ? warn(newest, make) : ok(newest);
+  if (!drill) return [found, ok('no drill yet: ./pocketcoder drill tries whether it comes back')];
+  const tried = `the drill ${days(ageOf(drill))} ago, of ${drill.file},`;
+  const failed =
+    drill.why && fail(`${tried} failed: ${drill.why}`, 'make another backup, then ./pocketcoder drill');
+  return [found, failed || ok(`${tried} went well`)];
 }
 
 /** What the bot says of itself. */

@@ -30,16 +30,13 @@ function reaches(version: string, release: string): boolean {
   const differs = theirs.findIndex((number, i) => number !== ours[i]);
   return differs === -1 || (ours[differs] ?? 0) > (theirs[differs] ?? 0);
 }
-const sameLine = (a: string, b: string): boolean =>
-  numbers(a)[0] === numbers(b)[0] && numbers(a)[1] === numbers(b)[1];
+const lineOf = (version: string): string => numbers(version).slice(0, 2).join('.');
 
 /** What a version has of them, and the release that has none; undefined for one that has none. @param version as `1.157.1` */
 export function holesOf(version: string): { ids: string[]; upTo: string } | undefined {
-  const open = advisories.filter(
-    ({ fixed }) =>
-      !reaches(version, fixed.at(-1) ?? '') &&
-      !fixed.some((one) => sameLine(version, one) && reaches(version, one)),
-  );
+  const mends = (release: string, i: number, { length }: readonly string[]) =>
+    reaches(version, release) && (i === length - 1 || lineOf(version) === lineOf(release));
+  const open = advisories.filter(({ fixed }) => !fixed.some(mends));
   const upTo = open[0]?.fixed.at(-1);
   return upTo === undefined ? undefined : { ids: open.flatMap(({ ids }) => ids), upTo };
 }

@@ -18,9 +18,8 @@ const own = [
   'bin/docker-compose-*',
   'compose.env',
   'dockerd.log',
-  'last-*.json',
   'pocketcoder.yaml',
-  'secrets.json',
+  '{last-*,secrets}.json',
 ];
 
 /** Removes the instance's files and, where nothing else stands in it, their directory. @returns what is left */
