@@ -1,5 +1,7 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
 
+import { drill } from './backup/drill.ts';
+import { backupKept } from './backup/kept.ts';
 import { repin } from './backup/repin.ts';
 import { restore } from './backup/restore.ts';
 import { backup } from './backup/save.ts';
@@ -111,10 +113,16 @@ export const commands: Readonly<Record<string, Command>> = {
     run: (report, [part], options) => logs(started(), report, part, options),
   },
   systemd: {
-    takes: '[user]',
-    fits: (words) => ['', 'user'].includes(words.join(' ')),
-    summary: 'prints a unit for systemd that starts and stops all this, or one for your own user',
-    run: (report, [user]) => printUnit(report, user ? 'user' : 'system'),
+    takes: '[user] [backup | timer]',
+    fits: (words) => /^(user)?( ?\b(backup|timer))?$/.test(words.join(' ')),
+    summary:
+      'prints a unit for systemd that starts and stops all this, or one for your own user; or one that makes a backup, and its timer',
+    run: (report, words) =>
+      printUnit(
+        report,
+        words[0] === 'user' ? 'user' : 'system',
+        words.find((word) => word !== 'user'),
+      ),
   },
   pair: {
     takes: '[@USER:SERVER ROLE]',
@@ -145,17 +153,26 @@ export const commands: Readonly<Record<string, Command>> = {
     run: (report, words) => alone(stateHome(), () => secret(started(), report, words)),
   },
   backup: {
-    takes: 'FILE',
-    fits: oneWord,
-    summary: 'writes all of this instance into one file, encrypted with age (docs/backup.md)',
+    takes: '[FILE]',
+    fits: (words) => words.length <= 1,
+    summary:
+      'writes all of this instance into one file, encrypted with age; without FILE as the settings have it (docs/backup.md)',
     options: ['to'],
-    run: (report, [file = ''], { to }) => backup(started(), report, file, to),
+    run: (report, [file], { to }) =>
+      file === undefined ? backupKept(started(), report, to) : backup(started(), report, file, to),
   },
   restore: {
     takes: 'FILE',
     fits: oneWord,
     summary: 'brings a backup back, into a state directory that is empty',
     run: (report, [file = '']) => restore(report, file),
+  },
+  drill: {
+    takes: '[FILE]',
+    fits: (words) => words.length <= 1,
+    summary:
+      'tries whether a backup comes back, the newest or this one, beside what runs and without touching it',
+    run: (report, [file]) => drill(started(), report, file),
   },
   repin: {
     summary: 'after the ledger alone was put back on purpose: bot and executor take it as it is, frozen',

@@ -30,7 +30,7 @@ export const placeOf = (volume: string): string =>
   volume === botVolume ? `${root}/bot` : `${root}/volumes/${volume}`;
 
 /** Made anew on every machine, and run or believed there: what a backup holds of the state directory is the rest. */
-export const made = /^(bin\/.*|compose\.env|dockerd\.log|.*\.new)$/;
+export const made = /^(bin\/.*|compose\.env|dockerd\.log|last-(backup|drill)\.json|.*\.new)$/;
 /** Rewritten at every start, of use to a running action alone, or the snapshots that undo goes back to; those of a task's own copy of a workspace hold what a merge goes by. */
 const passing = /^(_.*_config|-(out|snap)-(?!apart-[a-z]{8}\.).*)$/;
 
@@ -45,21 +45,28 @@ export async function volumesOf(docker: Docker, project: string): Promise<Manife
     .filter(({ name }) => !passing.test(name));
 }
 
-/** Reads all of it, and keeps what is no volume's. Throws where it is damaged, or none. */
+/**
+ * Reads all of it, and keeps what is no volume's. Throws where it is damaged, or none.
+ * @returns also how many files each volume has, by its place below the root
+ */
 export async function readArchive(
   stream: Readable,
-): Promise<{ manifest: Manifest; home: Map<string, Buffer> }> {
+): Promise<{ manifest: Manifest; home: Map<string, Buffer>; files: Map<string, number> }> {
   const tar = extract();
   stream.on('error', (error) => tar.destroy(error)).pipe(tar);
   const home = new Map<string, Buffer>();
+  const files = new Map<string, number>();
   let manifest: Manifest | undefined;
   for await (const entry of tar) {
     const [, inHome = ''] = /^backup\/home\/(.+)/.exec(entry.header.name) ?? [];
+    const [, place] = /^backup\/(bot|volumes\/[^/]+)\/./.exec(entry.header.name) ?? [];
+    if (place && ['file', 'link'].includes(entry.header.type ?? ''))
+      files.set(place, (files.get(place) ?? 0) + 1);
     if (entry.header.name === 'backup/manifest.json')
       manifest = JSON.parse((await buffer(entry)).toString()) as Manifest;
     else if (inHome && entry.header.type === 'file') home.set(inHome, await buffer(entry));
     else entry.resume();
   }
   if (!manifest) throw new Error('it is no backup of PocketCoder');
-  return { manifest, home };
+  return { manifest, home, files };
 }

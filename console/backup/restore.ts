@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Decrypter } from 'age-encryption';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
@@ -36,6 +37,8 @@ function why(error: unknown): string {
 }
 
 type Archive = Awaited<ReturnType<typeof readArchive>>;
+/** A backup that was read to its end; `again` reads it once more, from its beginning. */
+export type Opened = { archive: Archive; again(): Promise<Readable> };
 
 const open = (file: string, decrypter: Decrypter) => through(decrypter, createReadStream(file));
 
@@ -90,6 +93,52 @@ async function fill(
   }
 }
 
+/** Asks for what opens a backup, and reads all of it. Throws a Fault where that cannot be. */
+export async function opened(report: Report, file: string): Promise<Opened> {
+  try {
+    accessSync(file, constants.R_OK); // before a passphrase is asked for
+  } catch (error) {
+    throw fault.failed(`${file} was not restored: ${messageOf(error)}. ${nothing}.`);
+  }
+  const decrypter = await decrypterAsked();
+  const archive = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
+  return { archive, again: () => open(file, decrypter) };
+}
+
+/**
+ * Writes a backup's volumes, its files into `home`, and the state there. What it began is the caller's to take back where it fails.
+ * @param image that of the container through which volumes are written, which never starts
+ */
+export async function unpack(
+  docker: Docker,
+  image: string,
+  { archive: { manifest, home: files }, again }: Opened,
+  home: string,
+  project: string,
+): Promise<State> {
+  const state = JSON.parse(files.get('secrets.json')?.toString() ?? '') as State;
+  for (const { name, labels } of manifest.volumes) {
+    const Labels = labelsFor(labels, state.project, project);
+    await docker.createVolume({ Name: `${project}${name}`, Labels });
+  }
+  await fill(docker, image, project, manifest.volumes, await again());
+  for (const [written, bytes] of files) {
+    const name = normalize(`/${written}`).slice(1);
+    if (made.test(name)) continue;
+    const path = join(home, name);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (name !== 'secrets.json') writeFileSync(path, bytes, { mode: 0o600 });
+  }
+  const ports = {
+    homeserver: await choosePort([state.ports.homeserver]),
+    ledger: await choosePort([state.ports.ledger]),
+  };
+  const { subnet: _subnet, reach: _reach, ...kept } = state;
+  const restored = { ...kept, version, project, ports, restored: manifest.at };
+  writeState(home, restored);
+  return restored;
+}
+
 /**
  * Restores a backup without starting anything. It is read twice: the first time changes nothing.
  * Throws a Fault where it cannot be read or something is in the way; what was begun is taken back then.
@@ -101,14 +150,8 @@ export async function restore(report: Report, file: string): Promise<void> {
       `${home} is not empty. ${nothing}: ./pocketcoder uninstall removes the instance that is there, or name another ` +
         'directory by POCKETCODER_HOME.',
     );
-  try {
-    accessSync(file, constants.R_OK); // before a passphrase is asked for
-  } catch (error) {
-    throw fault.failed(`${file} was not restored: ${messageOf(error)}. ${nothing}.`);
-  }
-  const decrypter = await decrypterAsked();
-  const archive = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
-  const { manifest } = archive;
+  const backup = await opened(report, file);
+  const { manifest } = backup.archive;
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const engine = findEngine();
   const { docker } = engine;
@@ -120,28 +163,11 @@ export async function restore(report: Report, file: string): Promise<void> {
         `Volumes of an earlier instance in ${home} are there still (${project}…). ${nothing}: name another POCKETCODER_HOME.`,
       );
     const base = await ensureBase(docker, report);
-    const state = JSON.parse(archive.home.get('secrets.json')?.toString() ?? '') as State;
+    let state: State;
     try {
-      await report.phase('restore', 'writing volumes and settings', async () => {
-        for (const { name, labels } of manifest.volumes) {
-          const Labels = labelsFor(labels, state.project, project);
-          await docker.createVolume({ Name: `${project}${name}`, Labels });
-        }
-        await fill(docker, base.ref, project, manifest.volumes, await open(file, decrypter));
-        for (const [written, bytes] of archive.home) {
-          const name = normalize(`/${written}`).slice(1);
-          if (made.test(name)) continue;
-          const path = join(home, name);
-          mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-          if (name !== 'secrets.json') writeFileSync(path, bytes, { mode: 0o600 });
-        }
-        const ports = {
-          homeserver: await choosePort([state.ports.homeserver]),
-          ledger: await choosePort([state.ports.ledger]),
-        };
-        const { subnet: _subnet, reach: _reach, ...kept } = state;
-        writeState(home, { ...kept, version, project, ports, restored: manifest.at });
-      });
+      state = await report.phase('restore', 'writing volumes and settings', () =>
+        unpack(docker, base.ref, backup, home, project),
+      );
     } catch (error) {
       for (const { name } of manifest.volumes)
         await docker

@@ -16,6 +16,7 @@ import type { Report } from '../report.ts';
 import { waitReady } from '../start/ready.ts';
 import { encrypterFor, through } from './age.ts';
 import { type Manifest, made, migrations, placeOf, root, volumesOf } from './archive.ts';
+import { keepLast } from './remembered.ts';
 
 /** Nothing is written while `work` runs: services are stopped, what runs in tasks' containers is held. */
 async function standingStill<T>(docker: Docker, instance: Instance, work: () => Promise<T>): Promise<T> {
@@ -117,6 +118,7 @@ export async function backup(instance: Instance, report: Report, name: string, t
           await withContent(docker, image, instance, manifest, async (tar) =>
             writeNew(file, await through(encrypter, tar), 'There is no backup', signal),
           );
+          keepLast(home, 'backup', { at, file });
         }),
       ),
     ),

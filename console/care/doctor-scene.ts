@@ -5,6 +5,7 @@ import type Docker from 'dockerode';
 import { listOf, type ModelChoice } from '../../config/brain/render.ts';
 import type { Entry } from '../../ledger/src/client.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
+import { type Last, lastOf } from '../backup/remembered.ts';
 import { findBase } from '../engine/base.ts';
 import { composeOf, findCompose } from '../engine/compose.ts';
 import { execIn, type ServiceState, serviceStates } from '../engine/containers.ts';
@@ -56,6 +57,10 @@ export type Scene = {
   disks: Record<string, number>;
   ledger?: { newest: Entry[]; control: Entry[]; pins: Partial<Pins> } | { fault: string };
   bot?: Said | { fault: string };
+  /** The newest backup that was made here, and the last drill. */
+  last: { backup?: Last | undefined; drill?: Last | undefined };
+  /** What the homeserver says it is. */
+  homeserver?: { name: string; version: string };
   /** What each model's address answered when it was asked for its models. */
   models?: Record<string, Answer>;
 };
@@ -113,6 +118,20 @@ async function answerOf(service: string, url: string, s: Scene): Promise<void> {
   if (date) s.clocks[service] = ahead(date, from, 1000);
 }
 
+/** Ours has no federation, but its admin API says it to whoever asks. What stands before another may keep both back. */
+async function softwareAt(url: string): Promise<Scene['homeserver']> {
+  for (const path of ['/_matrix/federation/v1/version', '/_synapse/admin/v1/server_version']) {
+    const response = await maybe(fetch(`${url}${path}`, { signal: AbortSignal.timeout(5000) }));
+    const said = (await response?.json().catch(() => undefined)) as
+      | { server?: { name?: unknown; version?: unknown }; server_version?: unknown }
+      | undefined;
+    const { name, version } = said?.server ?? { name: 'Synapse', version: said?.server_version };
+    if (typeof name === 'string' && typeof version === 'string')
+      return { name: name.slice(0, 40), version: version.slice(0, 40) };
+  }
+  return undefined;
+}
+
 async function ledgerOf(docker: Docker, instance: Instance): Promise<NonNullable<Scene['ledger']>> {
   try {
     const ledger = await ledgerAs(instance, 'auditor');
@@ -149,8 +168,12 @@ async function lookInside(s: Scene, engine: Engine, instance: Instance): Promise
   s.leases = (await maybe(docker.listContainers({ filters })))?.length ?? 0;
   for (const { service, setting, port, address } of portsOf(instance))
     if (!runs(service)) s.ports.push({ service, setting, port, holder: await holderOf(port, address) });
-  if (homeserver || runs('homeserver'))
-    await answerOf('homeserver', `${addressOf(instance).replace(/\/+$/, '')}/_matrix/client/versions`, s);
+  if (homeserver || runs('homeserver')) {
+    const address = addressOf(instance).replace(/\/+$/, '');
+    await answerOf('homeserver', `${address}/_matrix/client/versions`, s);
+    const software = await softwareAt(address);
+    if (software) s.homeserver = software;
+  }
   if (runs('ledger')) {
     await answerOf('ledger', `${ledgerUrlOf(instance)}/api/health`, s);
     s.ledger = await ledgerOf(docker, instance);
@@ -175,6 +198,7 @@ export async function observe(): Promise<Scene> {
   const engine = findEngine();
   const s: Scene = {
     ...{ home, modes: {}, free: 0, parts: [], leases: 0, ports: [], answers: [], clocks: {}, disks: {} },
+    last: { backup: lastOf(home, 'backup'), drill: lastOf(home, 'drill') },
     engine: { host: engine.host, by: engine.by, is: await ask(engine) },
   };
   const there = (path: string): string => (existsSync(path) ? path : there(dirname(path)));

@@ -4,10 +4,12 @@ import { enrolled } from '../../ledger/rules/identities.cjs';
 import { isFrozen } from '../../ledger/rules/lifecycle.cjs';
 import { stateAfter } from '../../ledger/rules/state.cjs';
 import { misfit } from '../../ledger/src/entry.ts';
+import type { Last } from '../backup/remembered.ts';
 import { fault } from '../fault.ts';
-import { holdsSecret, modelsOf, settingOf } from '../instance/settings-file.ts';
+import { daysOf, holdsSecret, modelsOf, settingOf } from '../instance/settings-file.ts';
 import type { Report } from '../report.ts';
 import { type Found, observe, type Part, type Row, type Scene } from './doctor-scene.ts';
+import { holesOf, listed } from './holes.ts';
 import { seen } from './logs.ts';
 
 /** Says what it found, one thing or several; nothing where there is nothing to judge. */
@@ -63,6 +65,25 @@ function models({ models: answers, instance, parts }: Scene): Found | Found[] | 
     if (!text.includes(`${choice.name}"`)) return warn(`${at} answers, but lists no "${choice.name}"`, where);
     return ok(`${at} answers, did not refuse our key, and lists "${choice.name}"`);
   });
+}
+
+function backups({ instance, last: { backup, drill } }: Scene): Found[] | undefined {
+  if (!instance) return undefined;
+  const { backup: wanted } = instance.settings;
+  const make = wanted
+    ? './pocketcoder backup; systemctl list-timers says whether its timer goes'
+    : './pocketcoder backup FILE, or by a timer: docs/backup.md';
+  if (!backup) return [warn('none was made here', make)];
+  const ageOf = ({ at }: Last) => Math.floor((Date.now() - Date.parse(at)) / 86_400_000);
+  const days = (n: number) => (n === 1 ? '1 day' : `${n} days`);
+  const newest = `newest backup: ${days(ageOf(backup))} old (${backup.file})`;
+  const often = daysOf[wanted ? (wanted.every ?? 'day') : 'week'];
+  const found = ageOf(backup) > 2 * often ? warn(newest, make) : ok(newest);
+  if (!drill) return [found, ok('no drill yet: ./pocketcoder drill tries whether it comes back')];
+  const tried = `the drill ${days(ageOf(drill))} ago, of ${drill.file},`;
+  const failed =
+    drill.why && fail(`${tried} failed: ${drill.why}`, 'make another backup, then ./pocketcoder drill');
+  return [found, failed || ok(`${tried} went well`)];
 }
 
 /** What the bot says of itself. */
@@ -171,6 +192,22 @@ export const checks: readonly Check[] = [
     ],
   },
   {
+    name: 'homeserver',
+    look({ homeserver, instance }) {
+      if (homeserver?.name !== 'Synapse') return undefined; // of others no list is kept
+      const is = `Synapse ${homeserver.version}`;
+      const holes = holesOf(homeserver.version);
+      if (!holes) return ok(`${is} has none of the holes known on ${listed}`);
+      const [first, ...more] = holes.ids;
+      return warn(
+        `${is} has known holes: ${first}${more.length > 0 ? ` and ${more.length} more` : ''}`,
+        instance?.settings.homeserver
+          ? `have whoever runs it take ${holes.upTo} or newer`
+          : 'git pull, then ./pocketcoder upgrade FILE',
+      );
+    },
+  },
+  {
     name: 'clock',
     look({ clocks }) {
       const off = Object.entries(clocks).filter(([, ms]) => Math.abs(ms) > 5000);
@@ -262,6 +299,7 @@ export const checks: readonly Check[] = [
     },
   },
   { name: 'model', look: models },
+  { name: 'backup', look: backups },
 ];
 
 /** What the checks make of what was seen. */

@@ -14,7 +14,13 @@ import { unserve } from '../start/tailnet.ts';
 import { seen } from './logs.ts';
 
 /** What an instance keeps in its state directory. Whatever else is there is somebody's. */
-const own = ['bin/docker-compose-*', 'compose.env', 'dockerd.log', 'pocketcoder.yaml', 'secrets.json'];
+const own = [
+  'bin/docker-compose-*',
+  'compose.env',
+  'dockerd.log',
+  'pocketcoder.yaml',
+  '{last-*,secrets}.json',
+];
 
 /** Removes the instance's files and, where nothing else stands in it, their directory. @returns what is left */
 export function removeHome(home: string): string[] {

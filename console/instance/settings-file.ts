@@ -56,11 +56,24 @@ export type Settings = {
   };
   /** Every task begins with a plan that the owner approves. */
   plan?: 'always';
+  /** What `backup` does without a FILE, and how often systemd has it done. */
+  backup?: {
+    /** Where each becomes a file of its own. */
+    folder: string;
+    /** An age recipient. */
+    to: string;
+    every?: keyof typeof daysOf;
+    /** How many are kept. */
+    keep?: number;
+  };
   /** Who commits in a workspace are by, where its repository does not say. */
   git?: { name?: string; email?: string };
   /** Whom the agent may hand work to: files of their own beside these settings. */
   agents?: readonly Agent[];
 };
+
+/** How many days lie between two backups. */
+export const daysOf = { day: 1, week: 7 } as const;
 
 /** The models by their names, of which one alone has the name `model`; undefined without any. */
 export const modelsOf = ({ model, models = model && { model } }: Settings): Models | undefined => models;

@@ -2,6 +2,7 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { checkout, filled } from '../instance/paths.ts';
+import { readSettings } from '../instance/settings-file.ts';
 import { stateHome } from '../instance/state.ts';
 import type { Report } from '../report.ts';
 import { names as proxyNames } from './proxies.ts';
@@ -27,15 +28,22 @@ const taken = [
  * The containers outlive the command that starts them and are restarted by Docker, so the unit is a oneshot: it brings up
  * what is missing once Docker is there, and its stop is an orderly one.
  * @param scope a user's own units cannot name the system's: there Docker is waited for by trying again
+ * @param what `service`; or `backup`, which makes one by the settings, and `timer`, which has that done as often as they say
  */
-export function unitFor(scope: 'system' | 'user', env: NodeJS.ProcessEnv = process.env): string {
+export function unitFor(
+  scope: 'system' | 'user',
+  env: NodeJS.ProcessEnv = process.env,
+  what = 'service',
+): string {
   const system = scope === 'system';
   const variables: NodeJS.ProcessEnv = { POCKETCODER_HOME: stateHome(env) };
   // Everybody may read a unit: a proxy with a password in its address is left out, however that is written.
   const isSecret = (name: string) => proxyNames.includes(name) && env[name]?.includes('@');
   for (const name of taken) if (env[name] && !isSecret(name)) variables[name] = env[name];
   const environment = Object.entries(variables).map((pair) => `Environment=${word(pair.join('='))}`);
-  return filled('systemd.service', {
+  const { every = 'day' } = (what === 'timer' && readSettings(stateHome(env)).backup) || {};
+  return filled(`systemd.${what}`, {
+    every: `${every === 'day' ? 'dai' : 'week'}ly`,
     program: argument(join(checkout, 'pocketcoder')),
     docker: system ? dockerFirst : '',
     environment: [...(system ? [`User=${userInfo().username}`] : []), ...environment].join('\n'),
@@ -44,7 +52,7 @@ export function unitFor(scope: 'system' | 'user', env: NodeJS.ProcessEnv = proce
 }
 
 /** Prints the unit. */
-export function printUnit(report: Report, scope: 'system' | 'user'): void {
-  const unit = unitFor(scope);
+export function printUnit(report: Report, scope: 'system' | 'user', what?: string): void {
+  const unit = unitFor(scope, process.env, what);
   report.event({ event: 'unit', unit }, unit.trimEnd());
 }

@@ -1,12 +1,37 @@
 /** From a real state over a backup to a real approval: everything lost, restored elsewhere, and the same phone goes on. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { after, before, test } from 'node:test';
+import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { extract, pack } from 'tar-stream';
+import { stringify } from 'yaml';
+import { through } from '../../console/backup/age.ts';
+import { lastOf } from '../../console/backup/remembered.ts';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
+import { checkout } from '../../console/instance/paths.ts';
+import type { State } from '../../console/instance/state.ts';
 import { answerOf, approve, askAndSee, numberOf, pollOf, sees } from '../harness/answers.ts';
 import { type Front, startFront } from '../harness/front.ts';
 import { type Instance, launch, ledgerOf, startInstance } from '../harness/instance.ts';
@@ -101,6 +126,185 @@ test('a backup stands still for a moment, what runs runs on, and the file is enc
   const vote = await phone.until('the vote', (p) => p.timeline().find((e) => e.id === id));
   open = { tapped, voted, vote };
   oldDevice = Object.keys((await botKeys(old.bot)).devices)[0] ?? '';
+});
+
+/** All that a drill could touch of the running instance, as it is. */
+async function untouched() {
+  const filters = { label: [`com.docker.compose.project=${old.project}`] };
+  const running = await docker.listContainers({ all: true, filters });
+  const lives = running.map(async ({ Id }) => {
+    const { State, RestartCount } = await docker.getContainer(Id).inspect();
+    return [Id, State.Pid, State.StartedAt, RestartCount];
+  });
+  const volumes = (await docker.listVolumes()).Volumes.map(({ Name }) => Name);
+  return {
+    containers: (await Promise.all(lives)).sort(),
+    volumes: volumes.filter((name) => name.startsWith(old.project)).sort(),
+    files: readdirSync(old.home).filter((name) => name !== 'last-drill.json'),
+    secrets: readFileSync(join(old.home, 'secrets.json'), 'utf8'),
+    head: (await (await ledgerOf(old)).since(0)).at(-1),
+  };
+}
+/** What there is of a drill on this machine. */
+async function leftOver(): Promise<string[]> {
+  const project = old.project.replace('pocketcoder-', 'pocketcoder-drill-');
+  const containers = (await docker.listContainers({ all: true })).filter(
+    ({ Labels }) => Labels['com.docker.compose.project'] === project,
+  );
+  const volumes = (await docker.listVolumes()).Volumes.map(({ Name }) => Name);
+  const networks = (await docker.listNetworks()).map(({ Name }) => Name);
+  return [
+    ...containers.flatMap(({ Names }) => Names),
+    ...[...volumes, ...networks].filter((name) => name.startsWith(project)),
+    ...globSync('pocketcoder-drill-*', { cwd: tmpdir() }).filter((name) => !name.endsWith('.lock')),
+  ];
+}
+/** The backup with one file in it changed. */
+async function rewritten(name: string, inside: string, change: (bytes: Buffer) => Buffer): Promise<string> {
+  const decrypter = new Decrypter();
+  decrypter.addPassphrase(passphrase);
+  const from = (await through(decrypter, createReadStream(file))).pipe(extract());
+  const to = pack();
+  let changed = 0;
+  const copied = (async () => {
+    for await (const entry of from) {
+      const bytes = await buffer(entry);
+      const its = entry.header.name === inside;
+      if (its) changed++;
+      const content = its ? change(bytes) : bytes;
+      await new Promise((done) => to.entry({ ...entry.header, size: content.length }, content, done));
+    }
+    to.finalize();
+  })();
+  const encrypter = new Encrypter();
+  encrypter.setPassphrase(passphrase);
+  encrypter.setScryptWorkFactor(10);
+  await pipeline(await through(encrypter, Readable.from(to)), createWriteStream(join(dir, name)));
+  await copied;
+  assert.equal(changed, 1, inside);
+  return join(dir, name);
+}
+const replaced = (from: string, to: string) => (bytes: Buffer) => {
+  assert.ok(bytes.includes(from) && from.length === to.length, from);
+  return Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
+};
+
+test('a drill says what comes back of the newest backup, touches nothing that runs, and leaves nothing', async () => {
+  const before = await untouched();
+  const project = old.project.replace('pocketcoder-', 'pocketcoder-drill-');
+  const filters = { label: [`com.docker.compose.project=${project}`] };
+  const networks = new Set<string>();
+  let over = false;
+  const env = { POCKETCODER_HOME: old.home };
+  const drilled = launch(['drill', '--json'], { env, input: `${passphrase}\n` }).finally(() => {
+    over = true;
+  });
+  while (!over)
+    for (const { HostConfig } of await docker.listContainers({ filters }))
+      networks.add(HostConfig.NetworkMode.replace(/:.*/, ':'));
+  const ran = await drilled;
+  assert.equal(ran.code, 0, ran.out + ran.err);
+  const { events } = ran;
+  const said = events.find(({ event }) => event === 'drill');
+  const { seconds, ...rest } = said as { seconds: Record<string, number> } & Record<string, unknown>;
+  assert.deepEqual(Object.keys(seconds), ['check', 'restore', 'contents', 'ledger', 'audit', 'remove']);
+  assert.deepEqual(
+    [rest['event'], rest['file'], rest['workspaces'], rest['identity']],
+    ['drill', file, 1, true],
+  );
+  const entries = await (await ledgerOf(old)).since(0);
+  assert.equal(rest['head'], entries[Number(rest['entries']) - 1]?.hash, 'it is the ledger as it was then');
+  assert.ok(Number(rest['files']) > 0 && Number(rest['roomKeys']) > 0, JSON.stringify(rest));
+  assert.equal(ran.out.includes(passphrase), false);
+  // The look and the ledger have no network; what audits the ledger stands in its namespace.
+  assert.deepEqual([...networks].sort(), ['container:', 'none']);
+  assert.deepEqual(await untouched(), before);
+  assert.deepEqual(await leftOver(), []);
+  const people = await old.run(['drill', file], `${passphrase}\n`);
+  assert.equal(people.code, 0, people.err);
+  assert.match(people.out, /ledger: done \([\d.]+ s\)/);
+  assert.match(
+    people.out,
+    /comes back whole, as of .*: \d+ volumes, of 1 workspaces \d+ files, a ledger of \d+ entries/,
+  );
+});
+
+test('a drill that is interrupted takes away what it made', async () => {
+  const env = { ...process.env, POCKETCODER_HOME: old.home };
+  const child = spawn(join(checkout, 'pocketcoder'), ['drill', '--json'], { env });
+  child.stdin.end(`${passphrase}\n`);
+  child.stderr.resume();
+  const said: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    said.push(line);
+    if (/"contents","state":"started"/.test(line)) child.kill('SIGTERM');
+  }
+  if (child.exitCode === null) await once(child, 'exit');
+  assert.deepEqual([child.exitCode, /was interrupted/.test(said.at(-1) ?? '')], [75, true], said.join('\n'));
+  assert.deepEqual(await leftOver(), []);
+});
+
+test('a backup that would not come back fails its drill, in words, and nothing is touched or left', async () => {
+  const before = await untouched();
+  const bytes = readFileSync(file);
+  writeFileSync(join(dir, 'cut.age'), bytes.subarray(0, bytes.length - 3));
+  const ledger = 'backup/volumes/_ledger_data/data.db';
+  const changed = await rewritten('changed.age', ledger, replaced('echo written', 'echo wrotten'));
+  const another = Buffer.alloc(32, 7).toString('base64').replace('=', '');
+  const impostor = await rewritten('impostor.age', 'backup/bot/identity.json', (json) =>
+    Buffer.from(JSON.stringify({ ...(JSON.parse(String(json)) as object), master: another })),
+  );
+  const dead = await rewritten('dead.age', ledger, (db) => db.fill(0, 0, 4096));
+  const holes = await rewritten('holes.age', 'backup/volumes/_homeserver_data/homeserver.db', (db) =>
+    db.fill(0, 4096),
+  );
+  const foreign = await rewritten('foreign.age', 'backup/home/secrets.json', (json) => {
+    const state = JSON.parse(String(json)) as State;
+    return Buffer.from(
+      JSON.stringify({ ...state, homeserver: { ...state.homeserver, macaroon: 'another' } }),
+    );
+  });
+  for (const [name, code, words, kept] of [
+    [join(dir, 'cut.age'), 1, /cut\.age was not restored: it is cut off/, true],
+    [changed, 1, /What was restored is not whole: the ledger is off at entry \d+: /, true],
+    [dead, 1, /No ledger comes up from that backup\. It says:\n./, true],
+    [impostor, 1, /the bot's identity in it is not one that its homeserver states/, true],
+    [holes, 1, /not whole: .*(homeserver\.db is damaged|malformed)/, true],
+    [join(dir, 'none.age'), 1, /none\.age was not restored: ENOENT/, true],
+    [foreign, 78, /foreign\.age is a backup of another instance \(pocketcoder-.*was not tried/, false],
+  ] as const) {
+    rmSync(join(old.home, 'last-drill.json'), { force: true });
+    const ran = await old.run(['drill', name], `${passphrase}\n`);
+    assert.deepEqual([ran.code, words.test(ran.err)], [code, true], `${name}: ${ran.out}${ran.err}`);
+    assert.equal(lastOf(old.home, 'drill')?.why !== undefined, kept, name);
+    assert.deepEqual(await leftOver(), [], name);
+  }
+  const wrong = await old.run(['drill'], 'another\n');
+  assert.deepEqual([wrong.code, /does not open it/.test(wrong.err)], [1, true]);
+  assert.deepEqual(await untouched(), before);
+});
+
+test('without a FILE a backup is made as the settings have it, and the oldest of this instance go', async () => {
+  const none = await old.run(['backup']);
+  assert.deepEqual([none.code, /backup takes FILE, or backup: \{ folder/.test(none.err)], [64, true]);
+  const folder = mkdtempSync(join(dir, 'kept-'));
+  const identity = await generateX25519Identity();
+  const kept = { folder, to: await identityToRecipient(identity), keep: 2 };
+  appendFileSync(join(old.home, 'pocketcoder.yaml'), stringify({ backup: kept }));
+  const [first, second] = ['01', '02'].map((day) => `${old.project}-2026-01-${day}T00-00-00.age`);
+  const others = ['pocketcoder-00000000-2026-01-01T00-00-00.age', `${old.project}-mine.age`];
+  for (const name of [first, second, ...others]) writeFileSync(join(folder, name ?? ''), '');
+  const ran = await old.run(['backup', '--json']);
+  assert.equal(ran.code, 0, ran.out + ran.err);
+  assert.deepEqual(ran.events.at(-1), { event: 'kept', gone: [first] });
+  const left = readdirSync(folder);
+  const [made = ''] = left.filter((name) => !others.includes(name) && name !== second);
+  assert.deepEqual([left.length, lastOf(old.home, 'backup')?.file], [4, join(folder, made)]);
+  const drilled = await old.run(['drill'], `${identity}\n`);
+  assert.deepEqual([drilled.code, drilled.out.includes(made)], [0, true], drilled.err);
+  const doctor = await old.run(['doctor']);
+  assert.match(doctor.out, /ok {4}backup .*newest backup: 0 days old/);
+  assert.match(doctor.out, /ok {4}backup .*the drill 0 days ago, of .*\.age, went well/);
 });
 
 test('what is not right changes nothing', async () => {

@@ -239,7 +239,7 @@ const usage: [string[], RegExp][] = [
   [['stop', '-f'], /stop takes no -f/],
   [['status', '--since', '1h'], /status takes no --since/],
   [['doctor', 'nurse'], /doctor takes \[phone \| model\]\. Nothing was done/],
-  [['systemd', 'sometimes'], /systemd takes \[user\]\. Nothing was done/],
+  [['systemd', 'sometimes'], /systemd takes \[user\] \[backup \| timer\]\. Nothing was done/],
   [['bench'], /bench takes the name of a measurement/],
   [['device'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
   [['device', 'revoke'], /device takes list \| enrol … \| revoke …\. Nothing was done/],
@@ -252,7 +252,7 @@ for (const [args, message] of usage)
   });
 
 test('commands that need an instance say so where there is none', async () => {
-  for (const command of ['stop', 'status', 'pair', 'audit', 'timeline', 'freeze', 'thaw']) {
+  for (const command of ['stop', 'status', 'pair', 'audit', 'drill', 'timeline', 'freeze', 'thaw']) {
     const ran = await launch([command], { env: { POCKETCODER_HOME: '/nowhere' } });
     assert.match(ran.err, /Nothing was ever started here/);
     assert.equal(ran.code, 69);

@@ -1,14 +1,19 @@
 /** What `doctor` makes of what it saw: one thing off at a time finds exactly that, and all well finds nothing. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { checks, judged } from '../../console/care/doctor.ts';
 import type { Part, Scene } from '../../console/care/doctor-scene.ts';
+import { holesOf } from '../../console/care/holes.ts';
 import type { Instance } from '../../console/instance/instance.ts';
+import { checkout } from '../../console/instance/paths.ts';
 import { hashed } from '../../ledger/rules/judge.cjs';
 import { sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 
 const gibi = 2 ** 30;
+const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
 const part = (name: string): Part => ({
   ...{ name, id: name, running: true, status: 'Up 2 hours (healthy)', health: 'healthy' },
   ...{ restarts: 0, oom: false, complaint: '' },
@@ -50,8 +55,11 @@ function scene(): Scene {
       ...{ device: 'PC1', signed: true, troubles: [], space: '' },
     },
     models: { model: { status: 200, text: '{"data":[{"id":"m"}]}' } },
+    last: { backup: { at: ago(13.9), file: '/b/1.age' }, drill: { at: ago(13.8), file: '/b/1.age' } },
+    homeserver: { name: 'Synapse', version: '1.163.2' },
   };
 }
+const daily = { folder: '/b', to: 'age1x', every: 'day' } as const;
 const off = (s: Scene) => judged(s).filter(({ level }) => level !== 'ok');
 
 test('where all is well every check says so, and none is left out', () => {
@@ -341,6 +349,109 @@ const faults: Fault[] = [
     ...{ level: 'warn', check: 'model', what: /lists no "m"/, fix: /pocketcoder\.yaml/ },
   },
 ];
+
+faults.push(
+  {
+    name: 'no backup at all',
+    change: (s) => Object.assign(s, { last: {} }),
+    ...{ level: 'warn', check: 'backup', what: /^none was made here$/, fix: /backup FILE, or by a timer/ },
+  },
+  {
+    name: 'a newest backup of more than two weeks ago',
+    change: (s) => Object.assign(s.last, { backup: { at: ago(15.1), file: '/b/1.age' } }),
+    ...{
+      level: 'warn',
+      check: 'backup',
+      what: /^newest backup: 15 days old \(\/b\/1\.age\)$/,
+      fix: /backup/,
+    },
+  },
+  {
+    name: 'a daily backup that was not made for three days',
+    change(s) {
+      Object.assign(s.instance?.settings ?? {}, { backup: daily });
+      s.last.backup = { at: ago(3.1), file: '/b/1.age' };
+    },
+    ...{ level: 'warn', check: 'backup', what: /^newest backup: 3 days old/, fix: /list-timers/ },
+  },
+  {
+    name: 'a drill that failed',
+    change: (s) => Object.assign(s.last.drill ?? {}, { why: 'The ledger in it is not whole.' }),
+    ...{
+      level: 'fail',
+      check: 'backup',
+      what: /of \/b\/1\.age, failed: The ledger in it/,
+      fix: /then \.\/pocketcoder drill$/,
+    },
+  },
+  {
+    name: 'a homeserver of ours with known holes',
+    change: (s) => Object.assign(s, { homeserver: { name: 'Synapse', version: '1.157.1' } }),
+    ...{
+      level: 'warn',
+      check: 'homeserver',
+      what: /^Synapse 1\.157\.1 has known holes: GHSA-\S+ and 10 more$/,
+      fix: /upgrade FILE/,
+    },
+  },
+  {
+    name: 'an owner’s own homeserver with known holes',
+    change(s) {
+      Object.assign(s.instance?.settings ?? {}, { homeserver: { url: 'https://m' } });
+      s.homeserver = { name: 'Synapse', version: '1.150.0 (b=develop)' };
+    },
+    ...{
+      level: 'warn',
+      check: 'homeserver',
+      what: /^Synapse 1\.150\.0 .* and 12 more$/,
+      fix: /runs it take 1\.157\.2 or newer/,
+    },
+  },
+);
+
+test('a backup is as young as it should be, with a schedule and without, and a drill is no duty', () => {
+  for (const [backup, every] of [
+    [{ at: ago(13.9), file: '/b' }, undefined],
+    [{ at: ago(1.9), file: '/b' }, daily],
+    [
+      { at: ago(13.9), file: '/b' },
+      { ...daily, every: 'week' as const },
+    ],
+  ] as const) {
+    const s = scene();
+    Object.assign(s.instance?.settings ?? {}, every && { backup: every });
+    s.last = { backup };
+    assert.deepEqual(off(s), []);
+    assert.match(JSON.stringify(judged(s)), /newest backup: 1?\d days? old.*no drill yet/);
+  }
+});
+
+test('the releases that mended a hole have it no more, on each line; those before have it', () => {
+  const open = ['1.157.1', '1.156.0', '1.152.1', '1.99.0', '1.9.9', '0.34.1'];
+  for (const version of open) assert.equal(holesOf(version)?.upTo, '1.157.2', version);
+  for (const version of ['1.157.2', '1.158.0', '1.163.2', '1.1000.0', '2.0.0', '1.163.2 (b=x)'])
+    assert.equal(holesOf(version), undefined, version);
+  const has = (version: string) => holesOf(version)?.ids.includes('GHSA-fh66-fcv5-jjfr');
+  assert.deepEqual(['1.138.2', '1.138.3', '1.138.4', '1.139.0', '1.139.1', '1.140.0', '1.137.9'].map(has), [
+    true,
+    false,
+    false,
+    true,
+    false,
+    false,
+    true,
+  ]);
+  const s = scene();
+  s.homeserver = { name: 'Dendrite', version: '0.13.0' };
+  assert.equal(judged(s).filter(({ check }) => check === 'homeserver').length, 0, 'no list is of others');
+});
+
+test('our own image has none that are listed', () => {
+  const pinned = readFileSync(join(checkout, 'config/homeserver/requirements.lock.txt'), 'utf8');
+  const [, version = ''] = /^matrix-synapse==(\S+)/m.exec(pinned) ?? [];
+  assert.match(version, /^1\./);
+  assert.equal(holesOf(version), undefined);
+});
 
 for (const { name, change, level, check, what, fix } of faults)
   test(`${name}: found, with what to do, and nothing else is`, () => {

@@ -46,13 +46,33 @@ test('a user’s own unit names nothing of the system’s', () => {
   assert.deepEqual(lines(unit, 'WantedBy'), ['default.target']);
 });
 
+test('a backup’s own unit makes one by the settings, and its timer has that done as often as they say', () => {
+  const unit = unitFor('system', { POCKETCODER_HOME: '/srv/state' }, 'backup');
+  assert.deepEqual(lines(unit, 'ExecStart'), [`"${join(checkout, 'pocketcoder')}" backup`]);
+  assert.deepEqual(lines(unit, 'Environment'), ['"POCKETCODER_HOME=/srv/state"']);
+  assert.doesNotMatch(unit, /WantedBy|ExecStop|\{\{/);
+  const home = mkdtempSync(join(tmpdir(), 'unit-'));
+  try {
+    const timer = () => lines(unitFor('user', { POCKETCODER_HOME: home }, 'timer'), 'OnCalendar');
+    assert.deepEqual(timer(), ['daily']);
+    writeFileSync(join(home, 'pocketcoder.yaml'), 'backup: { folder: /b, to: age1x, every: week }\n');
+    assert.deepEqual(timer(), ['weekly']);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
 const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
 
 /** Units and their programs in a root of their own: nothing of this machine's is read. */
-function verify(scope: 'system' | 'user', unit: string): { status: number | null; said: string } {
+function verify(
+  scope: 'system' | 'user',
+  unit: string,
+  kind = 'service',
+): { status: number | null; said: string } {
   const dir = mkdtempSync(join(tmpdir(), 'unit-'));
   try {
-    const path = join(dir, 'pocketcoder.service');
+    const path = join(dir, `pocketcoder.${kind}`);
     writeFileSync(path, unit);
     const docker = '[Service]\nExecStart=/bin/true\n';
     mkdirSync(join(dir, 'there'));
@@ -73,6 +93,14 @@ for (const scope of ['system', 'user'] as const)
     const home = '/srv/a "state" of 100% \\ $HOME';
     const { said } = verify(scope, unitFor(scope, { POCKETCODER_HOME: home }));
     assert.deepEqual(ours(said), [], said);
+    const env = { POCKETCODER_HOME: home };
+    assert.deepEqual(ours(verify(scope, unitFor(scope, env, 'backup')).said), []);
+    const timer = verify(scope, unitFor(scope, env, 'timer'), 'timer');
+    assert.deepEqual(
+      ours(timer.said).filter((line) => !/pocketcoder\.service/.test(line)),
+      [],
+      timer.said,
+    );
     const broken = unitFor(scope, { POCKETCODER_HOME: home }).replace('Type=oneshot', 'Type=onehsot');
     assert.match(ours(verify(scope, broken).said).join('\n'), /onehsot/, 'and it would find what is');
   });

@@ -1,0 +1,154 @@
+/**
+ * `pocketcoder drill`: a backup restored beside the running instance, looked at, and taken away again. Of what was restored
+ * the ledger alone is started, and nothing of it has a network: so nobody hears of it.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type Docker from 'dockerode';
+import type { Audited, Contents } from '../../bot/src/drilled.ts';
+import { removeProject } from '../care/uninstall.ts';
+import { ensureBase } from '../engine/base.ts';
+import { findEngine, requireEngine } from '../engine/engine.ts';
+import { ensureImage } from '../engine/images.ts';
+import { Fault, fault } from '../fault.ts';
+import { alone } from '../instance/alone.ts';
+import type { Instance } from '../instance/instance.ts';
+import { interruptible } from '../instance/new-file.ts';
+import { readSettings } from '../instance/settings-file.ts';
+import type { State } from '../instance/state.ts';
+import { writeServiceFiles } from '../instance/volumes.ts';
+import type { Report } from '../report.ts';
+import { placeOf, root } from './archive.ts';
+import { keepLast, lastOf } from './remembered.ts';
+import { type Opened, opened, unpack } from './restore.ts';
+
+/** Starts a container of a drill's: without a network, but where `host` says which. */
+async function begin(
+  docker: Docker,
+  project: string,
+  { HostConfig: host, ...options }: Docker.ContainerCreateOptions,
+): Promise<Docker.Container> {
+  const confined = { CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges:true'], ReadonlyRootfs: true };
+  const HostConfig = { ...confined, NetworkMode: 'none', ...host };
+  const Labels = { 'com.docker.compose.project': project };
+  const container = await docker.createContainer({ ...options, Labels, HostConfig });
+  await container.start();
+  return container;
+}
+
+/** `step` runs a phase; the images are the base, the bot's and the ledger's. */
+type Means = { docker: Docker; step: Report['phase']; base: string; bot: string; image: string };
+
+/** All that is looked at, in phases; what it makes is the caller's to take away. @returns what was seen */
+async function tried(
+  { docker, step, base, bot, image }: Means,
+  backup: Opened,
+  project: string,
+  home: string,
+) {
+  const { volumes } = backup.archive.manifest;
+  const config = `${project}_ledger_config:/run/pocketcoder:ro`;
+  /** Has the bot's image look, as root of the volumes. */
+  const look = async (what: 'contents' | 'audit', NetworkMode = 'none') => {
+    const Binds = [...volumes.map(({ name }) => `${project}${name}:${placeOf(name)}`), config];
+    const container = await begin(docker, project, {
+      ...{ Image: bot, User: '0:0', Tty: true, HostConfig: { CapAdd: ['DAC_OVERRIDE'], NetworkMode, Binds } },
+      Cmd: ['node', '--disable-warning=ExperimentalWarning', 'bot/src/drilled.ts', root, what],
+    });
+    await container.wait();
+    const said = await text(await container.logs({ stdout: true, follow: true }));
+    const found = JSON.parse(said || '{"wrong":"nothing was said of it"}') as Contents & Audited;
+    if ('wrong' in found) throw fault.failed(`What was restored is not whole: ${found.wrong}.`);
+    return found;
+  };
+  await step('restore', 'writing volumes and settings, beside the running ones', async () => {
+    const { passwords } = await unpack(docker, base, backup, home, project);
+    readSettings(home);
+    const file = { service: 'ledger', name: 'ledger.json', uid: 10001 };
+    await writeServiceFiles(docker, project, base, [{ ...file, content: JSON.stringify(passwords.ledger) }]);
+  });
+  const { files, roomKeys, identity } = await step('contents', 'counting files, reading the keys', () =>
+    look('contents'),
+  );
+  for (const [place, had] of backup.archive.files)
+    if ((files[place] ?? 0) < had)
+      throw fault.failed(`Of ${had} files in ${place} only ${files[place] ?? 0} came back.`);
+  const ledger = await step('ledger', 'starting the one that was restored', () => {
+    const Binds = [config, `${project}_ledger_data:/data`];
+    const HostConfig = { Binds, Tmpfs: { '/tmp': '' }, Memory: 512 * 2 ** 20 };
+    const Env = ['LEDGER_IDENTITIES=/run/pocketcoder/ledger.json'];
+    return begin(docker, project, { Image: image, Env, HostConfig });
+  });
+  // It has no network but its loopback, in which the audit is run.
+  const audit = () => look('audit', `container:${ledger.id}`);
+  const { entries, head } = await step('audit', 'reading all of it', audit).catch(async (error: unknown) => {
+    if ((await ledger.inspect()).State.Running) throw error;
+    const said = String(await ledger.logs({ stdout: true, stderr: true })).slice(-600);
+    throw fault.failed(`No ledger comes up from that backup. It says:\n${said}`);
+  });
+  const own = volumes.filter(({ name }) => name.startsWith('-ws-'));
+  const count = own.reduce((sum, { name }) => sum + (files[`volumes/${name}`] ?? 0), 0);
+  const kept = { volumes: volumes.length, workspaces: own.length, files: count };
+  return { ...kept, entries, head, roomKeys, identity };
+}
+
+/** Restores it beside the instance and takes that away again. */
+async function beside(instance: Instance, report: Report, file: string): Promise<void> {
+  const { docker } = await requireEngine(findEngine());
+  const backup = await opened(report, file);
+  const { manifest, home } = backup.archive;
+  const its = JSON.parse(home.get('secrets.json')?.toString() ?? '') as State;
+  // The one secret that is made once and goes with an instance wherever it is restored.
+  if (its.homeserver.macaroon !== instance.state.homeserver.macaroon)
+    throw fault.config(
+      `${file} is a backup of another instance (${its.project}, ${its.server_name}): it was not tried, and nothing was changed.`,
+    );
+  const base = (await ensureBase(docker, report)).ref;
+  const bot = await ensureImage('bot', docker, report);
+  const image = await ensureImage('ledger', docker, report);
+  const project = instance.state.project.replace(/^pocketcoder-/, 'pocketcoder-drill-');
+  const scratch = mkdtempSync(join(tmpdir(), 'pocketcoder-drill-'));
+  const remove = () => removeProject(docker, project);
+  await interruptible((signal) =>
+    alone(project, async () => {
+      await remove(); // what a drill that was killed had left
+      const step: Report['phase'] = (...phase) => {
+        if (signal.aborted)
+          throw fault.temporary('The drill was interrupted: what it had made is gone again.');
+        return report.phase(...phase);
+      };
+      const seen = await tried({ docker, step, base, bot, image }, backup, project, scratch).finally(() =>
+        report.phase('remove', 'taking away what was made for it', remove),
+      );
+      report.event(
+        { event: 'drill', file, at: manifest.at, seconds: report.seconds(), ...seen },
+        `${file} comes back whole, as of ${manifest.at}: ${seen.volumes} volumes, of ${seen.workspaces} workspaces ${seen.files} files, a ` +
+          `ledger of ${seen.entries} entries whose chain holds (head ${seen.head.slice(0, 12)}), ` +
+          `${seen.identity ? `the bot's identity and ${seen.roomKeys} room keys` : 'no identity of the bot yet'}. What runs was not touched.`,
+      );
+    }),
+  ).finally(() => rmSync(scratch, { recursive: true, force: true }));
+}
+
+/**
+ * Throws a Fault where the backup would not come back: `failed`, which `doctor` tells of until a drill succeeds.
+ * @param named the backup; the newest that was made here without it
+ */
+export async function drill(instance: Instance, report: Report, named?: string): Promise<void> {
+  const name = named ?? lastOf(instance.home, 'backup')?.file;
+  if (name === undefined)
+    throw fault.unavailable(
+      'No backup was made here yet, so none was tried: ./pocketcoder backup FILE, then drill.',
+    );
+  const last = { at: new Date().toISOString(), file: resolve(name) };
+  try {
+    await beside(instance, report, last.file);
+    keepLast(instance.home, 'drill', last);
+  } catch (error) {
+    if (error instanceof Fault && error.exit === 'failed')
+      keepLast(instance.home, 'drill', { ...last, why: error.message.split('\n')[0] ?? '' });
+    throw error;
+  }
+}
