@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { readsOf } from '../../ledger/rules/answers.cjs';
 import { canonical } from '../../ledger/rules/canonical.cjs';
+import { idOf } from '../../ledger/rules/id.cjs';
 import { defaultPolicy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, newId, sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
@@ -56,10 +57,29 @@ function leased(of: Action, lease: string, use = 1): Wanted[] {
   return [asked as Wanted, { author: 'bot', kind: 'leased', action: of.id, body }, ...on];
 }
 const leaseOf = (args: object): Action => control('lease', { uses: 3, seconds: 600, ...args });
-function below(what: { kind: string; args: object }, args: object): Wanted[] {
+function below(what: { kind: string; args: object }, args: object, ...between: Wanted[]): Wanted[] {
   const lease = leaseOf(args);
-  return [enrol, ...controlWay(lease), ...leased(action(what), lease.id)];
+  return [enrol, enrolled(tablet), ...controlWay(lease), ...between, ...leased(action(what), lease.id)];
 }
+const inSrc = { of: 'read_file', path: 'src' };
+/** The same lease again, whose first use was the last. */
+function again(uses: number): Wanted[] {
+  const lease = leaseOf({ ...inSrc, uses });
+  return [enrol, ...controlWay(lease), ...[1, 2].flatMap((use) => leased(action(read), lease.id, use))];
+}
+const policy = (over: object): Wanted[] =>
+  controlWay(control('policy', { policy: { ...defaultPolicy, ...over } }));
+/** What was leased, with a policy before it begins. */
+function leasedUnder(over: object): Wanted[] {
+  const way = below(read, inSrc);
+  return [...way.slice(0, -3), ...policy(over), ...way.slice(-3)];
+}
+/** Decided by the message that asks for it. */
+function said(what: { kind: string; args: object }): Wanted[] {
+  const of = action(what, { requester: '@owner:home', grade: 'signed', id: idOf('$said', sha256) });
+  return [enrol, ...answered(of, [{ ...mine, event: '$said', form: 'command' }])];
+}
+const freeze: Wanted[] = ['frozen', 'thawed'].map((kind) => ({ author: 'operator', kind, body: {} }));
 /** Reads that a card leased, approved by a tap, and what is read by them after these. */
 function readBy(what: { kind: string; args: object }, ...between: Wanted[]): Wanted[] {
   const first = action(run, { reads });
@@ -216,6 +236,71 @@ const histories: readonly [string, Wanted[], Wanted[], RegExp][] = [
     [enrolled({ ...owner, device: '' }), ...answered(action(run), [{ user: owner.user, device: '' }])],
     /\(identity\.enrolled\): it enrols no device/,
   ],
+  [
+    'what the policy lets run no more',
+    between(...policy({})),
+    between(...policy({ exec: term({ mode: 'never' }) })),
+    /\(claimed\): the policy lets none of its class run/,
+  ],
+  [
+    'a grace that is not over',
+    [policySet({ exec: term({ grace: 1 }) }), enrol, ...wayOf(action(run, { grace: 1 }))],
+    [policySet({ exec: term({ grace: 2 }) }), enrol, ...wayOf(action(run, { grace: 2 }))],
+    /\(claimed\): it had to wait/,
+  ],
+  [
+    'more reads than the policy has',
+    [policySet({ read: term({ reads }) }), enrol, ...wayOf(action(run, { reads }))],
+    [policySet({ read: term({ reads }) }), enrol, ...wayOf(action(run, { reads: { ...reads, uses: 4 } }))],
+    /\(requested\): its card may not lease these reads/,
+  ],
+  [
+    'a script by the message that asks for it',
+    said({ kind: 'list', args: { path: 'src' } }),
+    said(run),
+    /\(approved\): the message that asks for it does not decide it/,
+  ],
+  [
+    'a role that no owner approved',
+    [enrol, enrolled({ ...ann, role: 'approves' }), ...role(ann.user, 'asks')],
+    [
+      enrol,
+      enrolled({ ...ann, role: 'approves' }),
+      ...controlWay(control('role', { user: ann.user, role: 'asks' }), [ann]),
+    ],
+    /\(approved\): it takes an owner/,
+  ],
+  [
+    'a control action that runs',
+    [enrol, ...controlWay(leaseOf(inSrc))],
+    [enrol, ...wayOf(leaseOf(inSrc), 'signed')],
+    /\(claimed\): nothing of its class runs/,
+  ],
+  [
+    'a lease from before a freeze',
+    [...freeze, ...below(read, inSrc)],
+    below(read, inSrc, ...freeze),
+    /\(leased\): all was frozen since its lease was given/,
+  ],
+  [
+    'a lease that the policy takes more for by now',
+    below(read, inSrc, ...policy({})),
+    below(read, inSrc, ...policy({ control: term({ mode: 'ask', grade: 'signed', devices: 2 }) })),
+    /\(leased\): the policy takes more for a lease by now/,
+  ],
+  [
+    'a lease where the policy takes none by now',
+    below(read, inSrc, ...policy({})),
+    below(read, inSrc, ...policy({ read: term({ mode: 'ask' }) })),
+    /\(leased\): the policy takes no lease for it/,
+  ],
+  [
+    'what was leased, begun where the policy takes no lease by now',
+    leasedUnder({}),
+    leasedUnder({ read: term({ mode: 'ask' }) }),
+    /\(claimed\): the policy takes no lease for it/,
+  ],
+  ['a lease that was used up', again(2), again(1), /\(leased\): its lease was used up/],
   ['named twice', named(1), named(2), /\(named\): .* it is named again/],
   ['bytes in quotes', ended({}), ended({ bytes: '3' }), /\(succeeded\): it states no number of bytes/],
   [
