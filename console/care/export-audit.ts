@@ -1,6 +1,7 @@
 /** `pocketcoder audit export`: the ledger in one file, for who has no account here. */
 import { Readable } from 'node:stream';
-import { type Exported, exportLines } from '../../ledger/audit/export.ts';
+import { type Exported, exportLines, type Part } from '../../ledger/audit/export.ts';
+import { stateAfter } from '../../ledger/rules/state.cjs';
 import { findEngine } from '../engine/engine.ts';
 import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
@@ -8,18 +9,22 @@ import { ledgerAs } from '../instance/ledger.ts';
 import { interruptible, newFile, writeNew } from '../instance/new-file.ts';
 import { pinsOf } from '../instance/pins.ts';
 import type { Report } from '../report.ts';
+import { momentOf } from './since.ts';
 import { toKeep } from './verify.ts';
 
-const seconds = { s: 1, m: 60, h: 3600, d: 86_400 };
+type Options = { since?: string | undefined; workspace?: string | undefined };
 
-/** The moment that `10m`, `2h`, `1d` or a date means, ISO 8601. Throws a Fault (`usage`) where it means none. */
-export function momentOf(since: string, now = Date.now()): string {
-  const [, count, unit] = /^(\d+)([smhd])$/.exec(since) ?? [];
-  const ago = unit ? now - Number(count) * seconds[unit as keyof typeof seconds] * 1000 : Date.parse(since);
-  if (!Number.isNaN(ago) && (unit || /^\d{4}-\d\d-\d\d/.test(since))) return new Date(ago).toISOString();
-  throw fault.usage(
-    `--since takes a time such as 10m, 2h or 2026-01-31T12:00, not ${since}. Nothing was written.`,
-  );
+/**
+ * What of the ledger is to be exported, or undefined for all of it.
+ * @param there the workspaces that it has. Throws a Fault (`usage`) for another one, or a time that is none.
+ */
+export function partOf({ since, workspace }: Options, there: readonly string[]): Part | undefined {
+  if (since === undefined && workspace === undefined) return undefined;
+  if (workspace !== undefined && !there.includes(workspace))
+    throw fault.usage(
+      `There is no workspace "${workspace}". ${there.length > 0 ? `There are: ${there.join(', ')}` : 'There is none yet'}. Nothing was written.`,
+    );
+  return { ...(since !== undefined && { since: momentOf(since) }), ...(workspace && { workspace }) };
 }
 
 /** Throws a Fault: `usage`, `cannotCreate`, or `unavailable` where the ledger does not answer. */
@@ -27,12 +32,12 @@ export async function exportAudit(
   instance: Instance,
   report: Report,
   name: string,
-  { since, workspace }: { since?: string | undefined; workspace?: string | undefined },
+  options: Options,
 ): Promise<void> {
-  const of = { ...(since && { since: momentOf(since) }), ...(workspace && { workspace }) };
-  const part = since || workspace ? of : undefined;
   const file = newFile(name);
   const ledger = await ledgerAs(instance, 'auditor');
+  const { workspaces } = stateAfter(await ledger.control());
+  const part = partOf(options, [...workspaces.keys()]);
   // Before the chain is read, which goes on.
   const pins = await pinsOf(findEngine().docker, instance.state.project);
   let exported: Exported | undefined;
@@ -44,7 +49,7 @@ export async function exportAudit(
   report.event(
     { event: 'exported', file, ...exported },
     `${file} holds ${entries} entries${omitted ? `, ${omitted} of them by their hashes alone` : ''}. It is for whom you mean it: people’s words, code and ` +
-      `output stand in it. It is verified anywhere, by ledger/verify/verify.mjs and Node:\n  node verify.mjs ${name}\n` +
+      `output stand in it. It is verified anywhere, by the folder ledger/verify and Node:\n  node verify/verify.mjs ${name}${part ? ' CHECKPOINT, a file of it that was kept' : ''}\n` +
       toKeep(checkpoint),
   );
 }

@@ -8,6 +8,7 @@ import { servicesOf } from '../engine/services.ts';
 import { fault } from '../fault.ts';
 import type { Instance } from '../instance/instance.ts';
 import type { Report } from '../report.ts';
+import { momentOf } from './since.ts';
 
 /** One line of a service: `at` is when the engine took it, `pino` what it says where the line is one of pino's. */
 export type Line = { part: string; at: string; text: string; pino?: Record<string, unknown> };
@@ -87,12 +88,10 @@ export async function logs(
   part: string | undefined,
   options: { follow?: boolean | undefined; since?: string | undefined },
 ): Promise<void> {
-  const { since } = options;
   const all = servicesOf(instance);
   if (part !== undefined && !all.includes(part))
     throw fault.usage(`There is no part "${part}". The parts are: ${all.join(', ')}.`);
-  if (since !== undefined && !/^(\d+[smhd]|\d{4}-\d\d-\d\d.*)$/.test(since))
-    throw fault.usage(`--since takes a time such as 10m, 2h or 2026-01-31T12:00, not ${since}.`);
+  const args = options.since === undefined ? ['--tail', '100'] : ['--since', momentOf(options.since)];
   const engine = await requireEngine(findEngine());
   if ((await serviceStates(engine.docker, instance.state.project)).size === 0)
     throw fault.unavailable('There is no container to read of. Start with ./pocketcoder start -d.');
@@ -100,9 +99,6 @@ export async function logs(
     const { at, text, pino } = line;
     report.event({ event: 'log', part: line.part, at, line: pino ?? text }, readable(line));
   };
-  // Compose knows no days.
-  const from = since?.replace(/^(\d+)d$/, (_, days) => `${24 * days}h`);
-  const args = from ? ['--since', from] : ['--tail', '100'];
   const parts = part ? [part] : all;
   const compose = await findCompose(engine, instance.home);
   if (options.follow) {

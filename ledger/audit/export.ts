@@ -11,16 +11,17 @@ export type Exported = { entries: number; omitted: number; files: number; checkp
 
 type Said = { workspace?: unknown; lease?: unknown; action?: unknown };
 
-/** Who may approve what, and whether anything runs: no part goes without it. */
+/** Who may approve what, and whether anything runs: no part goes without it. Nor without what its workspace is and has. */
 const foundation = /^(identity\..*|policy\.set|frozen|thawed)$/;
 const owned = ['policy', 'role', 'device', 'thaw'];
+const settled = /^(workspace\..*|server\.removed)$/;
 
 /** Bytes in a line: of three, so that lines need no padding but the last. */
 const piece = 3 << 14;
 
 /**
  * Which entries a part has, up to the last that there is now: an action's story is in it whole, with that of the lease that it goes
- * by, or it is not.
+ * by and of whatever else went by that one, for its uses are counted; or it is not.
  */
 async function held(ledger: Ledger, { since, workspace }: Part) {
   const [actions, there] = [new Set<string>(), new Set<string>()];
@@ -31,31 +32,34 @@ async function held(ledger: Ledger, { since, workspace }: Part) {
     if (!action) continue;
     if (kind === 'requested') {
       const asked = JSON.parse(body) as { kind: string; workspace: string };
-      if (owned.includes(asked.kind)) actions.add(action);
-      if (workspace === undefined || asked.workspace === workspace) there.add(action);
+      const isHere = workspace === undefined || asked.workspace === workspace;
+      if (owned.includes(asked.kind) || (asked.kind === 'server_pin' && isHere)) actions.add(action);
+      if (isHere) there.add(action);
     }
     if (kind === 'leased') leases.set(action, (JSON.parse(body) as { lease: string }).lease);
     if (there.has(action) && (since === undefined || at >= since)) actions.add(action);
   }
-  for (const [action, lease] of leases) if (actions.has(action)) actions.add(lease);
+  const used = new Set([...leases].flatMap(([action, lease]) => (actions.has(action) ? [lease] : [])));
+  for (const [action, lease] of leases) if (used.has(lease)) actions.add(action).add(lease);
   const has = ({ kind, action, at, body }: Entry): boolean => {
     if (action) return actions.has(action);
     if (foundation.test(kind)) return true;
     const said = JSON.parse(body) as Said;
     if (said.lease ?? said.action) return actions.has(String(said.lease ?? said.action));
-    return (workspace === undefined || said.workspace === workspace) && (since === undefined || at >= since);
+    const isNow = since === undefined || at >= since || settled.test(kind);
+    return isNow && (workspace === undefined || said.workspace === workspace);
   };
   return { has, last };
 }
 
-/** The bytes that stand beside an entry, in pieces of one size. */
+/** The bytes that stand beside an entry, in pieces of one size; one at least, which tells an empty file from none. */
 async function* pieces(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   let rest = Buffer.alloc(0);
   for await (const some of bytes) {
     rest = Buffer.concat([rest, some]);
-    for (; rest.length >= piece; rest = rest.subarray(piece)) yield rest.subarray(0, piece);
+    for (; rest.length > piece; rest = rest.subarray(piece)) yield rest.subarray(0, piece);
   }
-  if (rest.length > 0) yield rest;
+  yield rest;
 }
 
 /**

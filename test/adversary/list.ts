@@ -372,9 +372,8 @@ const rows: readonly Row[] = [
   [
     81,
     'an exported audit trail that was changed, cut, put in another order or forged whole with right hashes',
-    'a program of its own reads it again from its bytes to each action’s life, and holds it to whatever checkpoint somebody kept; it says what that cannot show',
-    'partial',
-    'a part is not held to a kept number and hash before its last left-out entry, and some histories pass that the rules refuse (docs/audit.md)',
+    'a program of its own reads it again from its bytes to all that the rules ask of each entry, and holds it to whatever checkpoint somebody kept, a part to a root alone; it says what that cannot show',
+    'tested',
   ],
   [
     82,

@@ -29,6 +29,13 @@ export async function exported(
   return Buffer.from(lines.join(''));
 }
 
+/** As somebody closes it who knows how: its last line fits again. */
+export function resealed(file: Buffer): Buffer {
+  const end = file.lastIndexOf(10, file.length - 2) + 1;
+  const own = file.subarray(0, end);
+  return Buffer.concat([own, Buffer.from(`${JSON.stringify({ sha256: sha256(own) })}\n`)]);
+}
+
 /** The same entries, each linked to the one before, as somebody would who has the file and forges. */
 export function relinked(entries: readonly Omit<Entry, 'hash'>[]): Entry[] {
   let prev = '';
@@ -37,6 +44,12 @@ export function relinked(entries: readonly Omit<Entry, 'hash'>[]): Entry[] {
     prev = sha256(hashed(next));
     return { ...next, hash: prev };
   });
+}
+
+/** A checkpoint as somebody kept it, the way the verifier's command line reads it. */
+export function keptOf(checkpoint: string, who = 'the auditor') {
+  const [origin = '', size, root = '', head = ''] = checkpoint.split('\n');
+  return { who, seq: Number(size), hash: head.replace('head ', ''), root, origin };
 }
 
 /** What the verifier finds. @param kept what somebody has of the ledger */

@@ -210,14 +210,19 @@ test('the audit trail goes into a file, which one program and Node verify; a par
   writeFileSync(kept, String(wrote['checkpoint']));
   const found = await verify(whole, kept);
   assert.equal(found.code, 0, found.text);
-  assert.match(
-    found.text,
-    /kept has it up to entry \d+; the bot has it up to entry \d+; the executor has it up to/,
-  );
+  assert.match(found.text, /kept has it up to entry \d+\. Its own checkpoint/);
+  assert.match(found.text, /the bot has it up to entry \d+, and the executor has it up to/);
   const since = (await ledger.since(0)).find(({ kind }) => kind === 'frozen')?.at ?? '';
   said(
     await instance.run(['audit', 'export', part, '--since', since, '--workspace', 'main', '--json']),
     'exported',
+  );
+  assert.equal((await verify(part)).code, 64, 'a part is held by a kept root alone');
+  const typo = await instance.run(['audit', 'export', `${part}2`, '--workspace', 'mian']);
+  assert.deepEqual(
+    [typo.code, /There is no workspace "mian"\. There are: .*main/.test(typo.err)],
+    [64, true],
+    typo.err,
   );
   const half = await verify(part, kept);
   assert.equal(half.code, 0, half.text);
