@@ -2,6 +2,7 @@
 import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { unended } from '../../approval/said.ts';
 import { oneLine } from '../../show/visible.ts';
+import { auditing } from './auditing.ts';
 import { type Command, type CommandContext, optional, usageOf, valuesIn, way, word } from './command.ts';
 import { everyday } from './everyday.ts';
 import { files } from './files.ts';
@@ -20,13 +21,14 @@ const help: Command = {
 const groups: readonly [title: string, of: readonly Command[]][] = [
   ['Files', files],
   ['Who may do what', [...leasing, ...rights, ...serving]],
-  ['Also', [...everyday, ...tasking, ...scheduling].filter((c) => !c.everyday)],
+  ['Also', [...everyday, ...tasking, ...scheduling, ...auditing].filter((c) => !c.everyday)],
 ];
 export const commands: readonly Command[] = [
   help,
   ...everyday,
   ...tasking,
   ...scheduling,
+  ...auditing,
   ...files,
   ...leasing,
   ...rights,
