@@ -102,7 +102,12 @@ test('the message that ends a card carries the chain’s hash at that entry', as
   const mark = { seq: entry.seq, hash: entry.hash };
   const edit = rig.phone.timeline().find((e) => String(e.content['body']).includes(words));
   assert.deepEqual(edit?.content['org.pocketcoder.checkpoint'], mark);
-  assert.ok(words.includes(`⛓ ${entry.seq} ${entry.hash.slice(0, 12)}`), words);
+  const shown = `⛓ ${entry.seq} ${entry.hash.slice(0, 12)}`;
+  assert.ok(words.includes(shown), words);
+  await rig.phone.say(`!audit ${shown}`);
+  await sees(rig.phone, `Entry ${entry.seq} is the one of which your message says ${shown}.`);
+  await rig.phone.say(`!audit ${entry.seq} ${'0'.repeat(12)}`);
+  await sees(rig.phone, `entry ${entry.seq}: it is another one than the message saw there`);
 });
 
 test('a vote in the poll that was asked for approves as signed, by that device; the poll ends with a reply', async () => {
