@@ -49,7 +49,7 @@ const effects = {
     return approvers > able.people || devices > able.devices ? 'too_few' : '';
   },
   role({ user, role, ...more }, { people }) {
-    if (!text(user, 255) || !people.roles.has(user) || !roles.includes(String(role)) || !areJust(more, 0))
+    if (!text(user, 255) || !people.roles.has(user) || !roles.some((one) => one === role) || !areJust(more, 0))
       return 'body_invalid';
     const another = enrolled(people).some((d) => d.user !== user && d.role === 'owner');
     return role === 'owner' || another ? '' : 'last_owner';
@@ -76,7 +76,7 @@ const namesUser = (body) => (text(body.user, 255) ? '' : 'body_invalid');
 const foundations = {
   'identity.enrolled'(body) {
     const { role = 'owner' } = body;
-    return hasKeys(body) && role !== 'none' && roles.includes(String(role)) ? '' : 'body_invalid';
+    return hasKeys(body) && role !== 'none' && roles.some((one) => one === role) ? '' : 'body_invalid';
   },
   'identity.changed': namesUser,
   'identity.revoked': namesUser,

@@ -46,7 +46,7 @@ function isRule(v) {
   // A repository is named; all of a host's would be more than the card could say.
   return kind === 'git-fetch' || kind === 'git-push'
     ? String(path).length > 1
-    : classes.includes(String(kind));
+    : classes.some((one) => one === kind);
 }
 
 /** Whether these are an egress lease's arguments. @param {Body} args */

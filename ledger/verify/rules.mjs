@@ -108,7 +108,7 @@ const isWay = isJust({
 });
 const isRule = (v) =>
   isWay(v) &&
-  has('read git-fetch git-push any', String(v.class)) &&
+  has('read git-fetch git-push any', v.class) &&
   (v.path !== '/' || !has('git-fetch git-push', v.class)) &&
   (!v.secret || /^git-/.test(v.class) || (v.class === 'read' && logins.includes(v.host)));
 const isOid = isLike(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
@@ -176,7 +176,7 @@ const forms = {
   lease: (v) => isLeaseOfActs(v) || isLeaseBelow(v),
   plan: (v) => isPlan(v) && (v.steps.length > 0 || areWords(v.words)),
   policy: isJust({ policy: isPolicy }),
-  role: isJust({ user: isText(255), role: (v) => roles.includes(String(v)) }),
+  role: isJust({ user: isText(255), role: (v) => roles.includes(v) }),
   device: isJust(Object.fromEntries(keys.map((key) => [key, isText(255)]))),
   thaw: isJust({}),
 };
@@ -465,7 +465,7 @@ export function makeJudge() {
     },
     'identity.enrolled'({ seq }, body) {
       const { user, role = 'owner' } = body;
-      must(areKeys(body) && roles.includes(String(role)) && role !== 'none', 'it enrols no device');
+      must(areKeys(body) && roles.includes(role) && role !== 'none', 'it enrols no device');
       enrol(body, seq);
       give(user, body.role || people.get(user) || 'owner', seq);
     },

@@ -59,6 +59,7 @@ test('attack-37 a host that is an address or spelt in two ways, another port, a 
     ...['git-fetch', 'git-push'].map((kind) => ({ ...rule, class: kind })), // of no repository
     { ...rule, header: 'Authorization' },
     { ...rule, denied: [] },
+    { ...rule, class: ['any'] },
   ];
   const all: [object, string][] = [
     ...rules.map((bad): [object, string] => [{ ...args, rules: [rule, bad] }, 'body_invalid']),
