@@ -49,7 +49,12 @@ const effects = {
     return approvers > able.people || devices > able.devices ? 'too_few' : '';
   },
   role({ user, role, ...more }, { people }) {
-    if (!text(user, 255) || !people.roles.has(user) || !roles.some((one) => one === role) || !areJust(more, 0))
+    if (
+      !text(user, 255) ||
+      !people.roles.has(user) ||
+      !roles.some((one) => one === role) ||
+      !areJust(more, 0)
+    )
       return 'body_invalid';
     const another = enrolled(people).some((d) => d.user !== user && d.role === 'owner');
     return role === 'owner' || another ? '' : 'last_owner';
