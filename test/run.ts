@@ -15,6 +15,7 @@ const benches = [
   'growth',
   'undo',
   'idle',
+  'many',
   'servers',
   'audit',
   'stream',

@@ -10,15 +10,17 @@ const listOf = (...subnets: string[]): BlockList => {
   }
   return list;
 };
-/** Of no model and no homeserver: where clouds keep what a machine may know of itself, no address, and many at once. */
-const never = listOf(
-  ...['169.254.0.0/16', '168.63.129.16/32', 'fe80::/10', 'fd00:ec2::/32'],
-  ...['0.0.0.0/8', '::/128', '224.0.0.0/3', 'ff00::/8'],
-);
-/** The machine itself and networks of somebody's own (RFC 1918, 6598, 4193). */
+/** The machine itself and networks of somebody's own (RFC 1918, 2544, 6598, 4193). */
 const inside = listOf(
-  ...['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'],
+  ...['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '198.18.0.0/15'],
   ...['::1/128', 'fc00::/7'],
+);
+/** What else is given to networks at all: of IPv6 no address that stands for another one, and none of a link or site. */
+const outside = listOf('0.0.0.0/0', '2000::/3');
+/** Of no model and no homeserver: where clouds keep what a machine may know of itself, no address, many at once, and ways to others. */
+const never = listOf(
+  ...['169.254.0.0/16', '168.63.129.16/32', '100.100.100.200/32', 'fd00:ec2::/32', 'fd20:ce::254/128'],
+  ...['0.0.0.0/8', '224.0.0.0/3', '192.0.0.0/24', '192.88.99.0/24', '2001::/23', '2002::/16'],
 );
 
 const isIn = (list: BlockList, { address, family }: LookupAddress): boolean =>
@@ -50,7 +52,7 @@ export function pinnedLookup(resolve: Resolve = dns.lookup): LookupFunction {
   return (host, options, done) =>
     void resolve(host, { ...options, all: true }, (error, found) => {
       if (error) return done(error, []);
-      const usable = found.filter((one) => !isIn(never, one));
+      const usable = found.filter((one) => !isIn(never, one) && (isIn(inside, one) || isIn(outside, one)));
       const scope =
         pins.get(host) ?? (usable.every((one) => scopeOf(one) === 'inside') ? 'inside' : 'outside');
       const same = usable.filter((one) => scopeOf(one) === scope);

@@ -9,8 +9,8 @@ import { fault } from '../fault.ts';
 /** Its path, of a name as it was typed. Throws a Fault (`cannotCreate`) where something is there, or no directory is. */
 export function newFile(name: string): string {
   const file = resolve(name);
-  if (existsSync(file))
-    throw fault.cannotCreate(`${file} is there already, and nothing was done: give another name.`);
+  const there = [file, `${file}.part`].find((one) => existsSync(one));
+  if (there) throw fault.cannotCreate(`${there} is there already, and nothing was done: give another name.`);
   if (!existsSync(dirname(file)))
     throw fault.cannotCreate(`There is no directory ${dirname(file)}. Nothing was done.`);
   return file;
@@ -27,11 +27,16 @@ export async function writeNew(
   signal: AbortSignal,
 ): Promise<void> {
   const part = `${file}.part`;
+  let made = false; // by nobody else, and through no link
+  const to = createWriteStream(part, { flags: 'wx', mode: 0o600, flush: true });
+  to.once('open', () => {
+    made = true;
+  });
   try {
-    await pipeline(stream, createWriteStream(part, { mode: 0o600, flush: true }), { signal });
+    await pipeline(stream, to, { signal });
     renameSync(part, file);
   } catch (error) {
-    rmSync(part, { force: true });
+    if (made) rmSync(part, { force: true });
     throw fault.cannotCreate(`${without}: ${messageOf(error)}. The instance is as it was.`);
   }
 }

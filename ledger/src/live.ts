@@ -11,9 +11,8 @@ export type Live = {
   subscribe(take: (action: string, chunk: Uint8Array) => void): Promise<() => Promise<void>>;
 };
 
-const mostWaiting = 1 << 20; // bytes per action that wait while a request is on its way
 const gathered = 100; // ms: what is over before then has its output in its result already
-const mostAtOnce = 128 << 10; // bytes in one request: base64 of it stays below the ledger's limit
+const most = 128 << 10; // bytes of an action that wait for its next request: base64 of it stays below the ledger's limit
 
 export function makeLive(session: Session): Live {
   const waiting = new Map<string, Buffer>();
@@ -24,8 +23,7 @@ export function makeLive(session: Session): Live {
     for (let next = waiting.entries().next(); !next.done; next = waiting.entries().next()) {
       const [action, bytes] = next.value;
       waiting.delete(action);
-      if (bytes.length > mostAtOnce) waiting.set(action, bytes.subarray(mostAtOnce));
-      const chunk = bytes.subarray(0, mostAtOnce).toString('base64');
+      const chunk = bytes.toString('base64');
       await session
         .once(
           (signal) => session.pb.send('/api/live', { method: 'POST', body: { action, chunk }, signal }),
@@ -39,7 +37,7 @@ export function makeLive(session: Session): Live {
   return {
     send(action, chunk) {
       const before = waiting.get(action);
-      if ((before?.length ?? 0) + chunk.length > mostWaiting) return;
+      if ((before?.length ?? 0) + chunk.length > most) return;
       waiting.set(action, before ? Buffer.concat([before, chunk]) : Buffer.from(chunk));
       if (!sending) setTimeout(pump, gathered);
       sending = true;

@@ -35,3 +35,10 @@ export async function retry<T>(
     }
   }
 }
+
+/** What comes of it, or undefined where that takes longer than so many milliseconds. No timer of it is left. */
+export async function within<T>(coming: Promise<T>, ms: number): Promise<T | undefined> {
+  const over = new AbortController();
+  const late = timers.setTimeout(ms, undefined, { signal: over.signal });
+  return Promise.race([coming, late]).finally(() => over.abort());
+}

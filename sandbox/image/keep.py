@@ -20,6 +20,7 @@ import time
 ROOT, KEPT, DATA = b"/workspace", b"/snapshots", b"/snapshots/data"
 MAIN, MAIN_KEPT = b"/main", b"/main-snapshots"
 AGENT, FORMER = 65525, 1000  # uid and gid of the agent, and what they were in an older release
+LOOKS = 10  # at a tree of an older release, for what is not the agent's yet
 BASE, LOOK = b"base", b"look"  # of a copy: what it and the workspace last had in common, and what it was when that was last compared
 MERGED = b"merged"  # of a copy: the paths that a merge ever brought from it
 DEEPEST = 500  # directories, each held open on the way down
@@ -656,14 +657,21 @@ def sum_of(path):
 
 
 def take_over(top):
-    """Makes the agent's what was its own under its former number, links themselves and nothing through them. The top comes last: as long as
-    that is not the agent's, however this broke off, all is looked at again."""
-    if not os.path.isdir(top) or os.stat(top).st_uid != FORMER:
+    """Makes the agent's what was its own under its former number, links themselves and nothing through them, until a look at all of it finds no
+    more: what still runs under that number may add some. The top is root's meanwhile and comes last: as long as it is not the agent's, however
+    this broke off, all is looked at again, and nothing goes out of it (image/workspace.sh)."""
+    if not os.path.isdir(top) or os.stat(top).st_uid not in (0, FORMER):
         return
-    words = ["chown", "-Rh", f"--from={FORMER}", f"{AGENT}:{AGENT}", top]
-    if (done := subprocess.run(words, capture_output=True, text=True)).returncode:
-        os.chown(top, FORMER, FORMER)
-        raise Trouble(f"what an older release left cannot be made the agent's: {done.stderr.strip()[-300:]}")
+    os.chown(top, 0, 0)
+    for _ in range(LOOKS):
+        for words in (["chown", "-Rh", f"--from={FORMER}", f"{AGENT}:{AGENT}", top], ["find", top, "-user", str(FORMER), "-print", "-quit"]):
+            done = subprocess.run(words, capture_output=True, text=True)
+            why = done.stderr.strip()[-300:]
+            if done.returncode or done.stdout:
+                break
+        else:
+            return os.chown(top, AGENT, AGENT)
+    raise Trouble(f"what an older release left cannot be made the agent's: {why or 'something still makes files there'}")
 
 
 def late(*_):
@@ -673,7 +681,7 @@ def late(*_):
 def main(what, number="0", approved=""):
     sys.setrecursionlimit(10 * DEEPEST)
     os.umask(0o077)
-    for top in (ROOT, MAIN, b"/base"):
+    for top in (b"/base", MAIN, ROOT):
         take_over(top)
     if what == "own":
         return

@@ -10,7 +10,13 @@ scratch=/home/agent
 shown=
 if [ "$(id -u)" = 0 ]; then # what an older release left is uid 1000's until the workspace's next action
   owner=agent
-  [ "$(stat -c %u /workspace)" != 1000 ] || owner=1000
+  case $(stat -c %u /workspace) in
+  1000) owner=1000 ;;
+  0)
+    echo "what an older release left is the agent's only in part: have an action run there first; nothing was exported"
+    exit 1
+    ;;
+  esac
   chown $owner $scratch
   HOME=$scratch exec setpriv --reuid=$owner --regid=$owner --clear-groups --inh-caps=-all "$0" "$@"
 fi

@@ -3,9 +3,9 @@
  * count and clock, or because it is ended here.
  */
 import { randomInt } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { EgressArgs } from '../../ledger/src/action.ts';
+import { within } from '../../ledger/src/retry.ts';
 import { type Place, SandboxError, type TaskName } from './container.ts';
 import { caFile, makeLent, placeCa, socket } from './lent.ts';
 import { type Secrets, secretsFor } from './secrets.ts';
@@ -102,7 +102,7 @@ export function makeEgress(docker: Docker, place: Place, containerOf: (name: Tas
         lease.why = why;
         open.env = {};
         wire?.end();
-        const word = wire ? Promise.race([silent.promise, pause(lastWord)]) : Promise.resolve();
+        const word = wire ? within(silent.promise, lastWord) : Promise.resolve();
         void word.then(() => lent.kill(own)).then(() => gone.resolve());
       }
       const unlessOver = () => {

@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { TerminalArgs, Wait } from '../../ledger/src/action.ts';
-import { retry } from '../../ledger/src/retry.ts';
+import { retry, within } from '../../ledger/src/retry.ts';
 import { ignoring, type Place, SandboxError, type TaskName, terminalOptions } from './container.ts';
 import { runIn } from './exec.ts';
 import { noRoom } from './frames.ts';
@@ -74,8 +74,7 @@ export function makeTerminals(
     retry(() => docker.getContainer(id).remove({ force: true }).catch(ignoring(404, 409)), again);
 
   /** What it says, or '' where it says nothing in time. */
-  const soon = (said: Promise<string>) =>
-    Promise.race([said.catch(() => ''), pause(lastLook, '', { ref: false })]);
+  const soon = async (said: Promise<string>) => (await within(said, lastLook).catch(() => '')) ?? '';
 
   /** What stands there: with `back`, so many lines above the screen as well. */
   async function screen({ container }: Open, back = 0): Promise<string> {

@@ -62,10 +62,19 @@ const older = `
     echo secret > private; chmod 600 private; echo fixed > read-only; chmod 444 read-only; mkdir -m 700 shut; echo in > shut/in
     ln -s /snapshots/theirs out; ln -s /snapshots/folder folder; ln -s private inside; mkfifo pipe; ln private deep/twin
     git add private; git commit -qm first; git push -q /base HEAD:main'
-  sed 's/^AGENT, FORMER = .*/AGENT, FORMER = 1000, 1000/' /usr/lib/pocketcoder/keep.py > /tmp/keep.py; echo take 1 | python3 /tmp/keep.py
+  sed 's/^AGENT, FORMER = .*/AGENT, FORMER = 1000, 1001/' /usr/lib/pocketcoder/keep.py > /tmp/keep.py; echo take 1 | python3 /tmp/keep.py
   as 'cd /workspace; echo changed > private; rm -r shut; echo new > made'
   chown -h agent:agent /workspace/made /workspace/inside # as where what takes it over was broken off
   chown 1000:1000 /snapshots/theirs /snapshots/folder/file`;
+
+/** A `chown` while something of uid 1000 still runs, which makes another file as soon as it is done, so often. */
+const meanwhile = `#!/bin/bash
+/usr/bin/chown "$@" || exit
+left=$(cat /tmp/left)
+[ $left = 0 ] && exit
+echo $((left - 1)) > /tmp/left
+touch /workspace/late$left
+/usr/bin/chown 1000:1000 /workspace/late$left`;
 
 test('what an older release left as uid 1000’s is the agent’s from the next action on, links and what they lead to as they were, and is undone', async (t) => {
   const name = { task: newId(), workspace: newId() };
@@ -79,6 +88,12 @@ test('what an older release left as uid 1000’s is the agent’s from the next 
   const bash = async (script: string) =>
     ran(await box.tasks.run(name, newId(), bashScript(script), () => {}));
 
+  const nothingGoesOut = () =>
+    assert.rejects(
+      withTree(where, ['export', 'directory'], (tree) => tree.run()),
+      /the agent's only in part: .*nothing was exported/,
+    );
+
   await t.test('it goes out before that as it is', async () => {
     const facts = await withTree(where, ['export', 'directory'], (tree) => tree.run());
     assert.deepEqual([facts.odd, facts.files], [['pipe'], 7]);
@@ -91,8 +106,22 @@ test('what an older release left as uid 1000’s is the agent’s from the next 
     await outside('0:0', 'chown 1000:1000 /fixed', [`${fixed}:/fixed`]);
     const ask = 'echo own | python3 /usr/lib/pocketcoder/keep.py; stat -c %u /workspace /workspace/read-only';
     const said = await outside('0:0', ask, [binds[0] ?? '', `${fixed}:/workspace/deep/fixed:ro`]);
-    assert.match(said, /^1 \d+\n.*cannot be made the agent's: .*Read-only file system\n1000\n65525$/s);
+    assert.match(said, /^1 \d+\n.*cannot be made the agent's: .*Read-only file system\n0\n65525$/s);
     await look('rmdir /workspace/deep/fixed');
+    await nothingGoesOut();
+  });
+
+  await t.test('what comes under the former number meanwhile is taken over too, or told', async () => {
+    const own = (often: number) =>
+      look(`mkdir /tmp/bin; echo ${often} > /tmp/left; printf %s ${Buffer.from(meanwhile).toString('base64')} | base64 -d > /tmp/bin/chown
+        chmod +x /tmp/bin/chown; echo own | PATH=/tmp/bin:$PATH python3 /usr/lib/pocketcoder/keep.py
+        find /workspace -maxdepth 1 ! -user agent -printf '%U %P,'; rm -f /workspace/late*`);
+    assert.match(
+      await own(100),
+      /^1 \d+\n.*cannot be made the agent's: something still makes files there\n/s,
+    );
+    await nothingGoesOut();
+    assert.equal(await own(3), '0 0');
   });
 
   await box.tasks.warm(name);

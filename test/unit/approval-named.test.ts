@@ -74,7 +74,10 @@ test('a card waits for what the executor says, shows it, and is shown without it
       d.put({ author: 'executor', kind: 'named', action, body });
     });
   };
+  const timers = () => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length;
+  const before = timers();
   const { action } = await d.desk.ask(asked('./deploy.sh'));
+  assert.equal(timers(), before, 'it waits no longer than that');
   assert.deepEqual(d.kinds(action), ['requested', 'named', 'posted']);
   assert.ok(cardOf(d).includes('| 0123456789ab deploy.sh'));
   assert.deepEqual(d.cards.get(action)?.named?.files, files);

@@ -1,12 +1,14 @@
 /** A model's or homeserver's name keeps to where it led at first, whatever is answered for it later. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { makeProxy } from '../../config/proxy/proxy.ts';
 import { pinnedLookup, type Resolve } from '../../config/proxy/scope.ts';
 
+const dialler = new URL('../../sandbox/egress/dial.go', import.meta.url);
 const portOf = (s: Server) => (s.address() as AddressInfo).port;
 let seen: string[] = [];
 /** Something of the machine's own, that a name may not be turned to. */
@@ -59,6 +61,7 @@ test('attack-83 a name that led outside leads to nothing inside later, by no way
     '172.31.0.1',
     '192.168.1.1',
     '100.64.0.1',
+    '198.18.0.1',
     '::1',
     'fd12::1',
     '::ffff:127.0.0.1',
@@ -74,12 +77,33 @@ test('attack-83 a name inside is turned to nothing outside, and none leads to wh
     '169.254.169.254',
     'fe80::1',
     'fd00:ec2::254',
+    '100.100.100.200',
+    'fd20:ce::254',
     '0.0.0.0',
     '::',
     '::ffff:169.254.169.254',
     '224.0.0.1',
+    '192.0.0.170',
+    // What stands for an address of IPv4: compatible, translated, by NAT64, 6to4 and Teredo.
+    '::127.0.0.1',
+    '::ffff:0:127.0.0.1',
+    '64:ff9b::127.0.0.1',
+    '64:ff9b:1::a9fe:a9fe',
+    '2002:7f00:1::1',
+    '2001::1',
+    'fec0::1',
   ])
     assert.equal((await given([one]))[0]?.includes('not asked'), true, one);
+});
+
+test('attack-83 what no lease of the network takes for an address outside, a name that led outside does not lead to either', async () => {
+  const [, listed = ''] = /var inside = prefixes\(([^)]+)\)/.exec(readFileSync(dialler, 'utf8')) ?? [];
+  const nets = [...listed.matchAll(/"(.+?)\/\d+"/g)].map(([, net = '']) => net);
+  assert.ok(nets.length > 10);
+  for (const one of [...nets, '::1', '100::1', '64:ff9b::808:808', '4000::1', 'fe80::1', 'ff02::1'])
+    assert.deepEqual(await given(['8.8.8.8'], [one]), ['8.8.8.8', gone('outside')], one);
+  for (const one of ['1.1.1.1', '2606:4700::1111', '::ffff:9.9.9.9'])
+    assert.deepEqual(await given(['8.8.8.8'], [one]), ['8.8.8.8', one]);
 });
 
 test('attack-83 by the proxy: the key stays where it is when the name is turned to the machine', async () => {

@@ -1,7 +1,7 @@
 /** Questions aside in OpenCode: each in a copy of a conversation that is offered no tool, and that is removed afterwards. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpencodeClient, Session } from '@opencode-ai/sdk/v2';
+import { within } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { Acting, Brain, BrainEvent, Last } from './brain.ts';
 import type { Spent } from './costs.ts';
@@ -114,7 +114,7 @@ export function createForks(o: ForksOptions): Forks {
       signal.addEventListener('abort', stopped);
       try {
         let said = await turn();
-        const limit = said || note ? '' : await Promise.race([learned.promise, sleep(learning, '')]);
+        const limit = said || note ? '' : await within(learned.promise, learning);
         if (limit) said = await turn();
         if (!said) throw new Error(note || limit || 'It said nothing. Ask it again.');
         return { said, note: [limit, note && `⚠️ ${note}`].filter(Boolean).join('\n') };

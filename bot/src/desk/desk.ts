@@ -1,6 +1,5 @@
 /** From a wish to a card, and from a verdict to a decision in the ledger. What the ledger refuses did not happen. */
 
-import { setTimeout as pause } from 'node:timers/promises';
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { idOf } from '@pocketcoder/ledger/rules/id.cjs';
 import { isWatched } from '@pocketcoder/ledger/rules/identities.cjs';
@@ -16,6 +15,7 @@ import {
   withReads,
 } from '@pocketcoder/ledger/src/action.ts';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import { within } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { Decide } from '../approval/decide.ts';
 import type { NarrowLedger } from '../approval/narrow.ts';
@@ -133,7 +133,7 @@ export function createDesk(o: DeskOptions): Desk {
   async function show(page: Page): Promise<void> {
     const { action, story } = page;
     const waits = scriptsOf(action).length > 0 && story.length === 1;
-    if (waits) await Promise.race([book.moved(action.id), pause(o.patience)]);
+    if (waits) await within(book.moved(action.id), o.patience);
     const why = stopped(action); // stopped meanwhile: whoever stopped did not see it yet
     if (why) throw new NotAsked(why);
     if (book.state(action.id) !== 'requested') return;

@@ -2,8 +2,8 @@
  * What stands in a room, looked up again: context for words about it, and proof of nothing. Words alone come of it: what else a
  * message holds may be the secret of a card.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Crypto } from '@matrix-org/matrix-sdk-crypto-nodejs';
+import { within } from '@pocketcoder/ledger/src/retry.ts';
 import { type EventId, isObject, type RoomId, textOf, type WireEvent } from '../types.ts';
 import { wellFormed } from './wire.ts';
 
@@ -33,5 +33,5 @@ export async function readEvent(
     if (!isObject(content)) return '';
     return textOf((isObject(content['m.new_content']) ? content['m.new_content'] : content)['body']);
   }
-  return Promise.race([read().catch(() => ''), pause(most, '')]);
+  return (await within(read(), most).catch(() => '')) ?? '';
 }
