@@ -1,6 +1,6 @@
 /** Work that is done again until it succeeds, and the words of what went wrong. */
 // The module whole: a test’s clock takes the place of its functions, not of names bound to them.
-import timers from 'node:timers/promises';
+import timers, { setTimeout as pause } from 'node:timers/promises';
 
 /** The text of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -36,9 +36,9 @@ export async function retry<T>(
   }
 }
 
-/** What comes of it, or undefined where that takes longer than so many milliseconds. No timer of it is left. */
+/** What comes of it, or undefined where that takes longer than so many milliseconds. No timer of it is left. By the real clock: nobody has to turn a test's. */
 export async function within<T>(coming: Promise<T>, ms: number): Promise<T | undefined> {
   const over = new AbortController();
-  const late = timers.setTimeout(ms, undefined, { signal: over.signal });
+  const late = pause(ms, undefined, { signal: over.signal });
   return Promise.race([coming, late]).finally(() => over.abort());
 }
