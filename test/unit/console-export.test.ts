@@ -10,11 +10,20 @@ import { silent } from '../../console/report.ts';
 test('a part begins at a date, or so long ago', () => {
   const now = Date.parse('2026-11-03T12:00:00.000Z');
   assert.equal(momentOf('10m', now), '2026-11-03T11:50:00.000Z');
+  assert.equal(momentOf('2026-02-28', now), '2026-02-28T00:00:00.000Z');
   assert.equal(momentOf('2d', now), '2026-11-01T12:00:00.000Z');
   assert.equal(momentOf('2026-01-31T12:00:00Z', now), '2026-01-31T12:00:00.000Z');
   assert.equal(momentOf('2026-01-31T12:00+02:00', now), '2026-01-31T10:00:00.000Z');
   const none = ['', '10', 'm', '-5m', 'yesterday', '2026', '2026-13-01', '1e3d', '2026-01-31 or so'];
-  for (const since of [...none, '999999999999d', '30000d', `${'9'.repeat(400)}s`, '2027-01-01'])
+  for (const since of [
+    '2026-02-31',
+    '2026-04-31T12:00Z',
+    ...none,
+    '999999999999d',
+    '30000d',
+    `${'9'.repeat(400)}s`,
+    '2027-01-01',
+  ])
     assert.throws(() => momentOf(since, now), { exit: 'usage' }, since);
 });
 

@@ -98,6 +98,11 @@ test('a further lease says what the first lets through as well, each rule once; 
     ...['pypi.org/', 'files.pythonhosted.org/', 'registry.npmjs.org/', 'example.org/a/b'],
   ]);
   assert.deepEqual(rulesAfter(['npm'], [npm]), ['registry.npmjs.org/']);
+  const [page1, other] = [rule('example.org', '/data/1'), rule('example.org', '/dat')];
+  assert.deepEqual(rulesAfter(['https://example.org/data/'], [page1, other]), [
+    'example.org/data/',
+    'example.org/dat',
+  ]);
   assert.deepEqual(rulesAfter(['npm'], [push], { ...bound, TOKEN: 'elsewhere.org' }), [
     'registry.npmjs.org/',
   ]);

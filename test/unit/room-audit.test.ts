@@ -11,12 +11,15 @@ function chain(): Entry[] {
   for (const wanted of [enrol, ...wayOf(someAction())]) assert.equal(put(wanted), '');
   return entries;
 }
-function says(line: string, entries: readonly Entry[]): Promise<string> {
-  const each = async function* (after: number) {
-    yield* entries.filter(({ seq }) => seq > after);
+function ledgerOf(entries: readonly Entry[]) {
+  return {
+    async *each(after: number) {
+      yield* entries.filter(({ seq }) => seq > after);
+    },
   };
-  return runCommand(line, { role: 'asks', ledger: { each } } as unknown as CommandContext);
 }
+const says = (line: string, entries: readonly Entry[], ledger = ledgerOf(entries)): Promise<string> =>
+  runCommand(line, { role: 'asks', ledger } as unknown as CommandContext);
 const markOf = ({ seq, hash }: Entry) => `${seq} ${hash.slice(0, 12)}`;
 
 test('!audit judges the whole ledger, and says its head and how to hold it to a message', async () => {
@@ -37,14 +40,24 @@ test('attack-41 a ledger that was cut or written anew is told from what a messag
     await says(`!audit ${markOf(last)}`, entries),
     /^⛓ The ledger is whole[\s\S]*Entry 7 is the one/,
   );
-  assert.match(await says(`!audit ⛓ ${markOf(last)}.`, entries), /Entry 7 is the one/, 'as it was copied');
+  for (const copied of [`⛓ ${markOf(last)}.`, `⛓\uFE0F ${markOf(last)}`, markOf(last).toUpperCase()])
+    assert.match(await says(`!audit ${copied}`, entries), /Entry 7 is the one/, 'as it was copied');
   const cut = await says(`!audit ${markOf(last)}`, entries.slice(0, -1));
   assert.match(
     cut,
-    /^⚠️ .*entry 7: the message saw it, but the chain ends at 6: the last 1 are missing.*!freeze/,
+    /^⚠️ Of entry 7 .*the message saw it, but the chain ends at 6: the last 1 are missing.*digit by digit.*!freeze/,
   );
   const anew = await says(`!audit ${markOf(last)}`, chain());
-  assert.match(anew, /^⚠️ .*entry 7: it is another one than the message saw there/);
+  assert.match(anew, /^⚠️ Of entry 7 .*it is another one than the message saw there/);
+});
+
+test('one audit at a time: whoever asks meanwhile is told, and the next one is begun once it is over', async () => {
+  const entries = chain();
+  const ledger = ledgerOf(entries);
+  const both = await Promise.all([says('!audit', entries, ledger), says('!audit', entries, ledger)]);
+  assert.match(both[0], /^⛓ The ledger is whole/);
+  assert.match(both[1], /is being audited, and nothing more was begun/);
+  assert.match(await says('!audit', entries, ledger), /^⛓ The ledger is whole/);
 });
 
 test('an entry that was changed is named; words that are no mark have nothing audited', async () => {

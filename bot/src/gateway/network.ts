@@ -67,12 +67,18 @@ function rulesOf(to: string): readonly EgressRule[] | undefined {
   ];
 }
 
-/** What the lease lets through that a task has by now. */
+/** Whether all that the other lets through is let through by it. */
+const covers = ({ path, ...where }: EgressRule, { path: below, ...other }: EgressRule): boolean =>
+  isDeepStrictEqual(where, other) && (path === below || (path.endsWith('/') && below.startsWith(path)));
+
+/** What the lease lets through that a task has by now, or has an answer for. */
 export const heldBy = (book: Pick<Book, 'unfinished' | 'state'>, task: string): readonly EgressRule[] =>
   book
     .unfinished()
     .flatMap(({ action }) =>
-      action.kind === 'egress' && action.task === task && book.state(action.id) === 'running'
+      action.kind === 'egress' &&
+      action.task === task &&
+      ['approved', 'claimed', 'running'].includes(book.state(action.id))
         ? action.args.rules
         : [],
     );
@@ -96,13 +102,13 @@ export function networkAsked(
   if (wrong.length > 0) return { wrong: wrong.join('; ') };
   const wanted = found.flatMap((one) => (typeof one === 'string' ? [] : one));
   const isBound = ({ host, secret }: EgressRule) => secret === undefined || bound[secret] === host;
-  const further = held.filter((rule) => isBound(rule) && !wanted.some((one) => isDeepStrictEqual(one, rule)));
+  const further = held.filter((rule) => isBound(rule) && !wanted.some((one) => covers(one, rule)));
   const rules = [...wanted, ...further];
   const args = { rules, up: up_mb * 1e6, down: down_mb * 1e6, seconds: minutes * 60 };
   if (!isEgress(args))
     return {
       wrong:
-        'hosts and paths are taken in lower case and without escapes, 20 at most with those that are open already, and a secret with a git repository or npm alone',
+        'hosts and paths are taken in lower case and without escapes, 20 at most with those that are open already (the owner ends that lease by !stop), and a secret with a git repository or npm alone',
     };
   return { asked: { kind: 'egress', args, ...where, requester: 'brain' } };
 }
