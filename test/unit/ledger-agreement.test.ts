@@ -8,7 +8,7 @@ import { chanceChain, forgedBy, forgeries, refusedBy } from '../harness/forger.t
 import { files, fullDay } from '../harness/full-day.ts';
 import { steps } from '../harness/random-chain.ts';
 
-const chains = Number(process.env['CHAINS'] ?? 8);
+const chains = Number(process.env['CHAINS'] ?? 16);
 const day = fullDay();
 /** How often each code was given, by the kind of the entry. */
 const seen = new Map<string, number>();
