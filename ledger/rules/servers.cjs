@@ -122,7 +122,7 @@ function itemHash(pin, item, sha256) {
 }
 
 /** Under which a server is pinned: each workspace has its own. @param {unknown} workspace @param {unknown} name */
-const pinKey = (workspace, name) => `${workspace} ${name}`;
+const pinKey = (workspace, name) => JSON.stringify([workspace, name]); // so that no two pairs are one key
 
 /**
  * Whether a pin that stands in this workspace holds the very tool that a call names, in that class.

@@ -342,7 +342,7 @@ export function makeJudge() {
     if (!approves(role)) for (const d of now.devices) if (d.user === user) d.seq = seq;
   }
 
-  const pinAt = ({ workspace }, name) => `${workspace} ${name}`;
+  const pinAt = ({ workspace }, name) => JSON.stringify([workspace, name]);
   const isHeld = ({ server, tool, hash, params, url, ...more }, asked) => {
     const pin = pins.get(pinAt(asked, server));
     const held = pin?.tools.find(({ item }) => item.name === tool);

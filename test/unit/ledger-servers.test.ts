@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { hashed } from '../../ledger/rules/judge.cjs';
-import { isLook, isPin, isReach, toolsFault } from '../../ledger/rules/servers.cjs';
+import { isLook, isPin, isReach, pinKey, toolsFault } from '../../ledger/rules/servers.cjs';
 import {
   type Action,
   type Asked,
@@ -184,6 +184,7 @@ test('attack-72 a call of what nobody pinned is not taken, nor one that names an
     ['another era', calling(callOf('say', {}, { ...pin, era: '2026-07-28' }))],
     ['another image', calling(callOf('say', {}, { ...pin, image: `sha256:${'cd'.repeat(32)}` }))],
     ['another workspace', calling(callOf('say'), 'mcp', 'shop')],
+    ['a name that is a list of it', calling({ ...callOf('say'), server: ['own'] } as never)],
     ['a class that it was not given', calling(callOf('say'), 'mcp_read')],
     ['what has the class read, as a command', calling(callOf('look'))],
     ['more than a call takes', calling({ ...callOf('say'), image: 'x' } as never)],
@@ -200,7 +201,7 @@ test('attack-72 a call of what nobody pinned is not taken, nor one that names an
   assert.equal(putAll(put, wayOf(first).slice(0, 3)), '');
   assert.equal(putAll(put, pinning(changed)), '');
   assert.equal(putAll(put, wayOf(first).slice(3, 4)), 'claimed: not_pinned', 'pinned anew before its claim');
-  const now = state.servers.get('main own');
+  const now = state.servers.get(pinKey('main', 'own'));
   assert.ok(now && 'command' in now);
   assert.deepEqual(now.command, ['other']);
   const removed = { workspace: 'main', name: 'own' };
