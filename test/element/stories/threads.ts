@@ -7,10 +7,14 @@ import { story } from '../story.ts';
 export function threads(on: () => Stage): void {
   story('with threads on, a card in the room has its chips, and a tap counts', async () => {
     await on().restart({ threads: true });
-    const { room } = on();
+    const { room, phone } = on();
     const card = await asksFor(room, 'echo with-threads-on');
     await room.tap(card.id, card.named);
     assert.deepEqual(await on().reaches(card.number, 'succeeded'), ran);
+    // While what came before the cleared cache is fetched, the engine (matrix-sdk 0.18) can have a newest message twice and lose
+    // the one behind it, until the room is opened anew.
+    await room.close();
+    await phone.open(room.room);
     await room.sees('| with-threads-on');
   });
 
