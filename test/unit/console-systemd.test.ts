@@ -50,7 +50,7 @@ test('a backup’s own unit makes one by the settings, and its timer has that do
   const unit = unitFor('system', { POCKETCODER_HOME: '/srv/state' }, 'backup');
   assert.deepEqual(lines(unit, 'ExecStart'), [`"${join(checkout, 'pocketcoder')}" backup`]);
   assert.deepEqual(lines(unit, 'Environment'), ['"POCKETCODER_HOME=/srv/state"']);
-  assert.doesNotMatch(unit, /WantedBy|ExecStop|\{\{/);
+  assert.doesNotMatch(unit, /WantedBy|ExecStop|Restart|\{\{/);
   const home = mkdtempSync(join(tmpdir(), 'unit-'));
   try {
     const timer = () => lines(unitFor('user', { POCKETCODER_HOME: home }, 'timer'), 'OnCalendar');
