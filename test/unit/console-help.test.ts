@@ -18,6 +18,25 @@ test('the help names every command, and each has a help of its own', () => {
   }
 });
 
+test('words are taken one by one: none that is empty or holds two', () => {
+  const fits = (name: string, ...words: string[]) => commands[name]?.fits?.(words);
+  for (const words of [[], ['user'], ['backup'], ['timer'], ['user', 'backup'], ['user', 'timer']])
+    assert.equal(fits('systemd', ...words), true, words.join());
+  for (const words of [
+    [''],
+    [' backup'],
+    ['user backup'],
+    ['user', ''],
+    ['', 'backup'],
+    ['backup', 'user'],
+    ['users'],
+  ])
+    assert.equal(fits('systemd', ...words), false, words.join());
+  assert.deepEqual([fits('doctor'), fits('doctor', 'phone'), fits('doctor', '')], [true, true, false]);
+  assert.deepEqual([fits('pair'), fits('pair', ''), fits('pair', '', 'owner')], [true, false, false]);
+  assert.deepEqual([fits('device', 'enrol'), fits('device', 'enrol', '', 'x')], [true, false]);
+});
+
 test('with json every line is one object; without it a person reads text', async () => {
   const lines: string[] = [];
   for (const json of [true, false]) {
