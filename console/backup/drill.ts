@@ -105,6 +105,7 @@ async function tried(
   return { ...kept, entries, head, roomKeys, identity };
 }
 
+/** The end that a signal made: it says nothing of the backup. */
 class Interrupted extends Fault {}
 
 /** Restores it beside the instance and takes that away again. */

@@ -27,24 +27,16 @@ export async function backupKept(
   const secret = createHash('sha256').update(state.homeserver.macaroon).digest('hex').slice(0, 8);
   const own = `${state.project}-${secret}-`;
   const made = `${own}${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.age`;
+  const setting = to === undefined ? 'backup.to in pocketcoder.yaml' : '--to';
   try {
-    await make(
-      instance,
-      report,
-      join(folder, made),
-      to ?? usual,
-      to ? '--to' : 'backup.to in pocketcoder.yaml',
-    );
+    await make(instance, report, join(folder, made), to ?? usual, setting);
   } finally {
     // It may be there although that failed: a service did not come up again, say.
     if (existsSync(join(folder, made))) {
       const its = (end: string) => globSync(`${own}????-??-??T??-??-??${end}`, { cwd: folder }).toSorted();
       const others = its('.age').filter((name) => name !== made);
-      // Parts are what a backup that was killed left; one of later is being written.
-      const gone = [
-        ...others.toReversed().slice(keep - 1),
-        ...its('.age.part').filter((name) => name < made),
-      ];
+      const left = its('.age.part').filter((name) => name < made); // by one that was killed; a later one is being written
+      const gone = [...others.toReversed().slice(keep - 1), ...left];
       for (const name of gone) rmSync(join(folder, name));
       if (gone.length > 0)
         report.event({ event: 'kept', gone }, `Older ones were removed: ${gone.join(', ')}.`);

@@ -32,11 +32,13 @@ import { lastOf } from '../../console/backup/remembered.ts';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { checkout } from '../../console/instance/paths.ts';
+import { pinsOf } from '../../console/instance/pins.ts';
 import type { State } from '../../console/instance/state.ts';
 import { answerOf, approve, askAndSee, numberOf, pollOf, sees } from '../harness/answers.ts';
 import { type Front, startFront } from '../harness/front.ts';
 import { type Instance, launch, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
+import { until } from '../harness/wait.ts';
 import type { Card, Phone, Shown } from '../phone/types.ts';
 
 const { docker } = findEngine();
@@ -407,6 +409,12 @@ test('restored elsewhere, the same phone approves without being paired anew', as
 
 test('a ledger that lacks what was seen of it is told, and taken as it is once repin says so, frozen as after a restore', async () => {
   const here = restored ?? assert.fail('nothing was restored');
+  // The executor writes what it saw within a second, and would write over this.
+  const head = (await (await ledgerOf(here)).since(0)).at(-1)?.seq;
+  await until(
+    'the executor kept the head',
+    async () => (await pinsOf(docker, here.project)).executor?.seq === head,
+  );
   const further = `echo '{"seq":99999,"hash":"x"}' > /var/lib/pocketcoder/ledger.pin`;
   await execIn(docker, here.project, 'executor', ['sh', '-c', further]);
   const audit = await here.run(['audit']);

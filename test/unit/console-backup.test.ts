@@ -91,7 +91,8 @@ test('a recipient that is none is named by where it was given', async () => {
     backupKept(instance(1), silent, undefined, make),
     is(/^backup\.to in pocketcoder\.yaml takes an age recipient/),
   );
-  await assert.rejects(backupKept(instance(1), silent, 'age1y', make), is(/^--to takes an age recipient/));
+  for (const to of ['age1y', ''])
+    await assert.rejects(backupKept(instance(1), silent, to, make), is(/^--to takes an age recipient/));
 });
 
 test('what is remembered comes back; what is damaged, empty or something else is as if there was none', () => {
