@@ -76,7 +76,11 @@ async function tried(
   };
   await step('restore', 'writing volumes and settings, beside the running ones', async () => {
     const { passwords } = await unpack(docker, base, backup, home, project);
-    readSettings(home);
+    try {
+      readSettings(home);
+    } catch (error) {
+      throw fault.failed(`The settings in it cannot be read: ${messageOf(error).split('. Nothing was')[0]}.`);
+    }
     const file = { service: 'ledger', name: 'ledger.json', uid: 10001 };
     await writeServiceFiles(docker, project, base, [{ ...file, content: JSON.stringify(passwords.ledger) }]);
   });

@@ -279,6 +279,9 @@ test('a backup that would not come back fails its drill, in words, and nothing i
   const holes = await rewritten('holes.age', 'backup/volumes/_homeserver_data/homeserver.db', (db) =>
     db.fill(0, 4096),
   );
+  const settings = await rewritten('settings.age', 'backup/home/pocketcoder.yaml', () =>
+    Buffer.from('nonsense: 1\n'),
+  );
   const foreign = await rewritten('foreign.age', 'backup/home/secrets.json', (json) => {
     const state = JSON.parse(String(json)) as State;
     return Buffer.from(
@@ -291,6 +294,7 @@ test('a backup that would not come back fails its drill, in words, and nothing i
     [dead, 1, /No ledger comes up from that backup\. It says:\n./, true],
     [impostor, 1, /the bot's identity in it is not one that its homeserver states/, true],
     [holes, 1, /not whole: .*(homeserver\.db is damaged|malformed)/, true],
+    [settings, 1, /The settings in it cannot be read: .*there is no setting "nonsense"\.$/m, true],
     [join(dir, 'none.age'), 1, /none\.age was not tried: ENOENT/, false],
     [foreign, 78, /foreign\.age is a backup of another instance \(pocketcoder-.*was not tried/, false],
   ] as const) {
