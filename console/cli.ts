@@ -43,8 +43,10 @@ function parse(args: string[]) {
 
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(pipeClosed);
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error; // EIO: its terminal is gone
+    process.exitCode = pipeClosed;
+    // What tidies up after a hang-up does so first.
+    if (!process.emit('SIGHUP')) process.exit();
   });
 await main(process.argv.slice(2));
 // Connections to the engine or the homeserver may stand open for minutes still, and nobody waits for them.

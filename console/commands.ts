@@ -1,5 +1,6 @@
 /** The launcher's commands as data: help and dispatch come from this table. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { drill } from './backup/drill.ts';
 import { backupKept } from './backup/kept.ts';
 import { repin } from './backup/repin.ts';
@@ -73,9 +74,14 @@ function started(): Instance {
   return instance;
 }
 
+/** Takes the words of one of these lines, each a word of its own. */
+const oneOf =
+  (...lines: string[]) =>
+  (words: readonly string[]): boolean =>
+    lines.some((line) => isDeepStrictEqual(line.split(' ').filter(Boolean), words));
 const oneWord = (words: readonly string[]): boolean => words.length === 1;
-const aPerson = ([user = '', role = '', ...more]: readonly string[]): boolean =>
-  user === '' ||
+const aPerson = ([user, role = '', ...more]: readonly string[]): boolean =>
+  user === undefined ||
   (/^@.+:.+$/.test(user) && ['reads', 'asks', 'approves', 'owner'].includes(role) && more.length === 0);
 
 export const commands: Readonly<Record<string, Command>> = {
@@ -95,7 +101,7 @@ export const commands: Readonly<Record<string, Command>> = {
   status: { summary: 'says what runs', run: (report) => status(started(), report) },
   doctor: {
     takes: '[phone | model]',
-    fits: (words) => ['', 'phone', 'model'].includes(words.join(' ')),
+    fits: oneOf('', 'phone', 'model'),
     summary:
       'looks at every part, permission, port, clock, disk and key; or at what a phone reaches; or has each model call a tool, ' +
       'which costs some tokens; says what to do',
@@ -114,7 +120,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   systemd: {
     takes: '[user] [backup | timer]',
-    fits: (words) => /^(user)?( ?\b(backup|timer))?$/.test(words.join(' ')),
+    fits: oneOf('', 'user', 'backup', 'timer', 'user backup', 'user timer'),
     summary:
       'prints a unit for systemd that starts and stops all this, or one for your own user; or one that makes a backup, and its timer',
     run: (report, words) =>

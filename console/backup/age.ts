@@ -9,14 +9,18 @@ import { unseenLine } from '../question.ts';
 import type { Report } from '../report.ts';
 
 /** What encrypts a new backup: made for `to` (age1…), else by a passphrase that is made at a terminal and read elsewhere. */
-export async function encrypterFor(to: string | undefined, report: Report): Promise<Encrypter> {
+export async function encrypterFor(
+  to: string | undefined,
+  report: Report,
+  setting = '--to',
+): Promise<Encrypter> {
   const encrypter = new Encrypter();
   if (to !== undefined)
     try {
       encrypter.addRecipient(to);
       return encrypter;
     } catch (error) {
-      throw fault.usage(`--to takes an age recipient (age1…): ${messageOf(error)}. Nothing was done.`);
+      throw fault.usage(`${setting} takes an age recipient (age1…): ${messageOf(error)}. Nothing was done.`);
     }
   const given = process.stdin.isTTY ? '' : await unseenLine('');
   const passphrase = given || legible(25, 5);

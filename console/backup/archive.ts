@@ -30,7 +30,7 @@ export const placeOf = (volume: string): string =>
   volume === botVolume ? `${root}/bot` : `${root}/volumes/${volume}`;
 
 /** Made anew on every machine, and run or believed there: what a backup holds of the state directory is the rest. */
-export const made = /^(bin\/.*|compose\.env|dockerd\.log|last-(backup|drill)\.json|.*\.new)$/;
+export const made = /^((bin|drill)\/.*|compose\.env|dockerd\.log|last-(backup|drill)\.json|.*\.new)$/;
 /** Rewritten at every start, of use to a running action alone, or the snapshots that undo goes back to; those of a task's own copy of a workspace hold what a merge goes by. */
 const passing = /^(_.*_config|-(out|snap)-(?!apart-[a-z]{8}\.).*)$/;
 

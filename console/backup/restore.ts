@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -18,7 +19,7 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import { ensureBase } from '../engine/base.ts';
 import { ensureDocker } from '../engine/docker.ts';
 import { findEngine } from '../engine/engine.ts';
-import { fault } from '../fault.ts';
+import { Fault, fault } from '../fault.ts';
 import { alone } from '../instance/alone.ts';
 import { choosePort } from '../instance/ports.ts';
 import { projectOf, type State, stateHome, version, writeState } from '../instance/state.ts';
@@ -29,11 +30,17 @@ import { made, migrations, placeOf, readArchive, volumesOf } from './archive.ts'
 
 const nothing = 'Nothing was changed';
 
-/** What age says, for a person. */
-function why(error: unknown): string {
+/** A backup whose file is not what was written. */
+export class Damaged extends Fault {}
+
+/** What age says, for a person. @param done what was to be done with the file */
+function refusal(file: string, done: string, error: unknown): Fault {
   const message = messageOf(error);
-  if (/no identity matched/.test(message)) return 'that passphrase or key does not open it';
-  return /no backup of/.test(message) ? message : `it is cut off, damaged or no backup (${message})`;
+  const not = `${file} was not ${done}`;
+  if (/no identity matched/.test(message))
+    return fault.failed(`${not}: that passphrase or key does not open it. ${nothing}.`);
+  const why = /no backup of/.test(message) ? message : `it is cut off, damaged or no backup (${message})`;
+  return new Damaged('failed', `${not}: ${why}. ${nothing}.`);
 }
 
 type Archive = Awaited<ReturnType<typeof readArchive>>;
@@ -43,18 +50,18 @@ export type Opened = { archive: Archive; again(): Promise<Readable> };
 const open = (file: string, decrypter: Decrypter) => through(decrypter, createReadStream(file));
 
 /** Reads all of it, so that what follows meets no bad end half-way. */
-async function checked(file: string, decrypter: Decrypter): Promise<Archive> {
+async function checked(file: string, decrypter: Decrypter, done: string): Promise<Archive> {
   let archive: Archive;
   try {
     archive = await readArchive(await open(file, decrypter));
   } catch (error) {
-    throw fault.failed(`${file} was not restored: ${why(error)}. ${nothing}.`);
+    throw refusal(file, done, error);
   }
   const { manifest } = archive;
   const known = migrations();
   if (manifest.version > version || !manifest.migrations.every((name) => known.includes(name)))
     throw fault.config(
-      `${file} was written by a newer release than this one. ${nothing}: restore it with that release.`,
+      `${file} was not ${done}: it was written by a newer release than this one. ${nothing}: take that release.`,
     );
   return archive;
 }
@@ -93,15 +100,19 @@ async function fill(
   }
 }
 
-/** Asks for what opens a backup, and reads all of it. Throws a Fault where that cannot be. */
-export async function opened(report: Report, file: string): Promise<Opened> {
+/**
+ * Asks for what opens a backup, and reads all of it. Throws a Fault where that cannot be.
+ * @param done what is to be done with it, as in "it was not restored"
+ */
+export async function opened(report: Report, file: string, done: string): Promise<Opened> {
   try {
     accessSync(file, constants.R_OK); // before a passphrase is asked for
+    if (!statSync(file).isFile()) throw new Error('it is no file');
   } catch (error) {
-    throw fault.failed(`${file} was not restored: ${messageOf(error)}. ${nothing}.`);
+    throw fault.failed(`${file} was not ${done}: ${messageOf(error)}. ${nothing}.`);
   }
   const decrypter = await decrypterAsked();
-  const archive = await report.phase('check', 'reading the whole file', () => checked(file, decrypter));
+  const archive = await report.phase('check', 'reading the whole file', () => checked(file, decrypter, done));
   return { archive, again: () => open(file, decrypter) };
 }
 
@@ -150,7 +161,7 @@ export async function restore(report: Report, file: string): Promise<void> {
       `${home} is not empty. ${nothing}: ./pocketcoder uninstall removes the instance that is there, or name another ` +
         'directory by POCKETCODER_HOME.',
     );
-  const backup = await opened(report, file);
+  const backup = await opened(report, file, 'restored');
   const { manifest } = backup.archive;
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const engine = findEngine();

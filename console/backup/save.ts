@@ -98,16 +98,22 @@ async function withContent(
 
 /**
  * Writes the backup. Services stand still for as long as the copy takes and run again when this returns or throws.
- * @param to an age recipient, in place of a passphrase
+ * @param to an age recipient, in place of a passphrase @param setting where that was given
  */
-export async function backup(instance: Instance, report: Report, name: string, to?: string): Promise<void> {
+export async function backup(
+  instance: Instance,
+  report: Report,
+  name: string,
+  to?: string,
+  setting?: string,
+): Promise<void> {
   const { home, state } = instance;
   const file = newFile(name);
   if (!relative(home, file).startsWith('..'))
     throw fault.usage(`${file} lies in the state directory and would be lost with it. Nothing was done.`);
   const { docker } = await requireEngine(findEngine());
   const image = await ensureImage('bot', docker, report);
-  const encrypter = await encrypterFor(to, report);
+  const encrypter = await encrypterFor(to, report, setting);
   await interruptible((signal) =>
     alone(home, () =>
       report.phase('backup', 'services stand still while they are copied', () =>
@@ -118,7 +124,7 @@ export async function backup(instance: Instance, report: Report, name: string, t
           await withContent(docker, image, instance, manifest, async (tar) =>
             writeNew(file, await through(encrypter, tar), 'There is no backup', signal),
           );
-          keepLast(home, 'backup', { at, file });
+          keepLast(home, 'backup', { at, file }, report);
         }),
       ),
     ),

@@ -112,17 +112,28 @@ function ahead(states: number, from: number, exact: number): number {
 async function answerOf(service: string, url: string, s: Scene): Promise<void> {
   const from = Date.now();
   const response = await maybe(fetch(url, { signal: AbortSignal.timeout(5000) }));
-  await response?.arrayBuffer().catch(() => undefined);
+  await response?.body?.cancel().catch(() => undefined);
   s.answers.push({ service, url, ok: response?.ok === true });
   const date = Date.parse(response?.headers.get('date') ?? '');
   if (date) s.clocks[service] = ahead(date, from, 1000);
 }
 
+/** The JSON of an answer of at most 64 KiB. Throws for another. */
+async function smallJson({ body }: Response): Promise<unknown> {
+  let text = '';
+  for await (const piece of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += piece;
+    if (text.length > 65_536) throw new Error('it is too long');
+  }
+  return JSON.parse(text);
+}
+
 /** Ours has no federation, but its admin API says it to whoever asks. What stands before another may keep both back. */
-async function softwareAt(url: string): Promise<Scene['homeserver']> {
+export async function softwareAt(url: string): Promise<Scene['homeserver']> {
   for (const path of ['/_matrix/federation/v1/version', '/_synapse/admin/v1/server_version']) {
-    const response = await maybe(fetch(`${url}${path}`, { signal: AbortSignal.timeout(5000) }));
-    const said = (await response?.json().catch(() => undefined)) as
+    // An answer from elsewhere says nothing of this one.
+    const asked = fetch(`${url}${path}`, { redirect: 'error', signal: AbortSignal.timeout(5000) });
+    const said = (await maybe(asked.then(smallJson))) as
       | { server?: { name?: unknown; version?: unknown }; server_version?: unknown }
       | undefined;
     const { name, version } = said?.server ?? { name: 'Synapse', version: said?.server_version };

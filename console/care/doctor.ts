@@ -194,7 +194,8 @@ export const checks: readonly Check[] = [
   {
     name: 'homeserver',
     look({ homeserver, instance }) {
-      if (homeserver?.name !== 'Synapse') return undefined; // of others no list is kept
+      // Of others no list is kept, and what is no version is in none.
+      if (homeserver?.name !== 'Synapse' || !/^\d+\.\d+\.\d+/.test(homeserver.version)) return undefined;
       const is = `Synapse ${homeserver.version}`;
       const holes = holesOf(homeserver.version);
       if (!holes) return ok(`${is} has none of the holes known on ${listed}`);

@@ -24,11 +24,11 @@ const advisories: readonly { fixed: readonly string[]; ids: readonly string[] }[
 ];
 
 const numbers = (version: string): number[] => version.split(/[^0-9]+/, 3).map(Number);
-/** Whether it is that release or a later one. */
+/** Whether it is that release or a later one; a candidate (`1.157.2rc1`) comes before its own. */
 function reaches(version: string, release: string): boolean {
   const [ours, theirs] = [numbers(version), numbers(release)];
   const differs = theirs.findIndex((number, i) => number !== ours[i]);
-  return differs === -1 || (ours[differs] ?? 0) > (theirs[differs] ?? 0);
+  return differs === -1 ? !/^\S+rc/.test(version) : (ours[differs] ?? 0) > (theirs[differs] ?? 0);
 }
 const lineOf = (version: string): string => numbers(version).slice(0, 2).join('.');
 

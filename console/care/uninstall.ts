@@ -7,6 +7,7 @@ import { fault } from '../fault.ts';
 import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
 import { checkout } from '../instance/paths.ts';
+import { drillOf } from '../instance/state.ts';
 import { projectVolumes } from '../instance/volumes.ts';
 import { question } from '../question.ts';
 import type { Report } from '../report.ts';
@@ -19,12 +20,13 @@ const own = [
   'compose.env',
   'dockerd.log',
   'pocketcoder.yaml',
-  '{last-*,secrets}.json',
+  '{secrets,last-backup,last-drill}.json{,.new}',
 ];
 
 /** Removes the instance's files and, where nothing else stands in it, their directory. @returns what is left */
 export function removeHome(home: string): string[] {
   for (const name of globSync(own, { cwd: home })) rmSync(join(home, name));
+  rmSync(join(home, 'drill'), { recursive: true, force: true }); // what a drill that was killed left
   for (const folder of [join(home, 'bin'), home])
     if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
   return existsSync(home) ? readdirSync(home) : [];
@@ -55,10 +57,12 @@ export async function removeImages(docker: Docker, label: string): Promise<numbe
   return removed;
 }
 
-/** Images are shared by all instances of an engine, and a stopped one may have no container left that holds them. */
-async function others(docker: Docker): Promise<boolean> {
+/** Images are shared by all instances of an engine, and a stopped one may have no container left that holds them. A drill is none. */
+export async function others(docker: Docker): Promise<boolean> {
   const volumes = (await docker.listVolumes()).Volumes ?? [];
-  return volumes.some(({ Labels }) => /^pocketcoder-/.test(Labels?.['com.docker.compose.project'] ?? ''));
+  return volumes.some(({ Labels }) =>
+    /^pocketcoder-(?!drill-)/.test(Labels?.['com.docker.compose.project'] ?? ''),
+  );
 }
 
 async function confirm({ home, state }: Instance, yes: boolean): Promise<void> {
@@ -78,12 +82,14 @@ export async function uninstall(instance: Instance, report: Report, yes: boolean
   const { home, state } = instance;
   const { docker } = await requireEngine(findEngine());
   await confirm(instance, yes);
-  const { images, left } = await alone(home, async () => {
+  const drill = drillOf(state.project);
+  const remove = async () => {
     if (state.reach?.way === 'tailnet') await unserve();
-    await removeProject(docker, state.project);
+    for (const project of [drill, state.project]) await removeProject(docker, project);
     const count = (await others(docker)) ? 0 : await removeImages(docker, 'org.pocketcoder.part');
     return { images: count, left: removeHome(home) };
-  });
+  };
+  const { images, left } = await alone(home, () => alone(drill, remove));
   report.event(
     { event: 'uninstalled', project: state.project, home, images, left },
     `${state.project} is gone: its containers, networks and volumes, and its files in ${home}. ` +

@@ -41,14 +41,15 @@ export async function writeNew(
   }
 }
 
-/** Does what can be ended by Ctrl-C, and tidied up after. */
+/** Does what can be ended by Ctrl-C, or with the terminal, and tidied up after. */
 export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Error('it was interrupted'));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupt);
   try {
     await work(interrupted.signal);
   } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
+    for (const signal of signals) process.off(signal, interrupt);
   }
 }

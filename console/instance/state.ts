@@ -64,6 +64,9 @@ export const stateHome = (env: NodeJS.ProcessEnv = process.env): string =>
 export const projectOf = (home: string): string =>
   `pocketcoder-${createHash('sha256').update(realpathSync(home)).digest('hex').slice(0, 8)}`;
 
+/** The project in which a drill of this one's puts what it restores. */
+export const drillOf = (project: string): string => project.replace(/^pocketcoder-/, 'pocketcoder-drill-');
+
 const secret = (): string => randomBytes(24).toString('base64url');
 /** So many letters and digits that can't be mistaken, 5 bits each, in groups: for people to type. */
 export const legible = (length: number, group: number): string =>

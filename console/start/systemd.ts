@@ -1,6 +1,7 @@
 /** `pocketcoder systemd`: a unit for this checkout and state directory, to be put where systemd looks for units. */
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { fault } from '../fault.ts';
 import { checkout, filled } from '../instance/paths.ts';
 import { readSettings } from '../instance/settings-file.ts';
 import { stateHome } from '../instance/state.ts';
@@ -25,6 +26,8 @@ const taken = [
 ];
 
 /**
+ * Throws a Fault (`config`) for a unit of backups where the settings have none.
+ *
  * The containers outlive the command that starts them and are restarted by Docker, so the unit is a oneshot: it brings up
  * what is missing once Docker is there, and its stop is an orderly one.
  * @param scope a user's own units cannot name the system's: there Docker is waited for by trying again
@@ -36,14 +39,20 @@ export function unitFor(
   what = 'service',
 ): string {
   const system = scope === 'system';
-  const variables: NodeJS.ProcessEnv = { POCKETCODER_HOME: stateHome(env) };
+  const home = stateHome(env);
+  const backup = what === 'service' ? undefined : readSettings(home).backup;
+  if (what !== 'service' && !backup)
+    throw fault.config(
+      `No unit was printed: ${home}/pocketcoder.yaml does not say where backups go. Write backup: { folder: …, to: age1… } into it ` +
+        '(docs/backup.md), then print it again.',
+    );
+  const variables: NodeJS.ProcessEnv = { POCKETCODER_HOME: home };
   // Everybody may read a unit: a proxy with a password in its address is left out, however that is written.
   const isSecret = (name: string) => proxyNames.includes(name) && env[name]?.includes('@');
   for (const name of taken) if (env[name] && !isSecret(name)) variables[name] = env[name];
   const environment = Object.entries(variables).map((pair) => `Environment=${word(pair.join('='))}`);
-  const { every = 'day' } = (what === 'timer' && readSettings(stateHome(env)).backup) || {};
   return filled(`systemd.${what}`, {
-    every: `${every === 'day' ? 'dai' : 'week'}ly`,
+    every: backup?.every === 'week' ? 'weekly' : 'daily',
     program: argument(join(checkout, 'pocketcoder')),
     docker: system ? dockerFirst : '',
     environment: [...(system ? [`User=${userInfo().username}`] : []), ...environment].join('\n'),

@@ -13,7 +13,7 @@ if [ "$(id -u)" = 0 ]; then # what an older release left is uid 1000's until the
   case $(stat -c %u /workspace) in
   1000) owner=1000 ;;
   0)
-    echo "what an older release left is the agent's only in part: have an action run there first; nothing was exported"
+    echo "what an older release left is the agent's only in part: have an action run there first; nothing was done"
     exit 1
     ;;
   esac
@@ -49,7 +49,7 @@ find_odd() {
     \( \( -name .gitignore -o -name .gitattributes \) -printf '%h/\0' -o -printf './%P\0' \) |
     sed -z 's|^\./||' | LC_ALL=C sort -zu > $scratch/odd
   if grep -qzx '' $scratch/odd; then
-    echo "the .gitignore or .gitattributes of the workspace's root is no file that can be read: take it away, nothing was exported"
+    echo "the .gitignore or .gitattributes of the workspace's root is no file that can be read: take it away, nothing was done"
     exit 1
   fi
 }

@@ -1,6 +1,7 @@
 /** From a real state over a backup to a real approval: everything lost, restored elsewhere, and the same phone goes on. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -31,11 +32,13 @@ import { lastOf } from '../../console/backup/remembered.ts';
 import { execIn } from '../../console/engine/containers.ts';
 import { findEngine } from '../../console/engine/engine.ts';
 import { checkout } from '../../console/instance/paths.ts';
+import { pinsOf } from '../../console/instance/pins.ts';
 import type { State } from '../../console/instance/state.ts';
 import { answerOf, approve, askAndSee, numberOf, pollOf, sees } from '../harness/answers.ts';
 import { type Front, startFront } from '../harness/front.ts';
 import { type Instance, launch, ledgerOf, startInstance } from '../harness/instance.ts';
 import { pairedPhone } from '../harness/paired.ts';
+import { until } from '../harness/wait.ts';
 import type { Card, Phone, Shown } from '../phone/types.ts';
 
 const { docker } = findEngine();
@@ -156,7 +159,7 @@ async function leftOver(): Promise<string[]> {
   return [
     ...containers.flatMap(({ Names }) => Names),
     ...[...volumes, ...networks].filter((name) => name.startsWith(project)),
-    ...globSync('pocketcoder-drill-*', { cwd: tmpdir() }).filter((name) => !name.endsWith('.lock')),
+    ...globSync('drill', { cwd: old.home }),
   ];
 }
 /** The backup with one file in it changed. */
@@ -229,19 +232,37 @@ test('a drill says what comes back of the newest backup, touches nothing that ru
   );
 });
 
-test('a drill that is interrupted takes away what it made', async () => {
+/** A drill to which this is done as its look at the contents begins; `gone` is a terminal that is closed, and its output with it. */
+async function drilledUntil(signal: 'SIGKILL' | 'SIGTERM' | 'SIGHUP', gone = false) {
   const env = { ...process.env, POCKETCODER_HOME: old.home };
   const child = spawn(join(checkout, 'pocketcoder'), ['drill', '--json'], { env });
+  const ended = once(child, 'exit');
   child.stdin.end(`${passphrase}\n`);
   child.stderr.resume();
   const said: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     said.push(line);
-    if (/"contents","state":"started"/.test(line)) child.kill('SIGTERM');
+    if (!/"contents","state":"started"/.test(line)) continue;
+    child.kill(signal);
+    if (gone) break;
   }
-  if (child.exitCode === null) await once(child, 'exit');
-  assert.deepEqual([child.exitCode, /was interrupted/.test(said.at(-1) ?? '')], [75, true], said.join('\n'));
+  if (gone) for (const stream of [child.stdout, child.stderr]) stream.destroy();
+  await ended;
+  return { code: child.exitCode, said };
+}
+
+test('a drill that is interrupted takes away what it made, and what one that was killed had left; neither is remembered', async () => {
+  const before = lastOf(old.home, 'drill');
+  await drilledUntil('SIGKILL');
+  const left = await leftOver();
+  assert.ok(left.length > 3 && left.includes('drill'), left.join());
+  assert.equal(statSync(join(old.home, 'drill')).mode & 0o777, 0o700);
+  const { code, said } = await drilledUntil('SIGTERM');
+  assert.deepEqual([code, /was interrupted/.test(said.at(-1) ?? '')], [75, true], said.join('\n'));
   assert.deepEqual(await leftOver(), []);
+  const gone = await drilledUntil('SIGHUP', true);
+  assert.deepEqual([gone.code, await leftOver()], [141, []]);
+  assert.deepEqual(lastOf(old.home, 'drill'), before);
 });
 
 test('a backup that would not come back fails its drill, in words, and nothing is touched or left', async () => {
@@ -258,6 +279,9 @@ test('a backup that would not come back fails its drill, in words, and nothing i
   const holes = await rewritten('holes.age', 'backup/volumes/_homeserver_data/homeserver.db', (db) =>
     db.fill(0, 4096),
   );
+  const settings = await rewritten('settings.age', 'backup/home/pocketcoder.yaml', () =>
+    Buffer.from('nonsense: 1\n'),
+  );
   const foreign = await rewritten('foreign.age', 'backup/home/secrets.json', (json) => {
     const state = JSON.parse(String(json)) as State;
     return Buffer.from(
@@ -265,12 +289,13 @@ test('a backup that would not come back fails its drill, in words, and nothing i
     );
   });
   for (const [name, code, words, kept] of [
-    [join(dir, 'cut.age'), 1, /cut\.age was not restored: it is cut off/, true],
+    [join(dir, 'cut.age'), 1, /cut\.age was not tried: it is cut off/, true],
     [changed, 1, /What was restored is not whole: the ledger is off at entry \d+: /, true],
     [dead, 1, /No ledger comes up from that backup\. It says:\n./, true],
     [impostor, 1, /the bot's identity in it is not one that its homeserver states/, true],
     [holes, 1, /not whole: .*(homeserver\.db is damaged|malformed)/, true],
-    [join(dir, 'none.age'), 1, /none\.age was not restored: ENOENT/, true],
+    [settings, 1, /The settings in it cannot be read: .*there is no setting "nonsense"\.$/m, true],
+    [join(dir, 'none.age'), 1, /none\.age was not tried: ENOENT/, false],
     [foreign, 78, /foreign\.age is a backup of another instance \(pocketcoder-.*was not tried/, false],
   ] as const) {
     rmSync(join(old.home, 'last-drill.json'), { force: true });
@@ -279,8 +304,10 @@ test('a backup that would not come back fails its drill, in words, and nothing i
     assert.equal(lastOf(old.home, 'drill')?.why !== undefined, kept, name);
     assert.deepEqual(await leftOver(), [], name);
   }
+  rmSync(join(old.home, 'last-drill.json'), { force: true });
   const wrong = await old.run(['drill'], 'another\n');
-  assert.deepEqual([wrong.code, /does not open it/.test(wrong.err)], [1, true]);
+  assert.deepEqual([wrong.code, /was not tried: .*does not open it/.test(wrong.err)], [1, true]);
+  assert.equal(lastOf(old.home, 'drill'), undefined);
   assert.deepEqual(await untouched(), before);
 });
 
@@ -291,8 +318,9 @@ test('without a FILE a backup is made as the settings have it, and the oldest of
   const identity = await generateX25519Identity();
   const kept = { folder, to: await identityToRecipient(identity), keep: 2 };
   appendFileSync(join(old.home, 'pocketcoder.yaml'), stringify({ backup: kept }));
-  const [first, second] = ['01', '02'].map((day) => `${old.project}-2026-01-${day}T00-00-00.age`);
-  const others = ['pocketcoder-00000000-2026-01-01T00-00-00.age', `${old.project}-mine.age`];
+  const own = `${old.project}-${createHash('sha256').update(old.secrets.homeserver.macaroon).digest('hex').slice(0, 8)}`;
+  const [first, second] = ['01', '02'].map((day) => `${own}-2026-01-${day}T00-00-00.age`);
+  const others = [`${old.project}-00000000-2026-01-01T00-00-00.age`, `${own}-mine.age`];
   for (const name of [first, second, ...others]) writeFileSync(join(folder, name ?? ''), '');
   const ran = await old.run(['backup', '--json']);
   assert.equal(ran.code, 0, ran.out + ran.err);
@@ -385,6 +413,12 @@ test('restored elsewhere, the same phone approves without being paired anew', as
 
 test('a ledger that lacks what was seen of it is told, and taken as it is once repin says so, frozen as after a restore', async () => {
   const here = restored ?? assert.fail('nothing was restored');
+  // The executor writes what it saw within a second, and would write over this.
+  const head = (await (await ledgerOf(here)).since(0)).at(-1)?.seq;
+  await until(
+    'the executor kept the head',
+    async () => (await pinsOf(docker, here.project)).executor?.seq === head,
+  );
   const further = `echo '{"seq":99999,"hash":"x"}' > /var/lib/pocketcoder/ledger.pin`;
   await execIn(docker, here.project, 'executor', ['sh', '-c', further]);
   const audit = await here.run(['audit']);

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { pack } from 'tar-stream';
 import { removeHome, removeImages } from '../../console/care/uninstall.ts';
 import { findEngine } from '../../console/engine/engine.ts';
+import { drillOf } from '../../console/instance/state.ts';
 import { type Instance, startInstance } from '../harness/instance.ts';
 
 const { docker } = findEngine();
@@ -29,13 +30,18 @@ test('uninstall leaves nothing of its instance and all of the one beside it', as
   try {
     const before = await traces(stays);
     assert.ok((await traces(gone)).length > 10);
+    const drill = drillOf(gone.project);
+    await docker.createVolume({
+      Name: `${drill}_ledger_data`,
+      Labels: { 'com.docker.compose.project': drill },
+    });
     const unasked = await gone.run(['uninstall']);
     assert.deepEqual([unasked.code, /^Nothing was removed\./.test(unasked.err)], [64, true]);
     assert.equal((await gone.run(['status'])).code, 0);
 
     const ran = await gone.run(['uninstall', '--yes', '--json']);
     assert.equal(ran.code, 0, ran.out + ran.err);
-    assert.deepEqual(await traces(gone), []);
+    assert.deepEqual([await traces(gone), await traces({ ...gone, project: drill })], [[], []]);
     assert.equal(existsSync(gone.home), false);
     assert.equal((await gone.run(['status'])).code, 69);
     assert.equal((await stays.run(['status'])).code, 0);
@@ -49,11 +55,14 @@ test('uninstall leaves nothing of its instance and all of the one beside it', as
 
 test('what is not the instance’s in its directory stays, its own goes', () => {
   const home = mkdtempSync(join(tmpdir(), 'pocketcoder-test-'));
-  mkdirSync(join(home, 'bin'));
-  const own = ['secrets.json', 'pocketcoder.yaml', 'compose.env', 'bin/docker-compose-v5.6.1'];
-  const others = ['bin/mine', 'notes'];
+  for (const folder of ['bin', 'drill']) mkdirSync(join(home, folder));
+  const own = [
+    ...['secrets.json', 'secrets.json.new', 'pocketcoder.yaml', 'compose.env', 'bin/docker-compose-v5.6.1'],
+    ...['last-backup.json', 'last-drill.json', 'last-drill.json.new', 'drill/secrets.json'],
+  ];
+  const others = ['bin/mine', 'last-words.json', 'notes'];
   for (const name of [...own, ...others]) writeFileSync(join(home, name), '');
-  assert.deepEqual(removeHome(home).sort(), ['bin', 'notes']);
+  assert.deepEqual(removeHome(home).sort(), ['bin', 'last-words.json', 'notes']);
   assert.deepEqual(readdirSync(join(home, 'bin')), ['mine']);
   for (const name of others) rmSync(join(home, name));
   assert.deepEqual([removeHome(home), existsSync(home)], [[], false]);

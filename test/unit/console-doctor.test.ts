@@ -1,10 +1,13 @@
 /** What `doctor` makes of what it saw: one thing off at a time finds exactly that, and all well finds nothing. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checks, judged } from '../../console/care/doctor.ts';
-import type { Part, Scene } from '../../console/care/doctor-scene.ts';
+import { type Part, type Scene, softwareAt } from '../../console/care/doctor-scene.ts';
 import { holesOf } from '../../console/care/holes.ts';
 import type { Instance } from '../../console/instance/instance.ts';
 import { checkout } from '../../console/instance/paths.ts';
@@ -441,9 +444,41 @@ test('the releases that mended a hole have it no more, on each line; those befor
     false,
     true,
   ]);
-  const s = scene();
-  s.homeserver = { name: 'Dendrite', version: '0.13.0' };
-  assert.equal(judged(s).filter(({ check }) => check === 'homeserver').length, 0, 'no list is of others');
+  assert.deepEqual(
+    ['1.157.2rc1', '1.157.2~rc1 (b=x)', '1.158.0rc1', '1.157.2 (b=rc1)'].map(
+      (version) => holesOf(version)?.upTo,
+    ),
+    ['1.157.2', '1.157.2', undefined, undefined],
+    'a candidate is before its release',
+  );
+  for (const [name, version] of [
+    ['Dendrite', '0.13.0'],
+    ...['', '1.157', 'v1.157.1', 'unknown', '1.x.1'].map((version) => ['Synapse', version] as const),
+  ] as const) {
+    const s = scene();
+    s.homeserver = { name, version };
+    assert.equal(judged(s).filter(({ check }) => check === 'homeserver').length, 0, `${name} ${version}`);
+  }
+});
+
+test('of a homeserver a short answer of its own is taken, and no other', async (t) => {
+  const answers: Record<string, (response: ServerResponse) => void> = {};
+  const server = createServer(({ url = '' }, response) => {
+    const [, kind = '', asked] = /^\/(\w+)(\/_.*federation.*)?/.exec(url) ?? [];
+    if (asked) response.writeHead(404).end();
+    else answers[kind]?.(response);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const said = '{"server_version":"1.2.3"}';
+  answers['its'] = (response) => response.end(said);
+  answers['elsewhere'] = (response) => response.writeHead(302, { location: '/its' }).end();
+  answers['long'] = (response) => response.end(said + ' '.repeat(100_000));
+  answers['words'] = (response) => response.end('no JSON');
+  const at = (kind: string) => softwareAt(`http://127.0.0.1:${port}/${kind}`);
+  assert.deepEqual(await at('its'), { name: 'Synapse', version: '1.2.3' });
+  for (const kind of ['elsewhere', 'long', 'words']) assert.equal(await at(kind), undefined, kind);
 });
 
 test('our own image has none that are listed', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -16,6 +16,25 @@ test('the help names every command, and each has a help of its own', () => {
     assert.ok(own.startsWith(`Usage: ./pocketcoder ${name}`) && own.includes('--json'), name);
     for (const flag of options) assert.ok(own.includes(`  ${flags[flag].shown}`), flag);
   }
+});
+
+test('words are taken one by one: none that is empty or holds two', () => {
+  const fits = (name: string, ...words: string[]) => commands[name]?.fits?.(words);
+  for (const words of [[], ['user'], ['backup'], ['timer'], ['user', 'backup'], ['user', 'timer']])
+    assert.equal(fits('systemd', ...words), true, words.join());
+  for (const words of [
+    [''],
+    [' backup'],
+    ['user backup'],
+    ['user', ''],
+    ['', 'backup'],
+    ['backup', 'user'],
+    ['users'],
+  ])
+    assert.equal(fits('systemd', ...words), false, words.join());
+  assert.deepEqual([fits('doctor'), fits('doctor', 'phone'), fits('doctor', '')], [true, true, false]);
+  assert.deepEqual([fits('pair'), fits('pair', ''), fits('pair', '', 'owner')], [true, false, false]);
+  assert.deepEqual([fits('device', 'enrol'), fits('device', 'enrol', '', 'x')], [true, false]);
 });
 
 test('with json every line is one object; without it a person reads text', async () => {
@@ -65,6 +84,36 @@ test('whoever reads the output may go: the program ends quietly, as a pipe’s w
   const read = spawnSync(process.execPath, [cli, '--help'], { encoding: 'utf8' });
   assert.equal(read.status, 0);
   assert.match(read.stdout, /Usage/);
+});
+
+test('whoever reads the output of what tidies up after itself may go: that is a hang-up, and is tidied up after', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'unread-'));
+  try {
+    const of = (file: string) => JSON.stringify(join(checkout, file));
+    const tidied = join(dir, 'tidied');
+    const program = join(dir, 'program.ts');
+    writeFileSync(
+      program,
+      `import { once } from 'node:events';
+      import { writeFileSync } from 'node:fs';
+      import { setImmediate } from 'node:timers/promises';
+      import { interruptible } from ${of('console/instance/new-file.ts')};
+      const patience = setTimeout(() => process.exit(9), 20_000);
+      const over = interruptible(async (signal) => {
+        await once(signal, 'abort');
+        await setImmediate();
+        writeFileSync(${JSON.stringify(tidied)}, '');
+      });
+      process.argv = [...process.argv.slice(0, 2), '--help'];
+      await import(${of('console/cli.ts')});
+      await over;
+      clearTimeout(patience);`,
+    );
+    assert.deepEqual(await unread(program), { code: 141, stderr: '' });
+    assert.ok(existsSync(tidied));
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 test('what has to take away again what it started goes on to its end, read or not', async () => {

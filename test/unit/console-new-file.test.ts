@@ -1,5 +1,6 @@
 /** A file that a command makes for its user: whole or not at all, and through no link that somebody laid. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import {
   mkdtempSync,
   readdirSync,
@@ -13,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, test } from 'node:test';
-import { newFile, writeNew } from '../../console/instance/new-file.ts';
+import { interruptible, newFile, writeNew } from '../../console/instance/new-file.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -52,4 +53,16 @@ test('what somebody laid in its way is neither written through nor taken away', 
   symlinkSync(join(folder, 'nowhere'), join(folder, 'made.part'));
   await assert.rejects(write(Readable.from(['ours'])), /EEXIST/);
   assert.deepEqual(readdirSync(folder).sort(), ['made.part', 'theirs']);
+});
+
+test('Ctrl-C, an end and a terminal that is gone let what is under way tidy up', async () => {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    const before = process.listenerCount(name);
+    await interruptible(async (signal) => {
+      const aborted = once(signal, 'abort');
+      process.kill(process.pid, name);
+      await aborted;
+    });
+    assert.equal(process.listenerCount(name), before);
+  }
 });

@@ -47,16 +47,22 @@ test('a user’s own unit names nothing of the system’s', () => {
 });
 
 test('a backup’s own unit makes one by the settings, and its timer has that done as often as they say', () => {
-  const unit = unitFor('system', { POCKETCODER_HOME: '/srv/state' }, 'backup');
-  assert.deepEqual(lines(unit, 'ExecStart'), [`"${join(checkout, 'pocketcoder')}" backup`]);
-  assert.deepEqual(lines(unit, 'Environment'), ['"POCKETCODER_HOME=/srv/state"']);
-  assert.doesNotMatch(unit, /WantedBy|ExecStop|\{\{/);
   const home = mkdtempSync(join(tmpdir(), 'unit-'));
   try {
-    const timer = () => lines(unitFor('user', { POCKETCODER_HOME: home }, 'timer'), 'OnCalendar');
-    assert.deepEqual(timer(), ['daily']);
-    writeFileSync(join(home, 'pocketcoder.yaml'), 'backup: { folder: /b, to: age1x, every: week }\n');
-    assert.deepEqual(timer(), ['weekly']);
+    const of = (what: string) => unitFor('system', { POCKETCODER_HOME: home }, what);
+    const settings = (text: string) => writeFileSync(join(home, 'pocketcoder.yaml'), text);
+    for (const what of ['backup', 'timer'])
+      assert.throws(
+        () => of(what),
+        /^Error: No unit was printed: .*Write backup: \{ folder: …, to: age1… \}/,
+      );
+    settings('backup: { folder: /b, to: age1x }\n');
+    assert.deepEqual(lines(of('backup'), 'ExecStart'), [`"${join(checkout, 'pocketcoder')}" backup`]);
+    assert.deepEqual(lines(of('backup'), 'Environment'), [`"POCKETCODER_HOME=${home}"`]);
+    assert.doesNotMatch(of('backup'), /WantedBy|ExecStop|Restart|\{\{/);
+    assert.deepEqual(lines(of('timer'), 'OnCalendar'), ['daily']);
+    settings('backup: { folder: /b, to: age1x, every: week }\n');
+    assert.deepEqual(lines(of('timer'), 'OnCalendar'), ['weekly']);
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
@@ -89,11 +95,15 @@ const ours = (said: string): string[] => said.split('\n').filter((line) => line.
 for (const scope of ['system', 'user'] as const)
   test(`systemd finds nothing wrong with the ${scope}'s unit, whatever stands in a path`, {
     skip: !analyze,
-  }, () => {
+  }, (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'unit-'));
     const home = '/srv/a "state" of 100% \\ $HOME';
     const { said } = verify(scope, unitFor(scope, { POCKETCODER_HOME: home }));
     assert.deepEqual(ours(said), [], said);
-    const env = { POCKETCODER_HOME: home };
+    const env = { POCKETCODER_HOME: join(root, home) };
+    mkdirSync(env.POCKETCODER_HOME, { recursive: true });
+    t.after(() => rmSync(root, { recursive: true, force: true }));
+    writeFileSync(join(root, home, 'pocketcoder.yaml'), 'backup: { folder: /b, to: age1x }\n');
     assert.deepEqual(ours(verify(scope, unitFor(scope, env, 'backup')).said), []);
     const timer = verify(scope, unitFor(scope, env, 'timer'), 'timer');
     assert.deepEqual(
