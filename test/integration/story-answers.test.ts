@@ -107,7 +107,10 @@ test('the message that ends a card carries the chain’s hash at that entry', as
   await rig.phone.say(`!audit ${shown}`);
   await sees(rig.phone, `Entry ${entry.seq} is the one of which your message says ${shown}.`);
   await rig.phone.say(`!audit ${entry.seq} ${'0'.repeat(12)}`);
-  await sees(rig.phone, `entry ${entry.seq}: it is another one than the message saw there`);
+  await sees(
+    rig.phone,
+    `Of entry ${entry.seq} the ledger says other than you: it is another one than the message saw there`,
+  );
 });
 
 test('a vote in the poll that was asked for approves as signed, by that device; the poll ends with a reply', async () => {
