@@ -7,13 +7,12 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as pause } from 'node:timers/promises';
 import { wasm as W } from '@matrix-org/matrix-sdk-crypto-nodejs';
 import { auditLedger } from '../../ledger/audit/audit.ts';
 import { connectLedger, type Ledger } from '../../ledger/src/client.ts';
 import type { Head } from '../../ledger/src/entry.ts';
 import { isUnreachable } from '../../ledger/src/errors.ts';
-import { messageOf } from '../../ledger/src/retry.ts';
+import { messageOf, retry } from '../../ledger/src/retry.ts';
 import { savedIn } from './proof/saved.ts';
 
 export type Contents = {
@@ -89,15 +88,11 @@ function pinsIn(root: string): Record<string, Head> {
 }
 
 /** Half a minute is more than a ledger of any size takes to answer. */
-async function connected(password: string): Promise<Ledger> {
-  for (let tries = 0; ; tries++)
-    try {
-      return await connectLedger({ url: 'http://127.0.0.1:8090', identity: 'auditor', password });
-    } catch (error) {
-      if (!isUnreachable(error) || tries > 120) throw error;
-      await pause(250);
-    }
-}
+const connected = (password: string): Promise<Ledger> =>
+  retry(() => connectLedger({ url: 'http://127.0.0.1:8090', identity: 'auditor', password }), {
+    ...{ first: 250, most: 250 },
+    again: (error, tries) => isUnreachable(error) && tries <= 120,
+  });
 
 async function audit(root: string): Promise<Audited> {
   const passwords = JSON.parse(readFileSync('/run/pocketcoder/ledger.json', 'utf8')) as Record<

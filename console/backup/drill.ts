@@ -18,7 +18,7 @@ import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
 import { interruptible } from '../instance/new-file.ts';
 import { readSettings } from '../instance/settings-file.ts';
-import { drillOf, type State } from '../instance/state.ts';
+import { drillOf } from '../instance/state.ts';
 import { writeServiceFiles } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
 import { placeOf, root } from './archive.ts';
@@ -42,14 +42,16 @@ async function begin(
 /** `step` runs a phase; the images are the base, the bot's and the ledger's. */
 type Means = { docker: Docker; step: Report['phase']; base: string; bot: string; image: string };
 
+/** The last words of a container, for a terminal. */
+const endOf = (said: string): string => said.slice(-600).split(/\r?\n/).map(seen).join('\n');
+
 /** What the bot's image saw. @param said all that it printed. Throws a Fault (`failed`) where something is wrong, or it broke off. */
 export function foundIn(said: string): Contents & Audited {
   let found: Contents & Audited & { wrong?: string };
   try {
     found = JSON.parse(said) as typeof found;
   } catch {
-    const words = said.slice(-600).split(/\r?\n/).map(seen).join('\n');
-    throw fault.failed(`Looking at what was restored broke off. It says:\n${words || 'nothing'}`);
+    throw fault.failed(`Looking at what was restored broke off. It says:\n${endOf(said) || 'nothing'}`);
   }
   if (found.wrong !== undefined) throw fault.failed(`What was restored is not whole: ${found.wrong}.`);
   return found;
@@ -100,8 +102,8 @@ async function tried(
   const audit = () => look('audit', `container:${ledger.id}`);
   const { entries, head } = await step('audit', 'reading all of it', audit).catch(async (error: unknown) => {
     if ((await ledger.inspect()).State.Running) throw error;
-    const said = String(await ledger.logs({ stdout: true, stderr: true })).slice(-600);
-    throw fault.failed(`No ledger comes up from that backup. It says:\n${said}`);
+    const said = String(await ledger.logs({ stdout: true, stderr: true }));
+    throw fault.failed(`No ledger comes up from that backup. It says:\n${endOf(said)}`);
   });
   const own = volumes.filter(({ name }) => name.startsWith('-ws-'));
   const count = own.reduce((sum, { name }) => sum + (files[`volumes/${name}`] ?? 0), 0);
@@ -173,7 +175,7 @@ export async function drill(instance: Instance, report: Report, named?: string):
       if (error instanceof Damaged) failed(error);
       throw error;
     });
-    const its = JSON.parse(backup.archive.home.get('secrets.json')?.toString() ?? '') as State;
+    const its = backup.state;
     // The one secret that is made once and goes with an instance wherever it is restored.
     if (its.homeserver.macaroon !== state.homeserver.macaroon)
       throw fault.config(

@@ -44,8 +44,8 @@ function refusal(file: string, done: string, error: unknown): Fault {
 }
 
 type Archive = Awaited<ReturnType<typeof readArchive>>;
-/** A backup that was read to its end; `again` reads it once more, from its beginning. */
-export type Opened = { archive: Archive; again(): Promise<Readable> };
+/** A backup that was read to its end, with its instance's state; `again` reads it once more, from its beginning. */
+export type Opened = { archive: Archive; state: State; again(): Promise<Readable> };
 
 const open = (file: string, decrypter: Decrypter) => through(decrypter, createReadStream(file));
 
@@ -113,7 +113,8 @@ export async function opened(report: Report, file: string, done: string): Promis
   }
   const decrypter = await decrypterAsked();
   const archive = await report.phase('check', 'reading the whole file', () => checked(file, decrypter, done));
-  return { archive, again: () => open(file, decrypter) };
+  const state = JSON.parse(archive.home.get('secrets.json')?.toString() ?? '') as State;
+  return { archive, state, again: () => open(file, decrypter) };
 }
 
 /**
@@ -123,11 +124,10 @@ export async function opened(report: Report, file: string, done: string): Promis
 export async function unpack(
   docker: Docker,
   image: string,
-  { archive: { manifest, home: files }, again }: Opened,
+  { archive: { manifest, home: files }, state, again }: Opened,
   home: string,
   project: string,
 ): Promise<State> {
-  const state = JSON.parse(files.get('secrets.json')?.toString() ?? '') as State;
   for (const { name, labels } of manifest.volumes) {
     const Labels = labelsFor(labels, state.project, project);
     await docker.createVolume({ Name: `${project}${name}`, Labels });

@@ -5,7 +5,7 @@ import { idOf } from '../../ledger/rules/id.cjs';
 import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy.cjs';
 import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { memoryLedger, type Person, person } from './ledger-chain.ts';
+import { imported, memoryLedger, type Person, person } from './ledger-chain.ts';
 import { callOf, far, pin } from './pins.ts';
 
 type Ask = Pick<Asked, 'kind' | 'args'> & Partial<Pick<Asked, 'workspace' | 'task' | 'requester'>>;
@@ -84,14 +84,6 @@ export function fullDay(): Entry[] {
     say('bot', action, 'leased', { lease, use: n });
     begin(action);
     end(action);
-  };
-  const imported = {
-    form: 'git',
-    source: 'x',
-    commit: 'a'.repeat(40),
-    tree: 'b'.repeat(40),
-    files: 1,
-    bytes: 1,
   };
 
   note('operator', 'policy.set', { policy: first });

@@ -91,6 +91,16 @@ export function wayOf(action: Action, grade = 'sealed'): Wanted[] {
 
 export const enrol: Wanted = { author: 'operator', kind: 'identity.enrolled', body: owner };
 
+/** What an import or export states of a git workspace, besides its name. */
+export const imported = {
+  form: 'git',
+  source: 'x',
+  commit: 'a'.repeat(40),
+  tree: 'b'.repeat(40),
+  files: 1,
+  bytes: 1,
+};
+
 export type Person = typeof owner;
 /** Somebody with keys of their own. */
 export const person = (name: string, device = 'PHONE'): Person => ({

@@ -7,7 +7,7 @@ import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy
 import type { State } from '../../ledger/rules/state.cjs';
 import { type Action, type Asked, makeAction, newId, sha256, withReads } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
-import { aPolicy, type Person, person, type Wanted } from './ledger-chain.ts';
+import { aPolicy, imported, type Person, person, type Wanted } from './ledger-chain.ts';
 
 /** What is done, and four numbers that say how; `wait` is in seconds on the ledger's clock, which is wrong for one entry where it is below 0. */
 export type Step = { move: number; a: number; b: number; c: number; d: number; wait: number };
@@ -179,14 +179,6 @@ export function wantedBy(step: Step, state: State, entries: readonly Entry[]): W
   const role = of(roles, b);
   const by = (author: string, kind: string, body: object): Wanted => ({ author, kind, body });
   const leases = entries.filter((e) => ['applied', 'lease.granted'].includes(e.kind)).map((e) => e.action);
-  const imported = {
-    form: 'git',
-    source: 'x',
-    commit: 'a'.repeat(40),
-    tree: 'b'.repeat(40),
-    files: 1,
-    bytes: 1,
-  };
   const beside: readonly Wanted[] = [
     by('operator', 'identity.revoked', c % 2 ? { user: who.user } : { user: who.user, device: who.device }),
     by('bot', 'identity.changed', { user: who.user }),

@@ -100,7 +100,8 @@ async function judge(copy: string, mutant: Mutant): Promise<string> {
 
 const asked = process.argv.slice(2);
 const chosen = mutants().filter(({ name }) => asked.length === 0 || asked.includes(name));
-const copies = Array.from({ length: Math.min(workers, chosen.length) }, copyTree);
+const first = copyTree();
+const copies = [first, ...Array.from({ length: Math.min(workers, chosen.length) - 1 }, copyTree)];
 process.once('exit', () => {
   for (const copy of copies) rmSync(copy, { recursive: true, force: true });
 });
@@ -108,7 +109,7 @@ process.once('SIGINT', () => process.exit(130));
 
 const began = performance.now();
 const since = (from: number) => `${((performance.now() - from) / 1000).toFixed(1)} s`;
-const whole = await seenIn(copies[0] ?? '', quick);
+const whole = await seenIn(first, quick);
 if (whole.red.size + whole.broken.length > 0) {
   console.log(`Unchanged, attack ${[...whole.red, ...whole.broken].join(', ')} is red: no mutant was tried.`);
   process.exit(1);
@@ -128,7 +129,7 @@ async function work(copy: string, todo: Mutant[], isLast: boolean): Promise<void
 }
 await Promise.all(copies.map((copy) => work(copy, left, copies.length === 1)));
 // Beside others on two cores a test may fail that waited for what had no turn.
-await work(copies[0] ?? '', again, true);
+await work(first, again, true);
 if (asked.length === 0) {
   const without = attacks.filter((a) => a.state !== 'planned' && !chosen.some((m) => m.number === a.number));
   if (without.length > 0)

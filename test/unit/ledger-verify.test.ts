@@ -14,7 +14,16 @@ import type { Entry } from '../../ledger/src/entry.ts';
 import { exported, headOf, readable, relinked, resealed, verified } from '../harness/export.ts';
 import { refusedBy } from '../harness/forger.ts';
 import { files, fullDay } from '../harness/full-day.ts';
-import { controlWay, enrol, owner, person, start, type Wanted, wayOf } from '../harness/ledger-chain.ts';
+import {
+  controlWay,
+  enrol,
+  imported,
+  owner,
+  person,
+  start,
+  type Wanted,
+  wayOf,
+} from '../harness/ledger-chain.ts';
 
 /** A chain of these, a second apart, as nobody judged it. */
 const chainOf = (all: readonly Wanted[]): Entry[] =>
@@ -312,14 +321,6 @@ const histories: readonly [string, Wanted[], Wanted[], RegExp][] = [
 ];
 
 const beside = (author: string, kind: string, body: object): Wanted => ({ author, kind, body });
-const imported = {
-  form: 'git',
-  source: 'x',
-  commit: 'a'.repeat(40),
-  tree: 'b'.repeat(40),
-  files: 1,
-  bytes: 1,
-};
 const made = beside('bot', 'workspace.created', { workspace: 'work', room: '!a' });
 const brought = beside('operator', 'workspace.imported', { workspace: 'work', ...imported });
 const taken = beside('operator', 'workspace.exported', { workspace: 'work', ...imported, form: 'patch' });
