@@ -29,6 +29,7 @@ struct watch {
 static struct watch watches[16];
 static int notices;
 static int tmux = -1;
+static char last[ID + 1]; /* the action whose window was asked for last */
 /* In the place of the last action's, whose window stays until then; whoever looks at the session sees it. */
 #define NEW_WINDOW "new-window -k -t task:1 -n %s /usr/lib/pocketcoder/task run %s\n"
 
@@ -139,6 +140,14 @@ static void open_tmux(void) {
   tmux = ends[1];
 }
 
+/* Its window hangs up on what it runs when the next one takes its place, and a runner is deaf to that from before its lock on: so
+ * the next one waits, a second at most, for the last to be there. */
+static void await_last(void) {
+  char line[128];
+  for (int tries = 0; last[0] && runner_of(last) == 0 && !read_status(last, line, sizeof line) && tries < 1000; tries++)
+    usleep(1000);
+}
+
 /* The directory is the latch: whoever makes it starts the action, and nobody else ever does. */
 static void start(const char *id, const unsigned char *request, size_t n) {
   char path[64];
@@ -146,6 +155,8 @@ static void start(const char *id, const unsigned char *request, size_t n) {
   if (mkdir(path, 0700) < 0) return refuse(id, errno == EEXIST ? "already started" : strerror(errno));
   int fd = open_of(id, "request", O_WRONLY | O_CREAT | O_EXCL);
   if (fd < 0 || write_all(fd, request, n) < 0 || close(fd) < 0) return refuse(id, strerror(errno));
+  await_last();
+  memcpy(last, id, ID + 1);
   /* The client may have gone since the last action; a line that reached no client can be sent again. */
   if (dprintf(tmux, NEW_WINDOW, id, id) < 0 && (open_tmux(), dprintf(tmux, NEW_WINDOW, id, id) < 0))
     return refuse(id, "tmux took no window");
