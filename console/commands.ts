@@ -43,6 +43,7 @@ export const flags = {
   follow: { type: 'boolean', short: 'f', shown: '-f', what: 'stay, and show what comes' },
   since: { type: 'string', shown: '--since TIME', what: 'all since then: 10m, 2h, 1d, or a date' },
   workspace: { type: 'string', shown: '--workspace NAME', what: 'of this workspace alone' },
+  action: { type: 'string', shown: '--action N', what: 'about action N alone, from its tap to its result' },
   to: {
     type: 'string',
     shown: '--to RECIPIENT',
@@ -115,7 +116,7 @@ export const commands: Readonly<Record<string, Command>> = {
     takes: '[PART]',
     fits: (words) => words.length <= 1,
     summary: 'shows what the parts logged last, or one part',
-    options: ['follow', 'since'],
+    options: ['follow', 'since', 'action'],
     run: (report, [part], options) => logs(started(), report, part, options),
   },
   systemd: {

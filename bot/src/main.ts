@@ -29,6 +29,8 @@ async function run(parts: Parts, space: () => Promise<void>, log: Logger): Promi
   const { chain, gateway, matrix, tasks, book, conversation, decide, outcomes, relay, watch } = parts;
   chain.run((entry) => {
     if (entry.author === 'executor') parts.health.heard();
+    const { action, kind, seq } = entry;
+    if (action) log.info({ action, number: book.number(action), kind, seq }, 'entry');
     void space().then(() => outcomes.take(entry));
     relay.onEntry(entry);
     parts.desk.onEntry(entry);

@@ -81,17 +81,29 @@ async function follow(
     });
 }
 
+/** Those about the action with this number, its id in each: not every line says the number. All of them without one. */
+export function linesAbout(lines: readonly Line[], number?: string): readonly Line[] {
+  const ids = lines.flatMap(({ pino: { number: its, action } = {} }): unknown[] =>
+    String(its) === number && action ? [action] : [],
+  );
+  return number === undefined ? lines : lines.filter(({ pino }) => ids.includes(pino?.['action']));
+}
+
 /** Shows the logs of one part, or of all in the order of time. Throws a Fault for a part that there is not. */
 export async function logs(
   instance: Instance,
   report: Report,
   part: string | undefined,
-  options: { follow?: boolean | undefined; since?: string | undefined },
+  options: { follow?: boolean | undefined; since?: string | undefined; action?: string | undefined },
 ): Promise<void> {
   const all = servicesOf(instance);
   if (part !== undefined && !all.includes(part))
     throw fault.usage(`There is no part "${part}". The parts are: ${all.join(', ')}.`);
-  const args = options.since === undefined ? ['--tail', '100'] : ['--since', momentOf(options.since)];
+  const number = options.action?.replace('#', '');
+  if (number && options.follow)
+    throw fault.usage('What comes can be followed of a part, not of an action: leave -f or --action out.');
+  const tail = ['--tail', number ? 'all' : '100'];
+  const args = options.since === undefined ? tail : ['--since', momentOf(options.since)];
   const engine = await requireEngine(findEngine());
   if ((await serviceStates(engine.docker, instance.state.project)).size === 0)
     throw fault.unavailable('There is no container to read of. Start with ./pocketcoder start -d.');
@@ -108,5 +120,5 @@ export async function logs(
   }
   const lines: Line[] = [];
   await logged(compose, [...args, ...parts], (line) => lines.push(line));
-  for (const line of lines.sort((a, b) => (a.at < b.at ? -1 : 1))) show(line);
+  for (const line of linesAbout(lines, number).toSorted((a, b) => (a.at < b.at ? -1 : 1))) show(line);
 }

@@ -81,6 +81,7 @@ export function startExecutor(o: Parts & { onLedger?: (state: LedgerState) => vo
         throw error;
       });
       if (!('refused' in claimed)) {
+        log.info({ action: id, number: request.number }, 'claimed');
         const outcome = await perform(c, claimed, prepared, snapshots);
         await bound.ended(claimed);
         return await record(c, claimed, outcome, await snapshots.changes(claimed));

@@ -25,7 +25,7 @@ const beside = ({ book }: Context, { id, ...of }: Action): number[] =>
 /** @param changes what it changed in the workspace, where that is known */
 export async function record(
   c: Context,
-  { id, action, digest }: Request,
+  { id, number, action, digest }: Request,
   outcome: Outcome,
   changes?: Changes,
 ): Promise<void> {
@@ -43,6 +43,6 @@ export async function record(
       return write({ kind: 'unknown', action: id, body: { digest, reason } });
     },
   );
-  log.info({ action: id, kind: entry.kind, seq: entry.seq }, 'over');
+  log.info({ action: id, number, kind: entry.kind, seq: entry.seq }, 'over');
   if (isInTask(action)) await tasks.drop(placeOf(action), id).catch(() => {});
 }

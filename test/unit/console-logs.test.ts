@@ -1,7 +1,7 @@
 /** What `logs` shows of a line, whoever wrote it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lineOf, readable } from '../../console/care/logs.ts';
+import { lineOf, linesAbout, readable } from '../../console/care/logs.ts';
 import { makeReport } from '../../console/report.ts';
 
 /** A line of a part's, for a person. */
@@ -48,4 +48,19 @@ test('a line that looks like another part’s is its own part’s; what compose 
     assert.deepEqual(lineOf(`bot-1       | ${at} ${text}`), { part: 'bot', at, text });
   assert.equal(lineOf(`homeserver-proxy-1  | ${at} x`)?.part, 'homeserver-proxy');
   assert.equal(lineOf('\x1b[Kexecutor-1 exited with code 0'), undefined);
+});
+
+test('of an action all lines are shown that have its id, by the number that one of them has', () => {
+  const lines = [
+    ['bot', { action: 'a1', number: 1, msg: 'decision' }],
+    ['executor', { action: 'a1', msg: 'first byte' }],
+    ['bot', { action: 'a2', number: 2, msg: 'decision' }],
+    ['bot', { number: 1, msg: 'of something else' }],
+    ['bot', { msg: 'ready' }],
+  ].flatMap(([part, said]) => lineOf(`${part}-1  | ${at} ${JSON.stringify(said)}`) ?? []);
+  lines.push(lineOf(`ledger-1  | ${at} a1`) ?? assert.fail());
+  const shownOf = (number?: string) => linesAbout(lines, number).map(({ pino }) => pino?.['msg']);
+  assert.deepEqual(shownOf('1'), ['decision', 'first byte']);
+  assert.deepEqual(shownOf('3'), []);
+  assert.equal(shownOf().length, lines.length);
 });

@@ -40,7 +40,8 @@ export type Decide = {
 export const createAnswer =
   ({ ledger, gate, book, log }: Pick<DecideOptions, 'ledger' | 'gate' | 'book' | 'log'>) =>
   async ({ card, grade, evidence }: Omit<Approval, 'do'>): Promise<Decided> => {
-    const { action, digest } = card;
+    const { action, digest, number } = card;
+    const about = { action, number, event: evidence.event };
     // One of several answers, or the one that suffices.
     const { people, devices } = book.lacking(action, evidence);
     const kind = people + devices > 0 ? 'endorsed' : 'approved';
@@ -50,11 +51,11 @@ export const createAnswer =
       if (kind === 'endorsed')
         await book.reached(entry.seq); // the next answer counts on top of it
       else gate.cards.set(action, { open: false, approval: evidence.event });
-      log.info({ action, kind, seq: entry.seq }, 'decision');
+      log.info({ ...about, kind, grade, seq: entry.seq }, 'decision');
       return { do: 'decided', card, refused: '' };
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code === 'unreachable') throw error;
-      log.warn({ action, kind, code: error.code }, 'the ledger refused a decision');
+      log.warn({ ...about, kind, code: error.code }, 'the ledger refused a decision');
       return { do: 'decided', card, refused: error.code };
     }
   };

@@ -106,6 +106,7 @@ export function createDesk(o: DeskOptions): Desk {
         return refusal(v.refused);
       case 'deny': {
         const { action, number } = v.card;
+        log.info({ action, number, event: v.evidence.event }, 'denial');
         // What it granted ends with it, and may still stand long after.
         const ended = await grants.end(action, v.why);
         if (book.page(action) && !isOver(book.state(action))) return denyCard(v.card, v.evidence.user, v.why);

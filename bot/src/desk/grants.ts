@@ -60,7 +60,7 @@ export function createGrants({ ledger, book, say, log }: GrantsOptions): Grants 
   /** Never throws. */
   const endLate = (lease: string, reason: string): void =>
     void end(lease, reason).catch((error: unknown) =>
-      log.error({ lease, err: error }, 'a grant was not ended'),
+      log.error({ action: lease, err: error }, 'a grant was not ended'),
     );
 
   return {

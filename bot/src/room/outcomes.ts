@@ -145,7 +145,8 @@ export function createOutcomes(o: OutcomesOptions) {
       log.error({ action: entry.action, err: error }, 'an outcome could not be shown');
       return isUnreachable(error);
     };
-    await retry(() => end(page, entry), { first: 1000, most: 60_000, again }).catch(() => {}); // the log has it
+    const shown = () => log.info({ action: entry.action, number: page.number }, 'outcome shown');
+    await retry(() => end(page, entry), { first: 1000, most: 60_000, again }).then(shown, () => {}); // the log has it
   }
 
   const opened = (page: Page): Promise<void> =>
