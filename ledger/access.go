@@ -13,6 +13,7 @@ var (
 	openToAll = set(
 		"/", // answers 404
 		"GET /api/health",
+		"GET /metrics",      // numbers alone, to programs of this machine
 		"GET /api/realtime", // says nothing before a subscription, which needs an identity
 		"GET /api/files/{collection}/{recordId}/{filename}", // needs a file token of somebody who may see the entry
 		"GET /api/collections/{collection}/auth-methods",
@@ -26,6 +27,7 @@ var (
 		"POST /api/files/token",
 		"POST /api/realtime",
 		"POST /api/live",
+		"POST /api/metrics",
 	)
 	openToSuperusers = set(
 		"POST /api/collections/{collection}/auth-refresh",

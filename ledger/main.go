@@ -80,6 +80,7 @@ func run(app *pocketbase.PocketBase) error {
 		freeze(e.App)
 		guardRoutes(e)
 		serveLive(e)
+		serveMetrics(e)
 		servePage(e)
 		return e.Next()
 	})

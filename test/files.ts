@@ -25,7 +25,7 @@ const groups: readonly Group[] = [
 /** They hold to a time by the clock, which a file beside them would lengthen. */
 const alone = /\/(integration\/(egress-ends|ledger-live|setup-start)|element\/day)\.test\.ts$/;
 /** They mostly wait for a time to be over, with the machine at rest: one at a time of them is a third beside the two. */
-const patient = /\/(integration\/care-outages|adversary\/late)\.test\.ts$/;
+const patient = /\/(integration\/care-(metrics|outages)|adversary\/late)\.test\.ts$/;
 
 /** The ports that an instance takes first where they are free. */
 const usual = [443, 8443, 80, 8080, 8008, 8090];

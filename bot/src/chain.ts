@@ -16,6 +16,8 @@ export type ChainOptions = {
   leak(text: string): string;
   /** Takes every entry of the chain, in order. */
   read(entry: Entry): void;
+  /** Told how many seconds each entry took to be written. */
+  appended?: ((seconds: number) => void) | undefined;
   log: Logger;
 };
 export type Chain = {
@@ -40,6 +42,7 @@ export async function openChain({
   pin,
   leak,
   read,
+  appended,
   log,
 }: ChainOptions): Promise<{ chain: Chain; whole: Ledger }> {
   const found = await reachLedger({ url, password, identity: 'bot' }, () =>
@@ -68,7 +71,10 @@ export async function openChain({
     async append(entry) {
       const why = leak(JSON.stringify(entry.body));
       if (why) throw new Error(`Nothing was recorded: ${why}.`);
-      return reached.append(entry);
+      const began = performance.now();
+      const taken = await reached.append(entry);
+      appended?.((performance.now() - began) / 1000);
+      return taken;
     },
   };
   const chain: Chain = {

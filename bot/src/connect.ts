@@ -62,6 +62,8 @@ export type MatrixHandlers = Pick<InboxOptions, 'isDown' | 'setAside'> &
 export type Connection = Matrix & {
   /** Whether the homeserver answers. */
   state(): 'up' | 'down';
+  /** How many events were taken in and are not handled yet. */
+  waiting(): number;
   /** Where it was restored from a backup: what this bot said in each room after it, as far as that can be read. */
   readonly saidSince: ReadonlyMap<RoomId, readonly Content[]>;
   /** Begins to take events in. Resolves when what the homeserver had by then is on the disk. Once. */
@@ -165,6 +167,7 @@ export async function openMatrix(o: MatrixOptions): Promise<Connection> {
     user,
     device,
     state: () => state,
+    waiting: journal.waiting,
     saidSince: said,
     run,
     post,

@@ -117,6 +117,7 @@ async function main(log: Logger): Promise<void> {
     every(5000, () => schedules.look(Date.now()), failed('schedules not looked at')),
     every(pace, board.look, failed('the pinned messages were not looked at')),
     every(5000, () => outages.look(health.states(), Date.now()), failed('outages not looked at')),
+    every(10_000, parts.tellFigures, (error) => isUnreachable(error) || failed('figures not told')(error)),
   ];
   await resume(parts);
   writeFileSync(readyFile, '');

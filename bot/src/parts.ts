@@ -40,14 +40,14 @@ import { createUndo } from './room/undo.ts';
 import { boundIn, type Configuration } from './settings.ts';
 import { message } from './show/blocks.ts';
 import { pollAnswers } from './show/card.ts';
-import { shortOfSpace } from './space.ts';
+import { left, shortOfSpace } from './space.ts';
 import { createConversation } from './tasks/conversation.ts';
 import { createCrew, helperStore } from './tasks/crew.ts';
 import { parentOf } from './tasks/kin.ts';
 import { planningStore } from './tasks/planning.ts';
 import { createQuestions } from './tasks/questions.ts';
 import { createSchedules } from './tasks/schedules.ts';
-import { saidFor, taskStore, titleBeside, titleOf } from './tasks/tasks.ts';
+import { isNote, saidFor, taskStore, titleBeside, titleOf } from './tasks/tasks.ts';
 import type { RoomId } from './types.ts';
 import { createWorkspaces } from './workspaces.ts';
 
@@ -79,13 +79,17 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const lists = listStore(db);
   const book = createBook(sha256, (action) => cards.get(action)?.ended ?? true);
   const attention = createAttention(c.quick);
+  // Whoever wants no figures loads nothing for them.
+  const figures = c.metrics && (await import('./metrics.ts')).createFigures(book, c.metrics.backup);
   const leak = (text: string, txn?: string): string => leakIn(secrets, text, txn);
   const { chain, whole } = await openChain({
     ...{ ...c.ledger, pin: join(stateDir, 'ledger.pin'), leak, log },
     read(entry) {
       book.read(entry);
+      figures?.read(entry);
       if (entry.action) attention.read(entry, book.page(entry.action)?.action.requester === 'brain');
     },
+    appended: figures?.appended,
   });
   const { ledger } = chain;
   const { url: homeserver, server_name: serverName, user, password } = c.homeserver;
@@ -218,6 +222,16 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const health = createHealth({
     ...{ matrix, chain, book, troubles, brainIsUp, brainRefusal, stateDir, sandboxOf },
   });
+  const tellFigures = async (): Promise<void> => {
+    const text = await figures?.text({
+      ...{ parts: health.states(), events: matrix.waiting(), spent: costs.total(), free: left(stateDir) },
+      debts: store.owed().filter((owed) => !isNote(owed)).length,
+      tasks: [...book.rooms().keys()]
+        .flatMap(conversation.overview)
+        .filter(({ state }) => state === 'working' || state === 'waits for you').length,
+    });
+    if (text) await ledger.live.tell(text);
+  };
   const relay = createRelay({
     ...{ db, matrix, cards, book, desk, conversation, ledger, attention, troubles, tour, sentFiles, log },
     dictation,
@@ -247,5 +261,6 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       outcomes,
     },
     ...{ sentFiles, dictation, schedules, tour, relay, watch, workspaces, outages, board, health, probe },
+    tellFigures,
   };
 }

@@ -24,6 +24,8 @@ export type Configuration = {
   network?: boolean;
   /** The file that says which secret is for which host: names alone, as the operator has them now. */
   secrets?: string;
+  /** Figures are told; `backup` is the file that says when the newest backup was made. Absent where they are not. */
+  metrics?: { backup: string };
   /** Every task begins with a plan. */
   plan?: 'always';
   /** Whom the agent may hand work to; absent where there is nobody. */

@@ -10,7 +10,8 @@ const mebi = 2 ** 20;
 /** Below the first nothing new is asked, so that answers and denials still find room; below the second the bot waits. */
 const needed = { ask: 16 * mebi, write: 2 * mebi };
 
-function left(dir: string): number {
+/** Bytes on that folder's disk that can be written. */
+export function left(dir: string): number {
   const { bavail, bsize } = statfsSync(dir);
   return bavail * bsize;
 }

@@ -7,11 +7,12 @@ import { pack } from 'tar-stream';
 import { serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/images.ts';
-import { servicesOf } from '../engine/services.ts';
+import { backupFile, servicesOf } from '../engine/services.ts';
 import { fault } from '../fault.ts';
 import { alone } from '../instance/alone.ts';
 import type { Instance } from '../instance/instance.ts';
 import { interruptible, newFile, writeNew } from '../instance/new-file.ts';
+import { writeServiceFiles } from '../instance/volumes.ts';
 import type { Report } from '../report.ts';
 import { waitReady } from '../start/ready.ts';
 import { encrypterFor, through } from './age.ts';
@@ -125,6 +126,7 @@ export async function backup(
             writeNew(file, await through(encrypter, tar), 'There is no backup', signal),
           );
           keepLast(home, 'backup', { at, file }, report);
+          await writeServiceFiles(docker, state.project, image, [backupFile(home)]).catch(() => {}); // a start does
         }),
       ),
     ),

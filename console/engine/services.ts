@@ -9,6 +9,7 @@ import {
   rungsOf,
 } from '../../config/brain/render.ts';
 import type { ProxyFile, ProxyOptions, Ways } from '../../config/proxy/proxy.ts';
+import { lastOf } from '../backup/remembered.ts';
 import type { Instance } from '../instance/instance.ts';
 import { filled } from '../instance/paths.ts';
 import { modelsOf } from '../instance/settings-file.ts';
@@ -101,6 +102,12 @@ const forBot = (models: Models) =>
 /** Where bot and executor each find a file of their own about secrets for hosts. */
 const secretsFile = '/run/pocketcoder/secrets.json';
 
+/** When the newest backup was made, for the bot's figures: read anew as well. @param home the state directory */
+export const backupFile = (home: string): ServiceFile => ({
+  ...{ service: 'bot', name: 'backup.json', uid: 10002 },
+  content: JSON.stringify(lastOf(home, 'backup')?.at ?? ''),
+});
+
 /** The secrets for the executor, and what is for which host for the bot: read anew by both, so nothing is started for them. */
 export function secretFiles({ hosts = {} }: State): ServiceFile[] {
   const bound = Object.fromEntries(Object.entries(hosts).map(([name, { host }]) => [name, host]));
@@ -149,6 +156,7 @@ export function serviceFiles(
     gateway: { host: 'gateway', port: 8080, url: 'http://gateway:8080' },
     network: egressImage !== undefined,
     secrets: secretsFile,
+    ...(settings.metrics && { metrics: { backup: '/run/pocketcoder/backup.json' } }),
     ...(settings.plan && { plan: settings.plan }),
     ...(settings.agents && { agents: settings.agents }),
     quick: settings.approvals?.quick ?? 1.5,

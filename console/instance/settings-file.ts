@@ -37,6 +37,8 @@ export type Settings = {
   ports?: { homeserver?: number; ledger?: number; https?: number; http?: number };
   /** The block of addresses of the containers' networks, as `10.99.7.0/24`. */
   subnet?: string;
+  /** Figures for Prometheus at the ledger's port. */
+  metrics?: boolean;
   /** One model, or several by names of the owner's. */
   model?: ModelChoice;
   models?: Models;

@@ -12,6 +12,7 @@ import { ensureImage, ensureTaskImage, fileOf } from '../engine/images.ts';
 import type { Part } from '../engine/parts.ts';
 import {
   addressOf,
+  backupFile,
   botOf,
   ledgerUrlOf,
   ownerOf,
@@ -199,7 +200,7 @@ export async function bringUp(report: Report, interactive: boolean): Promise<Run
   const [first, others] = [services.slice(0, 2), services.slice(2)];
   await report.phase('homeserver', 'starting homeserver and ledger', async () => {
     const files = serviceFiles(instance, sandboxes, parts.get('egress'));
-    const all = [...files, ...secretFiles(instance.state)];
+    const all = [...files, ...secretFiles(instance.state), backupFile(instance.home)];
     await writeServiceFiles(engine.docker, instance.state.project, base.ref, all);
     await leaveNetworks(running, report);
     writeVariables(instance, engine, parts, hashOf(files));

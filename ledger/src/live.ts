@@ -9,6 +9,8 @@ export type Live = {
   send(action: string, chunk: Uint8Array): void;
   /** Bot only. Returns the way to end it. */
   subscribe(take: (action: string, chunk: Uint8Array) => void): Promise<() => Promise<void>>;
+  /** Bot only. Figures for whoever asks the ledger's /metrics, in Prometheus's text form; in one attempt. @throws LedgerError */
+  tell(text: string): Promise<unknown>;
 };
 
 const gathered = 100; // ms: what is over before then has its output in its result already
@@ -49,5 +51,7 @@ export function makeLive(session: Session): Live {
             take(message.action, Buffer.from(message.chunk, 'base64'));
         }),
       ),
+    tell: (text) =>
+      session.once((signal) => session.pb.send('/api/metrics', { method: 'POST', body: { text }, signal })),
   };
 }

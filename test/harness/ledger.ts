@@ -50,7 +50,8 @@ export type TestLedger = {
   stop(): Promise<void>;
 };
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody has at this moment. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -32,6 +32,8 @@ export type RigOptions = {
   quick?: number;
   /** Its phone sends again what the homeserver did not take. */
   patient?: boolean;
+  /** Its bot tells figures. */
+  metrics?: true;
 };
 export type Rig = {
   /** What the engine's containers and volumes of this one are labelled with. */
@@ -102,6 +104,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         quick: options.quick ?? 0,
         timezone: 'Europe/Berlin',
         tools: { '': 'what a test needs' },
+        ...(options.metrics && { metrics: { backup: join(dir, 'backup.json') } }),
       }),
       { mode: 0o600 },
     );

@@ -133,3 +133,15 @@ test('a bot that reads nothing holds up neither live output nor entries, nor ano
   stalled.close();
   close();
 });
+
+test('figures are given out once the bot told some, and the newest; they are text of Prometheus’s', async () => {
+  const ask = () => fetch(`${ledger.url}/metrics`);
+  assert.equal((await ask()).status, 404);
+  const bot = await ledger.connect('bot');
+  for (const figure of ['pocketcoder_old 1\n', 'pocketcoder_new 2\n']) await bot.live.tell(figure);
+  const response = await ask();
+  const text = await response.text();
+  assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+  assert.match(text, /^pocketcoder_ledger_entries \d+$/m);
+  assert.ok(text.includes('pocketcoder_new 2') && !text.includes('pocketcoder_old'));
+});

@@ -86,7 +86,7 @@ async function take(port: number): Promise<void> {
 }
 
 before(async () => {
-  old = await startInstance();
+  old = await startInstance({ overrides: { metrics: true } });
   front = await startFront(old.address);
   const { home, owner } = old;
   phone = await pairedPhone({ address: front.url, ...owner, home });
@@ -328,6 +328,9 @@ test('without a FILE a backup is made as the settings have it, and the oldest of
   const left = readdirSync(folder);
   const [made = ''] = left.filter((name) => !others.includes(name) && name !== second);
   assert.deepEqual([left.length, lastOf(old.home, 'backup')?.file], [4, join(folder, made)]);
+  const figure = `pocketcoder_backup_timestamp_seconds ${Date.parse(lastOf(old.home, 'backup')?.at ?? '') / 1000}\n`;
+  const told = async () => (await (await fetch(`${old.ledgerUrl}/metrics`)).text()).includes(figure);
+  await until('the bot to tell of it in its figures', told, { seconds: 30 });
   const drilled = await old.run(['drill'], `${identity}\n`);
   assert.deepEqual([drilled.code, drilled.out.includes(made)], [0, true], drilled.err);
   const doctor = await old.run(['doctor']);

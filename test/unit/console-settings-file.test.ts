@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { serviceFiles } from '../../console/engine/services.ts';
+import { backupFile, serviceFiles } from '../../console/engine/services.ts';
 import { Fault } from '../../console/fault.ts';
 import { findInstance, openInstance } from '../../console/instance/instance.ts';
 import { policyFrom } from '../../console/instance/policy.ts';
@@ -168,6 +168,20 @@ test('what a task’s image has is a list or a Dockerfile, and no limit of a con
     const files = serviceFiles(await openInstance(false), new Map());
     const executor = files.find((f) => f.name === 'executor.json');
     assert.deepEqual(JSON.parse(executor?.content ?? '').limits, { memory_mb: 1024, pids: 512, cpus: 1 });
+  }
+});
+
+test('figures are told where the settings say so', async () => {
+  for (const [text, told] of [
+    ['', undefined],
+    ['metrics: false\n', undefined],
+    ['metrics: true\n', { backup: '/run/pocketcoder/backup.json' }],
+  ] as const) {
+    settings(text);
+    const instance = await openInstance(false);
+    const bot = serviceFiles(instance, new Map()).find(({ name }) => name === 'bot.json');
+    assert.deepEqual(JSON.parse(bot?.content ?? '').metrics, told);
+    assert.deepEqual(backupFile(instance.home).content, '""');
   }
 });
 

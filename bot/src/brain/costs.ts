@@ -17,6 +17,8 @@ export type Costs = {
   /** Tokens that these sessions took since they began. */
   took(sessions: readonly string[]): number;
   today(): Spent;
+  /** Of all tasks, from the first on. */
+  total(): Spent;
   /** For people: this task, today, and the latest days and tasks. */
   report(task: string): string;
 };
@@ -83,6 +85,7 @@ export function createCosts(
     took: (sessions) =>
       sessions.reduce((sum, one) => sum + ((counted.get(one) as Spent | undefined)?.tokens ?? 0), 0),
     today,
+    total: () => db.prepare(`SELECT ${sum} FROM spent`).get() as Spent,
     paused,
     take(task, session, { dollars, tokens }) {
       const held = reached(task).length > 0;

@@ -32,6 +32,7 @@ export function openJournal(db: Database) {
     setValue: db.prepare('INSERT OR REPLACE INTO value VALUES(?,?)'),
     arrive: db.prepare('INSERT OR IGNORE INTO event(room, event, wire) VALUES(?,?,?)'),
     newest: db.prepare('SELECT max(seq) AS seq FROM event'),
+    waiting: db.prepare('SELECT count(*) AS n FROM event WHERE wire IS NOT NULL'),
     gap: db.prepare('INSERT OR REPLACE INTO gap VALUES(?,?)'),
     gaps: db.prepare('SELECT room, why FROM gap'),
     closeGap: db.prepare('DELETE FROM gap WHERE room=?'),
@@ -72,6 +73,8 @@ export function openJournal(db: Database) {
       const row = q.next.get() as { seq: number; room: string; wire: string } | undefined;
       return row && { seq: row.seq, room: row.room as RoomId, wire: JSON.parse(row.wire) as WireEvent };
     },
+    /** How many events were not handled to their end. */
+    waiting: (): number => Number(q.waiting.get()?.['n']),
     newest: (): number => (q.newest.get() as { seq: number | null }).seq ?? 0,
     /** @param writes done with it */
     done(seq: number, writes: Writes = []): void {
