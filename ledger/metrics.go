@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/pocketbase/pocketbase/apis"
@@ -15,7 +14,8 @@ import (
 const (
 	metricsLimit = 256 << 10
 	// The bot tells its figures every ten seconds. Older ones would pass for what is now.
-	metricsFresh = 30 * time.Second
+	metricsFresh  = 30 * time.Second
+	metricsSilent = "pocketcoder_bot_silent_seconds"
 )
 
 // figures are what the bot told last, in Prometheus's text form.
@@ -31,7 +31,7 @@ func isOfThisMachine(r *http.Request) bool {
 	return err == nil && (host == "127.0.0.1" || host == "localhost") && r.Header.Get("Origin") == ""
 }
 
-// serveMetrics takes the bot's figures and gives them out with the ledger's own: so no other part listens for it, and nothing is served
+// serveMetrics takes the bot's figures and gives them out: so no other part listens for it, and nothing is served
 // before a bot whose settings say so told any. They are numbers of the whole instance alone.
 func serveMetrics(e *core.ServeEvent) {
 	var told atomic.Pointer[figures]
@@ -51,25 +51,11 @@ func serveMetrics(e *core.ServeEvent) {
 		if last == nil || !isOfThisMachine(r.Request) {
 			return r.NotFoundError("No figures: `metrics: true` in pocketcoder.yaml has them told, to programs of this machine.", nil)
 		}
-		var entries int64
-		if err := r.App.DB().NewQuery("SELECT coalesce(max(seq), 0) FROM entries").Row(&entries); err != nil {
-			return err
-		}
-		var disk syscall.Statfs_t
-		if err := syscall.Statfs(r.App.DataDir(), &disk); err != nil {
-			return err
-		}
 		silent := time.Since(last.at)
-		text := gauge("pocketcoder_ledger_entries", "Entries of the chain.", float64(entries)) +
-			gauge("pocketcoder_ledger_disk_free_bytes", "Room left on the ledger's disk.", float64(disk.Bavail)*float64(disk.Bsize)) +
-			gauge("pocketcoder_bot_silent_seconds", "Since the bot last told its figures.", silent.Seconds())
+		text := fmt.Sprintf("# HELP %[1]s Since the bot last told its figures.\n# TYPE %[1]s gauge\n%[1]s %[2]g\n", metricsSilent, silent.Seconds())
 		if silent < metricsFresh {
 			text += last.Text
 		}
 		return r.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(text))
 	})
-}
-
-func gauge(name, help string, value float64) string {
-	return fmt.Sprintf("# HELP %s %s\n# TYPE %s gauge\n%s %g\n", name, help, name, name, value)
 }

@@ -63,6 +63,7 @@ export function createFigures(book: Book, backup: string): Figures {
   const ran = [0.5, 2, 10, 60, 300, 1800, 7200];
   const running = histogram('action_seconds', 'From the claim of an action to its end.', ran, ['outcome']);
   const alarms = counter('alarms_total', 'Alarms in the ledger.');
+  const entries = gauge('ledger_entries', 'Entries of the chain that were read.');
   const wrote = [0.005, 0.02, 0.1, 0.5, 2];
   const appending = histogram('ledger_append_seconds', 'From an entry to its standing in the ledger.', wrote);
   const events = gauge('events_waiting', 'Events of rooms that are not handled yet.');
@@ -70,7 +71,7 @@ export function createFigures(book: Book, backup: string): Figures {
   const tasks = gauge('tasks_at_work', 'Tasks that work, or wait for somebody.');
   const tokens = counter('model_tokens_total', 'Tokens that models took.');
   const cost = counter('model_cost_total', 'What models cost, by the prices in the settings.');
-  const free = gauge('bot_disk_free_bytes', "Room left on the bot's disk.");
+  const free = gauge('disk_free_bytes', 'Room left where Docker keeps the data.');
   const saved = gauge('backup_timestamp_seconds', 'When the newest backup was made; 0 without one.');
 
   /** The card of a person's own command was decided with it, and waited for nobody. */
@@ -85,6 +86,7 @@ export function createFigures(book: Book, backup: string): Figures {
     read(entry) {
       const { kind } = entry;
       const page = book.page(entry.action);
+      entries.set(entry.seq);
       if (kind === 'alarm') alarms.inc();
       if (kind === 'approved' || kind === 'endorsed' || kind === 'denied') {
         const { grade = 'plain' } = bodyOf(entry, kind);

@@ -142,6 +142,6 @@ test('figures are given out once the bot told some, and the newest; they are tex
   const response = await ask();
   const text = await response.text();
   assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
-  assert.match(text, /^pocketcoder_ledger_entries \d+$/m);
+  assert.match(text, /^pocketcoder_bot_silent_seconds 0\.\d+$/m);
   assert.ok(text.includes('pocketcoder_new 2') && !text.includes('pocketcoder_old'));
 });
