@@ -192,6 +192,8 @@ test('logs: one part or all, as objects or for people, as far back as is asked f
     assert.deepEqual([ran.code, /--since takes a time such as/.test(ran.err)], [64, true], since);
   }
   assert.equal((await instance.run(['logs', 'bot', '--since', '1d'])).code, 0);
+  const followed = await instance.run(['logs', '-f', '--action', '1']);
+  assert.deepEqual([followed.code, /not of an action/.test(followed.err)], [64, true]);
 });
 
 test('logs -f shows what comes, also after the part was restarted', async () => {

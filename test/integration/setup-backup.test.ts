@@ -311,6 +311,21 @@ test('a backup that would not come back fails its drill, in words, and nothing i
   assert.deepEqual(await untouched(), before);
 });
 
+test('the logs about one action are shown by its number, of bot and executor', async () => {
+  const { events } = await old.run(['logs', '--action', '#1', '--json']);
+  const times = events.map(({ at }) => String(at));
+  assert.deepEqual(times, times.toSorted());
+  const of = (part: string) =>
+    events.flatMap((e) => (e['part'] === part ? [(e['line'] as { msg?: string }).msg] : []));
+  assert.deepEqual(of('executor'), ['claimed', 'first byte', 'over']);
+  assert.deepEqual(
+    of('bot').filter((msg) => msg !== 'entry'),
+    ['decision', 'outcome shown'],
+  );
+  assert.equal(of('bot').length, 2 + 7);
+  assert.deepEqual((await old.run(['logs', '--action', '999', '--json'])).events, []);
+});
+
 test('without a FILE a backup is made as the settings have it, and the oldest of this instance go', async () => {
   const none = await old.run(['backup']);
   assert.deepEqual([none.code, /backup takes FILE, or backup: \{ folder/.test(none.err)], [64, true]);
