@@ -6,12 +6,8 @@ import { fault } from './fault.ts';
 
 /** Puts a question and returns the line that is typed, without the space around it. */
 export async function question(text: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return (await terminal.question(text)).trim();
-  } finally {
-    terminal.close();
-  }
+  using terminal = createInterface({ input: process.stdin, output: process.stdout });
+  return (await terminal.question(text)).trim();
 }
 
 /** The next line of standard input; at a terminal it is asked for and not shown. Throws a Fault where none comes. */

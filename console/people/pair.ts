@@ -48,7 +48,7 @@ async function enrol(instance: Instance, verified: Said, role: string): Promise<
  * Throws a Fault when it was not enrolled: then nothing was written.
  */
 export async function pair(instance: Instance, report: Report, user?: string, role = 'owner'): Promise<void> {
-  const bot = await openConsole(findEngine(), instance.state.project);
+  using bot = await openConsole(findEngine(), instance.state.project);
   const over = new AbortController();
   try {
     bot.say({ cmd: 'pair', ...(user !== undefined && { user }) });
@@ -83,6 +83,5 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
     );
   } finally {
     over.abort();
-    bot.close();
   }
 }
