@@ -28,12 +28,7 @@ export type BoardOptions = {
   down(room: RoomId): string[];
   log: Logger;
 };
-export type Board = {
-  /** Says what has changed since the last look. To be called one after the other, no more often than a message may be edited. */
-  look(): Promise<void>;
-  /** It was removed from its room: the next look makes another. */
-  removed(event: string): void;
-};
+export type Board = ReturnType<typeof createBoard>;
 
 /** So often one message is edited: whoever opens a room has all of its edits to fetch. */
 const mostEdits = 200;
@@ -46,7 +41,7 @@ const signs = { working: '▶️', 'waits for you': '⏳', idle: '✅', stopped:
 
 type Row = { room: string; event: string; number: number; edits: number; readers: string; pinned: number };
 
-export function createBoard(o: BoardOptions): Board {
+export function createBoard(o: BoardOptions) {
   const { db, matrix, book } = o;
   db.exec(`
     CREATE TABLE IF NOT EXISTS board(room TEXT PRIMARY KEY, event TEXT, number INTEGER, edits INTEGER, readers TEXT, pinned INTEGER) STRICT;`);
@@ -148,7 +143,8 @@ export function createBoard(o: BoardOptions): Board {
   }
 
   return {
-    async look() {
+    /** Says what has changed since the last look. To be called one after the other, no more often than a message may be edited. */
+    async look(): Promise<void> {
       if (book.enrolled().length === 0) return; // nobody could read it
       for (const [workspace, room] of book.rooms()) {
         const now = content(workspace, room as RoomId);
@@ -161,7 +157,8 @@ export function createBoard(o: BoardOptions): Board {
         });
       }
     },
-    removed(event) {
+    /** It was removed from its room: the next look makes another. */
+    removed(event: string): void {
       for (const row of db
         .prepare("SELECT * FROM board WHERE event = ? AND event <> ''")
         .all(event) as Row[]) {

@@ -60,12 +60,6 @@ const parts = {
 /** A part that comes and goes has one outage, which is over when it stayed for so long (milliseconds). */
 const calm = 30_000;
 
-export type Outages = {
-  /** Takes what each part is now, every few seconds. Never throws. */
-  look(states: Record<PartName, State>, now: number): void;
-  /** What that room was told is down, a line a part. */
-  down(room: RoomId): string[];
-};
 type Told = { part: PartName; room: RoomId; since: number; event: EventId | '' };
 
 /**
@@ -77,7 +71,7 @@ export function createOutages(o: {
   matrix: Pick<Matrix, 'post' | 'edit'>;
   rooms(): readonly RoomId[];
   log: Logger;
-}): Outages {
+}) {
   const { db } = o;
   db.exec(
     `CREATE TABLE IF NOT EXISTS outage(part TEXT, room TEXT, since INTEGER, event TEXT, PRIMARY KEY(part, room)) STRICT;`,
@@ -158,11 +152,13 @@ export function createOutages(o: {
   }
 
   return {
-    down: (room) =>
+    /** What that room was told is down, a line a part. */
+    down: (room: RoomId): string[] =>
       (db.prepare('SELECT * FROM outage WHERE room = ? ORDER BY since').all(room) as Told[]).map(
         ({ part, since }) => `⚠️ ${parts[part].gone} since ${clock(new Date(since))}`,
       ),
-    look(states, now) {
+    /** Takes what each part is now, every few seconds. Never throws. */
+    look(states: Record<PartName, State>, now: number): void {
       try {
         for (const part of Object.keys(parts) as PartName[]) judge(part, states[part], now);
       } catch (error) {

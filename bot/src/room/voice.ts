@@ -12,14 +12,7 @@ import { type Status, statusMessage } from './status.ts';
 type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' | 'rest' | 'learned' }>;
 /** A call of the brain as it was made: which tool, with what. */
 export type Made = { tool: string; args: unknown };
-export type Voice = {
-  /** Shows one event of a task's session; the next one is to wait for it. */
-  take(task: Task, e: SessionEvent): Promise<void>;
-  /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
-  before(session: string, call: Made): Promise<void>;
-  /** A line of the bot's own on a task. */
-  say(task: Task, text: string, kind?: Kind): Promise<unknown>;
-};
+export type Voice = ReturnType<typeof createVoice>;
 
 type Kind = 'm.text' | 'm.notice';
 /** A part of what it says; `kind` is set once it is in the room: an answer notifies, words on the way to one do not. */
@@ -44,7 +37,7 @@ export function createVoice(o: {
   lists: Pick<Lists, 'set'>;
   roomOf(workspace: string): RoomId;
   log: Logger;
-}): Voice {
+}) {
   const { matrix, tasks, log } = o;
   const answers = new Map<string, Answer>();
   /** Sessions with a turn under way, and where. */
@@ -63,7 +56,7 @@ export function createVoice(o: {
       .catch((error: unknown) => log.warn({ room, err: error }, 'whether the agent types was not told'));
   }
 
-  const say = (task: Task, text: string, kind?: 'm.text') => {
+  const say = (task: Task, text: string, kind?: Kind): Promise<unknown> => {
     const title = titleBeside(tasks, task);
     const content = message(title ? `${title}: ${text}` : text, kind);
     return matrix.post(o.roomOf(task.workspace), 'm.room.message', content, { txn: saidFor(task.id) });
@@ -120,7 +113,8 @@ export function createVoice(o: {
   const keyOf = ({ tool, args }: Made): string => `${tool} ${JSON.stringify(args)}`;
 
   return {
-    async take(task, e) {
+    /** Shows one event of a task's session; the next one is to wait for it. */
+    async take(task: Task, e: SessionEvent): Promise<void> {
       const room = o.roomOf(task.workspace);
       switch (e.type) {
         case 'text':
@@ -158,7 +152,8 @@ export function createVoice(o: {
           return;
       }
     },
-    async before(session, call) {
+    /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
+    async before(session: string, call: Made): Promise<void> {
       if (made.get(session)?.has(keyOf(call))) return;
       const key = `${session} ${keyOf(call)}`;
       const mine = waiting.get(key) ?? new Set();
@@ -169,6 +164,7 @@ export function createVoice(o: {
       });
       waiting.delete(key);
     },
+    /** A line of the bot's own on a task. */
     say,
   };
 }
