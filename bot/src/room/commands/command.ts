@@ -15,7 +15,8 @@ import type { Task } from '../../tasks/tasks.ts';
 import type { DeviceNow } from '../../types.ts';
 import type { Tour } from '../tour.ts';
 
-export type CommandContext = {
+/** The parts that commands are handed, whoever says them. */
+export type CommandParts = {
   desk: Desk;
   book: Book;
   conversation: Conversation;
@@ -33,6 +34,9 @@ export type CommandContext = {
   show(workspace: string, number: number): Promise<string>;
   /** Where a workspace came from, by https, and the secret for it. @throws Error that says why it is not reached */
   repository(workspace: string): Repository;
+};
+/** Those, and who says a command, and where. */
+export type CommandContext = CommandParts & {
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */
   devices(user: string): Promise<readonly DeviceNow[]>;
   /** Looks at a troubled room again. Returns what to say. */
