@@ -9,22 +9,9 @@ import { type Entry, type Head, misfit } from './entry.ts';
 
 export type Proposed = Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>;
 export type Wanted = Pick<Entry, 'author' | 'kind' | 'action'> & { body: object };
-export type Chain = {
-  /** Takes the next entry. Returns why it is wrong, and then takes nothing, or ''. */
-  take(entry: Entry): string;
-  /** The entries of an action that is not over. */
-  story(action: string): readonly Entry[];
-  /** The actions that are not over, oldest first. */
-  open(): string[];
-  /** What judgements go by. To be read only; it moves on with each entry. */
-  state(): State;
-  /** The code with which this would be refused if it were written next, or ''. @param now ISO 8601 */
-  refusal(wanted: Wanted, now: string): string;
-  head(): Head;
-};
 
 /** An empty chain, to feed with the entries one by one. */
-export function createChain(): Chain {
+export function createChain() {
   const state = empty();
   const ids = new Set<string>();
   const stories = new Map<string, Entry[]>();
@@ -52,7 +39,8 @@ export function createChain(): Chain {
   }
 
   return {
-    take(entry) {
+    /** Takes the next entry. Returns why it is wrong, and then takes nothing, or ''. */
+    take(entry: Entry): string {
       const why = wrong(entry);
       if (why) return why;
       ids.add(entry.id);
@@ -63,10 +51,15 @@ export function createChain(): Chain {
       fold(state, entry);
       return '';
     },
-    story,
-    open: () => [...stories.keys()],
-    state: () => state,
-    refusal: (wanted, now) => refused({ ...wanted, id: '', body: canonical(wanted.body) }, now, false),
-    head: () => ({ seq: state.seq, hash: state.hash }),
+    /** The entries of an action that is not over. */
+    story: (action: string): readonly Entry[] => story(action),
+    /** The actions that are not over, oldest first. */
+    open: (): string[] => [...stories.keys()],
+    /** What judgements go by. To be read only; it moves on with each entry. */
+    state: (): State => state,
+    /** The code with which this would be refused if it were written next, or ''. @param now ISO 8601 */
+    refusal: (wanted: Wanted, now: string): string =>
+      refused({ ...wanted, id: '', body: canonical(wanted.body) }, now, false),
+    head: (): Head => ({ seq: state.seq, hash: state.hash }),
   };
 }

@@ -22,14 +22,7 @@ export type Follow = {
 export type LedgerState = 'up' | 'down' | 'turned back';
 /** At which level a log says so. */
 export const levelOf = { up: 'info', down: 'warn', 'turned back': 'error' } as const;
-export type Following = {
-  ready: Promise<void>;
-  /** Resolves when this entry, which an append gave, was delivered in its turn. @throws TurnedBack where another one stands there */
-  took(entry: Entry): Promise<void>;
-  /** @throws TurnedBack from when the ledger was seen to lack something until it has it again */
-  stands(): void;
-  stop(): Promise<void>;
-};
+export type Following = ReturnType<typeof follow>;
 export type Pull = (after: number) => Promise<Entry[]>;
 
 const pullEvery = 2000; // ms: the floor, should realtime be stuck without saying so
@@ -38,7 +31,7 @@ const earlyAtMost = 1000; // entries kept that came before their turn, and hashe
 const over = () => new LedgerError('unreachable', 0, 'the ledger is followed no further');
 
 /** @param pull at most a page of the entries after a number, in order, in one attempt */
-export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pin }: Follow): Following {
+export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pin }: Follow) {
   const entries = pb.collection('entries');
   const ending = new AbortController();
   const { signal } = ending;
@@ -172,7 +165,8 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
   const subscribed = retry(subscribe, { ...patience, again: () => true }).catch(() => undefined);
   return {
     ready: caughtUp.promise,
-    async took(entry) {
+    /** Resolves when this entry, which an append gave, was delivered in its turn. @throws TurnedBack where another one stands there */
+    async took(entry: Entry): Promise<void> {
       const { seq, hash } = entry;
       if (signal.aborted) throw over();
       const one = waiting.get(seq) ?? { ...Promise.withResolvers<void>(), hash };
@@ -183,10 +177,11 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
       lookAgain();
       return one.promise;
     },
-    stands() {
+    /** @throws TurnedBack from when the ledger was seen to lack something until it has it again */
+    stands(): void {
       if (off) throw off;
     },
-    async stop() {
+    async stop(): Promise<void> {
       ending.abort();
       wake();
       await running;

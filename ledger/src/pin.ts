@@ -5,14 +5,7 @@
 import { constants, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Head } from './entry.ts';
 
-export type Pin = {
-  /** What was kept or is about to be; `{seq: 0, hash: ''}` before the first. */
-  last(): Head;
-  /** Takes an entry that was judged, to be kept within a second. What is not greater is left alone. */
-  see(entry: Head): void;
-  /** What was seen is on the disk when this returns. @throws Error where it cannot be written */
-  keep(): void;
-};
+export type Pin = ReturnType<typeof openPin>;
 
 /** Milliseconds. */
 const within = 1000;
@@ -31,7 +24,7 @@ function read(file: string, fd: number): Head {
 }
 
 /** Opens or makes the file; an empty one says that nothing was seen. @throws Error where it cannot be read or written */
-export function openPin(file: string): Pin {
+export function openPin(file: string) {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
   let head = read(file, fd);
   let kept = head.seq;
@@ -53,12 +46,15 @@ export function openPin(file: string): Pin {
     }
   };
   return {
-    last: () => head,
-    see({ seq, hash }) {
+    /** What was kept or is about to be; `{seq: 0, hash: ''}` before the first. */
+    last: (): Head => head,
+    /** Takes an entry that was judged, to be kept within a second. What is not greater is left alone. */
+    see({ seq, hash }: Head): void {
       if (seq <= head.seq) return;
       head = { seq, hash };
       soon ??= setTimeout(later, within).unref();
     },
+    /** What was seen is on the disk when this returns. @throws Error where it cannot be written */
     keep,
   };
 }

@@ -5,13 +5,7 @@ import { retry } from './retry.ts';
 
 export type Identity = 'bot' | 'executor' | 'operator' | 'auditor';
 export type Login = { url: string; identity: Identity; password: string };
-export type Session = {
-  pb: PocketBase;
-  /** Runs a request with a valid token. Throws LedgerError; one attempt but for an expired login. */
-  once<T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T>;
-  /** The same, again and again while the ledger is unreachable, for `patience` seconds. */
-  patient<T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T>;
-};
+export type Session = ReturnType<typeof makeSession>;
 
 const answerWithin = 10; // seconds for one request
 const patience = 15; // seconds of an unreachable ledger before the caller hears of it
@@ -27,7 +21,7 @@ function expiry(token: string): number {
   }
 }
 
-export function makeSession({ url, identity, password }: Login): Session {
+export function makeSession({ url, identity, password }: Login) {
   const pb = new PocketBase(url).autoCancellation(false);
   let entering: Promise<unknown> | undefined;
 
@@ -52,6 +46,7 @@ export function makeSession({ url, identity, password }: Login): Session {
     return entering;
   };
 
+  /** Runs a request with a valid token. Throws LedgerError; one attempt but for an expired login. */
   const once = async <T>(
     request: (signal: AbortSignal) => Promise<T>,
     seconds = answerWithin,
@@ -69,6 +64,7 @@ export function makeSession({ url, identity, password }: Login): Session {
     });
   };
 
+  /** The same, again and again while the ledger is unreachable, for `patience` seconds. */
   const patient = <T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T> => {
     const end = Date.now() + patience * 1000;
     const again = (error: unknown) => isUnreachable(error) && Date.now() <= end;
