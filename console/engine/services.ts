@@ -51,12 +51,7 @@ export const servicesOf = ({ settings, state }: Instance): string[] => [
 ];
 
 /** The ports of this machine that services take; `setting` is what sets it, below `ports`. */
-export function portsOf({ settings, state }: Instance): {
-  service: string;
-  setting: string;
-  port: number;
-  address: string;
-}[] {
+export function portsOf({ settings, state }: Instance) {
   const own = settings.homeserver ? (['ledger'] as const) : (['homeserver', 'ledger'] as const);
   const listen = state.reach?.listen;
   return [
