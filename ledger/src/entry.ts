@@ -3,21 +3,9 @@
 import { hashed } from '../rules/judge.cjs';
 import { sha256 } from './action.ts';
 
-export type Entry = {
-  id: string;
-  seq: number;
-  prev: string;
-  at: string;
-  author: string;
-  kind: string;
-  action: string;
-  body: string;
-  hash: string;
-  /** Name of the file that holds the complete output, or ''. */
-  transcript: string;
-};
-
 const texts = ['id', 'prev', 'at', 'author', 'kind', 'action', 'body', 'hash', 'transcript'] as const;
+/** `transcript` is the name of the file that holds the complete output, or ''. */
+export type Entry = Record<(typeof texts)[number], string> & { seq: number };
 
 /** Takes an entry out of a PocketBase record. Throws on a record that is none. */
 export function entryOf(record: Record<string, unknown>): Entry {

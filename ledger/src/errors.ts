@@ -34,6 +34,10 @@ export class TurnedBack extends LedgerError {
   }
 }
 
+/** What is asked again with the same id, for nobody knows what came of it. */
+export const unreachable = (message: string, status = 0): LedgerError =>
+  new LedgerError('unreachable', status, message);
+
 /** The ledger's code in an answer, which PocketBase leaves alone, unlike messages. */
 function codeIn(response: Record<string, unknown>): string | undefined {
   const data = response['data'] as { entry?: { code?: unknown } } | undefined;
@@ -51,11 +55,7 @@ export function asLedgerError(error: unknown): unknown {
     return new LedgerError(code, status, `The ledger refused it (${code})${why}. Nothing was written.`);
   }
   if (status === 0 || status >= 500)
-    return new LedgerError(
-      'unreachable',
-      status,
-      `The ledger does not answer at ${error.url || 'its address'}.`,
-    );
+    return unreachable(`The ledger does not answer at ${error.url || 'its address'}.`, status);
   // What PocketBase says of a write that SQLite refused; every other refusal names what is wrong.
   const { data } = error.response as { data?: object };
   if (status === 400 && data && Object.keys(data).length === 0)

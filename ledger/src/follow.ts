@@ -3,7 +3,7 @@
  * ledger still has what was seen of it last.
  */
 import { type Entry, entryOf, type Head, misfit } from './entry.ts';
-import { isUnreachable, LedgerError, TurnedBack } from './errors.ts';
+import { isUnreachable, TurnedBack, unreachable } from './errors.ts';
 import type { Pin } from './pin.ts';
 import { messageOf, retry } from './retry.ts';
 import type { Session } from './session.ts';
@@ -28,7 +28,7 @@ export type Pull = (after: number) => Promise<Entry[]>;
 const pullEvery = 2000; // ms: the floor, should realtime be stuck without saying so
 const earlyAtMost = 1000; // entries kept that came before their turn, and hashes of those that had it
 
-const over = () => new LedgerError('unreachable', 0, 'the ledger is followed no further');
+const over = () => unreachable('the ledger is followed no further');
 
 /** @param pull at most a page of the entries after a number, in order, in one attempt */
 export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pin }: Follow) {
