@@ -49,6 +49,7 @@ export function createBoard(o: BoardOptions) {
   const keep = db.prepare(
     'INSERT OR REPLACE INTO board VALUES(:room, :event, :number, :edits, :readers, :pinned)',
   );
+  const forget = db.prepare("UPDATE board SET event = '' WHERE event = ? AND event <> '' RETURNING room");
   /** What each room's message says now. */
   const says = new Map<string, string>();
 
@@ -117,24 +118,16 @@ export function createBoard(o: BoardOptions) {
       .map(({ user, device }) => `${user} ${device}`)
       .sort()
       .join(', ');
-    const row = (find.get(room) as Row | undefined) ?? {
-      room,
-      event: '',
-      number: 0,
-      edits: 0,
-      readers,
-      pinned: 0,
-    };
-    const stays = row.event && row.edits < mostEdits && row.readers === readers;
-    if (stays) {
+    const row = find.get(room) as Row | undefined;
+    if (row?.event && row.edits < mostEdits && row.readers === readers) {
       await matrix.edit(room, row.event as EventId, now);
       keep.run({ ...row, edits: row.edits + 1 });
     } else {
       // Under the same id it is the same message after a crash.
-      const number = row.number + 1;
+      const number = (row?.number ?? 0) + 1;
       const event = await matrix.post(room, 'm.room.message', now, { txn: `board-${number}` });
       keep.run({ room, event, number, edits: 0, readers, pinned: 0 });
-      if (row.event) await matrix.redact(room, row.event as EventId, 'another one takes its place');
+      if (row?.event) await matrix.redact(room, row.event as EventId, 'another one takes its place');
     }
     const { event, pinned } = find.get(room) as Row;
     if (pinned) return;
@@ -159,12 +152,7 @@ export function createBoard(o: BoardOptions) {
     },
     /** It was removed from its room: the next look makes another. */
     removed(event: string): void {
-      for (const row of db
-        .prepare("SELECT * FROM board WHERE event = ? AND event <> ''")
-        .all(event) as Row[]) {
-        keep.run({ ...row, event: '' });
-        says.delete(row.room);
-      }
+      for (const { room } of forget.all(event)) says.delete(String(room));
     },
   };
 }
