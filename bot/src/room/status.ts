@@ -31,12 +31,7 @@ export function statusMessage(
     last = Date.now();
     const first = event === undefined;
     const reply = o.replyTo && { 'm.relates_to': { 'm.in_reply_to': { event_id: o.replyTo } } };
-    event ??= await matrix.post(
-      room,
-      'm.room.message',
-      { ...content, ...reply },
-      o.txn ? { txn: o.txn } : {},
-    );
+    event ??= await matrix.post(room, 'm.room.message', { ...content, ...reply }, { txn: o.txn });
     if (!first || o.begun) await matrix.edit(room, event, content);
     return event;
   }

@@ -104,10 +104,7 @@ export const taskNumber: Parameter<number> = {
   name: 'N',
   read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),
 };
-export const times: Parameter<number> = {
-  name: 'TIMES',
-  read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),
-};
+export const times: Parameter<number> = { ...taskNumber, name: 'TIMES' };
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86400 };
 /** Seconds, written as `90m`. */
 export const duration: Parameter<number> = {

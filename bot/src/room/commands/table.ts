@@ -18,22 +18,14 @@ const help: Command = {
   everyday: true,
   ways: [way([optional(word('COMMAND'))], (_, name = '') => helpText(name.replace(/^!/, '').toLowerCase()))],
 };
+const ofTasks = [...everyday, ...tasking, ...scheduling, ...auditing];
+const ofRights = [...leasing, ...rights, ...serving];
 const groups: readonly [title: string, of: readonly Command[]][] = [
   ['Files', files],
-  ['Who may do what', [...leasing, ...rights, ...serving]],
-  ['Also', [...everyday, ...tasking, ...scheduling, ...auditing].filter((c) => !c.everyday)],
+  ['Who may do what', ofRights],
+  ['Also', ofTasks.filter((c) => !c.everyday)],
 ];
-export const commands: readonly Command[] = [
-  help,
-  ...everyday,
-  ...tasking,
-  ...scheduling,
-  ...auditing,
-  ...files,
-  ...leasing,
-  ...rights,
-  ...serving,
-];
+export const commands: readonly Command[] = [help, ...ofTasks, ...files, ...ofRights];
 
 const told = (command: Command): string => `${usageOf(command)}: ${command.summary}`;
 
