@@ -34,15 +34,6 @@ function answer(over: AbortSignal): Promise<'yes' | 'no'> {
   });
 }
 
-async function enrol(instance: Instance, verified: Said, role: string): Promise<void> {
-  const ledger = await ledgerAs(instance, 'operator');
-  const { user, master, device, ed25519, curve25519 } = verified;
-  await ledger.append({
-    kind: 'identity.enrolled',
-    body: { user, master, device, ed25519, curve25519, role },
-  });
-}
-
 /**
  * Verifies one device of a person, the owner where nobody is named, and enrols it. Who is not in the room is invited first.
  * Throws a Fault when it was not enrolled: then nothing was written.
@@ -70,10 +61,13 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
           `Not paired: ${String(said['message']).replace(/\.$/, '')}. Run ./pocketcoder pair to try again.`,
         );
       if (said.event === 'verified') {
-        await enrol(instance, said, role);
+        const { user: whose, master, device, ed25519, curve25519 } = said;
+        const ledger = await ledgerAs(instance, 'operator');
+        const body = { user: whose, master, device, ed25519, curve25519, role };
+        await ledger.append({ kind: 'identity.enrolled', body });
         report.event(
           { ...said, event: 'enrolled' },
-          `Paired: device ${said['device']} of ${said['user']} is enrolled, with the role ${role}.`,
+          `Paired: device ${device} of ${whose} is enrolled, with the role ${role}.`,
         );
         return;
       }
