@@ -7,6 +7,7 @@ import type { Entry, Ledger } from '../src/client.ts';
 import type { Head } from '../src/entry.ts';
 import { createTree } from './checkpoint.ts';
 
+type Read = Pick<Ledger, 'each' | 'transcript'>;
 /** An entry that is off, and why. */
 type Off = { seq: number; id: string; kind: string; why: string };
 
@@ -23,7 +24,7 @@ function statedIn(entry: Entry): Stated | undefined {
 }
 
 /** Why its bytes are not what an entry's chained body says, or ''. */
-async function bytesMisfit(ledger: Ledger, entry: Entry, body: Stated): Promise<string> {
+async function bytesMisfit(ledger: Read, entry: Entry, body: Stated): Promise<string> {
   if ((typeof body.output === 'string') === (entry.transcript !== ''))
     return 'its bytes are neither in the entry nor in a transcript, or in both';
   const hash = createHash('sha256');
@@ -55,7 +56,7 @@ function pinMisfit(who: string, { seq, hash }: Head, there: string | undefined, 
  * @returns also the numbers of the actions whose card was taken out of its room, and all of it in a few lines, as others may
  * keep it: C2SP's tlog-checkpoint
  */
-export async function auditLedger(ledger: Ledger, pins: Readonly<Record<string, Head>> = {}) {
+export async function auditLedger(ledger: Read, pins: Readonly<Record<string, Head>> = {}) {
   const chain = createChain();
   const counts = { entries: 0, head: '', actions: 0, results: 0, transcripts: 0 };
   const removed: number[] = [];
