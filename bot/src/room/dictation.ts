@@ -137,25 +137,25 @@ export function createDictation(o: DictationOptions) {
         return void said.catch((error: unknown) => log.warn({ room, err: error }, 'not said'));
       }
       note(event, room);
-      const told = line
-        .then(() => write(sent))
-        .then(async (words) => {
+      const done = async (): Promise<void> => {
+        let told: { answer: Promise<string> };
+        try {
+          const words = await write(sent);
           const shown = message([{ line: '🎙 written down:' }, { said: visible(words).text }]);
           await below(room, event, shown, 'words');
-          return db.transaction(() => {
+          told = db.transaction(() => {
             drop(event);
             return { answer: hear(words) };
           });
-        });
-      const all = told
-        .then(
-          ({ answer }) => answer.catch((error: unknown) => `⚠️ ${messageOf(error)}`),
-          (error: unknown) => refuse(room, event, oneLine(messageOf(error))).then(() => ''),
-        )
-        .then((answer) => (answer ? below(room, event, message(answer), 'answer') : undefined));
-      line = all.catch((error: unknown) =>
-        log.error({ room, err: error }, 'of a voice message it was not said what became of it'),
-      );
+        } catch (error) {
+          return void (await refuse(room, event, oneLine(messageOf(error))));
+        }
+        const answer = await told.answer.catch((error: unknown) => `⚠️ ${messageOf(error)}`);
+        if (answer) await below(room, event, message(answer), 'answer');
+      };
+      line = line.then(done).catch((error: unknown) => {
+        log.error({ room, err: error }, 'of a voice message it was not said what became of it');
+      });
     },
     /** After a restart: says of what was being written down that nobody heard it. */
     resume(): void {

@@ -1,4 +1,5 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
+import { within } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
@@ -46,7 +47,7 @@ export function createVoice(o: {
   const unreachable = new Map<RoomId, EventId>();
   /** Calls of the turn whose words stand, and who waits for that. */
   const made = new Map<string, Set<string>>();
-  const waiting = new Map<string, Set<() => void>>();
+  const waiting = new Map<string, PromiseWithResolvers<void>>();
 
   let typed: Promise<unknown> = Promise.resolve();
   /** In its order, and nothing waits for it: it is told by every turn, and no words of one. */
@@ -123,7 +124,7 @@ export function createVoice(o: {
           await stand(task, 'm.notice');
           const key = keyOf(e);
           made.set(e.session, (made.get(e.session) ?? new Set()).add(key));
-          for (const go of waiting.get(`${e.session} ${key}`) ?? []) go();
+          waiting.get(`${e.session} ${key}`)?.resolve();
           return;
         }
         case 'todo': {
@@ -156,12 +157,9 @@ export function createVoice(o: {
     async before(session: string, call: Made): Promise<void> {
       if (made.get(session)?.has(keyOf(call))) return;
       const key = `${session} ${keyOf(call)}`;
-      const mine = waiting.get(key) ?? new Set();
+      const mine = waiting.get(key) ?? Promise.withResolvers<void>();
       waiting.set(key, mine);
-      await new Promise<void>((resolve) => {
-        mine.add(resolve);
-        setTimeout(resolve, patience).unref();
-      });
+      await within(mine.promise, patience);
       waiting.delete(key);
     },
     /** A line of the bot's own on a task. */
