@@ -1,8 +1,6 @@
 /** A running action's output on its way to the people who watch: as it comes, dropped rather than waited for. */
 import type { Session } from './session.ts';
 
-export type Live = ReturnType<typeof makeLive>;
-
 const gathered = 100; // ms: what is over before then has its output in its result already
 const most = 128 << 10; // bytes of an action that wait for its next request: base64 of it stays below the ledger's limit
 

@@ -75,7 +75,6 @@ export const way = <const P extends readonly Parameter<unknown>[]>(
 ): Way => ({ takes, run: (c, values) => run(c, ...(values as Values<P>)) });
 
 export type Command = {
-  name: string;
   summary: string;
   /** The first whose parameters fit is taken. */
   ways: readonly Way[];
@@ -86,6 +85,9 @@ export type Command = {
   /** Done before its message counts as taken: no crash may lose it. It is repeated after one. */
   control?: true;
 };
+
+/** By their names. */
+export type Commands = Readonly<Record<string, Command>>;
 
 export const optional = <T>(of: Parameter<T>): Parameter<T | undefined> => ({ ...of, optional: true });
 export const word = (name: string): Parameter<string> => ({ name, read: (text) => text });
@@ -118,7 +120,7 @@ export const person: Parameter<string> = {
 };
 
 /** How a command is written, in each of its ways. */
-export const usageOf = ({ name, ways }: Command): string =>
+export const usageOf = (name: string, { ways }: Command): string =>
   ways
     .map(({ takes }) => [`!${name}`, ...takes.map((p) => (p.optional ? `[${p.name}]` : p.name))].join(' '))
     .join(', or ');
