@@ -134,30 +134,23 @@ export type Args = RunArgs &
   };
 export type Kind = keyof Args;
 
-/** The body of a `requested` entry. Waits are in seconds and run on the ledger's clock. */
-export type Action<K extends Kind = Kind> = {
-  [P in K]: {
-    id: string;
-    kind: P;
-    args: Args[P];
-    workspace: string;
-    task: string;
-    requester: Requester;
-    class: RiskClass;
-    grade: Grade;
-    decide_within: number;
-    execute_within: number;
-    grace: number;
-    approvers: number;
-    devices: number;
-    /** What its card leases besides: whatever the agent reads of this workspace, so often, until then or the task's end. */
-    reads?: Reads;
-  };
+export type Asked<K extends Kind = Kind> = {
+  [P in K]: { kind: P; args: Args[P]; workspace: string; task: string; requester: Requester };
 }[K];
 
-export type Asked = {
-  [P in Kind]: { kind: P; args: Args[P]; workspace: string; task: string; requester: Requester };
-}[Kind];
+/** The body of a `requested` entry: what was asked, with its terms. Waits are in seconds and run on the ledger's clock. */
+export type Action<K extends Kind = Kind> = Asked<K> & {
+  id: string;
+  class: RiskClass;
+  grade: Grade;
+  decide_within: number;
+  execute_within: number;
+  grace: number;
+  approvers: number;
+  devices: number;
+  /** What its card leases besides: whatever the agent reads of this workspace, so often, until then or the task's end. */
+  reads?: Reads;
+};
 
 /** Bytes of a file that a person sends, at most. */
 export const mostSent = 32 << 20;
