@@ -11,11 +11,8 @@ import { unserve } from './tailnet.ts';
 /** The tasks' containers are the executor's, which leaves them running when it ends: compose knows nothing of them. */
 async function stopTasks(docker: Docker, project: string): Promise<void> {
   const tasks = await docker.listContainers({ filters: { label: [`org.pocketcoder=${project}`] } });
-  await Promise.all(
-    tasks.map(
-      ({ Id }) => docker.getContainer(Id).stop().catch(unless(304, 404)), // it ended by itself meanwhile
-    ),
-  );
+  // One that ended by itself meanwhile is no failure.
+  await Promise.all(tasks.map(({ Id }) => docker.getContainer(Id).stop().catch(unless(304, 404))));
 }
 
 /** Stops the instance's services, then what runs in its tasks' containers; nothing to stop is no error. */
