@@ -113,16 +113,15 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
   };
   const run = async () => {
     while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      const woken = Promise.withResolvers<void>();
+      wake = woken.resolve;
       await retry(advance, { ...patience, again });
       off = undefined;
       tell('up');
       caughtUp.resolve();
       if (stale || early.size > 0) continue;
       const timer = setTimeout(lookAgain, pullEvery);
-      await woken;
+      await woken.promise;
       clearTimeout(timer);
     }
   };

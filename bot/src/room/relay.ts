@@ -199,27 +199,10 @@ export function createRelay(o: RelayOptions) {
       await noteRemoval(t);
       if (t.type === 'm.room.redaction') o.board.removed(takenAway(t));
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
-      if (
-        verdict.do === 'tell' &&
-        verdict.words &&
-        conversation.amend(verdict.below, verdict.words, senderOf(t))
-      )
-        return;
-      if (verdict.do === 'tell')
-        return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
-      if (
-        verdict.do === 'hear' ||
-        verdict.do === 'receive' ||
-        verdict.do === 'listen' ||
-        verdict.do === 'ask'
-      ) {
-        // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
-        const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
-        const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
-        if (yes) return say(t.room, yes, { replyTo: card.event });
-        void matrix.readMarker(t.room, t.wire.event_id);
-        if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
-        return hear(t, workspace, verdict, withMark);
+      if (verdict.do === 'tell') {
+        const { words, about, why, below } = verdict;
+        if (words && conversation.amend(below, words, senderOf(t))) return;
+        return say(t.room, explain(about, why), { replyTo: below });
       }
       if (verdict.do === 'choose') {
         o.attention.heard();
@@ -232,9 +215,17 @@ export function createRelay(o: RelayOptions) {
         o.tour.did(workspace, 'stopped');
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }
-      await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), {
-        replyTo: verdict.card.event,
-      });
+      if ('card' in verdict) {
+        const { action, event } = verdict.card;
+        return say(t.room, explain(action, await desk.apply(verdict)), { replyTo: event });
+      }
+      // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
+      const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
+      const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
+      if (yes) return say(t.room, yes, { replyTo: card.event });
+      void matrix.readMarker(t.room, t.wire.event_id);
+      if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
+      return hear(t, workspace, verdict, withMark);
     },
     /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
     async setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void> {
