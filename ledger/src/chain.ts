@@ -6,6 +6,7 @@ import { isOver } from '../rules/lifecycle.cjs';
 import { empty, fold, grantOf, type State } from '../rules/state.cjs';
 import { sha256 } from './action.ts';
 import { type Entry, type Head, misfit } from './entry.ts';
+import { attempt } from './retry.ts';
 
 export type Proposed = Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>;
 export type Wanted = Pick<Entry, 'author' | 'kind' | 'action'> & { body: object };
@@ -29,12 +30,8 @@ export function createChain() {
     if (ids.has(entry.id)) return `its id ${entry.id} was used before`;
     const moment = Date.parse(entry.at);
     if (Number.isNaN(moment) || new Date(moment).toISOString() !== entry.at) return 'its time is none';
-    let code: string;
-    try {
-      code = refused(entry, entry.at, true); // what the ledger's clock said when it judged
-    } catch {
-      code = 'it cannot be judged';
-    }
+    // By what the ledger's clock said when it judged.
+    const code = attempt(() => refused(entry, entry.at, true)) ?? 'it cannot be judged';
     return code && `"${entry.kind}" by ${entry.author || 'nobody'} was not allowed here: ${code}`;
   }
 

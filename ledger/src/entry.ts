@@ -2,6 +2,7 @@
 
 import { hashed } from '../rules/judge.cjs';
 import { sha256 } from './action.ts';
+import { attempt } from './retry.ts';
 
 const texts = ['id', 'prev', 'at', 'author', 'kind', 'action', 'body', 'hash', 'transcript'] as const;
 /** `transcript` is the name of the file that holds the complete output, or ''. */
@@ -23,10 +24,7 @@ export type Head = { seq: number; hash: string };
 export function misfit(entry: Entry, head: Head): string {
   if (entry.seq !== head.seq + 1) return `it is number ${entry.seq}, ${head.seq + 1} was expected`;
   if (entry.prev !== head.hash) return `its "prev" is not the hash of entry ${head.seq}`;
-  try {
-    if (sha256(hashed(entry)) !== entry.hash) return 'its content does not have the hash it states';
-  } catch {
-    return 'its content cannot be hashed';
-  }
-  return '';
+  const hash = attempt(() => sha256(hashed(entry)));
+  if (hash === undefined) return 'its content cannot be hashed';
+  return hash === entry.hash ? '' : 'its content does not have the hash it states';
 }

@@ -1,7 +1,7 @@
 /** One identity's login at the ledger: kept fresh, and asked again with patience while the ledger is away. */
 import PocketBase, { ClientResponseError } from 'pocketbase';
 import { asLedgerError, isUnreachable, LedgerError } from './errors.ts';
-import { retry } from './retry.ts';
+import { attempt, retry } from './retry.ts';
 
 export type Identity = 'bot' | 'executor' | 'operator' | 'auditor';
 export type Login = { url: string; identity: Identity; password: string };
@@ -13,12 +13,8 @@ const renewBefore = 24 * 3600; // seconds before a token's end (they last a week
 
 /** When a JWT ends, in seconds since 1970; 0 for what is none. RFC 7519. */
 function expiry(token: string): number {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-    return Number((claims as { exp?: unknown }).exp) || 0;
-  } catch {
-    return 0;
-  }
+  const claims = attempt(() => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()));
+  return Number(claims?.exp) || 0;
 }
 
 export function makeSession({ url, identity, password }: Login) {
