@@ -23,15 +23,10 @@ function waiting({ user, for: what, asked }: Said): string {
 }
 
 /** The next line that is typed or piped in; 'no' at the end of input, or when the pairing is over. */
-function answer(over: AbortSignal): Promise<'yes' | 'no'> {
-  return new Promise((resolve) => {
-    const input = createInterface({ input: process.stdin, signal: over });
-    input.once('line', (line) => {
-      resolve(line.trim().toLowerCase() === 'yes' ? 'yes' : 'no');
-      input.close();
-    });
-    input.once('close', () => resolve('no'));
-  });
+async function answer(over: AbortSignal): Promise<'yes' | 'no'> {
+  using input = createInterface({ input: process.stdin, signal: over });
+  for await (const line of input) return line.trim().toLowerCase() === 'yes' ? 'yes' : 'no';
+  return 'no';
 }
 
 /**
