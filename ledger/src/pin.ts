@@ -4,6 +4,7 @@
  */
 import { constants, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Head } from './entry.ts';
+import { attempt } from './retry.ts';
 
 export type Pin = ReturnType<typeof openPin>;
 
@@ -38,13 +39,6 @@ export function openPin(file: string) {
     fdatasyncSync(fd);
     kept = head.seq;
   };
-  const later = (): void => {
-    try {
-      keep();
-    } catch {
-      soon = undefined; // the next entry tries again, and a claim fails for it
-    }
-  };
   return {
     /** What was kept or is about to be; `{seq: 0, hash: ''}` before the first. */
     last: (): Head => head,
@@ -52,7 +46,8 @@ export function openPin(file: string) {
     see({ seq, hash }: Head): void {
       if (seq <= head.seq) return;
       head = { seq, hash };
-      soon ??= setTimeout(later, within).unref();
+      // Where that fails the next entry tries again, and a claim fails for it.
+      soon ??= setTimeout(() => attempt(keep), within).unref();
     },
     /** What was seen is on the disk when this returns. @throws Error where it cannot be written */
     keep,
