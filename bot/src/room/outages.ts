@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Database } from '../database.ts';
 import { clock } from '../show/action.ts';
-import { message } from '../show/blocks.ts';
+import { type Content, message } from '../show/blocks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 
 /** `down` and `back` say what that means; `after` is how long it has to last, in milliseconds, to be told. */
@@ -84,7 +84,9 @@ export function createOutages(o: {
   const seen = new Map<PartName, { down: number; up?: number }>();
   const busy = new Set<PartName>();
 
-  const txn = ({ part, since }: Told): string => `outage-${part}-${since}`;
+  /** Sent again after a crash it is the same message. */
+  const post = (outage: Told, content: Content): Promise<EventId> =>
+    o.matrix.post(outage.room, 'm.room.message', content, { txn: `outage-${outage.part}-${outage.since}` });
   const downText = ({ part, since }: Told) =>
     message(
       `⚠️ ${parts[part].gone} since ${clock(new Date(since))}. ${parts[part].down} At the console: ./pocketcoder doctor`,
@@ -98,9 +100,8 @@ export function createOutages(o: {
   async function tellDown(part: PartName, since: number): Promise<void> {
     for (const room of o.rooms()) {
       const outage: Told = { part, room, since, event: '' };
-      note.run(outage); // before it is sent: sent again after a crash it is the same message
-      const event = await o.matrix.post(room, 'm.room.message', downText(outage), { txn: txn(outage) });
-      note.run({ ...outage, event });
+      note.run(outage); // before it is sent
+      note.run({ ...outage, event: await post(outage, downText(outage)) });
     }
   }
 
@@ -108,12 +109,10 @@ export function createOutages(o: {
     if (part === 'homeserver')
       for (const room of o.rooms()) {
         const outage: Told = { part, room, since, event: '' };
-        await o.matrix.post(room, 'm.room.message', backText(outage, up), { txn: txn(outage) });
+        await post(outage, backText(outage, up));
       }
     for (const outage of told(part)) {
-      const event =
-        outage.event ||
-        (await o.matrix.post(outage.room, 'm.room.message', downText(outage), { txn: txn(outage) }));
+      const event = outage.event || (await post(outage, downText(outage)));
       await o.matrix.edit(outage.room, event, backText(outage, up));
       forget.run({ part, room: outage.room });
     }
