@@ -8,7 +8,7 @@ import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
-import type { Cards, Posted } from '../approval/store.ts';
+import type { Cards } from '../approval/store.ts';
 import type { Heard, Judged, Received, Spoken } from '../approval/verdict.ts';
 import { onlyThat } from '../approval/words.ts';
 import type { Database } from '../database.ts';
@@ -62,12 +62,6 @@ function welcome({ user, device, role = 'owner' }: { user: string; device: strin
 }
 
 const senderOf = ({ wire, evidence }: Taken): string => `${wire.sender} ${evidence?.device}`;
-
-/** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
-const removedBy = (t: Taken, cards: Cards): Posted | undefined => {
-  const card = t.type === 'm.room.redaction' ? cards.byEvent(takenAway(t)) : undefined;
-  return card?.room === t.room ? card : undefined;
-};
 
 /** What the operator did at the console, told in every room. */
 const told: Record<string, string> = {
@@ -181,8 +175,10 @@ export function createRelay(o: RelayOptions) {
 
   /** The room is the audit trail: what is gone from it stands in the ledger, once a card however often it is removed. */
   async function noteRemoval(t: Taken): Promise<void> {
-    const card = removedBy(t, cards);
-    if (!card) return;
+    const event = takenAway(t);
+    o.board.removed(event);
+    const card = cards.byEvent(event);
+    if (card?.room !== t.room) return; // whoever sent it: the bot never removes one
     const body = { reason: reasons.cardRemoved, action: card.action, room: t.room };
     await o.ledger.append({ id: idOf(`removed ${card.action}`, sha256), kind: 'alarm', body });
   }
@@ -196,8 +192,7 @@ export function createRelay(o: RelayOptions) {
     async take(t: Taken, verdict: Judged, withMark: WithMark): Promise<void> {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
-      await noteRemoval(t);
-      if (t.type === 'm.room.redaction') o.board.removed(takenAway(t));
+      if (t.type === 'm.room.redaction') await noteRemoval(t);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
       if (verdict.do === 'tell') {
         const { words, about, why, below } = verdict;
