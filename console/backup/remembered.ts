@@ -1,6 +1,7 @@
 /** What a state directory remembers of its backups: the newest one that was made, and the last drill. It is of this machine alone. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWhole } from '../../bot/src/database.ts';
 import { attempt, messageOf } from '../../ledger/src/retry.ts';
 import type { Report } from '../report.ts';
 
@@ -17,10 +18,8 @@ export function lastOf(home: string, what: 'backup' | 'drill'): Last | undefined
 
 /** Keeps it in place of the one before. Where that fails it is said, and what was done is done all the same. */
 export function keepLast(home: string, what: 'backup' | 'drill', last: Last, report: Report): void {
-  const path = pathOf(home, what);
   try {
-    writeFileSync(`${path}.new`, JSON.stringify(last), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    writeWhole(pathOf(home, what), JSON.stringify(last));
   } catch (error) {
     report.progress(`doctor will not know of this ${what}: ${messageOf(error)}`);
   }
