@@ -235,12 +235,15 @@ export const commands: Readonly<Record<string, Command>> = {
   },
 };
 
+const commandOf = (name: string): Command | undefined =>
+  Object.hasOwn(commands, name) ? commands[name] : undefined;
+
 const table = (rows: readonly (readonly [string, string])[]): string =>
   rows.map(([left, right]) => `  ${left.padEnd(36)}${right}`).join('\n');
 
 /** The help of one command, or of all. */
-export function help(name?: string): string {
-  const command = commands[name ?? ''];
+export function help(name = ''): string {
+  const command = commandOf(name);
   if (!command) {
     const rows = Object.entries(commands).map(
       ([each, { takes = '', summary }]) => [`${each} ${takes}`, summary] as const,
@@ -264,7 +267,7 @@ export async function runCommand(
   words: readonly string[],
   options: Options,
 ): Promise<void> {
-  const command = commands[name];
+  const command = commandOf(name);
   if (!command) throw fault.usage(`There is no command "${name}".\n\n${help()}`);
   const { takes = 'no words', fits = (all) => all.length === 0 } = command;
   if (!fits(words)) throw fault.usage(`${name} takes ${takes}. Nothing was done.\n\n${help(name)}`);

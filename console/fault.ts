@@ -21,17 +21,7 @@ export class Fault extends Error {
   }
 }
 
-const by =
-  (exit: ExitName) =>
-  (message: string): Fault =>
-    new Fault(exit, message);
 /** A failure by its exit code: `throw fault.usage('…')`. */
-export const fault = {
-  failed: by('failed'),
-  usage: by('usage'),
-  unavailable: by('unavailable'),
-  cannotCreate: by('cannotCreate'),
-  temporary: by('temporary'),
-  noPermission: by('noPermission'),
-  config: by('config'),
-};
+export const fault = Object.fromEntries(
+  (Object.keys(exitCodes) as ExitName[]).map((exit) => [exit, (message: string) => new Fault(exit, message)]),
+) as Record<ExitName, (message: string) => Fault>;

@@ -1,7 +1,8 @@
 /** What a state directory remembers of its backups: the newest one that was made, and the last drill. It is of this machine alone. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../../ledger/src/retry.ts';
+import { writeWhole } from '../../bot/src/database.ts';
+import { attempt, messageOf } from '../../ledger/src/retry.ts';
 import type { Report } from '../report.ts';
 
 /** @property at ISO 8601 @property why a drill failed; absent where it did not */
@@ -11,20 +12,14 @@ const pathOf = (home: string, what: 'backup' | 'drill'): string => join(home, `l
 
 /** Undefined where there was none, or what was kept of it cannot be read. */
 export function lastOf(home: string, what: 'backup' | 'drill'): Last | undefined {
-  try {
-    const last = JSON.parse(readFileSync(pathOf(home, what), 'utf8')) as Last;
-    return typeof last.file === 'string' && Date.parse(last.at) > 0 ? last : undefined;
-  } catch {
-    return undefined;
-  }
+  const last = attempt(() => JSON.parse(readFileSync(pathOf(home, what), 'utf8')) as Last | null);
+  return typeof last?.file === 'string' && Date.parse(last.at) > 0 ? last : undefined;
 }
 
 /** Keeps it in place of the one before. Where that fails it is said, and what was done is done all the same. */
 export function keepLast(home: string, what: 'backup' | 'drill', last: Last, report: Report): void {
-  const path = pathOf(home, what);
   try {
-    writeFileSync(`${path}.new`, JSON.stringify(last), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    writeWhole(pathOf(home, what), JSON.stringify(last));
   } catch (error) {
     report.progress(`doctor will not know of this ${what}: ${messageOf(error)}`);
   }

@@ -5,6 +5,7 @@ import { fault } from '../fault.ts';
 import { askBot } from '../instance/bot-console.ts';
 import type { Instance } from '../instance/instance.ts';
 import { modelsOf, settingOf } from '../instance/settings-file.ts';
+import { fail, ok, warn } from './doctor.ts';
 import type { Found, Row } from './doctor-scene.ts';
 
 const correct = 'correct that in pocketcoder.yaml, then ./pocketcoder start -d';
@@ -16,32 +17,28 @@ export function findings(
   { called, said, trouble, tokens, context, seconds }: Probed,
 ): Found[] {
   const took = `${count(tokens)} tokens, ${seconds} s`;
-  if (trouble && trouble.code !== 'cut')
-    return [{ level: 'fail', what: `${setting}: ${trouble.message}`, fix: correct }];
+  if (trouble && trouble.code !== 'cut') return [fail(`${setting}: ${trouble.message}`, correct)];
   const words = said ? `it said “${said.replaceAll(/\s+/g, ' ').slice(0, 120)}”` : 'it said nothing';
   if (!called)
     return [
-      {
-        level: 'fail',
-        what: `${setting}: it answers, but calls no tool: ${words} (${took})`,
-        fix: 'give it a model that takes tools: without them it can only talk',
-      },
+      fail(
+        `${setting}: it answers, but calls no tool: ${words} (${took})`,
+        'give it a model that takes tools: without them it can only talk',
+      ),
     ];
   // Both requests carry the instructions and the tools.
   const each = Math.round(tokens / 2);
-  const small: Found = {
-    level: 'warn',
-    what: `${setting}: of the ${count(context)} tokens that it takes at once, instructions and tools alone are ${count(each)}`,
-    fix: `set ${setting}.context higher if it takes more, or choose another model`,
-  };
-  const well: Found =
+  const small = warn(
+    `${setting}: of the ${count(context)} tokens that it takes at once, instructions and tools alone are ${count(each)}`,
+    `set ${setting}.context higher if it takes more, or choose another model`,
+  );
+  const well =
     called === 'todowrite'
-      ? { level: 'ok', what: `${setting}: it calls tools, and goes on by their outcome (${took})` }
-      : {
-          level: 'warn',
-          what: `${setting}: it calls tools, but ${called} where it was to call todowrite (${took})`,
-          fix: 'expect it to do other things than it was asked for, or choose another model',
-        };
+      ? ok(`${setting}: it calls tools, and goes on by their outcome (${took})`)
+      : warn(
+          `${setting}: it calls tools, but ${called} where it was to call todowrite (${took})`,
+          'expect it to do other things than it was asked for, or choose another model',
+        );
   return each > context / 4 ? [well, small] : [well];
 }
 

@@ -15,9 +15,9 @@ import { seen } from './logs.ts';
 /** Says what it found, one thing or several; nothing where there is nothing to judge. */
 type Check = { name: string; look(s: Scene): Found | readonly Found[] | undefined };
 
-const ok = (what: string): Found => ({ level: 'ok', what });
-const warn = (what: string, fix: string): Found => ({ level: 'warn', what, fix });
-const fail = (what: string, fix: string): Found => ({ level: 'fail', what, fix });
+export const ok = (what: string): Found => ({ level: 'ok', what });
+export const warn = (what: string, fix: string): Found => ({ level: 'warn', what, fix });
+export const fail = (what: string, fix: string): Found => ({ level: 'fail', what, fix });
 
 const mebi = 2 ** 20;
 const start = './pocketcoder start -d';
@@ -147,21 +147,18 @@ export const checks: readonly Check[] = [
   },
   {
     name: 'compose',
-    look: ({ compose }) =>
-      compose === undefined
-        ? undefined
-        : compose
-          ? ok(compose)
-          : warn('this Docker has no compose', './pocketcoder start builds one'),
+    look({ compose }) {
+      if (compose === undefined) return undefined;
+      return compose ? ok(compose) : warn('this Docker has no compose', './pocketcoder start builds one');
+    },
   },
   {
     name: 'base image',
-    look: ({ base }) =>
-      base === undefined
-        ? undefined
-        : base
-          ? ok('there')
-          : warn('not there yet', './pocketcoder start pulls it, or makes it as root on Debian'),
+    look({ base }) {
+      if (base === undefined) return undefined;
+      const way = './pocketcoder start pulls it, or makes it as root on Debian';
+      return base ? ok('there') : warn('not there yet', way);
+    },
   },
   { name: 'part', look: ({ parts }) => parts.map(part) },
   {

@@ -1,6 +1,7 @@
 /** `pocketcoder logs`: what the services' containers wrote, readable at a terminal. Docker rotates it (docker-compose.yml). */
 import { setTimeout as pause } from 'node:timers/promises';
 import { named, unseen } from '../../bot/src/show/visible.ts';
+import { attempt } from '../../ledger/src/retry.ts';
 import { type Compose, findCompose } from '../engine/compose.ts';
 import { serviceStates } from '../engine/containers.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
@@ -45,12 +46,8 @@ export function readable({ part, at, text, pino }: Line): string {
 export function lineOf(raw: string): Line | undefined {
   const [, part, at = '', text = ''] = /^(\S+)-\d+ +\| (\S+) ?(.*)$/s.exec(raw) ?? [];
   if (part === undefined) return undefined;
-  if (!text.startsWith('{')) return { part, at, text };
-  try {
-    return { part, at, text, pino: JSON.parse(text) as Record<string, unknown> };
-  } catch {
-    return { part, at, text };
-  }
+  const pino = text.startsWith('{') && attempt(() => JSON.parse(text) as Record<string, unknown>);
+  return { part, at, text, ...(pino && { pino }) };
 }
 
 /** Has compose tell what the parts logged; `args` are those of `docker compose logs`. */

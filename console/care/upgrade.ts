@@ -1,6 +1,7 @@
 /** `pocketcoder upgrade`: for a checkout that was updated. A backup first, then a start with what is new, then an audit. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { messageOf } from '../../ledger/src/retry.ts';
 import { backup } from '../backup/save.ts';
 import { Fault } from '../fault.ts';
@@ -10,16 +11,12 @@ import type { Report } from '../report.ts';
 import { bringUp } from '../start/start.ts';
 import { audit } from './verify.ts';
 
-/** The images of the last start, by part. */
-function imagesIn(home: string): Map<string, string> {
+const variable = 'POCKETCODER_IMAGE_';
+/** The images of the last start, by their variables. */
+function imagesIn(home: string): [name: string, image: string | undefined][] {
   const path = join(home, 'compose.env');
-  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  return new Map(
-    [...text.matchAll(/^POCKETCODER_IMAGE_(\w+)=(.*)$/gm)].map(([, part = '', image = '']) => [
-      part.toLowerCase(),
-      image,
-    ]),
-  );
+  const all = existsSync(path) ? Object.entries(parseEnv(readFileSync(path, 'utf8'))) : [];
+  return all.filter(([name]) => name.startsWith(variable));
 }
 
 /**
@@ -28,7 +25,7 @@ function imagesIn(home: string): Map<string, string> {
  */
 export async function upgrade(instance: Instance, report: Report, file: string, to?: string): Promise<void> {
   const { home } = instance;
-  const before = imagesIn(home);
+  const before = new Map(imagesIn(home));
   await backup(instance, report, file, to);
   try {
     const running = await alone(home, () => bringUp(report, false));
@@ -41,7 +38,8 @@ export async function upgrade(instance: Instance, report: Report, file: string, 
         `restore ${file}.`,
     );
   }
-  const changed = [...imagesIn(home)].flatMap(([part, image]) => (before.get(part) === image ? [] : [part]));
+  const other = imagesIn(home).filter(([name, image]) => before.get(name) !== image);
+  const changed = other.map(([name]) => name.slice(variable.length).toLowerCase());
   report.event(
     { event: 'upgraded', file, changed },
     changed.length > 0 ? `New: ${changed.join(', ')}.` : 'No part is another than before.',

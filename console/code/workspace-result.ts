@@ -47,14 +47,10 @@ export async function writeResult(
       if (linkname && staysInside(name, linkname)) await symlink(linkname, path);
       else done.left.push(name);
     } else if (type === 'file') {
-      const file = await open(path, 'wx', mode & 0o100 ? 0o755 : 0o644);
-      try {
-        for await (const bytes of entry) {
-          await file.appendFile(bytes);
-          done.bytes += bytes.length;
-        }
-      } finally {
-        await file.close();
+      await using file = await open(path, 'wx', mode & 0o100 ? 0o755 : 0o644);
+      for await (const bytes of entry) {
+        await file.appendFile(bytes);
+        done.bytes += bytes.length;
       }
     } else throw fault.failed(`An entry ${JSON.stringify(name)} is a ${type}.`);
     entry.resume();

@@ -1,6 +1,6 @@
 /** What is brought into a workspace: a directory of this machine, or a repository. It is only read, and never mounted. */
-import { constants, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { access, type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises';
+import { constants, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { access, type FileHandle, lstat, mkdtempDisposable, open, readdir, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -87,19 +87,14 @@ function tarOf(root: string, tops: readonly string[], left: string[]): Readable 
   async function addFile(name: string): Promise<void> {
     // Where a pipe has taken its place meanwhile, opening it does not wait.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const file = await open(join(root, name), flags).catch(() => null);
-    if (!file) return void left.push(name);
-    try {
-      const now = await file.stat();
-      if (!now.isFile()) return void left.push(name);
-      const bytes = now.size <= held ? await file.readFile() : undefined;
-      const size = bytes?.length ?? now.size;
-      count(size);
-      const entry = tar.entry({ name, ...ours, size, mode: now.mode & 0o111 ? 0o755 : 0o644 });
-      await pipeline(bytes ? [bytes] : wholeOf(file, name, size), entry);
-    } finally {
-      await file.close();
-    }
+    await using file = await open(join(root, name), flags).catch(() => null);
+    const now = await file?.stat();
+    if (!file || !now?.isFile()) return void left.push(name);
+    const bytes = now.size <= held ? await file.readFile() : undefined;
+    const size = bytes?.length ?? now.size;
+    count(size);
+    const entry = tar.entry({ name, ...ours, size, mode: now.mode & 0o111 ? 0o755 : 0o644 });
+    await pipeline(bytes ? [bytes] : wholeOf(file, name, size), entry);
   }
   async function add(name: string): Promise<void> {
     const path = join(root, name);
@@ -144,14 +139,10 @@ export async function readSource(
     await put('/workspace', tarOf(source.from, await readdir(source.from), left));
     return left;
   }
-  const clone = mkdtempSync(join(tmpdir(), 'pocketcoder-clone-'));
-  try {
-    await cloneInto(clone, source);
-    await put('/base', tarOf(clone, await readdir(clone), left));
-    return left;
-  } finally {
-    rmSync(clone, { recursive: true, force: true });
-  }
+  await using clone = await mkdtempDisposable(join(tmpdir(), 'pocketcoder-clone-'));
+  await cloneInto(clone.path, source);
+  await put('/base', tarOf(clone.path, await readdir(clone.path), left));
+  return left;
 }
 
 /** What goes along of a clone; its settings name its source. */

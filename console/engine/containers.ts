@@ -25,14 +25,13 @@ export async function serviceStates(docker: Docker, project: string): Promise<Ma
 }
 
 /** How often Docker has restarted a container by itself; 0 where it is gone meanwhile. */
-export const restartsOf = (docker: Docker, id: string): Promise<number> =>
-  docker
+export async function restartsOf(docker: Docker, id: string): Promise<number> {
+  const about = await docker
     .getContainer(id)
     .inspect()
-    .then(
-      ({ RestartCount }) => RestartCount,
-      () => 0,
-    );
+    .catch(() => undefined);
+  return about?.RestartCount ?? 0;
+}
 
 /** Runs a program in a service's container to its end and returns what it printed, errors included, and its exit code. */
 export async function execIn(

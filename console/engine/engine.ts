@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { sha256 } from '../../ledger/src/action.ts';
+import { attempt } from '../../ledger/src/retry.ts';
 import { fault } from '../fault.ts';
 
 const usual = '/var/run/docker.sock';
@@ -27,13 +28,8 @@ export type Engine = {
 function choice(env: NodeJS.ProcessEnv): Pick<Engine, 'host' | 'by'> {
   if (env['DOCKER_HOST']) return { host: env['DOCKER_HOST'], by: 'DOCKER_HOST' };
   const directory = env['DOCKER_CONFIG'] || join(homedir(), '.docker');
-  const read = (path: string) => {
-    try {
-      return JSON.parse(readFileSync(join(directory, path), 'utf8'));
-    } catch {
-      return undefined; // Docker's own command line goes on as if it were not there.
-    }
-  };
+  // What cannot be read Docker's own command line takes as if it were not there.
+  const read = (path: string) => attempt(() => JSON.parse(readFileSync(join(directory, path), 'utf8')));
   const name: string = env['DOCKER_CONTEXT'] || read('config.json')?.currentContext || 'default';
   if (name === 'default') return { host: '', by: '' };
   const by = `the docker context "${name}"`;

@@ -1,17 +1,14 @@
 /** What an engine and its machine are: what PocketCoder cannot run on is refused in words, and the limits it lacks are said. */
 import type Docker from 'dockerode';
 
-export type Fitness = {
-  version: string;
-  api: string;
-  /** Why PocketCoder does not run on it, and what to do; '' where nothing speaks against it. */
-  refusal: string;
-  /** The limits of tasks that this kernel, or the part of it that a rootless engine was given, does not have. */
-  lacks: string[];
-};
+export type Fitness = Awaited<ReturnType<typeof fitnessOf>>;
 
-/** Asks the engine, which answers, what it is. */
-export async function fitnessOf(docker: Docker): Promise<Fitness> {
+/**
+ * Asks the engine, which answers, what it is.
+ * @returns also why PocketCoder does not run on it, and what to do ('' where nothing speaks against it), and the limits of tasks
+ * that this kernel, or the part of it that a rootless engine was given, lacks
+ */
+export async function fitnessOf(docker: Docker) {
   const [{ Version, ApiVersion, Components }, info] = await Promise.all([docker.version(), docker.info()]);
   const podman = Components?.some(({ Name }) => Name.startsWith('Podman'));
   // Seen with it: the executor's root is nobody to the engine's socket or, as the machine's own, to the files set up for it.

@@ -52,12 +52,7 @@ export const servicesOf = ({ settings, state }: Instance): string[] => [
 ];
 
 /** The ports of this machine that services take; `setting` is what sets it, below `ports`. */
-export function portsOf({ settings, state }: Instance): {
-  service: string;
-  setting: string;
-  port: number;
-  address: string;
-}[] {
+export function portsOf({ settings, state }: Instance) {
   const own = settings.homeserver ? (['ledger'] as const) : (['homeserver', 'ledger'] as const);
   const listen = state.reach?.listen;
   return [
@@ -174,21 +169,17 @@ export function serviceFiles(
     }),
     git: { name: 'PocketCoder', email: 'agent@localhost', ...settings.git },
   };
-  const json = (service: string, uid: number, value: object): ServiceFile => ({
-    service,
-    name: `${service}.json`,
-    uid,
-    content: JSON.stringify(value, null, 2),
-  });
   const files = (service: string, uid: number, contents: Record<string, string>): ServiceFile[] =>
     Object.entries(contents).map(([name, content]) => ({ service, name, uid, content }));
+  const json = (service: string, uid: number, value: object): ServiceFile[] =>
+    files(service, uid, { [`${service}.json`]: JSON.stringify(value, null, 2) });
   const believing = (options: ProxyOptions): ProxyOptions => {
     const ca = options.upstream.startsWith('https:') ? `${extraCa()}${options.ca ?? ''}` : '';
     return { ...options, ...(ca && { ca }) };
   };
   const proxy = (service: string, host: string, port: number, to: ProxyOptions | { ways: Ways }) => {
     const file: ProxyFile = { listen: { host, port }, ...to };
-    return { service, name: 'proxy.json', uid: 10005, content: JSON.stringify(file) };
+    return files(service, 10005, { 'proxy.json': JSON.stringify(file) });
   };
   const ways = Object.entries(models ?? {}).map(
     ([name, model]) => [name, believing(wayTo(renderModel(model), model.ca, home, 'model'))] as const,
@@ -206,10 +197,10 @@ export function serviceFiles(
     json('executor', 0, executor),
     homeserver
       ? proxy('homeserver-proxy', 'homeserver', 8008, believing({ upstream: homeserver.url }))
-      : { service: 'homeserver', name: 'homeserver.yaml', uid: 10004, content: homeserverYaml(instance) },
-    ...(caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : []),
-    ...(models ? files('brain', 10003, renderOpencode(models, passwords.brain)) : []),
-    ...(wayToWriter ? [proxy('transcription', 'transcription-proxy', 8082, wayToWriter)] : []),
-    ...(models ? [proxy('model', 'model-proxy', 8081, { ways: Object.fromEntries(ways) })] : []),
-  ];
+      : files('homeserver', 10004, { 'homeserver.yaml': homeserverYaml(instance) }),
+    caddyfile ? files('entrance', 10006, { Caddyfile: caddyfile }) : [],
+    models ? files('brain', 10003, renderOpencode(models, passwords.brain)) : [],
+    wayToWriter ? proxy('transcription', 'transcription-proxy', 8082, wayToWriter) : [],
+    models ? proxy('model', 'model-proxy', 8081, { ways: Object.fromEntries(ways) }) : [],
+  ].flat();
 }

@@ -8,19 +8,14 @@ import { fault } from '../fault.ts';
 /** Runs `work` while no other program does the same with this directory, which need not be there yet. */
 export async function alone<T>(home: string, work: () => Promise<T>): Promise<T> {
   const name = createHash('sha256').update(home).digest('hex').slice(0, 16);
-  const lock = new DatabaseSync(join(tmpdir(), `pocketcoder-${process.getuid?.() ?? 0}-${name}.lock`));
+  using lock = new DatabaseSync(join(tmpdir(), `pocketcoder-${process.getuid?.() ?? 0}-${name}.lock`));
   try {
     lock.exec('BEGIN EXCLUSIVE');
   } catch {
-    lock.close();
     throw fault.temporary(
       `Another ./pocketcoder command is at work on ${home}. This one changed nothing: wait until that one is ready, then run ` +
         './pocketcoder status.',
     );
   }
-  try {
-    return await work();
-  } finally {
-    lock.close();
-  }
+  return await work();
 }

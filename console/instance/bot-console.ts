@@ -6,7 +6,8 @@ import type { Engine } from '../engine/engine.ts';
 import { fault } from '../fault.ts';
 
 export type Said = { event: string } & Record<string, unknown>;
-export type BotConsole = { say(line: object): void; heard: AsyncIterable<Said>; close(): void };
+/** Closed where the scope ends that is `using` it. */
+export type BotConsole = Disposable & { say(line: object): void; heard: AsyncIterable<Said> };
 
 /** Opens the console of this project's bot. Throws a Fault (`unavailable`) when its container doesn't run. */
 export async function openConsole(engine: Engine, project: string): Promise<BotConsole> {
@@ -30,7 +31,7 @@ export async function openConsole(engine: Engine, project: string): Promise<BotC
   return {
     say: (line) => void stream.write(`${JSON.stringify(line)}\n`),
     heard: heard(),
-    close: () => stream.destroy(),
+    [Symbol.dispose]: () => stream.destroy(),
   };
 }
 
@@ -40,15 +41,11 @@ export async function askBot(
   project: string,
   question: { cmd: string } & Record<string, unknown>,
 ): Promise<Said> {
-  const bot = await openConsole(engine, project);
-  try {
-    bot.say(question);
-    for await (const said of bot.heard) {
-      if (said.event === 'error') throw fault.temporary(`The bot says: ${said['message']}`);
-      return said;
-    }
-    throw fault.temporary('The bot closed its console without an answer. Try again in a moment.');
-  } finally {
-    bot.close();
+  using bot = await openConsole(engine, project);
+  bot.say(question);
+  for await (const said of bot.heard) {
+    if (said.event === 'error') throw fault.temporary(`The bot says: ${said['message']}`);
+    return said;
   }
+  throw fault.temporary('The bot closed its console without an answer. Try again in a moment.');
 }

@@ -14,15 +14,8 @@ export type Approvals = Partial<Pick<Term, 'form' | 'decide_within' | 'execute_w
 const usualReads = { uses: 100, seconds: 3600 };
 
 /** The default policy with what the settings say for all classes, and then for each. It may be none: `policyFault` tells. */
-export function policyFrom({
-  form,
-  decide_within,
-  execute_within,
-  reads,
-  classes = {},
-}: Approvals = {}): Policy {
-  const stated = { form, decide_within, execute_within };
-  const all = Object.fromEntries(Object.entries(stated).filter(([, value]) => value !== undefined));
+export function policyFrom(approvals: Approvals = {}): Policy {
+  const { quick: _, reads, classes = {}, ...all } = approvals;
   const policy: Record<string, Term> = {};
   for (const [risk, term] of Object.entries(defaultPolicy)) {
     const own = { ...term, ...all };

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { basename } from 'node:path';
+import { attempt } from '../../ledger/src/retry.ts';
 import { fault } from '../fault.ts';
 
 /** Whether somebody takes a connection there, for a port that is the engine's to open but not ours. */
@@ -59,22 +60,16 @@ export async function requireFree(
 /** Which program listens on a port, by Linux' own tables, as far as this user may look; '' where they do not tell. */
 function listenerOn(port: number): string {
   const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const attempt = <T>(look: () => T, otherwise: T): T => {
-    try {
-      return look();
-    } catch {
-      return otherwise; // no such system, or somebody else's process
-    }
-  };
+  // What cannot be read is of no such system, or somebody else's process.
   const sockets = ['tcp', 'tcp6']
-    .flatMap((table) => attempt(() => readFileSync(`/proc/net/${table}`, 'utf8'), '').split('\n'))
+    .flatMap((table) => (attempt(() => readFileSync(`/proc/net/${table}`, 'utf8')) ?? '').split('\n'))
     .map((line) => line.trim().split(/\s+/))
     .filter(([, local, , state]) => local?.endsWith(hex) && state === '0A')
     .map((fields) => `socket:[${fields[9]}]`);
-  for (const pid of attempt(() => readdirSync('/proc'), []).filter((name) => /^\d+$/.test(name)))
-    for (const fd of attempt(() => readdirSync(`/proc/${pid}/fd`), []))
-      if (sockets.includes(attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')))
-        return `${basename(attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0')[0] ?? '')} (process ${pid})`;
+  for (const pid of attempt(() => readdirSync('/proc'))?.filter((name) => /^\d+$/.test(name)) ?? [])
+    for (const fd of attempt(() => readdirSync(`/proc/${pid}/fd`)) ?? [])
+      if (sockets.includes(attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? ''))
+        return `${basename(attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.split('\0')[0] ?? '')} (process ${pid})`;
   return '';
 }
 

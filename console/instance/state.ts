@@ -1,16 +1,9 @@
 /** The state directory: secrets and what must stay as it was at the first start. */
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { writeWhole } from '../../bot/src/database.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
 import type { Secrets } from '../../sandbox/src/secrets.ts';
 import { fault } from '../fault.ts';
@@ -97,9 +90,7 @@ export function writeState(home: string, state: State): void {
   const path = join(home, 'secrets.json');
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });
-    writeFileSync(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
-    chmodSync(`${path}.new`, 0o600);
-    renameSync(`${path}.new`, path);
+    writeWhole(path, `${JSON.stringify(state, null, 2)}\n`);
   } catch (error) {
     throw fault.cannotCreate(
       `${path} could not be written: ${messageOf(error)}. Nothing was started: make room or set POCKETCODER_HOME.`,

@@ -23,24 +23,10 @@ function waiting({ user, for: what, asked }: Said): string {
 }
 
 /** The next line that is typed or piped in; 'no' at the end of input, or when the pairing is over. */
-function answer(over: AbortSignal): Promise<'yes' | 'no'> {
-  return new Promise((resolve) => {
-    const input = createInterface({ input: process.stdin, signal: over });
-    input.once('line', (line) => {
-      resolve(line.trim().toLowerCase() === 'yes' ? 'yes' : 'no');
-      input.close();
-    });
-    input.once('close', () => resolve('no'));
-  });
-}
-
-async function enrol(instance: Instance, verified: Said, role: string): Promise<void> {
-  const ledger = await ledgerAs(instance, 'operator');
-  const { user, master, device, ed25519, curve25519 } = verified;
-  await ledger.append({
-    kind: 'identity.enrolled',
-    body: { user, master, device, ed25519, curve25519, role },
-  });
+async function answer(over: AbortSignal): Promise<'yes' | 'no'> {
+  using input = createInterface({ input: process.stdin, signal: over });
+  for await (const line of input) return line.trim().toLowerCase() === 'yes' ? 'yes' : 'no';
+  return 'no';
 }
 
 /**
@@ -48,7 +34,7 @@ async function enrol(instance: Instance, verified: Said, role: string): Promise<
  * Throws a Fault when it was not enrolled: then nothing was written.
  */
 export async function pair(instance: Instance, report: Report, user?: string, role = 'owner'): Promise<void> {
-  const bot = await openConsole(findEngine(), instance.state.project);
+  using bot = await openConsole(findEngine(), instance.state.project);
   const over = new AbortController();
   try {
     bot.say({ cmd: 'pair', ...(user !== undefined && { user }) });
@@ -70,10 +56,13 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
           `Not paired: ${String(said['message']).replace(/\.$/, '')}. Run ./pocketcoder pair to try again.`,
         );
       if (said.event === 'verified') {
-        await enrol(instance, said, role);
+        const { user: whose, master, device, ed25519, curve25519 } = said;
+        const ledger = await ledgerAs(instance, 'operator');
+        const body = { user: whose, master, device, ed25519, curve25519, role };
+        await ledger.append({ kind: 'identity.enrolled', body });
         report.event(
           { ...said, event: 'enrolled' },
-          `Paired: device ${said['device']} of ${said['user']} is enrolled, with the role ${role}.`,
+          `Paired: device ${device} of ${whose} is enrolled, with the role ${role}.`,
         );
         return;
       }
@@ -83,6 +72,5 @@ export async function pair(instance: Instance, report: Report, user?: string, ro
     );
   } finally {
     over.abort();
-    bot.close();
   }
 }

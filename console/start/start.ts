@@ -72,14 +72,12 @@ async function ensureImages({ docker }: Engine, instance: Instance, report: Repo
       images.parts.set(part, await ensureImage(part, docker, report));
     }),
   ];
-  async function build(): Promise<void> {
-    for (let next = builds.shift(); next; next = builds.shift()) await next();
-  }
-  const end = (error: unknown) => {
-    builds.length = 0; // nothing further is begun
-    throw error;
+  // Three at a time: each waits for the network, few machines have memory for all. Where one fails nothing further is begun.
+  const begun = builds.values().map((begin) => begin());
+  const build = async (): Promise<void> => {
+    for (const one of begun) await one;
   };
-  await Promise.all([build(), build(), build()]).catch(end); // three at a time: each waits for the network, few machines have memory for all
+  await Promise.all([build(), build(), build()]);
   return images;
 }
 

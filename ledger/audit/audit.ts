@@ -7,20 +7,9 @@ import type { Entry, Ledger } from '../src/client.ts';
 import type { Head } from '../src/entry.ts';
 import { createTree } from './checkpoint.ts';
 
-export type Report = {
-  ok: boolean;
-  entries: number;
-  head: string;
-  actions: number;
-  results: number;
-  transcripts: number;
-  /** All of it in a few lines, as others may keep it: C2SP's tlog-checkpoint. */
-  checkpoint: string;
-  /** The numbers of the actions whose card was taken out of its room. */
-  removed: number[];
-  /** The first entry that is off, and why. */
-  off?: { seq: number; id: string; kind: string; why: string };
-};
+type Read = Pick<Ledger, 'each' | 'transcript'>;
+/** An entry that is off, and why. */
+type Off = { seq: number; id: string; kind: string; why: string };
 
 const results = ['succeeded', 'failed', 'killed'];
 
@@ -35,7 +24,7 @@ function statedIn(entry: Entry): Stated | undefined {
 }
 
 /** Why its bytes are not what an entry's chained body says, or ''. */
-async function bytesMisfit(ledger: Ledger, entry: Entry, body: Stated): Promise<string> {
+async function bytesMisfit(ledger: Read, entry: Entry, body: Stated): Promise<string> {
   if ((typeof body.output === 'string') === (entry.transcript !== ''))
     return 'its bytes are neither in the entry nor in a transcript, or in both';
   const hash = createHash('sha256');
@@ -64,22 +53,14 @@ function pinMisfit(who: string, { seq, hash }: Head, there: string | undefined, 
  * Reads everything and judges it again. A ledger that is off gives `ok: false` and the first entry that is; one that
  * can't be read throws LedgerError.
  * @param pins the last entry that each of these saw; number 0 for none
+ * @returns also the numbers of the actions whose card was taken out of its room, and all of it in a few lines, as others may
+ * keep it: C2SP's tlog-checkpoint
  */
-export async function auditLedger(
-  ledger: Ledger,
-  pins: Readonly<Record<string, Head>> = {},
-): Promise<Report> {
+export async function auditLedger(ledger: Read, pins: Readonly<Record<string, Head>> = {}) {
   const chain = createChain();
-  const report: Report = {
-    ok: true,
-    entries: 0,
-    head: '',
-    actions: 0,
-    results: 0,
-    transcripts: 0,
-    checkpoint: '',
-    removed: [],
-  };
+  const counts = { entries: 0, head: '', actions: 0, results: 0, transcripts: 0 };
+  const removed: number[] = [];
+  let off: Off | undefined;
   const numbers = new Map<string, number>();
   const tree = createTree();
   const pinned = new Map(Object.values(pins).map(({ seq }) => [seq, undefined as string | undefined]));
@@ -89,36 +70,30 @@ export async function auditLedger(
     if (why) return why;
     tree.add(entry.hash);
     if (pinned.has(entry.seq)) pinned.set(entry.seq, entry.hash);
-    if (entry.kind === 'requested') numbers.set(entry.action, ++report.actions);
+    if (entry.kind === 'requested') numbers.set(entry.action, ++counts.actions);
     if (entry.kind === 'alarm') {
       const body = JSON.parse(entry.body) as { reason?: unknown; action?: unknown };
       const number = body.reason === reasons.cardRemoved ? numbers.get(String(body.action)) : undefined;
-      if (number) report.removed.push(number);
+      if (number) removed.push(number);
     }
     const stated = statedIn(entry);
     if (!stated) return entry.transcript ? 'it has a file, which such an entry may not have' : '';
-    if (results.includes(entry.kind)) report.results++;
-    if (entry.transcript) report.transcripts++;
+    if (results.includes(entry.kind)) counts.results++;
+    if (entry.transcript) counts.transcripts++;
     return bytesMisfit(ledger, entry, stated);
   };
 
   for await (const entry of ledger.each(0)) {
     const why = await judge(entry);
     if (why) {
-      report.ok = false;
-      report.off = { seq: entry.seq, id: entry.id, kind: entry.kind, why };
+      off = { seq: entry.seq, id: entry.id, kind: entry.kind, why };
       break;
     }
-    report.entries = chain.head().seq;
-    report.head = chain.head().hash;
+    Object.assign(counts, { entries: entry.seq, head: entry.hash });
   }
   for (const [who, pin] of Object.entries(pins)) {
-    const why = report.ok && pinMisfit(who, pin, pinned.get(pin.seq), report.entries);
-    if (why) {
-      report.ok = false;
-      report.off = { seq: pin.seq, id: '', kind: '', why };
-    }
+    const why = pinMisfit(who, pin, pinned.get(pin.seq), counts.entries);
+    if (why) off ??= { seq: pin.seq, id: '', kind: '', why };
   }
-  report.checkpoint = tree.checkpoint();
-  return report;
+  return { ok: !off, ...counts, checkpoint: tree.checkpoint(), removed, ...(off && { off }) };
 }

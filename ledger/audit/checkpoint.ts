@@ -7,19 +7,12 @@ import { createHash } from 'node:crypto';
 /** Of no leaves, as RFC 6962 has it. */
 const empty = createHash('sha256').digest();
 
-export type Tree = {
-  /** Takes the next entry's hash, in hex. */
-  add(hash: string): void;
-  /** The checkpoint of all that it took: origin, size and root, a line each, and the hash of the last entry. */
-  checkpoint(): string;
-};
-
 /**
  * The Merkle tree of RFC 6962 whose leaves are the entries' hashes, as it grows: of n entries it keeps as many hashes as n has bits.
  * The chain's own last hash would tell of as much, but C2SP's witnesses ask for proofs that only a tree gives; and with its root an
  * export can leave entries out and still be held to the same checkpoint.
  */
-export function createTree(): Tree {
+export function createTree() {
   const peaks: { size: number; hash: Buffer }[] = [];
   let size = 0;
   let [first, last] = ['', ''];
@@ -28,7 +21,8 @@ export function createTree(): Tree {
       .update(Buffer.concat([Buffer.of(prefix), ...parts]))
       .digest();
   return {
-    add(hash) {
+    /** Takes the next entry's hash, in hex. */
+    add(hash: string): void {
       size++;
       first ||= hash;
       last = hash;
@@ -39,7 +33,8 @@ export function createTree(): Tree {
       }
       peaks.push(top);
     },
-    checkpoint() {
+    /** The checkpoint of all that it took: origin, size and root, a line each, and the hash of the last entry. */
+    checkpoint(): string {
       const hashes = peaks.map(({ hash }) => hash);
       const root = size > 0 ? hashes.reduceRight((right, left) => node(1, left, right)) : empty;
       return `pocketcoder/ledger/${first}\n${size}\n${root.toString('base64')}\nhead ${last}\n`;

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { canonical } from '../rules/canonical.cjs';
 import { idFrom, length } from '../rules/id.cjs';
 import { kinds } from '../rules/kinds.cjs';
-import { type Policy, type Reads, rank, readsTerm, termOf } from '../rules/policy.cjs';
+import { type Policy, type Reads, rank, readsTerm, type Term, termOf } from '../rules/policy.cjs';
 
 export type Grade = 'plain' | 'sealed' | 'signed';
 export type RiskClass = 'read' | 'write' | 'exec' | 'network' | 'secret' | 'destructive' | 'control';
@@ -134,30 +134,21 @@ export type Args = RunArgs &
   };
 export type Kind = keyof Args;
 
-/** The body of a `requested` entry. Waits are in seconds and run on the ledger's clock. */
-export type Action<K extends Kind = Kind> = {
-  [P in K]: {
+export type Asked<K extends Kind = Kind> = {
+  [P in K]: { kind: P; args: Args[P]; workspace: string; task: string; requester: Requester };
+}[K];
+
+type Terms = Pick<Term, 'decide_within' | 'execute_within' | 'grace' | 'approvers' | 'devices'>;
+
+/** The body of a `requested` entry: what was asked, with its terms. Waits are in seconds and run on the ledger's clock. */
+export type Action<K extends Kind = Kind> = Asked<K> &
+  Terms & {
     id: string;
-    kind: P;
-    args: Args[P];
-    workspace: string;
-    task: string;
-    requester: Requester;
     class: RiskClass;
     grade: Grade;
-    decide_within: number;
-    execute_within: number;
-    grace: number;
-    approvers: number;
-    devices: number;
     /** What its card leases besides: whatever the agent reads of this workspace, so often, until then or the task's end. */
     reads?: Reads;
   };
-}[K];
-
-export type Asked = {
-  [P in Kind]: { kind: P; args: Args[P]; workspace: string; task: string; requester: Requester };
-}[Kind];
 
 /** Bytes of a file that a person sends, at most. */
 export const mostSent = 32 << 20;
@@ -179,18 +170,8 @@ export function makeAction(asked: Asked, policy: Policy, raise?: 'signed', id: s
   const { class: risk } = kinds[asked.kind];
   if (term.mode === 'never') throw new Error(`the policy lets nothing of class ${risk} run`);
   const { decide_within, execute_within, grace, approvers, devices } = term;
-  const grade = raise ?? term.grade;
-  return {
-    ...asked,
-    id,
-    class: risk,
-    grade,
-    decide_within,
-    execute_within,
-    grace,
-    approvers,
-    devices,
-  } as Action;
+  const terms: Terms = { decide_within, execute_within, grace, approvers, devices };
+  return { ...asked, id, class: risk, grade: raise ?? term.grade, ...terms } as Action;
 }
 
 /** The same action, its card leasing reads besides where the policy lets it: then it takes the grade that reading takes as well. */

@@ -6,25 +6,13 @@ import { isOver } from '../rules/lifecycle.cjs';
 import { empty, fold, grantOf, type State } from '../rules/state.cjs';
 import { sha256 } from './action.ts';
 import { type Entry, type Head, misfit } from './entry.ts';
+import { attempt } from './retry.ts';
 
 export type Proposed = Pick<Entry, 'id' | 'author' | 'kind' | 'action' | 'body'>;
 export type Wanted = Pick<Entry, 'author' | 'kind' | 'action'> & { body: object };
-export type Chain = {
-  /** Takes the next entry. Returns why it is wrong, and then takes nothing, or ''. */
-  take(entry: Entry): string;
-  /** The entries of an action that is not over. */
-  story(action: string): readonly Entry[];
-  /** The actions that are not over, oldest first. */
-  open(): string[];
-  /** What judgements go by. To be read only; it moves on with each entry. */
-  state(): State;
-  /** The code with which this would be refused if it were written next, or ''. @param now ISO 8601 */
-  refusal(wanted: Wanted, now: string): string;
-  head(): Head;
-};
 
 /** An empty chain, to feed with the entries one by one. */
-export function createChain(): Chain {
+export function createChain() {
   const state = empty();
   const ids = new Set<string>();
   const stories = new Map<string, Entry[]>();
@@ -42,17 +30,14 @@ export function createChain(): Chain {
     if (ids.has(entry.id)) return `its id ${entry.id} was used before`;
     const moment = Date.parse(entry.at);
     if (Number.isNaN(moment) || new Date(moment).toISOString() !== entry.at) return 'its time is none';
-    let code: string;
-    try {
-      code = refused(entry, entry.at, true); // what the ledger's clock said when it judged
-    } catch {
-      code = 'it cannot be judged';
-    }
+    // By what the ledger's clock said when it judged.
+    const code = attempt(() => refused(entry, entry.at, true)) ?? 'it cannot be judged';
     return code && `"${entry.kind}" by ${entry.author || 'nobody'} was not allowed here: ${code}`;
   }
 
   return {
-    take(entry) {
+    /** Takes the next entry. Returns why it is wrong, and then takes nothing, or ''. */
+    take(entry: Entry): string {
       const why = wrong(entry);
       if (why) return why;
       ids.add(entry.id);
@@ -63,10 +48,15 @@ export function createChain(): Chain {
       fold(state, entry);
       return '';
     },
-    story,
-    open: () => [...stories.keys()],
-    state: () => state,
-    refusal: (wanted, now) => refused({ ...wanted, id: '', body: canonical(wanted.body) }, now, false),
-    head: () => ({ seq: state.seq, hash: state.hash }),
+    /** The entries of an action that is not over. */
+    story: (action: string): readonly Entry[] => story(action),
+    /** The actions that are not over, oldest first. */
+    open: (): string[] => [...stories.keys()],
+    /** What judgements go by. To be read only; it moves on with each entry. */
+    state: (): State => state,
+    /** The code with which this would be refused if it were written next, or ''. @param now ISO 8601 */
+    refusal: (wanted: Wanted, now: string): string =>
+      refused({ ...wanted, id: '', body: canonical(wanted.body) }, now, false),
+    head: (): Head => ({ seq: state.seq, hash: state.hash }),
   };
 }

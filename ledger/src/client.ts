@@ -6,7 +6,7 @@ import { newId } from './action.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { LedgerError } from './errors.ts';
 import { type Follow, type Following, follow } from './follow.ts';
-import { type Live, makeLive } from './live.ts';
+import { makeLive } from './live.ts';
 import { type Login, makeSession, type Session } from './session.ts';
 import { readTranscript, type Source, sendTranscript } from './transcript.ts';
 
@@ -21,25 +21,7 @@ export type { Source } from './transcript.ts';
  */
 export type Append = { id?: string; kind: string; action?: string; body: object; transcript?: Source };
 
-export type Ledger = {
-  /** Writes one entry, or confirms that it is written. Throws LedgerError. */
-  append(entry: Append): Promise<Entry>;
-  /** All entries with a number above `seq`, in order. */
-  since(seq: number): Promise<Entry[]>;
-  /** The same one after the other, of which no more than a page is held. */
-  each(seq: number): AsyncIterable<Entry>;
-  /** So many of the newest entries, in order. */
-  last(count: number): Promise<Entry[]>;
-  /** All entries of one action, in order. */
-  story(action: string): Promise<Entry[]>;
-  /** All entries that decide who may approve what, and whether anything runs, in order: `stateAfter` makes of them all but the leases' uses. */
-  control(): Promise<Entry[]>;
-  /** The bytes that stand beside an entry: of a result its output, of a request the file to add. Or those from one place to before another. */
-  transcript(entry: Entry, from?: number, to?: number): AsyncIterable<Uint8Array>;
-  /** Every entry after `from`, in order, with its place in the chain verified; reconnects for ever. */
-  follow(options: Follow): Following;
-  live: Live;
-};
+export type Ledger = Awaited<ReturnType<typeof connectLedger>>;
 
 const page = 500;
 const slowest = 1 << 20; // bytes a second: what a transcript's time limit is reckoned with
@@ -48,19 +30,18 @@ const slowest = 1 << 20; // bytes a second: what a transcript's time limit is re
 Object.assign(globalThis, { EventSource });
 
 /** Logs in. Waits a while for a ledger that does not answer yet; throws LedgerError `unreachable` or `unauthorized`. */
-export async function connectLedger(login: Login): Promise<Ledger> {
+export async function connectLedger(login: Login) {
   const session = makeSession(login);
   await session.patient(() => session.pb.health.check());
   return {
     ...reader(session),
-    append: (entry) => append(session, entry),
+    /** Writes one entry, or confirms that it is written. Throws LedgerError. */
+    append: (entry: Append): Promise<Entry> => append(session, entry),
     live: makeLive(session),
   };
 }
 
-function reader(
-  session: Session,
-): Pick<Ledger, 'since' | 'each' | 'last' | 'story' | 'control' | 'transcript' | 'follow'> {
+function reader(session: Session) {
   const { pb } = session;
   const entries = pb.collection('entries');
   const list = (filter: string) => async (signal: AbortSignal) => {
@@ -77,17 +58,26 @@ function reader(
   };
   const all = (filter: string, after?: number): Promise<Entry[]> => Array.fromAsync(each(filter, after));
   return {
-    since: (seq) => all('seq > 0', seq),
-    each: (seq) => each('seq > 0', seq),
-    last: (count) =>
+    /** All entries with a number above `seq`, in order. */
+    since: (seq: number): Promise<Entry[]> => all('seq > 0', seq),
+    /** The same one after the other, of which no more than a page is held. */
+    each: (seq: number): AsyncIterable<Entry> => each('seq > 0', seq),
+    /** So many of the newest entries, in order. */
+    last: (count: number): Promise<Entry[]> =>
       session.patient(async (signal) => {
         const { items } = await entries.getList(1, count, { sort: '-seq', skipTotal: true, signal });
         return items.map(entryOf).reverse();
       }),
-    story: (action) => all(pb.filter('action = {:action}', { action })),
-    control: () => all(`(${lastingKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
-    transcript: (entry, from, to) => readTranscript(session, entry, from, to),
-    follow: (options) => follow(session, (after) => session.once(list(`seq > ${after}`)), options),
+    /** All entries of one action, in order. */
+    story: (action: string): Promise<Entry[]> => all(pb.filter('action = {:action}', { action })),
+    /** All entries that decide who may approve what, and whether anything runs, in order: `stateAfter` makes of them all but the leases' uses. */
+    control: (): Promise<Entry[]> => all(`(${lastingKinds.map((kind) => `kind = '${kind}'`).join(' || ')})`),
+    /** The bytes that stand beside an entry: of a result its output, of a request the file to add. Or those from one place to before another. */
+    transcript: (entry: Entry, from?: number, to?: number): AsyncIterable<Uint8Array> =>
+      readTranscript(session, entry, from, to),
+    /** Every entry after `from`, in order, with its place in the chain verified; reconnects for ever. */
+    follow: (options: Follow): Following =>
+      follow(session, (after) => session.once(list(`seq > ${after}`)), options),
   };
 }
 

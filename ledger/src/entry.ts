@@ -2,22 +2,11 @@
 
 import { hashed } from '../rules/judge.cjs';
 import { sha256 } from './action.ts';
-
-export type Entry = {
-  id: string;
-  seq: number;
-  prev: string;
-  at: string;
-  author: string;
-  kind: string;
-  action: string;
-  body: string;
-  hash: string;
-  /** Name of the file that holds the complete output, or ''. */
-  transcript: string;
-};
+import { attempt } from './retry.ts';
 
 const texts = ['id', 'prev', 'at', 'author', 'kind', 'action', 'body', 'hash', 'transcript'] as const;
+/** `transcript` is the name of the file that holds the complete output, or ''. */
+export type Entry = Record<(typeof texts)[number], string> & { seq: number };
 
 /** Takes an entry out of a PocketBase record. Throws on a record that is none. */
 export function entryOf(record: Record<string, unknown>): Entry {
@@ -35,10 +24,7 @@ export type Head = { seq: number; hash: string };
 export function misfit(entry: Entry, head: Head): string {
   if (entry.seq !== head.seq + 1) return `it is number ${entry.seq}, ${head.seq + 1} was expected`;
   if (entry.prev !== head.hash) return `its "prev" is not the hash of entry ${head.seq}`;
-  try {
-    if (sha256(hashed(entry)) !== entry.hash) return 'its content does not have the hash it states';
-  } catch {
-    return 'its content cannot be hashed';
-  }
-  return '';
+  const hash = attempt(() => sha256(hashed(entry)));
+  if (hash === undefined) return 'its content cannot be hashed';
+  return hash === entry.hash ? '' : 'its content does not have the hash it states';
 }

@@ -34,30 +34,24 @@ export class TurnedBack extends LedgerError {
   }
 }
 
-/** The ledger's code in an answer, which PocketBase leaves alone, unlike messages. */
-function codeIn(response: Record<string, unknown>): string | undefined {
-  const data = response['data'] as { entry?: { code?: unknown } } | undefined;
-  const code = data?.entry?.code;
-  return typeof code === 'string' ? code : undefined;
-}
+/** What is asked again with the same id, for nobody knows what came of it. */
+export const unreachable = (message: string, status = 0): LedgerError =>
+  new LedgerError('unreachable', status, message);
 
 /** Any error of the SDK as one of ours; others come back as they are. */
 export function asLedgerError(error: unknown): unknown {
   if (!(error instanceof ClientResponseError)) return error;
   const { status } = error;
-  const code = codeIn(error.response);
-  if (code) {
+  // The ledger's code, which PocketBase leaves alone, unlike messages.
+  const { data } = error.response as { data?: { entry?: { code?: unknown } } };
+  const code = data?.entry?.code;
+  if (typeof code === 'string' && code) {
     const why = Object.hasOwn(refusals, code) ? `: ${refusals[code as Code]}` : '';
     return new LedgerError(code, status, `The ledger refused it (${code})${why}. Nothing was written.`);
   }
   if (status === 0 || status >= 500)
-    return new LedgerError(
-      'unreachable',
-      status,
-      `The ledger does not answer at ${error.url || 'its address'}.`,
-    );
+    return unreachable(`The ledger does not answer at ${error.url || 'its address'}.`, status);
   // What PocketBase says of a write that SQLite refused; every other refusal names what is wrong.
-  const { data } = error.response as { data?: object };
   if (status === 400 && data && Object.keys(data).length === 0)
     return new LedgerError(
       'no_room',

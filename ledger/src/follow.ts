@@ -3,7 +3,7 @@
  * ledger still has what was seen of it last.
  */
 import { type Entry, entryOf, type Head, misfit } from './entry.ts';
-import { isUnreachable, LedgerError, TurnedBack } from './errors.ts';
+import { isUnreachable, TurnedBack, unreachable } from './errors.ts';
 import type { Pin } from './pin.ts';
 import { messageOf, retry } from './retry.ts';
 import type { Session } from './session.ts';
@@ -22,23 +22,16 @@ export type Follow = {
 export type LedgerState = 'up' | 'down' | 'turned back';
 /** At which level a log says so. */
 export const levelOf = { up: 'info', down: 'warn', 'turned back': 'error' } as const;
-export type Following = {
-  ready: Promise<void>;
-  /** Resolves when this entry, which an append gave, was delivered in its turn. @throws TurnedBack where another one stands there */
-  took(entry: Entry): Promise<void>;
-  /** @throws TurnedBack from when the ledger was seen to lack something until it has it again */
-  stands(): void;
-  stop(): Promise<void>;
-};
+export type Following = ReturnType<typeof follow>;
 export type Pull = (after: number) => Promise<Entry[]>;
 
 const pullEvery = 2000; // ms: the floor, should realtime be stuck without saying so
 const earlyAtMost = 1000; // entries kept that came before their turn, and hashes of those that had it
 
-const over = () => new LedgerError('unreachable', 0, 'the ledger is followed no further');
+const over = () => unreachable('the ledger is followed no further');
 
 /** @param pull at most a page of the entries after a number, in order, in one attempt */
-export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pin }: Follow): Following {
+export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pin }: Follow) {
   const entries = pb.collection('entries');
   const ending = new AbortController();
   const { signal } = ending;
@@ -120,16 +113,15 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
   };
   const run = async () => {
     while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      const woken = Promise.withResolvers<void>();
+      wake = woken.resolve;
       await retry(advance, { ...patience, again });
       off = undefined;
       tell('up');
       caughtUp.resolve();
       if (stale || early.size > 0) continue;
       const timer = setTimeout(lookAgain, pullEvery);
-      await woken;
+      await woken.promise;
       clearTimeout(timer);
     }
   };
@@ -172,7 +164,8 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
   const subscribed = retry(subscribe, { ...patience, again: () => true }).catch(() => undefined);
   return {
     ready: caughtUp.promise,
-    async took(entry) {
+    /** Resolves when this entry, which an append gave, was delivered in its turn. @throws TurnedBack where another one stands there */
+    async took(entry: Entry): Promise<void> {
       const { seq, hash } = entry;
       if (signal.aborted) throw over();
       const one = waiting.get(seq) ?? { ...Promise.withResolvers<void>(), hash };
@@ -183,10 +176,11 @@ export function follow({ pb, once }: Session, pull: Pull, { onEntry, onState, pi
       lookAgain();
       return one.promise;
     },
-    stands() {
+    /** @throws TurnedBack from when the ledger was seen to lack something until it has it again */
+    stands(): void {
       if (off) throw off;
     },
-    async stop() {
+    async stop(): Promise<void> {
       ending.abort();
       wake();
       await running;

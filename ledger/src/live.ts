@@ -1,22 +1,10 @@
 /** A running action's output on its way to the people who watch: as it comes, dropped rather than waited for. */
 import type { Session } from './session.ts';
 
-export type Live = {
-  /**
-   * Executor only. Never waits and never throws; what the ledger can't take in time is dropped. Of no action and empty, it
-   * says that the executor is there.
-   */
-  send(action: string, chunk: Uint8Array): void;
-  /** Bot only. Returns the way to end it. */
-  subscribe(take: (action: string, chunk: Uint8Array) => void): Promise<() => Promise<void>>;
-  /** Bot only. Figures for whoever asks the ledger's /metrics, in Prometheus's text form; in one attempt. @throws LedgerError */
-  tell(text: string): Promise<unknown>;
-};
-
 const gathered = 100; // ms: what is over before then has its output in its result already
 const most = 128 << 10; // bytes of an action that wait for its next request: base64 of it stays below the ledger's limit
 
-export function makeLive(session: Session): Live {
+export function makeLive(session: Session) {
   const waiting = new Map<string, Buffer>();
   let sending = false;
 
@@ -37,21 +25,27 @@ export function makeLive(session: Session): Live {
   };
 
   return {
-    send(action, chunk) {
+    /**
+     * Executor only. Never waits and never throws; what the ledger can't take in time is dropped. Of no action and empty, it
+     * says that the executor is there.
+     */
+    send(action: string, chunk: Uint8Array): void {
       const before = waiting.get(action);
       if ((before?.length ?? 0) + chunk.length > most) return;
       waiting.set(action, before ? Buffer.concat([before, chunk]) : Buffer.from(chunk));
       if (!sending) setTimeout(pump, gathered);
       sending = true;
     },
-    subscribe: (take) =>
+    /** Bot only. Returns the way to end it. */
+    subscribe: (take: (action: string, chunk: Uint8Array) => void): Promise<() => Promise<void>> =>
       session.patient(() =>
         session.pb.realtime.subscribe('live', (message: { action?: unknown; chunk?: unknown }) => {
           if (typeof message.action === 'string' && typeof message.chunk === 'string')
             take(message.action, Buffer.from(message.chunk, 'base64'));
         }),
       ),
-    tell: (text) =>
+    /** Bot only. Figures for whoever asks the ledger's /metrics, in Prometheus's text form; in one attempt. @throws LedgerError */
+    tell: (text: string): Promise<unknown> =>
       session.once((signal) => session.pb.send('/api/metrics', { method: 'POST', body: { text }, signal })),
   };
 }

@@ -4,15 +4,9 @@
  */
 import { constants, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Head } from './entry.ts';
+import { attempt } from './retry.ts';
 
-export type Pin = {
-  /** What was kept or is about to be; `{seq: 0, hash: ''}` before the first. */
-  last(): Head;
-  /** Takes an entry that was judged, to be kept within a second. What is not greater is left alone. */
-  see(entry: Head): void;
-  /** What was seen is on the disk when this returns. @throws Error where it cannot be written */
-  keep(): void;
-};
+export type Pin = ReturnType<typeof openPin>;
 
 /** Milliseconds. */
 const within = 1000;
@@ -31,7 +25,7 @@ function read(file: string, fd: number): Head {
 }
 
 /** Opens or makes the file; an empty one says that nothing was seen. @throws Error where it cannot be read or written */
-export function openPin(file: string): Pin {
+export function openPin(file: string) {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
   let head = read(file, fd);
   let kept = head.seq;
@@ -45,20 +39,17 @@ export function openPin(file: string): Pin {
     fdatasyncSync(fd);
     kept = head.seq;
   };
-  const later = (): void => {
-    try {
-      keep();
-    } catch {
-      soon = undefined; // the next entry tries again, and a claim fails for it
-    }
-  };
   return {
-    last: () => head,
-    see({ seq, hash }) {
+    /** What was kept or is about to be; `{seq: 0, hash: ''}` before the first. */
+    last: (): Head => head,
+    /** Takes an entry that was judged, to be kept within a second. What is not greater is left alone. */
+    see({ seq, hash }: Head): void {
       if (seq <= head.seq) return;
       head = { seq, hash };
-      soon ??= setTimeout(later, within).unref();
+      // Where that fails the next entry tries again, and a claim fails for it.
+      soon ??= setTimeout(() => attempt(keep), within).unref();
     },
+    /** What was seen is on the disk when this returns. @throws Error where it cannot be written */
     keep,
   };
 }

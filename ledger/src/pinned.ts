@@ -1,6 +1,6 @@
 /** A ledger that is gone by only while it has what was seen of it. */
 import type { Ledger } from './client.ts';
-import { LedgerError } from './errors.ts';
+import { isUnreachable, unreachable } from './errors.ts';
 import type { Following } from './follow.ts';
 import type { Pin } from './pin.ts';
 import { messageOf } from './retry.ts';
@@ -28,13 +28,8 @@ export function pinned(ledger: Ledger, pin: Pin): Ledger {
           await following.took(entry);
           pin.keep();
         } catch (error) {
-          throw error instanceof LedgerError && error.code === 'unreachable'
-            ? error
-            : new LedgerError(
-                'unreachable',
-                0,
-                `It may be recorded, and is not kept here: ${messageOf(error)}`,
-              );
+          if (isUnreachable(error)) throw error;
+          throw unreachable(`It may be recorded, and is not kept here: ${messageOf(error)}`);
         }
       }
       return entry;

@@ -5,6 +5,15 @@ import timers, { setTimeout as pause } from 'node:timers/promises';
 /** The text of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** What it gives, or undefined where it throws: for what may be absent or not what it should be. */
+export function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
+
 export type Retry = {
   /** Milliseconds before the second attempt; each wait after it is twice as long. */
   first: number;

@@ -1,17 +1,11 @@
 /** One identity's login at the ledger: kept fresh, and asked again with patience while the ledger is away. */
 import PocketBase, { ClientResponseError } from 'pocketbase';
 import { asLedgerError, isUnreachable, LedgerError } from './errors.ts';
-import { retry } from './retry.ts';
+import { attempt, retry } from './retry.ts';
 
 export type Identity = 'bot' | 'executor' | 'operator' | 'auditor';
 export type Login = { url: string; identity: Identity; password: string };
-export type Session = {
-  pb: PocketBase;
-  /** Runs a request with a valid token. Throws LedgerError; one attempt but for an expired login. */
-  once<T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T>;
-  /** The same, again and again while the ledger is unreachable, for `patience` seconds. */
-  patient<T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T>;
-};
+export type Session = ReturnType<typeof makeSession>;
 
 const answerWithin = 10; // seconds for one request
 const patience = 15; // seconds of an unreachable ledger before the caller hears of it
@@ -19,15 +13,11 @@ const renewBefore = 24 * 3600; // seconds before a token's end (they last a week
 
 /** When a JWT ends, in seconds since 1970; 0 for what is none. RFC 7519. */
 function expiry(token: string): number {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-    return Number((claims as { exp?: unknown }).exp) || 0;
-  } catch {
-    return 0;
-  }
+  const claims = attempt(() => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()));
+  return Number(claims?.exp) || 0;
 }
 
-export function makeSession({ url, identity, password }: Login): Session {
+export function makeSession({ url, identity, password }: Login) {
   const pb = new PocketBase(url).autoCancellation(false);
   let entering: Promise<unknown> | undefined;
 
@@ -52,6 +42,7 @@ export function makeSession({ url, identity, password }: Login): Session {
     return entering;
   };
 
+  /** Runs a request with a valid token. Throws LedgerError; one attempt but for an expired login. */
   const once = async <T>(
     request: (signal: AbortSignal) => Promise<T>,
     seconds = answerWithin,
@@ -69,6 +60,7 @@ export function makeSession({ url, identity, password }: Login): Session {
     });
   };
 
+  /** The same, again and again while the ledger is unreachable, for `patience` seconds. */
   const patient = <T>(request: (signal: AbortSignal) => Promise<T>, seconds?: number): Promise<T> => {
     const end = Date.now() + patience * 1000;
     const again = (error: unknown) => isUnreachable(error) && Date.now() <= end;

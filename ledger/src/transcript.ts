@@ -5,7 +5,7 @@ import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:ht
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { type Entry, entryOf } from './entry.ts';
-import { LedgerError } from './errors.ts';
+import { LedgerError, unreachable } from './errors.ts';
 import type { Session } from './session.ts';
 
 /** Gives the bytes from their beginning, anew at each call. A throw while they are read counts as a ledger that is away. */
@@ -95,8 +95,7 @@ export async function* readTranscript(
       }
       return;
     } catch {
-      if (at === before)
-        throw new LedgerError('unreachable', 0, `The transcript of entry ${entry.seq} broke off.`);
+      if (at === before) throw unreachable(`The transcript of entry ${entry.seq} broke off.`);
     }
   }
 }
@@ -115,7 +114,7 @@ async function open(
   try {
     response = await fetch(url, { headers: { range }, signal });
   } catch {
-    throw new LedgerError('unreachable', 0, `The transcript of entry ${entry.seq} can't be read now.`);
+    throw unreachable(`The transcript of entry ${entry.seq} can't be read now.`);
   }
   const whole = response.status === 200 && from === 0; // an empty one has no ranges
   if ((response.status === 206 || whole) && response.body) return response.body;

@@ -10,9 +10,9 @@ test('!help fits a screen or two of a phone, names every command once, and tells
   const columns = 38;
   const rows = list.split('\n').reduce((sum, line) => sum + Math.ceil(line.length / columns), 0);
   assert.ok(rows <= 26, `${rows} rows:\n${list}`);
-  for (const command of commands) {
-    const { name, summary } = command;
-    const usage = usageOf(command);
+  for (const [name, command] of Object.entries(commands)) {
+    const { summary } = command;
+    const usage = usageOf(name, command);
     assert.match(list, new RegExp(`(^|[ \n])!${name}(?=[ :\n\\[])`), name);
     assert.equal(await help(`!help ${name}`), `${usage}: ${summary}`);
     assert.equal(await help(`!help !${name}`), `${usage}: ${summary}`);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDatabase } from '../../bot/src/database.ts';
-import { createOutages, type Outages, type PartName, type State } from '../../bot/src/room/outages.ts';
+import { createOutages, type PartName, type State } from '../../bot/src/room/outages.ts';
 import type { RoomId } from '../../bot/src/types.ts';
 import { log, room } from '../harness/desk.ts';
 
@@ -28,7 +28,7 @@ function scene(rooms: readonly RoomId[] = [room]) {
       said.push(`edit of ${event}: ${content.body}`);
     },
   };
-  const make = (): Outages =>
+  const make = (): ReturnType<typeof createOutages> =>
     createOutages({
       db,
       log,

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { commands, flags, help } from '../../console/commands.ts';
+import { commands, flags, help, runCommand } from '../../console/commands.ts';
 import { checkout } from '../../console/instance/paths.ts';
 import { makeReport } from '../../console/report.ts';
 
@@ -16,6 +16,17 @@ test('the help names every command, and each has a help of its own', () => {
     assert.ok(own.startsWith(`Usage: ./pocketcoder ${name}`) && own.includes('--json'), name);
     for (const flag of options) assert.ok(own.includes(`  ${flags[flag].shown}`), flag);
   }
+});
+
+test('what an object has by birth is no command', async () => {
+  const said = runCommand(
+    makeReport(false, () => {}),
+    'constructor',
+    [],
+    {},
+  );
+  await assert.rejects(said, /There is no command "constructor"/);
+  assert.equal(help('constructor'), help());
 });
 
 test('words are taken one by one: none that is empty or holds two', () => {

@@ -28,12 +28,7 @@ export type BoardOptions = {
   down(room: RoomId): string[];
   log: Logger;
 };
-export type Board = {
-  /** Says what has changed since the last look. To be called one after the other, no more often than a message may be edited. */
-  look(): Promise<void>;
-  /** It was removed from its room: the next look makes another. */
-  removed(event: string): void;
-};
+export type Board = ReturnType<typeof createBoard>;
 
 /** So often one message is edited: whoever opens a room has all of its edits to fetch. */
 const mostEdits = 200;
@@ -46,7 +41,7 @@ const signs = { working: '▶️', 'waits for you': '⏳', idle: '✅', stopped:
 
 type Row = { room: string; event: string; number: number; edits: number; readers: string; pinned: number };
 
-export function createBoard(o: BoardOptions): Board {
+export function createBoard(o: BoardOptions) {
   const { db, matrix, book } = o;
   db.exec(`
     CREATE TABLE IF NOT EXISTS board(room TEXT PRIMARY KEY, event TEXT, number INTEGER, edits INTEGER, readers TEXT, pinned INTEGER) STRICT;`);
@@ -54,6 +49,7 @@ export function createBoard(o: BoardOptions): Board {
   const keep = db.prepare(
     'INSERT OR REPLACE INTO board VALUES(:room, :event, :number, :edits, :readers, :pinned)',
   );
+  const forget = db.prepare("UPDATE board SET event = '' WHERE event = ? AND event <> '' RETURNING room");
   /** What each room's message says now. */
   const says = new Map<string, string>();
 
@@ -122,24 +118,16 @@ export function createBoard(o: BoardOptions): Board {
       .map(({ user, device }) => `${user} ${device}`)
       .sort()
       .join(', ');
-    const row = (find.get(room) as Row | undefined) ?? {
-      room,
-      event: '',
-      number: 0,
-      edits: 0,
-      readers,
-      pinned: 0,
-    };
-    const stays = row.event && row.edits < mostEdits && row.readers === readers;
-    if (stays) {
+    const row = find.get(room) as Row | undefined;
+    if (row?.event && row.edits < mostEdits && row.readers === readers) {
       await matrix.edit(room, row.event as EventId, now);
       keep.run({ ...row, edits: row.edits + 1 });
     } else {
       // Under the same id it is the same message after a crash.
-      const number = row.number + 1;
+      const number = (row?.number ?? 0) + 1;
       const event = await matrix.post(room, 'm.room.message', now, { txn: `board-${number}` });
       keep.run({ room, event, number, edits: 0, readers, pinned: 0 });
-      if (row.event) await matrix.redact(room, row.event as EventId, 'another one takes its place');
+      if (row?.event) await matrix.redact(room, row.event as EventId, 'another one takes its place');
     }
     const { event, pinned } = find.get(room) as Row;
     if (pinned) return;
@@ -148,7 +136,8 @@ export function createBoard(o: BoardOptions): Board {
   }
 
   return {
-    async look() {
+    /** Says what has changed since the last look. To be called one after the other, no more often than a message may be edited. */
+    async look(): Promise<void> {
       if (book.enrolled().length === 0) return; // nobody could read it
       for (const [workspace, room] of book.rooms()) {
         const now = content(workspace, room as RoomId);
@@ -161,13 +150,9 @@ export function createBoard(o: BoardOptions): Board {
         });
       }
     },
-    removed(event) {
-      for (const row of db
-        .prepare("SELECT * FROM board WHERE event = ? AND event <> ''")
-        .all(event) as Row[]) {
-        keep.run({ ...row, event: '' });
-        says.delete(row.room);
-      }
+    /** It was removed from its room: the next look makes another. */
+    removed(event: string): void {
+      for (const { room } of forget.all(event)) says.delete(String(room));
     },
   };
 }

@@ -20,16 +20,7 @@ export type DictationOptions = {
   patience?: number;
   log: Logger;
 };
-export type Dictation = {
-  /**
-   * Writes down what is said in that event, shows it below, and hands it over; a reason is said where it can't. Once this
-   * returns a restart says so as well.
-   * @param hear takes the words, in one go with the note that they are taken. Returns what to say, or ''
-   */
-  take(room: RoomId, event: string, sent: Sent, hear: (words: string) => Promise<string>): void;
-  /** After a restart: says of what was being written down that nobody heard it. */
-  resume(): void;
-};
+export type Dictation = ReturnType<typeof createDictation>;
 
 /** OpenAI takes no more (its documentation of speech to text: 25 MB). */
 const most = 25 << 20;
@@ -105,7 +96,7 @@ const named = (path: string): string => {
   return /\.(ogg|oga|opus|m4a|mp4|mp3|mpga|mpeg|wav|webm|flac)$/i.test(name) ? name : `${name}.ogg`;
 };
 
-export function createDictation(o: DictationOptions): Dictation {
+export function createDictation(o: DictationOptions) {
   const { db, matrix, log, patience = 120_000 } = o;
   db.exec('CREATE TABLE IF NOT EXISTS dictation(event TEXT PRIMARY KEY, room TEXT) STRICT, WITHOUT ROWID;');
   const note = (event: string, room: RoomId) =>
@@ -135,33 +126,39 @@ export function createDictation(o: DictationOptions): Dictation {
   let line: Promise<unknown> = Promise.resolve();
 
   return {
-    take(room, event, sent, hear) {
+    /**
+     * Writes down what is said in that event, shows it below, and hands it over; a reason is said where it can't. Once this
+     * returns a restart says so as well.
+     * @param hear takes the words, in one go with the note that they are taken. Returns what to say, or ''
+     */
+    take(room: RoomId, event: string, sent: Sent, hear: (words: string) => Promise<string>): void {
       if (!o.transcription) {
         const said = below(room, event, message(unheard), 'unheard');
         return void said.catch((error: unknown) => log.warn({ room, err: error }, 'not said'));
       }
       note(event, room);
-      const told = line
-        .then(() => write(sent))
-        .then(async (words) => {
+      const done = async (): Promise<void> => {
+        let told: { answer: Promise<string> };
+        try {
+          const words = await write(sent);
           const shown = message([{ line: '🎙 written down:' }, { said: visible(words).text }]);
           await below(room, event, shown, 'words');
-          return db.transaction(() => {
+          told = db.transaction(() => {
             drop(event);
             return { answer: hear(words) };
           });
-        });
-      const all = told
-        .then(
-          ({ answer }) => answer.catch((error: unknown) => `⚠️ ${messageOf(error)}`),
-          (error: unknown) => refuse(room, event, oneLine(messageOf(error))).then(() => ''),
-        )
-        .then((answer) => (answer ? below(room, event, message(answer), 'answer') : undefined));
-      line = all.catch((error: unknown) =>
-        log.error({ room, err: error }, 'of a voice message it was not said what became of it'),
-      );
+        } catch (error) {
+          return void (await refuse(room, event, oneLine(messageOf(error))));
+        }
+        const answer = await told.answer.catch((error: unknown) => `⚠️ ${messageOf(error)}`);
+        if (answer) await below(room, event, message(answer), 'answer');
+      };
+      line = line.then(done).catch((error: unknown) => {
+        log.error({ room, err: error }, 'of a voice message it was not said what became of it');
+      });
     },
-    resume() {
+    /** After a restart: says of what was being written down that nobody heard it. */
+    resume(): void {
       for (const { event, room } of before)
         refuse(room, event, 'The bot was restarted before that was heard.').catch((error: unknown) =>
           log.error({ room, err: error }, 'a loss was not told'),

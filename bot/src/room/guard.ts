@@ -10,16 +10,7 @@ import type { Conversation } from '../tasks/conversation.ts';
 import type { Matrix, RoomId } from '../types.ts';
 import type { Troubles } from './troubles.ts';
 
-export type Guard = {
-  /** A gap in the room's history that could not be filled: a ❌ may be in it, so its open cards are void. */
-  lost(room: RoomId): Promise<void>;
-  /** Somebody unexpected is there, or the room's protection changed: nothing is approved until a person looked. */
-  trouble(room: RoomId, why: string): Promise<void>;
-  /** Looks at a troubled room again for a person who asked, and lifts its trouble if all is well. Returns what to say. */
-  recheck(room: RoomId): Promise<string>;
-  /** Keys were stated anew: whoever's identity is not the pinned one any more is enrolled no longer. */
-  identities(): Promise<void>;
-};
+export type Guard = ReturnType<typeof createGuard>;
 export type GuardOptions = {
   matrix: Pick<Matrix, 'identityNow' | 'troubleNow'>;
   cards: Cards;
@@ -32,7 +23,7 @@ export type GuardOptions = {
   say(room: RoomId, text: string, o?: { txn: string }): Promise<void>;
   log: Logger;
 };
-export function createGuard(o: GuardOptions): Guard {
+export function createGuard(o: GuardOptions) {
   const { matrix, cards, book, ledger, troubles, say, log } = o;
   /** Troubles that this process has told of. */
   const raised = new Set<string>();
@@ -78,11 +69,13 @@ export function createGuard(o: GuardOptions): Guard {
   let comparing: Promise<void> = Promise.resolve();
 
   return {
-    async lost(room) {
+    /** A gap in the room's history that could not be filled: a ❌ may be in it, so its open cards are void. */
+    async lost(room: RoomId): Promise<void> {
       await voidCards(room, 'part of the room’s history could not be read');
       await say(room, '⚠️ Part of what was said here could not be read, so what waited is void. Ask again.');
     },
-    async trouble(room, why) {
+    /** Somebody unexpected is there, or the room's protection changed: nothing is approved until a person looked. */
+    async trouble(room: RoomId, why: string): Promise<void> {
       const trouble = troubles.note(room, why);
       if (raised.has(trouble.id)) return;
       log.error({ room, why: trouble.why }, 'room guard');
@@ -95,7 +88,8 @@ export function createGuard(o: GuardOptions): Guard {
         { txn: `alarm-${trouble.id}` },
       );
     },
-    async recheck(room) {
+    /** Looks at a troubled room again for a person who asked, and lifts its trouble if all is well. Returns what to say. */
+    async recheck(room: RoomId): Promise<string> {
       const was = troubles.why(room);
       if (!was) return 'Nothing is off here.';
       const why = await matrix.troubleNow(room);
@@ -104,7 +98,8 @@ export function createGuard(o: GuardOptions): Guard {
       log.warn({ room, was }, 'a person lifted a trouble');
       return 'This room is as it was made. Actions are asked and approved again; what became void has to be asked anew.';
     },
-    identities() {
+    /** Keys were stated anew: whoever's identity is not the pinned one any more is enrolled no longer. */
+    identities(): Promise<void> {
       comparing = comparing.catch(() => {}).then(compare);
       return comparing;
     },
@@ -112,13 +107,7 @@ export function createGuard(o: GuardOptions): Guard {
 }
 
 /** The guard as what only sees calls it: never waited for, and a ledger that is down for a while makes it forget nothing. */
-export type Watch = {
-  trouble(room: RoomId, why: string): void;
-  identities(): void;
-  /** After a start: tells of what a crash cut off, a trouble that was noted or an identity that changed meanwhile. */
-  resume(): void;
-};
-export function createWatch(guard: Guard, troubles: Troubles, log: Logger): Watch {
+export function createWatch(guard: Guard, troubles: Troubles, log: Logger) {
   const insist = (work: () => Promise<void>): void =>
     void retry(work, {
       ...{ first: 5000, most: 5000 },
@@ -132,7 +121,8 @@ export function createWatch(guard: Guard, troubles: Troubles, log: Logger): Watc
   return {
     trouble,
     identities,
-    resume() {
+    /** After a start: tells of what a crash cut off, a trouble that was noted or an identity that changed meanwhile. */
+    resume(): void {
       for (const { room, why } of troubles.all()) trouble(room, why);
       identities();
     },

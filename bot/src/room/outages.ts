@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Database } from '../database.ts';
 import { clock } from '../show/action.ts';
-import { message } from '../show/blocks.ts';
+import { type Content, message } from '../show/blocks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 
 /** `down` and `back` say what that means; `after` is how long it has to last, in milliseconds, to be told. */
@@ -60,12 +60,6 @@ const parts = {
 /** A part that comes and goes has one outage, which is over when it stayed for so long (milliseconds). */
 const calm = 30_000;
 
-export type Outages = {
-  /** Takes what each part is now, every few seconds. Never throws. */
-  look(states: Record<PartName, State>, now: number): void;
-  /** What that room was told is down, a line a part. */
-  down(room: RoomId): string[];
-};
 type Told = { part: PartName; room: RoomId; since: number; event: EventId | '' };
 
 /**
@@ -77,7 +71,7 @@ export function createOutages(o: {
   matrix: Pick<Matrix, 'post' | 'edit'>;
   rooms(): readonly RoomId[];
   log: Logger;
-}): Outages {
+}) {
   const { db } = o;
   db.exec(
     `CREATE TABLE IF NOT EXISTS outage(part TEXT, room TEXT, since INTEGER, event TEXT, PRIMARY KEY(part, room)) STRICT;`,
@@ -90,7 +84,9 @@ export function createOutages(o: {
   const seen = new Map<PartName, { down: number; up?: number }>();
   const busy = new Set<PartName>();
 
-  const txn = ({ part, since }: Told): string => `outage-${part}-${since}`;
+  /** Sent again after a crash it is the same message. */
+  const post = (outage: Told, content: Content): Promise<EventId> =>
+    o.matrix.post(outage.room, 'm.room.message', content, { txn: `outage-${outage.part}-${outage.since}` });
   const downText = ({ part, since }: Told) =>
     message(
       `⚠️ ${parts[part].gone} since ${clock(new Date(since))}. ${parts[part].down} At the console: ./pocketcoder doctor`,
@@ -104,9 +100,8 @@ export function createOutages(o: {
   async function tellDown(part: PartName, since: number): Promise<void> {
     for (const room of o.rooms()) {
       const outage: Told = { part, room, since, event: '' };
-      note.run(outage); // before it is sent: sent again after a crash it is the same message
-      const event = await o.matrix.post(room, 'm.room.message', downText(outage), { txn: txn(outage) });
-      note.run({ ...outage, event });
+      note.run(outage); // before it is sent
+      note.run({ ...outage, event: await post(outage, downText(outage)) });
     }
   }
 
@@ -114,12 +109,10 @@ export function createOutages(o: {
     if (part === 'homeserver')
       for (const room of o.rooms()) {
         const outage: Told = { part, room, since, event: '' };
-        await o.matrix.post(room, 'm.room.message', backText(outage, up), { txn: txn(outage) });
+        await post(outage, backText(outage, up));
       }
     for (const outage of told(part)) {
-      const event =
-        outage.event ||
-        (await o.matrix.post(outage.room, 'm.room.message', downText(outage), { txn: txn(outage) }));
+      const event = outage.event || (await post(outage, downText(outage)));
       await o.matrix.edit(outage.room, event, backText(outage, up));
       forget.run({ part, room: outage.room });
     }
@@ -158,11 +151,13 @@ export function createOutages(o: {
   }
 
   return {
-    down: (room) =>
+    /** What that room was told is down, a line a part. */
+    down: (room: RoomId): string[] =>
       (db.prepare('SELECT * FROM outage WHERE room = ? ORDER BY since').all(room) as Told[]).map(
         ({ part, since }) => `⚠️ ${parts[part].gone} since ${clock(new Date(since))}`,
       ),
-    look(states, now) {
+    /** Takes what each part is now, every few seconds. Never throws. */
+    look(states: Record<PartName, State>, now: number): void {
       try {
         for (const part of Object.keys(parts) as PartName[]) judge(part, states[part], now);
       } catch (error) {

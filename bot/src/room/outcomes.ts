@@ -125,15 +125,11 @@ export function createOutcomes(o: OutcomesOptions) {
     outputs.over(page.action.id);
     if (card?.form === 'command') return answer(page, card, outcome, entry);
     // How it ended comes first, since that is what a person waits for; where it can't be shown the agent hears of it all the same.
-    const shown = card ? close(page, card, outcome, entry) : undefined;
-    const failed = await shown?.then(
-      () => undefined,
-      (error: unknown) => ({ error }),
-    );
+    const [shown] = await Promise.allSettled(card ? [close(page, card, outcome, entry)] : []);
     const output = `The owner is sent the file (${outcome.size} bytes; more than 32 MiB are not sent). You are not shown it.`;
     await o.onOver(page, isFile(page, outcome) ? { ...outcome, output, truncated: false } : outcome);
     await o.onShown(page, outcome);
-    if (failed) throw failed.error;
+    if (shown?.status === 'rejected') throw shown.reason;
     if (card) await clear(cards.get(card.action) ?? card);
     else if (reads.counts(page)) reads.show(page);
     else if (hadNone(page)) await tellUncarded(page, outcome, entry);

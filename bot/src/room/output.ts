@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Action } from '@pocketcoder/ledger/src/action.ts';
 import type { Changes } from '@pocketcoder/ledger/src/bodies.ts';
 import type { Entry, Source } from '@pocketcoder/ledger/src/client.ts';
+import { attempt } from '@pocketcoder/ledger/src/retry.ts';
 import { MatrixError } from 'matrix-bot-sdk';
 import type { NarrowLedger } from '../approval/narrow.ts';
 import { safeName } from '../approval/sent.ts';
@@ -114,13 +115,8 @@ export async function outcomeOf(ledger: Texts, entry: Entry, { args }: Pick<Acti
 
 /** Whether both ends are text, however a character was cut. */
 function isText({ first, last }: Whole): boolean {
-  const reads = (bytes: Uint8Array) => {
-    try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true }) !== undefined;
-    } catch {
-      return false;
-    }
-  };
+  const reads = (bytes: Uint8Array) =>
+    attempt(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true })) !== undefined;
   const start = last === first ? 0 : last.findIndex((byte) => (byte & 0xc0) !== 0x80);
   return reads(first) && reads(last.subarray(start)) && (last !== first || isUtf8(last));
 }

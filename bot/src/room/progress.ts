@@ -21,14 +21,6 @@ export type ProgressOptions = {
   written(page: Page): Block[];
   log: Logger;
 };
-export type Progress = {
-  /** Looks at every open action again, after an entry of the chain or a restart. Never throws and holds nothing up. */
-  look(): void;
-  /** It wrote something: shown with how it stands. */
-  wrote(action: string): void;
-  /** Shows this for good in that card's message. Resolves when it is sent, and throws when it can't be. */
-  finish(card: Posted, content: Content): Promise<EventId>;
-};
 
 /** A card's message, what it says now, and what says it again. */
 type Living = { status: Status; line: string; draw(): void };
@@ -99,7 +91,7 @@ export function standsText(
   }
 }
 
-export function createProgress({ matrix, cards, book, written, log }: ProgressOptions): Progress {
+export function createProgress({ matrix, cards, book, written, log }: ProgressOptions) {
   const shown = new Map<string, Living>();
   /** Answered before this process was started, so what they say may stand in the room already. */
   const begun = new Set(cards.unended().map((card) => card.action));
@@ -130,7 +122,8 @@ export function createProgress({ matrix, cards, book, written, log }: ProgressOp
   }
 
   return {
-    look() {
+    /** Looks at every open action again, after an entry of the chain or a restart. Never throws and holds nothing up. */
+    look(): void {
       const pages = book.unfinished();
       const going = new Set(pages.map((page) => page.action.id));
       for (const [action, { status }] of shown) if (!going.has(action)) status.drop();
@@ -141,8 +134,10 @@ export function createProgress({ matrix, cards, book, written, log }: ProgressOp
           log.warn({ action: page.action.id, err: error }, 'a card does not say how its action stands');
         }
     },
-    wrote: (action) => shown.get(action)?.draw(),
-    finish(card, content) {
+    /** It wrote something: shown with how it stands. */
+    wrote: (action: string): void => shown.get(action)?.draw(),
+    /** Shows this for good in that card's message. Resolves when it is sent, and throws when it can't be. */
+    finish(card: Posted, content: Content): Promise<EventId> {
       const { status } = shown.get(card.action) ?? open(card);
       shown.delete(card.action);
       return status.finish(content);

@@ -8,18 +8,13 @@ import type { Entry } from '@pocketcoder/ledger/src/client.ts';
 import { isUnreachable } from '@pocketcoder/ledger/src/errors.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
-import type { NarrowLedger } from '../approval/narrow.ts';
-import type { Cards, Posted } from '../approval/store.ts';
+import type { Cards } from '../approval/store.ts';
 import type { Heard, Judged, Received, Spoken } from '../approval/verdict.ts';
-import type { Book } from '../approval/view.ts';
 import { onlyThat } from '../approval/words.ts';
 import type { Database } from '../database.ts';
-import type { Attention } from '../desk/attention.ts';
-import type { Desk } from '../desk/desk.ts';
 import { nameOf } from '../show/action.ts';
 import { message } from '../show/blocks.ts';
 import { oneLine } from '../show/visible.ts';
-import type { Conversation } from '../tasks/conversation.ts';
 import type { Task } from '../tasks/tasks.ts';
 import {
   type Matrix,
@@ -33,50 +28,28 @@ import {
 import { aimOf } from './aim.ts';
 import { createBegun } from './begun.ts';
 import type { Board } from './board.ts';
-import type { CommandContext } from './commands/command.ts';
+import type { CommandContext, CommandParts } from './commands/command.ts';
 import { isControl, runCommand } from './commands/table.ts';
 import type { Dictation } from './dictation.ts';
-import { createGuard, type Guard } from './guard.ts';
+import { createGuard } from './guard.ts';
 import { noticer } from './ignored.ts';
 import { type RepliedTo, repliedTo } from './replies.ts';
 import type { SentFiles } from './sent.ts';
-import type { Tour } from './tour.ts';
 import type { Troubles } from './troubles.ts';
 
-export type RelayOptions = {
+export type RelayOptions = CommandParts & {
   db: Database;
   matrix: Matrix;
   cards: Cards;
-  book: Book;
-  desk: Desk;
-  conversation: Conversation;
-  ledger: NarrowLedger;
-  attention: Attention;
   troubles: Troubles;
-  tour: Tour;
   sentFiles: SentFiles;
   dictation: Pick<Dictation, 'take'>;
-  health(workspace: string): string[];
-  repository: CommandContext['repository'];
-  models: CommandContext['models'];
-  show: CommandContext['show'];
   board: Pick<Board, 'removed'>;
-  costs: CommandContext['costs'];
-  schedules: CommandContext['schedules'];
-  agents: CommandContext['agents'];
   log: Logger;
 };
 const unrelated: RepliedTo = { about: '', line: '' };
 type Asks = Extract<Judged, { do: 'ask' }>;
-export type Relay = Guard & {
-  /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
-  take(t: Taken, judged: Judged, withMark: WithMark): Promise<void>;
-  /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
-  setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void>;
-  onEntry(entry: Entry): void;
-  /** Tells of what a crash cut off. Never rejects. */
-  resume(): Promise<void>;
-};
+export type Relay = ReturnType<typeof createRelay>;
 
 /** What the room is told when a device was just enrolled. */
 function welcome({ user, device, role = 'owner' }: { user: string; device: string; role?: string }): string {
@@ -90,12 +63,6 @@ function welcome({ user, device, role = 'owner' }: { user: string; device: strin
 
 const senderOf = ({ wire, evidence }: Taken): string => `${wire.sender} ${evidence?.device}`;
 
-/** The card that a redaction takes out of its room, whoever sent it: the bot never removes one. */
-const removedBy = (t: Taken, cards: Cards): Posted | undefined => {
-  const card = t.type === 'm.room.redaction' ? cards.byEvent(takenAway(t)) : undefined;
-  return card?.room === t.room ? card : undefined;
-};
-
 /** What the operator did at the console, told in every room. */
 const told: Record<string, string> = {
   'identity.revoked':
@@ -104,7 +71,7 @@ const told: Record<string, string> = {
   thawed: '☀️ Thawed at the console: approvals count again. What was approved before has to be asked anew.',
 };
 
-export function createRelay(o: RelayOptions): Relay {
+export function createRelay(o: RelayOptions) {
   const { matrix, cards, book, desk, conversation, log } = o;
   const workspaceOf = (room: string): string | undefined =>
     [...book.rooms()].find(([, r]) => r === room)?.[0];
@@ -142,7 +109,6 @@ export function createRelay(o: RelayOptions): Relay {
     v: Heard | Received | Spoken | Asks,
     withMark: WithMark,
   ): Promise<void> {
-    const { ledger, attention, health, tour } = o;
     const { room, wire } = t;
     const { from } = v;
     const user = from.user as string as CommandContext['user'];
@@ -151,12 +117,10 @@ export function createRelay(o: RelayOptions): Relay {
     let replied = unrelated;
     const task = (): Task => conversation.taskIn(workspace, replied.task);
     const parts: CommandContext = {
-      ...{ task, desk, book, conversation, ledger, attention, health, devices, recheck, tour },
-      ...{ repository: o.repository, models: o.models, costs: o.costs, schedules: o.schedules, show: o.show },
-      agents: o.agents,
-      ...{ workspace, event: wire.event_id, user, role: from.role },
+      ...o,
+      ...{ task, devices, recheck, workspace, event: wire.event_id, user, role: from.role },
     };
-    attention.heard();
+    o.attention.heard();
     const text = v.do === 'hear' ? v.text : '';
     if (isControl(text)) return say(room, await runCommand(text, parts));
     // Before words count as taken they are with the conversation, so what they reply to is looked up here.
@@ -211,8 +175,10 @@ export function createRelay(o: RelayOptions): Relay {
 
   /** The room is the audit trail: what is gone from it stands in the ledger, once a card however often it is removed. */
   async function noteRemoval(t: Taken): Promise<void> {
-    const card = removedBy(t, cards);
-    if (!card) return;
+    const event = takenAway(t);
+    o.board.removed(event);
+    const card = cards.byEvent(event);
+    if (card?.room !== t.room) return; // whoever sent it: the bot never removes one
     const body = { reason: reasons.cardRemoved, action: card.action, room: t.room };
     await o.ledger.append({ id: idOf(`removed ${card.action}`, sha256), kind: 'alarm', body });
   }
@@ -220,34 +186,18 @@ export function createRelay(o: RelayOptions): Relay {
   const guard = createGuard({ ...o, say });
   return {
     ...guard,
+    /** Tells of what a crash cut off. Never rejects. */
     resume: begun.resume,
-    async take(t, verdict, withMark) {
+    /** Takes one event, in order. Where it throws the event comes again: as long as a part is down, else a few times. */
+    async take(t: Taken, verdict: Judged, withMark: WithMark): Promise<void> {
       const workspace = workspaceOf(t.room);
       if (!workspace) return;
-      await noteRemoval(t);
-      if (t.type === 'm.room.redaction') o.board.removed(takenAway(t));
+      if (t.type === 'm.room.redaction') await noteRemoval(t);
       if (verdict.do === 'ignore') return ignored(t, verdict.why);
-      if (
-        verdict.do === 'tell' &&
-        verdict.words &&
-        conversation.amend(verdict.below, verdict.words, senderOf(t))
-      )
-        return;
-      if (verdict.do === 'tell')
-        return say(t.room, explain(verdict.about, verdict.why), { replyTo: verdict.below });
-      if (
-        verdict.do === 'hear' ||
-        verdict.do === 'receive' ||
-        verdict.do === 'listen' ||
-        verdict.do === 'ask'
-      ) {
-        // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
-        const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
-        const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
-        if (yes) return say(t.room, yes, { replyTo: card.event });
-        void matrix.readMarker(t.room, t.wire.event_id);
-        if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
-        return hear(t, workspace, verdict, withMark);
+      if (verdict.do === 'tell') {
+        const { words, about, why, below } = verdict;
+        if (words && conversation.amend(below, words, senderOf(t))) return;
+        return say(t.room, explain(about, why), { replyTo: below });
       }
       if (verdict.do === 'choose') {
         o.attention.heard();
@@ -260,11 +210,20 @@ export function createRelay(o: RelayOptions): Relay {
         o.tour.did(workspace, 'stopped');
         return say(t.room, count === 0 ? 'Nothing was running or waiting.' : `🛑 Stopped: ${count}.`);
       }
-      await say(t.room, explain(verdict.card.action, await desk.apply(verdict)), {
-        replyTo: verdict.card.event,
-      });
+      if ('card' in verdict) {
+        const { action, event } = verdict.card;
+        return say(t.room, explain(action, await desk.apply(verdict)), { replyTo: event });
+      }
+      // A yes in words may still be for the agent: told once below the card, it goes there when it is said again.
+      const card = verdict.do === 'hear' ? verdict.yesTo : undefined;
+      const yes = card && explain(card.action, `${onlyThat(card)} If it was for the agent, send it again.`);
+      if (yes) return say(t.room, yes, { replyTo: card.event });
+      void matrix.readMarker(t.room, t.wire.event_id);
+      if (t.late) await say(t.room, '🔑 Its key came: this is heard now.', { replyTo: t.wire.event_id });
+      return hear(t, workspace, verdict, withMark);
     },
-    async setAside(room, wire, error) {
+    /** An event that was tried in vain: it may have been a no, so a person is told what was not done. */
+    async setAside(room: RoomId, wire: WireEvent, error: unknown): Promise<void> {
       const why = oneLine(messageOf(error));
       const event = oneLine(wire.event_id);
       const body = { reason: `an event was set aside: ${why}`, room, event };
@@ -275,7 +234,7 @@ export function createRelay(o: RelayOptions): Relay {
       const words = `⚠️ What ${oneLine(wire.sender)} said or tapped could not be handled (${why}), and nothing was done about it. If it was a no, its action may still run: say it again, or end everything with !stop.`;
       await say(room, words, { replyTo: wire.event_id });
     },
-    onEntry(entry) {
+    onEntry(entry: Entry): void {
       if (entry.author !== 'operator') return; // what was said in the room has its answer there
       if (entry.kind === 'workspace.exported') {
         const { workspace, form, files } = bodyOf(entry, 'workspace.exported');

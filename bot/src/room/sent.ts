@@ -23,22 +23,7 @@ export type SentFilesOptions = {
   say(workspace: string, text: string): Promise<unknown>;
   log: Logger;
 };
-export type SentFiles = {
-  /**
-   * Asks for what the message itself decides, where it may; else a card asks.
-   * @param about a line on what it replies to, or ''
-   * @returns what to say, or ''
-   */
-  receive(
-    received: Received,
-    about: string,
-    c: Pick<CommandContext, 'desk' | 'task' | 'workspace' | 'user'>,
-  ): Promise<string>;
-  /** Takes the next entry of the chain, so that files are told of in the order in which they came to be there. */
-  onEntry(entry: Entry): void;
-  /** After a restart: tells of what came to be there meanwhile. */
-  resume(): void;
-};
+export type SentFiles = ReturnType<typeof createSentFiles>;
 
 type Row = { action: string; what: string; words: string };
 
@@ -55,7 +40,7 @@ function told({ what, words }: Row, { args }: Action<'put_file'>, output: unknow
   return words ? `${words}\n\n(A ${what} came with that: ${where}.)` : `(A ${what} was sent: ${where}.)`;
 }
 
-export function createSentFiles(o: SentFilesOptions): SentFiles {
+export function createSentFiles(o: SentFilesOptions) {
   const { db } = o;
   db.exec(`
     CREATE TABLE IF NOT EXISTS sent_file(action TEXT PRIMARY KEY, what TEXT, words TEXT) STRICT, WITHOUT ROWID;`);
@@ -66,7 +51,7 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
   async function take(
     received: Received,
     about: string,
-    { desk, task: taskOf, workspace, user }: Parameters<SentFiles['receive']>[2],
+    { desk, task: taskOf, workspace, user }: Pick<CommandContext, 'desk' | 'task' | 'workspace' | 'user'>,
   ): Promise<string> {
     const { what, size, words } = received.sent;
     if (size > mostSent) return tooLarge(mostSent);
@@ -95,17 +80,24 @@ export function createSentFiles(o: SentFilesOptions): SentFiles {
   }
 
   return {
-    receive(...one) {
+    /**
+     * Asks for what the message itself decides, where it may; else a card asks.
+     * @param one also a line on what it replies to, or ''
+     * @returns what to say, or ''
+     */
+    receive(...one: Parameters<typeof take>): Promise<string> {
       const taken = line.then(() => take(...one));
       line = taken.catch(() => {});
       return taken;
     },
-    onEntry(entry) {
+    /** Takes the next entry of the chain, so that files are told of in the order in which they came to be there. */
+    onEntry(entry: Entry): void {
       if (!isOver(entry.kind)) return;
       const row = db.prepare('SELECT * FROM sent_file WHERE action = ?').get(entry.action) as Row | undefined;
       if (row) over(row, entry);
     },
-    resume() {
+    /** After a restart: tells of what came to be there meanwhile. */
+    resume(): void {
       for (const row of db.prepare('SELECT * FROM sent_file').all() as Row[]) {
         const page = o.book.page(row.action);
         const end = page?.story.find((e) => isOver(e.kind));

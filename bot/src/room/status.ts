@@ -3,14 +3,7 @@ import type { Logger } from 'pino';
 import type { Content } from '../show/blocks.ts';
 import type { EventId, Matrix, RoomId } from '../types.ts';
 
-export type Status = {
-  /** Shows this as soon as the pace allows; what comes before then replaces it. Only what is shown is drawn. */
-  show(content: Content | (() => Content)): void;
-  /** Forgets what is not shown yet. */
-  drop(): void;
-  /** Shows this for good. Resolves when it is sent, and throws when it can't be. */
-  finish(content: Content): Promise<EventId>;
-};
+export type Status = ReturnType<typeof statusMessage>;
 
 /** Milliseconds between two edits of one message. */
 export const pace = 1500;
@@ -27,7 +20,7 @@ export function statusMessage(
   room: RoomId,
   log: Logger,
   o: { txn?: string; begun?: boolean; event?: EventId; replyTo?: EventId; after?: number } = {},
-): Status {
+) {
   let { event } = o;
   let next: Content | (() => Content) | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -38,12 +31,7 @@ export function statusMessage(
     last = Date.now();
     const first = event === undefined;
     const reply = o.replyTo && { 'm.relates_to': { 'm.in_reply_to': { event_id: o.replyTo } } };
-    event ??= await matrix.post(
-      room,
-      'm.room.message',
-      { ...content, ...reply },
-      o.txn ? { txn: o.txn } : {},
-    );
+    event ??= await matrix.post(room, 'm.room.message', { ...content, ...reply }, { txn: o.txn });
     if (!first || o.begun) await matrix.edit(room, event, content);
     return event;
   }
@@ -65,12 +53,15 @@ export function statusMessage(
     next = undefined;
   }
   return {
-    show(content) {
+    /** Shows this as soon as the pace allows; what comes before then replaces it. Only what is shown is drawn. */
+    show(content: Content | (() => Content)): void {
       next = content;
       timer ??= setTimeout(flush, Math.max(0, last + pace - Date.now()));
     },
+    /** Forgets what is not shown yet. */
     drop,
-    async finish(content) {
+    /** Shows this for good. Resolves when it is sent, and throws when it can't be. */
+    async finish(content: Content): Promise<EventId> {
       drop();
       await sending;
       return send(content);

@@ -13,16 +13,7 @@ export type TourOptions = {
 };
 /** What a person did that may lead on: an action that is over, or a stop. */
 export type Deed = Outcome['state'] | 'stopped';
-export type Tour = {
-  /** After a pairing: once a workspace, ever. */
-  first(workspace: string): void;
-  /** From the beginning. */
-  again(workspace: string): void;
-  off(workspace: string): void;
-  did(workspace: string, deed: Deed): void;
-  /** After a restart: says what was due and not said. */
-  resume(): void;
-};
+export type Tour = ReturnType<typeof createTour>;
 type Row = { workspace: string; run: string; step: number; told: number };
 
 const yes: readonly Deed[] = ['succeeded', 'failed', 'killed'];
@@ -60,7 +51,7 @@ const steps: readonly { says: string; until: readonly Deed[] }[] = [
 ];
 const off = steps.length;
 
-export function createTour({ db, say, log }: TourOptions): Tour {
+export function createTour({ db, say, log }: TourOptions) {
   db.exec(`CREATE TABLE IF NOT EXISTS tour(workspace TEXT PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL,
       told INTEGER NOT NULL) STRICT;`);
   const add = db.prepare('INSERT OR IGNORE INTO tour VALUES(?,?,0,0)');
@@ -83,16 +74,19 @@ export function createTour({ db, say, log }: TourOptions): Tour {
   }
 
   return {
-    first(workspace) {
+    /** After a pairing: once a workspace, ever. */
+    first(workspace: string): void {
       if (add.run(workspace, randomUUID()).changes > 0) tell(workspace);
     },
-    again: (workspace) => go(workspace, randomUUID(), 0),
-    off: (workspace) => void set.run(workspace, randomUUID(), off),
-    did(workspace, deed) {
+    /** From the beginning. */
+    again: (workspace: string): void => go(workspace, randomUUID(), 0),
+    off: (workspace: string): void => void set.run(workspace, randomUUID(), off),
+    did(workspace: string, deed: Deed): void {
       const row = find.get(workspace) as Row | undefined;
       if (row && steps[row.step]?.until.includes(deed)) go(workspace, row.run, row.step + 1);
     },
-    resume() {
+    /** After a restart: says what was due and not said. */
+    resume(): void {
       for (const row of db.prepare('SELECT * FROM tour WHERE told = 0').all() as Row[]) tell(row.workspace);
     },
   };

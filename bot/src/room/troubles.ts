@@ -5,16 +5,9 @@ import type { RoomId } from '../types.ts';
 
 /** `id` is that of its alarm in the ledger: one alarm a trouble, also after a crash. */
 export type Trouble = { room: RoomId; why: string; id: string };
-export type Troubles = {
-  /** Notes what is off in a room; a trouble that it has already stands. */
-  note(room: RoomId, why: string): Trouble;
-  /** Why nothing is asked or approved in that room, or ''. */
-  why(room: RoomId): string;
-  all(): Trouble[];
-  lift(room: RoomId): void;
-};
+export type Troubles = ReturnType<typeof troubleStore>;
 
-export function troubleStore(db: Database): Troubles {
+export function troubleStore(db: Database) {
   db.exec(
     'CREATE TABLE IF NOT EXISTS trouble(room TEXT PRIMARY KEY, why TEXT NOT NULL, id TEXT NOT NULL) STRICT;',
   );
@@ -22,12 +15,14 @@ export function troubleStore(db: Database): Troubles {
   const find = db.prepare('SELECT * FROM trouble WHERE room = ?');
   const get = (room: RoomId) => find.get(room) as Trouble | undefined;
   return {
-    note(room, why) {
+    /** Notes what is off in a room; a trouble that it has already stands. */
+    note(room: RoomId, why: string): Trouble {
       add.run(room, why, newId());
       return get(room) as Trouble;
     },
-    why: (room) => get(room)?.why ?? '',
-    all: () => db.prepare('SELECT * FROM trouble').all() as Trouble[],
-    lift: (room) => void db.prepare('DELETE FROM trouble WHERE room = ?').run(room),
+    /** Why nothing is asked or approved in that room, or ''. */
+    why: (room: RoomId): string => get(room)?.why ?? '',
+    all: (): Trouble[] => db.prepare('SELECT * FROM trouble').all() as Trouble[],
+    lift: (room: RoomId): void => void db.prepare('DELETE FROM trouble WHERE room = ?').run(room),
   };
 }

@@ -1,4 +1,5 @@
 /** What the brain says and does, as the room shows it: words that grow, its list, what failed. */
+import { within } from '@pocketcoder/ledger/src/retry.ts';
 import type { Logger } from 'pino';
 import type { BrainEvent } from '../brain/brain.ts';
 import { message } from '../show/blocks.ts';
@@ -12,14 +13,7 @@ import { type Status, statusMessage } from './status.ts';
 type SessionEvent = Exclude<BrainEvent, { type: 'up' | 'down' | 'rest' | 'learned' }>;
 /** A call of the brain as it was made: which tool, with what. */
 export type Made = { tool: string; args: unknown };
-export type Voice = {
-  /** Shows one event of a task's session; the next one is to wait for it. */
-  take(task: Task, e: SessionEvent): Promise<void>;
-  /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
-  before(session: string, call: Made): Promise<void>;
-  /** A line of the bot's own on a task. */
-  say(task: Task, text: string, kind?: Kind): Promise<unknown>;
-};
+export type Voice = ReturnType<typeof createVoice>;
 
 type Kind = 'm.text' | 'm.notice';
 /** A part of what it says; `kind` is set once it is in the room: an answer notifies, words on the way to one do not. */
@@ -44,7 +38,7 @@ export function createVoice(o: {
   lists: Pick<Lists, 'set'>;
   roomOf(workspace: string): RoomId;
   log: Logger;
-}): Voice {
+}) {
   const { matrix, tasks, log } = o;
   const answers = new Map<string, Answer>();
   /** Sessions with a turn under way, and where. */
@@ -53,7 +47,7 @@ export function createVoice(o: {
   const unreachable = new Map<RoomId, EventId>();
   /** Calls of the turn whose words stand, and who waits for that. */
   const made = new Map<string, Set<string>>();
-  const waiting = new Map<string, Set<() => void>>();
+  const waiting = new Map<string, PromiseWithResolvers<void>>();
 
   let typed: Promise<unknown> = Promise.resolve();
   /** In its order, and nothing waits for it: it is told by every turn, and no words of one. */
@@ -63,7 +57,7 @@ export function createVoice(o: {
       .catch((error: unknown) => log.warn({ room, err: error }, 'whether the agent types was not told'));
   }
 
-  const say = (task: Task, text: string, kind?: 'm.text') => {
+  const say = (task: Task, text: string, kind?: Kind): Promise<unknown> => {
     const title = titleBeside(tasks, task);
     const content = message(title ? `${title}: ${text}` : text, kind);
     return matrix.post(o.roomOf(task.workspace), 'm.room.message', content, { txn: saidFor(task.id) });
@@ -120,7 +114,8 @@ export function createVoice(o: {
   const keyOf = ({ tool, args }: Made): string => `${tool} ${JSON.stringify(args)}`;
 
   return {
-    async take(task, e) {
+    /** Shows one event of a task's session; the next one is to wait for it. */
+    async take(task: Task, e: SessionEvent): Promise<void> {
       const room = o.roomOf(task.workspace);
       switch (e.type) {
         case 'text':
@@ -129,7 +124,7 @@ export function createVoice(o: {
           await stand(task, 'm.notice');
           const key = keyOf(e);
           made.set(e.session, (made.get(e.session) ?? new Set()).add(key));
-          for (const go of waiting.get(`${e.session} ${key}`) ?? []) go();
+          waiting.get(`${e.session} ${key}`)?.resolve();
           return;
         }
         case 'todo': {
@@ -158,17 +153,16 @@ export function createVoice(o: {
           return;
       }
     },
-    async before(session, call) {
+    /** Resolves when what was said before this call stands in the room, at the latest after a moment. */
+    async before(session: string, call: Made): Promise<void> {
       if (made.get(session)?.has(keyOf(call))) return;
       const key = `${session} ${keyOf(call)}`;
-      const mine = waiting.get(key) ?? new Set();
+      const mine = waiting.get(key) ?? Promise.withResolvers<void>();
       waiting.set(key, mine);
-      await new Promise<void>((resolve) => {
-        mine.add(resolve);
-        setTimeout(resolve, patience).unref();
-      });
+      await within(mine.promise, patience);
       waiting.delete(key);
     },
+    /** A line of the bot's own on a task. */
     say,
   };
 }

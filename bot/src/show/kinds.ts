@@ -87,17 +87,11 @@ const inGit = (path: string): Part[] =>
 const inDirectory = (cwd: string): Part[] => (cwd === '.' ? [] : labelled('in the directory', cwd));
 
 /** When a terminal is read. */
-const waits = ({ until, quiet, seconds }: Wait): Part[] =>
-  until
-    ? [
-        ...labelled('then read it, once it ends with', until),
-        { line: `after ${duration(seconds)} at the latest` },
-      ]
-    : [
-        {
-          line: `then read it, once it is still for ${duration(quiet)}, after ${duration(seconds)} at the latest`,
-        },
-      ];
+function waits({ until, quiet, seconds }: Wait): Part[] {
+  const latest = `after ${duration(seconds)} at the latest`;
+  if (until) return [...labelled('then read it, once it ends with', until), { line: latest }];
+  return [{ line: `then read it, once it is still for ${duration(quiet)}, ${latest}` }];
+}
 
 const rows: { readonly [K in Kind]: Row<K> } = {
   bash: {

@@ -1,7 +1,7 @@
 /** `!audit`: the whole ledger judged anew, also against what a message on somebody's phone says of it. */
 import { auditLedger } from '@pocketcoder/ledger/audit/audit.ts';
 import type { NarrowLedger } from '../../approval/narrow.ts';
-import { type Command, type CommandContext, optional, rest, way } from './command.ts';
+import { type CommandContext, type Commands, optional, rest, way } from './command.ts';
 
 /** As a message has it: the number of an entry, and the first twelve digits of its hash or more. */
 const mark = /^(?:⛓\uFE0F?)?\s*([1-9]\d{0,8})\s+([0-9a-f]{12,64})\.?$/iu;
@@ -53,10 +53,9 @@ async function audited(ledger: NarrowLedger, seq: number, hash: string): Promise
   ].join('\n');
 }
 
-export const auditing: readonly Command[] = [
-  {
-    name: 'audit',
+export const auditing: Commands = {
+  audit: {
     summary: 'judge the whole ledger anew; with what stands behind the ⛓ of a message, also against that',
     ways: [way([optional(rest('⛓'))], audit)],
   },
-];
+};

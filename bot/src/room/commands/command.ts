@@ -15,7 +15,8 @@ import type { Task } from '../../tasks/tasks.ts';
 import type { DeviceNow } from '../../types.ts';
 import type { Tour } from '../tour.ts';
 
-export type CommandContext = {
+/** The parts that commands are handed, whoever says them. */
+export type CommandParts = {
   desk: Desk;
   book: Book;
   conversation: Conversation;
@@ -33,6 +34,9 @@ export type CommandContext = {
   show(workspace: string, number: number): Promise<string>;
   /** Where a workspace came from, by https, and the secret for it. @throws Error that says why it is not reached */
   repository(workspace: string): Repository;
+};
+/** Those, and who says a command, and where. */
+export type CommandContext = CommandParts & {
   /** The devices that the homeserver lists for a user, as the crypto library judges them. */
   devices(user: string): Promise<readonly DeviceNow[]>;
   /** Looks at a troubled room again. Returns what to say. */
@@ -71,7 +75,6 @@ export const way = <const P extends readonly Parameter<unknown>[]>(
 ): Way => ({ takes, run: (c, values) => run(c, ...(values as Values<P>)) });
 
 export type Command = {
-  name: string;
   summary: string;
   /** The first whose parameters fit is taken. */
   ways: readonly Way[];
@@ -82,6 +85,9 @@ export type Command = {
   /** Done before its message counts as taken: no crash may lose it. It is repeated after one. */
   control?: true;
 };
+
+/** By their names. */
+export type Commands = Readonly<Record<string, Command>>;
 
 export const optional = <T>(of: Parameter<T>): Parameter<T | undefined> => ({ ...of, optional: true });
 export const word = (name: string): Parameter<string> => ({ name, read: (text) => text });
@@ -100,10 +106,7 @@ export const taskNumber: Parameter<number> = {
   name: 'N',
   read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),
 };
-export const times: Parameter<number> = {
-  name: 'TIMES',
-  read: (text) => (/^\d{1,4}$/.test(text) ? Number(text) : undefined),
-};
+export const times: Parameter<number> = { ...taskNumber, name: 'TIMES' };
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86400 };
 /** Seconds, written as `90m`. */
 export const duration: Parameter<number> = {
@@ -117,7 +120,7 @@ export const person: Parameter<string> = {
 };
 
 /** How a command is written, in each of its ways. */
-export const usageOf = ({ name, ways }: Command): string =>
+export const usageOf = (name: string, { ways }: Command): string =>
   ways
     .map(({ takes }) => [`!${name}`, ...takes.map((p) => (p.optional ? `[${p.name}]` : p.name))].join(' '))
     .join(', or ');

@@ -2,8 +2,8 @@
 import { runOf } from '../../tasks/run.ts';
 import {
   ask,
-  type Command,
   type CommandContext,
+  type Commands,
   number,
   oneOf,
   optional,
@@ -38,26 +38,22 @@ async function more({ conversation, costs, task }: CommandContext): Promise<stri
   return (await conversation.tell(id, goOn)) || 'It goes on.';
 }
 
-export const everyday: readonly Command[] = [
-  {
-    name: 'run',
+export const everyday: Commands = {
+  run: {
     summary: 'run a command in the sandbox, after your approval',
     everyday: true,
     ways: [way([rest('COMMAND')], (c, script) => ask(c, runOf(script)))],
   },
-  {
-    name: 'status',
+  status: {
     summary: 'how every part is, and what waits',
     everyday: true,
     ways: [way([], (c) => [...c.health(c.workspace), tasksText(c), pendingText(c) || noneWaits].join('\n'))],
   },
-  {
-    name: 'pending',
+  pending: {
     summary: 'what waits for your answer',
     ways: [way([], (c) => pendingText(c) || noneWaits)],
   },
-  {
-    name: 'plan',
+  plan: {
     summary: 'plan this first; nothing is done before your yes',
     everyday: true,
     ways: [
@@ -69,14 +65,12 @@ export const everyday: readonly Command[] = [
       way([rest('TEXT')], ({ conversation, task }, text) => conversation.plan(task(), text)),
     ],
   },
-  { name: 'workspaces', summary: 'all workspaces, and what waits in each', ways: [way([], workspaces)] },
-  {
-    name: 'poll',
+  workspaces: { summary: 'all workspaces, and what waits in each', ways: [way([], workspaces)] },
+  poll: {
     summary: 'answer card N by a poll',
     ways: [way([number], ({ desk }, n) => desk.addPoll(n))],
   },
-  {
-    name: 'tour',
+  tour: {
     summary: 'how cards work, step by step, from the beginning',
     least: 'approves',
     ways: [
@@ -87,20 +81,17 @@ export const everyday: readonly Command[] = [
       }),
     ],
   },
-  {
-    name: 'model',
+  model: {
     summary: 'which models there are, and which thinks here; or another for this task',
     ways: [way([optional(word('NAME'))], model)],
   },
-  {
-    name: 'cost',
+  cost: {
     summary: 'tokens and money by task and day',
     ways: [way([], ({ costs, task }) => costs.report(task().id))],
   },
-  {
-    name: 'more',
+  more: {
     summary: 'lets a task that reached its cap go on, by as much again',
     least: 'approves',
     ways: [way([], more)],
   },
-];
+};

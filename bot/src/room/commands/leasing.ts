@@ -4,8 +4,8 @@ import { roughly } from '../../show/control.ts';
 import { wishOf } from '../../show/kinds.ts';
 import {
   ask,
-  type Command,
   type CommandContext,
+  type Commands,
   duration,
   number,
   oneOf,
@@ -63,9 +63,8 @@ async function revoke(c: CommandContext, of: string | undefined, device: string)
   return `${device} of ${user} reads and decides nothing here any more. Only ./pocketcoder pair or an approved !device brings it back.`;
 }
 
-export const leasing: readonly Command[] = [
-  {
-    name: 'lease',
+export const leasing: Commands = {
+  lease: {
     summary: 'ask that something may run without a card each time, such as !lease read src 50 2h',
     ways: [
       way([number, ...ends], (c, n, uses = usual.uses, seconds = usual.seconds) => {
@@ -81,12 +80,11 @@ export const leasing: readonly Command[] = [
       }),
     ],
   },
-  { name: 'leases', summary: 'which leases and plans stand', ways: [way([], leases)] },
-  {
-    name: 'revoke',
+  leases: { summary: 'which leases and plans stand', ways: [way([], leases)] },
+  revoke: {
     summary: 'end a lease or plan, or take a device’s enrolment back',
     least: 'approves',
     control: true,
     ways: [way([number], endLease), way([optional(person), word('DEVICE')], revoke)],
   },
-];
+};

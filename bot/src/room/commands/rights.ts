@@ -3,7 +3,7 @@ import { roles } from '@pocketcoder/ledger/rules/identities.cjs';
 import { kindsOf } from '@pocketcoder/ledger/rules/kinds.cjs';
 import type { Role } from '@pocketcoder/ledger/src/action.ts';
 import { fingerprint, policyText } from '../../show/control.ts';
-import { ask, type Command, type CommandContext, oneOf, person, way, word } from './command.ts';
+import { ask, type CommandContext, type Commands, oneOf, person, way, word } from './command.ts';
 
 function policy({ book }: CommandContext): string {
   const kinds = ['read', 'write', 'exec'].map((risk) => `${risk}: ${kindsOf(risk).join(', ')}`).join(' · ');
@@ -43,17 +43,15 @@ async function freeze({ desk, book, conversation, user }: CommandContext): Promi
   return '🧊 Frozen: nothing is approved or begun, and leases are over. !thaw, or ./pocketcoder thaw at the console.';
 }
 
-export const rights: readonly Command[] = [
-  { name: 'policy', summary: 'what each class of action needs', ways: [way([], policy)] },
-  { name: 'people', summary: 'who is here, with which role and devices', ways: [way([], people)] },
-  {
-    name: 'device',
+export const rights: Commands = {
+  policy: { summary: 'what each class of action needs', ways: [way([], policy)] },
+  people: { summary: 'who is here, with which role and devices', ways: [way([], people)] },
+  device: {
     summary: 'ask to enrol a further device',
     least: 'approves',
     ways: [way([word('DEVICE')], device)],
   },
-  {
-    name: 'role',
+  role: {
     summary: 'ask to change what somebody may do',
     least: 'owner',
     ways: [
@@ -64,22 +62,19 @@ export const rights: readonly Command[] = [
       ),
     ],
   },
-  {
-    name: 'freeze',
+  freeze: {
     summary: 'nothing is approved or begun until an owner thaws it',
     least: 'approves',
     control: true,
     ways: [way([], freeze)],
   },
-  {
-    name: 'thaw',
+  thaw: {
     summary: 'ask to thaw what was frozen',
     least: 'owner',
     ways: [way([], (c) => ask(c, { kind: 'thaw', args: {} }))],
   },
-  {
-    name: 'attention',
+  attention: {
     summary: 'how carefully cards were answered lately',
     ways: [way([], (c) => c.attention.describe())],
   },
-];
+};

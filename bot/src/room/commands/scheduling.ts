@@ -1,9 +1,8 @@
 /** Commands for what is said again and again by the clock. */
-import { type Command, oneOf, rest, taskNumber, way } from './command.ts';
+import { type Commands, oneOf, rest, taskNumber, way } from './command.ts';
 
-export const scheduling: readonly Command[] = [
-  {
-    name: 'cron',
+export const scheduling: Commands = {
+  cron: {
     summary:
       'say TEXT, or have !run COMMAND asked, by the clock, each time in a task of its own: minute, hour, day, month, weekday, such as 0 7 * * 1-5',
     least: 'approves',
@@ -17,9 +16,8 @@ export const scheduling: readonly Command[] = [
       }),
     ],
   },
-  {
-    name: 'crons',
+  crons: {
     summary: 'what is scheduled here, and when it comes next',
     ways: [way([], ({ schedules, workspace }) => schedules.list(workspace) || 'Nothing is scheduled here.')],
   },
-];
+};

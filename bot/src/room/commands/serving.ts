@@ -3,7 +3,7 @@ import { isLook, isReach } from '@pocketcoder/ledger/rules/servers.cjs';
 import type { PinArgs, ReachArgs } from '@pocketcoder/ledger/src/action.ts';
 import { oneLine } from '../../show/visible.ts';
 import { anotherPin, pinsOf, whence } from '../servers.ts';
-import { ask, type Command, type CommandContext, oneOf, rest, way, word } from './command.ts';
+import { ask, type CommandContext, type Commands, oneOf, rest, way, word } from './command.ts';
 
 const none = (name: string): string =>
   `No tool server ${oneLine(name, 40)} is pinned or waits here. !servers lists them.`;
@@ -70,9 +70,8 @@ async function remove({ book, ledger, workspace, user }: CommandContext, name: s
   return `${name} is pinned no more: the agent has none of its tools.`;
 }
 
-export const serving: readonly Command[] = [
-  {
-    name: 'server',
+export const serving: Commands = {
+  server: {
     summary:
       'a tool server (MCP): a card asks to start or reach it once and see its tools, a second one pins them; class says which need no more than reading',
     least: 'approves',
@@ -88,5 +87,5 @@ export const serving: readonly Command[] = [
       }),
     ],
   },
-  { name: 'servers', summary: 'the tool servers that are pinned here', ways: [way([], servers)] },
-];
+  servers: { summary: 'the tool servers that are pinned here', ways: [way([], servers)] },
+};

@@ -3,7 +3,16 @@ import { atLeast } from '@pocketcoder/ledger/rules/identities.cjs';
 import { unended } from '../../approval/said.ts';
 import { oneLine } from '../../show/visible.ts';
 import { auditing } from './auditing.ts';
-import { type Command, type CommandContext, optional, usageOf, valuesIn, way, word } from './command.ts';
+import {
+  type Command,
+  type CommandContext,
+  type Commands,
+  optional,
+  usageOf,
+  valuesIn,
+  way,
+  word,
+} from './command.ts';
 import { everyday } from './everyday.ts';
 import { files } from './files.ts';
 import { leasing } from './leasing.ts';
@@ -13,45 +22,37 @@ import { serving } from './serving.ts';
 import { tasking } from './tasking.ts';
 
 const help: Command = {
-  name: 'help',
   summary: 'this list, or more about one of them',
   everyday: true,
   ways: [way([optional(word('COMMAND'))], (_, name = '') => helpText(name.replace(/^!/, '').toLowerCase()))],
 };
-const groups: readonly [title: string, of: readonly Command[]][] = [
-  ['Files', files],
-  ['Who may do what', [...leasing, ...rights, ...serving]],
-  ['Also', [...everyday, ...tasking, ...scheduling, ...auditing].filter((c) => !c.everyday)],
-];
-export const commands: readonly Command[] = [
-  help,
-  ...everyday,
-  ...tasking,
-  ...scheduling,
-  ...auditing,
-  ...files,
-  ...leasing,
-  ...rights,
-  ...serving,
-];
+const ofTasks: Commands = { ...everyday, ...tasking, ...scheduling, ...auditing };
+const ofRights: Commands = { ...leasing, ...rights, ...serving };
+export const commands: Commands = { help, ...ofTasks, ...files, ...ofRights };
+/** What is told by name alone. */
+const groups = { Files: files, 'Who may do what': ofRights, Also: ofTasks };
 
-const told = (command: Command): string => `${usageOf(command)}: ${command.summary}`;
+const told = (name: string, command: Command): string => `${usageOf(name, command)}: ${command.summary}`;
+const commandOf = (name: string): Command | undefined =>
+  Object.hasOwn(commands, name) ? commands[name] : undefined;
 
 /** Few lines on a phone: what is used every day in full, the rest by name. */
 function helpText(name: string): string {
-  const one = commands.find((c) => c.name === name);
-  if (one) return told(one);
+  const one = commandOf(name);
+  if (one) return told(name, one);
+  const namesIn = (of: Commands) => Object.keys(of).filter((each) => !of[each]?.everyday);
   return [
     'Say to the agent what should be done, or send:',
-    ...commands.filter((c) => c.everyday).map(told),
-    ...groups.map(([title, of]) => `${title}: ${of.map((c) => `!${c.name}`).join(' ')}`),
+    ...Object.entries(commands).flatMap(([each, c]) => (c.everyday ? [told(each, c)] : [])),
+    ...Object.entries(groups).map(([title, of]) => `${title}: !${namesIn(of).join(' !')}`),
     '!help COMMAND says more about it.',
   ].join('\n');
 }
 
-function parsed(line: string): { name: string; text: string; command: Command | undefined } {
-  const [, name = '', text = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
-  return { name, text, command: commands.find((c) => c.name === name.toLowerCase()) };
+function parsed(line: string) {
+  const [, typed = '', text = ''] = /^!(\S*)\s*([\s\S]*)$/.exec(line.trim()) ?? [];
+  const name = typed.toLowerCase();
+  return { typed, name, text, command: commandOf(name) };
 }
 
 /** Whether a message is a command that has to be done before it counts as taken. */
@@ -74,8 +75,8 @@ function distance(from: string, to: string): number {
 /** The command that somebody may have meant: one that differs in a letter or two, or begins what they wrote. */
 function nearest(name: string): string | undefined {
   const most = name.length < 3 ? 1 : 2;
-  const near = commands
-    .map((c) => ({ name: c.name, far: name.startsWith(c.name) ? 1 : distance(name, c.name) }))
+  const near = Object.keys(commands)
+    .map((each) => ({ name: each, far: name.startsWith(each) ? 1 : distance(name, each) }))
     .filter(({ far }) => far <= most)
     .sort((a, b) => a.far - b.far || b.name.length - a.name.length);
   return near[0]?.name;
@@ -83,18 +84,18 @@ function nearest(name: string): string | undefined {
 
 /** Runs a line that starts with `!`. Returns what to say. */
 export async function runCommand(line: string, c: CommandContext): Promise<string> {
-  const { name, text, command } = parsed(line);
+  const { typed, name, text, command } = parsed(line);
   if (!command) {
-    const meant = nearest(name.toLowerCase().slice(0, 20));
+    const meant = nearest(name.slice(0, 20));
     const hint = meant ? `Did you mean !${meant}? ` : '';
-    return `There is no !${oneLine(name, 40)}, and nothing was done. ${hint}!help lists what there is.`;
+    return `There is no !${oneLine(typed, 40)}, and nothing was done. ${hint}!help lists what there is.`;
   }
   if (!atLeast(c.role, command.least ?? 'asks'))
-    return `!${command.name} is for who ${command.least}; your role here is ${c.role}. Nothing was done.`;
+    return `!${name} is for who ${command.least}; your role here is ${c.role}. Nothing was done.`;
   const plain = unended(text, /[.,;:!?…。]/);
   for (const { takes, run } of command.ways) {
     const values = valuesIn(takes, text, plain);
     if (values) return run(c, values);
   }
-  return `Not understood, and nothing was done. It is written ${usageOf(command)}.`;
+  return `Not understood, and nothing was done. It is written ${usageOf(name, command)}.`;
 }

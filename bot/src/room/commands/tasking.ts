@@ -8,7 +8,7 @@ import { oneLine } from '../../show/visible.ts';
 import { asksLine, lineOf } from '../../tasks/roster.ts';
 import { type Task, titleOf } from '../../tasks/tasks.ts';
 import { standsText } from '../progress.ts';
-import { type Command, type CommandContext, optional, rest, taskNumber, way } from './command.ts';
+import { type CommandContext, type Commands, optional, rest, taskNumber, way } from './command.ts';
 
 /** What waits or is under way in this room, or in one of its tasks. */
 export function pendingText({ book, workspace, conversation }: CommandContext, task = ''): string {
@@ -71,16 +71,14 @@ function agentsText({ agents }: CommandContext): string {
   return lines.join('\n') || 'There is no helper: docs/helpers.md says how to have some.';
 }
 
-export const tasking: readonly Command[] = [
-  {
-    name: 'stop',
+export const tasking: Commands = {
+  stop: {
     summary: 'end what runs, waits and thinks, in task N or all',
     everyday: true,
     control: true,
     ways: [way([taskNumber], stop), way([], (c) => stop(c))],
   },
-  {
-    name: 'new',
+  new: {
     summary: 'begin another task; apart: in a copy, until !merge N',
     everyday: true,
     ways: [
@@ -96,8 +94,7 @@ export const tasking: readonly Command[] = [
       }),
     ],
   },
-  {
-    name: 'now',
+  now: {
     summary: 'interrupt, and say this',
     everyday: true,
     ways: [
@@ -106,32 +103,27 @@ export const tasking: readonly Command[] = [
       ),
     ],
   },
-  {
-    name: 'btw',
+  btw: {
     summary: 'ask the agent aside: it goes on, hears nothing of it and does nothing for it',
     ways: [
       way([rest('TEXT')], ({ conversation, task, event }, text) => conversation.aside(task(), text, event)),
     ],
   },
-  {
-    name: 'tasks',
+  tasks: {
     summary: 'the tasks, and how they stand',
     everyday: true,
     ways: [way([], tasksText)],
   },
-  {
-    name: 'agents',
+  agents: {
     summary: 'the helpers that the agent may hand work to, and what they may use',
     ways: [way([], agentsText)],
   },
-  {
-    name: 'task',
+  task: {
     summary: 'speak to it, as a reply does',
     everyday: true,
     ways: [way([taskNumber], (c, n) => turnTo(c, n, () => []))],
   },
-  {
-    name: 'resume',
+  resume: {
     summary:
       'go on with task N, with what it said, did and waits for; alone, after an alarm about this room: look again, and go on if it is as it was made',
     least: 'approves',
@@ -143,4 +135,4 @@ export const tasking: readonly Command[] = [
       way([], (c) => c.recheck()),
     ],
   },
-];
+};
