@@ -92,6 +92,27 @@ test('a hostile script and its output stand there as text, and nothing of them r
   await assert.rejects(page.evaluate(written), /TrustedHTML/, 'the browser itself refuses markup');
 });
 
+test('what a file action replaces stands there as a difference, with signs and colours', {
+  skip,
+}, async () => {
+  const args = {
+    path: 'src/port.ts',
+    old: 'const port = 80;\nlisten(port);',
+    new: 'const port = 8080;\nlisten(port);',
+  };
+  const action = someAction({ kind: 'edit_file', class: 'write', args } as Partial<Action>);
+  for (const entry of [...wayOf(action).slice(0, 5), resultOf(action, 'edited src/port.ts\n')])
+    await put(entry);
+  await says('h3', '#2 edit_file');
+  const card = page.locator('article').first();
+  const name = 'Difference: 1 lines added, 1 removed';
+  await card.getByRole('group', { name }).waitFor();
+  assert.deepEqual(await card.getByRole('deletion').allTextContents(), ['-const port = 80;\n']);
+  assert.deepEqual(await card.getByRole('insertion').allTextContents(), ['+const port = 8080;\n']);
+  const ground = (tag: string) => card.locator(tag).evaluate((row) => getComputedStyle(row).backgroundColor);
+  assert.notEqual(await ground('ins'), await ground('del'));
+});
+
 test('older ones come as one scrolls, all of them looked at; found by text, number and state', {
   skip,
 }, async () => {
@@ -101,13 +122,13 @@ test('older ones come as one scrolls, all of them looked at; found by text, numb
   }
   for (const entry of wayOf(runs).slice(0, 5)) await put(entry);
   await open(await look());
-  await says('#chain', /Entries \d+ to 132: each has the hash/);
+  await says('#chain', /Entries \d+ to 138: each has the hash/);
   await page.evaluate('scrollTo(0, document.body.scrollHeight)'); // its end may have come into view by itself already
   await says('#chain', 'Entries 1 to 132');
-  await cards(23);
+  await cards(24);
   await page.fill('#text', 'echo "round 7"');
   await cards(1);
-  await says('h3', '#9 bash');
+  await says('h3', '#10 bash');
   await page.fill('#text', '#1');
   await says('article pre', 'onerror');
   await page.fill('#text', '');
@@ -116,16 +137,16 @@ test('older ones come as one scrolls, all of them looked at; found by text, numb
   await page.fill('#text', 'no such thing');
   await says('#said', 'Nothing was found.');
   await page.click('#clear');
-  await says('h3', '#22 bash');
+  await says('h3', '#23 bash');
   await page.click('#now a');
-  await focusIs('a22');
+  await focusIs('a23');
 });
 
 test('by keyboard alone one gets to the timeline, and everything to act on has a name', {
   skip,
 }, async () => {
   await page.goto(ledger.url);
-  await says('h3', '#22 bash');
+  await says('h3', '#23 bash');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await focusIs('timeline');
@@ -149,7 +170,7 @@ test('where the ledger is gone it says so and goes on by itself; an entry that w
   await page.selectOption('#state', 'succeeded');
   await says('#trouble', 'The ledger does not answer.');
   await ledger.restart();
-  await says('h3', '#21 bash');
+  await says('h3', '#22 bash');
   await page.locator('#trouble').waitFor({ state: 'hidden' });
   await ledger.put([{ ...last, author: 'bot' }], last.seq - 1);
   await page.click('#clear');
