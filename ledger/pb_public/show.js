@@ -41,6 +41,8 @@ function difference(rows) {
   );
   return make('pre', { tabIndex: 0, role: 'group', ariaLabel }, ...lines);
 }
+/** The address of a card: it is made of a number alone. */
+const link = (named) => make('a', { href: named }, named.replace('#/', '⛓ '));
 const quiet = (...inside) => make('p', { className: 'quiet' }, ...inside);
 const unfolding = (summary, ...inside) => make('details', {}, make('summary', {}, summary), ...inside);
 const pairs = (rows) =>
@@ -115,7 +117,7 @@ export function actionCard(story, number, off) {
   const shown = [first?.[0], ...change.in];
   const rest = rowsOf(action.args).filter(([name, text]) => !shown.includes(name) && text && text !== '{}');
   const state = make('span', { className: 'state' }, ...seen(words[last.kind] ?? last.kind));
-  const title = make('h3', { id: `a${number}`, tabIndex: -1 }, `#${number} `, ...seen(action.kind));
+  const title = make('h3', { id: `a${number}`, tabIndex: -1 }, link(`#${number}`), ' ', ...seen(action.kind));
   return make(
     'article',
     { className: `is-${/^[a-z]+$/.test(last.kind) ? last.kind : 'odd'}` },
@@ -135,7 +137,13 @@ export const entryCard = (entry, off) =>
   make(
     'article',
     { className: entry.kind === 'alarm' ? 'is-alarm' : 'is-entry' },
-    make('h3', {}, ...seen(entry.kind.replaceAll('.', ' '))),
+    make(
+      'h3',
+      { id: `e${entry.seq}`, tabIndex: -1 },
+      ...seen(entry.kind.replaceAll('.', ' ')),
+      ' ',
+      link(`#/${entry.seq}`),
+    ),
     quiet(...seen(`${entry.author} · `), moment(entry.at)),
     pairs(rowsOf(bodyOf(entry))),
     ...proof([entry], off),

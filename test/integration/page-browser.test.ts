@@ -48,7 +48,8 @@ const cards = (count: number) =>
 
 before(async () => {
   if (skip) return;
-  [ledger, browser] = await Promise.all([startLedger(), startBrowser()]);
+  ledger = await startLedger();
+  browser = await startBrowser();
   for (const name of ['bot', 'executor', 'operator'] satisfies Identity[])
     writers.set(name, await ledger.connect(name));
   page = await browser.newPage({ viewport: { width: 390, height: 844 } });
@@ -140,6 +141,46 @@ test('older ones come as one scrolls, all of them looked at; found by text, numb
   await says('h3', '#23 bash');
   await page.click('#now a');
   await focusIs('a23');
+});
+
+test('an address opens at its entry, however far down, and goes on from there; a token does not take it out', {
+  skip,
+}, async () => {
+  await page.goto('about:blank');
+  await page.goto(`${ledger.url}/#/5`);
+  await focusIs('a1');
+  await says('#chain', 'Entries 1 to 2');
+  assert.equal(await page.evaluate('location.hash'), '#/5');
+  await page.goto(`${ledger.url}/#3`);
+  await focusIs('a3');
+  await cards(4);
+  await page.goto(`${ledger.url}/#/1`);
+  await focusIs('e1');
+  await page.goto(`${ledger.url}/#/999`);
+  await says('#said', 'The ledger has no such entry.');
+  await page.click('#clear');
+  await says('h3', '#23 bash');
+  assert.equal(await page.evaluate('location.hash'), '');
+});
+
+test('a link has no token: the page says what to do, opens at its entry once it has one, or another tab does', {
+  skip,
+}, async () => {
+  const other = await browser.newContext();
+  try {
+    const tab = await other.newPage();
+    await tab.goto(`${ledger.url}/#/9`);
+    await tab.locator('#asked').filter({ hasText: 'holds no key to it' }).waitFor();
+    await tab.locator('#out pre').filter({ hasText: './pocketcoder timeline' }).waitFor();
+    await tab.goto(`${ledger.url}/#token=${await look()}`);
+    await tab.waitForFunction("document.activeElement.id === 'a2'");
+    assert.equal(await tab.evaluate('location.hash'), '#/9');
+    const next = await other.newPage();
+    await next.goto(`${ledger.url}/#3`);
+    await next.waitForFunction("document.activeElement.id === 'a3'");
+  } finally {
+    await other.close();
+  }
 });
 
 test('by keyboard alone one gets to the timeline, and everything to act on has a name', {

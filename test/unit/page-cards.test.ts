@@ -25,7 +25,8 @@ function storyOf(asked: Partial<Action>, wrote: string, more: object = {}): { st
   assert.equal(putAll(put, [enrol, ...way, end]), '');
   return { story: entries.filter((e) => e.action), all: entries };
 }
-const ours = 'article dd del details div dl dt h3 ins mark p pre span summary time'.split(' ');
+/** A link of the page's own leads to a number alone. */
+const ours = 'a article dd del details div dl dt h3 ins mark p pre span summary time'.split(' ');
 const none = new Map<number, string>();
 
 test('attack-82 markup in a script, an output or a name is text on the page, to the letter', async () => {
@@ -36,10 +37,12 @@ test('attack-82 markup in a script, an output or a name is text on the page, to 
   await until('its output is shown', async () => textsOf(card, 'pre').length === 2);
   assert.deepEqual(textsOf(card, 'pre'), [script, wrote]);
   for (const tag of tagsIn(card)) assert.ok(ours.includes(tag), tag);
-  const alarm = { ...(story[0] as Entry), kind: '<b>alarm', action: '', body: '{"<i>":"<u>x</u>"}' };
+  assert.deepEqual(textsOf(card, 'a'), ['#7']);
+  const alarm = { ...(story[0] as Entry), kind: '<a href=x>alarm', action: '', body: '{"<i>":"<u>x</u>"}' };
   const shown = entryCard(alarm, none);
-  assert.ok(textOf(shown).includes('<b>alarm') && textOf(shown).includes('<u>x</u>'));
+  assert.ok(textOf(shown).includes('<a href=x>alarm') && textOf(shown).includes('<u>x</u>'));
   for (const tag of tagsIn(shown)) assert.ok(ours.includes(tag), tag);
+  assert.deepEqual(textsOf(shown, 'a'), [`⛓ ${alarm.seq}`]);
 });
 
 test('attack-82 what turns text about, or draws nothing, stands as its code; what is plain stands as it is', () => {
