@@ -20,6 +20,7 @@ var pageFiles = map[string]string{
 	"GET /chain.js":      "chain.js",
 	"GET /story.js":      "story.js",
 	"GET /difference.js": "difference.js",
+	"GET /figures.js":    "figures.js",
 	"GET /show.js":       "show.js",
 }
 

@@ -1,5 +1,6 @@
 /** The page's way: lets somebody in, shows the newest, goes on to older ones as one scrolls, and follows what comes. */
 import { canHash } from './chain.js';
+import { figures } from './figures.js';
 import { addressed, everything, found, pageful } from './find.js';
 import { count, entries, listen, NoAnswer, stories, takeToken } from './ledger.js';
 import { actionCard, entryCard, make, seen } from './show.js';
@@ -80,7 +81,11 @@ async function show(mine, { some, wanted }) {
     place(entry.seq, entryCard(entry, mine.chain.off));
   said.textContent = items.size === 0 ? mine.nothing : '';
   tellChain(mine.chain);
+  tellFigures();
   await tellNow();
+}
+function tellFigures() {
+  if ($('figures').open) $('counted').replaceChildren(...figures(begun([...known.values()])));
 }
 
 /** The next older ones. */
@@ -220,6 +225,7 @@ $('filters').addEventListener('input', () => {
 });
 $('filters').addEventListener('submit', (event) => event.preventDefault());
 $('filters').addEventListener('reset', () => setTimeout(search)); // once the fields are empty
+$('figures').addEventListener('toggle', tellFigures);
 older.addEventListener('click', () => inTurn(goOn));
 addEventListener('hashchange', ({ oldURL }) => {
   const before = addressed.exec(new URL(oldURL).hash)?.[0] ?? '';

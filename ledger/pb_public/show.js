@@ -42,7 +42,7 @@ function difference(rows) {
   return make('pre', { tabIndex: 0, role: 'group', ariaLabel }, ...lines);
 }
 /** The address of a card: it is made of a number alone. */
-const link = (named) => make('a', { href: named }, named.replace('#/', '⛓ '));
+const link = (named) => make('a', { href: named }, named.replace('#/', 'entry '));
 const quiet = (...inside) => make('p', { className: 'quiet' }, ...inside);
 const unfolding = (summary, ...inside) => make('details', {}, make('summary', {}, summary), ...inside);
 const pairs = (rows) =>

@@ -42,7 +42,7 @@ async function look(): Promise<string> {
 const says = (selector: string, text: string | RegExp) =>
   page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: 30_000 });
 /** The card or place that has the focus, once it has. */
-const focusIs = (id: string) => page.waitForFunction(`document.activeElement.id === '${id}'`);
+const focusIs = (id: string, of = page) => of.locator(`#${id}:focus`).waitFor({ timeout: 30_000 });
 const cards = (count: number) =>
   until(`${count} cards`, async () => (await page.locator('#feed > li').count()) === count);
 
@@ -125,7 +125,7 @@ test('older ones come as one scrolls, all of them looked at; found by text, numb
   await open(await look());
   await says('#chain', /Entries \d+ to 138: each has the hash/);
   await page.evaluate('scrollTo(0, document.body.scrollHeight)'); // its end may have come into view by itself already
-  await says('#chain', 'Entries 1 to 132');
+  await says('#chain', 'Entries 1 to 138');
   await cards(24);
   await page.fill('#text', 'echo "round 7"');
   await cards(1);
@@ -173,14 +173,29 @@ test('a link has no token: the page says what to do, opens at its entry once it 
     await tab.locator('#asked').filter({ hasText: 'holds no key to it' }).waitFor();
     await tab.locator('#out pre').filter({ hasText: './pocketcoder timeline' }).waitFor();
     await tab.goto(`${ledger.url}/#token=${await look()}`);
-    await tab.waitForFunction("document.activeElement.id === 'a2'");
+    await focusIs('a2', tab);
     assert.equal(await tab.evaluate('location.hash'), '#/9');
     const next = await other.newPage();
     await next.goto(`${ledger.url}/#3`);
-    await next.waitForFunction("document.activeElement.id === 'a3'");
+    await focusIs('a3', next);
   } finally {
     await other.close();
   }
+});
+
+test('decisions are counted in a table of what is loaded, with bars that say nothing more', {
+  skip,
+}, async () => {
+  await page.goto(ledger.url);
+  await says('h3', '#23 bash');
+  await page.click('#figures summary');
+  await page.getByRole('row', { name: /^exec 2\d 0 0 0 / }).waitFor();
+  await page.getByRole('row', { name: /^edit_file 1 0 0 0 / }).waitFor();
+  assert.match(
+    (await page.locator('#counted p').textContent()) ?? '',
+    /^Of the \d+ actions that this page has loaded/,
+  );
+  assert.ok((await page.locator('#counted svg[aria-hidden=true]').count()) >= 3);
 });
 
 test('by keyboard alone one gets to the timeline, and everything to act on has a name', {

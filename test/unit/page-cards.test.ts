@@ -42,7 +42,7 @@ test('attack-82 markup in a script, an output or a name is text on the page, to 
   const shown = entryCard(alarm, none);
   assert.ok(textOf(shown).includes('<a href=x>alarm') && textOf(shown).includes('<u>x</u>'));
   for (const tag of tagsIn(shown)) assert.ok(ours.includes(tag), tag);
-  assert.deepEqual(textsOf(shown, 'a'), [`⛓ ${alarm.seq}`]);
+  assert.deepEqual(textsOf(shown, 'a'), [`entry ${alarm.seq}`]);
 });
 
 test('attack-82 what turns text about, or draws nothing, stands as its code; what is plain stands as it is', () => {
