@@ -2,10 +2,9 @@
 import { make, seen } from './show.js';
 import { bodyOf, span } from './story.js';
 
-/** How an action was decided; a denial ends what was approved before. */
-const hows = { approved: 'approved', leased: 'lease', denied: 'denied', lapsed: 'lapsed' };
+/** How an action was decided, and what has that colour; a denial ends what was approved before. */
+const hows = { approved: 'applied', leased: 'lease', denied: 'denied', lapsed: 'void' };
 const lapses = ['expired', 'void'];
-const isoDay = new Intl.DateTimeFormat('sv-SE');
 
 /** One action's decision; nothing before there is one. `ms`: from its card on, where somebody answered. */
 function decisionOf(story) {
@@ -16,7 +15,7 @@ function decisionOf(story) {
   const { kind, class: risk } = bodyOf(story[0]);
   const how = lapses.includes(end.kind) ? 'lapsed' : end.kind;
   const ms = posted && how !== 'lapsed' ? at - Date.parse(posted.at) : undefined;
-  return [{ day: isoDay.format(at), class: String(risk), kind: String(kind), how, ms }];
+  return [{ day: new Date(at).toLocaleDateString('sv'), class: String(risk), kind: String(kind), how, ms }];
 }
 
 const middle = (sorted) => sorted[Math.floor((sorted.length - 1) / 2)];
@@ -25,8 +24,7 @@ const middle = (sorted) => sorted[Math.floor((sorted.length - 1) / 2)];
 export function tally(stories, by) {
   const groups = Map.groupBy(stories.flatMap(decisionOf), (decision) => decision[by]);
   return [...groups].map(([name, all]) => ({
-    name,
-    all: all.length,
+    ...{ name, all: all.length },
     counts: Object.keys(hows).map((how) => all.filter((one) => one.how === how).length),
     median: middle(all.flatMap(({ ms }) => ms ?? []).sort((a, b) => a - b)),
   }));
@@ -41,25 +39,26 @@ function svg(tag, attributes, ...inside) {
 
 /** Its row's numbers as a bar, which says nothing that they don't. */
 function bar(counts, most) {
-  const part = (width, i) =>
-    svg('rect', { x: counts.slice(0, i).reduce((x, n) => x + n, 0), width, height: 1, class: `bar${i}` });
+  const part = (width, i) => {
+    const x = counts.slice(0, i).reduce((sum, n) => sum + n, 0);
+    return svg('rect', { x, width, height: 1, class: `is-${Object.values(hows)[i]}` });
+  };
   const box = { viewBox: `0 0 ${most} 1`, preserveAspectRatio: 'none', 'aria-hidden': 'true' };
   return svg('svg', box, ...counts.map(part));
 }
 
 function group(title, rows) {
   const most = Math.max(...rows.map(({ all }) => all));
-  const heads = [`By ${title}`, ...Object.values(hows), 'median'];
-  const cell = (tag, scope, ...inside) => make(tag, { scope }, ...inside);
+  const heads = [`By ${title}`, ...Object.keys(hows), 'median'];
   return make(
     'tbody',
     {},
-    make('tr', {}, ...heads.map((head) => cell('th', 'col', head))),
+    make('tr', {}, ...heads.map((head) => make('th', { scope: 'col' }, head))),
     ...rows.map(({ name, counts, median }) =>
       make(
         'tr',
         {},
-        cell('th', 'row', ...seen(name), bar(counts, most)),
+        make('th', { scope: 'row' }, ...seen(name), bar(counts, most)),
         ...counts.map((n) => make('td', {}, String(n))),
         make('td', {}, median === undefined ? '' : span(median)),
       ),
@@ -74,6 +73,6 @@ export function figures(stories) {
   const about = `Of the ${stories.length} actions that this page has loaded: older ones count once they were scrolled to. The median is of the times from card to answer.`;
   return [
     make('p', { className: 'quiet' }, about),
-    make('table', {}, ...groups.flatMap(([by, rows]) => (rows.length > 0 ? [group(by, rows)] : []))),
+    make('table', {}, ...groups.map(([by, rows]) => group(by, rows))),
   ];
 }

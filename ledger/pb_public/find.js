@@ -19,7 +19,7 @@ async function storyAt(named) {
 }
 
 /**
- * What both have: `chain`, what was looked at; `next`, which takes the next older entries and tells what they are of, which
+ * What both have: `title` and what is said of `nothing`; `chain`, what was looked at; `next`, which takes the next older entries and tells what they are of, which
  * actions of these are wanted, and whether there are more; `newer`, the same of entries that came since.
  */
 /** @param from the place where it begins, where it doesn't at the newest; what is newer than its first card is not shown then */
@@ -29,6 +29,7 @@ export function everything(from) {
   const wanted = ([{ seq }]) => seq >= chain.ends().low && seq <= top;
   return {
     chain,
+    title: from ? `From ${from.replace('#/', 'entry ')} on, newest first` : 'Newest first',
     nothing: from
       ? 'The ledger has no such entry.'
       : 'Nothing was asked yet. What is asked appears here by itself.',
@@ -63,7 +64,7 @@ export function found(text, state) {
   const seen = new Set();
   let below = '';
   return {
-    ...{ chain, nothing: 'Nothing was found.' },
+    ...{ chain, title: 'Found, newest first', nothing: 'Nothing was found.' },
     async next() {
       const how = number ? { sort: 'seq', most: 1, page: number } : { most: 30 };
       const some = await entries(filter + below, how);

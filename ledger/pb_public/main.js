@@ -177,6 +177,7 @@ function begin(next, all) {
   items = new Map();
   feed.replaceChildren();
   [$('clear').hidden, older.hidden] = [all, true];
+  $('timeline-title').textContent = next.title;
   said.textContent = 'The ledger is asked.';
   inTurn(goOn);
 }

@@ -150,6 +150,7 @@ test('an address opens at its entry, however far down, and goes on from there; a
   await page.goto(`${ledger.url}/#/5`);
   await focusIs('a1');
   await says('#chain', 'Entries 1 to 2');
+  await says('#timeline-title', 'From entry 5 on, newest first');
   assert.equal(await page.evaluate('location.hash'), '#/5');
   await page.goto(`${ledger.url}/#3`);
   await focusIs('a3');
