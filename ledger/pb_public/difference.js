@@ -41,13 +41,9 @@ export function between(old, now) {
   while (tail < shorter - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
   const changed = middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail));
   const rows = [...signed(' ', a.slice(0, head)), ...changed, ...signed(' ', a.slice(a.length - tail))];
+  const odd = ['@', '\\ no line break at its end'];
   return rows.flatMap(([sign, line]) =>
-    line.endsWith('\n')
-      ? [[sign, line.slice(0, -1)]]
-      : [
-          [sign, line],
-          ['@', '\\ no line break at its end'],
-        ],
+    line.endsWith('\n') ? [[sign, line.slice(0, -1)]] : [[sign, line], odd],
   );
 }
 

@@ -31,15 +31,20 @@ export function seen(given) {
 }
 
 const block = (text) => make('pre', { tabIndex: 0 }, ...seen(text));
+/** Lines of a difference that are shown at most: each is an element. */
+const mostRows = 20_000;
 const kinds = { '+': 'ins', '-': 'del', ' ': 'span', '@': 'span' };
 /** A difference: each row a line of its own, whose sign stands before whatever its text is, also where that goes on in the next line. */
 function difference(rows) {
   const count = (sign) => rows.filter(([is]) => is === sign).length;
   const ariaLabel = `Difference: ${count('+')} lines added, ${count('-')} removed`;
-  const lines = rows.map(([sign, text]) =>
-    make(kinds[sign], { className: 'row' }, sign === '@' ? '' : sign, ...seen(text), '\n'),
-  );
-  return make('pre', { tabIndex: 0, role: 'group', ariaLabel }, ...lines);
+  const lines = rows
+    .slice(0, mostRows)
+    .map(([sign, text]) =>
+      make(kinds[sign], { className: 'row' }, sign === '@' ? '' : sign, ...seen(text), '\n'),
+    );
+  const more = rows.length > mostRows ? [quiet(`The first ${mostRows} lines of ${rows.length}.`)] : [];
+  return make('pre', { tabIndex: 0, role: 'group', ariaLabel }, ...lines, ...more);
 }
 /** The address of a card: it is made of a number alone. */
 const link = (named) => make('a', { href: named }, named.replace('#/', 'entry '));

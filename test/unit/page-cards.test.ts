@@ -79,6 +79,10 @@ test('a card shows what a file action changes as far as its entries hold it, and
   assert.deepEqual(textsOf(edited, 'dt').slice(0, 3), ['Decision', 'Outcome', 'Terms'], 'both texts once');
   const made = card(write, { changes: { changed: 0, added: 1, removed: 0, plus: 2, minus: 0 } });
   assert.deepEqual(textsOf(made, 'ins'), ['+a\n', '+b\n']);
+  const long = { ...write, args: { path: 'a', content: 'x\n'.repeat(20_001) } } as Partial<Action>;
+  const cut = card(long, { changes: { changed: 0, added: 1, removed: 0, plus: 20_001, minus: 0 } });
+  assert.equal(textsOf(cut, 'ins').length, 20_000);
+  assert.ok(textOf(cut).includes('The first 20000 lines of 20001.'));
   const over = card(write, { changes });
   assert.deepEqual([textsOf(over, 'ins'), textsOf(over, 'del')], [[], []], 'nobody knows what was there');
   assert.ok(
