@@ -12,14 +12,16 @@ import (
 // pageFiles are the timeline's own, by their routes, and open to all: what they show comes with a token only. Nothing else of pb_public
 // is served.
 var pageFiles = map[string]string{
-	"GET /{$}":       "index.html",
-	"GET /style.css": "style.css",
-	"GET /main.js":   "main.js",
-	"GET /ledger.js": "ledger.js",
-	"GET /find.js":   "find.js",
-	"GET /chain.js":  "chain.js",
-	"GET /story.js":  "story.js",
-	"GET /show.js":   "show.js",
+	"GET /{$}":           "index.html",
+	"GET /style.css":     "style.css",
+	"GET /main.js":       "main.js",
+	"GET /ledger.js":     "ledger.js",
+	"GET /find.js":       "find.js",
+	"GET /chain.js":      "chain.js",
+	"GET /story.js":      "story.js",
+	"GET /difference.js": "difference.js",
+	"GET /figures.js":    "figures.js",
+	"GET /show.js":       "show.js",
 }
 
 // pageHeaders let the page run its own files and ask its own ledger, and nothing else. Text of the ledger is hostile: with no trusted types

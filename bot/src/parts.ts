@@ -179,7 +179,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
   const served = createServers({ desk, book, say: sayLine });
   const push = createPush({ desk, book, repository, say: sayLine });
   const outcomes = createOutcomes({
-    ...{ ledger, matrix, cards, book, log },
+    ...{ ledger, matrix, cards, book, log, timeline: c.timeline },
     async onShown(page, outcome) {
       await undo(page, outcome);
       await push(page, outcome);

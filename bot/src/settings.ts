@@ -34,6 +34,8 @@ export type Configuration = {
   quick: number;
   /** The owner's, by its IANA name: every time that the room is told is in it. */
   timezone: string;
+  /** Where the owner opens the timeline's page: how actions ended links to it. */
+  timeline?: string;
   /** What the sandbox of a workspace has, in words; of all that are not named, under ''. */
   tools: Readonly<Record<string, string>>;
 };

@@ -26,9 +26,10 @@ export async function timeline(instance: Instance, report: Report): Promise<void
       `The ledger let nobody in (${answer.status}): ./pocketcoder start -d gives it the auditor's password anew.`,
     );
   const { token } = (await answer.json()) as { token: string };
-  const address = `${url}/#token=${token}`;
+  const { timeline } = instance.settings;
+  const address = `${timeline ?? url}/#token=${token}`;
   report.event(
     { event: 'timeline', address },
-    `${address}\n\nOpen this in a browser on this machine. Whoever has it may look for eight hours, and changes nothing.`,
+    `${address}\n\nOpen this in a browser${timeline ? '' : ' on this machine'}. Whoever has it may look for eight hours, and changes nothing.`,
   );
 }

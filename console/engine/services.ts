@@ -156,6 +156,7 @@ export function serviceFiles(
     ...(settings.agents && { agents: settings.agents }),
     quick: settings.approvals?.quick ?? 1.5,
     timezone: settings.timezone ?? state.timezone,
+    ...(settings.timeline && { timeline: settings.timeline }),
     tools: of(({ tools }) => tools),
   };
   const { image: _, images: __, ...limits } = settings.sandbox ?? {};

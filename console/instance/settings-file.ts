@@ -34,6 +34,8 @@ export type Settings = {
   reach?: Reach;
   /** The owner's, by its IANA name. */
   timezone?: string;
+  /** Where the timeline's page is opened, as the owner has it reached: the room's messages link to it. */
+  timeline?: string;
   ports?: { homeserver?: number; ledger?: number; https?: number; http?: number };
   /** The block of addresses of the containers' networks, as `10.99.7.0/24`. */
   subnet?: string;

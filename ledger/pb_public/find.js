@@ -6,24 +6,45 @@ import { latest } from './story.js';
 /** Entries that are asked for at once. */
 export const pageful = 100;
 
+/** What an address names: an action as cards have it, `#12`, or an entry by its number, `#/8`. */
+export const addressed = /^#\/?[1-9]\d{0,11}$/;
+
+/** The story of the action that it names or that its entry is of, else that entry alone; nothing where there is none. */
+async function storyAt(named) {
+  const number = Number(/\d+/.exec(named));
+  const [entry] = named.startsWith('#/')
+    ? await entries(`seq=${number}`, { most: 1 })
+    : await entries("kind='requested'", { sort: 'seq', most: 1, page: number });
+  return entry?.action ? stories([entry.action]) : [entry].filter(Boolean);
+}
+
 /**
- * What both have: `chain`, what was looked at; `next`, which takes the next older entries and tells what they are of, which
+ * What both have: `title` and what is said of `nothing`; `chain`, what was looked at; `next`, which takes the next older entries and tells what they are of, which
  * actions of these are wanted, and whether there are more; `newer`, the same of entries that came since.
  */
-export function everything() {
+/** @param from the place where it begins, where it doesn't at the newest; what is newer than its first card is not shown then */
+export function everything(from) {
   const chain = createChain();
-  const wanted = ([{ seq }]) => seq >= chain.ends().low;
+  let top = Number.MAX_SAFE_INTEGER;
+  const wanted = ([{ seq }]) => seq >= chain.ends().low && seq <= top;
   return {
-    ...{ chain, nothing: 'Nothing was asked yet. What is asked appears here by itself.' },
+    chain,
+    title: from ? `From ${from.replace('#/', 'entry ')} on, newest first` : 'Newest first',
+    nothing: from
+      ? 'The ledger has no such entry.'
+      : 'Nothing was asked yet. What is asked appears here by itself.',
     async next() {
       const { low } = chain.ends();
-      const some = await entries(low ? `seq<${low}` : 'seq>0', { most: pageful });
+      const story = from && !low ? await storyAt(from) : [];
+      if (from && !low) top = story[0]?.seq ?? 0;
+      const some = await entries(low ? `seq<${low}` : `seq<=${top}`, { most: pageful });
+      await chain.alone(story);
       await chain.older(some);
-      return { some, wanted, more: some.length === pageful };
+      return { some: [...some, ...story.slice(1)], wanted, more: some.length === pageful };
     },
     async newer(some) {
-      await chain.newer(some);
-      return { some, wanted };
+      await (from ? chain.alone(some) : chain.newer(some));
+      return { some: some.filter(({ action }) => action || !from), wanted };
     },
   };
 }
@@ -43,7 +64,7 @@ export function found(text, state) {
   const seen = new Set();
   let below = '';
   return {
-    ...{ chain, nothing: 'Nothing was found.' },
+    ...{ chain, title: 'Found, newest first', nothing: 'Nothing was found.' },
     async next() {
       const how = number ? { sort: 'seq', most: 1, page: number } : { most: 30 };
       const some = await entries(filter + below, how);

@@ -10,14 +10,29 @@ export class NoAnswer extends Error {
   }
 }
 
-/** Takes a token out of the page's address, at once: a fragment reaches no server and no log. Returns whether there is one now. */
-export function takeToken() {
+/** The browser's tabs lend each other the token: a link in the room opens one of its own. */
+const tabs = new BroadcastChannel(kept);
+
+/**
+ * Takes a token out of the page's address, at once: a fragment reaches no server and no log. What the address named before
+ * stands there again. Returns whether there is a token now; else other tabs are asked, and `lent` is called once one has it.
+ */
+export function takeToken(before, lent) {
   const token = /^#token=([\w.-]+)$/.exec(location.hash)?.[1];
   if (token) {
     sessionStorage.setItem(kept, token);
-    history.replaceState(null, '', location.pathname);
+    history.replaceState(null, '', location.pathname + before);
   }
-  return sessionStorage.getItem(kept) !== null;
+  const has = sessionStorage.getItem(kept);
+  tabs.onmessage = ({ data }) => {
+    const mine = sessionStorage.getItem(kept);
+    if (mine && !data) tabs.postMessage(mine);
+    if (mine || !data) return;
+    sessionStorage.setItem(kept, data);
+    lent();
+  };
+  if (token || !has) tabs.postMessage(token ?? '');
+  return has !== null;
 }
 
 async function ask(path, { body, headers } = {}) {

@@ -1,6 +1,7 @@
 /** The page's way: lets somebody in, shows the newest, goes on to older ones as one scrolls, and follows what comes. */
 import { canHash } from './chain.js';
-import { everything, found, pageful } from './find.js';
+import { figures } from './figures.js';
+import { addressed, everything, found, pageful } from './find.js';
 import { count, entries, listen, NoAnswer, stories, takeToken } from './ledger.js';
 import { actionCard, entryCard, make, seen } from './show.js';
 import { bodyOf, gist, isOpen, latest, span, words } from './story.js';
@@ -80,7 +81,11 @@ async function show(mine, { some, wanted }) {
     place(entry.seq, entryCard(entry, mine.chain.off));
   said.textContent = items.size === 0 ? mine.nothing : '';
   tellChain(mine.chain);
+  tellFigures();
   await tellNow();
+}
+function tellFigures() {
+  if ($('figures').open) $('counted').replaceChildren(...figures(begun([...known.values()])));
 }
 
 /** The next older ones. */
@@ -166,24 +171,31 @@ async function lookForOpen() {
   head = newest?.seq ?? 0;
 }
 
-function search() {
-  const [text, state] = [$('text').value.trim(), $('state').value];
-  view = text || state ? found(text, state) : everything();
+/** Another feed takes the place of the one that is shown. */
+function begin(next, all) {
+  view = next;
   items = new Map();
   feed.replaceChildren();
-  [$('clear').hidden, older.hidden] = [!text && !state, true];
+  [$('clear').hidden, older.hidden] = [all, true];
+  $('timeline-title').textContent = next.title;
   said.textContent = 'The ledger is asked.';
   inTurn(goOn);
 }
-
-/** An address of an action, #12: to its card, or to find it. */
-function goTo(number) {
-  const title = $(`a${number.slice(1)}`);
-  if (title) return title.focus();
-  [$('state').value, $('text').value] = ['', number];
-  search();
+function search() {
+  const [text, state] = [$('text').value.trim(), $('state').value];
+  history.replaceState(null, '', location.pathname);
+  begin(text || state ? found(text, state) : everything(), !text && !state);
 }
-const asked = () => /^#\d+$/.exec(location.hash)?.[0];
+
+/** What the address names: to its card, or to a feed that begins with it. */
+function goTo(named) {
+  const title = $(named.replace('#/', 'e').replace('#', 'a'));
+  if (title) return title.focus();
+  [$('state').value, $('text').value] = ['', ''];
+  begin(everything(named), false);
+  inTurn(async () => feed.querySelector('h3')?.focus());
+}
+const asked = () => addressed.exec(location.hash)?.[0];
 
 function enter() {
   [$('in').hidden, $('out').hidden] = [false, true];
@@ -200,6 +212,7 @@ function enter() {
 
 function leave(why) {
   silence();
+  $('asked').hidden = !asked();
   view = undefined;
   [$('in').hidden, $('out').hidden, $('live').textContent] = [true, false, ''];
   [trouble.textContent, trouble.hidden] = [why, !why];
@@ -212,15 +225,14 @@ $('filters').addEventListener('input', () => {
   waiting = setTimeout(search, 300);
 });
 $('filters').addEventListener('submit', (event) => event.preventDefault());
-$('filters').addEventListener('reset', () => {
-  history.replaceState(null, '', location.pathname);
-  setTimeout(search); // once the fields are empty
-});
+$('filters').addEventListener('reset', () => setTimeout(search)); // once the fields are empty
+$('figures').addEventListener('toggle', tellFigures);
 older.addEventListener('click', () => inTurn(goOn));
-addEventListener('hashchange', () => {
-  if (takeToken() && $('in').hidden) enter();
+addEventListener('hashchange', ({ oldURL }) => {
+  const before = addressed.exec(new URL(oldURL).hash)?.[0] ?? '';
+  if (takeToken(before, enter) && $('in').hidden) enter();
   else if (asked() && !$('in').hidden) goTo(asked());
 });
 setInterval(tick, 1000);
-if (takeToken()) enter();
+if (takeToken('', enter)) enter();
 else leave('');

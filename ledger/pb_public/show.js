@@ -1,5 +1,6 @@
 /** Cards from entries. No text of the ledger is ever read as markup, and none of it can hide or move the rest. */
 import { canHash, sha256 } from './chain.js';
+import { changeOf, ofGit, wroteDifference } from './difference.js';
 import { bytes, NoAnswer } from './ledger.js';
 import { asker, bodyOf, factsOf, gist, latest, rowsOf, size, words } from './story.js';
 
@@ -30,6 +31,23 @@ export function seen(given) {
 }
 
 const block = (text) => make('pre', { tabIndex: 0 }, ...seen(text));
+/** Lines of a difference that are shown at most: each is an element. */
+const mostRows = 20_000;
+const kinds = { '+': 'ins', '-': 'del', ' ': 'span', '@': 'span' };
+/** A difference: each row a line of its own, whose sign stands before whatever its text is, also where that goes on in the next line. */
+function difference(rows) {
+  const count = (sign) => rows.filter(([is]) => is === sign).length;
+  const ariaLabel = `Difference: ${count('+')} lines added, ${count('-')} removed`;
+  const lines = rows
+    .slice(0, mostRows)
+    .map(([sign, text]) =>
+      make(kinds[sign], { className: 'row' }, sign === '@' ? '' : sign, ...seen(text), '\n'),
+    );
+  const more = rows.length > mostRows ? [quiet(`The first ${mostRows} lines of ${rows.length}.`)] : [];
+  return make('pre', { tabIndex: 0, role: 'group', ariaLabel }, ...lines, ...more);
+}
+/** The address of a card: it is made of a number alone. */
+const link = (named) => make('a', { href: named }, named.replace('#/', 'entry '));
 const quiet = (...inside) => make('p', { className: 'quiet' }, ...inside);
 const unfolding = (summary, ...inside) => make('details', {}, make('summary', {}, summary), ...inside);
 const pairs = (rows) =>
@@ -51,11 +69,11 @@ function moment(at) {
 const most = 1 << 20;
 
 /** What an action wrote, whole where that is not too much, and whether it has the hash that its entry states. */
-async function fill(into, entry) {
+async function fill(into, entry, draw) {
   const { bytes: all, output, sha256: stated } = bodyOf(entry);
   try {
     const data = typeof output === 'string' ? new TextEncoder().encode(output) : await bytes(entry, most);
-    into.replaceChildren(block(new TextDecoder().decode(data)));
+    into.replaceChildren(draw(new TextDecoder().decode(data)));
     if (data.length < all) into.append(quiet(`The first ${size(data.length)}: their hash says nothing.`));
     else if (canHash && (await sha256(data)) !== stated)
       into.append(make('p', { className: 'off' }, 'It does not have the SHA-256 that its entry states.'));
@@ -65,14 +83,15 @@ async function fill(into, entry) {
   }
 }
 
-function output(entry) {
+function output(entry, action) {
   const { bytes: all, output: text } = bodyOf(entry);
   if (typeof all !== 'number') return [];
   if (all === 0) return [quiet('It wrote nothing.')];
   const into = make('div');
+  const draw = wroteDifference(action, entry) ? (text) => difference(ofGit(text)) : block;
   const details = unfolding(`Output · ${size(all)}`, into);
-  if (typeof text === 'string') fill(into, entry);
-  else details.addEventListener('toggle', () => details.open && fill(into, entry));
+  if (typeof text === 'string') fill(into, entry, draw);
+  else details.addEventListener('toggle', () => details.open && fill(into, entry, draw));
   details.open = typeof text === 'string' && text.length < 1000;
   return [details];
 }
@@ -99,17 +118,21 @@ export function actionCard(story, number, off) {
   const action = bodyOf(story[0]);
   const last = latest(story);
   const first = gist(action);
-  const rest = rowsOf(action.args).filter(([name, text]) => name !== first?.[0] && text && text !== '{}');
+  const change = changeOf(story);
+  const shown = [first?.[0], ...change.in];
+  const rest = rowsOf(action.args).filter(([name, text]) => !shown.includes(name) && text && text !== '{}');
   const state = make('span', { className: 'state' }, ...seen(words[last.kind] ?? last.kind));
-  const title = make('h3', { id: `a${number}`, tabIndex: -1 }, `#${number} `, ...seen(action.kind));
+  const title = make('h3', { id: `a${number}`, tabIndex: -1 }, link(`#${number}`), ' ', ...seen(action.kind));
   return make(
     'article',
     { className: `is-${/^[a-z]+$/.test(last.kind) ? last.kind : 'odd'}` },
     make('div', { className: 'head' }, title, state),
     quiet(...seen(`${asker(action.requester)} · ${action.workspace} · `), moment(story[0].at)),
     ...(first ? [block(first[1])] : []),
+    ...(change.rows ? [difference(change.rows)] : []),
     pairs([...rest, ...factsOf(story)]),
-    ...output(last),
+    ...(change.note ? [quiet(change.note)] : []),
+    ...output(last, action),
     ...proof(story, off),
   );
 }
@@ -119,7 +142,13 @@ export const entryCard = (entry, off) =>
   make(
     'article',
     { className: entry.kind === 'alarm' ? 'is-alarm' : 'is-entry' },
-    make('h3', {}, ...seen(entry.kind.replaceAll('.', ' '))),
+    make(
+      'h3',
+      { id: `e${entry.seq}`, tabIndex: -1 },
+      ...seen(entry.kind.replaceAll('.', ' ')),
+      ' ',
+      link(`#/${entry.seq}`),
+    ),
     quiet(...seen(`${entry.author} · `), moment(entry.at)),
     pairs(rowsOf(bodyOf(entry))),
     ...proof([entry], off),

@@ -30,6 +30,8 @@ export type RigOptions = {
   /** For single classes, over the rest. */
   classes?: Record<string, Partial<Term>>;
   quick?: number;
+  /** Where the page of the timeline is opened; nowhere without. */
+  timeline?: string;
   /** Its phone sends again what the homeserver did not take. */
   patient?: boolean;
   /** Its bot tells figures. */
@@ -103,6 +105,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         // The test phone answers at once, which for a person would be too quick to have read anything.
         quick: options.quick ?? 0,
         timezone: 'Europe/Berlin',
+        ...(options.timeline && { timeline: options.timeline }),
         tools: { '': 'what a test needs' },
         ...(options.metrics && { metrics: { backup: join(dir, 'backup.json') } }),
       }),

@@ -42,13 +42,14 @@ async function look(): Promise<string> {
 const says = (selector: string, text: string | RegExp) =>
   page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: 30_000 });
 /** The card or place that has the focus, once it has. */
-const focusIs = (id: string) => page.waitForFunction(`document.activeElement.id === '${id}'`);
+const focusIs = (id: string, of = page) => of.locator(`#${id}:focus`).waitFor({ timeout: 30_000 });
 const cards = (count: number) =>
   until(`${count} cards`, async () => (await page.locator('#feed > li').count()) === count);
 
 before(async () => {
   if (skip) return;
-  [ledger, browser] = await Promise.all([startLedger(), startBrowser()]);
+  ledger = await startLedger();
+  browser = await startBrowser();
   for (const name of ['bot', 'executor', 'operator'] satisfies Identity[])
     writers.set(name, await ledger.connect(name));
   page = await browser.newPage({ viewport: { width: 390, height: 844 } });
@@ -92,6 +93,27 @@ test('a hostile script and its output stand there as text, and nothing of them r
   await assert.rejects(page.evaluate(written), /TrustedHTML/, 'the browser itself refuses markup');
 });
 
+test('what a file action replaces stands there as a difference, with signs and colours', {
+  skip,
+}, async () => {
+  const args = {
+    path: 'src/port.ts',
+    old: 'const port = 80;\nlisten(port);',
+    new: 'const port = 8080;\nlisten(port);',
+  };
+  const action = someAction({ kind: 'edit_file', class: 'write', args } as Partial<Action>);
+  for (const entry of [...wayOf(action).slice(0, 5), resultOf(action, 'edited src/port.ts\n')])
+    await put(entry);
+  await says('h3', '#2 edit_file');
+  const card = page.locator('article').first();
+  const name = 'Difference: 1 lines added, 1 removed';
+  await card.getByRole('group', { name }).waitFor();
+  assert.deepEqual(await card.getByRole('deletion').allTextContents(), ['-const port = 80;\n']);
+  assert.deepEqual(await card.getByRole('insertion').allTextContents(), ['+const port = 8080;\n']);
+  const ground = (tag: string) => card.locator(tag).evaluate((row) => getComputedStyle(row).backgroundColor);
+  assert.notEqual(await ground('ins'), await ground('del'));
+});
+
 test('older ones come as one scrolls, all of them looked at; found by text, number and state', {
   skip,
 }, async () => {
@@ -101,13 +123,13 @@ test('older ones come as one scrolls, all of them looked at; found by text, numb
   }
   for (const entry of wayOf(runs).slice(0, 5)) await put(entry);
   await open(await look());
-  await says('#chain', /Entries \d+ to 132: each has the hash/);
+  await says('#chain', /Entries \d+ to 138: each has the hash/);
   await page.evaluate('scrollTo(0, document.body.scrollHeight)'); // its end may have come into view by itself already
-  await says('#chain', 'Entries 1 to 132');
-  await cards(23);
+  await says('#chain', 'Entries 1 to 138');
+  await cards(24);
   await page.fill('#text', 'echo "round 7"');
   await cards(1);
-  await says('h3', '#9 bash');
+  await says('h3', '#10 bash');
   await page.fill('#text', '#1');
   await says('article pre', 'onerror');
   await page.fill('#text', '');
@@ -116,16 +138,72 @@ test('older ones come as one scrolls, all of them looked at; found by text, numb
   await page.fill('#text', 'no such thing');
   await says('#said', 'Nothing was found.');
   await page.click('#clear');
-  await says('h3', '#22 bash');
+  await says('h3', '#23 bash');
   await page.click('#now a');
-  await focusIs('a22');
+  await focusIs('a23');
+});
+
+test('an address opens at its entry, however far down, and goes on from there; a token does not take it out', {
+  skip,
+}, async () => {
+  await page.goto('about:blank');
+  await page.goto(`${ledger.url}/#/5`);
+  await focusIs('a1');
+  await says('#chain', 'Entries 1 to 2');
+  await says('#timeline-title', 'From entry 5 on, newest first');
+  assert.equal(await page.evaluate('location.hash'), '#/5');
+  await page.goto(`${ledger.url}/#3`);
+  await focusIs('a3');
+  await cards(4);
+  await page.goto(`${ledger.url}/#/1`);
+  await focusIs('e1');
+  await page.goto(`${ledger.url}/#/999`);
+  await says('#said', 'The ledger has no such entry.');
+  await page.click('#clear');
+  await says('h3', '#23 bash');
+  assert.equal(await page.evaluate('location.hash'), '');
+});
+
+test('a link has no token: the page says what to do, opens at its entry once it has one, or another tab does', {
+  skip,
+}, async () => {
+  const other = await browser.newContext();
+  try {
+    const tab = await other.newPage();
+    await tab.goto(`${ledger.url}/#/9`);
+    await tab.locator('#asked').filter({ hasText: 'holds no key to it' }).waitFor();
+    await tab.locator('#out pre').filter({ hasText: './pocketcoder timeline' }).waitFor();
+    await tab.goto(`${ledger.url}/#token=${await look()}`);
+    await focusIs('a2', tab);
+    assert.equal(await tab.evaluate('location.hash'), '#/9');
+    const next = await other.newPage();
+    await next.goto(`${ledger.url}/#3`);
+    await focusIs('a3', next);
+  } finally {
+    await other.close();
+  }
+});
+
+test('decisions are counted in a table of what is loaded, with bars that say nothing more', {
+  skip,
+}, async () => {
+  await page.goto(ledger.url);
+  await says('h3', '#23 bash');
+  await page.click('#figures summary');
+  await page.getByRole('row', { name: /^exec 2\d 0 0 0 / }).waitFor();
+  await page.getByRole('row', { name: /^edit_file 1 0 0 0 / }).waitFor();
+  assert.match(
+    (await page.locator('#counted p').textContent()) ?? '',
+    /^Of the \d+ actions that this page has loaded/,
+  );
+  assert.ok((await page.locator('#counted svg[aria-hidden=true]').count()) >= 3);
 });
 
 test('by keyboard alone one gets to the timeline, and everything to act on has a name', {
   skip,
 }, async () => {
   await page.goto(ledger.url);
-  await says('h3', '#22 bash');
+  await says('h3', '#23 bash');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await focusIs('timeline');
@@ -149,7 +227,7 @@ test('where the ledger is gone it says so and goes on by itself; an entry that w
   await page.selectOption('#state', 'succeeded');
   await says('#trouble', 'The ledger does not answer.');
   await ledger.restart();
-  await says('h3', '#21 bash');
+  await says('h3', '#22 bash');
   await page.locator('#trouble').waitFor({ state: 'hidden' });
   await ledger.put([{ ...last, author: 'bot' }], last.seq - 1);
   await page.click('#clear');

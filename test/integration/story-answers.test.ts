@@ -24,10 +24,11 @@ import { exported, verified } from '../harness/export.ts';
 import { type Rig, startRig } from '../harness/rig.ts';
 import type { Card } from '../phone/types.ts';
 
+const timeline = 'https://host.example:8443';
 let rig: Rig;
 
 before(async () => {
-  rig = await startRig();
+  rig = await startRig({ timeline });
 });
 after(async () => {
   await rig?.stop();
@@ -104,6 +105,8 @@ test('the message that ends a card carries the chain’s hash at that entry', as
   assert.deepEqual(edit?.content['org.pocketcoder.checkpoint'], mark);
   const shown = `⛓ ${entry.seq} ${entry.hash.slice(0, 12)}`;
   assert.ok(words.includes(shown), words);
+  const leads = `<a href="${timeline}/#/${entry.seq}">approved by owner (sealed, chip) · ${shown}`;
+  assert.ok(String(edit?.content['formatted_body']).includes(leads), 'and it leads to that on the timeline');
   await rig.phone.say(`!audit ${shown}`);
   await sees(rig.phone, `Entry ${entry.seq} is the one of which your message says ${shown}.`);
   await rig.phone.say(`!audit ${entry.seq} ${'0'.repeat(12)}`);

@@ -111,7 +111,11 @@ test('attack-22 the agent’s words are capped where a homeserver would take no 
 });
 
 /** Shows the ending of an action that wrote these bytes: its card as it stands then. */
-async function outputOf(bytes: Buffer, requester = '@owner:home'): Promise<Content> {
+async function outputOf(
+  bytes: Buffer,
+  requester = '@owner:home',
+  more: Partial<OutcomesOptions> = {},
+): Promise<Content> {
   const r = room();
   const page = {
     action: { ...bash('true'), requester },
@@ -156,10 +160,28 @@ async function outputOf(bytes: Buffer, requester = '@owner:home'): Promise<Conte
     log,
     onOver: async () => {},
     onShown: async () => {},
+    ...more,
   } as unknown as OutcomesOptions);
   outcomes.take(entry as unknown as Parameters<typeof outcomes.take>[0]);
   return r.until((content) => String(content['body']).startsWith('#12 · '));
 }
+
+test('the mark of how it ended leads to its entry on the timeline’s page, where the settings name one, and nothing else does', async () => {
+  const wrote = Buffer.from('see https://evil.example/#/9\n<a href="https://evil.example">⛓ 9</a>\n');
+  const links = (content: Content) =>
+    Array.from(String(content['formatted_body']).matchAll(/<a href="([^"]*)">([^<]*)/g), ([, to, text]) => [
+      to,
+      text,
+    ]);
+  const timeline = 'https://host.example:8443';
+  const linked = await outputOf(wrote, undefined, { timeline });
+  const last = String(linked['body']).split('\n').at(-1) ?? '';
+  assert.match(last, /^⛓ 9 cdcdcdcdcdcd · digest/);
+  assert.deepEqual(links(linked), [[`${timeline}/#/9`, last]]);
+  const without = await outputOf(wrote);
+  assert.deepEqual(links(without), []);
+  assert.equal(without['body'], linked['body'], 'the text is the same');
+});
 
 test('attack-25 hostile output shows no escape, no line of the bot’s own and no half character; plain output stays', async () => {
   const hostile = `one\x1b[31mred\x1b[0m\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2J\rover\b\x9b1m\u202E\n<b>it</b> &lt;\n${fake}\n`;

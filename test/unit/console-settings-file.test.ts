@@ -286,6 +286,20 @@ test('the time zone is this machine’s at the first start and stays, unless the
   assert.equal(told(await openInstance(false)), 'America/New_York');
 });
 
+test('where the timeline’s page is opened reaches the bot as it is set, and only a whole address can be', async () => {
+  const told = async () => {
+    const files = serviceFiles(await openInstance(false), new Map());
+    return JSON.parse(files.find((f) => f.name === 'bot.json')?.content ?? '').timeline;
+  };
+  assert.equal(await told(), undefined);
+  settings('timeline: https://host.example:8443\n');
+  assert.equal(await told(), 'https://host.example:8443');
+  for (const odd of ['host.example', 'https://host.example/', 'javascript:x', 'https://a@b.example']) {
+    settings(`timeline: "${odd}"\n`);
+    await assert.rejects(told(), /timeline must match/, odd);
+  }
+});
+
 test('a port in the settings wins over the remembered one and is remembered in turn', async () => {
   await openInstance(false);
   settings('ports: { ledger: 18090 }\n');

@@ -26,6 +26,8 @@ export type OutcomesOptions = {
   cards: Cards;
   book: Book;
   log: Logger;
+  /** Where the owner opens the timeline's page. */
+  timeline?: string | undefined;
   /** Called once an action is over, after the room was told. */
   onOver(page: Page, outcome: Outcome): Promise<void>;
   /** Called once the room has its output, and again where that was cut off before its card ended. Never rejects. */
@@ -43,7 +45,7 @@ function pageOf(story: Entry[], number: number): Page | undefined {
 }
 
 export function createOutcomes(o: OutcomesOptions) {
-  const { ledger, matrix, cards, book, log } = o;
+  const { ledger, matrix, cards, book, log, timeline } = o;
   const outputs = createOutputs(matrix);
   const progress = createProgress({ ...o, written: outputs.written });
   const reads = createReads(o);
@@ -56,13 +58,20 @@ export function createOutcomes(o: OutcomesOptions) {
   /** What the room keeps of the ledger, so that a ledger that was taken back shows. */
   const checkpoint = ({ seq, hash }: Entry): Content => ({ 'org.pocketcoder.checkpoint': { seq, hash } });
 
+  /** Who let it, and the ledger's last entry of it; where a tap leads to that, it is by the owner's setting and a number alone. */
+  const proven = (page: Page, entry: Entry) => ({
+    more: proofOf(page, entry, book),
+    link: timeline && `${timeline}/#/${entry.seq}`,
+  });
+
   /** What a command brought, in one message below it: a file, or its text from the top. */
   async function answer(page: Page, card: Posted, outcome: Whole, entry: Entry): Promise<void> {
     const { text, cut } = head(page, outcome);
+    const { more, link } = proven(page, entry);
     const content = message([
       { line: `#${page.number} ${verdictLine(page, outcome, book)}` },
       ...(text ? [{ quote: text }] : []),
-      { line: proofOf(page, entry, book).join(' · ') },
+      { line: more.join(' · '), ...(link && { link }) },
     ]);
     await progress.finish(card, { ...content, ...checkpoint(entry) });
     await outputs.attach(page, card.room, outcome, cut, entry, `output-file-${card.action}`);
@@ -73,7 +82,7 @@ export function createOutcomes(o: OutcomesOptions) {
   /** How it ended, what it wrote and who let it, as it stands below an action. */
   const ended = (page: Page, outcome: Whole, entry: Entry, below = outputBelow(page, outcome).below) => ({
     line: verdictLine(page, outcome, book),
-    how: { below, more: proofOf(page, entry, book) },
+    how: { below, ...proven(page, entry) },
   });
 
   /** A person who asked for it themselves has all that it wrote, as a file where it is long; files and what a server answered with come whoever asked. */

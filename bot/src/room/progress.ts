@@ -40,7 +40,7 @@ export const cardContent = (card: Posted, page: Page, line: string, how: Below):
     : message([
         { line: `#${page.number} ${line}` },
         ...(how.below ?? []),
-        ...(how.more ? [{ line: how.more.join(' · ') }] : []),
+        ...(how.more ? [{ line: how.more.join(' · '), ...(how.link && { link: how.link }) }] : []),
       ]);
 
 /** Whether it is a lease of the network that was open once. */

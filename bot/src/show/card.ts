@@ -17,17 +17,22 @@ export type Secrets = Pick<
 const emojiOf = (key: string): string => key.split(' ')[0] ?? '';
 
 type Shown = Pick<Secrets, 'number' | 'digest' | 'decideBy' | 'title' | 'named'>;
-/** What stands below how an action goes: of its output, and for auditors. */
-export type Below = { below?: readonly Block[]; more?: readonly string[] };
+/** What stands below how an action goes: of its output, and for auditors; where a tap on that leads, the timeline's page. */
+export type Below = { below?: readonly Block[]; more?: readonly string[]; link?: string | undefined };
 
 /** Whose card it is, as somebody's words: nothing in it can pass for the card's own lines. */
 const titled = (title = ''): Block[] => (title ? [{ said: oneLine(title, 60) }] : []);
 
-/** What is for auditors: a card's last line, and a short one. @param more what the ledger says of it */
-const proof = (action: Action, { digest }: Pick<Shown, 'digest'>, more: readonly string[] = []): Block => ({
+/** What is for auditors: a card's last line, and a short one. @param how what the ledger says of it, and where a tap on it leads */
+const proof = (
+  action: Action,
+  { digest }: Pick<Shown, 'digest'>,
+  { more = [], link }: Below = {},
+): Block => ({
   line: [...(more.length > 0 ? more : [action.class]), `digest ${digestText(digest).slice(0, 10)}`].join(
     ' · ',
   ),
+  ...(link && { link }),
 });
 
 /** What every form of a card shows: header, the whole action, how to answer, digest. */
@@ -42,21 +47,13 @@ const asking = (action: Action, s: Shown, how: readonly Block[] = []): Block[] =
 
 /**
  * A card that was answered: the action stays as it was, and below it stands how it goes or how it ended.
- * @param below what it wrote; left out where the event could not hold it
- * @param more who approved it, and where the ledger then was
+ * @param how what it wrote, left out where the event could not hold it; who approved it, and where the ledger then was
  */
-export function answered(
-  action: Action,
-  s: Omit<Shown, 'decideBy'>,
-  line: string,
-  { below = [], more = [] }: Below = {},
-): Content {
+export function answered(action: Action, s: Omit<Shown, 'decideBy'>, line: string, how: Below = {}): Content {
   const shown = [...actionBlocks(action), ...namedBlocks(action, s.named)];
   const about = [...titled(s.title), header(action, s.number), ...shown, { line }];
-  const whole = message([...about, ...below, proof(action, s, more)]);
-  return fitsEvent({ ...whole, 'm.new_content': whole })
-    ? whole
-    : message([...about, proof(action, s, more)]);
+  const whole = message([...about, ...(how.below ?? []), proof(action, s, how)]);
+  return fitsEvent({ ...whole, 'm.new_content': whole }) ? whole : message([...about, proof(action, s, how)]);
 }
 
 /** Blocks of a chip card. The name of the right chip stands in the card's own ciphertext: that is the forced match. */
@@ -124,14 +121,9 @@ function headAndTail(action: Action): Block[] {
 }
 
 /** What ran without a card: how it ended, then the action, all of it or head and tail where an event cannot hold it, and what it wrote. */
-export function told(
-  action: Action,
-  s: Omit<Shown, 'decideBy'>,
-  line: string,
-  { below = [], more = [] }: Below,
-): Content {
-  const wrote = below.length > 0 ? [{ line: 'and wrote' }, ...below] : [];
-  const last = [...wrote, proof(action, s, more)];
+export function told(action: Action, s: Omit<Shown, 'decideBy'>, line: string, how: Below): Content {
+  const wrote = how.below?.length ? [{ line: 'and wrote' }, ...how.below] : [];
+  const last = [...wrote, proof(action, s, how)];
   const whole = message([{ line }, ...actionBlocks(action), ...last]);
   return fitsEvent(whole) ? whole : message([{ line }, ...headAndTail(action), ...last]);
 }
