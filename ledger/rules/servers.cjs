@@ -8,13 +8,14 @@ const { isHost, isPrefix, isSecretName } = require('./egress.cjs');
  * @typedef {import('../src/action.ts').PinArgs} PinArgs
  * @typedef {import('./state.cjs').State} State
  * @typedef {(text: string) => string} Sha256
- * @typedef {{era: string} & ({url: string, secret?: string} | {image: string, command: readonly string[]})} Spoken
+ * @typedef {{era: string} & ({url: string, secret?: string} | Omit<import('../src/action.ts').LookArgs, 'name'>)} Spoken
  */
 
 /** What a server hears of us: some list other tools by it, so it is part of what is pinned. Never changed: calls that stand in a ledger are judged by it. */
 const us = { name: 'pocketcoder', version: '1' };
 
 const mostTools = 128;
+const mostSecrets = 8;
 /** Characters of a pin's canonical text, and of a call's parameters. */
 const mostPin = 200_000;
 const mostParams = 65_536;
@@ -35,9 +36,21 @@ const isCommand = (v) =>
   v.length <= 32 &&
   v.every((word) => typeof word === 'string' && /^[^\0]{1,1000}$/.test(word));
 
+/** Variables, each with the name of the secret that it holds: where there are none, nothing is said of them. @param {unknown} v */
+const areSecrets = (v) =>
+  v === undefined ||
+  (isRecord(v) &&
+    Object.keys(v).length > 0 &&
+    Object.keys(v).length <= mostSecrets &&
+    Object.entries(v).every(([name, secret]) => /^[A-Z][A-Z0-9_]{0,63}$/.test(name) && isSecretName(secret)));
+
 /** Whether these are a look's arguments. @param {Body} args */
-const isLook = ({ name, image, command, ...more }) =>
-  isServerName(name) && isImage(image) && isCommand(command) && Object.keys(more).length === 0;
+const isLook = ({ name, image, command, secrets, ...more }) =>
+  isServerName(name) &&
+  isImage(image) &&
+  isCommand(command) &&
+  areSecrets(secrets) &&
+  Object.keys(more).length === 0;
 
 /** By https, a host's name, on its port 443, and a path that means one thing. @param {unknown} v */
 function isUrl(v) {
@@ -117,7 +130,9 @@ function isPin(args) {
 /** What an item of a list is pinned by: it, whole, and all that its server is started or reached, and spoken to by. @param {Spoken} pin @param {object} item @param {Sha256} sha256 */
 function itemHash(pin, item, sha256) {
   const where =
-    'url' in pin ? { secret: pin.secret || '', url: pin.url } : { command: pin.command, image: pin.image };
+    'url' in pin
+      ? { secret: pin.secret || '', url: pin.url }
+      : { command: pin.command, image: pin.image, ...(pin.secrets && { secrets: pin.secrets }) };
   return sha256(canonical({ client: us, era: pin.era, item, ...where }));
 }
 
@@ -143,4 +158,16 @@ function isPinned(risk, { server, tool, hash, params, url, ...more }, workspace,
   );
 }
 
-module.exports = { fullName, isLook, isPin, isPinned, isReach, itemHash, mostParams, pinKey, toolsFault, us };
+module.exports = {
+  fullName,
+  isImage,
+  isLook,
+  isPin,
+  isPinned,
+  isReach,
+  itemHash,
+  mostParams,
+  pinKey,
+  toolsFault,
+  us,
+};

@@ -65,8 +65,13 @@ export type KeptArgs = {
   /** The same, of a server at a URL, which the call goes out to. */
   mcp_out: CallArgs & { url: string };
 };
-/** A tool server: how it is called here, an image that the engine has, and the command in place of the image's own; none for that. */
-export type LookArgs = { name: string; image: string; command: readonly string[] };
+/** A tool server: how it is called here, an image that the engine has, the command in place of the image's own (none for that), and by the variables of its environment the names of the secrets that stand in them. */
+export type LookArgs = {
+  name: string;
+  image: string;
+  command: readonly string[];
+  secrets?: Readonly<Record<string, string>>;
+};
 /** A tool server that others run: how it is called here, where it is, and the name of what its host is shown. */
 export type ReachArgs = { name: string; url: string; secret?: string };
 /** A tool as its server tells it, whole. */

@@ -117,7 +117,15 @@ const isDeepPrefix = (v) => isPrefix(v) && v !== '/';
 const repository = { host: isName, path: isDeepPrefix, 'secret?': isSecret, 'ssh?': isText(4000) };
 const isServer = isLike(/^[a-z][a-z0-9-]{0,19}$/);
 const isImage = isLike(/^[a-z0-9][A-Za-z0-9._:@/-]{0,199}$/);
-const started = { name: isServer, command: isList(isLike(/^[^\0]{1,1000}$/), 0, 32) };
+const areVariables = (v) =>
+  isRecord(v) &&
+  isList(isLike(/^[A-Z][A-Z0-9_]{0,63}$/), 1, 8)(Object.keys(v)) &&
+  Object.values(v).every(isSecret);
+const started = {
+  name: isServer,
+  command: isList(isLike(/^[^\0]{1,1000}$/), 0, 32),
+  'secrets?': areVariables,
+};
 const isUrl = (v) => {
   const [, host, path] = (isText(1000)(v) && /^https:\/\/([^/]*)(\/.*)$/.exec(v)) || [];
   return isName(host) && isPrefix(path);
@@ -347,8 +355,8 @@ export function makeJudge() {
     const pin = pins.get(pinAt(asked, server));
     const held = pin?.tools.find(({ item }) => item.name === tool);
     if (!held || held.class !== calls[asked.kind]) return false;
-    const { era, image, command, secret = '' } = pin;
-    const where = pin.url ? { url: pin.url, secret } : { image, command };
+    const { era, image, command, secrets, secret = '' } = pin;
+    const where = pin.url ? { url: pin.url, secret } : { image, command, ...(secrets && { secrets }) };
     const text = canonical({ client: { name: 'pocketcoder', version: '1' }, era, item: held.item, ...where });
     const isIt = hexOf(text) === hash && url === pin.url && isJust({})(more);
     return isIt && isRecord(params) && !isDeep(params) && canonical(params).length <= 65_536;

@@ -4,12 +4,20 @@ import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { itemHash, toolsFault, us } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
-import { type CallArgs, type Look, type LookArgs, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
+import {
+  type CallArgs,
+  type Look,
+  type LookArgs,
+  type ReachArgs,
+  type Started,
+  sha256,
+} from '../../ledger/src/action.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { contained, serverOptions } from './contained.ts';
+import { contained, serverOptions, type Way } from './contained.ts';
 import { ignoring, label, type Place, SandboxError, type TaskName } from './container.ts';
 import { heldBy } from './exec.ts';
 import { lostCode, reached } from './reached.ts';
+import { secretsFor } from './secrets.ts';
 
 /** What came of a call. `changed`: in what its server is not what was pinned, so that nothing was called. `gone`: it ended meanwhile. */
 export type Called =
@@ -19,7 +27,7 @@ export type Called =
 
 type Warm = { name: TaskName; pin: Server; client: Promise<Client>; over: boolean };
 /** Where a server is: an image by its id, or a URL. */
-type Where = { image: string; command: readonly string[] } | Omit<ReachArgs, 'name'>;
+type Where = Omit<Started, 'name'> | Omit<ReachArgs, 'name'>;
 
 /** Milliseconds for a server that was just started to say who it is, and for a list. */
 const patience = 10_000;
@@ -76,6 +84,22 @@ function differenceOf(
   return `of its tool ${tool} these differ: ${[...new Set(known)].join(', ')}`;
 }
 
+/** The way to one of an image, with its secrets in its environment. @throws SandboxError where one is not for this image */
+function started(
+  docker: Docker,
+  place: Place,
+  { image, from, command, secrets = {} }: Omit<Started, 'name'>,
+): Way {
+  const named = Object.entries(secrets);
+  const rules = named.map(([, secret]) => ({ host: `image:${from}`, secret }));
+  const values = secretsFor(rules, place.egress?.secrets);
+  const env = named.map(([name, secret]) => `${name}=${values[secret]?.value}`);
+  return {
+    hold: () => heldBy(docker, serverOptions(place, image, command, env)),
+    unheard: Object.values(values).map(({ value }) => value),
+  };
+}
+
 export function makeToolServers(docker: Docker, place: Place) {
   const closing = new AbortController();
   const warm = new Set<Warm>();
@@ -98,10 +122,7 @@ export function makeToolServers(docker: Docker, place: Place) {
     const mcp = await import('@modelcontextprotocol/client'); // some 20 MiB, which nobody needs where there is no server
     const client = new mcp.Client(us, { capabilities: {} });
     client.onclose = onEnd;
-    const way =
-      'url' in where
-        ? reached(docker, place, where)
-        : { hold: () => heldBy(docker, serverOptions(place, where.image, where.command)) };
+    const way = 'url' in where ? reached(docker, place, where) : started(docker, place, where);
     try {
       await client.connect(contained(way), { timeout: patience, signal });
       return client;
@@ -183,7 +204,7 @@ export function makeToolServers(docker: Docker, place: Place) {
       let client: Client | undefined;
       try {
         const image = 'url' in args ? undefined : { image: await idOf(args.image) };
-        client = await begin({ ...args, ...image }, signal);
+        client = await begin('url' in args ? args : { ...args, from: args.image, ...image }, signal);
         const tools = await toolsOf(client, signal);
         const fault = toolsFault(args.name, tools);
         if (fault) throw new SandboxError(`it can't be pinned: ${fault}`);

@@ -15,6 +15,8 @@ export const pin: PinArgs & Started = {
     { class: 'read', item: { name: 'look', inputSchema: { type: 'object' } } },
   ],
 };
+/** The same, with a secret in its environment. */
+export const keyed: PinArgs & Started = { ...pin, name: 'keyed', secrets: { TOKEN: 'MINE' } };
 /** One at a URL. */
 export const far: PinArgs & { url: string } = {
   ...{ name: 'far', url: 'https://example.org/mcp', secret: 'MINE', era: '2025-11-25' },

@@ -1,5 +1,8 @@
 /** Tool servers in the engine: looked at, called where they are what was pinned, in containers that have nothing else. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { answeredBy } from '../../bot/src/room/answered.ts';
 import { itemHash, toolsFault } from '../../ledger/rules/servers.cjs';
@@ -185,6 +188,55 @@ test('attack-70 tools that could pass for each other, or have no name that is on
     tools.map(({ name }) => name),
     ['say', 'bash', 'read_file'],
   );
+});
+
+test('attack-84 a secret is in the environment of its own image alone, and what the server says of it comes to nobody; the twin, another image, is given none', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'secrets-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const value = 'tok_"01\\23/456789+SECRET';
+  const of = (named: string, what: string) => ({ host: `image:${named}`, user: 'x', value: what });
+  const file = { MINE: of(image, value), PIN: of(image, '40417'), OTHER: of('other:1', value) };
+  writeFileSync(join(folder, 'secrets.json'), JSON.stringify(file));
+  const secrets = { TOKEN: 'MINE', PIN: 'PIN' };
+  const egress = { image: 'none', secrets: join(folder, 'secrets.json') };
+  const { servers, close, retire } = makeTasks(box.docker, { ...box.place, egress });
+  t.after(close);
+  const pin = { ...(await pinned()), secrets };
+  const calls = (args: CallArgs, by: Server) => servers.call(newId(), box.name, args, by, 30);
+  const args = callOf(pin, 'tell', { text: 'TOKEN' });
+  const told = await calls(args, pin);
+  assert.ok(told.end === 'answered');
+  assert.deepEqual(told.result, {
+    content: [{ type: 'text', text: '[secret] [secret] {"[secret]":"{"odd":"[secret]"}"}' }],
+    '[secret]': { pin: '[secret]' },
+  });
+  const filters = { label: [`org.pocketcoder=${box.place.project}`] };
+  for (const { Id, Labels } of await box.docker.listContainers({ all: true, filters })) {
+    const isOwn = 'org.pocketcoder.server' in Labels;
+    const all = box.docker.getContainer(Id);
+    const seen = JSON.stringify([await all.inspect(), await all.top()]);
+    assert.equal(seen.includes('456789+SECRET'), isOwn, 'the engine itself has it of that container alone');
+    assert.ok(!JSON.stringify([Labels, await all.top()]).includes('456789+SECRET'));
+  }
+  assert.ok(await retire(box.name, false));
+
+  const command = ownCommand();
+  const looks = (named: object) => servers.look(newId(), { name: 'own', image, command, ...named });
+  await assert.rejects(
+    looks({ secrets: { TOKEN: 'OTHER' } }),
+    /the secret OTHER is not for image:pocketcoder/,
+  );
+  await assert.rejects(looks({ secrets: { TOKEN: 'NONE' } }), /the secret NONE is not there/);
+  const moved = { ...pin, id: newId(), from: 'other:1' };
+  await assert.rejects(calls(args, moved), /the secret MINE is not for image:other:1; nothing was opened/);
+  assert.equal((await calls(args, { ...pin, secrets: { ...secrets, MORE: 'MINE' } })).end, 'changed');
+  assert.ok(await retire(box.name, false));
+  assert.ok((await looks({ secrets })).tools.length > 0);
+  const bare = await pinned();
+  const twin = await calls(callOf(bare, 'tell', { text: 'TOKEN' }), bare);
+  assert.ok(twin.end === 'answered');
+  assert.equal(textOf(twin.result).split(' ')[0], 'none');
+  assert.ok(await retire(box.name, false));
 });
 
 test('the official server for files is looked at whole and reads what its image holds', async () => {

@@ -15,7 +15,7 @@ import {
 } from '../../ledger/src/action.ts';
 import { makeBook } from '../../sandbox/src/claim.ts';
 import { aPolicy, controlWay, enrol, memoryLedger, putAll, wayOf } from '../harness/ledger-chain.ts';
-import { asked, callOf, far, pin } from '../harness/pins.ts';
+import { asked, callOf, far, keyed, pin } from '../harness/pins.ts';
 
 const policy = aPolicy();
 const pinning = (args: PinArgs, workspace = 'main') =>
@@ -119,6 +119,39 @@ test('attack-38 a server at a URL: by https and a name, its calls are of class n
   }
   assert.equal(putAll(put, wayOf({ ...twin, id: newId() })), 'approved: grade', 'a tap is too little');
   assert.equal(putAll(put, wayOf(twin, 'signed')), '');
+});
+
+test('attack-84 which secret stands in which variable is pinned with the image: a look or a call that says another is not taken; the twin is', () => {
+  const look = { name: 'own', image: 'mine:1', command: [] };
+  for (const secrets of [{ TOKEN: 'MINE' }, { A: 'MINE', A_2: 'MINE' }])
+    assert.ok(isLook({ ...look, secrets }) && isPin({ ...pin, secrets }));
+  const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`V${i}`, 'MINE']));
+  const odd = [
+    {},
+    [],
+    ['MINE'],
+    null,
+    'MINE',
+    { token: 'MINE' },
+    { 'A B': 'MINE' },
+    { '': 'MINE' },
+    { A: '1' },
+  ];
+  for (const secrets of [...odd, { A: 'a b' }, { A: 7 }, { 'A=B': 'MINE' }, many])
+    assert.deepEqual(
+      [isLook({ ...look, secrets }), isPin({ ...pin, secrets })],
+      [false, false],
+      JSON.stringify(secrets),
+    );
+  assert.equal(isReach({ name: 'far', url: far.url, secrets: { TOKEN: 'MINE' } }), false);
+  assert.equal(isPin({ ...far, secrets: { TOKEN: 'MINE' } }), false);
+  const { put } = scene();
+  assert.equal(putAll(put, pinning(keyed)), '');
+  const { secrets: _, ...bare } = keyed;
+  const others: object[] = [{ TOKEN: 'OTHER' }, { KEY: 'MINE' }, { TOKEN: 'MINE', KEY: 'MINE' }];
+  for (const other of [bare, ...others.map((secrets) => ({ ...bare, secrets }) as PinArgs)])
+    assert.equal(putAll(put, wayOf(calling(callOf('say', {}, other)))), 'requested: not_pinned');
+  assert.equal(putAll(put, wayOf(calling(callOf('say', {}, keyed)))), '');
 });
 
 test('attack-70 tools that differ by case alone, or whose name would be cut, are none of a pin’s; the twin of one’s own name is', () => {

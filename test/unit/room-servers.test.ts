@@ -14,7 +14,7 @@ import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Args, type Asked, type Item, makeAction, type PinArgs } from '../../ledger/src/action.ts';
 import { startDesk } from '../harness/desk.ts';
 import { controlWay } from '../harness/ledger-chain.ts';
-import { asked, callOf, far, pin } from '../harness/pins.ts';
+import { asked, callOf, far, keyed, pin } from '../harness/pins.ts';
 
 const { image, era } = pin;
 const look = { name: 'own', image: 'mine:1', command: ['serve'] };
@@ -150,6 +150,37 @@ test('attack-38 a server at a URL: what goes out, where and with which secret st
   assert.match(s.told.at(-1) ?? '', /anew: !server add far https:\/\/example\.org\/mcp with MINE$/);
 });
 
+test('attack-84 a secret for an image stands on its cards by its name and its variable, and is said again where it is looked at anew; the twin of a command that only ends alike is a command', async (t) => {
+  const s = scene();
+  t.after(s.d.stop);
+  for (const wrong of ['with MINE as token', 'with 1 as TOKEN', 'with A as TOKEN with B as TOKEN'])
+    assert.match(
+      await s.say(`!server add own mine:1 ${wrong}`),
+      /Not understood, and nothing was asked/,
+      wrong,
+    );
+  assert.equal(await s.say('!server add own mine:1 serve with MINE as TOKEN With OTHER as KEY_2'), '');
+  const [asks] = s.d.book.unfinished();
+  const args = { ...look, secrets: { TOKEN: 'MINE', KEY_2: 'OTHER' } };
+  assert.deepEqual([asks?.action.kind, asks?.action.args], ['server_look', args]);
+  const words = '🔑 MINE is given to it as its variable TOKEN, and not to the agent';
+  assert.ok(text(asked({ kind: 'server_look', args })).includes(`\n${words}\n`));
+  await s.found(
+    items,
+    'keyed',
+    s.page('server_look', { ...look, name: 'keyed', secrets: keyed.secrets }, 'keyed'),
+  );
+  const careful = keyed.tools.map((tool) => ({ ...tool, class: 'exec' }));
+  assert.deepEqual(s.pins(), [{ ...keyed, tools: careful }]);
+  assert.ok(text(asked({ kind: 'server_pin', args: keyed })).includes(`\n${words}\n`));
+  s.inForce(keyed);
+  assert.match(await s.say('!servers'), /^keyed, from mine:1 serve with MINE as TOKEN: say, look\n/);
+  assert.equal(await s.say('!server add twin mine:1 serve with MINE as'), '');
+  assert.deepEqual(s.d.book.unfinished().at(-1)?.action.args, {
+    ...{ name: 'twin', image: 'mine:1', command: ['serve', 'with', 'MINE', 'as'] },
+  });
+});
+
 test('attack-36 of a server that is not what was pinned the owner is told once, with the way to look anew; of a call that failed, its twin, nothing', async (t) => {
   const s = scene();
   t.after(s.d.stop);
@@ -212,6 +243,13 @@ test('two calls, looks or pins that differ are never shown alike', () => {
     ...[{}, { secret: 'MINE' }].map((more) =>
       asked({ kind: 'server_reach', args: { name: 'far', url: far.url, ...more } }),
     ),
+    ...['TOKEN MINE', 'TOKEN OTHER', 'KEY MINE'].flatMap((words) => {
+      const secrets = Object.fromEntries([words.split(' ')]) as Record<string, string>;
+      return [
+        asked({ kind: 'server_look', args: { ...look, secrets } }),
+        asked({ kind: 'server_pin', args: { ...pin, secrets } }),
+      ];
+    }),
     ...[look, { ...look, command: ['serve', ''] }, { ...look, command: [] }, { ...look, image: 'other' }].map(
       (args) => asked({ kind: 'server_look', args }),
     ),

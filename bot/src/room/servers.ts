@@ -20,7 +20,10 @@ export type ServersOptions = {
 export const whence = (pin: PinArgs): string =>
   'url' in pin
     ? [pin.url, ...(pin.secret ? ['with', pin.secret] : [])].join(' ')
-    : [pin.from, ...pin.command].join(' ');
+    : [
+        ...[pin.from, ...pin.command],
+        ...Object.entries(pin.secrets ?? {}).map(([variable, secret]) => `with ${secret} as ${variable}`),
+      ].join(' ');
 
 /** What a look found, each tool in the most careful class. @throws Error where it says nothing that can be pinned */
 async function pinOf(look: LookArgs | ReachArgs, { read }: Whole): Promise<PinArgs> {

@@ -7,6 +7,7 @@ import {
   type CallArgs,
   gitTerms,
   type Kind,
+  type LookArgs,
   type ReachArgs,
   type Repository,
   reachTerms,
@@ -69,11 +70,14 @@ const atUrl = ({ url, secret }: Pick<ReachArgs, 'url' | 'secret'>): Part[] => [
 /** What its owner agrees to for as long as it is pinned. */
 const goesOut = (url: string): string =>
   `⚠️ each call goes to ${new URL(url).host}, with what its card shows and nothing else of this task; ${megabytes(reachTerms.up)} up and ${megabytes(reachTerms.down)} down by one connection at most, which a day ends; this holds until !server remove`;
-/** As the owner named it, with the id that it had, where it is started from an image. */
-const from = (image: string, command: readonly string[], id?: string): Part[] => [
+/** As the owner named it, with the id that it had and what is in its environment, where it is started from an image. */
+const from = (image: string, { command, secrets = {} }: Omit<LookArgs, 'name'>, id?: string): Part[] => [
   ...labelled('from the image', image),
   ...(id === undefined ? [] : labelled('which has the id', id)),
   ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
+  ...Object.entries(secrets).map(([variable, secret]) => ({
+    line: `🔑 ${secret} is given to it as its variable ${variable}, and not to the agent`,
+  })),
 ];
 const called = ({ server, tool, hash, params }: CallArgs): Part[] => [
   ...labelled('call the tool', fullName(server, tool)),
@@ -269,9 +273,9 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   },
   server_look: {
     wish: 'look at a tool server',
-    parts: ({ name, image, command }) => [
+    parts: ({ name, ...where }) => [
       ...labelled('start the tool server', name),
-      ...from(image, command),
+      ...from(where.image, where),
       { line: 'in a container of its own, without a network and without the workspace' },
       { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
     ],
@@ -296,7 +300,7 @@ const rows: { readonly [K in Kind]: Row<K> } = {
     size: ({ tools: { length } }) => (length > 1 ? `${length} tools` : '1 tool'),
     parts: ({ name, era, tools, ...where }) => [
       ...labelled('let the agent ask for calls of the tool server', name),
-      ...('url' in where ? atUrl(where) : from(where.from, where.command, where.image)),
+      ...('url' in where ? atUrl(where) : from(where.from, where, where.image)),
       ...labelled('which speaks', era),
       { line: 'these are its tools, in its own words, which nobody checked:' },
       ...tools.flatMap(({ class: risk, item: { name: tool, description, ...rest } }, i): Part[] => [

@@ -14,7 +14,7 @@ const turned = () =>
 const more = (...names) => [...say('says it back'), ...names.map((name) => ({ name, inputSchema }))];
 let lists = 0;
 const tools = {
-  '': () => [...more('look', 'picture', 'fail', 'die', 'hang', 'flood', 'odd')],
+  '': () => [...more('look', 'picture', 'fail', 'die', 'hang', 'flood', 'odd', 'tell')],
   orders: () => say(orders),
   ours: () => more('bash', 'read_file'),
   twice: () => more('Say'),
@@ -29,6 +29,13 @@ const pixel =
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 const called = {
   say: ({ text: words }) => text(String(words)),
+  tell({ text: name }) {
+    const value = process.env[name] ?? 'none';
+    // As other writers of JSON have it, within a text that is JSON again.
+    const odd = value.replaceAll('/', '\\/').replaceAll('+', '\\u002B');
+    const more = JSON.stringify({ [value]: JSON.stringify({ odd }) });
+    return { ...text(`${value} ${odd} ${more}`), [value]: { pin: Number(process.env.PIN ?? 7) } };
+  },
   look() {
     const status = readFileSync('/proc/self/status', 'utf8');
     const of = (name) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];

@@ -20,15 +20,30 @@ function servers({ book, workspace }: CommandContext): string {
 }
 
 const notUnderstood =
-  'Not understood, and nothing was asked: !server add NAME IMAGE [COMMAND], !server add NAME https://HOST/PATH [with SECRET], or !server class NAME read TOOL…. A name has up to 20 small letters, digits and -.';
+  'Not understood, and nothing was asked: !server add NAME IMAGE [COMMAND] [with SECRET as VARIABLE], !server add NAME https://HOST/PATH [with SECRET], or !server class NAME read TOOL…. A name has up to 20 small letters, digits and -.';
 
 const words =
-  'add NAME IMAGE [COMMAND] | add NAME https://HOST/PATH [with SECRET] | class NAME read|exec TOOL…';
+  'add NAME IMAGE [COMMAND] [with SECRET as VARIABLE] | add NAME https://HOST/PATH [with SECRET] | class NAME read|exec TOOL…';
 
 /** What a shell would take away, and what a phone puts for two hyphens. */
 const unmeant = /["'“”‘’]|^[—–]/;
 const asTheyStand =
   'Words are taken as they stand, without quotes, and a long dash is not --. Nothing was asked, for this one: ';
+
+/** The secrets that a command ends with, by their variables, and what stands before them; nothing where two would share one. */
+function parted(
+  words: readonly string[],
+): { command: string[]; secrets?: Record<string, string> } | undefined {
+  const command = [...words];
+  const all: [string, string][] = [];
+  while (/^with \S+ as \S+$/i.test(command.slice(-4).join(' '))) {
+    const [, secret = '', , variable = ''] = command.splice(-4);
+    all.unshift([variable, secret]);
+  }
+  const secrets = Object.fromEntries(all);
+  if (Object.keys(secrets).length < all.length) return undefined;
+  return { command, ...(all.length > 0 && { secrets }) };
+}
 
 function add(c: CommandContext, name: string, image: string, command: string[]): Promise<string> | string {
   const odd = [name, image, ...command].find((one) => unmeant.test(one));
@@ -38,7 +53,9 @@ function add(c: CommandContext, name: string, image: string, command: string[]):
     const fits = /^(with \S+)?$/i.test(command.join(' ')) && isReach(args);
     return fits ? ask(c, { kind: 'server_reach', args }) : notUnderstood;
   }
-  const args = { name, image, command };
+  const words = parted(command);
+  if (!words) return notUnderstood;
+  const args = { name, image, ...words };
   return isLook(args) ? ask(c, { kind: 'server_look', args }) : notUnderstood;
 }
 
