@@ -211,13 +211,14 @@ test('attack-84 a secret is in the environment of its own image alone, and what 
     '[secret]': { pin: '[secret]' },
   });
   const filters = { label: [`org.pocketcoder=${box.place.project}`] };
+  const having: boolean[] = [];
   for (const { Id, Labels } of await box.docker.listContainers({ all: true, filters })) {
-    const isOwn = 'org.pocketcoder.server' in Labels;
-    const all = box.docker.getContainer(Id);
-    const seen = JSON.stringify([await all.inspect(), await all.top()]);
-    assert.equal(seen.includes('456789+SECRET'), isOwn, 'the engine itself has it of that container alone');
-    assert.ok(!JSON.stringify([Labels, await all.top()]).includes('456789+SECRET'));
+    const one = box.docker.getContainer(Id);
+    if (JSON.stringify(await one.inspect()).includes('456789+SECRET'))
+      having.push('org.pocketcoder.server' in Labels);
+    assert.ok(!JSON.stringify([Labels, await one.top()]).includes('456789+SECRET'));
   }
+  assert.deepEqual(having, [true], 'the engine has it, of that one');
   assert.ok(await retire(box.name, false));
 
   const command = ownCommand();
