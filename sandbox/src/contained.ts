@@ -13,12 +13,16 @@ const uid = 10010;
  */
 const most = { line: 4 << 20, atOnce: 16 << 20, unasked: 1000 };
 
-/** @param image its id @param env what it has besides, as `NAME=VALUE` */
+/**
+ * @param image its id @param env what it has besides, as `NAME=VALUE`
+ * @param beside the container that lends it its network, and the volume that it has at /run
+ */
 export function serverOptions(
   place: Place,
   image: string,
   command: readonly string[],
   env: readonly string[] = [],
+  beside?: string,
 ): Docker.ContainerCreateOptions {
   return {
     Image: image,
@@ -29,7 +33,9 @@ export function serverOptions(
     ...{ OpenStdin: true, StdinOnce: true, Tty: false },
     Labels: { [label]: place.project, [`${label}.server`]: place.project },
     HostConfig: {
-      ...{ NetworkMode: 'none', ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
+      NetworkMode: beside ? `container:${beside}` : 'none',
+      ...(beside && { Mounts: [{ Type: 'volume', Source: beside, Target: '/run', ReadOnly: true }] }),
+      ...{ ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
       Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev,size=64m,mode=1777' },
       ...limitsOf(place),
       ...{ IpcMode: 'private', LogConfig: { Type: 'none', Config: {} }, AutoRemove: true },

@@ -8,6 +8,7 @@ import {
   type CallArgs,
   type Look,
   type LookArgs,
+  type OutwardArgs,
   type ReachArgs,
   type Started,
   sha256,
@@ -16,6 +17,7 @@ import { messageOf } from '../../ledger/src/retry.ts';
 import { contained, serverOptions, type Way } from './contained.ts';
 import { ignoring, label, type Place, SandboxError, type TaskName } from './container.ts';
 import { heldBy } from './exec.ts';
+import { outward } from './outward.ts';
 import { lostCode, reached } from './reached.ts';
 import { secretsFor } from './secrets.ts';
 
@@ -84,19 +86,28 @@ function differenceOf(
   return `of its tool ${tool} these differ: ${[...new Set(known)].join(', ')}`;
 }
 
+const isOut = (pin: Server): boolean => 'hosts' in pin;
+
 /** The way to one of an image, with its secrets in its environment. @throws SandboxError where one is not for this image */
 function started(
   docker: Docker,
   place: Place,
-  { image, from, command, secrets = {} }: Omit<Started, 'name'>,
+  { image, from, command, secrets = {}, hosts }: Omit<Started, 'name'>,
 ): Way {
   const named = Object.entries(secrets);
   const rules = named.map(([, secret]) => ({ host: `image:${from}`, secret }));
   const values = secretsFor(rules, place.egress?.secrets);
   const env = named.map(([name, secret]) => `${name}=${values[secret]?.value}`);
+  const unheard = Object.values(values).map(({ value }) => value);
+  if (!hosts) return { hold: () => heldBy(docker, serverOptions(place, image, command, env)), unheard };
+  const way = outward(docker, place, hosts);
   return {
-    hold: () => heldBy(docker, serverOptions(place, image, command, env)),
-    unheard: Object.values(values).map(({ value }) => value),
+    async hold() {
+      const further = await way.open();
+      return heldBy(docker, serverOptions(place, image, command, [...further, ...env], way.holder));
+    },
+    away: way.close,
+    unheard,
   };
 }
 
@@ -143,7 +154,8 @@ export function makeToolServers(docker: Docker, place: Place) {
 
   /** The task's own server: the one that was called before, where that still is the one that is pinned. */
   async function reach(name: TaskName, pin: Server, signal: AbortSignal): Promise<Warm> {
-    const there = ofTask(name).find((one) => one.pin.name === pin.name);
+    // One that has a way out is there for one call, so that it sends nothing but by what was approved.
+    const there = ofTask(name).find((one) => one.pin.name === pin.name && !isOut(one.pin));
     if (there && there.pin.id === pin.id && !there.over) return there;
     if (there) await drop(there);
     const over = () => {
@@ -199,7 +211,7 @@ export function makeToolServers(docker: Docker, place: Place) {
 
   return {
     /** Starts or reaches it, asks who it is and what it has, and ends it. @throws SandboxError where that can't be pinned */
-    async look(id: string, args: LookArgs | ReachArgs): Promise<Look> {
+    async look(id: string, args: LookArgs | OutwardArgs | ReachArgs): Promise<Look> {
       const { signal, stop, done } = under(id, lookTime);
       let client: Client | undefined;
       try {
@@ -242,6 +254,7 @@ export function makeToolServers(docker: Docker, place: Place) {
         return lost ? { end: 'gone' } : { end: 'refused', why: messageOf(error).slice(0, 4000) };
       } finally {
         done();
+        if (server && isOut(pin)) await drop(server);
       }
     },
     /** Ends what is under way for this action. @returns false where nothing is */

@@ -67,6 +67,13 @@ const atUrl = ({ url, secret }: Pick<ReachArgs, 'url' | 'secret'>): Part[] => [
   ...labelled('at the URL', url),
   ...shownTo(new URL(url).host, secret),
 ];
+/** Where a server of an image may go while it runs. */
+const wayTo = (hosts: readonly string[]): Part[] => [
+  ...hosts.flatMap((host) => labelled(`⚠️ while it runs it may ${reaches.any}`, `https://${host}/`)),
+  {
+    line: `${megabytes(reachTerms.up)} up and ${megabytes(reachTerms.down)} down at most, of whatever it was told or brought along, each time that it is started`,
+  },
+];
 /** What its owner agrees to for as long as it is pinned. */
 const goesOut = (url: string): string =>
   `⚠️ each call goes to ${new URL(url).host}, with what its card shows and nothing else of this task; ${megabytes(reachTerms.up)} up and ${megabytes(reachTerms.down)} down by one connection at most, which a day ends; this holds until !server remove`;
@@ -283,9 +290,18 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   server_reach: {
     wish: 'reach a tool server',
     parts: ({ name, ...where }) => [
-      ...labelled('connect to the tool server', name),
-      ...atUrl(where),
-      { line: 'from a container of its own, with a way to this host alone and without the workspace' },
+      ...('url' in where
+        ? [
+            ...labelled('connect to the tool server', name),
+            ...atUrl(where),
+            { line: 'from a container of its own, with a way to this host alone and without the workspace' },
+          ]
+        : [
+            ...labelled('start the tool server', name),
+            ...from(where.image, where),
+            { line: 'in a container of its own, without the workspace' },
+            ...wayTo(where.hosts),
+          ]),
       { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
     ],
   },
@@ -293,7 +309,12 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   mcp_read: { wish: 'read by a tool of a server', parts: called },
   mcp_out: {
     wish: 'call a tool of a server elsewhere',
-    parts: ({ url, ...args }) => [...called(args), ...labelled('⚠️ all of this goes out, once, to', url)],
+    parts: (args) => [
+      ...called(args),
+      ...('url' in args
+        ? labelled('⚠️ all of this goes out, once, to', args.url)
+        : [{ line: 'it is started for this call, and ended with it' }, ...wayTo(args.hosts)]),
+    ],
   },
   server_pin: {
     wish: 'pin a tool server',
@@ -311,6 +332,12 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       ]),
       { line: 'a tool that is not as it stands here is not called' },
       ...('url' in where ? [{ line: goesOut(where.url) }] : []),
+      ...('hosts' in where && where.hosts
+        ? [
+            ...wayTo(where.hosts),
+            { line: 'each call starts it and ends it; this holds until !server remove' },
+          ]
+        : []),
     ],
   },
   lease: {

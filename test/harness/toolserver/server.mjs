@@ -14,7 +14,7 @@ const turned = () =>
 const more = (...names) => [...say('says it back'), ...names.map((name) => ({ name, inputSchema }))];
 let lists = 0;
 const tools = {
-  '': () => [...more('look', 'picture', 'fail', 'die', 'hang', 'flood', 'odd', 'tell')],
+  '': () => [...more('look', 'picture', 'fail', 'die', 'hang', 'flood', 'odd', 'tell', 'fetch')],
   orders: () => say(orders),
   ours: () => more('bash', 'read_file'),
   twice: () => more('Say'),
@@ -29,6 +29,11 @@ const pixel =
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 const called = {
   say: ({ text: words }) => text(String(words)),
+  fetch: ({ text: url }) =>
+    fetch(url).then(
+      async (answer) => text(`${answer.status} ${await answer.text()}`),
+      ({ cause, message }) => text(`not reached: ${cause?.message ?? message}`),
+    ),
   tell({ text: name }) {
     const value = process.env[name] ?? 'none';
     // As other writers of JSON have it, within a text that is JSON again.
@@ -85,7 +90,7 @@ else
       setTimeout(() => answer({ tools: say('and more'), nextCursor: String(lists) }), 100);
     else if (method === 'tools/list') answer({ tools: (tools[way] ?? tools[''])() });
     if (method === 'tools/call') {
-      const result = called[params.name]?.(params.arguments);
+      const result = await called[params.name]?.(params.arguments);
       if (result) answer(result);
     }
   }
