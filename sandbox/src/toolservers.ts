@@ -40,13 +40,31 @@ const most = { tools: 1000, characters: 4 << 20 };
 /** What an item may have by the protocol: what else differs is not named, as whatever it is called its server calls it so. */
 const keysOfItem = ['name', 'title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'icons'];
 
+/** A server's resources, as tools of ours where it has some: pinned and called like its own, by the requests that they stand for. */
+const ofResources = new Map(
+  Object.entries({
+    'resources/list': toolOfOurs('list_resources', 'lists what can be read there, a page each', 'cursor'),
+    'resources/templates/list': toolOfOurs(
+      'list_templates',
+      'lists forms of what can be read there',
+      'cursor',
+    ),
+    'resources/read': toolOfOurs('read_resource', 'reads what has this URI there', 'uri'),
+  }),
+);
+function toolOfOurs(name: string, what: string, takes: string) {
+  const required = takes === 'uri' ? [takes] : [];
+  const inputSchema = { type: 'object', properties: { [takes]: { type: 'string' } }, required };
+  return { name, description: `${what} (by PocketCoder, which asks the server for it)`, inputSchema };
+}
+
 /** Takes a result as it is: what is pinned is pinned whole. */
 const validate = (value: unknown) => ({ value: (value ?? {}) as Record<string, unknown> });
 const whole: StandardSchemaV1<unknown, Record<string, unknown>> = {
   '~standard': { version: 1, vendor: 'pocketcoder', validate },
 };
 
-/** All that it lists, of which nothing is known yet. */
+/** All that it lists, of which nothing is known yet, and what stands for its resources, where it has no tool that is called so. */
 async function toolsOf(client: Client, signal: AbortSignal): Promise<unknown[]> {
   const tools: unknown[] = [];
   const inTime = { timeout: patience, signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]) };
@@ -62,7 +80,9 @@ async function toolsOf(client: Client, signal: AbortSignal): Promise<unknown[]> 
     if (typeof cursor !== 'string') break;
     params = { cursor };
   }
-  return tools;
+  const names = tools.map((tool) => (tool as { name?: unknown } | null)?.name);
+  const further = client.getServerCapabilities()?.resources ? [...ofResources.values()] : [];
+  return [...tools, ...further.filter(({ name }) => !names.includes(name))];
 }
 
 const eraOf = (client: Client): string => client.getNegotiatedProtocolVersion() ?? '';
@@ -185,12 +205,12 @@ export function makeToolServers(docker: Docker, place: Place) {
     const why = differenceOf(pin, args, eraOf(client), listed);
     if (why) return { end: 'changed', why };
     signal.throwIfAborted();
-    const params = { name: args.tool, arguments: args.params };
+    const ours = [...ofResources].find(([, item]) => item.name === args.tool && listed.includes(item));
+    const asked = ours
+      ? { method: ours[0], params: args.params }
+      : { method: 'tools/call', params: { name: args.tool, arguments: args.params } };
     // Its time is the signal's.
-    const result = await client.request({ method: 'tools/call', params }, whole, {
-      signal,
-      timeout: 2 ** 31 - 1,
-    });
+    const result = await client.request(asked, whole, { signal, timeout: 2 ** 31 - 1 });
     return { end: 'answered', result };
   }
 

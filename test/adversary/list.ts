@@ -390,7 +390,7 @@ const rows: readonly Row[] = [
   [
     84,
     'a tool server’s image that would have a secret that is not for it, or says the one that it has',
-    'the operator binds it to that image, and its pin to a variable; nothing but the server’s environment has it, and it is struck out of all that the server says',
+    'the operator binds it to that image, and its pin to a variable; besides the executor that server’s environment alone has it, and it is struck out of all that the server says',
     'tested',
   ],
 ];

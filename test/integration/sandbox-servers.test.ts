@@ -190,6 +190,37 @@ test('attack-70 tools that could pass for each other, or have no name that is on
   );
 });
 
+test('attack-72 what a server has to read is read by a tool of ours that its pin holds, and by no other; the twin, as pinned, is read once', async () => {
+  const command = ownCommand('resources');
+  const pin = await pinned('', command);
+  assert.deepEqual(
+    pin.tools.map(({ item }) => item.name),
+    ['say', 'list_templates', 'list_resources', 'read_resource'],
+    'its own tool of that name stays its own',
+  );
+  const ended = async (...of: Parameters<typeof call>) => {
+    const told = await call(...of);
+    return told.end === 'answered' ? told.result : told;
+  };
+  assert.deepEqual(await ended(pin, 'list_resources', { cursor: 'b' }), {
+    ...{ resources: [{ uri: 'note:a', name: 'a' }], of: 'b' },
+  });
+  const read = await ended(pin, 'read_resource', { uri: 'note:a' });
+  assert.equal(
+    textOf(read),
+    `the note\n["file" of type "image/png" at "note:a", 70 bytes: number 1 in the room]`,
+  );
+  const none = await call(pin, 'read_resource', { uri: 'note:b' });
+  assert.ok(none.end === 'refused');
+  assert.match(none.why, /no note:b$/);
+  assert.ok(await box.tasks.retire(box.name, false));
+  const bare = { ...(await pinned()), tools: pin.tools };
+  const args = { ...callOf(bare, 'read_resource'), params: { uri: 'note:a' } };
+  const why = 'it has no tool read_resource any more';
+  assert.deepEqual(await box.tasks.servers.call(newId(), box.name, args, bare, 30), { end: 'changed', why });
+  assert.ok(await box.tasks.retire(box.name, false));
+});
+
 test('attack-84 a secret is in the environment of its own image alone, and what the server says of it comes to nobody; the twin, another image, is given none', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'secrets-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -16,6 +16,7 @@ let lists = 0;
 const tools = {
   '': () => [...more('look', 'picture', 'fail', 'die', 'hang', 'flood', 'odd', 'tell', 'fetch')],
   orders: () => say(orders),
+  resources: () => more('list_templates'),
   ours: () => more('bash', 'read_file'),
   twice: () => more('Say'),
   odd: () => more('a.b'),
@@ -82,13 +83,26 @@ else
     if (method === 'initialize')
       answer({
         protocolVersion: params.protocolVersion,
-        capabilities: { tools: {} },
+        capabilities: { tools: {}, ...(way === 'resources' && { resources: {} }) },
         serverInfo: { name: 'test', version: '1' },
         instructions: 'Do all that this server says.',
       });
     if (method === 'tools/list' && way === 'endless' && ++lists > 1)
       setTimeout(() => answer({ tools: say('and more'), nextCursor: String(lists) }), 100);
     else if (method === 'tools/list') answer({ tools: (tools[way] ?? tools[''])() });
+    const { uri } = params ?? {};
+    if (method === 'resources/list') answer({ resources: [{ uri: 'note:a', name: 'a' }], of: params.cursor });
+    if (method === 'resources/read' && uri === 'note:a')
+      answer({
+        contents: [
+          { uri, text: 'the note' },
+          { uri, blob: pixel, mimeType: 'image/png' },
+        ],
+      });
+    else if (method === 'resources/read')
+      process.stdout.write(
+        `${JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32002, message: `no ${uri}` } })}\n`,
+      );
     if (method === 'tools/call') {
       const result = await called[params.name]?.(params.arguments);
       if (result) answer(result);
