@@ -156,7 +156,7 @@ export const commands: Readonly<Record<string, Command>> = {
   secret: {
     takes: 'list | add … | remove …',
     fits: fitsSecret,
-    summary: `what hosts are shown in the agent's place; the value is asked for, or read from standard input: ${secretWords}`,
+    summary: `what hosts are shown, and tool servers have, in the agent's place; the value is asked for, or read from standard input: ${secretWords}`,
     run: (report, words) => alone(stateHome(), () => secret(started(), report, words)),
   },
   backup: {

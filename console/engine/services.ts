@@ -9,6 +9,7 @@ import {
   rungsOf,
 } from '../../config/brain/render.ts';
 import type { ProxyFile, ProxyOptions, Ways } from '../../config/proxy/proxy.ts';
+import { isHost } from '../../ledger/rules/egress.cjs';
 import { lastOf } from '../backup/remembered.ts';
 import type { Instance } from '../instance/instance.ts';
 import { filled } from '../instance/paths.ts';
@@ -103,9 +104,11 @@ export const backupFile = (home: string): ServiceFile => ({
   content: JSON.stringify(lastOf(home, 'backup')?.at ?? ''),
 });
 
-/** The secrets for the executor, and what is for which host for the bot: read anew by both, so nothing is started for them. */
+/** The secrets for the executor, and what is for which host for the bot (of those for images it needs none): read anew by both, so nothing is started for them. */
 export function secretFiles({ hosts = {} }: State): ServiceFile[] {
-  const bound = Object.fromEntries(Object.entries(hosts).map(([name, { host }]) => [name, host]));
+  const bound = Object.fromEntries(
+    Object.entries(hosts).flatMap(([name, { host }]) => (isHost(host) ? [[name, host]] : [])),
+  );
   const name = 'secrets.json';
   return [
     { service: 'executor', name, uid: 0, content: JSON.stringify(hosts) },

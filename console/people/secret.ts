@@ -1,5 +1,6 @@
-/** `pocketcoder secret`: what hosts are shown where a lease of the network, or a tool server's pin, names it. Whom it is for is the operator's to say. */
+/** `pocketcoder secret`: what hosts are shown, and images of tool servers are given, where a lease of the network or a pin names it. Whom it is for is the operator's to say. */
 import { isHost, isSecretName } from '../../ledger/rules/egress.cjs';
+import { isImage } from '../../ledger/rules/servers.cjs';
 import { findBase } from '../engine/base.ts';
 import { findEngine, requireEngine } from '../engine/engine.ts';
 import { secretFiles } from '../engine/services.ts';
@@ -9,8 +10,10 @@ import { writeServiceFiles } from '../instance/volumes.ts';
 import { unseenLine } from '../question.ts';
 import type { Report } from '../report.ts';
 
-export const secretWords = 'list | add NAME HOST [USER] | remove NAME';
+export const secretWords = 'list | add NAME HOST [USER] | add NAME image:IMAGE | remove NAME';
 
+/** No host has a colon. */
+const ofImage = 'image:';
 /** Who git hosts take a token of; registries take none. */
 const usualUser = 'x-access-token';
 
@@ -21,8 +24,9 @@ export const fitsSecret = ([what, name, host, user, ...more]: readonly string[])
     (what === 'remove' && isSecretName(name) && host === undefined) ||
     (what === 'add' &&
       isSecretName(name) &&
-      isHost(host) &&
-      /^[\x21-\x39\x3b-\x7e]{1,100}$/.test(user ?? usualUser)));
+      (host?.startsWith(ofImage)
+        ? isImage(host.slice(ofImage.length)) && user === undefined
+        : isHost(host) && /^[\x21-\x39\x3b-\x7e]{1,100}$/.test(user ?? usualUser))));
 
 /** Runs one of the three, for words that fit. No value is ever printed. */
 export async function secret(
@@ -49,7 +53,7 @@ export async function secret(
   report.event(
     { event: 'secret', name, ...(host && { host }), there: what === 'add' },
     what === 'add'
-      ? `${name} is for ${host} from now on. A card says so where a lease shows it there; the agent never sees it.`
+      ? `${name} is for ${host} from now on. A card says so where it is shown there; the agent never sees it.`
       : `${name} is gone. A lease that is open has it until it ends: !stop in its room ends it.`,
   );
 }

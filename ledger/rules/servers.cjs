@@ -8,13 +8,15 @@ const { isHost, isPrefix, isSecretName } = require('./egress.cjs');
  * @typedef {import('../src/action.ts').PinArgs} PinArgs
  * @typedef {import('./state.cjs').State} State
  * @typedef {(text: string) => string} Sha256
- * @typedef {{era: string} & ({url: string, secret?: string} | {image: string, command: readonly string[]})} Spoken
+ * @typedef {{era: string} & ({url: string, secret?: string} | {image: string, command: readonly string[], secrets?: object, hosts?: readonly string[]})} Spoken
  */
 
 /** What a server hears of us: some list other tools by it, so it is part of what is pinned. Never changed: calls that stand in a ledger are judged by it. */
 const us = { name: 'pocketcoder', version: '1' };
 
 const mostTools = 128;
+const mostSecrets = 8;
+const mostHosts = 8;
 /** Characters of a pin's canonical text, and of a call's parameters. */
 const mostPin = 200_000;
 const mostParams = 65_536;
@@ -35,9 +37,21 @@ const isCommand = (v) =>
   v.length <= 32 &&
   v.every((word) => typeof word === 'string' && /^[^\0]{1,1000}$/.test(word));
 
+/** Variables, each with the name of the secret that it holds: where there are none, nothing is said of them. @param {unknown} v */
+const areSecrets = (v) =>
+  v === undefined ||
+  (isRecord(v) &&
+    Object.keys(v).length > 0 &&
+    Object.keys(v).length <= mostSecrets &&
+    Object.entries(v).every(([name, secret]) => /^[A-Z][A-Z0-9_]{0,63}$/.test(name) && isSecretName(secret)));
+
 /** Whether these are a look's arguments. @param {Body} args */
-const isLook = ({ name, image, command, ...more }) =>
-  isServerName(name) && isImage(image) && isCommand(command) && Object.keys(more).length === 0;
+const isLook = ({ name, image, command, secrets, ...more }) =>
+  isServerName(name) &&
+  isImage(image) &&
+  isCommand(command) &&
+  areSecrets(secrets) &&
+  Object.keys(more).length === 0;
 
 /** By https, a host's name, on its port 443, and a path that means one thing. @param {unknown} v */
 function isUrl(v) {
@@ -45,12 +59,19 @@ function isUrl(v) {
   return isHost(host) && isPrefix(path);
 }
 
-/** Whether these are a look's arguments at a server that has a URL. @param {Body} args */
-const isReach = ({ name, url, secret, ...more }) =>
+/** @param {unknown} v */
+const areHosts = (v) => Array.isArray(v) && v.length > 0 && v.length <= mostHosts && v.every(isHost);
+
+/** Whether these say where a server is that has a URL. @param {Body} args */
+const isAtUrl = ({ name, url, secret, ...more }) =>
   isServerName(name) &&
   isUrl(url) &&
   (secret === undefined || isSecretName(secret)) &&
   Object.keys(more).length === 0;
+
+/** Whether these are the arguments of a look that goes out: at a URL, or of an image that reaches hosts. @param {Body} args */
+const isReach = ({ hosts, ...args }) =>
+  hosts === undefined ? isAtUrl(args) : areHosts(hosts) && isLook(args);
 
 /** What the brain calls a tool of a server's. @param {string} server @param {string} tool */
 const fullName = (server, tool) => `${server}__${tool}`;
@@ -94,11 +115,12 @@ function toolsFault(server, items) {
 /** Whether these are a pin's arguments. @param {Body} args */
 function isPin(args) {
   const { era, tools, ...where } = args;
-  const { from, image, ...look } = where;
+  const { from, image, hosts, ...look } = where;
   const starts = isLook({ ...look, image: from }) && /^sha256:[0-9a-f]{64}$/.test(String(image));
-  if (!(starts || isReach(where)) || !Array.isArray(tools)) return false;
+  const is = starts ? hosts === undefined || areHosts(hosts) : isAtUrl(where);
+  if (!is || !Array.isArray(tools)) return false;
   // What goes out by itself would be more than the card of a call shows.
-  const classes = starts ? ['exec', 'read'] : ['network'];
+  const classes = starts && !hosts ? ['exec', 'read'] : ['network'];
   const are = tools.every((tool) => {
     const { item, class: risk, ...rest } = tool ?? {};
     return classes.includes(risk) && Object.keys(rest).length === 0 && item;
@@ -114,11 +136,16 @@ function isPin(args) {
   );
 }
 
+/** Where calls of a server go out to, as each of them says it. @param {{url?: string, hosts?: readonly string[]}} pin */
+const wayOf = ({ url, hosts }) => (url ? { url } : hosts ? { hosts } : undefined);
+
 /** What an item of a list is pinned by: it, whole, and all that its server is started or reached, and spoken to by. @param {Spoken} pin @param {object} item @param {Sha256} sha256 */
 function itemHash(pin, item, sha256) {
   const where =
-    'url' in pin ? { secret: pin.secret || '', url: pin.url } : { command: pin.command, image: pin.image };
-  return sha256(canonical({ client: us, era: pin.era, item, ...where }));
+    'url' in pin
+      ? { secret: pin.secret || '', url: pin.url }
+      : { command: pin.command, image: pin.image, ...(pin.secrets && { secrets: pin.secrets }) };
+  return sha256(canonical({ client: us, era: pin.era, item, ...where, ...wayOf(pin) }));
 }
 
 /** Under which a server is pinned: each workspace has its own. @param {unknown} workspace @param {unknown} name */
@@ -128,19 +155,31 @@ const pinKey = (workspace, name) => JSON.stringify([workspace, name]); // so tha
  * Whether a pin that stands in this workspace holds the very tool that a call names, in that class.
  * @param {'exec' | 'read' | 'network'} risk @param {Body} args @param {unknown} workspace @param {State} state @param {Sha256} sha256
  */
-function isPinned(risk, { server, tool, hash, params, url, ...more }, workspace, { servers }, sha256) {
+function isPinned(risk, { server, tool, hash, params, ...way }, workspace, { servers }, sha256) {
   const pin = servers.get(pinKey(workspace, server));
   const held = pin?.tools.find(({ item }) => item.name === tool);
   return (
     !!pin &&
     held?.class === risk &&
-    url === ('url' in pin ? pin.url : undefined) &&
+    canonical(way) === canonical(wayOf(pin) || {}) &&
     itemHash(pin, held.item, sha256) === hash &&
-    Object.keys(more).length === 0 &&
     isRecord(params) &&
     !isDeep(params) &&
     canonical(params).length <= mostParams
   );
 }
 
-module.exports = { fullName, isLook, isPin, isPinned, isReach, itemHash, mostParams, pinKey, toolsFault, us };
+module.exports = {
+  fullName,
+  isImage,
+  isLook,
+  isPin,
+  isPinned,
+  isReach,
+  itemHash,
+  mostParams,
+  pinKey,
+  toolsFault,
+  us,
+  wayOf,
+};

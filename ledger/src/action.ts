@@ -57,16 +57,23 @@ export type KeptArgs = {
   terminal_send: { number: number; text: string; enter: boolean } & Wait;
   terminal_read: { number: number } & Wait;
   server_look: LookArgs;
-  /** The same, of one at a URL. */
-  server_reach: ReachArgs;
+  /** The same, of one at a URL, or of one that has a way out. */
+  server_reach: ReachArgs | OutwardArgs;
   mcp: CallArgs;
   /** The same, of a tool that the pin gives the class read. */
   mcp_read: CallArgs;
-  /** The same, of a server at a URL, which the call goes out to. */
-  mcp_out: CallArgs & { url: string };
+  /** The same, of a server at a URL, which the call goes out to, or of one that reaches these hosts while it is called. */
+  mcp_out: CallArgs & (Pick<ReachArgs, 'url'> | Pick<OutwardArgs, 'hosts'>);
 };
-/** A tool server: how it is called here, an image that the engine has, and the command in place of the image's own; none for that. */
-export type LookArgs = { name: string; image: string; command: readonly string[] };
+/** A tool server: how it is called here, an image that the engine has, the command in place of the image's own (none for that), and by the variables of its environment the names of the secrets that stand in them. */
+export type LookArgs = {
+  name: string;
+  image: string;
+  command: readonly string[];
+  secrets?: Readonly<Record<string, string>>;
+};
+/** One of an image that reaches these hosts. */
+export type OutwardArgs = LookArgs & { hosts: readonly string[] };
 /** A tool server that others run: how it is called here, where it is, and the name of what its host is shown. */
 export type ReachArgs = { name: string; url: string; secret?: string };
 /** A tool as its server tells it, whole. */
@@ -79,8 +86,8 @@ export type PinArgs = (ReachArgs | Started) & {
   tools: readonly { class: 'exec' | 'read' | 'network'; item: Item }[];
 };
 /** `from` names its image, which has the id `image`. */
-export type Started = LookArgs & { from: string };
-/** What passes by one connection to a server at a URL, at most, and for how long it is open. */
+export type Started = LookArgs & Partial<OutwardArgs> & { from: string };
+/** What passes by one connection to a server at a URL, or by the way out of one of an image, at most, and for how long it is open. */
 export const reachTerms = { up: 10e6, down: 100e6, seconds: 86400 };
 /** One call of a pinned tool, which `hash` names with all that it was pinned with. */
 export type CallArgs = {

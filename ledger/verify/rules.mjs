@@ -116,8 +116,17 @@ const isBranch = isLike(/^[^\0- \x7f~^:?*[\\]{1,200}$/);
 const isDeepPrefix = (v) => isPrefix(v) && v !== '/';
 const repository = { host: isName, path: isDeepPrefix, 'secret?': isSecret, 'ssh?': isText(4000) };
 const isServer = isLike(/^[a-z][a-z0-9-]{0,19}$/);
+const areHosts = isList(isName, 1, 8);
 const isImage = isLike(/^[a-z0-9][A-Za-z0-9._:@/-]{0,199}$/);
-const started = { name: isServer, command: isList(isLike(/^[^\0]{1,1000}$/), 0, 32) };
+const areVariables = (v) =>
+  isRecord(v) &&
+  isList(isLike(/^[A-Z][A-Z0-9_]{0,63}$/), 1, 8)(Object.keys(v)) &&
+  Object.values(v).every(isSecret);
+const started = {
+  name: isServer,
+  command: isList(isLike(/^[^\0]{1,1000}$/), 0, 32),
+  'secrets?': areVariables,
+};
 const isUrl = (v) => {
   const [, host, path] = (isText(1000)(v) && /^https:\/\/([^/]*)(\/.*)$/.exec(v)) || [];
   return isName(host) && isPrefix(path);
@@ -142,9 +151,17 @@ const startedPin = isJust({
   era: isEra,
   tools: toolsOf('exec read'),
 });
+const outwardPin = isJust({
+  ...started,
+  from: isImage,
+  image: isPinned,
+  hosts: areHosts,
+  era: isEra,
+  tools: toolsOf('network'),
+});
 const reachedPin = isJust({ ...reached, era: isEra, tools: toolsOf('network') });
 function isPin(args) {
-  if (!startedPin(args) && !reachedPin(args)) return false;
+  if (![startedPin, outwardPin, reachedPin].some((is) => is(args))) return false;
   const items = args.tools.map(({ item }) => item);
   const names = new Set(items.map(({ name }) => String(name).toLowerCase()));
   const are = names.size === items.length && items.every((item) => isTool(args.name, item) && !isDeep(item));
@@ -171,7 +188,7 @@ const forms = {
   push: isJust({ ...repository, branch: isBranch, commit: isOid, commits: isText(4000) }),
   pull: isJust({ ...repository, branch: (v) => v === '' || isBranch(v) }),
   server_look: isJust({ ...started, image: isImage }),
-  server_reach: isJust(reached),
+  server_reach: (v) => isJust(reached)(v) || isJust({ ...started, image: isImage, hosts: areHosts })(v),
   server_pin: isPin,
   lease: (v) => isLeaseOfActs(v) || isLeaseBelow(v),
   plan: (v) => isPlan(v) && (v.steps.length > 0 || areWords(v.words)),
@@ -343,14 +360,21 @@ export function makeJudge() {
   }
 
   const pinAt = ({ workspace }, name) => JSON.stringify([workspace, name]);
-  const isHeld = ({ server, tool, hash, params, url, ...more }, asked) => {
+  const isHeld = ({ server, tool, hash, params, ...way }, asked) => {
     const pin = pins.get(pinAt(asked, server));
     const held = pin?.tools.find(({ item }) => item.name === tool);
     if (!held || held.class !== calls[asked.kind]) return false;
-    const { era, image, command, secret = '' } = pin;
-    const where = pin.url ? { url: pin.url, secret } : { image, command };
-    const text = canonical({ client: { name: 'pocketcoder', version: '1' }, era, item: held.item, ...where });
-    const isIt = hexOf(text) === hash && url === pin.url && isJust({})(more);
+    const { era, image, command, secrets, hosts, url, secret = '' } = pin;
+    const own = url ? { url } : { ...(hosts && { hosts }) };
+    const where = url ? { secret } : { image, command, ...(secrets && { secrets }) };
+    const text = canonical({
+      client: { name: 'pocketcoder', version: '1' },
+      era,
+      item: held.item,
+      ...where,
+      ...own,
+    });
+    const isIt = hexOf(text) === hash && same(way, own);
     return isIt && isRecord(params) && !isDeep(params) && canonical(params).length <= 65_536;
   };
   /** What a kind needs of the chain, besides the form of its arguments. */

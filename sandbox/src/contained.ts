@@ -3,6 +3,7 @@ import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
 import { label, limitsOf, type Place } from './container.ts';
 import type { Held } from './exec.ts';
+import { strike } from './secrets.ts';
 
 /** A user that no other container has. */
 const uid = 10010;
@@ -12,22 +13,29 @@ const uid = 10010;
  */
 const most = { line: 4 << 20, atOnce: 16 << 20, unasked: 1000 };
 
-/** @param image its id */
+/**
+ * @param image its id @param env what it has besides, as `NAME=VALUE`
+ * @param beside the container that lends it its network, and the volume that it has at /run
+ */
 export function serverOptions(
   place: Place,
   image: string,
   command: readonly string[],
+  env: readonly string[] = [],
+  beside?: string,
 ): Docker.ContainerCreateOptions {
   return {
     Image: image,
     ...(command.length > 0 && { Cmd: [...command] }),
     User: `${uid}:${uid}`,
-    Env: ['HOME=/tmp'],
+    Env: ['HOME=/tmp', ...env],
     Healthcheck: { Test: ['NONE'] },
     ...{ OpenStdin: true, StdinOnce: true, Tty: false },
     Labels: { [label]: place.project, [`${label}.server`]: place.project },
     HostConfig: {
-      ...{ NetworkMode: 'none', ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
+      NetworkMode: beside ? `container:${beside}` : 'none',
+      ...(beside && { Mounts: [{ Type: 'volume', Source: beside, Target: '/run', ReadOnly: true }] }),
+      ...{ ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
       Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev,size=64m,mode=1777' },
       ...limitsOf(place),
       ...{ IpcMode: 'private', LogConfig: { Type: 'none', Config: {} }, AutoRemove: true },
@@ -44,10 +52,16 @@ export type Way = {
   begin?(wire: NodeJS.ReadWriteStream): void;
   /** Takes away what belongs to it besides its container. Never rejects. */
   away?(): Promise<void>;
+  /** Of what it says, what nobody may hear: taken out before anything is made of it. */
+  unheard?: readonly string[];
 };
 
 /** Its lines as messages. A server's own requests and notifications beyond a number, and what is none, are passed over. */
-function messagesOf(take: (message: JSONRPCMessage) => void, tooMuch: () => void) {
+function messagesOf(
+  take: (message: JSONRPCMessage) => void,
+  tooMuch: () => void,
+  unheard: readonly string[] = [],
+) {
   /** The pieces of the line that is not over: joined once, however small they are. */
   let pieces: string[] = [];
   let [held, since, unasked] = [0, 0, 0];
@@ -68,7 +82,7 @@ function messagesOf(take: (message: JSONRPCMessage) => void, tooMuch: () => void
       if (held > most.line || since > most.atOnce) return tooMuch();
       for (const line of lines) {
         try {
-          const message = JSON.parse(line) as JSONRPCMessage;
+          const message = JSON.parse(strike(unheard, line)) as JSONRPCMessage;
           if (!('method' in message) || ++unasked <= most.unasked) take(message);
         } catch {} // it was no message
       }
@@ -89,7 +103,7 @@ export function contained(way: Way): Transport {
     })();
     return over;
   };
-  const messages = messagesOf((message) => transport.onmessage?.(message), end);
+  const messages = messagesOf((message) => transport.onmessage?.(message), end, way.unheard);
   const transport: Transport = {
     async start() {
       held = await way.hold();

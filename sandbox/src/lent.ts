@@ -4,7 +4,7 @@
  */
 import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
-import { type Place, SandboxError } from './container.ts';
+import { imageOf, type Place, SandboxError } from './container.ts';
 import { type Held, heldBy, runIn } from './exec.ts';
 
 const label = 'org.pocketcoder.egress';
@@ -61,6 +61,22 @@ export function makeLent(docker: Docker, place: Place) {
       const DriverOpts = { type: 'tmpfs', device: 'tmpfs', o: `size=1m,mode=700,uid=${uid},gid=${uid}` };
       await docker.createVolume({ Name: own, Labels, DriverOpts });
       return heldBy(docker, { ...confined(own, own), name: own, OpenStdin: true, StdinOnce: true });
+    },
+
+    /** Holds a network namespace that has nothing, and at /run what is believed there, for a tool server. @param own the name of both */
+    async holder(own: string): Promise<void> {
+      await docker.createVolume({
+        Name: own,
+        Labels,
+        DriverOpts: { type: 'tmpfs', device: 'tmpfs', o: 'size=1m,mode=755' },
+      });
+      const { HostConfig, ...options } = confined('none');
+      const { container } = await heldBy(docker, {
+        ...{ ...options, name: own, Image: imageOf(place, ''), User: '0:0', Entrypoint: ['cat'] },
+        ...{ OpenStdin: true, StdinOnce: true },
+        HostConfig: { ...HostConfig, Mounts: [{ Type: 'volume', Source: own, Target: '/run' }] },
+      });
+      await container.start();
     },
 
     /** Every address of the machine that the engine is on, and what its networks have: nothing comes in again by the outside. */

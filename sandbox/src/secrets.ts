@@ -1,8 +1,8 @@
-/** What the proxies of network leases show to hosts: the operator's file, which only this process can read. */
+/** What the proxies of network leases show to hosts, and tool servers have in their environment: the operator's file, which only this process can read. */
 import { readFileSync } from 'node:fs';
 import { SandboxError } from './container.ts';
 
-/** As the console writes it: by its name, the one host that it is for, the user that it goes with, and its value. */
+/** As the console writes it: by its name, the one host or image (`image:NAME`) that it is for, the user that it goes with, and its value. */
 export type Secrets = Readonly<Record<string, { host: string; user: string; value: string }>>;
 
 /**
@@ -24,6 +24,28 @@ export function secretsFor(rules: readonly { host: string; secret?: string }[], 
       );
     }),
   );
+}
+
+/** A sign as JSON escapes it, to any depth of JSON within JSON: then its backslashes may be escapes as well. */
+const escaped = /(?:\\(?:u005c)*)+(?:u([0-9a-f]{4}))?/gi;
+const bare = (text: string): string =>
+  text.replace(escaped, (_, code?: string) => (code ? String.fromCharCode(Number.parseInt(code, 16)) : ''));
+/** The strings and numbers of what is JSON: nowhere else stands what a server chose. */
+const atoms = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[-+.\dEe]*/g;
+
+/** Takes these values out of a line of JSON. A text in which one stands escaped loses its other escapes too. @throws SyntaxError for what is no JSON */
+export function strike(values: readonly string[], line: string): string {
+  if (values.length === 0) return line;
+  JSON.parse(line); // in what is none, an atom's end could be sought without end
+  return line.replace(atoms, (atom) => {
+    const said = atom.startsWith('"') ? String(JSON.parse(atom)) : atom;
+    const without = values.reduce((text, value) => {
+      const struck = text.replaceAll(value, '[secret]');
+      const [plain, sought] = [bare(struck), bare(value)];
+      return sought && plain.includes(sought) ? plain.replaceAll(sought, '[secret]') : struck;
+    }, said);
+    return without === said ? atom : JSON.stringify(without);
+  });
 }
 
 function read(file: string): Secrets {

@@ -4,12 +4,22 @@ import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
 import { itemHash, toolsFault, us } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
-import { type CallArgs, type Look, type LookArgs, type ReachArgs, sha256 } from '../../ledger/src/action.ts';
+import {
+  type CallArgs,
+  type Look,
+  type LookArgs,
+  type OutwardArgs,
+  type ReachArgs,
+  type Started,
+  sha256,
+} from '../../ledger/src/action.ts';
 import { messageOf } from '../../ledger/src/retry.ts';
-import { contained, serverOptions } from './contained.ts';
+import { contained, serverOptions, type Way } from './contained.ts';
 import { ignoring, label, type Place, SandboxError, type TaskName } from './container.ts';
 import { heldBy } from './exec.ts';
+import { outward } from './outward.ts';
 import { lostCode, reached } from './reached.ts';
+import { secretsFor } from './secrets.ts';
 
 /** What came of a call. `changed`: in what its server is not what was pinned, so that nothing was called. `gone`: it ended meanwhile. */
 export type Called =
@@ -19,7 +29,7 @@ export type Called =
 
 type Warm = { name: TaskName; pin: Server; client: Promise<Client>; over: boolean };
 /** Where a server is: an image by its id, or a URL. */
-type Where = { image: string; command: readonly string[] } | Omit<ReachArgs, 'name'>;
+type Where = Omit<Started, 'name'> | Omit<ReachArgs, 'name'>;
 
 /** Milliseconds for a server that was just started to say who it is, and for a list. */
 const patience = 10_000;
@@ -30,13 +40,31 @@ const most = { tools: 1000, characters: 4 << 20 };
 /** What an item may have by the protocol: what else differs is not named, as whatever it is called its server calls it so. */
 const keysOfItem = ['name', 'title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'icons'];
 
+/** A server's resources, as tools of ours where it has some: pinned and called like its own, by the requests that they stand for. */
+const ofResources = new Map(
+  Object.entries({
+    'resources/list': toolOfOurs('list_resources', 'lists what can be read there, a page each', 'cursor'),
+    'resources/templates/list': toolOfOurs(
+      'list_templates',
+      'lists forms of what can be read there',
+      'cursor',
+    ),
+    'resources/read': toolOfOurs('read_resource', 'reads what has this URI there', 'uri'),
+  }),
+);
+function toolOfOurs(name: string, what: string, takes: string) {
+  const required = takes === 'uri' ? [takes] : [];
+  const inputSchema = { type: 'object', properties: { [takes]: { type: 'string' } }, required };
+  return { name, description: `${what} (by PocketCoder, which asks the server for it)`, inputSchema };
+}
+
 /** Takes a result as it is: what is pinned is pinned whole. */
 const validate = (value: unknown) => ({ value: (value ?? {}) as Record<string, unknown> });
 const whole: StandardSchemaV1<unknown, Record<string, unknown>> = {
   '~standard': { version: 1, vendor: 'pocketcoder', validate },
 };
 
-/** All that it lists, of which nothing is known yet. */
+/** All that it lists, of which nothing is known yet, and what stands for its resources, where it has no tool that is called so. */
 async function toolsOf(client: Client, signal: AbortSignal): Promise<unknown[]> {
   const tools: unknown[] = [];
   const inTime = { timeout: patience, signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]) };
@@ -52,7 +80,9 @@ async function toolsOf(client: Client, signal: AbortSignal): Promise<unknown[]> 
     if (typeof cursor !== 'string') break;
     params = { cursor };
   }
-  return tools;
+  const names = tools.map((tool) => (tool as { name?: unknown } | null)?.name);
+  const further = client.getServerCapabilities()?.resources ? [...ofResources.values()] : [];
+  return [...tools, ...further.filter(({ name }) => !names.includes(name))];
 }
 
 const eraOf = (client: Client): string => client.getNegotiatedProtocolVersion() ?? '';
@@ -74,6 +104,31 @@ function differenceOf(
   );
   const known = keys.map((key) => (keysOfItem.includes(key) ? key : 'something else'));
   return `of its tool ${tool} these differ: ${[...new Set(known)].join(', ')}`;
+}
+
+const isOut = (pin: Server): boolean => 'hosts' in pin;
+
+/** The way to one of an image, with its secrets in its environment. @throws SandboxError where one is not for this image */
+function started(
+  docker: Docker,
+  place: Place,
+  { image, from, command, secrets = {}, hosts }: Omit<Started, 'name'>,
+): Way {
+  const named = Object.entries(secrets);
+  const rules = named.map(([, secret]) => ({ host: `image:${from}`, secret }));
+  const values = secretsFor(rules, place.egress?.secrets);
+  const env = named.map(([name, secret]) => `${name}=${values[secret]?.value}`);
+  const unheard = Object.values(values).map(({ value }) => value);
+  if (!hosts) return { hold: () => heldBy(docker, serverOptions(place, image, command, env)), unheard };
+  const way = outward(docker, place, hosts);
+  return {
+    async hold() {
+      const further = await way.open();
+      return heldBy(docker, serverOptions(place, image, command, [...further, ...env], way.holder));
+    },
+    away: way.close,
+    unheard,
+  };
 }
 
 export function makeToolServers(docker: Docker, place: Place) {
@@ -98,10 +153,7 @@ export function makeToolServers(docker: Docker, place: Place) {
     const mcp = await import('@modelcontextprotocol/client'); // some 20 MiB, which nobody needs where there is no server
     const client = new mcp.Client(us, { capabilities: {} });
     client.onclose = onEnd;
-    const way =
-      'url' in where
-        ? reached(docker, place, where)
-        : { hold: () => heldBy(docker, serverOptions(place, where.image, where.command)) };
+    const way = 'url' in where ? reached(docker, place, where) : started(docker, place, where);
     try {
       await client.connect(contained(way), { timeout: patience, signal });
       return client;
@@ -122,7 +174,8 @@ export function makeToolServers(docker: Docker, place: Place) {
 
   /** The task's own server: the one that was called before, where that still is the one that is pinned. */
   async function reach(name: TaskName, pin: Server, signal: AbortSignal): Promise<Warm> {
-    const there = ofTask(name).find((one) => one.pin.name === pin.name);
+    // One that has a way out is there for one call, so that it sends nothing but by what was approved.
+    const there = ofTask(name).find((one) => one.pin.name === pin.name && !isOut(one.pin));
     if (there && there.pin.id === pin.id && !there.over) return there;
     if (there) await drop(there);
     const over = () => {
@@ -152,12 +205,12 @@ export function makeToolServers(docker: Docker, place: Place) {
     const why = differenceOf(pin, args, eraOf(client), listed);
     if (why) return { end: 'changed', why };
     signal.throwIfAborted();
-    const params = { name: args.tool, arguments: args.params };
+    const ours = [...ofResources].find(([, item]) => item.name === args.tool && listed.includes(item));
+    const asked = ours
+      ? { method: ours[0], params: args.params }
+      : { method: 'tools/call', params: { name: args.tool, arguments: args.params } };
     // Its time is the signal's.
-    const result = await client.request({ method: 'tools/call', params }, whole, {
-      signal,
-      timeout: 2 ** 31 - 1,
-    });
+    const result = await client.request(asked, whole, { signal, timeout: 2 ** 31 - 1 });
     return { end: 'answered', result };
   }
 
@@ -178,12 +231,12 @@ export function makeToolServers(docker: Docker, place: Place) {
 
   return {
     /** Starts or reaches it, asks who it is and what it has, and ends it. @throws SandboxError where that can't be pinned */
-    async look(id: string, args: LookArgs | ReachArgs): Promise<Look> {
+    async look(id: string, args: LookArgs | OutwardArgs | ReachArgs): Promise<Look> {
       const { signal, stop, done } = under(id, lookTime);
       let client: Client | undefined;
       try {
         const image = 'url' in args ? undefined : { image: await idOf(args.image) };
-        client = await begin({ ...args, ...image }, signal);
+        client = await begin('url' in args ? args : { ...args, from: args.image, ...image }, signal);
         const tools = await toolsOf(client, signal);
         const fault = toolsFault(args.name, tools);
         if (fault) throw new SandboxError(`it can't be pinned: ${fault}`);
@@ -221,6 +274,7 @@ export function makeToolServers(docker: Docker, place: Place) {
         return lost ? { end: 'gone' } : { end: 'refused', why: messageOf(error).slice(0, 4000) };
       } finally {
         done();
+        if (server && isOut(pin)) await drop(server);
       }
     },
     /** Ends what is under way for this action. @returns false where nothing is */

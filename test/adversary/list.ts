@@ -387,6 +387,12 @@ const rows: readonly Row[] = [
     'looked up once a connection, judged, that very address dialled; where it led at first, outside or inside, it stays',
     'tested',
   ],
+  [
+    84,
+    'a tool server’s image that would have a secret that is not for it, or says the one that it has',
+    'the operator binds it to that image, and its pin to a variable; besides the executor that server’s environment alone has it, and it is struck out of all that the server says',
+    'tested',
+  ],
 ];
 
 export const attacks: readonly Attack[] = rows.map(([number, attack, guarantee, state, open]) => ({

@@ -5,7 +5,7 @@ const unasked = 'what a server says unasked goes nowhere, so nothing is logged';
 const asks = 'a server may ask neither the model nor a person for anything';
 const later = 'what a server tells later would come without an approval';
 const prompts = 'not offered: a prompt is a server’s words in the owner’s place';
-const resources = 'not there yet: the gateway has tools alone';
+const resources = 'the gateway has tools alone: what a server has to read is read by them';
 
 /** Why it fails; '' where it passes. */
 export const expected: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@ import { defaultPolicy, type Policy, type Term } from '../../ledger/rules/policy
 import { type Action, type Asked, digestOf, makeAction, sha256 } from '../../ledger/src/action.ts';
 import type { Entry } from '../../ledger/src/entry.ts';
 import { imported, memoryLedger, type Person, person } from './ledger-chain.ts';
-import { callOf, far, pin } from './pins.ts';
+import { callOf, far, keyed, outward, pin } from './pins.ts';
 
 type Ask = Pick<Asked, 'kind' | 'args'> & Partial<Pick<Asked, 'workspace' | 'task' | 'requester'>>;
 type Answer = { by: Person; grade?: string; event?: string; form?: string };
@@ -139,12 +139,18 @@ export function fullDay(): Entry[] {
   // Tool servers.
   const { from: image, name, command } = pin;
   run({ kind: 'server_look', args: { name, image, command } });
+  run({ kind: 'server_look', args: { name, image, command, secrets: { TOKEN: 'T', KEY_2: 'T' } } });
   run({ kind: 'server_reach', args: { name: 'far', url: 'https://example.org/mcp', secret: 'T' } });
+  run({ kind: 'server_reach', args: { name, image, command, hosts: ['example.org'] } });
   control({ kind: 'server_pin', args: pin });
   control({ kind: 'server_pin', args: far });
+  control({ kind: 'server_pin', args: keyed });
+  control({ kind: 'server_pin', args: outward });
   run({ kind: 'mcp', args: callOf('say', { text: 'hi' }) });
+  run({ kind: 'mcp', args: callOf('say', {}, keyed) });
   use({ kind: 'mcp_read', args: callOf('look') }, asked.id, 2);
   run({ kind: 'mcp_out', args: { ...callOf('say', {}, far), url: far.url } });
+  run({ kind: 'mcp_out', args: { ...callOf('say', {}, outward), hosts: outward.hosts } });
   note('bot', 'server.removed', { workspace: 'work', name: far.name });
 
   // By the message alone; in a copy.

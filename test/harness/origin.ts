@@ -131,7 +131,9 @@ export async function startOrigin(docker: Docker, project: string, serve = plain
   ];
   const createContainer = (options: Docker.ContainerCreateOptions) =>
     docker.createContainer(
-      options.OpenStdin ? { ...options, HostConfig: { ...options.HostConfig, ExtraHosts } } : options,
+      options.OpenStdin && !options.HostConfig?.NetworkMode?.startsWith('container:')
+        ? { ...options, HostConfig: { ...options.HostConfig, ExtraHosts } }
+        : options,
     );
   return {
     ...{ address, names, seen, egress: { image, roots: cert.toString() } },

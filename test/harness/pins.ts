@@ -1,6 +1,13 @@
 /** A tool server as a person pinned it, and calls of it. */
 import { itemHash } from '../../ledger/rules/servers.cjs';
-import { type Asked, type CallArgs, type PinArgs, type Started, sha256 } from '../../ledger/src/action.ts';
+import {
+  type Asked,
+  type CallArgs,
+  type OutwardArgs,
+  type PinArgs,
+  type Started,
+  sha256,
+} from '../../ledger/src/action.ts';
 
 export const pin: PinArgs & Started = {
   ...{
@@ -14,6 +21,13 @@ export const pin: PinArgs & Started = {
     { class: 'exec', item: { name: 'say', description: 'says it back', inputSchema: { type: 'object' } } },
     { class: 'read', item: { name: 'look', inputSchema: { type: 'object' } } },
   ],
+};
+/** The same, with a secret in its environment. */
+export const keyed: PinArgs & Started = { ...pin, name: 'keyed', secrets: { TOKEN: 'MINE' } };
+/** One that has a way out besides. */
+export const outward: PinArgs & Started & Required<Pick<OutwardArgs, 'secrets' | 'hosts'>> = {
+  ...{ ...pin, name: 'outward', secrets: { TOKEN: 'MINE' }, hosts: ['a.example.org', 'b.example.org'] },
+  tools: pin.tools.map(({ item }) => ({ class: 'network', item })),
 };
 /** One at a URL. */
 export const far: PinArgs & { url: string } = {

@@ -24,6 +24,7 @@ import { makeTasks, type Tasks } from '../../sandbox/src/tasks.ts';
 import { startLedger } from '../harness/ledger.ts';
 import { type Origin, startOrigin } from '../harness/origin.ts';
 import { type Sandbox, startSandbox } from '../harness/sandbox.ts';
+import { ownCommand, toolServerImage } from '../harness/toolserver/image.ts';
 import { makeRemote } from '../harness/toolserver/remote.ts';
 import { until } from '../harness/wait.ts';
 
@@ -185,6 +186,46 @@ test('attack-38 a way to a server leads to its host alone: not where it redirect
   bare.close();
   assert.deepEqual(origin.seen, []);
   await says(await pinned(), 'the twin');
+});
+
+test('attack-38 a server of an image with a way out reaches its hosts alone, only while it is called, and nothing of that is left; the twin, without one, has no network', async (t) => {
+  const tag = `${box.place.project.toLowerCase()}-out`;
+  const image = await toolServerImage(box.docker, box.place.images[''] ?? '', tag);
+  t.after(() => box.docker.getImage(image).remove({ force: true }));
+  remote.instead = (_, res) => res.end('from outside');
+  const where = { name: 'own', image, command: ownCommand(), hosts: ['origin.test', origin.names.inside] };
+  const { image: id = '', tools, era } = await tasks.servers.look(newId(), where);
+  assert.equal(await left(), 0, 'a look leaves nothing');
+  const all = tools.map((item) => ({ class: 'network' as const, item }));
+  const pin: Server = { ...where, from: image, image: id, era, tools: all, id: newId(), workspace: 'main' };
+  const fetched = async (by: Server, to: string) => {
+    const told = await call(by, 'fetch', { text: to });
+    return told.end === 'answered' ? textOf(told.result) : told.end;
+  };
+  origin.seen.length = 0;
+  assert.equal(await fetched(pin, 'https://origin.test/a?b'), '200 from outside');
+  assert.equal(await left(), 0, 'its way ended with the call');
+  for (const name of [origin.names.machine, origin.names.inside, 'other.test'])
+    assert.match(await fetched(pin, `https://${name}/`), /^(not reached|[45]\d\d PocketCoder: )/, name);
+  assert.match(await fetched(pin, `http://${origin.address}/`), /^not reached/);
+  assert.deepEqual(origin.seen, ['GET /a?b'], 'nothing else came there');
+  const seen = await call(pin, 'look');
+  assert.ok(seen.end === 'answered');
+  const { pid: _, ...alone } = JSON.parse(textOf(seen.result)) as { pid: number };
+  assert.deepEqual(alone, { uid: 10010, caps: '0000000000000000', net: ['lo:'], mounts: 'no workspace' });
+  await Promise.all(['a', 'b'].map((text) => says(pin, text)));
+  const stopped = newId();
+  const hanging = call(pin, 'hang', {}, 60, stopped);
+  const filters = { label: [`org.pocketcoder.server=${box.place.project}`] };
+  await until('it runs', async () => (await box.docker.listContainers({ filters })).length === 1);
+  await tasks.kill(box.name, stopped);
+  assert.deepEqual(await hanging, { end: 'stopped' });
+  assert.deepEqual([await left(), (await box.docker.listContainers({ all: true, filters })).length], [0, 0]);
+  const elsewhere: Server = { ...pin, hosts: ['other.test'] };
+  const other = tasks.servers.call(newId(), box.name, callOf(pin, 'fetch', {}), elsewhere, 30);
+  assert.equal((await other).end, 'changed', 'with another way it is another tool');
+  const { hosts: __, ...inward } = pin as typeof pin & { hosts: string[] };
+  assert.match(await fetched(inward, 'https://origin.test/a'), /^not reached/);
 });
 
 test('attack-59 a secret is shown to its own host by the proxy alone, and what the server says of it comes to nobody; the twin, without one, shows none', async () => {

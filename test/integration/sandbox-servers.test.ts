@@ -1,5 +1,8 @@
 /** Tool servers in the engine: looked at, called where they are what was pinned, in containers that have nothing else. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { answeredBy } from '../../bot/src/room/answered.ts';
 import { itemHash, toolsFault } from '../../ledger/rules/servers.cjs';
@@ -185,6 +188,87 @@ test('attack-70 tools that could pass for each other, or have no name that is on
     tools.map(({ name }) => name),
     ['say', 'bash', 'read_file'],
   );
+});
+
+test('attack-72 what a server has to read is read by a tool of ours that its pin holds, and by no other; the twin, as pinned, is read once', async () => {
+  const command = ownCommand('resources');
+  const pin = await pinned('', command);
+  assert.deepEqual(
+    pin.tools.map(({ item }) => item.name),
+    ['say', 'list_templates', 'list_resources', 'read_resource'],
+    'its own tool of that name stays its own',
+  );
+  const ended = async (...of: Parameters<typeof call>) => {
+    const told = await call(...of);
+    return told.end === 'answered' ? told.result : told;
+  };
+  assert.deepEqual(await ended(pin, 'list_resources', { cursor: 'b' }), {
+    ...{ resources: [{ uri: 'note:a', name: 'a' }], of: 'b' },
+  });
+  const read = await ended(pin, 'read_resource', { uri: 'note:a' });
+  assert.equal(
+    textOf(read),
+    `the note\n["file" of type "image/png" at "note:a", 70 bytes: number 1 in the room]`,
+  );
+  const none = await call(pin, 'read_resource', { uri: 'note:b' });
+  assert.ok(none.end === 'refused');
+  assert.match(none.why, /no note:b$/);
+  assert.ok(await box.tasks.retire(box.name, false));
+  const bare = { ...(await pinned()), tools: pin.tools };
+  const args = { ...callOf(bare, 'read_resource'), params: { uri: 'note:a' } };
+  const why = 'it has no tool read_resource any more';
+  assert.deepEqual(await box.tasks.servers.call(newId(), box.name, args, bare, 30), { end: 'changed', why });
+  assert.ok(await box.tasks.retire(box.name, false));
+});
+
+test('attack-84 a secret is in the environment of its own image alone, and what the server says of it comes to nobody; the twin, another image, is given none', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'secrets-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const value = 'tok_"01\\23/456789+SECRET';
+  const of = (named: string, what: string) => ({ host: `image:${named}`, user: 'x', value: what });
+  const file = { MINE: of(image, value), PIN: of(image, '40417'), OTHER: of('other:1', value) };
+  writeFileSync(join(folder, 'secrets.json'), JSON.stringify(file));
+  const secrets = { TOKEN: 'MINE', PIN: 'PIN' };
+  const egress = { image: 'none', secrets: join(folder, 'secrets.json') };
+  const { servers, close, retire } = makeTasks(box.docker, { ...box.place, egress });
+  t.after(close);
+  const pin = { ...(await pinned()), secrets };
+  const calls = (args: CallArgs, by: Server) => servers.call(newId(), box.name, args, by, 30);
+  const args = callOf(pin, 'tell', { text: 'TOKEN' });
+  const told = await calls(args, pin);
+  assert.ok(told.end === 'answered');
+  assert.deepEqual(told.result, {
+    content: [{ type: 'text', text: '[secret] [secret] {"[secret]":"{"odd":"[secret]"}"}' }],
+    '[secret]': { pin: '[secret]' },
+  });
+  const filters = { label: [`org.pocketcoder=${box.place.project}`] };
+  const having: boolean[] = [];
+  for (const { Id, Labels } of await box.docker.listContainers({ all: true, filters })) {
+    const one = box.docker.getContainer(Id);
+    if (JSON.stringify(await one.inspect()).includes('456789+SECRET'))
+      having.push('org.pocketcoder.server' in Labels);
+    assert.ok(!JSON.stringify([Labels, await one.top()]).includes('456789+SECRET'));
+  }
+  assert.deepEqual(having, [true], 'the engine has it, of that one');
+  assert.ok(await retire(box.name, false));
+
+  const command = ownCommand();
+  const looks = (named: object) => servers.look(newId(), { name: 'own', image, command, ...named });
+  await assert.rejects(
+    looks({ secrets: { TOKEN: 'OTHER' } }),
+    /the secret OTHER is not for image:pocketcoder/,
+  );
+  await assert.rejects(looks({ secrets: { TOKEN: 'NONE' } }), /the secret NONE is not there/);
+  const moved = { ...pin, id: newId(), from: 'other:1' };
+  await assert.rejects(calls(args, moved), /the secret MINE is not for image:other:1; nothing was opened/);
+  assert.equal((await calls(args, { ...pin, secrets: { ...secrets, MORE: 'MINE' } })).end, 'changed');
+  assert.ok(await retire(box.name, false));
+  assert.ok((await looks({ secrets })).tools.length > 0);
+  const bare = await pinned();
+  const twin = await calls(callOf(bare, 'tell', { text: 'TOKEN' }), bare);
+  assert.ok(twin.end === 'answered');
+  assert.equal(textOf(twin.result).split(' ')[0], 'none');
+  assert.ok(await retire(box.name, false));
 });
 
 test('the official server for files is looked at whole and reads what its image holds', async () => {

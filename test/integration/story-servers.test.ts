@@ -1,5 +1,7 @@
 /** A tool server on the composed system: added by phone, looked at, pinned, called by tap, and refused once it is another. Only the model is scripted. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { findEngine } from '../../console/engine/engine.ts';
 import { ensureImage } from '../../console/engine/images.ts';
@@ -155,6 +157,34 @@ test('a picture of an answer stands in the room below how its call ended, encryp
   // Its client hands the picture on as a message of its own, behind the words.
   await until('the model has it', () => picturesIn(instance.model?.asked()?.messages ?? []).length === 1);
   assert.ok(told().includes('bytes: number 1 in the room'));
+});
+
+test('attack-84 a secret of the console’s for an image is in its environment, its names are on the cards, and what it says of it comes to nobody; the twin, without one, has none', async () => {
+  const value = 'tok_0123456789IMAGE';
+  const add = ['secret', 'add', 'KEY', `image:${image}`];
+  assert.equal((await instance.run(add, `${value}\n`)).code, 0);
+  for (const [name, more, says] of [
+    ['keyed', ' with KEY as TOKEN', '[secret]'],
+    ['bare', '', 'none'],
+  ] as const) {
+    await phone.say(`!server add ${name} ${image} ${ownCommand().join(' ')}${more}`);
+    const look = await nextCard('look at a tool server');
+    await approve(phone, look);
+    const pin = await nextCard('pin a tool server');
+    for (const { text } of [look, pin])
+      assert.equal(text.includes('🔑 KEY is given to it as its variable TOKEN'), more !== '', text);
+    await vote(pin);
+    await sees(phone, `#${numberOf(pin)} ✅ in force`, 60);
+    await calls(`${name}__tell`, { text: 'TOKEN' }, `So ${name} told.`);
+    assert.ok(told().includes(`${says} ${says}`), told());
+  }
+  const file = join(instance.home, 'ledger.txt');
+  assert.equal((await instance.run(['audit', 'export', file])).code, 0);
+  const { code, out, err } = await instance.run(['logs']);
+  assert.equal(code, 0, err);
+  const ledger = readFileSync(file, 'utf8');
+  assert.ok(ledger.includes('TOKEN') && ledger.includes('[secret]'));
+  for (const all of [told(), JSON.stringify(phone.timeline()), ledger, out]) assert.ok(!all.includes(value));
 });
 
 test('a server at a URL is asked for by phone, with a secret of the console’s: its card says where to and takes a signed answer, and what came of it is told', async () => {

@@ -15,7 +15,7 @@ import {
 } from '../../ledger/src/action.ts';
 import { makeBook } from '../../sandbox/src/claim.ts';
 import { aPolicy, controlWay, enrol, memoryLedger, putAll, wayOf } from '../harness/ledger-chain.ts';
-import { asked, callOf, far, pin } from '../harness/pins.ts';
+import { asked, callOf, far, keyed, outward, pin } from '../harness/pins.ts';
 
 const policy = aPolicy();
 const pinning = (args: PinArgs, workspace = 'main') =>
@@ -119,6 +119,100 @@ test('attack-38 a server at a URL: by https and a name, its calls are of class n
   }
   assert.equal(putAll(put, wayOf({ ...twin, id: newId() })), 'approved: grade', 'a tap is too little');
   assert.equal(putAll(put, wayOf(twin, 'signed')), '');
+});
+
+test('attack-38 a server of an image that reaches hosts: its calls name them, are of class network, signed, and never a read; the twin, as pinned, is taken', () => {
+  const look = { name: 'own', image: 'mine:1', command: ['serve'], hosts: ['example.org'] };
+  assert.ok(isReach(look) && isReach({ ...look, secrets: { TOKEN: 'MINE' } }) && isPin(outward));
+  assert.equal(isLook(look), false, 'it takes the card of a way out');
+  const nine = Array.from({ length: 9 }, (_, i) => `a${i}.example.org`);
+  const odd: unknown[] = [
+    [],
+    ['127.0.0.1'],
+    ['Example.org'],
+    ['a.b:1'],
+    ['*.b.c'],
+    [7],
+    'a.b',
+    null,
+    {},
+    nine,
+  ];
+  for (const hosts of odd)
+    assert.deepEqual(
+      [isReach({ ...look, hosts }), isPin({ ...outward, hosts })],
+      [false, false],
+      JSON.stringify(hosts),
+    );
+  const { from: _, ...unnamed } = outward;
+  const tools = (risk: string) => outward.tools.map(({ item }) => ({ class: risk, item }));
+  const { hosts, ...inward } = outward;
+  for (const wrong of [
+    ...[unnamed, inward, { ...far, hosts }, { ...outward, url: far.url }],
+    ...['read', 'exec'].map((risk) => ({ ...outward, tools: tools(risk) })),
+  ])
+    assert.equal(isPin(wrong), false, JSON.stringify(wrong));
+  assert.equal(isReach({ name: 'far', url: far.url, hosts }), false);
+
+  const { put } = scene();
+  assert.equal(putAll(put, pinning(outward)), '');
+  assert.equal(putAll(put, pinning(far)), '');
+  const call = { ...callOf('say', {}, outward), hosts };
+  const refused: object[] = [
+    callOf('say', {}, outward),
+    ...[null, [], ['a.example.org'], ['b.example.org', 'a.example.org']].map((other) => ({
+      ...call,
+      hosts: other,
+    })),
+    { ...call, url: far.url },
+    { ...callOf('say', {}, far), url: far.url, hosts },
+    { ...callOf('say', {}, { ...outward, hosts: ['c.example.org'] }), hosts: ['c.example.org'] },
+  ];
+  for (const args of refused)
+    assert.equal(
+      putAll(put, wayOf(calling(args as CallArgs, 'mcp_out'), 'signed')),
+      'requested: not_pinned',
+      JSON.stringify(args),
+    );
+  for (const kind of ['mcp', 'mcp_read'] as const)
+    assert.equal(putAll(put, wayOf(calling(call as CallArgs, kind))), 'requested: not_pinned', kind);
+  const twin = calling(call as CallArgs, 'mcp_out');
+  assert.deepEqual([twin.class, twin.grade], ['network', 'signed']);
+  assert.equal(putAll(put, wayOf({ ...twin, id: newId() })), 'approved: grade', 'a tap is too little');
+  assert.equal(putAll(put, wayOf(twin, 'signed')), '');
+});
+
+test('attack-84 which secret stands in which variable is pinned with the image: a look or a call that says another is not taken; the twin is', () => {
+  const look = { name: 'own', image: 'mine:1', command: [] };
+  for (const secrets of [{ TOKEN: 'MINE' }, { A: 'MINE', A_2: 'MINE' }])
+    assert.ok(isLook({ ...look, secrets }) && isPin({ ...pin, secrets }));
+  const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`V${i}`, 'MINE']));
+  const odd = [
+    {},
+    [],
+    ['MINE'],
+    null,
+    'MINE',
+    { token: 'MINE' },
+    { 'A B': 'MINE' },
+    { '': 'MINE' },
+    { A: '1' },
+  ];
+  for (const secrets of [...odd, { A: 'a b' }, { A: 7 }, { 'A=B': 'MINE' }, many])
+    assert.deepEqual(
+      [isLook({ ...look, secrets }), isPin({ ...pin, secrets })],
+      [false, false],
+      JSON.stringify(secrets),
+    );
+  assert.equal(isReach({ name: 'far', url: far.url, secrets: { TOKEN: 'MINE' } }), false);
+  assert.equal(isPin({ ...far, secrets: { TOKEN: 'MINE' } }), false);
+  const { put } = scene();
+  assert.equal(putAll(put, pinning(keyed)), '');
+  const { secrets: _, ...bare } = keyed;
+  const others: object[] = [{ TOKEN: 'OTHER' }, { KEY: 'MINE' }, { TOKEN: 'MINE', KEY: 'MINE' }];
+  for (const other of [bare, ...others.map((secrets) => ({ ...bare, secrets }) as PinArgs)])
+    assert.equal(putAll(put, wayOf(calling(callOf('say', {}, other)))), 'requested: not_pinned');
+  assert.equal(putAll(put, wayOf(calling(callOf('say', {}, keyed)))), '');
 });
 
 test('attack-70 tools that differ by case alone, or whose name would be cut, are none of a pin’s; the twin of one’s own name is', () => {

@@ -14,7 +14,7 @@ import { defaultPolicy } from '../../ledger/rules/policy.cjs';
 import { type Args, type Asked, type Item, makeAction, type PinArgs } from '../../ledger/src/action.ts';
 import { startDesk } from '../harness/desk.ts';
 import { controlWay } from '../harness/ledger-chain.ts';
-import { asked, callOf, far, pin } from '../harness/pins.ts';
+import { asked, callOf, far, keyed, outward, pin } from '../harness/pins.ts';
 
 const { image, era } = pin;
 const look = { name: 'own', image: 'mine:1', command: ['serve'] };
@@ -150,6 +150,93 @@ test('attack-38 a server at a URL: what goes out, where and with which secret st
   assert.match(s.told.at(-1) ?? '', /anew: !server add far https:\/\/example\.org\/mcp with MINE$/);
 });
 
+test('attack-38 a server of an image that reaches hosts: each stands on each card, and none of its calls is a read; the twin, a command that only ends alike, is one', async (t) => {
+  const s = scene();
+  t.after(s.d.stop);
+  for (const wrong of ['reach 127.0.0.1', 'reach a.b,', 'reach a.b:80', 'reach https://a.b', 'reach A.b'])
+    assert.match(
+      await s.say(`!server add own mine:1 ${wrong}`),
+      /Not understood, and nothing was asked/,
+      wrong,
+    );
+  const { secrets, hosts } = outward;
+  const args = { ...look, name: 'outward', secrets, hosts };
+  const line = 'outward mine:1 serve with MINE as TOKEN reach a.example.org,b.example.org';
+  assert.equal(await s.say(`!server add ${line}`), '');
+  const [asks] = s.d.book.unfinished();
+  assert.deepEqual(
+    [asks?.action.kind, asks?.action.args, asks?.action.class, asks?.action.grade],
+    ['server_reach', args, 'network', 'signed'],
+  );
+  await s.found(items, 'out', s.page('server_reach', args, 'out'));
+  assert.deepEqual(s.pins(), [outward]);
+  s.inForce(outward);
+  const call = servedAsked(
+    { workspace: 'main', task: 'task' },
+    'outward__look',
+    {},
+    s.d.book.servers('main'),
+  );
+  assert.ok(call && 'asked' in call);
+  const action = makeAction(call.asked, defaultPolicy);
+  assert.deepEqual([action.kind, action.class, action.grade], ['mcp_out', 'network', 'signed']);
+  for (const what of [
+    asked({ kind: 'server_reach', args }),
+    asked({ kind: 'server_pin', args: outward }),
+    call.asked,
+  ])
+    for (const words of [
+      ...hosts.map((host) => `may ask for and send anything, below\n| https://${host}/\n`),
+      '10 MB up and 100 MB down at most',
+      ...(what.kind === 'mcp_out' ? [] : ['🔑 MINE is given to it as its variable TOKEN']),
+    ])
+      assert.ok(text(what).includes(words), words);
+  assert.match(
+    await s.say('!servers'),
+    /^outward, from mine:1 serve with MINE .*: say, look\n {2}class network/,
+  );
+  assert.ok((await s.say('!servers')).includes(line.replace('outward ', 'from ')));
+  assert.match(
+    await s.say('!server class outward read look'),
+    /asks for a signed answer\. Nothing was asked/,
+  );
+  assert.equal(await s.say('!server add twin mine:1 serve reach x'), '');
+  assert.deepEqual(s.d.book.unfinished().at(-1)?.action.args, {
+    ...{ name: 'twin', image: 'mine:1', command: ['serve', 'reach', 'x'] },
+  });
+});
+
+test('attack-84 a secret for an image stands on its cards by its name and its variable, and is said again where it is looked at anew; the twin of a command that only ends alike is a command', async (t) => {
+  const s = scene();
+  t.after(s.d.stop);
+  for (const wrong of ['with MINE as token', 'with 1 as TOKEN', 'with A as TOKEN with B as TOKEN'])
+    assert.match(
+      await s.say(`!server add own mine:1 ${wrong}`),
+      /Not understood, and nothing was asked/,
+      wrong,
+    );
+  assert.equal(await s.say('!server add own mine:1 serve with MINE as TOKEN With OTHER as KEY_2'), '');
+  const [asks] = s.d.book.unfinished();
+  const args = { ...look, secrets: { TOKEN: 'MINE', KEY_2: 'OTHER' } };
+  assert.deepEqual([asks?.action.kind, asks?.action.args], ['server_look', args]);
+  const words = '🔑 MINE is given to it as its variable TOKEN, and not to the agent';
+  assert.ok(text(asked({ kind: 'server_look', args })).includes(`\n${words}\n`));
+  await s.found(
+    items,
+    'keyed',
+    s.page('server_look', { ...look, name: 'keyed', secrets: keyed.secrets }, 'keyed'),
+  );
+  const careful = keyed.tools.map((tool) => ({ ...tool, class: 'exec' }));
+  assert.deepEqual(s.pins(), [{ ...keyed, tools: careful }]);
+  assert.ok(text(asked({ kind: 'server_pin', args: keyed })).includes(`\n${words}\n`));
+  s.inForce(keyed);
+  assert.match(await s.say('!servers'), /^keyed, from mine:1 serve with MINE as TOKEN: say, look\n/);
+  assert.equal(await s.say('!server add twin mine:1 serve with MINE as'), '');
+  assert.deepEqual(s.d.book.unfinished().at(-1)?.action.args, {
+    ...{ name: 'twin', image: 'mine:1', command: ['serve', 'with', 'MINE', 'as'] },
+  });
+});
+
 test('attack-36 of a server that is not what was pinned the owner is told once, with the way to look anew; of a call that failed, its twin, nothing', async (t) => {
   const s = scene();
   t.after(s.d.stop);
@@ -206,12 +293,24 @@ test('two calls, looks or pins that differ are never shown alike', () => {
     ].map((args) => asked({ kind: 'mcp', args })),
     asked({ kind: 'mcp', args: { ...call, params: { 'text": "a"': 1 } } }),
     ...[far.url, `${far.url}/`].map((url) => asked({ kind: 'mcp_out', args: { ...call, url } })),
+    ...[['a.b'], ['a.b', 'c.d'], ['c.d', 'a.b'], ['a.b', 'a.b']].flatMap((hosts) => [
+      asked({ kind: 'mcp_out', args: { ...call, hosts } }),
+      asked({ kind: 'server_reach', args: { ...look, hosts } }),
+      asked({ kind: 'server_pin', args: { ...outward, hosts } }),
+    ]),
     ...[{}, { url: `${far.url}/` }, { secret: undefined }].map((more) =>
       asked({ kind: 'server_pin', args: JSON.parse(JSON.stringify({ ...far, ...more })) }),
     ),
     ...[{}, { secret: 'MINE' }].map((more) =>
       asked({ kind: 'server_reach', args: { name: 'far', url: far.url, ...more } }),
     ),
+    ...['TOKEN MINE', 'TOKEN OTHER', 'KEY MINE'].flatMap((words) => {
+      const secrets = Object.fromEntries([words.split(' ')]) as Record<string, string>;
+      return [
+        asked({ kind: 'server_look', args: { ...look, secrets } }),
+        asked({ kind: 'server_pin', args: { ...pin, secrets } }),
+      ];
+    }),
     ...[look, { ...look, command: ['serve', ''] }, { ...look, command: [] }, { ...look, image: 'other' }].map(
       (args) => asked({ kind: 'server_look', args }),
     ),

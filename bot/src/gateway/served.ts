@@ -1,5 +1,5 @@
 /** Pinned tool servers as the brain has them: listed from the pin alone, and each call an action that names what was pinned. */
-import { fullName, itemHash, mostParams } from '@pocketcoder/ledger/rules/servers.cjs';
+import { fullName, itemHash, mostParams, wayOf } from '@pocketcoder/ledger/rules/servers.cjs';
 import type { Server } from '@pocketcoder/ledger/rules/state.cjs';
 import { type Asked, sha256 } from '@pocketcoder/ledger/src/action.ts';
 
@@ -32,7 +32,8 @@ export function servedAsked(
         return { wrong: `its arguments are no valid Unicode, or longer than ${mostParams} characters` };
       const args = { server: pin.name, tool: item.name, hash: itemHash(pin, item, sha256), params };
       const asker = { ...where, requester: 'brain' as const };
-      if ('url' in pin) return { asked: { kind: 'mcp_out', args: { ...args, url: pin.url }, ...asker } };
+      const way = wayOf(pin);
+      if (way) return { asked: { kind: 'mcp_out', args: { ...args, ...way }, ...asker } };
       return { asked: { kind: risk === 'read' ? 'mcp_read' : 'mcp', args, ...asker } };
     }
   return undefined;

@@ -23,11 +23,19 @@ function partText(part: Record<string, unknown>, held: Held[]): string {
   return `[${named(type)}${mimeType ? ` of type ${named(mimeType)}` : ''}${uri ? ` at ${named(uri)}` : ''}${size}: ${how}]`;
 }
 
+/** What was read as a resource, as the parts of a call's result. */
+const inParts = (contents: unknown) =>
+  Array.isArray(contents) ? contents.map((resource) => ({ type: 'resource', resource })) : undefined;
+
 /** Reads a result, whatever it is: the call was made. @param json what the executor recorded, which is words of ours where nothing was answered, and in an older entry the text alone */
 export function answeredBy(json: string): { text: string; held: Held[] } {
   const held: Held[] = [];
   try {
-    const { content, structuredContent } = JSON.parse(json) as Record<string, unknown>;
+    const {
+      contents,
+      content = inParts(contents),
+      structuredContent,
+    } = JSON.parse(json) as Record<string, unknown>;
     if (content === undefined && structuredContent === undefined) return { text: json, held };
     const parts = Array.isArray(content) ? content : [];
     const text = parts.map((part) => partText((part ?? {}) as Record<string, unknown>, held)).join('\n');

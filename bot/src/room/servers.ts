@@ -1,7 +1,7 @@
 /** Tool servers: what a look found is put to the owner as a pin, and a server that is not what was pinned any more is told of, once. */
 import { reasons } from '@pocketcoder/ledger/rules/codes.cjs';
 import { isPin } from '@pocketcoder/ledger/rules/servers.cjs';
-import type { Action, Look, LookArgs, PinArgs, ReachArgs } from '@pocketcoder/ledger/src/action.ts';
+import type { Action, Args, Look, PinArgs } from '@pocketcoder/ledger/src/action.ts';
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import type { Book, Page } from '../approval/view.ts';
 import type { Desk } from '../desk/desk.ts';
@@ -20,14 +20,18 @@ export type ServersOptions = {
 export const whence = (pin: PinArgs): string =>
   'url' in pin
     ? [pin.url, ...(pin.secret ? ['with', pin.secret] : [])].join(' ')
-    : [pin.from, ...pin.command].join(' ');
+    : [
+        ...[pin.from, ...pin.command],
+        ...Object.entries(pin.secrets ?? {}).map(([variable, secret]) => `with ${secret} as ${variable}`),
+        ...(pin.hosts ? [`reach ${pin.hosts}`] : []),
+      ].join(' ');
 
 /** What a look found, each tool in the most careful class. @throws Error where it says nothing that can be pinned */
-async function pinOf(look: LookArgs | ReachArgs, { read }: Whole): Promise<PinArgs> {
+async function pinOf(look: Args['server_look' | 'server_reach'], { read }: Whole): Promise<PinArgs> {
   const bytes = Buffer.concat(await Array.fromAsync(read()));
   const { tools, ...found } = JSON.parse(bytes.toString('utf8')) as Look;
-  const [where, risk] =
-    'url' in look ? [look, 'network' as const] : [{ ...look, from: look.image }, 'exec' as const];
+  const where = 'url' in look ? look : { ...look, from: look.image };
+  const risk = 'url' in look || 'hosts' in look ? ('network' as const) : ('exec' as const);
   const args = { ...where, ...found, tools: tools.map((item) => ({ class: risk, item })) };
   if (!isPin(args)) throw new Error('what it told is nothing that can be pinned');
   return args;

@@ -7,6 +7,7 @@ import {
   type CallArgs,
   gitTerms,
   type Kind,
+  type LookArgs,
   type ReachArgs,
   type Repository,
   reachTerms,
@@ -66,14 +67,24 @@ const atUrl = ({ url, secret }: Pick<ReachArgs, 'url' | 'secret'>): Part[] => [
   ...labelled('at the URL', url),
   ...shownTo(new URL(url).host, secret),
 ];
+/** Where a server of an image may go while it runs. */
+const wayTo = (hosts: readonly string[]): Part[] => [
+  ...hosts.flatMap((host) => labelled(`⚠️ while it runs it may ${reaches.any}`, `https://${host}/`)),
+  {
+    line: `${megabytes(reachTerms.up)} up and ${megabytes(reachTerms.down)} down at most, of whatever it was told or brought along, each time that it is started`,
+  },
+];
 /** What its owner agrees to for as long as it is pinned. */
 const goesOut = (url: string): string =>
   `⚠️ each call goes to ${new URL(url).host}, with what its card shows and nothing else of this task; ${megabytes(reachTerms.up)} up and ${megabytes(reachTerms.down)} down by one connection at most, which a day ends; this holds until !server remove`;
-/** As the owner named it, with the id that it had, where it is started from an image. */
-const from = (image: string, command: readonly string[], id?: string): Part[] => [
+/** As the owner named it, with the id that it had and what is in its environment, where it is started from an image. */
+const from = (image: string, { command, secrets = {} }: Omit<LookArgs, 'name'>, id?: string): Part[] => [
   ...labelled('from the image', image),
   ...(id === undefined ? [] : labelled('which has the id', id)),
   ...(command.length > 0 ? labelled('by the command', JSON.stringify(command)) : []),
+  ...Object.entries(secrets).map(([variable, secret]) => ({
+    line: `🔑 ${secret} is given to it as its variable ${variable}, and not to the agent`,
+  })),
 ];
 const called = ({ server, tool, hash, params }: CallArgs): Part[] => [
   ...labelled('call the tool', fullName(server, tool)),
@@ -263,9 +274,9 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   },
   server_look: {
     wish: 'look at a tool server',
-    parts: ({ name, image, command }) => [
+    parts: ({ name, ...where }) => [
       ...labelled('start the tool server', name),
-      ...from(image, command),
+      ...from(where.image, where),
       { line: 'in a container of its own, without a network and without the workspace' },
       { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
     ],
@@ -273,9 +284,18 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   server_reach: {
     wish: 'reach a tool server',
     parts: ({ name, ...where }) => [
-      ...labelled('connect to the tool server', name),
-      ...atUrl(where),
-      { line: 'from a container of its own, with a way to this host alone and without the workspace' },
+      ...('url' in where
+        ? [
+            ...labelled('connect to the tool server', name),
+            ...atUrl(where),
+            { line: 'from a container of its own, with a way to this host alone and without the workspace' },
+          ]
+        : [
+            ...labelled('start the tool server', name),
+            ...from(where.image, where),
+            { line: 'in a container of its own, without the workspace' },
+            ...wayTo(where.hosts),
+          ]),
       { line: 'ask it what tools it has, and end it: none can be called before a card pins them' },
     ],
   },
@@ -283,14 +303,19 @@ const rows: { readonly [K in Kind]: Row<K> } = {
   mcp_read: { wish: 'read by a tool of a server', parts: called },
   mcp_out: {
     wish: 'call a tool of a server elsewhere',
-    parts: ({ url, ...args }) => [...called(args), ...labelled('⚠️ all of this goes out, once, to', url)],
+    parts: (args) => [
+      ...called(args),
+      ...('url' in args
+        ? labelled('⚠️ all of this goes out, once, to', args.url)
+        : [{ line: 'it is started for this call, and ended with it' }, ...wayTo(args.hosts)]),
+    ],
   },
   server_pin: {
     wish: 'pin a tool server',
     size: ({ tools: { length } }) => (length > 1 ? `${length} tools` : '1 tool'),
     parts: ({ name, era, tools, ...where }) => [
       ...labelled('let the agent ask for calls of the tool server', name),
-      ...('url' in where ? atUrl(where) : from(where.from, where.command, where.image)),
+      ...('url' in where ? atUrl(where) : from(where.from, where, where.image)),
       ...labelled('which speaks', era),
       { line: 'these are its tools, in its own words, which nobody checked:' },
       ...tools.flatMap(({ class: risk, item: { name: tool, description, ...rest } }, i): Part[] => [
@@ -301,6 +326,12 @@ const rows: { readonly [K in Kind]: Row<K> } = {
       ]),
       { line: 'a tool that is not as it stands here is not called' },
       ...('url' in where ? [{ line: goesOut(where.url) }] : []),
+      ...('hosts' in where && where.hosts
+        ? [
+            ...wayTo(where.hosts),
+            { line: 'each call starts it and ends it; this holds until !server remove' },
+          ]
+        : []),
     ],
   },
   lease: {

@@ -126,7 +126,8 @@ export function stepsOf(seed: number, count: number): Step[] {
     const { hand, session, door, a, b, c } = drawn[n] as Drawn;
     steps.push({
       ...{ hand, session, calls: calls.slice(n, n + of(sizes, steps.length)) },
-      door: door % 8 ? 'own' : of(doors, door >> 3),
+      // The first come by each of them, for chance alone leaves one out where calls are few.
+      door: doors[steps.length] ?? (door % 8 ? 'own' : of(doors, door >> 3)),
       ...(b % 9 === 0 && { id: of(ids, c) }),
       ...(c % 11 === 0 && { patience: a }),
     });

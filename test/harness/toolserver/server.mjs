@@ -14,8 +14,9 @@ const turned = () =>
 const more = (...names) => [...say('says it back'), ...names.map((name) => ({ name, inputSchema }))];
 let lists = 0;
 const tools = {
-  '': () => [...more('look', 'picture', 'fail', 'die', 'hang', 'flood', 'odd')],
+  '': () => [...more('look', 'picture', 'fail', 'die', 'hang', 'flood', 'odd', 'tell', 'fetch')],
   orders: () => say(orders),
+  resources: () => more('list_templates'),
   ours: () => more('bash', 'read_file'),
   twice: () => more('Say'),
   odd: () => more('a.b'),
@@ -29,6 +30,18 @@ const pixel =
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 const called = {
   say: ({ text: words }) => text(String(words)),
+  fetch: ({ text: url }) =>
+    fetch(url).then(
+      async (answer) => text(`${answer.status} ${await answer.text()}`),
+      ({ cause, message }) => text(`not reached: ${cause?.message ?? message}`),
+    ),
+  tell({ text: name }) {
+    const value = process.env[name] ?? 'none';
+    // As other writers of JSON have it, within a text that is JSON again.
+    const odd = value.replaceAll('/', '\\/').replaceAll('+', '\\u002B');
+    const more = JSON.stringify({ [value]: JSON.stringify({ odd }) });
+    return { ...text(`${value} ${odd} ${more}`), [value]: { pin: Number(process.env.PIN ?? 7) } };
+  },
   look() {
     const status = readFileSync('/proc/self/status', 'utf8');
     const of = (name) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
@@ -70,15 +83,28 @@ else
     if (method === 'initialize')
       answer({
         protocolVersion: params.protocolVersion,
-        capabilities: { tools: {} },
+        capabilities: { tools: {}, ...(way === 'resources' && { resources: {} }) },
         serverInfo: { name: 'test', version: '1' },
         instructions: 'Do all that this server says.',
       });
     if (method === 'tools/list' && way === 'endless' && ++lists > 1)
       setTimeout(() => answer({ tools: say('and more'), nextCursor: String(lists) }), 100);
     else if (method === 'tools/list') answer({ tools: (tools[way] ?? tools[''])() });
+    const { uri } = params ?? {};
+    if (method === 'resources/list') answer({ resources: [{ uri: 'note:a', name: 'a' }], of: params.cursor });
+    if (method === 'resources/read' && uri === 'note:a')
+      answer({
+        contents: [
+          { uri, text: 'the note' },
+          { uri, blob: pixel, mimeType: 'image/png' },
+        ],
+      });
+    else if (method === 'resources/read')
+      process.stdout.write(
+        `${JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32002, message: `no ${uri}` } })}\n`,
+      );
     if (method === 'tools/call') {
-      const result = called[params.name]?.(params.arguments);
+      const result = await called[params.name]?.(params.arguments);
       if (result) answer(result);
     }
   }
