@@ -192,6 +192,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
     },
     async onOver(page, outcome) {
       tour.did(page.action.workspace, outcome.state);
+      await schedules.ended(page, outcome);
       // That a way out was closed is no news to wake the agent for.
       if (wasOpen(page)) conversation.closed(page, outcome);
       else if (!asks.over(page, outcome)) await conversation.over(page, outcome, false);

@@ -91,6 +91,10 @@ test('a command by the clock: a card like any; under a lease of exactly that it 
   assert.equal((await rig.storyOf(byTheClock)).join(' '), story);
   await sees(phone, 'by-the-clock\n| by-the-clock');
   await hears(phone, '!crons', '⏰ 2 · !run');
+  await hears(phone, `!cron 0 0 1 1 * !if ${script}\nlook at it`, '⏰ 3: first at');
+  await phone.say('!cron now 3');
+  await sees(phone, '⏰ 3 · look at it: begun as task 4.');
+  await hears(phone, '!cron off 3', 'is over');
   await hears(phone, '!cron off 1', 'is over');
   await hears(phone, '!cron off 2', 'is over');
   await hears(phone, '!crons', 'Nothing is scheduled here.');

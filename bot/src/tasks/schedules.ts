@@ -1,12 +1,15 @@
 /**
  * What is said again and again by the clock. A schedule is words of whoever made it, told to a task of its own each time, or a
- * command that its card asks for: it has no more rights than they have who type, and answers nothing.
+ * command that its card asks for, or words that are told where such a command succeeds: it has no more rights than they have who
+ * type, and answers nothing.
  */
 import { messageOf } from '@pocketcoder/ledger/src/retry.ts';
 import { Cron } from 'croner';
 import type { Logger } from 'pino';
+import type { Page } from '../approval/view.ts';
 import type { Database } from '../database.ts';
 import type { Desk } from '../desk/desk.ts';
+import { describeOutcome, type Outcome } from '../gateway/outcome.ts';
 import { clock } from '../show/action.ts';
 import { oneLine } from '../show/visible.ts';
 import type { Conversation } from './conversation.ts';
@@ -14,7 +17,7 @@ import { runOf } from './run.ts';
 
 export type SchedulesOptions = {
   db: Database;
-  conversation: Pick<Conversation, 'beginBeside' | 'isAtWork' | 'hear'>;
+  conversation: Pick<Conversation, 'beginBeside' | 'isAtWork' | 'hear' | 'taskIn'>;
   desk: Pick<Desk, 'ask'>;
   /** Why nothing is told or asked in somebody's name any longer, or ''. */
   barred(user: `@${string}`): string;
@@ -33,6 +36,8 @@ export type Schedules = {
   now(workspace: string, number: number): Promise<string>;
   /** Says what is due. What was due while nobody looked is told, and not made up for. */
   look(now: number): Promise<void>;
+  /** An action is over. Where it was a schedule's check and succeeded, its words are told, and with them what the check said; once. */
+  ended(page: Pick<Page, 'action'>, outcome: Outcome): Promise<void>;
 };
 
 /** `due` is when it is said next, in milliseconds since 1970; `task` the last one that it was told to, or ''. */
@@ -60,18 +65,31 @@ function nextOf(pattern: string, after: number): number {
 }
 
 const at = (time: number, now: number): string => clock(new Date(time), new Date(now));
+/** What its text asks for: words, a command, or a command and the words for where that succeeds. */
+function partsOf(text: string): { script?: string | undefined; words: string } {
+  const [, script, words = ''] = /^!if[ \t]+(\S.*)\n\s*(\S[\s\S]*)$/i.exec(text) ?? [];
+  if (script) return { script, words };
+  const command = /^!run\s+(\S[\s\S]*)$/i.exec(text)?.[1];
+  return { script: command, words: command ? '' : text };
+}
 const nameOf = ({ number, text }: Pick<Row, 'number' | 'text'>): string =>
-  `⏰ ${number} · ${oneLine(text, longestTitle)}`;
+  `⏰ ${number} · ${oneLine(partsOf(text).words || text, longestTitle)}`;
+const line = '(The owner scheduled this; nobody may be there to answer at once.)';
 
 export function createSchedules({ db, conversation, desk, barred, say, log }: SchedulesOptions): Schedules {
   db.exec(`
     CREATE TABLE IF NOT EXISTS schedule(number INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT, user TEXT, pattern TEXT,
-      text TEXT, due INTEGER, task TEXT) STRICT;`);
+      text TEXT, due INTEGER, task TEXT) STRICT;
+    CREATE TABLE IF NOT EXISTS schedule_check(number INTEGER PRIMARY KEY, task TEXT, waits INTEGER) STRICT;`);
   const all = () => db.prepare('SELECT * FROM schedule ORDER BY number').all() as Row[];
   const mine = (workspace: string) => all().filter((row) => row.workspace === workspace);
   const numbered = (workspace: string, number: number) =>
     mine(workspace).find((row) => row.number === number);
-  const drop = ({ number }: Row) => db.prepare('DELETE FROM schedule WHERE number = ?').run(number);
+  const forget = ({ number }: Row) => db.prepare('DELETE FROM schedule_check WHERE number = ?').run(number);
+  function drop(row: Row): void {
+    forget(row);
+    db.prepare('DELETE FROM schedule WHERE number = ?').run(row.number);
+  }
   const none = (number: number) =>
     `There is no schedule ${number} here, and nothing was done. !crons lists them.`;
 
@@ -80,18 +98,22 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
    * because one too few is safer than the same command twice. @returns what to say of it
    */
   function begin(row: Row, due: number): { said: string; rest: Promise<string> } {
-    const script = /^!run\s+(\S[\s\S]*)$/i.exec(row.text)?.[1];
+    const { workspace, number, user } = row;
+    const { script, words } = partsOf(row.text);
     return db.transaction(() => {
-      const task = conversation.beginBeside(row.workspace, nameOf(row));
-      db.prepare('UPDATE schedule SET due = ?, task = ? WHERE number = ?').run(due, task.id, row.number);
-      const where = { workspace: row.workspace, task: task.id, requester: row.user };
-      const rest = script
-        ? desk.ask({ ...runOf(script), ...where }).then(() => '')
-        : conversation.hear(row.workspace, row.text, {
-            task,
-            line: '(The owner scheduled this; nobody may be there to answer at once.)',
-          });
-      return { said: `${nameOf(row)}: begun as task ${task.number}.`, rest };
+      // A check that had nothing to say is made again where it was, so that there are no more tasks than something came of.
+      const check = db.prepare('SELECT task FROM schedule_check WHERE number = ?').get(number) as
+        | Pick<Row, 'task'>
+        | undefined;
+      const before = check && conversation.taskIn(workspace, check.task);
+      const isThere = before && before.id === check.task;
+      const task = isThere ? before : conversation.beginBeside(workspace, nameOf(row));
+      db.prepare('UPDATE schedule SET due = ?, task = ? WHERE number = ?').run(due, task.id, number);
+      const said = `${nameOf(row)}: begun as task ${task.number}.`;
+      if (!script) return { said, rest: conversation.hear(workspace, words, { task, line }) };
+      if (words) db.prepare('INSERT OR REPLACE INTO schedule_check VALUES(?, ?, 1)').run(number, task.id);
+      const rest = desk.ask({ ...runOf(script), workspace, task: task.id, requester: user }).then(() => '');
+      return { said: words ? '' : said, rest };
     });
   }
   async function told({ said, rest }: ReturnType<typeof begin>): Promise<string> {
@@ -162,11 +184,33 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
       for (const row of all().filter((one) => one.due <= now)) {
         // What goes wrong with one is no reason to leave out those after it.
         await due(row, now)
-          .then((said) => say(row.workspace, said, `schedule-${row.number}-${row.due}`))
+          .then((said) => said && say(row.workspace, said, `schedule-${row.number}-${row.due}`))
           .catch((error: unknown) =>
             log.warn({ schedule: row.number, err: error }, 'what became of a schedule was not told'),
           );
       }
+    },
+    async ended({ action }, outcome) {
+      const waiting = 'SELECT schedule.* FROM schedule JOIN schedule_check USING(number) WHERE';
+      const row = db.prepare(`${waiting} schedule_check.task = ? AND waits = 1`).get(action.task) as
+        | Row
+        | undefined;
+      const { script, words } = partsOf(row?.text ?? '');
+      if (!row || action.requester !== row.user || action.kind !== 'bash' || action.args.script !== script)
+        return;
+      const { workspace, number } = row;
+      const gone = over(row);
+      if (gone) return void (await say(workspace, gone, `schedule-check-${action.id}`));
+      if (outcome.state !== 'succeeded')
+        return void db.prepare('UPDATE schedule_check SET waits = 0 WHERE number = ?').run(number);
+      const task = conversation.taskIn(workspace, action.task);
+      const about = `${line}\n\nWhat it was to be checked for is so: ${describeOutcome(action.id, outcome)}`;
+      const found = db.transaction(() => {
+        forget(row);
+        const rest = conversation.hear(workspace, words, { task, line: about });
+        return { said: `${nameOf(row)}: begun as task ${task.number}.`, rest };
+      });
+      await say(workspace, await told(found), `schedule-check-${action.id}`);
     },
   };
 }

@@ -4,7 +4,7 @@ import { type Commands, oneOf, rest, taskNumber, way } from './command.ts';
 export const scheduling: Commands = {
   cron: {
     summary:
-      'say TEXT, or have !run COMMAND asked, by the clock, each time in a task of its own: minute, hour, day, month, weekday, such as 0 7 * * 1-5',
+      'say TEXT, or have !run COMMAND asked, by the clock, each time in a task of its own: minute, hour, day, month, weekday, such as 0 7 * * 1-5; with !if COMMAND in a line before TEXT only where that succeeds',
     least: 'approves',
     ways: [
       way([oneOf('off'), taskNumber], ({ schedules, workspace }, _, n) => schedules.end(workspace, n)),
