@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,11 +25,15 @@ type figures struct {
 	at   time.Time
 }
 
+// Whoever passes requests on says so by one of these, unless told not to.
+var passedOn = []string{"Origin", "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+
 // isOfThisMachine tells whether a program asked by the loopback port: a page in a browser states its origin, or comes by a name that
-// it made up for this address.
+// it made up for this address; a proxy in front of it says whose request it passes on.
 func isOfThisMachine(r *http.Request) bool {
 	host, _, err := net.SplitHostPort(r.Host)
-	return err == nil && (host == "127.0.0.1" || host == "localhost") && r.Header.Get("Origin") == ""
+	said := func(name string) bool { return r.Header.Get(name) != "" }
+	return err == nil && (host == "127.0.0.1" || host == "localhost") && !slices.ContainsFunc(passedOn, said)
 }
 
 // serveMetrics takes the bot's figures and gives them out: so no other part listens for it, and nothing is served

@@ -2,7 +2,7 @@
  * What the bot must not forget, in two files: what decides has its own, with the secrets of cards, which is handed to nobody else.
  * The key store is apart from both: that one must never be set back.
  */
-import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 export type Database = Pick<DatabaseSync, 'exec' | 'prepare' | 'close'> & {
@@ -13,13 +13,16 @@ export type Database = Pick<DatabaseSync, 'exec' | 'prepare' | 'close'> & {
   transaction<T>(work: () => T extends Promise<unknown> ? never : T): T;
 };
 
-/** Writes a file, whole or not at all and on the disk before this returns, for this user alone. */
+/** Writes a file, whole or not at all and on the disk before this returns, for this user alone. @throws Error where it was left as it was */
 export function writeWhole(path: string, text: string): void {
   const file = openSync(`${path}.new`, 'w', 0o600);
-  fchmodSync(file, 0o600); // one that was left there may have another mode
-  writeSync(file, text);
-  fsyncSync(file);
-  closeSync(file);
+  try {
+    fchmodSync(file, 0o600); // one that was left there may have another mode
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
   renameSync(`${path}.new`, path);
 }
 

@@ -54,7 +54,7 @@ export async function secret(
     { event: 'secret', name, ...(host && { host }), there: what === 'add' },
     what === 'add'
       ? `${name} is for ${host} from now on. A card says so where it is shown there; the agent never sees it.`
-      : `${name} is gone. A lease that is open has it until it ends: !stop in its room ends it.`,
+      : `${name} is gone. A lease that is open has it until it ends: !stop in its room ends it. A tool server has it until it is called again, or its task ends.`,
   );
 }
 

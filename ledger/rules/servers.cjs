@@ -178,6 +178,7 @@ module.exports = {
   isReach,
   itemHash,
   mostParams,
+  mostTools,
   pinKey,
   toolsFault,
   us,

@@ -90,8 +90,11 @@ function messagesOf(
   };
 }
 
-/** Starts with the connection, and is taken away, with all that it wrote, when either ends: by the engine where this process is gone. */
-export function contained(way: Way): Transport {
+/**
+ * Starts with the connection, and is taken away, with all that it wrote, when either ends: by the engine where this process is gone.
+ * @param signal aborted before it is started, it never is
+ */
+export function contained(way: Way, signal: AbortSignal): Transport {
   let held: Held | undefined;
   let over: Promise<void> | undefined;
   const end = (): Promise<void> => {
@@ -106,7 +109,12 @@ export function contained(way: Way): Transport {
   const messages = messagesOf((message) => transport.onmessage?.(message), end, way.unheard);
   const transport: Transport = {
     async start() {
-      held = await way.hold();
+      signal.addEventListener('abort', end);
+      held = await way.hold().finally(() => signal.removeEventListener('abort', end));
+      if (over || signal.aborted) {
+        await held.container.remove({ force: true, v: true }).catch(() => {}); // the next start takes it away
+        throw new Error('it was ended before it was started');
+      }
       held.out.setEncoding('utf8').on('data', messages.read);
       for (const event of ['end', 'close', 'error']) held.wire.on(event, end);
       await held.container.start();

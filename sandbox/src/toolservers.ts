@@ -2,7 +2,7 @@
 import type { Client, StandardSchemaV1 } from '@modelcontextprotocol/client';
 import type Docker from 'dockerode';
 import { canonical } from '../../ledger/rules/canonical.cjs';
-import { itemHash, toolsFault, us } from '../../ledger/rules/servers.cjs';
+import { itemHash, mostTools, toolsFault, us } from '../../ledger/rules/servers.cjs';
 import type { Server } from '../../ledger/rules/state.cjs';
 import {
   type CallArgs,
@@ -27,7 +27,8 @@ export type Called =
   | { end: 'refused' | 'changed'; why: string }
   | { end: 'timeout' | 'stopped' | 'gone' };
 
-type Warm = { name: TaskName; pin: Server; client: Promise<Client>; over: boolean };
+/** `secrets`: what it was started with. */
+type Warm = { name: TaskName; pin: Server; secrets: string; client: Promise<Client>; over: boolean };
 /** Where a server is: an image by its id, or a URL. */
 type Where = Omit<Started, 'name'> | Omit<ReachArgs, 'name'>;
 
@@ -80,9 +81,10 @@ async function toolsOf(client: Client, signal: AbortSignal): Promise<unknown[]> 
     if (typeof cursor !== 'string') break;
     params = { cursor };
   }
-  const names = tools.map((tool) => (tool as { name?: unknown } | null)?.name);
+  const names = tools.map((tool) => String((tool as { name?: unknown } | null)?.name).toLowerCase());
   const further = client.getServerCapabilities()?.resources ? [...ofResources.values()] : [];
-  return [...tools, ...further.filter(({ name }) => !names.includes(name))];
+  const ours = further.filter(({ name }) => !names.includes(name));
+  return [...tools, ...(tools.length + ours.length > mostTools ? [] : ours)];
 }
 
 const eraOf = (client: Client): string => client.getNegotiatedProtocolVersion() ?? '';
@@ -108,17 +110,26 @@ function differenceOf(
 
 const isOut = (pin: Server): boolean => 'hosts' in pin;
 
+/** The variables of an image's server, with the secrets that they have now. @throws SandboxError where one is not for this image */
+function valuesOf(
+  place: Place,
+  { from, secrets = {} }: Pick<Started, 'from' | 'secrets'>,
+): [string, string][] {
+  const named = Object.entries(secrets);
+  const rules = named.map(([, secret]) => ({ host: `image:${from}`, secret }));
+  const values = secretsFor(rules, place.egress?.secrets);
+  return named.map(([name, secret]) => [name, values[secret]?.value ?? '']);
+}
+
 /** The way to one of an image, with its secrets in its environment. @throws SandboxError where one is not for this image */
 function started(
   docker: Docker,
   place: Place,
-  { image, from, command, secrets = {}, hosts }: Omit<Started, 'name'>,
+  { image, from, command, secrets, hosts }: Omit<Started, 'name'>,
 ): Way {
-  const named = Object.entries(secrets);
-  const rules = named.map(([, secret]) => ({ host: `image:${from}`, secret }));
-  const values = secretsFor(rules, place.egress?.secrets);
-  const env = named.map(([name, secret]) => `${name}=${values[secret]?.value}`);
-  const unheard = Object.values(values).map(({ value }) => value);
+  const values = valuesOf(place, { from, secrets });
+  const env = values.map(([name, value]) => `${name}=${value}`);
+  const unheard = values.map(([, value]) => value);
   if (!hosts) return { hold: () => heldBy(docker, serverOptions(place, image, command, env)), unheard };
   const way = outward(docker, place, hosts);
   return {
@@ -155,7 +166,7 @@ export function makeToolServers(docker: Docker, place: Place) {
     client.onclose = onEnd;
     const way = 'url' in where ? reached(docker, place, where) : started(docker, place, where);
     try {
-      await client.connect(contained(way), { timeout: patience, signal });
+      await client.connect(contained(way, signal), { timeout: patience, signal });
       return client;
     } catch (error) {
       await client.close();
@@ -176,12 +187,19 @@ export function makeToolServers(docker: Docker, place: Place) {
   async function reach(name: TaskName, pin: Server, signal: AbortSignal): Promise<Warm> {
     // One that has a way out is there for one call, so that it sends nothing but by what was approved.
     const there = ofTask(name).find((one) => one.pin.name === pin.name && !isOut(one.pin));
-    if (there && there.pin.id === pin.id && !there.over) return there;
+    let secrets = '';
+    try {
+      if ('image' in pin) secrets = JSON.stringify(valuesOf(place, pin));
+    } catch (error) {
+      if (there) await drop(there); // it has what the operator took away
+      throw error;
+    }
+    if (there && there.pin.id === pin.id && there.secrets === secrets && !there.over) return there;
     if (there) await drop(there);
     const over = () => {
       made.over = true;
     };
-    const made: Warm = { name, pin, client: begin(pin, signal, over), over: false };
+    const made: Warm = { name, pin, secrets, client: begin(pin, signal, over), over: false };
     warm.add(made);
     try {
       await made.client;
@@ -259,7 +277,7 @@ export function makeToolServers(docker: Docker, place: Place) {
         server = await reach(name, pin, signal);
         // One that was there before may have forgotten us meanwhile: nothing was called then, and once another is begun.
         return await ask(server, args, pin, signal).catch(async (error: unknown) => {
-          if (!(error instanceof SandboxError)) throw error;
+          if (isOut(pin) || !(error instanceof SandboxError)) throw error;
           server = await reach(name, pin, signal);
           return ask(server, args, pin, signal);
         });

@@ -69,7 +69,12 @@ try {
   const act = { kind: 'mcp', args: callOf('say', params, pin) };
   await stage.grant('lease', { acts: [act], uses: rounds + warmUp, seconds: 3600 });
 
-  await direct.connect(contained({ hold: () => heldBy(box.docker, serverOptions(box.place, id, command)) }));
+  await direct.connect(
+    contained(
+      { hold: () => heldBy(box.docker, serverOptions(box.place, id, command)) },
+      new AbortController().signal,
+    ),
+  );
   const [hands] = gate.hands;
   if (!hands) throw new Error('no task');
   const requestInit = { headers: { authorization: `Bearer ${hands.token}` } };

@@ -112,6 +112,8 @@ test('no page in a browser reads them, nor who reached the ledger by another nam
     { origin: 'https://evil.test' },
     { host: 'evil.test:8090' },
     { host: 'ledger:8090' },
+    { 'x-forwarded-for': '203.0.113.7' },
+    { forwarded: 'for=203.0.113.7' },
   ];
   for (const headers of others) {
     const { status, text } = await ask(headers);

@@ -74,13 +74,16 @@ async function seenIn(copy: string, files: readonly string[]): Promise<Seen> {
 }
 
 /** Why it counts as survived, or '' where it was killed. */
-function survived({ number, also }: Mutant, { red, green, broken }: Seen): string {
+function survived({ number, also, file }: Mutant, { red, green, broken }: Seen): string {
   const two = (n: number) => String(n).padStart(2, '0');
   const expected = [number, ...also];
   if (broken.length > 0) return `${broken.map((b) => basename(b)).join(', ')} did not run at all`;
   const missing = expected.filter((n) => !red.has(n)).map(two);
   if (missing.length > 0) return `attack ${missing.join(', ')} still ends well`;
-  const more = [...red].filter((n) => !expected.includes(n)).map(two);
+  // Where the rules are mutated the verifier, which reads them for itself, may see by chance that the two differ.
+  const more = [...red]
+    .filter((n) => !expected.includes(n) && !(n === 81 && file.startsWith('ledger/rules/')))
+    .map(two);
   if (more.length > 0) return `attack ${more.join(', ')} turned red too`;
   return green.size > 0 ? '' : 'no other test ran';
 }

@@ -174,6 +174,10 @@ test('a list, an end, and what is no time or no schedule', async () => {
   assert.match(await s.says('!cron 61 6 * * * x'), /^That is no time, and nothing was scheduled/);
   assert.match(await s.says('!cron 0 0 30 2 * x'), /that time never comes/);
   assert.match(await s.says('!cron 0 7 * * *'), /^Not understood, and nothing was scheduled/);
+  assert.match(
+    await s.says('!cron 0 7 * * * !if make check'),
+    /nothing was scheduled: !if COMMAND, and in the next/,
+  );
   assert.match(await s.says('!cron off 2'), /There is no schedule 2 here/);
   assert.match(await s.says('!cron off 1'), /is over\. What it began goes on\.$/);
   assert.equal(await s.says('!crons'), 'Nothing is scheduled here.');

@@ -1,12 +1,12 @@
 /** The bot's own memory: a transaction is whole or nothing, over a crash too, and a card comes back as it was kept. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cardStore } from '../../bot/src/approval/store.ts';
-import { openDatabase, takeTables } from '../../bot/src/database.ts';
+import { openDatabase, takeTables, writeWhole } from '../../bot/src/database.ts';
 import { openSeen } from '../../bot/src/proof/seen.ts';
 import { pollAnswers } from '../../bot/src/show/card.ts';
 import type { RoomId } from '../../bot/src/types.ts';
@@ -139,4 +139,20 @@ test('a secret is never issued twice: a card that would is not kept at all', () 
   assert.equal(cards.get(twin.action), undefined);
   assert.equal(cards.issued(twin.key), undefined);
   assert.equal(cards.issued(card.code)?.action, card.action);
+});
+
+test('a file that there is no room for stays as it was; the twin, for which there is, is whole and its user’s alone', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'whole-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const file = join(dir, 'state.json');
+  writeWhole(file, 'before');
+  const code = `(await import('${join(import.meta.dirname, '../../bot/src/database.ts')}')).writeWhole('${file}', 'x'.repeat(9000))`;
+  const run = (before: string) => {
+    const script = `trap '' XFSZ; ${before} exec "$0" --input-type=module -e "$1"`;
+    return spawnSync('sh', ['-c', script, process.execPath, code], { encoding: 'utf8' });
+  };
+  assert.match(run('ulimit -f 4;').stderr, /EFBIG/);
+  assert.equal(readFileSync(file, 'utf8'), 'before');
+  assert.equal(run('').status, 0);
+  assert.deepEqual([statSync(file).size, statSync(file).mode & 0o777], [9000, 0o600]);
 });

@@ -151,6 +151,8 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
   return {
     add({ workspace, user, pattern, text }) {
       const now = Date.now();
+      if (/^!if\b/i.test(text) && !partsOf(text).script)
+        return 'Not understood, and nothing was scheduled: !if COMMAND, and in the next line what to say where it succeeds.';
       if (mine(workspace).length >= most)
         return `There are ${most} schedules here, and none was made: !cron off N ends one.`;
       let next: number;
