@@ -90,7 +90,8 @@ after(async () => {
 test('the twin of attack 41: killed and started again, ledger, bot and executor go on, and nothing is refused', async () => {
   const first = someAction();
   await approve(first, 'PHONE', bot.whole);
-  assert.equal(pinIn(files.bot).seq, 5, 'an answer is kept when its append returns');
+  const approved = (await audit.story(first.id)).find(({ kind }) => kind === 'approved');
+  assert.ok(pinIn(files.bot).seq >= (approved?.seq ?? 99), 'an answer is kept when its append returns');
   await ended(first);
   await ledger.kill();
   await ledger.restart();
@@ -117,12 +118,12 @@ test('attack-41 a whole run and a revocation cut off while all is stopped: neith
   await operator.append({ kind: 'identity.revoked', body: { user: lost.user, device: lost.device } });
   const all = await kept();
   await stopAll();
-  const [end, seven] = [all.length, all.length - 7];
-  assert.equal(all[seven]?.kind, 'requested');
-  await ledger.put([], seven);
+  // Seven, or eight where the executor looked at the files that it names before it was approved.
+  const [end, first] = [all.length, all.findIndex(({ action }) => action === run.id)];
+  await ledger.put([], first);
   assert.equal((await auditLedger(audit)).ok, true, 'by itself it is whole');
   const off = (await auditLedger(audit, pins())).off;
-  assert.deepEqual([off?.seq, off?.why.includes('the last 7 are missing')], [end, true]);
+  assert.deepEqual([off?.seq, off?.why.includes(`the last ${end - first} are missing`)], [end, true]);
 
   // As far as this ledger goes the lost phone approves.
   const forged = someAction();
@@ -132,7 +133,7 @@ test('attack-41 a whole run and a revocation cut off while all is stopped: neith
   assert.equal(pins().executor.seq, end);
 
   // With what is theirs put back they go on by themselves, and know the phone for lost.
-  await ledger.put(all.slice(seven), seven);
+  await ledger.put(all.slice(first), first);
   bot = await opening;
   await executor.said('ready');
   await assert.rejects(approve(someAction(), 'LOST', bot.whole), { code: 'not_enrolled' });
