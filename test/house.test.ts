@@ -8,7 +8,7 @@ import { leadsTo } from './imports.ts';
  * Most lines that are neither blank nor comment: what the tree has, so that it grows no more. The aim is smaller: 5,300
  * trusted, 8,300 of the product, 3,600 of the operator's; whoever takes lines away takes them off here.
  */
-const limits = { door: 650, trusted: 11_627, product: 19_986, operators: 5316, page: 1085 };
+const limits = { door: 650, trusted: 11_627, product: 19_977, operators: 5316, page: 1085 };
 
 test('the door is eight files, and short', () => {
   assert.deepEqual(

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { bodyOf, isOver, last, lifecycle } from '@pocketcoder/ledger/rules/lifecycle.cjs';
 import type { Entry } from '@pocketcoder/ledger/src/client.ts';
+import { attempt } from '@pocketcoder/ledger/src/retry.ts';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Book, Page } from './approval/view.ts';
 import type { Spent } from './brain/costs.ts';
@@ -35,13 +36,8 @@ const open = Object.keys(lifecycle).filter((state) => state && !isOver(state));
 const waits = ['posted', 'endorsed'];
 
 /** When the newest backup was made, by the file that the operator's program keeps: seconds since 1970, or 0 without one. */
-function backedUp(file: string): number {
-  try {
-    return Date.parse(JSON.parse(readFileSync(file, 'utf8')) as string) / 1000 || 0;
-  } catch {
-    return 0; // it is being written
-  }
-}
+const backedUp = (file: string): number =>
+  attempt(() => Date.parse(JSON.parse(readFileSync(file, 'utf8')) as string) / 1000) || 0; // it may be being written
 
 /** What is counted is counted from the chain's beginning on, so that a restart sets nothing back. @param backup file of the newest one's time */
 export function createFigures(book: Book, backup: string): Figures {

@@ -229,7 +229,7 @@ export async function makeParts(c: Configuration, stateDir: string, log: Logger)
       debts: store.owed().filter((owed) => !isNote(owed)).length,
       tasks: [...book.rooms().keys()]
         .flatMap(conversation.overview)
-        .filter(({ state }) => state === 'working' || state === 'waits for you').length,
+        .filter(({ id }) => conversation.isAtWork(id)).length,
     });
     if (text) await ledger.live.tell(text);
   };

@@ -80,7 +80,7 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
   db.exec(`
     CREATE TABLE IF NOT EXISTS schedule(number INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT, user TEXT, pattern TEXT,
       text TEXT, due INTEGER, task TEXT) STRICT;
-    CREATE TABLE IF NOT EXISTS schedule_check(number INTEGER PRIMARY KEY, task TEXT, waits INTEGER) STRICT;`);
+    CREATE TABLE IF NOT EXISTS schedule_check(number INTEGER PRIMARY KEY, waits INTEGER) STRICT;`);
   const all = () => db.prepare('SELECT * FROM schedule ORDER BY number').all() as Row[];
   const mine = (workspace: string) => all().filter((row) => row.workspace === workspace);
   const numbered = (workspace: string, number: number) =>
@@ -102,16 +102,13 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
     const { script, words } = partsOf(row.text);
     return db.transaction(() => {
       // A check that had nothing to say is made again where it was, so that there are no more tasks than something came of.
-      const check = db.prepare('SELECT task FROM schedule_check WHERE number = ?').get(number) as
-        | Pick<Row, 'task'>
-        | undefined;
-      const before = check && conversation.taskIn(workspace, check.task);
-      const isThere = before && before.id === check.task;
-      const task = isThere ? before : conversation.beginBeside(workspace, nameOf(row));
+      const isQuiet = db.prepare('SELECT 1 FROM schedule_check WHERE number = ?').get(number);
+      const before = isQuiet && conversation.taskIn(workspace, row.task);
+      const task = before?.id === row.task ? before : conversation.beginBeside(workspace, nameOf(row));
       db.prepare('UPDATE schedule SET due = ?, task = ? WHERE number = ?').run(due, task.id, number);
       const said = `${nameOf(row)}: begun as task ${task.number}.`;
       if (!script) return { said, rest: conversation.hear(workspace, words, { task, line }) };
-      if (words) db.prepare('INSERT OR REPLACE INTO schedule_check VALUES(?, ?, 1)').run(number, task.id);
+      if (words) db.prepare('INSERT OR REPLACE INTO schedule_check VALUES(?, 1)').run(number);
       const rest = desk.ask({ ...runOf(script), workspace, task: task.id, requester: user }).then(() => '');
       return { said: words ? '' : said, rest };
     });
@@ -193,10 +190,8 @@ export function createSchedules({ db, conversation, desk, barred, say, log }: Sc
       }
     },
     async ended({ action }, outcome) {
-      const waiting = 'SELECT schedule.* FROM schedule JOIN schedule_check USING(number) WHERE';
-      const row = db.prepare(`${waiting} schedule_check.task = ? AND waits = 1`).get(action.task) as
-        | Row
-        | undefined;
+      const waiting = 'SELECT * FROM schedule JOIN schedule_check USING(number) WHERE task = ? AND waits = 1';
+      const row = db.prepare(waiting).get(action.task) as Row | undefined;
       const { script, words } = partsOf(row?.text ?? '');
       if (!row || action.requester !== row.user || action.kind !== 'bash' || action.args.script !== script)
         return;
